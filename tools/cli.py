@@ -1,0 +1,77 @@
+"""What every command line of the toolkit shares: the parser, and how errors reach the user."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from tools.errors import ToolError
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse, with flags accepted in ``--dash-form`` and ``--underscore_form`` and one-line errors.
+
+    Args:
+        module: Name of the module as typed after ``python -m``.
+        description: What the command does, which columns it needs, and what it writes.
+        examples: Command lines shown under ``--help``, one per line.
+    """
+
+    def __init__(self, module: str, description: str, examples: str) -> None:
+        super().__init__(
+            prog=f"python -m {module}",
+            description=description,
+            epilog="examples:\n" + "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines()),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def parse_known_args(self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None):  # noqa: ANN201
+        """Parse after turning the underscores of flag names into dashes (values stay as typed)."""
+        args = sys.argv[1:] if args is None else args
+        return super().parse_known_args([_dashed(a) for a in args], namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line and exit with 2."""
+        self.exit(2, f"error: {message} (see: {self.prog} --help)\n")
+
+
+def _dashed(arg: str) -> str:
+    if not arg.startswith("--"):
+        return arg
+    flag, equals, value = arg.partition("=")
+    return flag.replace("_", "-") + equals + value
+
+
+def run(main: Callable[[], int | None]) -> NoReturn:
+    """Run a command's ``main`` and exit with its code; errors become one line on stderr.
+
+    Exit codes: 0 done; 1 an unexpected error or nothing could be done; 2 bad input; 130 interrupted.
+    ``TOOLS_DEBUG=1`` shows the traceback.
+    """
+    try:
+        code = main() or 0
+    except BrokenPipeError:  # the reader of our output (head, less) has gone: not our failure
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except KeyboardInterrupt:
+        _complain("interrupted; run the same command again to go on")
+        code = 130
+    except ToolError as error:
+        _complain(str(error))
+        code = 2
+    except Exception as error:  # the last resort: still one line, still a failing exit code
+        _complain(f"{type(error).__name__}: {error} (unexpected; TOOLS_DEBUG=1 shows where)")
+        code = 1
+    sys.exit(code)
+
+
+def _complain(line: str) -> None:
+    if os.environ.get("TOOLS_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exc()
+    print(f"error: {line}", file=sys.stderr)

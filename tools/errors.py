@@ -1,0 +1,55 @@
+"""The two kinds of trouble: what the user can mend, and what one file did."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+FAILURE_KINDS: dict[str, str] = {
+    "missing": "there is no file at this path",
+    "not_a_file": "a folder, a named pipe, a socket or a device, not a regular file",
+    "empty": "the file has no bytes",
+    "unreadable": "no decoder recognises the file, or its index is missing",
+    "no_video": "the file has no video stream (audio only, for example)",
+    "decode": "the file opens, but the wanted pictures cannot be decoded",
+    "too_short": "the file is shorter than what was asked of it",
+    "bad_value": "a cell of this row cannot be used",
+    "encode": "the output could not be written",
+    "timeout": "took longer than the time allowed for one file",
+    "memory": "needed more memory than allowed for one file",
+    "crash": "the worker process died on this file",
+    "internal": "an error in the toolkit itself",
+}
+"""Every ``kind`` that can stand in a failures file, with its meaning."""
+
+
+class ToolError(Exception):
+    """Base of all errors that are told to the user in one line."""
+
+
+class UserError(ToolError):
+    """Something the user can mend: a wrong path, flag, column, or missing weights.
+
+    The message is one line that says what, where, and what to do. Commands print it and exit with 2.
+    """
+
+
+class MediaError(ToolError):
+    """One file (one row) could not be processed; the run goes on.
+
+    Args:
+        kind: One of `FAILURE_KINDS`.
+        path: The file.
+        message: What happened, in one line, without the path.
+    """
+
+    def __init__(self, kind: str, path: str | Path, message: str) -> None:
+        if kind not in FAILURE_KINDS:
+            raise ValueError(f"Invalid kind ({kind}). Supported values are {', '.join(FAILURE_KINDS)}.")
+        self.kind = kind
+        self.path = str(path)
+        self.message = " ".join(message.split())
+        super().__init__(f"{self.path}: {self.kind}: {self.message}")
+
+    def __reduce__(self) -> tuple[type[MediaError], tuple[str, str, str]]:
+        """Pickle by the three arguments, so that the error crosses process borders."""
+        return MediaError, (self.kind, self.path, self.message)

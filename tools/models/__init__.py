@@ -1,0 +1,1 @@
+"""Models and their weight files. No tables, no media files."""

@@ -1,0 +1,1 @@
+"""Find the shots of videos and cut clips at them."""

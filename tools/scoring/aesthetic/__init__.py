@@ -1,0 +1,1 @@
+"""LAION aesthetic score of images and videos."""

@@ -1,0 +1,1 @@
+"""Run per-row work over a table: shards, guarded workers, ledger, batches, progress, failures."""

@@ -1,0 +1,83 @@
+"""What a stage is: the columns it needs and adds, the frames it wants, and how a row becomes values."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import polars as pl
+
+from tools.media.frames import Frame
+from tools.media.sampling import Sampling
+
+Row = dict[str, Any]
+"""One row of a meta table: column name to cell. Cells of a CSV are text or None."""
+
+
+@dataclasses.dataclass
+class Stage:
+    """Base of all per-row work: scorers, detectors, cutters.
+
+    A stage is a dataclass whose public fields are its options. It knows nothing of CSV, ranks, retries or
+    processes: the runner (`tools.stage.runner`) calls `prepare` in guarded worker processes, and `setup`
+    and `score` in the parent, which owns the device. Attributes that start with an underscore (models)
+    stay behind when the stage travels to a worker.
+
+    Attributes:
+        name: Short name, used for the progress bar and the ledger (``aes``).
+        suffix: What the output's name gets (``_aes``).
+        version: Raised whenever the same options would give other values: finished rows are then redone.
+        needs: Columns that must be in the table. ``path`` is the file that the row is about.
+        uses: Columns that change the result when they are there.
+        adds: Columns that the stage fills, with their Polars types. A failed row leaves them all empty.
+        sampling: Frames that `prepare` gets; None when the stage reads the file itself.
+    """
+
+    name: ClassVar[str]
+    suffix: ClassVar[str]
+    version: ClassVar[int] = 1
+    needs: ClassVar[tuple[str, ...]] = ("path",)
+    uses: ClassVar[tuple[str, ...]] = ()
+    adds: ClassVar[dict[str, pl.DataType | type[pl.DataType]]]
+
+    @property
+    def sampling(self) -> Sampling | None:
+        """Which frames `prepare` gets, or None when it opens the file itself."""
+        return None
+
+    def asked(self) -> dict[str, Any]:
+        """Everything that changes the values, as JSON: by default all public fields.
+
+        Override to leave out what changes nothing (a device) and to add what does (a digest of weights).
+        """
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if not f.name.startswith("_")}
+
+    def prepare(self, row: Row, frames: list[Frame]) -> Any:
+        """Turn a row and its frames into what `score` takes. Runs in a worker process, on the CPU.
+
+        Args:
+            row: The cells of the `needs` and `uses` columns.
+            frames: What `sampling` asked for, in order; empty when it is None.
+
+        Returns:
+            For a stage without a device part, the finished values: a dict with the `adds` columns.
+            Otherwise anything that pickles; numpy arrays travel through shared memory.
+
+        Raises:
+            MediaError: This row cannot be processed.
+        """
+        raise NotImplementedError  # the one method that every stage writes
+
+    def setup(self) -> None:
+        """Load models. Called once in the parent, before the first `score`."""
+
+    def score(self, batch: list[Any]) -> list[dict[str, Any]]:
+        """Turn prepared rows into values, one dict of `adds` columns for each, in order.
+
+        Runs in the parent; a batch mixes rows of many files. The default hands on what `prepare` made.
+        """
+        return batch
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave models behind: what starts with an underscore does not travel to workers."""
+        return {key: value for key, value in self.__dict__.items() if not key.startswith("_")}

@@ -1,0 +1,1 @@
+"""Meta tables on disk: read, write, name, merge. No media, no torch."""
