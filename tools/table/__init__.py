@@ -1,1 +1,44 @@
 """Meta tables on disk: read, write, name, merge. No media, no torch."""
+
+from tools.table.columns import COLUMNS, PART_COLUMN, ROW_COLUMN
+from tools.table.files import (
+    numeric,
+    read_table,
+    require_columns,
+    scan_table,
+    table_format,
+    to_lazy,
+    write_table,
+)
+from tools.table.merge import expand_inputs, merge_tables
+from tools.table.names import (
+    failures_path,
+    is_failures_file,
+    output_path,
+    part_path,
+    shorten,
+    split_part,
+    table_stem,
+)
+
+__all__ = [
+    "COLUMNS",
+    "PART_COLUMN",
+    "ROW_COLUMN",
+    "expand_inputs",
+    "failures_path",
+    "is_failures_file",
+    "merge_tables",
+    "numeric",
+    "output_path",
+    "part_path",
+    "read_table",
+    "require_columns",
+    "scan_table",
+    "shorten",
+    "split_part",
+    "table_format",
+    "table_stem",
+    "to_lazy",
+    "write_table",
+]

@@ -1,0 +1,219 @@
+"""Read and write one table: CSV, Parquet or JSON Lines by extension, lazily, and atomically.
+
+Every column of a CSV is read as text, so that cells which nobody touches come out as they went in: ``007``,
+``None``, ``NA`` and ``25`` stay what they are. Who needs a number asks for it with `numeric`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Union
+
+import polars as pl
+
+from tools.errors import UserError
+from tools.table.columns import COLUMNS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Table = Union[pl.DataFrame, pl.LazyFrame, "pd.DataFrame"]
+FORMATS: dict[str, str] = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+"""File extension to table format."""
+
+
+def table_format(path: str | Path) -> str:
+    """Return ``csv``, ``parquet`` or ``jsonl``.
+
+    Raises:
+        UserError: The extension is none of `FORMATS`.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in FORMATS:
+        raise UserError(f"{path}: not a table; the name of a table ends in {', '.join(FORMATS)}")
+    return FORMATS[suffix]
+
+
+def scan_table(path: str | Path) -> pl.LazyFrame:
+    """Open a table lazily; columns of a CSV are all text.
+
+    Args:
+        path: A table file.
+
+    Returns:
+        A lazy frame whose header has been read and checked.
+
+    Raises:
+        UserError: There is no such file, it is not a table, or its header cannot be read.
+    """
+    path = Path(path)
+    kind = table_format(path)
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise UserError(f"{path}: cannot open the table: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path}: not a table but a folder or a device")
+    try:
+        frame = _SCANNERS[kind](path)
+        names = frame.collect_schema().names()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise unreadable(path, error) from None
+    if kind == "csv":
+        _check_header(path, names)
+    return frame
+
+
+def read_table(path: str | Path) -> pl.DataFrame:
+    """Read a whole table into memory; columns of a CSV are all text. Errors as in `scan_table`."""
+    try:
+        return scan_table(path).collect()
+    except pl.exceptions.PolarsError as error:
+        raise unreadable(path, error) from None
+
+
+def _scan_csv(path: Path) -> pl.LazyFrame:
+    return pl.scan_csv(path, infer_schema=False, glob=False)
+
+
+def _scan_parquet(path: Path) -> pl.LazyFrame:
+    return pl.scan_parquet(path, glob=False)
+
+
+def _scan_jsonl(path: Path) -> pl.LazyFrame:
+    return pl.scan_ndjson(path, infer_schema_length=None)
+
+
+_SCANNERS = {"csv": _scan_csv, "parquet": _scan_parquet, "jsonl": _scan_jsonl}
+
+
+def _check_header(path: Path, names: list[str]) -> None:
+    # Polars renames the second of two equal names; a table with such a header is ambiguous for everyone.
+    twice = [
+        n for n in names if n.removesuffix("_duplicated_0") != n and n.removesuffix("_duplicated_0") in names
+    ]
+    if twice:
+        raise UserError(
+            f"{path}: column '{twice[0].removesuffix('_duplicated_0')}' stands twice in the header"
+        )
+    if any("\0" in name or "\ufffd" in name for name in names):
+        raise UserError(f"{path}: not a CSV table: the first line is not UTF-8 text")
+
+
+def unreadable(path: str | Path, error: Exception) -> UserError:
+    """One line for a table that Polars (or the disk) refuses."""
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return UserError(f"{path}: cannot read the table: {reason}")
+
+
+def numeric(column: str) -> pl.Expr:
+    """A column as Float64; what is empty, not a number, or NaN is null (Polars holds NaN above all numbers)."""
+    return pl.col(column).cast(pl.Float64, strict=False).fill_nan(None)
+
+
+def to_lazy(frame: Table) -> pl.LazyFrame:
+    """Any of the accepted frames as a Polars lazy frame."""
+    if isinstance(frame, pl.LazyFrame):
+        return frame
+    if isinstance(frame, pl.DataFrame):
+        return frame.lazy()
+    return pl.from_pandas(frame).lazy()
+
+
+def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Path:
+    """Write a table whole or not at all: to a temporary file beside it, then renamed.
+
+    Lazy frames are streamed. In Parquet and JSON Lines the columns of the contract that are text (because
+    they come from a CSV) get their contract type when no cell would be lost by it.
+
+    Args:
+        frame: Polars (lazy or not) or pandas frame.
+        path: Where; the extension gives the format. Missing parent folders are made.
+        inputs: Files that were read to make the frame; writing over one of them is refused.
+
+    Returns:
+        The path written.
+
+    Raises:
+        UserError: The path is one of the inputs, is not a table name, or cannot be written, or a lazily read
+            input turns out to be unreadable.
+    """
+    path = Path(path)
+    kind = table_format(path)
+    for source in inputs:
+        if path.exists() and path.samefile(source):
+            raise UserError(f"{path}: the output would overwrite the input; choose another --output")
+    lazy = to_lazy(frame)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{path.name[:100]}.", suffix=f".tmp{path.suffix}", dir=path.parent
+        )
+        os.close(handle)
+        temporary = Path(name)
+        if kind == "csv":
+            lazy.sink_csv(temporary)
+        elif kind == "parquet":
+            contract_types(lazy).sink_parquet(temporary)
+        else:
+            contract_types(lazy).sink_ndjson(temporary)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot write the table: {error.strerror or error}") from None
+    except pl.exceptions.PolarsError as error:
+        raise unreadable(", ".join(str(i) for i in inputs) or path, error) from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    return path
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def contract_types(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Give text columns of the contract their contract type, where that loses no cell."""
+    schema = frame.collect_schema()
+    wanted = {n: COLUMNS[n].dtype for n, t in schema.items() if n in COLUMNS and t == pl.String}
+    wanted = {name: dtype for name, dtype in wanted.items() if dtype != pl.String}
+    if not wanted:
+        return frame
+    lost = frame.select(
+        [
+            (pl.col(name).is_not_null() & _cast(name, dtype).is_null()).any().alias(name)
+            for name, dtype in wanted.items()
+        ]
+    ).collect(engine="streaming")
+    keep = [name for name in wanted if not lost[name][0]]
+    return frame.with_columns([_cast(name, wanted[name]) for name in keep])
+
+
+def _cast(name: str, dtype: type[pl.DataType]) -> pl.Expr:
+    if dtype == pl.Boolean:
+        return pl.col(name).replace_strict(
+            {"true": True, "false": False}, default=None, return_dtype=pl.Boolean
+        )
+    return pl.col(name).cast(dtype, strict=False)
+
+
+def require_columns(frame: pl.LazyFrame | pl.DataFrame, names: Iterable[str], path: str | Path) -> None:
+    """Check that a table has the columns that a command needs.
+
+    Raises:
+        UserError: Names the first missing column, those that are there, and the command that makes it.
+    """
+    present = frame.collect_schema().names()
+    for name in names:
+        if name not in present:
+            maker = COLUMNS[name].made_by if name in COLUMNS else ""
+            hint = f"; `python -m {maker}` makes it" if maker else ""
+            raise UserError(f"{path}: no column '{name}' (it has: {', '.join(present)}){hint}")

@@ -1,0 +1,132 @@
+"""Several tables as one: strict patterns, union of columns, and parts back in their original order."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from tools.errors import UserError
+from tools.table.columns import PART_COLUMN, ROW_COLUMN
+from tools.table.files import scan_table, unreadable
+from tools.table.names import is_failures_file, part_path, split_part
+
+
+def expand_inputs(patterns: Sequence[str | Path]) -> list[Path]:
+    """Turn names and glob patterns into files, in the order given; ``part2`` comes before ``part10``.
+
+    Failures files are left out of what a pattern matches (a name that is spelled out is taken as it is).
+
+    Raises:
+        UserError: A name does not exist, or a pattern matches nothing.
+    """
+    found: list[Path] = []
+    for pattern in patterns:
+        if Path(pattern).exists():
+            found.append(Path(pattern))
+            continue
+        matches = [Path(p) for p in glob.glob(str(pattern), recursive=True)]
+        matches = [p for p in matches if not is_failures_file(p)]
+        if not matches:
+            what = (
+                "the pattern matches no table" if glob.has_magic(str(pattern)) else "there is no such table"
+            )
+            raise UserError(f"{pattern}: {what}")
+        found += sorted(matches, key=_natural)
+    return found
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in re.split(r"(\d+)", str(path))]
+
+
+def merge_tables(paths: Sequence[str | Path]) -> pl.LazyFrame:
+    """Read tables as one.
+
+    Tables that the ranks of one run wrote (they carry ``_row`` and ``_part``) are put back into the order of
+    the rows of their input, and lose these two columns. Other tables are concatenated in the order given,
+    with the union of their columns; where types differ the column becomes text.
+
+    Args:
+        paths: Table files.
+
+    Returns:
+        A lazy frame.
+
+    Raises:
+        UserError: A table cannot be read; a part is missing, or comes from another run.
+    """
+    frames = {Path(p): scan_table(p) for p in paths}
+    if len(frames) < len(paths):
+        raise UserError(f"{_first_repeated(paths)}: the table is named twice among the inputs")
+    are_parts = [PART_COLUMN in frame.collect_schema().names() for frame in frames.values()]
+    if not any(are_parts):
+        return _concat(list(frames.values()))
+    if not all(are_parts):
+        odd = list(frames)[are_parts.index(False)]
+        raise UserError(f"{odd}: not a part, but the other inputs are parts of one run; merge those first")
+    _check_parts(frames)
+    merged = _concat(list(frames.values())).sort(pl.col(ROW_COLUMN).cast(pl.Int64))
+    return merged.drop(ROW_COLUMN, PART_COLUMN)
+
+
+def _first_repeated(paths: Sequence[str | Path]) -> Path:
+    names = [Path(p) for p in paths]
+    return next(name for name in names if names.count(name) > 1)
+
+
+def _concat(frames: list[pl.LazyFrame]) -> pl.LazyFrame:
+    if len(frames) == 1:
+        return frames[0]
+    types: dict[str, set[pl.DataType]] = {}
+    for frame in frames:
+        for name, dtype in frame.collect_schema().items():
+            types.setdefault(name, set()).add(dtype)
+    mixed = [name for name, kinds in types.items() if len(kinds) > 1]
+    alike = [
+        f.with_columns(pl.col(n).cast(pl.String) for n in mixed if n in f.collect_schema()) for f in frames
+    ]
+    return pl.concat(alike, how="diagonal")
+
+
+def _check_parts(frames: dict[Path, pl.LazyFrame]) -> None:
+    """Refuse parts of different runs, a part given twice, and a run with a part missing."""
+    labels: dict[str, Path] = {}
+    empty: list[Path] = []
+    for path, frame in frames.items():
+        try:
+            found = frame.select(pl.col(PART_COLUMN).unique()).collect()[PART_COLUMN].to_list()
+        except pl.exceptions.PolarsError as error:
+            raise unreadable(path, error) from None
+        if not found:
+            empty.append(path)  # a rank that got no rows writes a header only
+        for label in found:
+            if label in labels:
+                raise UserError(f"{path}: holds part {label}, as {labels[label]} does; name each part once")
+            labels[label] = path
+    if not labels:
+        return
+    worlds = {int(label.partition("/")[2]) for label in labels}
+    if len(worlds) > 1:
+        raise UserError(
+            f"{', '.join(map(str, frames))}: parts of runs with different numbers of ranks "
+            f"({', '.join(map(str, sorted(worlds)))}); remove those of the older run"
+        )
+    world = worlds.pop()
+    present = {int(label.partition("/")[0]) for label in labels}
+    present |= {part[1] for path in empty if (part := split_part(path))}
+    missing = sorted(set(range(world)) - present)
+    if missing:
+        raise UserError(_missing_parts(next(iter(labels.values())), missing, world))
+
+
+def _missing_parts(sibling: Path, missing: list[int], world: int) -> str:
+    named = split_part(sibling)
+    names = [str(part_path(named[0], rank)) if named else f"part {rank}/{world}" for rank in missing]
+    return (
+        f"{', '.join(names)}: missing, {world - len(missing)} of {world} parts are there; "
+        "run the command that writes the parts again, it goes on where it stopped"
+    )

@@ -1,0 +1,81 @@
+"""What outputs are called: the input's stem, a suffix that says what was done; and where side files stand."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from tools.table.files import FORMATS
+
+_PART = re.compile(r"_part(\d+)$")
+_LONGEST_NAME = 200  # bytes; file systems allow 255, and side files and temporary files need some of it
+
+
+def table_stem(path: str | Path) -> str:
+    """File name without the table extension: ``my.videos.csv`` is ``my.videos``."""
+    path = Path(path)
+    return path.stem if path.suffix.lower() in FORMATS else path.name
+
+
+def output_path(
+    meta: str | Path, suffix: str, *, output: str | Path | None = None, format: str | None = None
+) -> Path:
+    """Where a command writes.
+
+    Args:
+        meta: The input table; the output stands beside it, in its format.
+        suffix: What was done, such as ``_aes``.
+        output: The user's own choice, taken as it is.
+        format: ``csv``, ``parquet`` or ``jsonl`` instead of the input's format.
+
+    Returns:
+        ``output``, or ``<stem><suffix><extension>`` beside ``meta``.
+    """
+    if output is not None:
+        return Path(output)
+    meta = Path(meta)
+    extension = f".{format}" if format else meta.suffix
+    return meta.with_name(shorten(table_stem(meta) + suffix) + extension)
+
+
+def shorten(stem: str) -> str:
+    """Cut a stem that no file system would take in the middle; both ends still tell where it comes from."""
+    if len(os.fsencode(stem)) <= _LONGEST_NAME:
+        return stem
+    half = _LONGEST_NAME // 2 - 2
+    head = os.fsencode(stem)[:half].decode(errors="ignore")
+    tail = os.fsencode(stem)[-half:].decode(errors="ignore")
+    return f"{head}...{tail}"
+
+
+def part_path(output: str | Path, rank: int) -> Path:
+    """Where rank ``rank`` writes its rows of ``output``: ``<stem>_part<rank>.csv``."""
+    output = Path(output)
+    return output.with_name(f"{table_stem(output)}_part{rank}{output.suffix}")
+
+
+def split_part(path: str | Path) -> tuple[Path, int] | None:
+    """The reverse of `part_path`: (output, rank), or None when the name is not that of a part."""
+    path = Path(path)
+    match = _PART.search(table_stem(path))
+    if not match:
+        return None
+    stem = table_stem(path)[: match.start()]
+    return path.with_name(stem + path.suffix), int(match.group(1))
+
+
+def failures_path(output: str | Path, rank: int | None = None) -> Path:
+    """Where the failures of ``output`` are listed: ``<stem>.failures.csv``, always a CSV.
+
+    With a rank it is ``<stem>.failures_part<rank>.csv``, which the pattern ``<stem>_part*.csv`` of the parts
+    does not match.
+    """
+    output = Path(output)
+    part = "" if rank is None else f"_part{rank}"
+    return output.with_name(f"{table_stem(output)}.failures{part}.csv")
+
+
+def is_failures_file(path: str | Path) -> bool:
+    """Whether a name is one that `failures_path` gives."""
+    return re.search(r"\.failures(_part\d+)?\.csv$", Path(path).name) is not None
