@@ -31,7 +31,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def parse_known_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ):
+    ) -> tuple[argparse.Namespace, list[str]]:
         """Parse after turning the underscores of flag names into dashes (values stay as typed)."""
         args = sys.argv[1:] if args is None else args
         return super().parse_known_args([_dashed(a) for a in args], namespace)

@@ -1,1 +1,1 @@
-"""One media file on disk: probe it, decode it, choose its frames, guard the process that does. No tables, no torch."""
+"""One media file on disk: probe it, decode it, choose its frames, guard the process that does."""

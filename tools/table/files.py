@@ -111,7 +111,7 @@ def unreadable(path: str | Path, error: Exception) -> UserError:
 
 
 def numeric(column: str) -> pl.Expr:
-    """A column as Float64; what is empty, not a number, or NaN is null (Polars holds NaN above all numbers)."""
+    """A column as Float64; empty, no number, and NaN are null (Polars would hold NaN above all numbers)."""
     return pl.col(column).cast(pl.Float64, strict=False).fill_nan(None)
 
 

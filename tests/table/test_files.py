@@ -1,0 +1,134 @@
+import os
+import stat
+
+import pandas as pd
+import polars as pl
+import pytest
+
+from tools.errors import UserError
+from tools.table import numeric, read_table, require_columns, scan_table, write_table
+
+HARD_CELLS = [
+    "a,b",
+    'he said "hi"',
+    "two\nlines",
+    "\U0001f600",
+    "None",
+    "NA",
+    "007",
+    "x" * 100_000,
+    " ",
+    "é\r\n",
+]
+
+
+@pytest.fixture
+def hard_table() -> pl.DataFrame:
+    rows = len(HARD_CELLS)
+    return pl.DataFrame(
+        {"path": [f"v{i}.mp4" for i in range(rows)], "text": HARD_CELLS, "id": ["007"] * rows}
+    )
+
+
+@pytest.mark.parametrize("extension", ["csv", "parquet", "jsonl"])
+def test_text_survives_a_round_trip(tmp_path, hard_table, extension):
+    path = write_table(hard_table, tmp_path / f"meta.{extension}")
+    assert read_table(path).equals(hard_table)
+
+
+def test_csv_is_read_by_pandas_as_we_wrote_it(tmp_path, hard_table):
+    path = write_table(hard_table, tmp_path / "meta.csv")
+    frame = pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")
+    assert frame["text"].tolist() == HARD_CELLS
+
+
+def test_empty_and_missing_cells_stay_apart(tmp_path):
+    frame = pl.DataFrame({"path": ["a", "b"], "text": ["", None]})
+    assert read_table(write_table(frame, tmp_path / "m.csv"))["text"].to_list() == ["", None]
+
+
+def test_untouched_cells_keep_their_bytes(tmp_path):
+    text = "path,id,fps,aes\na.mp4,007,30.0,5.50\nb.mp4,1e3,29.97002997002997,\n"
+    (tmp_path / "in.csv").write_text(text)
+    write_table(scan_table(tmp_path / "in.csv"), tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == text
+
+
+def test_numbers_get_their_type_in_parquet_unless_a_cell_would_be_lost(tmp_path):
+    frame = pl.DataFrame(
+        {"path": ["a", "b"], "id": ["007", "1"], "num_frames": ["3", "4"], "aes": ["5.5", "n/a"]}
+    )
+    typed = read_table(write_table(frame, tmp_path / "m.parquet"))
+    assert typed.schema == {"path": pl.String, "id": pl.String, "num_frames": pl.Int64, "aes": pl.String}
+    assert typed["aes"].to_list() == ["5.5", "n/a"]
+
+
+def test_numeric_knows_only_numbers():
+    frame = pl.DataFrame({"x": ["5", " ", None, "NaN", "nan", "abc", "1e1", "-3.5"]})
+    assert frame.select(numeric("x"))["x"].to_list() == [5.0, None, None, None, None, None, 10.0, -3.5]
+
+
+def test_pandas_frames_are_written(tmp_path):
+    path = write_table(pd.DataFrame({"path": ["a"], "aes": [5.5]}), tmp_path / "m.csv")
+    assert path.read_text() == "path,aes\na,5.5\n"
+
+
+def test_the_input_is_never_overwritten(tmp_path):
+    path = write_table(pl.DataFrame({"path": ["a"]}), tmp_path / "m.csv")
+    link = tmp_path / "link.csv"
+    link.symlink_to(path)
+    for output in (path, link):
+        with pytest.raises(UserError, match="overwrite the input"):
+            write_table(scan_table(path).head(0), output, inputs=[path])
+    assert path.read_text() == "path\na\n"
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    (tmp_path / "bad.csv").write_text("path,text\na,b\n" + "c,d\n" * 100_000 + "e,f,g\n")
+    old = write_table(pl.DataFrame({"path": ["old"]}), tmp_path / "out.csv")
+    with pytest.raises(UserError, match=r"bad\.csv: cannot read the table"):
+        write_table(scan_table(tmp_path / "bad.csv"), old, inputs=[tmp_path / "bad.csv"])
+    assert old.read_text() == "path\nold\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.csv", "out.csv"]
+
+
+def test_permissions_follow_the_umask(tmp_path):
+    old = os.umask(0o027)
+    try:
+        path = write_table(pl.DataFrame({"path": ["a"]}), tmp_path / "m.csv")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.csv", None, "No such file"),
+        ("empty.csv", b"", "cannot read the table"),
+        ("twice.csv", b"path,path\na,b\n", "stands twice"),
+        ("binary.csv", bytes(range(256)) * 4, "cannot read|not a CSV"),
+        ("video.mp4", b"x", "not a table"),
+        ("bad.parquet", b"PAR1 no", "cannot read the table"),
+        ("bad.jsonl", b"not json\n", "cannot read the table"),
+    ],
+)
+def test_what_is_not_a_table_is_one_line(tmp_path, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=message) as caught:
+        read_table(tmp_path / name)
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_a_named_pipe_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with pytest.raises(UserError, match="not a table"):
+        scan_table(tmp_path / "pipe.csv")
+
+
+def test_a_missing_column_names_its_maker(tmp_path):
+    frame = pl.DataFrame({"path": ["a"]})
+    with pytest.raises(UserError, match=r"m\.csv: no column 'aes' .*has: path.*tools\.scoring\.aesthetic"):
+        require_columns(frame, ["path", "aes"], "m.csv")

@@ -1,0 +1,73 @@
+import polars as pl
+import pytest
+
+from tools.errors import UserError
+from tools.table import expand_inputs, merge_tables, part_path, write_table
+
+
+def write_parts(folder, world, rows=7, stem="meta_aes"):
+    """What W ranks write: rank r has the rows r, r + W, ..."""
+    table = pl.DataFrame({"path": [f"v{i}" for i in range(rows)], "aes": [i / 10 for i in range(rows)]})
+    paths = []
+    for rank in range(world):
+        part = table.with_row_index("_row").with_columns(pl.lit(f"{rank}/{world}").alias("_part"))
+        part = part.filter(pl.col("_row") % world == rank).select("path", "aes", "_row", "_part")
+        paths.append(write_table(part, part_path(folder / f"{stem}.csv", rank)))
+    return table, paths
+
+
+@pytest.mark.parametrize("world", [2, 3, 11])
+def test_parts_come_back_in_the_rows_own_order(tmp_path, world):
+    table, paths = write_parts(tmp_path, world)
+    alone = write_table(table, tmp_path / "alone.csv")
+    merged = write_table(merge_tables(list(reversed(paths))), tmp_path / "merged.csv", inputs=paths)
+    assert merged.read_bytes() == alone.read_bytes()
+
+
+def test_a_missing_part_is_named(tmp_path):
+    _, paths = write_parts(tmp_path, 3)
+    with pytest.raises(UserError, match=r"meta_aes_part1\.csv: missing, 2 of 3 parts"):
+        merge_tables([paths[0], paths[2]])
+
+
+def test_the_last_part_is_missed_too(tmp_path):
+    _, paths = write_parts(tmp_path, 2, rows=1)  # part 1 has no rows, part 0 alone holds the whole table
+    with pytest.raises(UserError, match=r"meta_aes_part1\.csv: missing"):
+        merge_tables(paths[:1])
+    assert merge_tables(paths).collect().height == 1
+
+
+def test_parts_of_two_runs_are_not_mixed(tmp_path):
+    _, two = write_parts(tmp_path / "two", 2)
+    _, three = write_parts(tmp_path / "three", 3)
+    with pytest.raises(UserError, match="different numbers of ranks"):
+        merge_tables([two[0], three[1]])
+    with pytest.raises(UserError, match="holds part 0/2"):
+        merge_tables([two[0], write_table(pl.read_csv(two[0]), tmp_path / "copy.csv")])
+    with pytest.raises(UserError, match="not a part"):
+        merge_tables([*two, write_table(pl.DataFrame({"path": ["x"]}), tmp_path / "other.csv")])
+
+
+def test_tables_are_joined_with_the_union_of_their_columns(tmp_path):
+    one = write_table(pl.DataFrame({"path": ["a"], "aes": ["5.50"]}), tmp_path / "1.csv")
+    two = write_table(pl.DataFrame({"path": ["b"], "flow": [2.5]}), tmp_path / "2.parquet")
+    three = write_table(pl.DataFrame({"path": ["c"], "flow": ["3.0"]}), tmp_path / "3.csv")
+    assert merge_tables([one, two, three]).collect().to_dict(as_series=False) == {
+        "path": ["a", "b", "c"],
+        "aes": ["5.50", None, None],
+        "flow": [None, "2.5", "3.0"],
+    }
+
+
+def test_patterns_are_strict_and_in_natural_order(tmp_path):
+    for name in ("m_part10.csv", "m_part2.csv", "m.failures.csv", "[x].csv"):
+        (tmp_path / name).write_text("path\n")
+    assert [p.name for p in expand_inputs([f"{tmp_path}/m_part*.csv"])] == ["m_part2.csv", "m_part10.csv"]
+    assert [p.name for p in expand_inputs([f"{tmp_path}/m*"])] == ["m_part2.csv", "m_part10.csv"]
+    assert [p.name for p in expand_inputs([f"{tmp_path}/[x].csv"])] == ["[x].csv"]
+    with pytest.raises(UserError, match="the pattern matches no table"):
+        expand_inputs([f"{tmp_path}/nothing*.csv"])
+    with pytest.raises(UserError, match="there is no such table"):
+        expand_inputs([f"{tmp_path}/nothing.csv"])
+    with pytest.raises(UserError, match="named twice"):
+        merge_tables([tmp_path / "m_part2.csv", tmp_path / "m_part2.csv"])

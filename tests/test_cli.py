@@ -1,0 +1,73 @@
+import pytest
+
+from tools import cli
+from tools.errors import MediaError, UserError
+
+
+@pytest.fixture
+def parser() -> cli.ArgumentParser:
+    parser = cli.ArgumentParser("tools.example", "Does a thing.", "python -m tools.example meta_a.csv")
+    parser.add_argument("meta")
+    parser.add_argument("--num-workers", type=int)
+    parser.add_argument("--text-column")
+    return parser
+
+
+@pytest.mark.parametrize("flag", [["--num_workers", "3"], ["--num-workers", "3"], ["--num_workers=3"]])
+def test_flags_are_taken_with_dash_and_underscore(parser, flag):
+    assert parser.parse_args(["my_meta.csv", *flag]).num_workers == 3
+
+
+def test_values_keep_their_underscores(parser):
+    args = parser.parse_args(["my_meta.csv", "--text_column=my_text"])
+    assert (args.meta, args.text_column) == ("my_meta.csv", "my_text")
+
+
+def test_bad_flags_are_one_line_and_exit_2(parser, capsys):
+    with pytest.raises(SystemExit) as stop:
+        parser.parse_args(["m.csv", "--num-workers", "many"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (UserError("meta.csv: no such table"), 2, "error: meta.csv: no such table\n"),
+        (MediaError("empty", "a.mp4", "no bytes"), 2, "error: a.mp4: empty: no bytes\n"),
+        (KeyError("x"), 1, "error: KeyError: 'x' (unexpected; TOOLS_DEBUG=1 shows where)\n"),
+        (KeyboardInterrupt(), 130, "error: interrupted; run the same command again to go on\n"),
+    ],
+)
+def test_errors_become_one_line_and_a_code(capsys, error, code, line):
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as stop:
+        cli.run(main)
+    assert (stop.value.code, capsys.readouterr().err) == (code, line)
+
+
+def test_debug_shows_the_traceback(capsys, monkeypatch):
+    monkeypatch.setenv("TOOLS_DEBUG", "1")
+
+    def main():
+        raise UserError("wrong")
+
+    with pytest.raises(SystemExit):
+        cli.run(main)
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_the_code_of_main_is_the_exit_code():
+    for returned, code in ((None, 0), (1, 1)):
+        with pytest.raises(SystemExit) as stop:
+            cli.run(lambda returned=returned: returned)
+        assert stop.value.code == code
+
+
+def test_media_errors_cross_process_borders():
+    import pickle
+
+    error = pickle.loads(pickle.dumps(MediaError("timeout", "a.mp4", "took\nlong")))
+    assert (error.kind, error.path, error.message) == ("timeout", "a.mp4", "took long")
