@@ -1,0 +1,301 @@
+"""Which frames of a video are looked at: named policies, from the times of its frames to indices."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from tools.errors import UserError
+
+SAMPLING_POLICIES: dict[str, str] = {
+    "first_middle_last": "first, middle and last frame; 1 = middle, 2 = first and last, n = evenly spaced with both ends",
+    "opensora": "frame int(p * n) for p = 0.1, 0.5, 0.9 (1: 0.5; 2: 0.25, 0.5), as Open-Sora scored aesthetics",
+    "middle": "the middle frame",
+    "first": "the first frame",
+    "uniform_mid": "the middle frame of each of n equal parts",
+    "count_uniform": "n frames at equal distances in time, both ends included",
+    "interval_time": "one frame every so many seconds",
+    "interval_frames": "every so manieth frame",
+    "fps": "so many frames per second, at most each frame once",
+    "timestamps": "the frames shown at the given seconds",
+}
+"""Every sampling policy by name, with its meaning."""
+
+TIME_TOLERANCE = 0.001
+"""Seconds by which a frame may start after the wanted time: containers that round to milliseconds do that."""
+
+_DEFAULT_COUNTS = {"first_middle_last": 3, "opensora": 3, "uniform_mid": 3, "count_uniform": 8}
+_SINGLE = ("first", "middle")
+_ARGUMENTS = {
+    "interval_time": "interval",
+    "interval_frames": "step",
+    "fps": "fps",
+    "timestamps": "timestamps",
+}
+
+
+class SamplingError(ValueError):
+    """The video has no frame where one was asked for; the reader turns this into a ``too_short`` MediaError."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sampling:
+    """A choice of frames, made once and applied to any video.
+
+    Frames are chosen by their true times, so that variable frame rates come out right. The frame *at* a
+    time is the one on screen then: the last that starts at or before it. No frame is given twice, so a clip
+    of 2 frames asked for 3 gives 2; the one exception is ``opensora``, which repeats frames of tiny clips as
+    the original does. Count policies therefore give ``min(count, frames between start and end)`` frames.
+
+    Attributes:
+        policy: A name of `SAMPLING_POLICIES`.
+        count: Number of frames, for first_middle_last, opensora, uniform_mid and count_uniform.
+        interval: Seconds between frames, for interval_time.
+        step: Frames from one chosen frame to the next, for interval_frames.
+        fps: Chosen frames per second, for fps.
+        points: Positions from 0 to 1, for opensora; overrides `count`.
+        timestamps: Seconds, for timestamps.
+        start: Seconds; frames before it are not considered.
+        end: Seconds; frames after it are not considered.
+        max_frames: Keep only this many, the earliest ones.
+
+    Raises:
+        UserError: An unknown policy, or a value that is missing or out of range.
+    """
+
+    policy: str
+    count: int | None = None
+    interval: float | None = None
+    step: int | None = None
+    fps: float | None = None
+    points: tuple[float, ...] | None = None
+    timestamps: tuple[float, ...] | None = None
+    start: float = 0.0
+    end: float | None = None
+    max_frames: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.policy not in SAMPLING_POLICIES:
+            raise _unknown(self.policy)
+        for name in (
+            "points",
+            "timestamps",
+        ):  # lists (from JSON) become tuples, so that the value can be hashed
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, tuple(float(v) for v in getattr(self, name)))
+        if self.count is None and self.policy in _DEFAULT_COUNTS:
+            count = len(self.points) if self.points else _DEFAULT_COUNTS[self.policy]
+            object.__setattr__(self, "count", count)
+        self._check()
+
+    def _check(self) -> None:
+        needed = _ARGUMENTS.get(self.policy)
+        if needed and getattr(self, needed) in (None, ()):
+            raise UserError(f"sampling {self.policy}: needs {needed}, for example {_example(self.policy)}")
+        for name in ("count", "interval", "step", "fps", "max_frames"):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UserError(f"sampling {self.policy}: {name} must be greater than 0, not {value}")
+        for value in self.points or ():
+            if not 0.0 <= value <= 1.0:
+                raise UserError(f"sampling {self.policy}: points lie between 0 and 1, not {value}")
+        for value in self.timestamps or ():
+            if not (math.isfinite(value) and value >= 0):
+                raise UserError(f"sampling {self.policy}: timestamps are seconds from 0 on, not {value}")
+        if not (math.isfinite(self.start) and self.start >= 0):
+            raise UserError(f"sampling {self.policy}: start must be 0 or more seconds, not {self.start}")
+        if self.end is not None and not self.end >= self.start:
+            raise UserError(f"sampling {self.policy}: end {self.end} lies before start {self.start}")
+        if self.policy in _SINGLE and self.count not in (None, 1):
+            raise UserError(
+                f"sampling {self.policy}: is one frame, {self.count} cannot be had; try first_middle_last"
+            )
+
+    def indices(self, times: np.ndarray) -> list[int]:
+        """Choose frames.
+
+        Args:
+            times: Float64, shape (frames,): when each frame starts, in seconds, ascending from 0.0.
+
+        Returns:
+            Indices into `times`, ascending.
+
+        Raises:
+            SamplingError: No frame lies between start and end, or a timestamp lies after the video.
+        """
+        times = np.asarray(times, dtype=np.float64)
+        first, last = self._window(times)
+        chosen = _CHOOSERS[self.policy](self, times, first, last)
+        return chosen[: self.max_frames]
+
+    def asdict(self) -> dict[str, Any]:
+        """The choice as JSON: only what is set, tuples as lists. ``Sampling(**d)`` gives it back."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in dataclasses.asdict(self).items()
+            if value is not None
+        }
+
+    def _window(self, times: np.ndarray) -> tuple[int, int]:
+        """First and last frame whose time lies in [start, end]."""
+        if len(times) == 0:
+            raise SamplingError("the video has no frames")
+        first = int(np.searchsorted(times, self.start - TIME_TOLERANCE))
+        last = len(times) - 1 if self.end is None else frame_at(times, self.end)
+        if first > last:
+            until = "" if self.end is None else f" to {self.end:g} s"
+            raise SamplingError(
+                f"no frame from {self.start:g} s{until}; the last one is at {times[-1]:.3f} s"
+            )
+        return first, last
+
+
+def parse_sampling(name: str, num_frames: int | None = None) -> Sampling:
+    """Make a `Sampling` from what a user types.
+
+    Args:
+        name: ``POLICY`` or ``POLICY:VALUE``, where the value is what the policy needs: a number of frames
+            (``count_uniform:8``), seconds (``interval_time:0.5``), frames (``interval_frames:30``), frames
+            per second (``fps:2``), a list (``timestamps:1,2.5``, ``opensora:0.1,0.5,0.9``). A leading
+            ``by_`` is ignored.
+        num_frames: Number of frames for the policies that have one, an upper limit for the others.
+
+    Raises:
+        UserError: Unknown name (the message lists the names) or a value that cannot be used.
+    """
+    policy, _, text = name.strip().partition(":")
+    policy = policy.removeprefix("by_")
+    if policy not in SAMPLING_POLICIES:
+        raise _unknown(policy)
+    values: dict[str, Any] = {}
+    if num_frames is not None:
+        values["count" if policy in _DEFAULT_COUNTS or policy in _SINGLE else "max_frames"] = num_frames
+    if text:
+        key, value = _parse_value(policy, text)
+        if values.get(key, value) != value:
+            raise UserError(
+                f"sampling {name}: asks for {value} frames, but the number of frames is {values[key]}"
+            )
+        values[key] = value
+    return Sampling(policy, **values)
+
+
+def frame_at(times: np.ndarray, seconds: float) -> int:
+    """Index of the frame on screen at a time: the last that starts at or before it; -1 before the first."""
+    return int(np.searchsorted(times, seconds + TIME_TOLERANCE, side="right")) - 1
+
+
+def _parse_value(policy: str, text: str) -> tuple[str, Any]:
+    try:
+        if policy == "timestamps" or (policy == "opensora" and "." in text):
+            return ("points" if policy == "opensora" else policy), tuple(float(v) for v in text.split(","))
+        if policy in _DEFAULT_COUNTS or policy in _SINGLE:
+            return "count", int(text)
+        return _ARGUMENTS[policy], int(text) if policy == "interval_frames" else float(text)
+    except ValueError:
+        raise UserError(f"sampling {policy}: cannot use ({text}); for example {_example(policy)}") from None
+
+
+def _example(policy: str) -> str:
+    values = {"interval_time": "0.5", "interval_frames": "30", "fps": "2", "timestamps": "1,2.5"}
+    return f"{policy}:{values.get(policy, '3')}"
+
+
+def _unknown(policy: str) -> UserError:
+    return UserError(f"Invalid sampling ({policy}). Supported values are {', '.join(SAMPLING_POLICIES)}.")
+
+
+def _evenly(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
+    """Index distance (n - 1) / (count - 1), halves rounded up, so that the middle of n frames is n // 2."""
+    n = last - first + 1
+    count = min(self.count, n)
+    if count == 1:
+        return [first + n // 2]
+    return [first + (2 * i * (n - 1) + count - 1) // (2 * (count - 1)) for i in range(count)]
+
+
+def _opensora(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
+    """Open-Sora 1.2, tools/datasets/utils.py: frame int(p * n), the last frame when that is past the end."""
+    n = last - first + 1
+    if self.points:
+        points: Sequence[float] = self.points
+    elif self.count <= 3:
+        points = {1: (0.5,), 2: (0.25, 0.5), 3: (0.1, 0.5, 0.9)}[self.count]
+    else:
+        raise UserError(f"sampling opensora: has 1, 2 or 3 frames, not {self.count}; try uniform_mid")
+    return [first + min(int(p * n), n - 1) for p in points]
+
+
+def _middle(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
+    return [first + (last - first + 1) // 2]
+
+
+def _first(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
+    return [first]
+
+
+def _uniform_mid(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
+    n = last - first + 1
+    count = min(self.count, n)
+    return [first + (2 * i + 1) * n // (2 * count) for i in range(count)]
+
+
+def _count_uniform(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
+    """Equal distances in time; where two targets meet in one long frame, a neighbour takes the second place."""
+    count = min(self.count, last - first + 1)
+    chosen = [frame_at(times, t) for t in np.linspace(times[first], times[last], count)]
+    for i in range(1, count):
+        chosen[i] = max(chosen[i], chosen[i - 1] + 1)
+    for i in range(count):
+        chosen[i] = min(chosen[i], last - (count - 1 - i))
+    return chosen
+
+
+def _interval_time(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
+    return _every(times, first, last, self.interval)
+
+
+def _fps(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
+    return _every(times, first, last, 1.0 / self.fps)
+
+
+def _every(times: np.ndarray, first: int, last: int, seconds: float) -> list[int]:
+    """Frames at start, start + seconds, ... up to and including the time of the last frame."""
+    steps = math.floor((times[last] - times[first] + TIME_TOLERANCE) / seconds)
+    targets = times[first] + np.arange(steps + 1) * seconds
+    found = np.searchsorted(times, targets + TIME_TOLERANCE, side="right") - 1
+    return [int(i) for i in np.unique(np.clip(found, first, last))]
+
+
+def _interval_frames(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
+    return list(range(first, last + 1, self.step))
+
+
+def _timestamps(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
+    """The last frame is on screen for as long as the frame before it was."""
+    end = times[-1] + (times[-1] - times[-2] if len(times) > 1 else math.inf)
+    stop = math.inf if self.end is None else self.end
+    wanted = sorted(t for t in set(self.timestamps) if self.start <= t <= stop)
+    if wanted and wanted[-1] > end:
+        raise SamplingError(f"a frame at {wanted[-1]:g} s is asked for, but the video ends at {end:.3f} s")
+    if not wanted:
+        raise SamplingError(f"none of the timestamps lies between {self.start:g} s and {stop:g} s")
+    return sorted({max(first, frame_at(times, t)) for t in wanted})
+
+
+_CHOOSERS: dict[str, Callable[[Sampling, np.ndarray, int, int], list[int]]] = {
+    "first_middle_last": _evenly,
+    "opensora": _opensora,
+    "middle": _middle,
+    "first": _first,
+    "uniform_mid": _uniform_mid,
+    "count_uniform": _count_uniform,
+    "interval_time": _interval_time,
+    "interval_frames": _interval_frames,
+    "fps": _fps,
+    "timestamps": _timestamps,
+}
