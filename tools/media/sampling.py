@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ import numpy as np
 from tools.errors import UserError
 
 SAMPLING_POLICIES: dict[str, str] = {
-    "first_middle_last": "first, middle and last frame; 1 = middle, 2 = first and last, n = evenly spaced with both ends",
-    "opensora": "frame int(p * n) for p = 0.1, 0.5, 0.9 (1: 0.5; 2: 0.25, 0.5), as Open-Sora scored aesthetics",
+    "first_middle_last": "first, middle and last; 1: the middle one, 2: first and last, n: evenly spaced",
+    "opensora": "frame int(p * n) for p = 0.1, 0.5, 0.9 (1: 0.5; 2: 0.25, 0.5), as Open-Sora did",
     "middle": "the middle frame",
     "first": "the first frame",
     "uniform_mid": "the middle frame of each of n equal parts",
@@ -21,7 +21,7 @@ SAMPLING_POLICIES: dict[str, str] = {
     "interval_time": "one frame every so many seconds",
     "interval_frames": "every so manieth frame",
     "fps": "so many frames per second, at most each frame once",
-    "timestamps": "the frames shown at the given seconds",
+    "timestamps": "for each of the given seconds the frame shown then",
 }
 """Every sampling policy by name, with its meaning."""
 
@@ -39,7 +39,7 @@ _ARGUMENTS = {
 
 
 class SamplingError(ValueError):
-    """The video has no frame where one was asked for; the reader turns this into a ``too_short`` MediaError."""
+    """The video has no frame where one was asked for; readers make a ``too_short`` MediaError of it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,8 +48,9 @@ class Sampling:
 
     Frames are chosen by their true times, so that variable frame rates come out right. The frame *at* a
     time is the one on screen then: the last that starts at or before it. No frame is given twice, so a clip
-    of 2 frames asked for 3 gives 2; the one exception is ``opensora``, which repeats frames of tiny clips as
-    the original does. Count policies therefore give ``min(count, frames between start and end)`` frames.
+    of 2 frames asked for 3 gives 2, and count policies give ``min(count, frames from start to end)``. Two
+    exceptions: ``opensora`` repeats frames of tiny clips as the original does, and ``timestamps`` gives one
+    frame for each timestamp between start and end, in ascending order.
 
     Attributes:
         policy: A name of `SAMPLING_POLICIES`.
@@ -148,9 +149,7 @@ class Sampling:
         last = len(times) - 1 if self.end is None else frame_at(times, self.end)
         if first > last:
             until = "" if self.end is None else f" to {self.end:g} s"
-            raise SamplingError(
-                f"no frame from {self.start:g} s{until}; the last one is at {times[-1]:.3f} s"
-            )
+            raise SamplingError(f"no frame from {self.start:g} s{until}; the last is at {times[-1]:.3f} s")
         return first, last
 
 
@@ -221,12 +220,7 @@ def _evenly(self: Sampling, times: np.ndarray, first: int, last: int) -> list[in
 def _opensora(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
     """Open-Sora 1.2, tools/datasets/utils.py: frame int(p * n), the last frame when that is past the end."""
     n = last - first + 1
-    if self.points:
-        points: Sequence[float] = self.points
-    elif self.count <= 3:
-        points = {1: (0.5,), 2: (0.25, 0.5), 3: (0.1, 0.5, 0.9)}[self.count]
-    else:
-        raise UserError(f"sampling opensora: has 1, 2 or 3 frames, not {self.count}; try uniform_mid")
+    points = self.points or {1: (0.5,), 2: (0.25, 0.5), 3: (0.1, 0.5, 0.9)}[self.count]
     return [first + min(int(p * n), n - 1) for p in points]
 
 
@@ -245,7 +239,7 @@ def _uniform_mid(self: Sampling, times: np.ndarray, first: int, last: int) -> li
 
 
 def _count_uniform(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
-    """Equal distances in time; where two targets meet in one long frame, a neighbour takes the second place."""
+    """Equal distances in time; where two targets meet in one long frame, its neighbour is second."""
     count = min(self.count, last - first + 1)
     chosen = [frame_at(times, t) for t in np.linspace(times[first], times[last], count)]
     for i in range(1, count):
@@ -279,12 +273,12 @@ def _timestamps(self: Sampling, times: np.ndarray, first: int, last: int) -> lis
     """The last frame is on screen for as long as the frame before it was."""
     end = times[-1] + (times[-1] - times[-2] if len(times) > 1 else math.inf)
     stop = math.inf if self.end is None else self.end
-    wanted = sorted(t for t in set(self.timestamps) if self.start <= t <= stop)
+    wanted = sorted(t for t in self.timestamps if self.start <= t <= stop)
     if wanted and wanted[-1] > end:
         raise SamplingError(f"a frame at {wanted[-1]:g} s is asked for, but the video ends at {end:.3f} s")
     if not wanted:
         raise SamplingError(f"none of the timestamps lies between {self.start:g} s and {stop:g} s")
-    return sorted({max(first, frame_at(times, t)) for t in wanted})
+    return [max(first, frame_at(times, t)) for t in wanted]
 
 
 _CHOOSERS: dict[str, Callable[[Sampling, np.ndarray, int, int], list[int]]] = {
