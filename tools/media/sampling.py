@@ -111,6 +111,8 @@ class Sampling:
             raise UserError(f"sampling {self.policy}: start must be 0 or more seconds, not {self.start}")
         if self.end is not None and not self.end >= self.start:
             raise UserError(f"sampling {self.policy}: end {self.end} lies before start {self.start}")
+        if self.policy == "opensora" and not self.points and self.count > 3:
+            raise UserError(f"sampling opensora: has 1, 2 or 3 frames, not {self.count}; try uniform_mid")
         if self.policy in _SINGLE and self.count not in (None, 1):
             raise UserError(
                 f"sampling {self.policy}: is one frame, {self.count} cannot be had; try first_middle_last"

@@ -1,0 +1,78 @@
+"""What the bytes of a packet tell without decoding it: is it whole, and does it show a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+def nal_length_size(codec: str, extradata: bytes | None) -> int | None:
+    """Bytes of the length before each NAL unit of H.264/HEVC as stored in mp4, mov and mkv.
+
+    Args:
+        codec: Name of the codec (h264 or hevc; others have no NAL units).
+        extradata: The stream's avcC (ISO/IEC 14496-15, 5.3.3) or hvcC (8.3.3) record.
+
+    Returns:
+        1, 2 or 4; None for other codecs and for streams with start codes (mpegts, avi).
+    """
+    if not extradata or extradata[0] != 1:  # configurationVersion; a start code begins with 0
+        return None
+    if codec == "h264" and len(extradata) >= 7:
+        return (extradata[4] & 3) + 1
+    if codec == "hevc" and len(extradata) >= 23:
+        return (extradata[21] & 3) + 1
+    return None
+
+
+def hevc_has_one_layer(extradata: bytes | None) -> bool:
+    """Tell from the hvcC record that a HEVC stream has no temporal sub-layers.
+
+    Only then is a picture marked as non-reference one that no other picture uses.
+    """
+    return bool(extradata) and len(extradata) >= 23 and extradata[0] == 1 and (extradata[21] >> 3) & 7 == 1
+
+
+def nal_units_fit(packet: memoryview, length_size: int) -> bool:
+    """Tell whether the NAL units of a packet fill it exactly and none is empty.
+
+    A decoder refuses a packet as a whole when they do not.
+    """
+    at, end = 0, len(packet)
+    while at + length_size <= end:
+        length = int.from_bytes(packet[at : at + length_size], "big")
+        if length == 0:
+            return False
+        at += length_size + length
+    return at == end
+
+
+def is_hidden(codec: str) -> Callable[[memoryview], bool] | None:
+    """Give the test that finds packets which only update the decoder and show no picture.
+
+    Returns:
+        A function of the packet's bytes for VP8 and VP9; None for codecs that store no such packets.
+    """
+    return {"vp8": _hidden_vp8, "vp9": _hidden_vp9}.get(codec)
+
+
+def repeats_or_packs(packet: memoryview) -> bool:
+    """Tell whether a MPEG-4 part 2 packet may hold no picture, or two.
+
+    AVI files by DivX and Xvid pack a B-picture behind its P-picture and put an empty one in its place.
+    """
+    return len(packet) <= 10 or bytes(packet).count(b"\x00\x00\x01\xb6") > 1
+
+
+def _hidden_vp8(packet: memoryview) -> bool:
+    """RFC 6386, 9.1: the fifth bit of the frame tag is show_frame."""
+    return not packet[0] >> 4 & 1
+
+
+def _hidden_vp9(packet: memoryview) -> bool:
+    """VP9 bitstream specification, 6.2; a superframe (Annex B) shows its last frame."""
+    if packet[-1] & 0xE0 == 0xC0:
+        return False
+    bits = f"{packet[0]:08b}"
+    at = 4 + (bits[2:4] == "11")  # frame marker, profile, and a reserved bit in profile 3
+    show_existing_frame, show_frame = bits[at], bits[at + 2]
+    return show_existing_frame == "0" and show_frame == "0"

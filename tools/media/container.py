@@ -1,0 +1,103 @@
+"""Open a video file: refuse what is no file, choose the stream, name what goes wrong."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+
+from tools.errors import MediaError
+
+
+def check_file(path: str | Path) -> Path:
+    """Make sure that a path is a regular file with bytes in it, without opening it.
+
+    Opening a named pipe would wait for a writer for ever.
+
+    Raises:
+        MediaError: missing, not_a_file, empty, or unreadable (no permission to look).
+    """
+    path = Path(path)
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise MediaError("missing", path, "no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise MediaError("unreadable", path, str(error)) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaError("not_a_file", path, f"is {_kind(status.st_mode)}, not a regular file")
+    if status.st_size == 0:
+        raise MediaError("empty", path, "the file has no bytes")
+    return path
+
+
+@contextmanager
+def open_video(
+    path: str | Path, *, threads: int = 1
+) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """Open a video for reading and close it whatever happens.
+
+    The stream is the first one that is not a cover picture: the one that OpenCV, decord and PySceneDetect
+    read too (the ffmpeg program prefers the largest).
+
+    Args:
+        path: The file.
+        threads: Decoder threads; 0 lets libav take one per core.
+
+    Yields:
+        The container and its video stream. All other streams are skipped while reading.
+
+    Raises:
+        MediaError: missing, not_a_file, empty, unreadable, no_video.
+    """
+    path = check_file(path)
+    try:
+        # The prefix keeps "a:b.mp4" from being taken for a protocol, the whitelist keeps playlists from
+        # fetching other things, and metadata in a wrong encoding is no reason to refuse a video.
+        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except (av.error.FFmpegError, OSError, UnicodeError) as error:
+        raise MediaError("unreadable", path, reason(error)) from None
+    try:
+        stream = _choose_stream(container, path)
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = av.stream.Discard.all
+        stream.codec_context.thread_count = threads
+        stream.thread_type = "AUTO"
+        yield container, stream
+    finally:
+        container.close()
+
+
+def reason(error: BaseException) -> str:
+    """What libav says about an error, in one short line."""
+    if isinstance(error, av.error.FFmpegError):
+        log = error.log[2].strip() if error.log else ""
+        return f"{error.strerror}{f' ({log})' if log else ''}"
+    return str(error) or type(error).__name__
+
+
+def _choose_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    covers = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    streams = [s for s in container.streams.video if not s.disposition & covers]
+    if not streams:
+        kinds = sorted({s.type for s in container.streams}) or ["nothing"]
+        raise MediaError("no_video", path, f"has no video stream, only {', '.join(kinds)}")
+    for stream in streams:
+        if stream.codec_context is not None and stream.codec_context.codec is not None:
+            return stream
+    raise MediaError("unreadable", path, "there is no decoder for its video stream")
+
+
+def _kind(mode: int) -> str:
+    kinds = [
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    ]
+    return next((name for test, name in kinds if test(mode)), "something else")
