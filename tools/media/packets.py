@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +40,7 @@ class PacketIndex:
         damaged: int64: frames whose packet is not whole; decoders refuse it.
         counted: True when packets carry no usable presentation times (H.264 in AVI): then a frame is
             known only by counting decoded pictures from the beginning.
+        irregular: True when packets are not pictures (fields apart, two packed), so that all were decoded.
         rotation: Degrees clockwise that the stored picture has to be turned: 0, 90, 180, 270.
         sample_aspect_ratio: Width of a stored pixel by its height.
         coded_width: Width as stored.
@@ -61,6 +62,7 @@ class PacketIndex:
     end_pts: int
     damaged: np.ndarray
     counted: bool
+    irregular: bool
     rotation: int
     sample_aspect_ratio: Fraction
     coded_width: int
@@ -106,14 +108,25 @@ class PacketIndex:
         stop = len(self.pts) if end is None else int(np.searchsorted(self.times, end - TIME_TOLERANCE))
         return range(first, max(first, stop))
 
-    def start_position(self, frame: int) -> int:
-        """The packet from which decoding gives a frame exactly: a key frame shown no later, or the first.
+    def start_positions(self, frames: Sequence[int]) -> np.ndarray:
+        """Packets from which decoding gives each frame exactly: a key frame shown no later, or packet 0.
 
         A picture stored behind a key frame but shown before it may refer to the group of pictures before.
+
+        Args:
+            frames: Frame numbers.
+
+        Returns:
+            int64, shape (frames,).
         """
-        usable = (self.key_positions <= self.positions[frame]) & (self.key_pts <= self.pts[frame])
-        found = np.flatnonzero(usable)
-        return int(self.key_positions[found[-1]]) if len(found) else 0
+        frames = np.asarray(frames, np.int64)
+        if not len(self.key_positions):
+            return np.zeros(len(frames), np.int64)
+        positions, pts = self.positions[frames], self.pts[frames]
+        key = np.searchsorted(self.key_positions, positions, side="right") - 1
+        while (later := (key >= 0) & (self.key_pts[key] > pts)).any():
+            key[later] -= 1
+        return np.where(key >= 0, self.key_positions[key], 0)
 
 
 def index_packets(path: str | Path) -> PacketIndex:
@@ -147,7 +160,7 @@ def index_packets(path: str | Path) -> PacketIndex:
             "average_rate": stream.average_rate or stream.guessed_rate,
             "has_audio": bool(container.streams.audio),
         }
-    counted = False
+    counted, verdict = False, "packets"
     if not trusted:
         verdict = "decode" if scan.suspicious else _verify(scan, pictures)
         if verdict == "decode":
@@ -156,7 +169,7 @@ def index_packets(path: str | Path) -> PacketIndex:
     elif not scan.has_unique_times():
         counted = True
     _drop_undecodable_start(path, scan, counted)
-    return _build(scan, counted, facts)
+    return _build(scan, counted, facts | {"irregular": verdict == "decode"})
 
 
 @dataclasses.dataclass

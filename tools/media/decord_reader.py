@@ -1,0 +1,66 @@
+"""Frames through decord, for those who want its pixels. The package is decord2; its module is ``decord``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tools.errors import MediaError, UserError
+from tools.media.packets import PacketIndex
+
+
+def read_images(
+    path: str | Path,
+    wanted: Sequence[int],
+    index: PacketIndex,
+    *,
+    size: tuple[int, int] | None = None,
+    threads: int = 1,
+) -> dict[int, np.ndarray]:
+    """Read frames by number with decord, which turns them upright itself.
+
+    decord counts frames in its own way; where its count is not the true one its numbers mean other frames,
+    and that is an error here. On HEVC with open groups of pictures its seeks go wrong without a sign.
+
+    Args:
+        path: The video.
+        wanted: Frame numbers.
+        index: The packets of the file.
+        size: Width and height to scale to (bicubic); by default the displayed size.
+        threads: Decoder threads; 0 lets decord choose.
+
+    Returns:
+        Images, uint8, shape (height, width, 3), RGB, by frame number.
+
+    Raises:
+        UserError: decord is not installed.
+        MediaError: decode.
+    """
+    try:
+        import decord
+    except ImportError:
+        raise UserError(
+            "decoder decord is not installed; install it with: pip install 'vidsieve[decord]'"
+        ) from None
+    try:
+        reader = decord.VideoReader(str(path), num_threads=threads)
+        if len(reader) != len(index.pts):
+            raise MediaError(
+                "decode", path, f"decord counts {len(reader)} frames, the file shows {len(index.pts)}"
+            )
+        batch = reader.get_batch(list(wanted)).asnumpy() if wanted else []
+    except (RuntimeError, IndexError, ValueError, decord.DECORDError) as error:
+        raise MediaError("decode", path, f"decord: {error}") from None
+    return {
+        number: _scaled(image, size or index.displayed_size)
+        for number, image in zip(wanted, batch, strict=True)
+    }
+
+
+def _scaled(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if image.shape[1::-1] == size:
+        return np.array(image)
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))
