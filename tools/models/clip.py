@@ -1,0 +1,366 @@
+"""CLIP image and text features: finding the weights, loading them strictly, and running them reproducibly.
+
+A feature depends on its own image (or text) and on nothing else: not on what else is in the batch, nor on the
+number of CPU threads. Matrix products of another shape, or split over another number of threads, differ in
+their last bits, so every forward pass has the same shape and, on a CPU, one thread; several run at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.errors import UserError
+from tools.models.clip_openai import openai_config, read_openai_checkpoint, to_transformers
+from tools.models.clip_preprocess import normalize_crops
+from tools.models.device import cpu_threads, resolve_device, resolve_precision
+from tools.models.digests import combined_sha256
+from tools.models.weights import FoundWeights, find_weights
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import CLIPModel
+
+CLIP_MODELS: dict[str, tuple[str, int]] = {
+    "ViT-L/14": ("clip-vit-l-14", 224),
+    "ViT-L/14@336px": ("clip-vit-l-14-336px", 336),
+    "ViT-B/32": ("clip-vit-b-32", 224),
+    "ViT-B/16": ("clip-vit-b-16", 224),
+}
+"""OpenAI's models: name to (key of the weights, image side in pixels)."""
+
+_GPU_BATCH = 128  # images in one forward pass on a GPU; a shorter last batch is padded
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """Where the weights of a CLIP are, and what is known before they are loaded.
+
+    Attributes:
+        path: An OpenAI ``.pt`` file, or a folder in the Hugging Face format.
+        digest: SHA-256 that stands for the weights.
+        image_size: Side in pixels of the square images it takes.
+    """
+
+    path: Path
+    digest: str
+    image_size: int
+
+
+def find_clip(name_or_path: str | Path = "ViT-L/14") -> ClipSource:
+    """Find the weights of a CLIP without loading the model.
+
+    Args:
+        name_or_path: A name of `CLIP_MODELS` (also spelled ``ViT-L-14``), an OpenAI ``.pt`` file, a folder
+            with a Hugging Face CLIP, or a Hugging Face id such as ``openai/clip-vit-large-patch14`` (taken
+            from the local cache when it is there).
+
+    Raises:
+        UserError: There is no such model, its weights are missing or are not the published ones.
+    """
+    name = str(name_or_path)
+    path = Path(name).expanduser()
+    if path.is_file():
+        return _file_source(find_weights("clip-vit-l-14", path), image_size=None)
+    if path.is_dir():
+        return _folder_source(path)
+    if known := _published(name):
+        key, image_size = known
+        return _file_source(find_weights(key), image_size)
+    if path.suffix or name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise UserError(
+            f"{name}: no such file or folder, and no known model; the names are {', '.join(CLIP_MODELS)}"
+        )
+    return _folder_source(_hub_folder(name))
+
+
+def load_clip(
+    name_or_path: str | Path | ClipSource = "ViT-L/14",
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    compile: bool = False,
+    threads: int | None = None,
+) -> ClipEncoder:
+    """Load a CLIP.
+
+    Args:
+        name_or_path: See `find_clip`, or what it gave.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, see `tools.models.device.resolve_device`.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``, see `tools.models.device.resolve_precision`.
+        compile: Run images through ``torch.compile`` (needs a C++ compiler; pays off in long runs).
+        threads: Images computed at a time on a CPU; by default every core this rank may use.
+
+    Raises:
+        UserError: The weights cannot be found, or do not fit a CLIP exactly.
+    """
+    import torch
+
+    source = name_or_path if isinstance(name_or_path, ClipSource) else find_clip(name_or_path)
+    device = resolve_device(device)
+    precision = resolve_precision(precision, device)
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    load = _load_folder if source.path.is_dir() else _load_openai
+    model = load(source.path, dtype)
+    return ClipEncoder(
+        model.eval().requires_grad_(False).to(device),
+        digest=source.digest,
+        device=device,
+        precision=precision,
+        compile=compile,
+        threads=threads,
+    )
+
+
+class ClipEncoder:
+    """A loaded CLIP; `load_clip` makes it.
+
+    Args:
+        model: The model, on its device and in its precision.
+        digest: SHA-256 that stands for its weights.
+        device: ``cpu`` or ``cuda:N``.
+        precision: ``fp32``, ``bf16`` or ``fp16``.
+        compile: Run images through ``torch.compile``.
+        threads: Images computed at a time on a CPU.
+
+    Attributes:
+        image_size: Side of the square images, in pixels.
+        embed_dim: Length of a feature.
+        context_length: Tokens of a text, padding included.
+        logit_scale: Factor of the cosine in CLIP's logits (about 100 when trained).
+        digest: See above.
+        device: See above.
+        precision: See above.
+    """
+
+    def __init__(
+        self,
+        model: CLIPModel,
+        *,
+        digest: str,
+        device: str,
+        precision: str,
+        compile: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        self._model = model
+        self._image_forward = self._images
+        self._warm = not compile
+        if compile:
+            import torch
+
+            self._image_forward = torch.compile(self._images)
+        self._threads = threads or cpu_threads()
+        self.digest, self.device, self.precision = digest, device, precision
+        self.image_size: int = model.config.vision_config.image_size
+        self.embed_dim: int = model.config.projection_dim
+        self.context_length: int = model.config.text_config.max_position_embeddings
+        self.logit_scale: float = model.logit_scale.detach().float().exp().item()
+
+    def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Image features, not normalised, as openai/CLIP's ``encode_image``.
+
+        Args:
+            pixels: float32, shape (N, 3, S, S), preprocessed (`tools.models.clip_preprocess`).
+
+        Returns:
+            float32, shape (N, D), on the CPU.
+        """
+        side = self.image_size
+        if pixels.ndim != 4 or tuple(pixels.shape[1:]) != (3, side, side):
+            raise ValueError(f"Invalid pixels {tuple(pixels.shape)}. Supported are (N, 3, {side}, {side}).")
+        return self._run(self._image_forward, pixels)
+
+    def encode_crops(self, crops: np.ndarray) -> torch.Tensor:
+        """Image features of crops that `clip_crop` made; they are normalised on the device.
+
+        Args:
+            crops: uint8, shape (N, S, S, 3), RGB.
+
+        Returns:
+            float32, shape (N, D), on the CPU.
+        """
+        import torch
+
+        side = self.image_size
+        if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != (side, side, 3):
+            raise ValueError(
+                f"Invalid crops ({crops.dtype} {crops.shape}). Supported: uint8 N x {side} x {side} x 3."
+            )
+        rows = torch.from_numpy(np.ascontiguousarray(crops))
+        return self._run(self._image_forward, rows, prepare=normalize_crops)
+
+    def encode_text(self, token_ids: torch.Tensor) -> torch.Tensor:
+        """Text features, not normalised, as openai/CLIP's ``encode_text``.
+
+        Args:
+            token_ids: Integers, shape (N, context length), padded with 0; the end token is the highest id.
+
+        Returns:
+            float32, shape (N, D), on the CPU.
+        """
+        if token_ids.ndim != 2 or token_ids.shape[1] != self.context_length:
+            raise ValueError(
+                f"Invalid token_ids {tuple(token_ids.shape)}. Supported are (N, {self.context_length})."
+            )
+        return self._run(self._texts, token_ids.long())
+
+    def _images(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self._model.get_image_features(pixel_values=pixels.to(self._model.dtype)).pooler_output
+
+    def _texts(self, token_ids: torch.Tensor) -> torch.Tensor:
+        return self._model.get_text_features(input_ids=token_ids).pooler_output
+
+    def _run(
+        self,
+        forward: Callable[[torch.Tensor], torch.Tensor],
+        rows: torch.Tensor,
+        prepare: Callable[[torch.Tensor], torch.Tensor] = lambda rows: rows,
+    ) -> torch.Tensor:
+        import torch
+
+        if len(rows) == 0:
+            return torch.empty(0, self.embed_dim)
+
+        def step(part: torch.Tensor) -> torch.Tensor:
+            with torch.inference_mode():
+                return forward(prepare(part.to(self.device))).float()
+
+        features = self._one_by_one(step, rows) if self.device == "cpu" else self._padded(step, rows)
+        return torch.cat(features).cpu()
+
+    def _one_by_one(
+        self, step: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor
+    ) -> list[torch.Tensor]:
+        import torch
+
+        def single(row: torch.Tensor) -> torch.Tensor:
+            torch.set_num_threads(1)  # holds for the calling thread
+            return step(row)
+
+        singles, before = rows.split(1), torch.get_num_threads()
+        try:
+            done = [] if self._warm else [single(singles[0])]  # compile once, not in every thread
+            self._warm = True
+            with ThreadPoolExecutor(self._threads) as pool:
+                return done + list(pool.map(single, singles[len(done) :]))
+        finally:
+            torch.set_num_threads(before)
+
+    def _padded(self, step: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> list[torch.Tensor]:
+        features = []
+        for part in rows.split(_GPU_BATCH):
+            padding = part.new_zeros(_GPU_BATCH - len(part), *part.shape[1:])
+            full = part if len(part) == _GPU_BATCH else _concatenate(part, padding)
+            features.append(step(full)[: len(part)])
+        return features
+
+
+def _concatenate(*parts: torch.Tensor) -> torch.Tensor:
+    import torch
+
+    return torch.cat(parts)
+
+
+def _published(name: str) -> tuple[str, int] | None:
+    spelled = {known.replace("/", "-").replace("@", "-").lower(): known for known in CLIP_MODELS}
+    known = spelled.get(name.replace("/", "-").replace("@", "-").lower().removeprefix("clip-"))
+    return CLIP_MODELS[known] if known else None
+
+
+def _file_source(found: FoundWeights, image_size: int | None) -> ClipSource:
+    if image_size is None or not found.published:
+        config = openai_config(read_openai_checkpoint(found.path), found.path)
+        image_size = config["vision_config"]["image_size"]
+    return ClipSource(found.path, found.sha256, image_size)
+
+
+def _folder_source(folder: Path) -> ClipSource:
+    weights = _weight_files(folder)
+    try:
+        config = json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder}: not a Hugging Face model: config.json cannot be read ({error})"
+        ) from error
+    if config.get("model_type") != "clip":
+        raise UserError(f"{folder}: a model of type {config.get('model_type')}, not clip")
+    if not weights:
+        raise UserError(f"{folder}: no weights (model.safetensors or pytorch_model.bin) beside config.json")
+    vision = config.get("vision_config") or config.get("vision_config_dict") or {}
+    digest = combined_sha256([folder / "config.json", *weights])
+    return ClipSource(folder, digest, vision.get("image_size", 224))  # 224 is the format's own default
+
+
+def _weight_files(folder: Path) -> list[Path]:
+    """The files that transformers reads the weights from: safetensors before pickles."""
+    for pattern in ("model*.safetensors", "pytorch_model*.bin"):
+        if files := sorted(folder.glob(pattern)):
+            return files
+    return []
+
+
+def _hub_folder(name: str) -> Path:
+    """The folder of a Hugging Face model: from the local cache, else downloaded."""
+    from huggingface_hub import snapshot_download
+
+    safe, pickled = ["config.json", "model*.safetensors*"], ["config.json", "pytorch_model*.bin*"]
+    reason = "it has no weights that transformers reads"
+    for local, patterns in ((True, safe + pickled), (False, safe), (False, pickled)):
+        try:
+            folder = Path(snapshot_download(name, allow_patterns=patterns, local_files_only=local))
+        except Exception as error:  # the hub library raises many kinds: no network, no such model, no access
+            reason = str(error).strip().splitlines()[0]
+            continue
+        if _weight_files(folder):
+            return folder
+    raise UserError(
+        f"{name}: not a file or folder here, not one of {', '.join(CLIP_MODELS)}, "
+        f"and Hugging Face could not give it ({reason})"
+    )
+
+
+def _load_openai(path: Path, dtype: torch.dtype) -> CLIPModel:
+    from transformers import CLIPConfig
+
+    state = read_openai_checkpoint(path)
+    config = CLIPConfig(**openai_config(state, path))
+    return _load_strictly(path, None, dtype, config=config, state_dict=to_transformers(state))
+
+
+def _load_folder(folder: Path, dtype: torch.dtype) -> CLIPModel:
+    return _load_strictly(folder, str(folder), dtype, local_files_only=True)
+
+
+def _load_strictly(path: Path, name: str | None, dtype: torch.dtype, **arguments: Any) -> CLIPModel:
+    """`CLIPModel.from_pretrained`, which fills gaps with random numbers, made to refuse them."""
+    from transformers import CLIPModel
+    from transformers.utils import logging
+
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        model, report = CLIPModel.from_pretrained(name, dtype=dtype, output_loading_info=True, **arguments)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: CLIP cannot be loaded ({str(error).strip().splitlines()[0]})") from error
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+    unexpected = {key for key in report["unexpected_keys"] if not key.endswith("position_ids")}
+    for kind, keys in (
+        ("missing", report["missing_keys"]),
+        ("unexpected", unexpected),
+        ("of another shape", report["mismatched_keys"]),
+    ):
+        if keys:
+            shown = ", ".join(sorted(map(str, keys))[:5])
+            raise UserError(f"{path}: does not fit CLIP: {len(keys)} tensors {kind}, such as {shown}")
+    return model

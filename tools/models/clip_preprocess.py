@@ -1,0 +1,69 @@
+"""From a picture to the numbers that CLIP takes: exactly those of openai/CLIP's own preprocessing.
+
+The crop is made with PIL and stays uint8, so that it is small to hand over between processes; normalisation
+is float32 arithmetic and can run on the device.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    import torch
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+"""Mean of the channels R, G, B of CLIP's training images, in the range 0 to 1 (openai/CLIP)."""
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+"""Standard deviation of the channels R, G, B of CLIP's training images (openai/CLIP)."""
+
+
+def clip_crop(image: Image.Image | np.ndarray, size: int = 224) -> np.ndarray:
+    """Scale the shorter side to ``size`` (bicubic, antialiased) and take the square in the centre.
+
+    The longer side is cut down to a whole pixel and the crop's offset is rounded half to even: a crop that is
+    off by one pixel moves an aesthetic score by more than half precision does.
+
+    Args:
+        image: A PIL image of any mode, or uint8 H x W x 3 in RGB.
+        size: Side of the square in pixels.
+
+    Returns:
+        uint8, ``size`` x ``size`` x 3, RGB.
+    """
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ValueError(f"Invalid image ({image.dtype} {image.shape}). Supported are uint8 H x W x 3.")
+        image = Image.fromarray(image)
+    width, height = image.size
+    shorter = min(width, height)
+    scaled = (int(size * width / shorter), int(size * height / shorter))
+    if scaled != image.size:
+        image = image.resize(scaled, Image.Resampling.BICUBIC)
+    left, top = round((scaled[0] - size) / 2), round((scaled[1] - size) / 2)
+    return np.asarray(image.crop((left, top, left + size, top + size)).convert("RGB"))
+
+
+def normalize_crops(crops: torch.Tensor) -> torch.Tensor:
+    """Scale to 0..1 and standardise each channel with `CLIP_MEAN` and `CLIP_STD`.
+
+    Args:
+        crops: uint8, shape (N, S, S, 3), on any device.
+
+    Returns:
+        float32, shape (N, 3, S, S), on the same device.
+    """
+    import torch
+
+    mean = torch.tensor(CLIP_MEAN, device=crops.device).view(1, 3, 1, 1)
+    std = torch.tensor(CLIP_STD, device=crops.device).view(1, 3, 1, 1)
+    return crops.permute(0, 3, 1, 2).contiguous().float().div_(255).sub_(mean).div_(std)
+
+
+def clip_preprocess(image: Image.Image | np.ndarray, size: int = 224) -> torch.Tensor:
+    """What openai/CLIP's ``preprocess`` gives for one image: float32, shape (3, ``size``, ``size``)."""
+    import torch
+
+    return normalize_crops(torch.from_numpy(clip_crop(image, size).copy())[None])[0]

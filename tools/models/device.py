@@ -1,0 +1,79 @@
+"""Where and with which numbers a model runs: device, precision and CPU threads."""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+
+from tools.errors import UserError
+
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+"""Values of a ``precision`` argument."""
+
+
+def resolve_device(device: str = "auto") -> str:
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into the device to use.
+
+    ``auto`` is a GPU where PyTorch finds one, else the CPU. ``auto`` and ``cuda`` under ``torchrun`` take the
+    GPU of this rank (LOCAL_RANK, counted round when there are more ranks than GPUs).
+
+    Raises:
+        UserError: Another name, or a GPU that is not there.
+    """
+    if device == "cpu":
+        return "cpu"
+    kind, colon, index = device.partition(":")
+    if kind not in ("auto", "cuda") or (kind == "auto" and colon) or (colon and not index.isdecimal()):
+        raise UserError(f"device {device}: must be auto, cpu, cuda or cuda:N")
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if kind == "auto" and count == 0:
+        return "cpu"
+    if count == 0 or (colon and int(index) >= count):
+        raise UserError(f"device {device}: PyTorch {torch.__version__} sees {count} CUDA devices here")
+    return device if colon else f"cuda:{int(os.environ.get('LOCAL_RANK', 0)) % count}"
+
+
+def resolve_precision(precision: str, device: str) -> str:
+    """Turn ``auto`` into the precision to use on a device that `resolve_device` gave.
+
+    On a GPU ``auto`` is fp16: OpenAI's weights are published in it, and its 11 significant bits move a
+    feature less than the 8 of bf16. On a CPU it is bf16 where there are instructions for it (AMX,
+    AVX512-BF16), else fp32.
+
+    Raises:
+        UserError: Not one of `PRECISIONS`.
+    """
+    if precision not in PRECISIONS:
+        raise UserError(f"precision {precision}: must be one of {', '.join(PRECISIONS)}")
+    if precision != "auto":
+        return precision
+    if device != "cpu":
+        return "fp16"
+    return "bf16" if cpu_multiplies_bf16() else "fp32"
+
+
+@functools.cache
+def cpu_multiplies_bf16() -> bool:
+    """Whether this CPU has bf16 matrix instructions (without, bf16 runs a hundred times slower than fp32)."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return bf16_flags(text)
+
+
+def bf16_flags(cpuinfo: str) -> bool:
+    """Whether a ``/proc/cpuinfo`` text names AMX with bf16, or AVX512-BF16."""
+    for line in cpuinfo.splitlines():
+        if line.startswith("flags"):
+            return not {"amx_bf16", "avx512_bf16"}.isdisjoint(line.split())
+    return False
+
+
+def cpu_threads() -> int:
+    """CPU threads for this process: the cores it may use, shared among the ranks on this machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, cores // max(1, int(os.environ.get("LOCAL_WORLD_SIZE", 1))))

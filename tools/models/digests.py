@@ -1,0 +1,68 @@
+"""What is in a file: its SHA-256, computed once and remembered while the file stays as it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+_BLOCK = 1 << 20  # bytes
+
+
+def file_sha256(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal.
+
+    The result is remembered in the user's cache folder together with the file's size and modification time,
+    so that a gigabyte of weights is read once and not at every start. A cache that cannot be written is done
+    without.
+
+    Args:
+        path: A regular file.
+    """
+    path = Path(path).resolve()
+    stat = path.stat()
+    state = [str(path), stat.st_size, stat.st_mtime_ns]
+    stamp = _stamp_path(path)
+    try:
+        remembered = json.loads(stamp.read_text())
+        if remembered["file"] == state:
+            return remembered["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # no stamp yet, or a broken one: compute and write it anew
+    digest = read_sha256(path)
+    _remember(stamp, {"file": state, "sha256": digest})
+    return digest
+
+
+def combined_sha256(paths: list[Path]) -> str:
+    """One SHA-256 for several files: over their names and digests, in the order of their names."""
+    total = hashlib.sha256()
+    for path in sorted(paths, key=lambda p: p.name):
+        total.update(f"{path.name}\0{file_sha256(path)}\n".encode())
+    return total.hexdigest()
+
+
+def read_sha256(path: str | Path) -> str:
+    """SHA-256 of a file's bytes as they are now, in hexadecimal."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _stamp_path(path: Path) -> Path:
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+    return Path(cache).expanduser() / "vidsieve" / "sha256" / f"{name}.json"
+
+
+def _remember(stamp: Path, entry: dict[str, object]) -> None:
+    temporary = stamp.with_name(f"{stamp.name}.{os.getpid()}")
+    try:
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(entry))
+        temporary.replace(stamp)
+    except OSError:
+        pass  # a read-only home costs time only

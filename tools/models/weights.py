@@ -1,0 +1,287 @@
+"""Every weight file by name: where it is looked for, where it is published, and which bytes it must have."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tools import cli
+from tools.errors import UserError
+from tools.models.digests import file_sha256
+from tools.models.download import download_file, mirrored
+
+_OPENAI = "https://openaipublic.azureedge.net/clip/models"
+_LAION_HEAD = (
+    "https://github.com/christophschuhmann/improved-aesthetic-predictor/raw/main/"
+    "sac+logos+ava1-l14-linearMSE.pth"
+)
+_PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One published file of weights.
+
+    Attributes:
+        key: Its name on the command line.
+        title: What the field calls it.
+        file_names: Names under which it is looked for in a folder; a download gets the first.
+        env: Environment variable that may hold the path of a file to use instead.
+        url: Where it is published.
+        sha256: Digest of the published bytes.
+        size: Its size in bytes.
+        licence: Licence of the weights.
+        purpose: What it is for.
+        folders: Further folders where other software keeps it.
+    """
+
+    key: str
+    title: str
+    file_names: tuple[str, ...]
+    env: str
+    url: str
+    sha256: str
+    size: int
+    licence: str
+    purpose: str
+    folders: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FoundWeights:
+    """A file that is used as weights.
+
+    Attributes:
+        path: The file.
+        sha256: Digest of its bytes.
+        published: Whether these are the published bytes; False for a file of the user's own choice.
+    """
+
+    path: Path
+    sha256: str
+    published: bool
+
+
+def _openai_clip(title: str, file_name: str, sha256: str, size: int) -> WeightFile:
+    key = "clip-" + file_name.removesuffix(".pt").lower()
+    return WeightFile(
+        key=key,
+        title=title,
+        file_names=(file_name,),
+        env="VIDSIEVE_" + key.upper().replace("-", "_"),
+        url=f"{_OPENAI}/{sha256}/{file_name}",
+        sha256=sha256,
+        size=size,
+        licence="MIT",
+        purpose=f"OpenAI CLIP {title}: image and text features",
+        folders=("~/.cache/clip",),
+    )
+
+
+WEIGHTS: dict[str, WeightFile] = {
+    file.key: file
+    for file in (
+        _openai_clip(
+            "ViT-L/14",
+            "ViT-L-14.pt",
+            "b8cca3fd41ae0c99ba7e8951adf17d267cdb84cd88be6f7c2e0eca1737a03836",
+            932768134,
+        ),
+        _openai_clip(
+            "ViT-L/14@336px",
+            "ViT-L-14-336px.pt",
+            "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
+            934088680,
+        ),
+        _openai_clip(
+            "ViT-B/32",
+            "ViT-B-32.pt",
+            "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af",
+            353976522,
+        ),
+        _openai_clip(
+            "ViT-B/16",
+            "ViT-B-16.pt",
+            "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f",
+            350837078,
+        ),
+        WeightFile(
+            key="aesthetic",
+            title="LAION aesthetic head",
+            file_names=("aesthetic.pth", "sac+logos+ava1-l14-linearMSE.pth"),
+            env="VIDSIEVE_AESTHETIC",
+            url=_LAION_HEAD,
+            sha256="21dd590f3ccdc646f0d53120778b296013b096a035a2718c9cb0d511bff0f1e0",
+            size=3714759,
+            licence="Apache-2.0",
+            purpose="aesthetic score from CLIP ViT-L/14 image features",
+        ),
+    )
+}
+"""The published files, by key. The SHA-256 of an OpenAI file is part of its URL."""
+
+
+def weight_file(name: str) -> WeightFile:
+    """The registered file with this key (``clip-vit-l-14``), title (``ViT-L/14``) or file name.
+
+    Raises:
+        UserError: There is none.
+    """
+    for file in WEIGHTS.values():
+        if name in (file.key, file.title, *file.file_names) or name == file.file_names[0].removesuffix(".pt"):
+            return file
+    raise UserError(f"no weights are called {name}; there are {', '.join(WEIGHTS)}")
+
+
+def find_weights(key: str, explicit: str | Path | None = None) -> FoundWeights:
+    """Find a weight file, and make sure of its bytes.
+
+    Looked for in this order: ``explicit``; the file's environment variable; the folder in
+    ``$VIDSIEVE_WEIGHTS``; ``pretrained_models`` in the current folder; the project's own
+    ``pretrained_models``; folders where other software keeps it. A path from the first two is the user's own
+    choice and is used as it is; a file found by its name must be the published one.
+
+    Args:
+        key: A key of `WEIGHTS`.
+        explicit: What the user named on the command line or in a call.
+
+    Raises:
+        UserError: The file is nowhere, or a file with the right name has other bytes.
+    """
+    file = WEIGHTS[key]
+    chosen = explicit or os.environ.get(file.env)
+    if chosen:
+        path = Path(chosen).expanduser()
+        if not path.is_file():
+            origin = "" if explicit else f" (from ${file.env})"
+            raise UserError(f"{path}{origin}: there is no such file; weights of {file.title} were expected")
+        digest = file_sha256(path)
+        return FoundWeights(path, digest, published=digest == file.sha256)
+    path = _in_folders(file)
+    if path is None:
+        looked = ", ".join(str(folder) for folder in _folders(file))
+        raise UserError(
+            f"weights are missing: {file.title}: {' or '.join(file.file_names)} is not in {looked}; "
+            f"fetch them with 'python -m tools.models.weights download {file.key}', "
+            f"or set {file.env} to a file of your own"
+        )
+    digest = file_sha256(path)
+    if digest != file.sha256:
+        raise UserError(
+            f"{path}: these are not the published weights of {file.title}: sha256 {digest}, expected "
+            f"{file.sha256}; remove the file and run 'python -m tools.models.weights download {file.key}', "
+            f"or, to use it as it is, set {file.env}={path}"
+        )
+    return FoundWeights(path, digest, published=True)
+
+
+def download_weights(key: str, folder: str | Path | None = None, *, progress: bool = True) -> Path:
+    """Download a published file and verify it; a file that is there already and right is left alone.
+
+    Args:
+        key: A key of `WEIGHTS`.
+        folder: Where to; by default the first folder of the search order that fits.
+        progress: Show a progress bar.
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: No network, no such file on the server, wrong bytes, or a wrong file is in the way.
+    """
+    file = WEIGHTS[key]
+    target = Path(folder or _download_folder()).expanduser() / file.file_names[0]
+    if target.is_file():
+        if file_sha256(target) == file.sha256:
+            return target
+        raise UserError(
+            f"{target}: another file is in the way (not the published {file.title}); move it and try again"
+        )
+    return download_file(mirrored(file.url), target, sha256=file.sha256, size=file.size, progress=progress)
+
+
+def _folders(file: WeightFile) -> list[Path]:
+    own = os.environ.get("VIDSIEVE_WEIGHTS")
+    folders = [
+        *([Path(own).expanduser()] if own else []),
+        Path("pretrained_models").absolute(),
+        _PROJECT / "pretrained_models",
+        *(Path(folder).expanduser() for folder in file.folders),
+    ]
+    return list(dict.fromkeys(folders))
+
+
+def _in_folders(file: WeightFile) -> Path | None:
+    candidates = (folder / name for folder in _folders(file) for name in file.file_names)
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _download_folder() -> Path:
+    if own := os.environ.get("VIDSIEVE_WEIGHTS"):
+        return Path(own)
+    here, project = Path("pretrained_models").absolute(), _PROJECT / "pretrained_models"
+    return project if project.is_dir() and not here.is_dir() else here
+
+
+def weight_state(file: WeightFile) -> tuple[Literal["ok", "own", "missing", "wrong"], str]:
+    """How it stands with a file, and its path or what is wrong. ``own`` is a file of the user's choice."""
+    try:
+        found = find_weights(file.key)
+    except UserError as error:
+        chosen = os.environ.get(file.env)
+        return ("wrong" if chosen or _in_folders(file) else "missing"), str(error)
+    return ("ok" if found.published else "own"), str(found.path)
+
+
+def _list(files: list[WeightFile]) -> int:
+    for file in files:
+        state, detail = weight_state(file)
+        shown = detail if state in ("ok", "own") else "-"
+        print(f"{file.key:22} {state:8} {file.size / 1e6:6.0f} MB  {file.licence:10} {file.purpose}")
+        print(f"{'':22} {shown}\n{'':22} {file.url}")
+    return 0
+
+
+def _check(files: list[WeightFile]) -> int:
+    good = True
+    for file in files:
+        state, detail = weight_state(file)
+        good &= state in ("ok", "own")
+        print(f"{file.key:22} {state:8} {detail}")
+    return 0 if good else 1
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse the command line; list, check or download."""
+    parser = cli.ArgumentParser(
+        "tools.models.weights",
+        "List the weight files, check them against their published SHA-256, or download them.\n"
+        "An interrupted download goes on where it stopped. VIDSIEVE_MIRROR=URL takes files from URL/<name>.",
+        """
+        python -m tools.models.weights
+        python -m tools.models.weights download clip-vit-l-14 aesthetic
+        python -m tools.models.weights check clip-vit-l-14 aesthetic
+        """,
+    )
+    parser.add_argument("action", nargs="?", default="list", choices=("list", "download", "check"))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(WEIGHTS)}")
+    parser.add_argument("--all", action="store_true", help="download every file")
+    parser.add_argument("--dir", help="where downloads go ($VIDSIEVE_WEIGHTS, else pretrained_models)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    args = parser.parse_intermixed_args(argv)
+    files = [weight_file(name) for name in args.names]
+    if args.action == "download":
+        if not files and not args.all:
+            parser.error("download what? Name the files, or say --all")
+        paths = [
+            download_weights(f.key, args.dir, progress=not args.quiet) for f in files or WEIGHTS.values()
+        ]
+        print(*paths, sep="\n")
+        return 0
+    return (_check if args.action == "check" else _list)(files or list(WEIGHTS.values()))
+
+
+if __name__ == "__main__":
+    cli.run(main)
