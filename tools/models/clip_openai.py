@@ -74,8 +74,7 @@ def read_openai_checkpoint(path: str | Path) -> StateDict:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:  # unpickling and TorchScript raise many kinds: all mean a wrong file
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"{path}: not a CLIP file of OpenAI's format ({line[:200]})") from error
+        raise UserError(f"{path}: not a CLIP file of OpenAI's format ({first_line(error)})") from error
     if not isinstance(state, dict):
         raise UserError(f"{path}: holds a {type(state).__name__}, not a state dict of CLIP")
     return {name: tensor for name, tensor in state.items() if name not in _EXTRA_KEYS}
@@ -142,6 +141,12 @@ def to_transformers(state: StateDict) -> StateDict:
                 for letter, third in zip("qkv", tensor.chunk(3), strict=True):
                     renamed[f"{block}.self_attn.{letter}_proj.{_JOINED_NAMES[rest]}"] = third.contiguous()
     return renamed
+
+
+def first_line(error: Exception) -> str:
+    """What an exception of another library says, short enough for a message of one line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200]
 
 
 def _is_torchscript(path: Path) -> bool:

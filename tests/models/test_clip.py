@@ -1,0 +1,234 @@
+"""CLIP features against an independent forward pass in float64, and weights that must be refused."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.models.openai_clip import (
+    Shape,
+    extra_keys,
+    image_features,
+    random_state,
+    random_tokens,
+    save_archive,
+    save_state,
+    text_features,
+)
+from tools.errors import UserError
+from tools.models.clip import find_clip, load_clip
+from tools.models.clip_preprocess import normalize_crops
+
+SHAPE = Shape()
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, torch.Tensor]:
+    return random_state()
+
+
+@pytest.fixture(scope="module")
+def pixels() -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(5).standard_normal((5, 3, 32, 32)).astype(np.float32))
+
+
+@pytest.fixture(scope="module")
+def encoder(state, tmp_path_factory):
+    path = save_archive(state, tmp_path_factory.mktemp("clip") / "ViT-tiny.pt")
+    return load_clip(path, device="cpu", precision="fp32", threads=2)
+
+
+@pytest.mark.parametrize("form", ["archive", "state fp32", "state fp16"])
+def test_features_equal_those_of_an_independent_forward_pass(state, pixels, tmp_path, form):
+    path = tmp_path / "clip.pt"
+    if form == "archive":
+        save_archive(state, path)
+    elif form == "state fp32":
+        save_state(state, path)
+    else:
+        state = {name: tensor.half() for name, tensor in state.items()}
+        save_state({**state, **extra_keys()}, path)
+    encoder = load_clip(path, device="cpu", precision="fp32")
+    tokens = random_tokens(6)
+    images = encoder.encode_images(pixels).numpy()
+    texts = encoder.encode_text(torch.from_numpy(tokens)).numpy()
+    assert images.shape == (5, 768) and texts.shape == (6, 768)
+    assert np.abs(images - image_features(state, pixels.numpy())).max() < 1e-5
+    assert np.abs(texts - text_features(state, tokens)).max() < 1e-5
+    assert encoder.logit_scale == pytest.approx(np.exp(float(state["logit_scale"])), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Shape(embed_dim=96, image_size=42, patch=14, width=192, layers=3, text_width=128, text_layers=1),
+        Shape(
+            embed_dim=64, image_size=64, patch=32, width=64, layers=1, context=77, vocab=500, text_layers=3
+        ),
+    ],
+)
+def test_dimensions_are_inferred_from_the_shapes(tmp_path, shape):
+    state = random_state(shape, seed=2)
+    encoder = load_clip(save_state(state, tmp_path / "clip.pt"), device="cpu", precision="fp32")
+    assert (encoder.image_size, encoder.embed_dim) == (shape.image_size, shape.embed_dim)
+    assert encoder.context_length == shape.context
+    pixels = np.random.default_rng(0).standard_normal((2, 3, shape.image_size, shape.image_size))
+    tokens = random_tokens(3, shape)
+    images = encoder.encode_images(torch.from_numpy(pixels).float()).numpy()
+    assert np.abs(images - image_features(state, pixels.astype(np.float32))).max() < 1e-5
+    texts = encoder.encode_text(torch.from_numpy(tokens)).numpy()
+    assert np.abs(texts - text_features(state, tokens)).max() < 1e-5
+
+
+def test_the_activation_is_quick_gelu(state, pixels, encoder):
+    """With plain GELU, the error that other loaders make silently, the features are another model's."""
+    images = encoder.encode_images(pixels).numpy()
+    assert np.abs(images - image_features(state, pixels.numpy(), exact_gelu=True)).max() > 1e-3
+
+
+def test_a_feature_depends_on_its_own_image_alone(state, pixels, encoder, tmp_path):
+    together = encoder.encode_images(pixels)
+    assert torch.equal(torch.cat([encoder.encode_images(row[None]) for row in pixels]), together)
+    assert torch.equal(encoder.encode_images(pixels.flip(0)).flip(0), together)
+    path = save_state(state, tmp_path / "clip.pt")
+    for threads in (1, 3):
+        other = load_clip(path, device="cpu", precision="fp32", threads=threads)
+        assert torch.equal(other.encode_images(pixels), together)
+
+
+def test_encoding_leaves_pytorchs_threads_as_they_were(pixels, encoder):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        encoder.encode_images(pixels[:2])
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_crops_are_normalised_on_the_way(encoder):
+    crops = np.random.default_rng(3).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    pixels = normalize_crops(torch.from_numpy(crops))
+    assert torch.equal(encoder.encode_crops(crops), encoder.encode_images(pixels))
+    assert encoder.encode_crops(crops[:0]).shape == (0, 768)
+
+
+@pytest.mark.parametrize(("precision", "bits"), [("bf16", 8), ("fp16", 11)])
+def test_half_precision_is_off_by_its_rounding(state, pixels, encoder, tmp_path, precision, bits):
+    half = load_clip(save_state(state, tmp_path / "clip.pt"), device="cpu", precision=precision)
+    exact, rounded = encoder.encode_images(pixels), half.encode_images(pixels)
+    assert rounded.dtype == torch.float32
+    error = ((rounded - exact).norm(dim=1) / exact.norm(dim=1)).max().item()
+    assert 2 ** -(bits + 4) < error < 2 ** -(bits - 4)
+
+
+def test_wrong_sizes_are_refused(encoder):
+    with pytest.raises(ValueError, match=r"\(N, 3, 32, 32\)"):
+        encoder.encode_images(torch.zeros(1, 3, 224, 224))
+    with pytest.raises(ValueError, match=r"\(N, 16\)"):
+        encoder.encode_text(torch.zeros(1, 77, dtype=torch.long))
+    with pytest.raises(ValueError, match="uint8"):
+        encoder.encode_crops(np.zeros((1, 32, 32, 3), dtype=np.float32))
+
+
+@pytest.fixture(scope="module")
+def hugging_face(encoder, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("hf") / "clip"
+    encoder._model.save_pretrained(folder)
+    return folder
+
+
+def test_a_hugging_face_folder_gives_the_same_features(hugging_face, pixels, encoder):
+    source = find_clip(hugging_face)
+    assert source.image_size == 32
+    assert torch.equal(
+        load_clip(source, device="cpu", precision="fp32").encode_images(pixels), encoder.encode_images(pixels)
+    )
+
+
+def test_a_gap_in_a_hugging_face_folder_is_not_filled_with_random_numbers(hugging_face, tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    tensors = load_file(hugging_face / "model.safetensors")
+    del tensors["visual_projection.weight"]
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    (tmp_path / "config.json").write_bytes((hugging_face / "config.json").read_bytes())
+    with pytest.raises(UserError, match=r"missing, such as visual_projection\.weight"):
+        load_clip(tmp_path, device="cpu", precision="fp32")
+
+
+def test_folders_that_are_no_clip_are_refused(hugging_face, tmp_path):
+    with pytest.raises(UserError, match=r"config\.json"):
+        find_clip(tmp_path)
+    config = json.loads((hugging_face / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(UserError, match="no weights"):
+        find_clip(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({**config, "model_type": "siglip"}))
+    with pytest.raises(UserError, match="type siglip, not clip"):
+        find_clip(tmp_path)
+
+
+def test_missing_and_unknown_tensors_are_named(state, tmp_path):
+    broken = {**state, "visual.extra": torch.ones(1)}
+    del broken["visual.transformer.resblocks.1.mlp.c_fc.bias"]
+    with pytest.raises(UserError, match=r"resblocks\.1\.mlp\.c_fc\.bias; unexpected tensors: visual\.extra"):
+        load_clip(save_state(broken, tmp_path / "clip.pt"), device="cpu")
+
+
+def test_a_tensor_of_another_shape_is_refused(state, tmp_path):
+    broken = {**state, "visual.ln_post.weight": torch.ones(64)}
+    with pytest.raises(UserError, match="another shape"):
+        load_clip(save_state(broken, tmp_path / "clip.pt"), device="cpu")
+
+
+def test_other_files_are_refused_without_running_them(tmp_path):
+    marker = tmp_path / "ran"
+
+    class Payload:
+        def __reduce__(self):
+            return Path.touch, (marker,)
+
+    hostile = tmp_path / "hostile.pt"
+    hostile.write_bytes(pickle.dumps(Payload()))
+    with pytest.raises(UserError, match="not a CLIP file"):
+        find_clip(hostile)
+    assert not marker.exists()
+    text = tmp_path / "notes.pt"
+    text.write_text("not weights\n")
+    with pytest.raises(UserError, match="not a CLIP file"):
+        find_clip(text)
+    resnet = save_state({"visual.layer1.0.conv1.weight": torch.ones(1)}, tmp_path / "rn50.pt")
+    with pytest.raises(UserError, match="ResNet"):
+        find_clip(resnet)
+
+
+@pytest.mark.parametrize("name", ["ViT-L/14", "ViT-L-14", "vit-l-14", "clip-vit-l-14"])
+def test_names_find_the_file_that_the_user_chose(state, tmp_path, monkeypatch, name):
+    path = save_state(state, tmp_path / "my.pt")
+    monkeypatch.setenv("VIDSIEVE_CLIP_VIT_L_14", str(path))
+    source = find_clip(name)
+    assert source.path == path
+    assert source.image_size == 32  # that of the file, not the 224 of the published model
+
+
+def test_unknown_names_are_refused(monkeypatch, tmp_path):
+    with pytest.raises(UserError, match="the names are ViT-L/14, "):
+        find_clip("ViT-H-99")
+    with pytest.raises(UserError, match="no such file"):
+        find_clip(tmp_path / "missing.pt")
+
+
+def test_a_hugging_face_id_without_network_is_one_clear_line(monkeypatch, tmp_path):
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(UserError, match="Hugging Face could not give it") as caught:
+        find_clip("nobody/clip-that-is-not-cached")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,95 @@
+"""LAION aesthetic score of pictures: CLIP image feature, scaled to length 1, through a linear head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tools.errors import UserError
+from tools.models.clip_preprocess import clip_crop
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from tools.models.clip import ClipSource
+
+_CHUNK = 512  # crops normalised and encoded at a time: 77 MB at 224 x 224; a multiple of the GPU's batch
+
+
+class AestheticScorer:
+    """Scores pictures with CLIP ViT-L/14 and the head ``sac+logos+ava1-l14-linearMSE``.
+
+    Schuhmann, https://github.com/christophschuhmann/improved-aesthetic-predictor. A picture's score does not
+    depend on the pictures scored with it.
+
+    Args:
+        clip: Name, file or folder of a CLIP, see `tools.models.clip.find_clip`.
+        head: File of the head; by default it is looked for as `tools.models.weights.find_weights` does.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``auto`` (GPU: fp16; CPU: bf16 where it has instructions for it, else fp32), ``fp32``,
+            ``bf16`` or ``fp16``.
+        compile: Run CLIP through ``torch.compile``.
+        threads: Pictures computed at a time on a CPU; by default one for each core.
+
+    Raises:
+        UserError: Weights are missing, wrong, or do not fit each other.
+    """
+
+    def __init__(
+        self,
+        clip: str | Path | ClipSource = "ViT-L/14",
+        head: str | Path | None = None,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        compile: bool = False,
+        threads: int | None = None,
+    ) -> None:
+        from tools.models.aesthetic_head import load_head
+        from tools.models.clip import load_clip
+        from tools.models.weights import find_weights
+
+        self.head = load_head(find_weights("aesthetic", head).path)
+        self.clip = load_clip(clip, device=device, precision=precision, compile=compile, threads=threads)
+        if self.clip.embed_dim != self.head.embed_dim:
+            raise UserError(
+                f"the aesthetic head takes features of {self.head.embed_dim} numbers, this CLIP gives "
+                f"{self.clip.embed_dim}; the head was trained on ViT-L/14"
+            )
+
+    def score(self, images: Sequence[Image.Image | np.ndarray]) -> np.ndarray:
+        """Score pictures.
+
+        Args:
+            images: PIL images, or uint8 arrays of shape (H, W, 3) in RGB; sizes may differ.
+
+        Returns:
+            float32, shape (N,): about 1 to 10; 5.5 is fair, 6.5 good.
+        """
+        return self.score_crops(clip_crop(image, self.clip.image_size) for image in images).astype(np.float32)
+
+    def score_crops(self, crops: Iterable[np.ndarray]) -> np.ndarray:
+        """Score what `tools.models.clip_preprocess.clip_crop` made of pictures.
+
+        Args:
+            crops: uint8, each of shape (S, S, 3).
+
+        Returns:
+            float64, shape (N,).
+        """
+        scores = [self._score_chunk(np.stack(chunk)) for chunk in _chunks(crops)]
+        return np.concatenate(scores) if scores else np.empty(0)
+
+    def _score_chunk(self, crops: np.ndarray) -> np.ndarray:
+        features = self.clip.encode_crops(crops).numpy().astype(np.float64)
+        return self.head(features / np.linalg.norm(features, axis=1, keepdims=True))
+
+
+def _chunks(crops: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    remaining = iter(crops)
+    while chunk := list(islice(remaining, _CHUNK)):
+        yield chunk
