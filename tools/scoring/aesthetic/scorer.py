@@ -15,7 +15,7 @@ from tools.models.clip_preprocess import clip_crop
 if TYPE_CHECKING:
     from PIL import Image
 
-    from tools.models.clip import ClipSource
+    from tools.models.clip import ClipEncoder, ClipSource
 
 _CHUNK = 512  # crops normalised and encoded at a time: 77 MB at 224 x 224; a multiple of the GPU's batch
 
@@ -27,7 +27,8 @@ class AestheticScorer:
     depend on the pictures scored with it.
 
     Args:
-        clip: Name, file or folder of a CLIP, see `tools.models.clip.find_clip`.
+        clip: Name, file or folder of a CLIP, see `tools.models.clip.find_clip`; or one that is loaded
+            already, to which the arguments after `head` do not apply.
         head: File of the head; by default it is looked for as `tools.models.weights.find_weights` does.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``auto`` (GPU: fp16; CPU: bf16 where it has instructions for it, else fp32), ``fp32``,
@@ -41,7 +42,7 @@ class AestheticScorer:
 
     def __init__(
         self,
-        clip: str | Path | ClipSource = "ViT-L/14",
+        clip: str | Path | ClipSource | ClipEncoder = "ViT-L/14",
         head: str | Path | None = None,
         *,
         device: str = "auto",
@@ -50,11 +51,13 @@ class AestheticScorer:
         threads: int | None = None,
     ) -> None:
         from tools.models.aesthetic_head import load_head
-        from tools.models.clip import load_clip
+        from tools.models.clip import ClipEncoder, load_clip
         from tools.models.weights import find_weights
 
         self.head = load_head(find_weights("aesthetic", head).path)
-        self.clip = load_clip(clip, device=device, precision=precision, compile=compile, threads=threads)
+        if not isinstance(clip, ClipEncoder):
+            clip = load_clip(clip, device=device, precision=precision, compile=compile, threads=threads)
+        self.clip = clip
         if self.clip.embed_dim != self.head.embed_dim:
             raise UserError(
                 f"the aesthetic head takes features of {self.head.embed_dim} numbers, this CLIP gives "

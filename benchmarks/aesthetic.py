@@ -1,0 +1,150 @@
+"""Aesthetic score: pictures per second, and what each precision changes.
+
+CLIP ViT-L/14 with random weights (speed does not depend on them) and the real head, on frames of your videos:
+
+    python benchmarks/aesthetic.py VIDEO... [--images 16] [--head PATH]
+    python benchmarks/aesthetic.py VIDEO... --precisions [--images 24]
+
+Compared are the loop that one writes with transformers (fp32, PyTorch's own threads; one picture at a time,
+and batches of 8) and `AestheticScorer`. All times include the preprocessing. A precision for which the machine
+has no instructions is not timed; --precisions computes its matrix products in fp32 and rounds their results,
+which is what matrix units do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import CLIPConfig, CLIPModel
+
+from tools.media.frames import read_sampled
+from tools.media.sampling import parse_sampling
+from tools.models.aesthetic_head import load_head
+from tools.models.clip import ClipEncoder
+from tools.models.clip_preprocess import clip_preprocess
+from tools.models.device import cpu_multiplies_bf16, cpu_threads, resolve_device
+from tools.models.weights import find_weights
+from tools.scoring.aesthetic.scorer import AestheticScorer
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class FloatProducts(TorchDispatchMode):
+    """Computes half-precision matrix products in fp32 and rounds the result, as matrix units do."""
+
+    PRODUCTS = ("addmm", "mm", "bmm", "convolution", "scaled_dot_product", "linear")
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:  # called by PyTorch for each operation
+        if not any(name in str(func) for name in self.PRODUCTS):
+            return func(*args, **(kwargs or {}))
+        halves = [a.dtype for a in args if isinstance(a, torch.Tensor) and a.dtype.itemsize == 2]
+        if not halves:
+            return func(*args, **(kwargs or {}))
+        wide = [a.float() if isinstance(a, torch.Tensor) and a.is_floating_point() else a for a in args]
+        out = func(*wide, **(kwargs or {}))
+        if isinstance(out, tuple):
+            return tuple(
+                o.to(halves[0]) if isinstance(o, torch.Tensor) and i == 0 else o for i, o in enumerate(out)
+            )
+        return out.to(halves[0])
+
+
+def random_vit_l_14() -> CLIPModel:
+    torch.manual_seed(0)
+    vision = {
+        "hidden_size": 1024,
+        "intermediate_size": 4096,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "image_size": 224,
+        "patch_size": 14,
+    }
+    text = {"num_hidden_layers": 1}
+    return CLIPModel(CLIPConfig(vision_config=vision, text_config=text, projection_dim=768)).eval()
+
+
+def pictures(videos: list[str], count: int) -> list[np.ndarray]:
+    """``count`` frames, spread over the videos."""
+    sampling = parse_sampling("uniform_mid", -(-count // len(videos)))
+    return [frame.image for video in videos for frame in read_sampled(video, sampling)][:count]
+
+
+def plain_loop(model: CLIPModel, head: Callable, images: list[np.ndarray], batch: int) -> np.ndarray:
+    """What one writes with transformers and the head."""
+    scores = []
+    for start in range(0, len(images), batch):
+        pixels = torch.stack([clip_preprocess(image) for image in images[start : start + batch]])
+        with torch.inference_mode():
+            pixels = pixels.to(model.device, model.dtype)
+            features = model.get_image_features(pixel_values=pixels).pooler_output.float()
+        scores.append(head(torch.nn.functional.normalize(features, dim=1).cpu().numpy()))
+    return np.concatenate(scores)
+
+
+def timed(function: Callable[[], np.ndarray], images: int) -> str:
+    function()  # warm
+    start = time.perf_counter()
+    function()
+    return f"{images / (time.perf_counter() - start):8.2f}"
+
+
+def speed(images: list[np.ndarray], head_file: Path) -> None:
+    device = resolve_device("auto")
+    model, head = random_vit_l_14().to(device), load_head(head_file)
+    some = images[: max(4, len(images) // 2)]
+    print("| what | precision | pictures/s |\n|---|---|---|")
+    for batch in (1, 8):
+        rate = timed(lambda batch=batch: plain_loop(model, head, some, batch), len(some))
+        print(f"| transformers loop, batch {batch} | fp32 | {rate} |", flush=True)
+    fast = ["fp16", "bf16"] if device != "cpu" else ["bf16"] if cpu_multiplies_bf16() else []
+    for precision in ("fp32", *fast):
+        clip = ClipEncoder(
+            model.to(DTYPES[precision]), digest="random weights", device=device, precision=precision
+        )
+        scorer = AestheticScorer(clip, head_file)
+        rate = timed(lambda scorer=scorer: scorer.score(images), len(images))
+        print(f"| AestheticScorer | {precision} | {rate} |", flush=True)
+        model = model.float()
+
+
+def precisions(images: list[np.ndarray], head_file: Path) -> None:
+    head, exact = load_head(head_file), None
+    print("| precision | largest change of aes | mean change | scores |\n|---|---|---|---|")
+    for precision, dtype in DTYPES.items():
+        with FloatProducts():
+            scores = plain_loop(random_vit_l_14().to(dtype), head, images, 1)
+        exact = scores if exact is None else exact
+        change = np.abs(scores - exact)
+        spread = f"{scores.min():.4f} to {scores.max():.4f}"
+        print(f"| {precision} | {change.max():.5f} | {change.mean():.5f} | {spread} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("videos", nargs="+")
+    parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--head", help="aesthetic.pth")
+    parser.add_argument("--precisions", action="store_true")
+    args = parser.parse_args()
+    head_file = find_weights("aesthetic", args.head).path
+    images = pictures(args.videos, args.images)
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {cpu_threads()} cores, {gpu}"
+    print(f"{machine}, PyTorch {torch.__version__}, {len(images)} pictures\n")
+    (precisions if args.precisions else speed)(images, head_file)
+
+
+if __name__ == "__main__":
+    main()
