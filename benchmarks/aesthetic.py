@@ -6,9 +6,9 @@ CLIP ViT-L/14 with random weights (speed does not depend on them) and the real h
     python benchmarks/aesthetic.py VIDEO... --precisions [--images 24]
 
 Compared are the loop that one writes with transformers (fp32, PyTorch's own threads; one picture at a time,
-and batches of 8) and `AestheticScorer`. All times include the preprocessing. A precision for which the machine
-has no instructions is not timed; --precisions computes its matrix products in fp32 and rounds their results,
-which is what matrix units do.
+and batches of 8) and `AestheticScorer`. All times include the preprocessing. A precision for which the
+machine has no instructions is not timed; --precisions computes its matrix products in fp32 and rounds their
+results, which is what matrix units do.
 """
 
 from __future__ import annotations

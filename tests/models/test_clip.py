@@ -43,11 +43,15 @@ def encoder(state, tmp_path_factory):
     return load_clip(path, device="cpu", precision="fp32", threads=2)
 
 
-@pytest.mark.parametrize("form", ["archive", "state fp32", "state fp16"])
+@pytest.mark.parametrize("form", ["archive fp32", "archive mixed", "state fp32", "state fp16"])
 def test_features_equal_those_of_an_independent_forward_pass(state, pixels, tmp_path, form):
     path = tmp_path / "clip.pt"
-    if form == "archive":
+    if form == "archive fp32":
         save_archive(state, path)
+    elif form == "archive mixed":  # as OpenAI publishes them: what is multiplied is fp16, the rest fp32
+        half = ("conv1.weight", "proj", "projection", "in_proj_weight", "in_proj_bias", "mlp.c_fc.weight")
+        state = {k: v.half().float() if k.endswith(half) else v for k, v in state.items()}
+        save_archive({k: v.half() if k.endswith(half) else v for k, v in state.items()}, path)
     elif form == "state fp32":
         save_state(state, path)
     else:

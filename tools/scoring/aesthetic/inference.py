@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from tools import cli
 
 
@@ -66,6 +68,7 @@ def main(argv: list[str] | None = None) -> int | None:
     args = _parser().parse_args(argv)
 
     from tools.media.sampling import parse_sampling
+    from tools.models.device import cpu_multiplies_bf16
     from tools.scoring.aesthetic.stage import AestheticStage
     from tools.stage.options import run_command
 
@@ -78,6 +81,11 @@ def main(argv: list[str] | None = None) -> int | None:
         compile=args.compile,
         decoder=args.decoder,
     )
+    if stage.device == "cpu" and stage.precision != "fp32" and not cpu_multiplies_bf16():
+        print(
+            f"warning: this CPU has no instructions for {stage.precision}: a hundred times slower than fp32",
+            file=sys.stderr,
+        )
     return run_command(stage, args)
 
 
