@@ -14,7 +14,8 @@ import numpy as np
 from tools.errors import MediaError
 from tools.media import bitstream
 from tools.media.container import open_video
-from tools.media.packets import PacketIndex, decode_packet, index_packets, packets
+from tools.media.packets import PacketIndex, decode_packet, packets
+from tools.media.scan import index_packets
 
 OnDamage = Literal["keep", "drop", "raise"]
 """What to do with pictures that the decoder patched up: give them, leave them out, or stop."""

@@ -18,9 +18,10 @@ from tools.media.decoding import (
     iter_video_frames,
 )
 from tools.media.extensions import is_image
-from tools.media.packets import PacketIndex, index_packets
+from tools.media.packets import PacketIndex
 from tools.media.pictures import Interpolation, PictureConverter, PixelFormat
 from tools.media.sampling import Sampling, SamplingError
+from tools.media.scan import index_packets
 
 __all__ = [
     "DECODERS",

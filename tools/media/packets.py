@@ -1,26 +1,16 @@
-"""The frames of a video found from its packets: how many, when, and where decoding has to start for each."""
+"""The frames of a video as its packets give them: how many, when, and where decoding starts for each."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
-from pathlib import Path
 
 import av
 import numpy as np
 
-from tools.errors import MediaError
-from tools.media import bitstream
-from tools.media.container import open_video
 from tools.media.sampling import TIME_TOLERANCE, frame_at
-
-# One packet is one picture by the rules of these formats. In the others (avi, mpegts, mpeg, flv, asf) packets
-# are cut by a parser or by the muxer's habit, so a few are decoded to see whether that holds.
-_ONE_PICTURE_PER_PACKET = ("mov,mp4", "matroska,webm")
-_SAMPLE_PACKETS = 24
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,99 +119,7 @@ class PacketIndex:
         return np.where(key >= 0, self.key_positions[key], 0)
 
 
-def index_packets(path: str | Path) -> PacketIndex:
-    """Read all packets of a video and decode only its first picture.
-
-    A few pictures more are decoded where packets alone do not tell (see `_verify`), and all of them only
-    when packets turn out not to be pictures there.
-
-    Raises:
-        MediaError: missing, not_a_file, empty, unreadable, no_video, or decode (no picture at all).
-    """
-    with open_video(path) as (container, stream):
-        scan = _scan(container, stream)
-        if not scan.positions:
-            raise MediaError("decode", path, f"its {scan.codec} stream has no packets")
-        pictures = _decode_head(stream.codec_context, scan.head)
-        if not pictures:
-            raise MediaError("decode", path, f"no picture of its {scan.codec} stream can be decoded")
-        first = pictures[0]
-        trusted = container.format.name.startswith(_ONE_PICTURE_PER_PACKET) and not scan.suspicious
-        facts = {
-            "path": str(path),
-            "stream": stream.index,
-            "time_base": stream.time_base,
-            "rotation": round(-first.rotation / 90) % 4 * 90,
-            "sample_aspect_ratio": _aspect(stream),
-            "coded_width": first.width,
-            "coded_height": first.height,
-            "pix_fmt": first.format.name,
-            "codec": scan.codec,
-            "average_rate": stream.average_rate or stream.guessed_rate,
-            "has_audio": bool(container.streams.audio),
-        }
-    counted, verdict = False, "packets"
-    if not trusted:
-        verdict = "decode" if scan.suspicious else _verify(scan, pictures)
-        if verdict == "decode":
-            _replace_by_decoded(path, scan)
-        counted = verdict == "count" or not scan.has_unique_times()
-    elif not scan.has_unique_times():
-        counted = True
-    _drop_undecodable_start(path, scan, counted)
-    return _build(scan, counted, facts | {"irregular": verdict == "decode"})
-
-
-@dataclasses.dataclass
-class _Scan:
-    """What one pass over the packets has collected, in stored order."""
-
-    codec: str
-    pts: list[int | None] = dataclasses.field(default_factory=list)
-    dts: list[int | None] = dataclasses.field(default_factory=list)
-    durations: list[int] = dataclasses.field(default_factory=list)
-    positions: list[int] = dataclasses.field(default_factory=list)
-    damaged: list[bool] = dataclasses.field(default_factory=list)
-    keys: list[tuple[int, int | None, int | None]] = dataclasses.field(default_factory=list)
-    head: list[av.Packet] = dataclasses.field(default_factory=list)
-    suspicious: bool = False
-
-    def has_unique_times(self) -> bool:
-        return None not in self.pts and len(set(self.pts)) == len(self.pts)
-
-
-def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Scan:
-    context = stream.codec_context
-    codec = context.codec.canonical_name
-    scan = _Scan(codec)
-    length_size = bitstream.nal_length_size(codec, context.extradata)
-    hidden = bitstream.is_hidden(codec)
-    sampled = 1 if container.format.name.startswith(_ONE_PICTURE_PER_PACKET) else _SAMPLE_PACKETS
-    transport = container.format.name == "mpegts"
-    for position, packet in enumerate(packets(container, stream)):
-        if packet.is_keyframe:
-            scan.keys.append((position, packet.pts, packet.dts))
-        if scan.keys and len(scan.head) < sampled:
-            scan.head.append(packet)
-        if packet.is_discard or (hidden and hidden(memoryview(packet))):
-            continue
-        scan.positions.append(position)
-        scan.pts.append(packet.pts)
-        scan.dts.append(packet.dts)
-        scan.durations.append(packet.duration or 0)
-        # A transport stream flags every lost packet, and its decoders go on all the same.
-        whole = transport or not packet.is_corrupt
-        if length_size and whole:
-            whole = bitstream.nal_units_fit(memoryview(packet), length_size)
-        scan.damaged.append(not whole)
-        if codec == "mpeg4" and bitstream.repeats_or_packs(memoryview(packet)):
-            scan.suspicious = True
-    if not scan.keys:  # nothing is marked: then the beginning is the only place to start
-        scan.suspicious = True
-    return scan
-
-
-def packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterable[av.Packet]:
+def packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
     """The packets of a stream that have bytes; a demuxer's error ends them, as the end of the file does."""
     try:
         for packet in container.demux(stream):
@@ -239,117 +137,3 @@ def decode_packet(context: av.VideoCodecContext, packet: av.Packet | None) -> li
         if isinstance(error, MemoryError):
             raise
         return []
-
-
-def _decode_head(context: av.VideoCodecContext, head: list[av.Packet]) -> list[av.VideoFrame]:
-    pictures = [picture for packet in [*head, None] for picture in decode_packet(context, packet)]
-    context.flush_buffers()
-    return pictures
-
-
-def _verify(scan: _Scan, pictures: list[av.VideoFrame]) -> str:
-    """Compare the pictures of the first packets with what those packets promise.
-
-    Returns:
-        "packets" when each packet is one picture with its own time, "count" when each is one picture but
-        the times are not to be trusted, "decode" when packets are not pictures.
-    """
-    promised = [packet.pts for packet in scan.head]
-    if len(pictures) != len(promised):
-        leading = sum(p is not None and p < promised[0] for p in promised) if promised[0] is not None else 0
-        if len(pictures) != len(promised) - leading:
-            return "decode"
-        promised = [p for p in promised if p >= promised[0]]
-    shown = [picture.pts for picture in pictures]
-    return "packets" if _ascends(shown) and set(shown) == set(promised) else "count"
-
-
-def _ascends(pts: list[int | None]) -> bool:
-    return None not in pts and all(a < b for a, b in itertools.pairwise(pts))
-
-
-def _replace_by_decoded(path: str | Path, scan: _Scan) -> None:
-    """Put what a full decode shows in the place of what the packets said."""
-    pts: list[int | None] = []
-    with open_video(path) as (container, stream):
-        context = stream.codec_context
-        for packet in packets(container, stream):
-            pts += [picture.pts for picture in decode_packet(context, packet)]
-        pts += [picture.pts for picture in decode_packet(context, None)]
-    by_time = {t: p for t, p in zip(scan.pts, scan.positions, strict=True) if t is not None}
-    if not _ascends(pts):
-        pts = [None] * len(pts)
-    scan.positions = [by_time.get(t, 0) for t in pts]
-    scan.pts, scan.dts = pts, [None] * len(pts)
-    scan.durations, scan.damaged = [0] * len(pts), [False] * len(pts)
-
-
-def _drop_undecodable_start(path: str | Path, scan: _Scan, counted: bool) -> None:
-    """Leave out pictures at the start that refer to what was cut off before them.
-
-    A recording cut in the middle of a group of pictures starts with packets that no decoder can show, and
-    an open group of pictures that lost its predecessor with pictures shown before its key frame. Only
-    these few are decoded, to see which do come out.
-    """
-    if counted or not scan.keys or not scan.pts:
-        return
-    key_position, key_pts, _ = scan.keys[0]
-    doubtful = {
-        pts: at
-        for at, (position, pts) in enumerate(zip(scan.positions, scan.pts, strict=True))
-        if position < key_position or (key_pts is not None and pts < key_pts)
-    }
-    if not doubtful:
-        return
-    last = max(scan.positions[at] for at in doubtful.values())
-    with open_video(path) as (container, stream):
-        for position, packet in enumerate(packets(container, stream)):
-            for picture in decode_packet(stream.codec_context, packet if position <= last else None):
-                if not picture.is_corrupt:
-                    doubtful.pop(picture.pts, None)
-            if position > last:
-                break
-    dropped = set(doubtful.values())
-    for name in ("pts", "dts", "durations", "positions", "damaged"):
-        setattr(scan, name, [v for at, v in enumerate(getattr(scan, name)) if at not in dropped])
-
-
-def _build(scan: _Scan, counted: bool, facts: dict) -> PacketIndex:
-    if not scan.pts:
-        raise MediaError("decode", facts["path"], f"no picture of its {scan.codec} stream can be decoded")
-    time_base = facts["time_base"]
-    if counted:
-        pts, time_base = _times_by_count(scan, time_base, facts["average_rate"])
-        facts = facts | {"time_base": time_base}
-        order = np.arange(len(pts))
-    else:
-        pts = np.array(scan.pts, np.int64)
-        order = np.argsort(pts, kind="stable")
-        pts = pts[order]
-    keys = [(at, p, d) for at, p, d in scan.keys if p is not None]
-    last = scan.durations[order[-1]] or (int(np.median(np.diff(pts))) if len(pts) > 1 else 0)
-    if not last and facts["average_rate"]:
-        last = round(1 / facts["average_rate"] / time_base)
-    return PacketIndex(
-        pts=pts,
-        positions=np.array(scan.positions, np.int64)[order],
-        key_positions=np.array([at for at, _, _ in keys], np.int64),
-        key_pts=np.array([p for _, p, _ in keys], np.int64),
-        key_dts=np.array([p if d is None else d for _, p, d in keys], np.int64),
-        end_pts=int(pts[-1]) + last,
-        damaged=np.flatnonzero(np.array(scan.damaged)[order]),
-        counted=counted,
-        **facts,
-    )
-
-
-def _times_by_count(scan: _Scan, time_base: Fraction, rate: Fraction | None) -> tuple[np.ndarray, Fraction]:
-    """Frame k in presentation order is shown at the k-th decoding time, all by the same delay later."""
-    if None not in scan.dts and len(set(scan.dts)) == len(scan.dts):
-        return np.sort(np.array(scan.dts, np.int64)), time_base
-    return np.arange(len(scan.pts), dtype=np.int64), 1 / Fraction(rate or 25)
-
-
-def _aspect(stream: av.VideoStream) -> Fraction:
-    ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-    return Fraction(ratio) if ratio and ratio > 0 else Fraction(1)

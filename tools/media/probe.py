@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tools.media.extensions import is_image
-from tools.media.packets import PacketIndex, index_packets
+from tools.media.packets import PacketIndex
+from tools.media.scan import index_packets
 
 __all__ = ["MediaInfo", "PacketIndex", "index_packets", "probe"]
 
