@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -236,3 +240,30 @@ def test_a_hugging_face_id_without_network_is_one_clear_line(monkeypatch, tmp_pa
     with pytest.raises(UserError, match="Hugging Face could not give it") as caught:
         find_clip("nobody/clip-that-is-not-cached")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_features_are_the_same_and_depend_on_nothing_else(state, pixels, encoder, tmp_path):
+    path = save_state(state, tmp_path / "clip.pt")
+    compiled = load_clip(path, device="cpu", precision="fp32", compile=True, threads=2)
+    together = compiled.encode_images(pixels)
+    assert (together - encoder.encode_images(pixels)).abs().max() < 1e-5
+    assert torch.equal(torch.cat([compiled.encode_images(row[None]) for row in pixels]), together)
+
+
+def test_a_failing_compiler_is_told(state, pixels, tmp_path):
+    """In a process of its own: what was compiled before would be reused."""
+    path = save_state(state, tmp_path / "clip.pt")
+    script = (
+        "import sys, torch; from tools.models.clip import load_clip;"
+        "c = load_clip(sys.argv[1], device='cpu', compile=True); c.encode_images(torch.zeros(1, 3, 32, 32))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        env={**os.environ, "CXX": "/no/such/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")},
+        cwd=Path(__file__).resolve().parents[2],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "UserError: torch.compile fails here" in run.stderr

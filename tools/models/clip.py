@@ -151,7 +151,7 @@ class ClipEncoder:
     ) -> None:
         self._model = model
         self._image_forward = self._images
-        self._warm = not compile
+        self._compiled = not compile  # nothing left to compile
         if compile:
             import torch
 
@@ -234,8 +234,20 @@ class ClipEncoder:
             with torch.inference_mode():
                 return forward(prepare(part.to(self.device))).float()
 
-        features = self._one_by_one(step, rows) if self.device == "cpu" else self._padded(step, rows)
-        return torch.cat(features).cpu()
+        spread = self._one_by_one if self.device == "cpu" else self._padded
+        if forward is self._image_forward and not self._compiled:
+            self._compile(lambda: spread(step, rows[:1]))
+        return torch.cat(spread(step, rows)).cpu()
+
+    def _compile(self, first_pass: Callable[[], object]) -> None:
+        """Compile in one pass alone, before several threads run at a time."""
+        try:
+            first_pass()
+        except Exception as error:  # many kinds: no C++ compiler, an unsupported GPU, a failing pass
+            raise UserError(
+                f"torch.compile fails here ({first_line(error)}); do without --compile"
+            ) from error
+        self._compiled = True
 
     def _one_by_one(
         self, step: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor
@@ -246,21 +258,20 @@ class ClipEncoder:
             torch.set_num_threads(1)  # holds for the calling thread
             return step(row)
 
-        singles, before = rows.split(1), torch.get_num_threads()
+        before = torch.get_num_threads()
         try:
-            done = [] if self._warm else [single(singles[0])]  # compile once, not in every thread
-            self._warm = True
             with ThreadPoolExecutor(self._threads) as pool:
-                return done + list(pool.map(single, singles[len(done) :]))
+                return list(pool.map(single, rows.split(1)))
         finally:
             torch.set_num_threads(before)
 
     def _padded(self, step: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> list[torch.Tensor]:
+        import torch
+
         features = []
         for part in rows.split(_GPU_BATCH):
             padding = part.new_zeros(_GPU_BATCH - len(part), *part.shape[1:])
-            full = part if len(part) == _GPU_BATCH else _concatenate(part, padding)
-            features.append(step(full)[: len(part)])
+            features.append(step(torch.cat([part, padding]))[: len(part)])
         return features
 
 
@@ -270,12 +281,6 @@ def _align(model: CLIPModel) -> CLIPModel:
         if parameter.data_ptr() % 64:
             parameter.data = parameter.data.clone()
     return model
-
-
-def _concatenate(*parts: torch.Tensor) -> torch.Tensor:
-    import torch
-
-    return torch.cat(parts)
 
 
 def _published(name: str) -> tuple[str, int] | None:

@@ -49,7 +49,9 @@ def _parser() -> cli.ArgumentParser:
         help="auto: fp16 on a GPU, on a CPU bf16 where it has instructions for it, else fp32",
     )
     group.add_argument(
-        "--compile", action="store_true", help="torch.compile CLIP: slower to start, then faster"
+        "--compile",
+        action="store_true",
+        help="run CLIP through torch.compile (a slow start; gains little on a CPU)",
     )
     group.add_argument("--decoder", default="pyav", choices=DECODERS, help="video decoder (pyav)")
     group.add_argument(
