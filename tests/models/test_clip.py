@@ -267,3 +267,18 @@ def test_a_failing_compiler_is_told(state, pixels, tmp_path):
         timeout=120,
     )
     assert "UserError: torch.compile fails here" in run.stderr
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("fp16", 0.02), ("bf16", 0.15)])
+def test_features_on_a_gpu(state, encoder, tmp_path, precision, tolerance):
+    if not torch.cuda.is_available():
+        if os.environ.get("FAIL_WITHOUT_CUDA"):
+            pytest.fail("there is no CUDA device")
+        pytest.skip("there is no CUDA device")
+    pixels = torch.from_numpy(np.random.default_rng(6).standard_normal((200, 3, 32, 32)).astype(np.float32))
+    gpu = load_clip(save_state(state, tmp_path / "clip.pt"), device="cuda", precision=precision)
+    together = gpu.encode_images(pixels)
+    assert np.abs(together.numpy() - image_features(state, pixels.numpy())).max() < tolerance
+    assert torch.equal(torch.cat([gpu.encode_images(row[None]) for row in pixels[:5]]), together[:5])
+    assert torch.equal(gpu.encode_images(pixels.flip(0)).flip(0), together)

@@ -269,9 +269,11 @@ class ClipEncoder:
         import torch
 
         features = []
-        for part in rows.split(_GPU_BATCH):
-            padding = part.new_zeros(_GPU_BATCH - len(part), *part.shape[1:])
-            features.append(step(torch.cat([part, padding]))[: len(part)])
+        # by default PyTorch convolves fp32 with 11 significant bits (TF32)
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            for part in rows.split(_GPU_BATCH):
+                padding = part.new_zeros(_GPU_BATCH - len(part), *part.shape[1:])
+                features.append(step(torch.cat([part, padding]))[: len(part)])
         return features
 
 
