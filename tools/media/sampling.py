@@ -177,7 +177,7 @@ def parse_sampling(name: str, num_frames: int | None = None) -> Sampling:
         values["count" if policy in _DEFAULT_COUNTS or policy in _SINGLE else "max_frames"] = num_frames
     if text:
         key, value = _parse_value(policy, text)
-        if values.get(key, value) != value:
+        if key in values and values[key] != value:
             raise UserError(
                 f"sampling {name}: asks for {value} frames, but the number of frames is {values[key]}"
             )
