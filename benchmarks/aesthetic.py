@@ -26,11 +26,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import CLIPConfig, CLIPModel
 
 from tools.media.frames import read_sampled
+from tools.media.pool import usable_cores
 from tools.media.sampling import parse_sampling
 from tools.models.aesthetic_head import load_head
 from tools.models.clip import ClipEncoder
 from tools.models.clip_preprocess import clip_preprocess
-from tools.models.device import cpu_multiplies_bf16, cpu_threads, resolve_device
+from tools.models.device import cpu_multiplies_bf16, resolve_device
 from tools.models.weights import find_weights
 from tools.scoring.aesthetic.scorer import AestheticScorer
 
@@ -141,7 +142,7 @@ def main() -> None:
     head_file = find_weights("aesthetic", args.head).path
     images = pictures(args.videos, args.images)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {cpu_threads()} cores, {gpu}"
+    machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {usable_cores()} cores, {gpu}"
     print(f"{machine}, PyTorch {torch.__version__}, {len(images)} pictures\n")
     (precisions if args.precisions else speed)(images, head_file)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 
@@ -11,7 +9,6 @@ from tools.errors import UserError
 from tools.models.device import (
     bf16_flags,
     cpu_multiplies_bf16,
-    cpu_threads,
     resolve_device,
     resolve_precision,
 )
@@ -47,13 +44,3 @@ def test_without_cuda():
     assert resolve_device("auto") == "cpu"
     with pytest.raises(UserError, match="sees 0 CUDA devices"):
         resolve_device("cuda")
-
-
-def test_ranks_share_the_cores(monkeypatch):
-    cores = len(os.sched_getaffinity(0))
-    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
-    assert cpu_threads() == cores
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(cores))
-    assert cpu_threads() == 1
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(10 * cores))
-    assert cpu_threads() == 1

@@ -19,7 +19,7 @@ import numpy as np
 from tools.errors import UserError
 from tools.models.clip_openai import first_line, openai_config, read_openai_checkpoint, to_transformers
 from tools.models.clip_preprocess import normalize_crops
-from tools.models.device import cpu_threads, resolve_device, resolve_precision
+from tools.models.device import resolve_device, resolve_precision
 from tools.models.digests import combined_sha256
 from tools.models.weights import FoundWeights, find_weights
 
@@ -95,7 +95,7 @@ def load_clip(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, see `tools.models.device.resolve_device`.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``, see `tools.models.device.resolve_precision`.
         compile: Run images through ``torch.compile`` (needs a C++ compiler; pays off in long runs).
-        threads: Images computed at a time on a CPU; by default every core this rank may use.
+        threads: Images computed at a time on a CPU; by default PyTorch's number of threads.
 
     Raises:
         UserError: The weights cannot be found, or do not fit a CLIP exactly.
@@ -150,13 +150,13 @@ class ClipEncoder:
         threads: int | None = None,
     ) -> None:
         self._model = model
+        import torch
+
         self._image_forward = self._images
         self._compiled = not compile  # nothing left to compile
         if compile:
-            import torch
-
             self._image_forward = torch.compile(self._images)
-        self._threads = threads or cpu_threads()
+        self._threads = threads or torch.get_num_threads()
         self.digest, self.device, self.precision = digest, device, precision
         self.image_size: int = model.config.vision_config.image_size
         self.embed_dim: int = model.config.projection_dim

@@ -1,4 +1,4 @@
-"""Where and with which numbers a model runs: device, precision and CPU threads."""
+"""Where and with which numbers a model runs: device and precision."""
 
 from __future__ import annotations
 
@@ -71,9 +71,3 @@ def bf16_flags(cpuinfo: str) -> bool:
         if line.startswith("flags"):
             return not {"amx_bf16", "avx512_bf16"}.isdisjoint(line.split())
     return False
-
-
-def cpu_threads() -> int:
-    """CPU threads for this process: the cores it may use, shared among the ranks on this machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, cores // max(1, int(os.environ.get("LOCAL_WORLD_SIZE", 1))))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.errors import UserError
+from tools.media.pool import usable_cores
 from tools.models.clip_preprocess import clip_crop
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class AestheticScorer:
         precision: ``auto`` (GPU: fp16; CPU: bf16 where it has instructions for it, else fp32), ``fp32``,
             ``bf16`` or ``fp16``.
         compile: Run CLIP through ``torch.compile``.
-        threads: Pictures computed at a time on a CPU; by default one for each core.
+        threads: Pictures computed at a time on a CPU; by default one for each core that this rank may use.
 
     Raises:
         UserError: Weights are missing, wrong, or do not fit each other.
@@ -56,7 +57,13 @@ class AestheticScorer:
 
         self.head = load_head(find_weights("aesthetic", head).path)
         if not isinstance(clip, ClipEncoder):
-            clip = load_clip(clip, device=device, precision=precision, compile=compile, threads=threads)
+            clip = load_clip(
+                clip,
+                device=device,
+                precision=precision,
+                compile=compile,
+                threads=threads or usable_cores(),
+            )
         self.clip = clip
         if self.clip.embed_dim != self.head.embed_dim:
             raise UserError(
