@@ -31,6 +31,12 @@ class Stage:
         uses: Columns that change the result when they are there.
         adds: Columns that the stage fills, with their Polars types. A failed row leaves them all empty.
         sampling: Frames that `prepare` gets; None when the stage reads the file itself.
+        decoder: Decoder that reads these frames.
+        one_to_many: A row of the input becomes any number of rows of the output (clips of a video). The only
+            column of `adds` is then ``rows``, a list of dicts with the columns of `row_columns`, and
+            ``failures``, a list of [kind, message].
+        row_columns: For such a stage, the columns of its output rows, with their types.
+        drops: Columns of the input that say nothing true about the output's rows.
     """
 
     name: ClassVar[str]
@@ -39,6 +45,10 @@ class Stage:
     needs: ClassVar[tuple[str, ...]] = ("path",)
     uses: ClassVar[tuple[str, ...]] = ()
     adds: ClassVar[dict[str, pl.DataType | type[pl.DataType]]]
+    decoder: ClassVar[str] = "pyav"
+    one_to_many: ClassVar[bool] = False
+    row_columns: ClassVar[dict[str, pl.DataType | type[pl.DataType]]] = {}
+    drops: ClassVar[tuple[str, ...]] = ()
 
     @property
     def sampling(self) -> Sampling | None:
@@ -67,6 +77,17 @@ class Stage:
             MediaError: This row cannot be processed.
         """
         raise NotImplementedError  # the one method that every stage writes
+
+    def plan(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Derive from the whole table what a single row cannot know, as further columns for `uses`.
+
+        Called in the parent before rows are dealt out; the columns do not go to the output.
+        """
+        return table
+
+    def still_there(self, values: dict[str, Any]) -> bool:
+        """Whether what a finished row left on disk is still there; if not, the row is done again."""
+        return True
 
     def setup(self) -> None:
         """Load models. Called once in the parent, before the first `score`."""

@@ -69,7 +69,7 @@ def merge_tables(paths: Sequence[str | Path]) -> pl.LazyFrame:
         odd = list(frames)[are_parts.index(False)]
         raise UserError(f"{odd}: not a part, but the other inputs are parts of one run; merge those first")
     _check_parts(frames)
-    merged = _concat(list(frames.values())).sort(pl.col(ROW_COLUMN).cast(pl.Int64))
+    merged = _concat(list(frames.values())).sort(pl.col(ROW_COLUMN).cast(pl.Int64), maintain_order=True)
     return merged.drop(ROW_COLUMN, PART_COLUMN)
 
 

@@ -1,0 +1,148 @@
+"""The part of the command line that all stages share, and what happens around a run."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tools.stage.engine import RunOptions
+    from tools.stage.runner import RunResult
+    from tools.stage.stage import Stage
+
+
+def add_stage_arguments(
+    parser: argparse.ArgumentParser,
+    *,
+    batch_size: int | None = None,
+    num_workers: int = 16,
+    timeout: float = 600,
+    memory_gb: float = 4,
+) -> None:
+    """Add what every per-row command understands.
+
+    Args:
+        parser: The command's parser; its positional argument ``meta`` is its own.
+        batch_size: Default of ``--bs``; None for stages that score nothing in batches.
+        num_workers: Default of ``--num-workers``.
+        timeout: Default of ``--timeout``, seconds for one file.
+        memory_gb: Default of ``--max-memory``, GiB for one worker.
+    """
+    group = parser.add_argument_group("running")
+    group.add_argument("--output", metavar="FILE", help="table to write (META with a suffix)")
+    if batch_size is not None:
+        group.add_argument(
+            "--bs",
+            "--batch-size",
+            type=_positive(int),
+            default=batch_size,
+            metavar="N",
+            help=f"rows scored at once ({batch_size})",
+        )
+    group.add_argument(
+        "--num-workers",
+        type=_natural,
+        default=num_workers,
+        metavar="N",
+        help=f"worker processes, at most one per core; 0: none, without guards ({num_workers})",
+    )
+    group.add_argument("--disable-parallel", action="store_true", help="one worker process")
+    group.add_argument(
+        "--timeout",
+        type=_positive(float),
+        default=timeout,
+        metavar="S",
+        help=f"seconds one file may take ({timeout:g})",
+    )
+    group.add_argument(
+        "--max-memory",
+        type=_positive(float),
+        default=memory_gb,
+        metavar="GB",
+        help=f"GiB one worker may take ({memory_gb:g})",
+    )
+    group.add_argument(
+        "--on-error",
+        choices=("keep", "drop"),
+        default="keep",
+        help="rows that failed: keep with empty cells, or drop (keep)",
+    )
+    group.add_argument("--strict", action="store_true", help="exit with 1 when a row failed")
+    group.add_argument("--overwrite", action="store_true", help="replace an output made otherwise")
+    group.add_argument("--retry-failed", action="store_true", help="do rows again that failed before")
+    group.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run_options(args: argparse.Namespace) -> RunOptions:
+    """What the shared arguments say, as `RunOptions`."""
+    from tools.stage.engine import RunOptions
+
+    return RunOptions(
+        batch_size=getattr(args, "bs", None) or 64,
+        num_workers=min(1, args.num_workers) if args.disable_parallel else args.num_workers,
+        timeout=args.timeout,
+        memory_gb=args.max_memory,
+        on_error=args.on_error,
+        strict=args.strict,
+        overwrite=args.overwrite,
+        retry_failed=args.retry_failed,
+        progress=not args.quiet,
+    )
+
+
+def run_command(stage: Stage, args: argparse.Namespace) -> int:
+    """Run a stage as its command line says, and tell the user what was done.
+
+    Args:
+        stage: What to do.
+        args: Parsed arguments: ``meta`` and those of `add_stage_arguments`.
+
+    Returns:
+        The exit code: 1 when every row failed, or one did under ``--strict``.
+    """
+    from tools.stage.runner import run_stage
+
+    options = run_options(args)
+    result = run_stage(stage, args.meta, output=args.output, options=options)
+    print(summary(result), file=sys.stderr)
+    print(result.output)
+    if result.rows and result.failed == result.rows:
+        print(f"error: {args.meta}: every row failed, the first: {result.failures[0]}", file=sys.stderr)
+        return 1
+    return 1 if options.strict and result.failures else 0
+
+
+def summary(result: RunResult) -> str:
+    """One line, or two, on what a run did."""
+    from tools.stage.failures import count_kinds
+
+    if result.already_complete:
+        done = f"{result.rows} rows: complete already, nothing to do"
+    else:
+        done = f"{result.rows} rows: {result.rows - result.failed} done"
+        if result.reused:
+            done += f" ({result.reused} by an earlier run)"
+    if not result.failures:
+        return done
+    what = f"{result.failed} failed" if result.failed else f"{len(result.failures)} failures"
+    return f"{done}, {what}: {count_kinds(result.failures)}; see {result.failures_file}"
+
+
+def _positive(kind: type) -> object:
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if not value > 0:
+            raise argparse.ArgumentTypeError(f"must be greater than 0, not {text}")
+        return value
+
+    return parse
+
+
+def _natural(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, not {text}")
+    return int(text)

@@ -1,0 +1,63 @@
+"""Which rows are this rank's: RANK and WORLD_SIZE decide, as `torchrun` sets them; no process group."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.errors import UserError
+from tools.table import failures_path, part_path
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One rank's share of a table: rows rank, rank + world, rank + 2 world, ...
+
+    Interleaving spreads long videos, which often stand together, over the ranks.
+
+    Attributes:
+        rank: Number of this rank, from 0.
+        world: How many ranks there are.
+    """
+
+    rank: int = 0
+    world: int = 1
+
+    @property
+    def alone(self) -> bool:
+        """Whether there is only one rank; then the output has no part number."""
+        return self.world == 1
+
+    @property
+    def label(self) -> str:
+        """``rank/world``, as it stands in the column ``_part``."""
+        return f"{self.rank}/{self.world}"
+
+    def rows(self, total: int) -> range:
+        """Numbers of this rank's rows in a table of ``total`` rows."""
+        return range(self.rank, total, self.world)
+
+    def output(self, output: Path) -> Path:
+        """Where this rank writes its rows of ``output``."""
+        return output if self.alone else part_path(output, self.rank)
+
+    def failures(self, output: Path) -> Path:
+        """Where this rank lists the failures of ``output``."""
+        return failures_path(output, None if self.alone else self.rank)
+
+
+def current_shard() -> Shard:
+    """This process's shard, from the environment.
+
+    Raises:
+        UserError: RANK and WORLD_SIZE do not go together.
+    """
+    rank, world = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+    try:
+        shard = Shard(int(rank), int(world))
+    except ValueError:
+        raise UserError(f"RANK={rank} WORLD_SIZE={world}: both must be whole numbers") from None
+    if not 0 <= shard.rank < shard.world:
+        raise UserError(f"RANK={rank} WORLD_SIZE={world}: RANK must lie between 0 and WORLD_SIZE - 1")
+    return shard
