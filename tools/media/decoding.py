@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -130,13 +130,8 @@ class Decoder:
             yield from self._count(wanted)
             return
         for start, group in self._groups(wanted):
-            given = 0
-            for number, picture in self._decode(start, group):
-                if start and not given and (number != group[0] or picture.is_corrupt):
-                    break  # decoding cannot start at this key frame after all
-                given += 1
-                yield number, picture
-            if start and not given and group[0] not in self.index.damaged:
+            exact = yield from self._decode(start, group)
+            if not exact:
                 yield from self._decode(0, group)
 
     def _groups(self, wanted: Sequence[int]) -> list[tuple[int, Sequence[int]]]:
@@ -149,23 +144,39 @@ class Decoder:
         bounds = [0, *gaps.tolist(), len(wanted)]
         return [(int(starts[a:b].min()), wanted[a:b]) for a, b in itertools.pairwise(bounds)]
 
-    def _decode(self, start: int, group: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Decode from one packet on until all frames of a group have come out."""
+    def _decode(self, start: int, group: Sequence[int]) -> Generator[tuple[int, av.VideoFrame], None, bool]:
+        """Decode from one packet on until all frames of a group have come out.
+
+        Some key frames only begin a gradual refresh. Their own picture is then not shown, and what follows
+        is close to the true pictures, not equal to them.
+
+        Returns:
+            False, and nothing was given, when the key frame's own picture did not come out whole.
+        """
         left = {int(self.index.pts[i]): i for i in group}
         last = int(self.index.positions[np.asarray(group)].max()) + (4 if self.index.irregular else 0)
+        awaited = None
         for position, packet in self._packets_from(start):
-            self._skip_unless(packet.pts in left)
-            for picture in decode_packet(self._context, packet):
+            if start and position == start:
+                awaited = packet.pts
+            for picture in self._decode_packet(packet, packet.pts in left or packet.pts == awaited):
+                if picture.pts == awaited and not picture.is_corrupt:
+                    awaited = None
                 if picture.pts in left:
+                    if awaited is not None:
+                        return False
                     yield left.pop(picture.pts), picture
             if not left:
-                return
+                return True
             if position >= last:
                 break
         # What is still held back for reordering comes out without decoding any packet more.
-        for picture in decode_packet(self._context, None):
-            if picture.pts in left:
+        for picture in self._decode_packet(None):
+            if picture.pts == awaited and not picture.is_corrupt:
+                awaited = None
+            if picture.pts in left and awaited is None:
                 yield left.pop(picture.pts), picture
+        return awaited is None
 
     def _count(self, wanted: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Decode from the beginning and go by the order in which pictures come out."""
@@ -180,9 +191,10 @@ class Decoder:
             if not left:
                 return
 
-    def _skip_unless(self, wanted: bool) -> None:
+    def _decode_packet(self, packet: av.Packet | None, wanted: bool = True) -> list[av.VideoFrame]:
         if self._skippable:
             self._context.skip_frame = "DEFAULT" if wanted else "NONREF"
+        return decode_packet(self._context, packet)
 
     def _packets_from(self, start: int, *, and_drain: bool = False) -> Iterator[tuple[int, av.Packet | None]]:
         """The packets from number `start` on, with their numbers, and None at the end if asked for."""

@@ -143,9 +143,10 @@ def _decode_all(context: av.VideoCodecContext, some: list[av.Packet]) -> list[av
 
 def _ends_whole(context: av.VideoCodecContext, tail: list[av.Packet]) -> bool:
     """Tell whether the last packet of a stream is a whole picture, by decoding its group of pictures."""
-    last = tail[-1].pts
-    pictures = _decode_all(context, tail)
-    return last is None or any(picture.pts == last and not picture.is_corrupt for picture in pictures)
+    key, last = tail[0].pts, tail[-1].pts
+    if key is None or last is None or last < key:  # the last may refer to the group before: not decided here
+        return True
+    return any(p.pts == last and not p.is_corrupt for p in _decode_all(context, tail))
 
 
 def _settle_start(
