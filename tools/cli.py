@@ -77,3 +77,25 @@ def _complain(line: str) -> None:
 
         traceback.print_exc()
     print(f"error: {line}", file=sys.stderr)
+
+
+def positive_number(text: str) -> float:
+    """An argument that must be a finite number greater than 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"must be a number greater than 0, not {text}")
+    return value
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """An argument that must be a whole number, ``least`` or more."""
+
+    def parse(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number from {least} on, not {text}")
+        return int(text)
+
+    return parse

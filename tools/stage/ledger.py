@@ -1,9 +1,9 @@
 """The ledger: every finished row, appended as it finishes, so that a killed run loses next to nothing.
 
 It lies in ``.vidsieve/<output name>/`` beside the output: one file of JSON lines per rank. Every rank reads
-all of them, so a run may go on with another number of ranks. A line is keyed by what was asked (stage, version,
-options, weights) and by the row (its cells, size and time of its file): change either, and the row is done
-anew.
+all of them, so a run may go on with another number of ranks. A line is keyed by what was asked (stage,
+version, options, weights) and by the row (its cells, size and time of its file): change either, and the row
+is done anew.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from tools import cli
+
 if TYPE_CHECKING:
     from tools.stage.engine import RunOptions
     from tools.stage.runner import RunResult
@@ -35,14 +37,14 @@ def add_stage_arguments(
         group.add_argument(
             "--bs",
             "--batch-size",
-            type=_positive(int),
+            type=cli.whole_number(1),
             default=batch_size,
             metavar="N",
             help=f"rows scored at once ({batch_size})",
         )
     group.add_argument(
         "--num-workers",
-        type=_natural,
+        type=cli.whole_number(0),
         default=num_workers,
         metavar="N",
         help=f"worker processes, at most one per core; 0: none, without guards ({num_workers})",
@@ -50,14 +52,14 @@ def add_stage_arguments(
     group.add_argument("--disable-parallel", action="store_true", help="one worker process")
     group.add_argument(
         "--timeout",
-        type=_positive(float),
+        type=cli.positive_number,
         default=timeout,
         metavar="S",
         help=f"seconds one file may take ({timeout:g})",
     )
     group.add_argument(
         "--max-memory",
-        type=_positive(float),
+        type=cli.positive_number,
         default=memory_gb,
         metavar="GB",
         help=f"GiB one worker may take ({memory_gb:g})",
@@ -127,22 +129,3 @@ def summary(result: RunResult) -> str:
         return done
     what = f"{result.failed} failed" if result.failed else f"{len(result.failures)} failures"
     return f"{done}, {what}: {count_kinds(result.failures)}; see {result.failures_file}"
-
-
-def _positive(kind: type) -> object:
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = 0
-        if not value > 0:
-            raise argparse.ArgumentTypeError(f"must be greater than 0, not {text}")
-        return value
-
-    return parse
-
-
-def _natural(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, not {text}")
-    return int(text)

@@ -1,0 +1,45 @@
+"""One door to all commands: ``vidsieve NAME ...`` or ``python -m tools NAME ...``."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+
+from tools import cli
+from tools.errors import UserError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "convert": ("tools.datasets.convert", "make a table from a folder of videos or images"),
+    "datautil": ("tools.datasets.datautil", "probe, filter, sort, merge and shard tables"),
+    "show": ("tools.datasets.show", "print the first rows of a table"),
+    "scene_detect": ("tools.scene_cut.scene_detect", "find the shots of videos"),
+    "cut": ("tools.scene_cut.cut", "cut videos into clips at their shots"),
+    "aesthetic": ("tools.scoring.aesthetic.inference", "score the aesthetics of images and videos"),
+    "weights": ("tools.models.weights", "list, download and check model weights"),
+}
+"""Name of each command: its module, and what it does."""
+
+
+def main() -> None:
+    """Run the command that the first argument names."""
+    cli.run(_dispatch)
+
+
+def _dispatch() -> int | None:
+    name, *rest = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        print("usage: vidsieve COMMAND ...\n\ncommands (each has --help):")
+        for command, (module, help) in COMMANDS.items():
+            print(f"  {command:14}{help}\n{'':16}= python -m {module}")
+        return 0
+    name = name.replace("-", "_")
+    if name not in COMMANDS:
+        close = difflib.get_close_matches(name, COMMANDS, n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UserError(f"{name}: no such command{hint} (vidsieve --help lists them)")
+    return importlib.import_module(COMMANDS[name][0]).main(rest)
+
+
+if __name__ == "__main__":
+    main()
