@@ -25,8 +25,9 @@ from tests.models.openai_clip import (
     text_features,
 )
 from tools.errors import UserError
-from tools.models.clip import find_clip, load_clip
+from tools.models.clip import load_clip
 from tools.models.clip_preprocess import normalize_crops
+from tools.models.clip_source import find_clip
 
 SHAPE = Shape()
 

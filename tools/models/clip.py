@@ -1,4 +1,4 @@
-"""CLIP image and text features: finding the weights, loading them strictly, and running them reproducibly.
+"""CLIP image and text features: weights loaded strictly, and run reproducibly.
 
 A feature depends on its own image (or text) and on nothing else: not on what else is in the batch, nor on the
 number of CPU threads. Matrix products of another shape, or split over another number of threads, differ in
@@ -7,10 +7,8 @@ their last bits, so every forward pass has the same shape and, on a CPU, one thr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,65 +17,14 @@ import numpy as np
 from tools.errors import UserError
 from tools.models.clip_openai import first_line, openai_config, read_openai_checkpoint, to_transformers
 from tools.models.clip_preprocess import normalize_crops
+from tools.models.clip_source import ClipSource, find_clip
 from tools.models.device import resolve_device, resolve_precision
-from tools.models.digests import combined_sha256
-from tools.models.weights import FoundWeights, find_weights
 
 if TYPE_CHECKING:
     import torch
     from transformers import CLIPModel
 
-CLIP_MODELS: dict[str, tuple[str, int]] = {
-    "ViT-L/14": ("clip-vit-l-14", 224),
-    "ViT-L/14@336px": ("clip-vit-l-14-336px", 336),
-    "ViT-B/32": ("clip-vit-b-32", 224),
-    "ViT-B/16": ("clip-vit-b-16", 224),
-}
-"""OpenAI's models: name to (key of the weights, image side in pixels)."""
-
 _GPU_BATCH = 128  # images in one forward pass on a GPU; a shorter last batch is padded
-
-
-@dataclass(frozen=True)
-class ClipSource:
-    """Where the weights of a CLIP are, and what is known before they are loaded.
-
-    Attributes:
-        path: An OpenAI ``.pt`` file, or a folder in the Hugging Face format.
-        digest: SHA-256 that stands for the weights.
-        image_size: Side in pixels of the square images it takes.
-    """
-
-    path: Path
-    digest: str
-    image_size: int
-
-
-def find_clip(name_or_path: str | Path = "ViT-L/14") -> ClipSource:
-    """Find the weights of a CLIP without loading the model.
-
-    Args:
-        name_or_path: A name of `CLIP_MODELS` (also spelled ``ViT-L-14``), an OpenAI ``.pt`` file, a folder
-            with a Hugging Face CLIP, or a Hugging Face id such as ``openai/clip-vit-large-patch14`` (taken
-            from the local cache when it is there).
-
-    Raises:
-        UserError: There is no such model, its weights are missing or are not the published ones.
-    """
-    name = str(name_or_path)
-    path = Path(name).expanduser()
-    if path.is_file():
-        return _file_source(find_weights("clip-vit-l-14", path), image_size=None)
-    if path.is_dir():
-        return _folder_source(path)
-    if known := _published(name):
-        key, image_size = known
-        return _file_source(find_weights(key), image_size)
-    if path.suffix or name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise UserError(
-            f"{name}: no such file or folder, and no known model; the names are {', '.join(CLIP_MODELS)}"
-        )
-    return _folder_source(_hub_folder(name))
 
 
 def load_clip(
@@ -91,7 +38,7 @@ def load_clip(
     """Load a CLIP.
 
     Args:
-        name_or_path: See `find_clip`, or what it gave.
+        name_or_path: See `tools.models.clip_source.find_clip`, or what it gave.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, see `tools.models.device.resolve_device`.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``, see `tools.models.device.resolve_precision`.
         compile: Run images through ``torch.compile`` (needs a C++ compiler; pays off in long runs).
@@ -283,64 +230,6 @@ def _align(model: CLIPModel) -> CLIPModel:
         if parameter.data_ptr() % 64:
             parameter.data = parameter.data.clone()
     return model
-
-
-def _published(name: str) -> tuple[str, int] | None:
-    spelled = {known.replace("/", "-").replace("@", "-").lower(): known for known in CLIP_MODELS}
-    known = spelled.get(name.replace("/", "-").replace("@", "-").lower().removeprefix("clip-"))
-    return CLIP_MODELS[known] if known else None
-
-
-def _file_source(found: FoundWeights, image_size: int | None) -> ClipSource:
-    if image_size is None or not found.published:
-        config = openai_config(read_openai_checkpoint(found.path), found.path)
-        image_size = config["vision_config"]["image_size"]
-    return ClipSource(found.path, found.sha256, image_size)
-
-
-def _folder_source(folder: Path) -> ClipSource:
-    weights = _weight_files(folder)
-    try:
-        config = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{folder}: not a Hugging Face model: config.json cannot be read ({error})"
-        ) from error
-    if config.get("model_type") != "clip":
-        raise UserError(f"{folder}: a model of type {config.get('model_type')}, not clip")
-    if not weights:
-        raise UserError(f"{folder}: no weights (model.safetensors or pytorch_model.bin) beside config.json")
-    vision = config.get("vision_config") or config.get("vision_config_dict") or {}
-    digest = combined_sha256([folder / "config.json", *weights])
-    return ClipSource(folder, digest, vision.get("image_size", 224))  # 224 is the format's own default
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    """The files that transformers reads the weights from: safetensors before pickles."""
-    for pattern in ("model*.safetensors", "pytorch_model*.bin"):
-        if files := sorted(folder.glob(pattern)):
-            return files
-    return []
-
-
-def _hub_folder(name: str) -> Path:
-    """The folder of a Hugging Face model: from the local cache, else downloaded."""
-    from huggingface_hub import snapshot_download
-
-    safe, pickled = ["config.json", "model*.safetensors*"], ["config.json", "pytorch_model*.bin*"]
-    reason = "it has no weights that transformers reads"
-    for local, patterns in ((True, safe + pickled), (False, safe), (False, pickled)):
-        try:
-            folder = Path(snapshot_download(name, allow_patterns=patterns, local_files_only=local))
-        except Exception as error:  # the hub library raises many kinds: no network, no such model, no access
-            reason = first_line(error)
-            continue
-        if _weight_files(folder):
-            return folder
-    raise UserError(
-        f"{name}: not a file or folder here, not one of {', '.join(CLIP_MODELS)}, "
-        f"and Hugging Face could not give it ({reason})"
-    )
 
 
 def _load_openai(path: Path, dtype: torch.dtype) -> CLIPModel:

@@ -16,7 +16,8 @@ from tools.models.clip_preprocess import clip_crop
 if TYPE_CHECKING:
     from PIL import Image
 
-    from tools.models.clip import ClipEncoder, ClipSource
+    from tools.models.clip import ClipEncoder
+    from tools.models.clip_source import ClipSource
 
 _CHUNK = 512  # crops normalised and encoded at a time: 77 MB at 224 x 224; a multiple of the GPU's batch
 
@@ -28,7 +29,7 @@ class AestheticScorer:
     depend on the pictures scored with it.
 
     Args:
-        clip: Name, file or folder of a CLIP, see `tools.models.clip.find_clip`; or one that is loaded
+        clip: Name, file or folder of a CLIP, see `tools.models.clip_source.find_clip`; or one that is loaded
             already, to which the arguments after `head` do not apply.
         head: File of the head; by default it is looked for as `tools.models.weights.find_weights` does.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.

@@ -30,7 +30,7 @@ class AestheticStage(Stage):
 
     Attributes:
         sampling: Which frames of a video are scored.
-        clip_model: Name, file or folder of a CLIP, see `tools.models.clip.find_clip`.
+        clip_model: Name, file or folder of a CLIP, see `tools.models.clip_source.find_clip`.
         head: File of the head; None looks where weights are kept.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
@@ -56,7 +56,7 @@ class AestheticStage(Stage):
     image_size: int = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        from tools.models.clip import find_clip
+        from tools.models.clip_source import find_clip
         from tools.models.device import resolve_device, resolve_precision
         from tools.models.weights import find_weights
 
