@@ -1,0 +1,285 @@
+"""Cut a video into clips: the library function behind `tools.scene_cut.cut`."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from tools.errors import MediaError, UserError
+from tools.media.packets import PacketIndex
+from tools.media.scan import index_packets
+from tools.scene_cut.codecs import find_codec
+from tools.scene_cut.encode import COMMENT
+from tools.scene_cut.exact import Job, Look, write_exact
+from tools.scene_cut.names import clip_name, make_folder
+from tools.scene_cut.picture import clip_shape
+from tools.scene_cut.plan import Plan, Scene, plan_clips, source_times
+from tools.scene_cut.sound import sound_format
+
+MODES = {
+    "exact": "encode every clip: any cut, any size, any codec",
+    "copy": "copy the packets: no loss and no time, but clips begin at key frames",
+    "smart": "copy what can be copied and encode only the ends of a clip",
+}
+"""The ways to cut."""
+ENGINES = ("pyav", "ffmpeg")
+"""Who encodes: libav in this process, or the ffmpeg program."""
+VERSION = 1
+"""Raised whenever the same options would give other clips."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CutOptions:
+    """How clips are cut.
+
+    Attributes:
+        mode: One of `MODES`.
+        engine: One of `ENGINES`; "ffmpeg" for encoders that PyAV does not have.
+        codec: h264, hevc, av1, vp9, or the name of an encoder (h264_nvenc).
+        crf: Quality in the encoder's scale, lower is better; None for its default (h264: 18).
+        preset: Speed in the encoder's words; None for its default (h264: veryfast).
+        target_fps: Frames per second of the clips; None keeps every frame at its own time.
+        shorter_size: Pixels of the shorter side; smaller sources stay as they are. None keeps all sizes.
+        keep_audio: Keep the sound.
+        min_seconds: Leave out scenes that are shorter.
+        max_seconds: Cut off what is longer.
+        threads: Threads of the decoder and of each encoder.
+
+    Raises:
+        UserError: A value that cannot be used, or two that do not go together.
+    """
+
+    mode: str = "exact"
+    engine: str = "pyav"
+    codec: str = "h264"
+    crf: float | None = None
+    preset: str | None = None
+    target_fps: Fraction | None = None
+    shorter_size: int | None = None
+    keep_audio: bool = True
+    min_seconds: float | None = None
+    max_seconds: float | None = None
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise UserError(f"Invalid mode ({self.mode}). Supported values are {', '.join(MODES)}.")
+        if self.engine not in ENGINES:
+            raise UserError(f"Invalid engine ({self.engine}). Supported values are {', '.join(ENGINES)}.")
+        for name in ("target_fps", "min_seconds", "max_seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UserError(f"Invalid {name} ({value}). It must be greater than 0.")
+        if self.shorter_size is not None and (self.shorter_size < 2 or self.shorter_size % 2):
+            raise UserError(f"Invalid shorter_size ({self.shorter_size}). It must be even: 4:2:0 video is.")
+        if self.mode == "copy" and (self.shorter_size or self.target_fps):
+            raise UserError("mode copy encodes nothing: it cannot change the size or the frame rate")
+        if self.mode != "exact" and self.engine == "ffmpeg":
+            raise UserError(f"mode {self.mode} has no engine ffmpeg; leave out --engine")
+
+    def asked(self) -> dict[str, object]:
+        """Everything that changes the clips, as JSON."""
+        values = dataclasses.asdict(self) | {"version": VERSION}
+        del values["threads"]
+        return values | {"target_fps": str(self.target_fps) if self.target_fps else None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """One clip that was written.
+
+    Attributes:
+        path: The file.
+        scene: Number of its scene.
+        start: Where it begins in the source, seconds from the first frame: when its first frame is shown.
+        end: Where it ends in the source: when its last frame ends.
+        start_frame: Its first frame in the source.
+        end_frame: One past its last frame in the source.
+        num_frames: Frames of the clip; other than `end_frame - start_frame` with a target rate.
+        fps: Frames per second, on average.
+        height: Pixels as shown.
+        width: Pixels as shown.
+        has_audio: Whether it has a sound track.
+        mode: How it was cut in fact.
+        copied_seconds: Seconds of picture copied without loss; the rest was encoded.
+        snap_start: Seconds by which it begins before its scene (mode copy).
+        snap_end: Seconds by which it ends after its scene (mode copy).
+        seconds_left: Seconds of the scene that were cut off because of `max_seconds`.
+        note: Why another mode was used than the one asked for; empty otherwise.
+        reused: An earlier run had written it.
+    """
+
+    path: Path
+    scene: int
+    start: Fraction
+    end: Fraction
+    start_frame: int
+    end_frame: int
+    num_frames: int
+    fps: Fraction
+    height: int
+    width: int
+    has_audio: bool
+    mode: str
+    copied_seconds: float = 0.0
+    snap_start: float = 0.0
+    snap_end: float = 0.0
+    seconds_left: float = 0.0
+    note: str = ""
+    reused: bool = False
+
+    @property
+    def duration(self) -> Fraction:
+        """Seconds."""
+        return self.num_frames / self.fps
+
+
+@dataclasses.dataclass(frozen=True)
+class CutResult:
+    """What became of the scenes of one source.
+
+    Attributes:
+        clips: The clips, in the order of their scenes.
+        failures: What went wrong, by scene.
+        skipped: Scenes shorter than `min_seconds`.
+    """
+
+    clips: list[Clip]
+    failures: dict[int, MediaError]
+    skipped: list[int]
+
+
+def cut_clips(
+    path: str | Path,
+    scenes: Sequence[Scene] | None,
+    save_dir: str | Path,
+    *,
+    options: CutOptions | None = None,
+    stem: str | None = None,
+    relpath: str | None = None,
+    overwrite: bool = False,
+) -> CutResult:
+    """Cut a video into clips ``<stem>_scene-<i>.mp4``; i is the number of the scene in the list.
+
+    In mode exact a clip holds exactly the source frames that start in [start, end), with 1 ms of grace for
+    times that were rounded. A clip appears under its name only when it is whole. Clips that an earlier call
+    made of the same source with the same options are kept.
+
+    Args:
+        path: The source.
+        scenes: Start and end of each, seconds from the first frame, half-open; None for the whole file.
+        save_dir: Folder of the clips; made if missing.
+        options: How to cut.
+        stem: What the names begin with; the source's stem by default.
+        relpath: Path of the source below its own folder; its folders are mirrored under `save_dir`.
+        overwrite: Replace files that stand in the way and were not made by this function.
+
+    Returns:
+        The clips, and what went wrong with single scenes.
+
+    Raises:
+        MediaError: Nothing can be cut of this source: missing, not_a_file, empty, unreadable, no_video,
+            decode, bad_value (relpath leads elsewhere), encode (the folder cannot be made).
+        UserError: The encoder does not exist.
+    """
+    options = options or CutOptions()
+    index = index_packets(path)
+    fps = Fraction(options.target_fps) if options.target_fps else None
+    plans, failures, skipped = plan_clips(
+        index, scenes, min_seconds=options.min_seconds, max_seconds=options.max_seconds, target_fps=fps
+    )
+    folder = make_folder(save_dir, relpath, path)
+    stem = stem or Path(path).stem
+    clips: dict[int, Clip] = {}
+    for clip in _write(index, plans, options, folder, stem, overwrite):
+        if isinstance(clip, Clip):
+            clips[clip.scene] = clip
+        else:
+            failures[clip[0]] = clip[1]
+    return CutResult([clips[scene] for scene in sorted(clips)], dict(sorted(failures.items())), skipped)
+
+
+def _write(
+    index: PacketIndex, plans: list[Plan], options: CutOptions, folder: Path, stem: str, overwrite: bool
+) -> Iterator[Clip | tuple[int, MediaError]]:
+    """Make the clips that are not there yet."""
+    form = sound_format(index.path) if options.keep_audio and index.has_audio else None
+    look = Look(
+        find_codec(options.codec),
+        options.crf,
+        options.preset,
+        clip_shape(index, options.shorter_size),
+        form,
+        options.threads,
+    )
+    todo: list[Job] = []
+    for plan in plans:
+        place = folder / clip_name(stem, plan.scene)
+        comment = _mark(index, plan, options)
+        earlier = _earlier(place, comment)
+        if earlier is not None:
+            yield _clip(index, plan, place, look, has_audio=earlier, reused=True)
+        elif place.exists() and not overwrite and _comment(place) is None:
+            why = "a file of this name is there that was not cut here; --overwrite replaces it"
+            yield plan.scene, MediaError("encode", place, why)
+        else:
+            todo.append(Job(plan, place, comment))
+    for job, outcome in write_exact(index, todo, look):
+        if isinstance(outcome, MediaError):
+            yield job.plan.scene, outcome
+        else:
+            yield _clip(index, job.plan, job.place, look, has_audio=outcome)
+
+
+def _clip(
+    index: PacketIndex, plan: Plan, place: Path, look: Look, *, has_audio: bool, reused: bool = False
+) -> Clip:
+    start, end = source_times(index, plan.frames)
+    return Clip(
+        path=place,
+        scene=plan.scene,
+        start=start,
+        end=end,
+        start_frame=plan.frames.start,
+        end_frame=plan.frames.stop,
+        num_frames=len(plan.shown),
+        fps=len(plan.shown) / plan.duration,
+        height=look.shape.height,
+        width=look.shape.width,
+        has_audio=has_audio,
+        mode="exact",
+        seconds_left=float(plan.left),
+        reused=reused,
+    )
+
+
+def _mark(index: PacketIndex, plan: Plan, options: CutOptions) -> str:
+    """What a clip is made of, as a fingerprint that goes into the file's comment."""
+    status = Path(index.path).stat()
+    source = [status.st_size, status.st_mtime_ns, plan.frames.start, plan.frames.stop]
+    what = json.dumps([source, options.asked()], sort_keys=True)
+    return f"vidsieve cut {hashlib.sha256(what.encode()).hexdigest()[:32]}"
+
+
+def _comment(place: Path) -> str | None:
+    """The mark of a clip; None when it has none."""
+    try:
+        with av.open(f"file:{place}") as container:
+            comment = container.metadata.get(COMMENT) or container.metadata.get(COMMENT.upper()) or ""
+    except (av.error.FFmpegError, OSError):
+        return None
+    return comment if comment.startswith("vidsieve cut ") else None
+
+
+def _earlier(place: Path, comment: str) -> bool | None:
+    """Whether an earlier clip, made of the same, has sound; None when there is none."""
+    if not place.is_file() or _comment(place) != comment:
+        return None
+    with av.open(f"file:{place}") as container:
+        return bool(container.streams.audio)

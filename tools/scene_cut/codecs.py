@@ -1,0 +1,154 @@
+"""Encoders by name: how their quality and speed are set, and whether they work on this machine."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+from tools.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Codec:
+    """An encoder and what it is asked by default.
+
+    Attributes:
+        encoder: libav's name of the encoder.
+        family: h264, hevc, av1, vp9, or the codec's name.
+        crf: Default quality; lower is better.
+        preset: Default speed.
+        quality: Name of the option that sets the quality.
+        speed: Name of the option that sets the speed; None when there is none.
+        deep: Whether 10-bit sources stay 10-bit. H.264 with 10 bits plays in no hardware and no browser.
+    """
+
+    encoder: str
+    family: str
+    crf: int
+    preset: str
+    quality: str = "crf"
+    speed: str | None = "preset"
+    deep: bool = True
+
+
+CODECS: dict[str, Codec] = {
+    # x264: closer to the source than crf 23 medium at less than half the CPU time, see docs/cutting.md.
+    "h264": Codec("libx264", "h264", 18, "veryfast", deep=False),
+    "hevc": Codec("libx265", "hevc", 20, "fast"),
+    "av1": Codec("libsvtav1", "av1", 22, "8"),
+    "vp9": Codec("libvpx-vp9", "vp9", 24, "4", speed="cpu-used"),
+}
+"""The codecs by their short names."""
+
+_HARDWARE: dict[str, tuple[str, int, str | None, str]] = {
+    # suffix of the encoder's name: option of the quality, default, option of the speed, default
+    "_nvenc": ("cq", 19, "preset", "p4"),
+    "_qsv": ("global_quality", 20, "preset", "medium"),
+    "_amf": ("qp_i", 20, "quality", "balanced"),
+    "_vaapi": ("qp", 20, None, ""),
+    "_videotoolbox": ("q:v", 65, None, ""),
+}
+
+
+def find_codec(name: str) -> Codec:
+    """Find an encoder by a short name (h264, hevc, av1, vp9) or by libav's name (h264_nvenc, mpeg4, …)."""
+    if name in CODECS:
+        return CODECS[name]
+    for codec in CODECS.values():
+        if codec.encoder == name:
+            return codec
+    for suffix, (quality, crf, speed, preset) in _HARDWARE.items():
+        if name.endswith(suffix):
+            family = name.removesuffix(suffix)
+            return Codec(name, family, crf, preset, quality, speed, deep=family != "h264")
+    return Codec(name, name, 3, "", "global_quality", None, deep=False)
+
+
+def encoder_options(
+    codec: Codec, *, crf: float | None = None, preset: str | None = None, threads: int = 1
+) -> dict[str, str]:
+    """The options of an encoder, as libav and the ffmpeg program take them.
+
+    Args:
+        codec: The encoder.
+        crf: Quality in the encoder's own scale; None for its default.
+        preset: Speed in the encoder's own words; None for its default.
+        threads: Threads it may use.
+    """
+    quality = codec.crf if crf is None else crf
+    options = {codec.quality: f"{quality:g}"}
+    if codec.quality == "global_quality" and not codec.speed:
+        # libav's scale for encoders with a quantiser and no scale of their own: FF_QP2LAMBDA a step
+        options = {"flags": "+qscale", "global_quality": str(round(quality * 118))}
+    if codec.speed:
+        options[codec.speed] = preset or codec.preset
+    if codec.encoder == "libx265":
+        # Without frame threads x265 is slower by itself, but loses nothing to waiting among many workers.
+        frames = ":frame-threads=1" if threads == 1 else ""
+        options["x265-params"] = f"log-level=error:pools={threads}{frames}"
+    elif codec.encoder == "libsvtav1":
+        options["svtav1-params"] = f"lp={threads}"
+    elif codec.encoder == "libvpx-vp9":
+        options |= {"b": "0", "deadline": "good", "row-mt": "1"}
+    elif codec.encoder.endswith("_nvenc"):
+        options |= {"rc": "vbr", "b": "0"}
+    elif codec.encoder.endswith("_amf"):
+        options |= {"rc": "cqp", "qp_p": options["qp_i"]}
+    return options
+
+
+def quiet_encoders() -> None:
+    """Keep SVT-AV1, which writes to stderr past libav, to its errors."""
+    os.environ.setdefault("SVT_LOG", "1")
+
+
+def offered_formats(encoder: str) -> list[str]:
+    """The pixel formats an encoder takes.
+
+    Raises:
+        UserError: There is no encoder of this name.
+    """
+    import av
+
+    try:
+        codec = av.codec.Codec(encoder, "w")
+    except (av.error.FFmpegError, ValueError):
+        raise UserError(
+            f"there is no encoder '{encoder}'; use {', '.join(CODECS)}, the name of an encoder of libav, or "
+            "--engine ffmpeg for one of the ffmpeg program"
+        ) from None
+    if codec.type != "video":
+        raise UserError(f"'{encoder}' is no video encoder; use {', '.join(CODECS)}")
+    return [f.name for f in codec.video_formats or []]
+
+
+def check_encoder(codec: Codec, *, crf: float | None, preset: str | None) -> None:
+    """Encode one small picture, so that an encoder that cannot work is told before any file is read.
+
+    Raises:
+        UserError: The encoder does not exist, lacks its hardware, or refuses a setting.
+    """
+    import io
+
+    import av
+
+    from tools.scene_cut.picture import choose_pix_fmt
+
+    offered = offered_formats(codec.encoder)
+    quiet_encoders()
+    try:
+        with av.open(io.BytesIO(), "w", format="mp4") as out:
+            stream = out.add_stream(codec.encoder, rate=25)
+            stream.width, stream.height = 256, 256
+            stream.pix_fmt = choose_pix_fmt("yuv420p", offered, deep=False)
+            stream.options = encoder_options(codec, crf=crf, preset=preset)
+            stream.thread_count = 1
+            picture = av.VideoFrame(256, 256, stream.pix_fmt)
+            for plane in picture.planes:
+                plane.update(bytes(plane.buffer_size))
+            picture.pts = 0
+            out.mux(stream.encode(picture))
+            out.mux(stream.encode(None))
+    except (av.error.FFmpegError, ValueError, OverflowError) as error:
+        settings = f"crf {crf if crf is not None else codec.crf}, preset {preset or codec.preset or 'none'}"
+        raise UserError(f"the encoder {codec.encoder} does not work here ({settings}): {error}") from None

@@ -1,0 +1,205 @@
+"""Write one clip: encode pictures and sound, and let the file appear under its name only when it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tools.errors import MediaError
+from tools.media.container import reason
+from tools.media.scan import index_packets
+from tools.scene_cut.names import PART_SUFFIX
+from tools.scene_cut.picture import Colours, Shape
+from tools.scene_cut.plan import Plan
+from tools.scene_cut.sound import SoundFormat
+
+COMMENT = "comment"
+"""Metadata key of the mark that tells a later run what a clip was made of."""
+
+
+@contextmanager
+def whole_or_nothing(place: Path, num_frames: int) -> Iterator[Path]:
+    """Give the name to write to; when the block ends well, check the file and move it into place.
+
+    Args:
+        place: Final name.
+        num_frames: Frames that the file must show.
+
+    Yields:
+        A name in the same folder that ends in ``.part``.
+
+    Raises:
+        MediaError: encode: the file does not show so many frames (a full disk, say), or cannot be written.
+    """
+    part = place.with_name(place.name + PART_SUFFIX)
+    try:
+        with encoding(place):
+            part.unlink(missing_ok=True)  # of a run that was killed; or a link to somewhere else
+        yield part
+        _check(part, place, num_frames)
+        with encoding(place):
+            part.replace(place)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def encoding(place: Path) -> Iterator[None]:
+    """Turn what libav and the file system say while a clip is written into a `MediaError` (encode)."""
+    try:
+        yield
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, MemoryError):
+            raise
+        raise MediaError("encode", place, reason(error)) from None
+
+
+def _check(part: Path, place: Path, num_frames: int) -> None:
+    try:
+        found = index_packets(part).num_frames
+    except MediaError as error:
+        raise MediaError("encode", place, f"is not whole: {error.message}") from None
+    if found != num_frames:
+        raise MediaError("encode", place, f"shows {found} frames instead of {num_frames}")
+
+
+class Sound:
+    """The sound track of a clip being written: blocks of samples, encoded as the pictures go on.
+
+    Args:
+        blocks: float32 arrays of shape (channels, samples).
+        form: Their rate and layout.
+    """
+
+    def __init__(self, blocks: Iterator[np.ndarray], form: SoundFormat) -> None:
+        self._blocks = blocks
+        self._form = form
+        self._next = next(blocks, None)
+        self._written = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no sound in the interval at all."""
+        return self._next is None and not self._written
+
+    def open(self, out: av.container.OutputContainer) -> None:
+        """Add the stream to a file."""
+        self._out = out
+        self._stream = out.add_stream("aac", rate=self._form.rate, layout=self._form.layout)
+        self._stream.codec_context.bit_rate = self._form.bit_rate
+
+    def write_until(self, seconds: Fraction | None) -> None:
+        """Write the sound up to a time; all that is left for None."""
+        while self._next is not None and (seconds is None or self._written < seconds * self._form.rate):
+            frame = av.AudioFrame.from_ndarray(self._next, format="fltp", layout=self._form.layout)
+            frame.sample_rate, frame.pts = self._form.rate, self._written
+            frame.time_base = Fraction(1, self._form.rate)
+            self._out.mux(self._stream.encode(frame))
+            self._written += frame.samples
+            self._next = next(self._blocks, None)
+        if seconds is None:
+            self._out.mux(self._stream.encode(None))
+
+
+def open_output(part: Path, comment: str) -> av.container.OutputContainer:
+    """Open a clip for writing, with its index at the front."""
+    matroska = part.name.removesuffix(PART_SUFFIX).endswith(".mkv")
+    # No edit list for pictures would need negative offsets, which older players misread; so mp4 keeps it.
+    options = {} if matroska else {"movflags": "+faststart"}
+    out = av.open(f"file:{part}", "w", format="matroska" if matroska else "mp4", options=options)
+    out.metadata[COMMENT] = comment
+    return out
+
+
+def add_video(
+    out: av.container.OutputContainer,
+    encoder: str,
+    options: dict[str, str],
+    plan: Plan,
+    shape: Shape,
+    pix_fmt: str,
+    colours: Colours,
+    *,
+    threads: int = 1,
+) -> av.VideoStream:
+    """Add an encoded video stream for a clip."""
+    stream = out.add_stream(encoder, rate=plan.rate.limit_denominator(100_000))
+    configure(stream.codec_context, options, plan, shape, pix_fmt, colours, threads=threads)
+    return stream
+
+
+def configure(
+    context: av.VideoCodecContext,
+    options: dict[str, str],
+    plan: Plan,
+    shape: Shape,
+    pix_fmt: str,
+    colours: Colours,
+    *,
+    threads: int = 1,
+) -> None:
+    """Set up an encoder for a clip."""
+    context.width, context.height = shape.width, shape.height
+    context.pix_fmt = pix_fmt
+    context.framerate = plan.rate.limit_denominator(100_000)
+    context.time_base = plan.time_base
+    context.sample_aspect_ratio = Fraction(1)
+    context.options = options
+    context.thread_count = threads
+    context.color_range = colours.range
+    context.colorspace = colours.matrix
+    context.color_primaries = colours.primaries
+    context.color_trc = colours.transfer
+    if context.codec.canonical_name == "hevc":
+        context.codec_tag = "hvc1"  # Apple's players take no other
+
+
+class ClipEncoder:
+    """Encodes the pictures of one clip, in order, into an open file.
+
+    Args:
+        out: The file.
+        stream: Its video stream.
+        plan: When each picture is shown.
+        sound: Its sound; None for a silent clip.
+    """
+
+    def __init__(
+        self, out: av.container.OutputContainer, stream: av.VideoStream, plan: Plan, sound: Sound | None
+    ) -> None:
+        self._out, self._stream, self._plan, self._sound = out, stream, plan, sound
+        self._durations = {a: b - a for a, b in pairwise(plan.ticks)}
+        self._done = 0
+
+    @property
+    def due(self) -> int | None:
+        """Number of the source frame that comes next; None when all pictures are written."""
+        return self._plan.shown[self._done] if self._done < len(self._plan.shown) else None
+
+    def add(self, picture: av.VideoFrame) -> None:
+        """Encode a picture as often as the clip shows it."""
+        number = self.due
+        while self.due == number:
+            picture.pts = self._plan.ticks[self._done]
+            picture.time_base = self._plan.time_base
+            self._mux(self._stream.encode(picture))
+            self._done += 1
+
+    def finish(self) -> None:
+        """Encode what is held back, and the rest of the sound."""
+        self._mux(self._stream.encode(None))
+        if self._sound is not None:
+            self._sound.write_until(None)
+
+    def _mux(self, packets: list[av.Packet]) -> None:
+        for packet in packets:
+            packet.duration = self._durations.get(packet.pts, 0)
+            if self._sound is not None:
+                self._sound.write_until(packet.pts * self._plan.time_base)
+            self._out.mux(packet)

@@ -1,0 +1,236 @@
+"""Frame-exact cutting: all clips of a source in one pass over it, each decoded picture encoded once per clip."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tools.errors import MediaError
+from tools.media.frames import iter_video_frames
+from tools.media.packets import PacketIndex
+from tools.scene_cut.codecs import Codec, encoder_options, offered_formats, quiet_encoders
+from tools.scene_cut.encode import (
+    ClipEncoder,
+    Sound,
+    add_video,
+    encoding,
+    open_output,
+    whole_or_nothing,
+)
+from tools.scene_cut.picture import Colours, PictureTransform, Shape, choose_pix_fmt
+from tools.scene_cut.plan import Plan, source_times
+from tools.scene_cut.sound import SoundFormat, read_sound
+
+_OPEN_AT_ONCE = 8  # encoders that run side by side where scenes overlap; more go into a further pass
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One clip to write.
+
+    Attributes:
+        plan: Its frames.
+        place: Its file.
+        comment: Its mark, see `tools.scene_cut.clips`.
+    """
+
+    plan: Plan
+    place: Path
+    comment: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Look:
+    """How clips are encoded.
+
+    Attributes:
+        codec: The encoder.
+        crf: Quality; None for the encoder's default.
+        preset: Speed; None for the encoder's default.
+        shape: Size of the pictures.
+        sound: Format of the sound; None for silent clips.
+        threads: Threads of the decoder and of each encoder.
+    """
+
+    codec: Codec
+    crf: float | None
+    preset: str | None
+    shape: Shape
+    sound: SoundFormat | None
+    threads: int = 1
+
+    def options(self) -> dict[str, str]:
+        """The encoder's options."""
+        return encoder_options(self.codec, crf=self.crf, preset=self.preset, threads=self.threads)
+
+
+def write_exact(index: PacketIndex, jobs: Sequence[Job], look: Look) -> Iterator[tuple[Job, bool | MediaError]]:
+    """Write clips of one source.
+
+    Args:
+        index: The packets of the source.
+        jobs: The clips; they may overlap.
+        look: How to encode them.
+
+    Yields:
+        Each job, with whether the clip has sound, or with what went wrong with this clip (decode, encode).
+    """
+    whole = []
+    for job in jobs:
+        if (error := _damage(index, job.plan)) is not None:
+            yield job, error
+        else:
+            whole.append(job)
+    for group in _passes(whole):
+        yield from _Pass(index, group, look).run()
+
+
+def sound_of(index: PacketIndex, plan: Plan, form: SoundFormat | None) -> Sound | None:
+    """The sound of a clip; None when it is to be silent, or the source is silent there."""
+    if form is None:
+        return None
+    start, end = source_times(index, plan.frames)
+    first = int(index.pts[0]) * index.time_base
+    sound = Sound(read_sound(index.path, form, first + start, end - start), form)
+    return None if sound.empty else sound
+
+
+def _damage(index: PacketIndex, plan: Plan) -> MediaError | None:
+    """The error for a clip that holds a damaged frame, or frames that may refer to one."""
+    for number in index.damaged.tolist():
+        later = index.key_pts[index.key_pts > index.pts[number]]
+        healed = int(np.searchsorted(index.pts, later.min())) if len(later) else len(index.pts)
+        if number < plan.frames.stop and healed > plan.frames.start:
+            return _lost(index, plan, number)
+    return None
+
+
+def _lost(index: PacketIndex, plan: Plan, number: int) -> MediaError:
+    at = index.times[number]
+    return MediaError("decode", index.path, f"scene {plan.scene}: frame {number} (at {at:.3f} s) is damaged")
+
+
+def _passes(jobs: Sequence[Job]) -> list[list[Job]]:
+    """Deal jobs out so that few are open at a time; without much overlap it is one pass."""
+    lanes: list[list[Job]] = []
+    for job in sorted(jobs, key=lambda j: (j.plan.frames.start, j.plan.frames.stop)):
+        for lane in lanes:
+            if lane[-1].plan.frames.stop <= job.plan.frames.start:
+                lane.append(job)
+                break
+        else:
+            lanes.append([job])
+    groups = [lanes[i : i + _OPEN_AT_ONCE] for i in range(0, len(lanes), _OPEN_AT_ONCE)]
+    return [sorted((j for lane in g for j in lane), key=lambda j: j.plan.frames.start) for g in groups]
+
+
+class _Pass:
+    """One pass over a source."""
+
+    def __init__(self, index: PacketIndex, jobs: list[Job], look: Look) -> None:
+        self._index, self._look = index, look
+        self._waiting = jobs
+        self._open: list[_OpenClip] = []
+        self._transform: PictureTransform | None = None
+
+    def run(self) -> Iterator[tuple[Job, bool | MediaError]]:
+        quiet_encoders()
+        wanted = sorted({number for job in self._waiting for number in job.plan.shown})
+        pictures = iter_video_frames(
+            self._index.path, frames=wanted, threads=self._look.threads, index=self._index
+        )
+        try:
+            for number, _, picture in pictures:
+                yield from self._show(number, picture)
+            for clip in self._open:  # the decoder gave no more pictures
+                yield clip.job, clip.fail(_lost(self._index, clip.job.plan, clip.due))
+            for job in self._waiting:
+                yield job, _lost(self._index, job.plan, job.plan.shown[0])
+        finally:
+            for clip in self._open:
+                clip.fail(None)
+
+    def _show(self, number: int, picture: av.VideoFrame) -> Iterator[tuple[Job, bool | MediaError]]:
+        while self._waiting and self._waiting[0].plan.shown[0] <= number:
+            job = self._waiting.pop(0)
+            if job.plan.shown[0] < number:
+                yield job, _lost(self._index, job.plan, job.plan.shown[0])
+                continue
+            try:
+                self._open.append(_OpenClip(self._index, job, self._look, self._prepare(picture)))
+            except MediaError as error:
+                yield job, error
+        damaged = picture.is_corrupt
+        if self._open and not damaged:
+            picture = self._transform(picture)
+        for clip in list(self._open):
+            if clip.due > number:
+                continue
+            if damaged or clip.due < number:
+                outcome = clip.fail(_lost(self._index, clip.job.plan, clip.due))
+            else:
+                outcome = clip.add(picture)
+            if outcome is not None:
+                self._open.remove(clip)
+                yield clip.job, outcome
+
+    def _prepare(self, picture: av.VideoFrame) -> tuple[str, Colours]:
+        """Settle format and colours of all clips by the first picture."""
+        if self._transform is None:
+            codec = self._look.codec
+            offered = offered_formats(codec.encoder)
+            self._pix_fmt = choose_pix_fmt(picture.format.name, offered, deep=codec.deep)
+            self._colours = Colours.of(picture)
+            self._transform = PictureTransform(self._index, self._look.shape, self._pix_fmt, self._colours)
+        return self._pix_fmt, self._colours
+
+
+class _OpenClip:
+    """A clip that is being written."""
+
+    def __init__(self, index: PacketIndex, job: Job, look: Look, form: tuple[str, Colours]) -> None:
+        self.job = job
+        self._files = ExitStack()
+        with encoding(job.place), ExitStack() as opening:
+            part = opening.enter_context(whole_or_nothing(job.place, len(job.plan.shown)))
+            sound = sound_of(index, job.plan, look.sound)
+            out = opening.enter_context(open_output(part, job.comment))
+            stream = add_video(
+                out, look.codec.encoder, look.options(), job.plan, look.shape, *form, threads=look.threads
+            )
+            if sound is not None:
+                sound.open(out)
+            self.has_sound = sound is not None
+            self._encoder = ClipEncoder(out, stream, job.plan, sound)
+            self._files = opening.pop_all()
+
+    @property
+    def due(self) -> int:
+        """The source frame that comes next."""
+        return self._encoder.due
+
+    def add(self, picture: av.VideoFrame) -> bool | MediaError | None:
+        """Encode a picture; after the last one finish the clip and tell whether it has sound."""
+        try:
+            with encoding(self.job.place):
+                self._encoder.add(picture)
+                if self._encoder.due is not None:
+                    return None
+                self._encoder.finish()
+                self._files.close()
+                return self.has_sound
+        except MediaError as error:
+            return self.fail(error)
+
+    def fail(self, error: MediaError | None) -> MediaError | None:
+        """Give up; nothing is left of the file."""
+        try:
+            self._files.__exit__(MediaError, error or MediaError("encode", self.job.place, "given up"), None)
+        except (MediaError, av.error.FFmpegError, OSError):
+            pass
+        return error

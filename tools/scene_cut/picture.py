@@ -1,0 +1,171 @@
+"""The pictures of clips: upright, square pixels, even sides, never enlarged, in a format the encoder takes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import av
+from av.video.frame import PictureType
+
+from tools.media.packets import PacketIndex
+
+_LIMITED, _FULL = 1, 2  # libavutil/pixfmt.h: AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
+_UNSPECIFIED, _SMPTE170M = 2, 6  # AVCOL_SPC_…
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """Size of the pictures of clips.
+
+    Attributes:
+        width: Pixels, even.
+        height: Pixels, even.
+        scaled: Whether pictures are scaled to it; otherwise at most one row and column are cropped.
+    """
+
+    width: int
+    height: int
+    scaled: bool
+
+
+def clip_shape(index: PacketIndex, shorter_size: int | None = None) -> Shape:
+    """Find the size of clips: the displayed size, or smaller so that the shorter side is `shorter_size`.
+
+    Encoders of 4:2:0 take even sides only: a picture that is not scaled for another reason loses its last
+    row or column, at most one of each.
+
+    Args:
+        index: The packets of the source.
+        shorter_size: Pixels of the shorter side; a smaller source stays as it is.
+    """
+    width, height = index.displayed_size
+    shorter = min(width, height)
+    if shorter_size is not None and shorter > shorter_size:
+        factor = shorter_size / shorter
+        return Shape(_even(width * factor), _even(height * factor), True)
+    turned = index.rotation % 180 != 0
+    stored = (
+        (index.coded_height, index.coded_width) if turned else (index.coded_width, index.coded_height)
+    )
+    if (width, height) != stored or shorter < 2:
+        return Shape(_even(width), _even(height), True)
+    return Shape(width // 2 * 2, height // 2 * 2, False)
+
+
+def choose_pix_fmt(source: str | None, offered: list[str], *, deep: bool) -> str:
+    """Choose the pixel format of clips: 4:2:0, which everything plays.
+
+    Args:
+        source: Pixel format of the source.
+        offered: What the encoder takes; empty when it does not say.
+        deep: Whether a source with more than 8 bits keeps 10.
+    """
+    source_format = av.VideoFormat(source) if source else None
+    bits = max((c.bits for c in source_format.components), default=8) if source_format else 8
+    if bits > 8 and deep:
+        for name in ("yuv420p10le", "p010le"):
+            if name in offered:
+                return name
+    if source == "yuvj420p" and source in offered:
+        return source
+    return next((name for name in ("yuv420p", "nv12") if name in offered or not offered), offered[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class Colours:
+    """How numbers mean colours, in libavutil's codes (2, or 0 for the range: not said)."""
+
+    range: int
+    matrix: int
+    primaries: int
+    transfer: int
+
+    @classmethod
+    def of(cls, picture: av.VideoFrame) -> Colours:
+        """The colours of clips made of such pictures: the same; RGB becomes limited BT.601."""
+        if picture.format.is_rgb:
+            return cls(_LIMITED, _SMPTE170M, int(picture.color_primaries), int(picture.color_trc))
+        full = picture.format.name.startswith("yuvj")
+        return cls(
+            _FULL if full else int(picture.color_range),
+            int(picture.colorspace),
+            int(picture.color_primaries),
+            int(picture.color_trc),
+        )
+
+
+class PictureTransform:
+    """Brings decoded pictures into the shape and format of clips.
+
+    Args:
+        index: The packets of the source.
+        shape: Size of the clips.
+        pix_fmt: Their pixel format.
+        colours: Their colours.
+    """
+
+    def __init__(self, index: PacketIndex, shape: Shape, pix_fmt: str, colours: Colours) -> None:
+        self._quarters = index.rotation // 90
+        self._shape = shape
+        self._pix_fmt = pix_fmt
+        self._full = colours.range == _FULL
+        self._input: tuple[str, int, int] | None = None
+        self._graph: av.filter.Graph | None = None
+
+    def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """Transform one picture; one that fits already is given back itself."""
+        kind = (picture.format.name, picture.width, picture.height)
+        if kind != self._input:  # the size may change within a stream
+            self._input, self._graph = kind, self._build(picture)
+        if self._graph is not None:
+            self._graph.vpush(picture)
+            picture = self._graph.vpull()
+        picture.pict_type = PictureType.NONE  # the encoder is to decide anew
+        return picture
+
+    def _build(self, picture: av.VideoFrame) -> av.filter.Graph | None:
+        shape, turned = self._shape, self._quarters % 2
+        steps: list[tuple[str, str]] = []
+        width, height = picture.width, picture.height
+        odd_one = (shape.width, shape.height) if not turned else (shape.height, shape.width)
+        resize = shape.scaled or not (0 <= width - odd_one[0] <= 1 and 0 <= height - odd_one[1] <= 1)
+        if resize:
+            width, height = odd_one
+        if resize or picture.format.name != self._pix_fmt:
+            colours = f":out_range={'full' if self._full else 'limited'}"
+            if picture.format.is_rgb:
+                colours += ":out_color_matrix=bt601"
+            steps.append(("scale", f"w={width}:h={height}:flags=bicubic{colours}"))
+            steps.append(("format", f"pix_fmts={self._pix_fmt}"))
+        steps += [[], [("transpose", "dir=clock")], [("hflip", ""), ("vflip", "")], [("transpose", "dir=cclock")]][
+            self._quarters
+        ]
+        if turned:
+            width, height = height, width
+        if (width, height) != (shape.width, shape.height):
+            steps.append(("crop", f"w={shape.width}:h={shape.height}:x=0:y=0:exact=1"))
+        return self._link(picture, steps) if steps else None
+
+    def _link(self, picture: av.VideoFrame, steps: list[tuple[str, str]]) -> av.filter.Graph:
+        graph = av.filter.Graph()
+        graph.threads = 1
+        matrix = int(picture.colorspace)
+        node = graph.add(
+            "buffer",
+            video_size=f"{picture.width}x{picture.height}",
+            pix_fmt=picture.format.name,
+            time_base="1/1000",
+            pixel_aspect="1/1",
+            colorspace=str(matrix if matrix >= 0 else _UNSPECIFIED),
+            range=str(int(picture.color_range)),
+        )
+        for name, arguments in [*steps, ("buffersink", "")]:
+            following = graph.add(name, arguments or None)
+            node.link_to(following)
+            node = following
+        graph.configure()
+        return graph
+
+
+def _even(pixels: float) -> int:
+    return max(2, 2 * round(pixels / 2))
