@@ -75,7 +75,7 @@ def test_shots_lie_between_runs_of_transition_frames():
         range(118, 130),
     ]
     assert shots_between_transitions(np.zeros(5), 0.5, range(5)) == [range(5)]
-    assert shots_between_transitions(np.ones(5), 0.5, range(5)) == [range(0, 1)]
+    assert shots_between_transitions(np.ones(5), 0.5, range(5)) == [range(1)]
 
 
 def test_a_video_without_cuts_is_one_scene(videos_dir, tmp_path):

@@ -13,9 +13,12 @@ def test_written_as_json_and_read_back_exactly():
         (Fraction(1, 8), Fraction(1, 4)),
     ]
     text = format_timestamps(scenes)
-    assert text == (
-        '[["00:00:00.000", "00:00:01.200"], ["00:00:01.200", "02:01:01.000"], ["00:00:00.125", "00:00:00.250"]]'
+    first, second, third = (
+        '"00:00:00.000", "00:00:01.200"',
+        '"00:00:01.200", "02:01:01.000"',
+        '"00:00:00.125", "00:00:00.250"',
     )
+    assert text == f"[[{first}], [{second}], [{third}]]"
     assert parse_timestamps(text) == scenes
     assert parse_timestamps(format_timestamps([])) == []
 

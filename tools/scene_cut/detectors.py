@@ -217,7 +217,7 @@ def _pictures(path: str | Path, index: PacketIndex, frames: range) -> Iterable[t
 
 
 def _frame_numbers(cuts: list[Any], seen: np.ndarray, index: PacketIndex, rate: Fraction) -> list[int]:
-    """Frame numbers of PySceneDetect's times: the nearest frame, which for exact times is the frame itself."""
+    """Frame numbers of PySceneDetect's times: the nearest frame, for exact times the frame itself."""
     times = index.times
     numbers = set()
     for cut in cuts:

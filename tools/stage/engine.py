@@ -135,7 +135,8 @@ class _Scoring:
             outcomes, seconds = self._running.pop(0).result()
             self._finished(outcomes)
             rate = len(outcomes) / max(seconds, 1e-3)
-            self._size = min(self._largest, 4 * len(outcomes), max(_SMALLEST_BATCH, int(rate * _BATCH_SECONDS)))
+            wanted = max(_SMALLEST_BATCH, int(rate * _BATCH_SECONDS))
+            self._size = min(self._largest, 4 * len(outcomes), wanted)
 
 
 def _timed(stage: Stage, batch: list[tuple[str, Any]]) -> tuple[list[tuple[str, Outcome]], float]:

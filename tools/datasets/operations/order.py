@@ -19,7 +19,8 @@ def _sort(frame: pl.LazyFrame, column: str, context: Context, *, descending: boo
     require_columns(frame, (column,), f"{context.source}: --sort")
     key = pl.col(column)
     if frame.collect_schema()[column] == pl.String:
-        words = (numeric(column).is_null() & key.is_not_null() & (key.str.to_lowercase() != "nan")).any()
+        filled = ~key.str.strip_chars().str.to_lowercase().is_in(["", "nan"])  # null where the cell is
+        words = (filled & numeric(column).is_null()).any()
         if not frame.select(words).collect(engine="streaming").item():
             key = numeric(column)
     return frame.sort(key, descending=descending, nulls_last=True, maintain_order=True)
