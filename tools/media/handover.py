@@ -44,15 +44,17 @@ def pack(result: Any, folder: str) -> Parcel | Any:
     views = [buffer.raw() for buffer in buffers]
     if sum(view.nbytes for view in views) < _SMALL:
         return result
-    handle, name = tempfile.mkstemp(dir=folder)
+    name = None
     try:
+        handle, name = tempfile.mkstemp(dir=folder)
         with os.fdopen(handle, "wb", buffering=0) as file:
             for view in views:
                 done = 0
                 while done < view.nbytes:
                     done += file.write(view[done:])
     except OSError:  # the shared-memory disk is full
-        Path(name).unlink(missing_ok=True)
+        if name is not None:
+            Path(name).unlink(missing_ok=True)
         return result
     return Parcel(pickled, name, [view.nbytes for view in views])
 

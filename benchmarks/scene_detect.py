@@ -1,0 +1,131 @@
+"""Accuracy and cost of the shot detectors; prints the tables of docs/scene_detection.md.
+
+Usage: python benchmarks/scene_detect.py FOLDER [--costs]
+
+FOLDER holds videos and a manifest.json with their labelled cuts ("hard": first frames of new shots,
+"gradual": first and last frame of dissolves and fades).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import os
+import time
+from pathlib import Path
+
+from tools.media.decoding import iter_video_frames
+from tools.media.probe import index_packets
+from tools.scene_cut.detectors import DETECTORS
+from tools.scene_cut.scenes import detect_scenes
+
+TOLERANCE = 1  # frames by which a hard cut may be off
+AROUND = 5  # frames before and behind a dissolve in which its cut may lie
+
+
+def our_cuts(path: Path, detector: str) -> list[int]:
+    return [scene.start_frame for scene in detect_scenes(path, detector)][1:]
+
+
+def their_cuts(path: Path, detector: str) -> list[int] | None:
+    """PySceneDetect's own `detect`, with OpenCV; None where OpenCV reads no frame."""
+    from scenedetect import detect, detectors
+
+    made = {
+        "adaptive": detectors.AdaptiveDetector,
+        "content": detectors.ContentDetector,
+        "threshold": detectors.ThresholdDetector,
+        "hash": detectors.HashDetector,
+        "histogram": detectors.HistogramDetector,
+    }[detector]()
+    with Path(os.devnull).open("w") as nothing, contextlib.redirect_stderr(nothing):
+        scenes = detect(str(path), made, start_in_scene=True)
+    if not scenes or scenes[-1][1].frame_num <= 1:
+        return None
+    return [start.frame_num for start, _ in scenes][1:]
+
+
+def accuracy(folder: Path, labelled: list[dict]) -> None:
+    print("| detector | precision | recall | F1 | dissolves and fades found |\n|---|---|---|---|---|")
+    for detector in DETECTORS:
+        right = wrong = missed = gradual_found = gradual_all = 0
+        for video in labelled:
+            cuts = our_cuts(folder / video["file"], detector)
+            hard = list(video["shots"].get("hard", []))
+            gradual = [span[:2] for span in video["shots"].get("gradual", [])]
+            for first, last in gradual:
+                inside = [c for c in cuts if first - AROUND <= c <= last + AROUND]
+                gradual_all += 1
+                gradual_found += bool(inside)
+                cuts = [c for c in cuts if c not in inside]
+            for cut in cuts:
+                near = [h for h in hard if abs(h - cut) <= TOLERANCE]
+                right += bool(near)
+                wrong += not near
+                hard = [h for h in hard if h not in near]
+            missed += len(hard)
+        precision = right / max(1, right + wrong)
+        recall = right / max(1, right + missed)
+        f1 = 2 * right / max(1, 2 * right + wrong + missed)
+        print(
+            f"| {detector} | {precision:.3f} | {recall:.3f} | {f1:.3f} | {gradual_found} of {gradual_all} |"
+        )
+
+
+def agreement(folder: Path, names: list[str]) -> None:
+    print("\n| file | detector | PySceneDetect's detect() | here |\n|---|---|---|---|")
+    same = 0
+    for name in names:
+        for detector in [d for d in DETECTORS if d != "transnetv2"]:
+            ours, theirs = our_cuts(folder / name, detector), their_cuts(folder / name, detector)
+            same += ours == theirs
+            if ours != theirs:
+                told = "reads no frame" if theirs is None else theirs
+                print(f"| {name} | {detector} | {told} | {ours} |")
+    print(f"\n{same} of {len(names) * (len(DETECTORS) - 1)} cut lists are the same.")
+
+
+def costs(folder: Path, names: list[str]) -> None:
+    print("\n| file | plain decode, CPU s | adaptive here | PySceneDetect's detect() |\n|---|---|---|---|")
+    for name in names:
+        path = folder / name
+
+        def decode(path: Path = path) -> None:
+            for _ in iter_video_frames(path, index=index_packets(path)):
+                pass
+
+        plain = _cpu(decode)
+        ours = _cpu(lambda path=path: our_cuts(path, "adaptive"))
+        theirs = _cpu(lambda path=path: their_cuts(path, "adaptive"))
+        print(f"| {name} | {plain:.2f} | {ours / plain:.2f} x | {theirs / plain:.2f} x |")
+
+
+def _cpu(work: object, repeats: int = 3) -> float:
+    seconds = []
+    for _ in range(repeats):
+        start = time.process_time()
+        work()
+        seconds.append(time.process_time() - start)
+    return sorted(seconds)[repeats // 2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--costs", action="store_true", help="measure CPU time instead of accuracy")
+    args = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    videos = [v for v in json.loads((args.folder / "manifest.json").read_text()) if v["frames"]]
+    if args.costs:
+        costs(args.folder, ["skv_bikes.mp4", "sam2_bedroom.mp4", "psd_testvideo.mp4", "gradio_a.mp4"])
+        return
+    accuracy(args.folder, [v for v in videos if v["shots"] and "hard" in v["shots"]])
+    agreement(args.folder, [v["file"] for v in videos])
+
+
+if __name__ == "__main__":
+    main()
