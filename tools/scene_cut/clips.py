@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -15,8 +16,10 @@ from tools.errors import MediaError, UserError
 from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
 from tools.scene_cut.codecs import find_codec
-from tools.scene_cut.encode import COMMENT
-from tools.scene_cut.exact import Job, Look, write_exact
+from tools.scene_cut.copying import NotCopyable
+from tools.scene_cut.cutters import Cutter, Settled, make_cutter
+from tools.scene_cut.encode import COMMENT, Job
+from tools.scene_cut.exact import Look
 from tools.scene_cut.names import clip_name, make_folder
 from tools.scene_cut.picture import clip_shape
 from tools.scene_cut.plan import Plan, Scene, plan_clips, source_times
@@ -167,9 +170,9 @@ def cut_clips(
 ) -> CutResult:
     """Cut a video into clips ``<stem>_scene-<i>.mp4``; i is the number of the scene in the list.
 
-    In mode exact a clip holds exactly the source frames that start in [start, end), with 1 ms of grace for
-    times that were rounded. A clip appears under its name only when it is whole. Clips that an earlier call
-    made of the same source with the same options are kept.
+    In mode exact a clip holds exactly the source frames that start in [start, end). A clip appears under its
+    name only when it is whole. Clips that an earlier call made of the same source with the same options are
+    kept.
 
     Args:
         path: The source.
@@ -209,38 +212,56 @@ def _write(
     index: PacketIndex, plans: list[Plan], options: CutOptions, folder: Path, stem: str, overwrite: bool
 ) -> Iterator[Clip | tuple[int, MediaError]]:
     """Make the clips that are not there yet."""
-    form = sound_format(index.path) if options.keep_audio and index.has_audio else None
+    cutter = _cutter(index, options)
+    todo: dict[Path, tuple[Job, Clip]] = {}
+    for plan in plans:
+        place = folder / clip_name(stem, plan.scene, cutter.extension)
+        try:
+            settled = cutter.settle(plan)
+        except NotCopyable as error:
+            message = f"scene {plan.scene} cannot be copied: {error}; use mode exact"
+            yield plan.scene, MediaError("encode", index.path, message)
+            continue
+        job = Job(settled.plan, place, _mark(index, plan, options))
+        clip = _clip(index, plan, settled, place, cutter.size)
+        earlier = _earlier(job)
+        if earlier is not None:
+            yield dataclasses.replace(clip, has_audio=earlier, reused=True)
+        elif os.path.lexists(place) and not overwrite and _comment(place) is None:
+            why = "a file of this name is there that was not cut here; --overwrite replaces it"
+            yield plan.scene, MediaError("encode", place, why)
+        else:
+            todo[place] = (job, clip)
+    for job, outcome in cutter.write([job for job, _ in todo.values()]):
+        if isinstance(outcome, MediaError):
+            yield job.plan.scene, outcome
+        else:
+            yield dataclasses.replace(todo[job.place][1], has_audio=outcome)
+
+
+def _cutter(index: PacketIndex, options: CutOptions) -> Cutter:
     look = Look(
         find_codec(options.codec),
         options.crf,
         options.preset,
         clip_shape(index, options.shorter_size),
-        form,
+        sound_format(index.path) if options.keep_audio and index.has_audio else None,
         options.threads,
     )
-    todo: list[Job] = []
-    for plan in plans:
-        place = folder / clip_name(stem, plan.scene)
-        comment = _mark(index, plan, options)
-        earlier = _earlier(place, comment)
-        if earlier is not None:
-            yield _clip(index, plan, place, look, has_audio=earlier, reused=True)
-        elif place.exists() and not overwrite and _comment(place) is None:
-            why = "a file of this name is there that was not cut here; --overwrite replaces it"
-            yield plan.scene, MediaError("encode", place, why)
-        else:
-            todo.append(Job(plan, place, comment))
-    for job, outcome in write_exact(index, todo, look):
-        if isinstance(outcome, MediaError):
-            yield job.plan.scene, outcome
-        else:
-            yield _clip(index, job.plan, job.place, look, has_audio=outcome)
+    return make_cutter(
+        index,
+        look,
+        mode=options.mode,
+        engine=options.engine,
+        keep_audio=options.keep_audio and index.has_audio,
+        resampled=options.target_fps is not None,
+    )
 
 
-def _clip(
-    index: PacketIndex, plan: Plan, place: Path, look: Look, *, has_audio: bool, reused: bool = False
-) -> Clip:
+def _clip(index: PacketIndex, asked: Plan, settled: Settled, place: Path, size: tuple[int, int]) -> Clip:
+    plan = settled.plan
     start, end = source_times(index, plan.frames)
+    asked_start, asked_end = source_times(index, asked.frames)
     return Clip(
         path=place,
         scene=plan.scene,
@@ -250,12 +271,15 @@ def _clip(
         end_frame=plan.frames.stop,
         num_frames=len(plan.shown),
         fps=len(plan.shown) / plan.duration,
-        height=look.shape.height,
-        width=look.shape.width,
-        has_audio=has_audio,
-        mode="exact",
+        height=size[1],
+        width=size[0],
+        has_audio=False,
+        mode=settled.mode,
+        copied_seconds=settled.copied,
+        snap_start=float(asked_start - start),
+        snap_end=float(end - asked_end),
         seconds_left=float(plan.left),
-        reused=reused,
+        note=settled.note,
     )
 
 
@@ -277,9 +301,9 @@ def _comment(place: Path) -> str | None:
     return comment if comment.startswith("vidsieve cut ") else None
 
 
-def _earlier(place: Path, comment: str) -> bool | None:
+def _earlier(job: Job) -> bool | None:
     """Whether an earlier clip, made of the same, has sound; None when there is none."""
-    if not place.is_file() or _comment(place) != comment:
+    if not job.place.is_file() or _comment(job.place) != job.comment:
         return None
-    with av.open(f"file:{place}") as container:
+    with av.open(f"file:{job.place}") as container:
         return bool(container.streams.audio)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,8 +21,25 @@ from tools.scene_cut.picture import Colours, Shape
 from tools.scene_cut.plan import Plan
 from tools.scene_cut.sound import SoundFormat
 
+# Places by which these encoders store a picture ahead of its turn, at most, with a pyramid of B-pictures.
+_REORDERING = {"libx264": 2, "libx265": 2}
 COMMENT = "comment"
-"""Metadata key of the mark that tells a later run what a clip was made of."""
+"""Metadata key of a clip's mark."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One clip to write.
+
+    Attributes:
+        plan: Its frames.
+        place: Its file.
+        comment: Its mark, which tells a later run what it was made of.
+    """
+
+    plan: Plan
+    place: Path
+    comment: str
 
 
 @contextmanager
@@ -176,6 +195,8 @@ class ClipEncoder:
         self._out, self._stream, self._plan, self._sound = out, stream, plan, sound
         self._durations = {a: b - a for a, b in pairwise(plan.ticks)}
         self._done = 0
+        self._muxed = 0
+        self._held: av.Packet | None = None
 
     @property
     def due(self) -> int | None:
@@ -188,18 +209,42 @@ class ClipEncoder:
         while self.due == number:
             picture.pts = self._plan.ticks[self._done]
             picture.time_base = self._plan.time_base
-            self._mux(self._stream.encode(picture))
+            self._take(self._stream.encode(picture))
             self._done += 1
 
     def finish(self) -> None:
         """Encode what is held back, and the rest of the sound."""
-        self._mux(self._stream.encode(None))
+        self._take(self._stream.encode(None))
+        if self._held is not None:
+            # mp4 stores the intervals between decoding times; the length of the last packet ends the track.
+            self._held.duration = self._plan.ticks[-1] - self._plan.ticks[-2]
+            self._mux(self._held)
         if self._sound is not None:
             self._sound.write_until(None)
 
-    def _mux(self, packets: list[av.Packet]) -> None:
+    def _take(self, packets: list[av.Packet]) -> None:
         for packet in packets:
             packet.duration = self._durations.get(packet.pts, 0)
-            if self._sound is not None:
-                self._sound.write_until(packet.pts * self._plan.time_base)
-            self._out.mux(packet)
+            if self._held is not None:
+                self._mux(self._held)
+            self._held = packet
+
+    def _mux(self, packet: av.Packet) -> None:
+        if self._delay is not None:
+            packet.dts = self._plan.ticks[self._muxed] - self._delay
+        self._muxed += 1
+        if self._sound is not None:
+            self._sound.write_until(packet.pts * self._plan.time_base)
+        self._out.mux(packet)
+
+    @cached_property
+    def _delay(self) -> int | None:
+        """Ticks by which decoding runs ahead where intervals differ; None leaves it to the encoder.
+
+        x264 and x265 take their decoding times from other pictures than the one that is stored, so with
+        unequal intervals the track would end too early or too late.
+        """
+        ticks, depth = self._plan.ticks, _REORDERING.get(self._stream.codec_context.name)
+        if depth is None or len({b - a for a, b in pairwise(ticks)}) < 2:
+            return None
+        return max((b - a for a, b in zip(ticks, ticks[depth:-1], strict=False)), default=0)

@@ -1,11 +1,10 @@
-"""Frame-exact cutting: all clips of a source in one pass over it, each decoded picture encoded once per clip."""
+"""Frame-exact cutting: all clips of a source in one pass over it, every picture decoded once."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import ExitStack, suppress
 
 import av
 import numpy as np
@@ -16,6 +15,7 @@ from tools.media.packets import PacketIndex
 from tools.scene_cut.codecs import Codec, encoder_options, offered_formats, quiet_encoders
 from tools.scene_cut.encode import (
     ClipEncoder,
+    Job,
     Sound,
     add_video,
     encoding,
@@ -27,21 +27,6 @@ from tools.scene_cut.plan import Plan, source_times
 from tools.scene_cut.sound import SoundFormat, read_sound
 
 _OPEN_AT_ONCE = 8  # encoders that run side by side where scenes overlap; more go into a further pass
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """One clip to write.
-
-    Attributes:
-        plan: Its frames.
-        place: Its file.
-        comment: Its mark, see `tools.scene_cut.clips`.
-    """
-
-    plan: Plan
-    place: Path
-    comment: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +54,9 @@ class Look:
         return encoder_options(self.codec, crf=self.crf, preset=self.preset, threads=self.threads)
 
 
-def write_exact(index: PacketIndex, jobs: Sequence[Job], look: Look) -> Iterator[tuple[Job, bool | MediaError]]:
+def write_exact(
+    index: PacketIndex, jobs: Sequence[Job], look: Look
+) -> Iterator[tuple[Job, bool | MediaError]]:
     """Write clips of one source.
 
     Args:
@@ -82,7 +69,7 @@ def write_exact(index: PacketIndex, jobs: Sequence[Job], look: Look) -> Iterator
     """
     whole = []
     for job in jobs:
-        if (error := _damage(index, job.plan)) is not None:
+        if (error := damage(index, job.plan)) is not None:
             yield job, error
         else:
             whole.append(job)
@@ -100,7 +87,7 @@ def sound_of(index: PacketIndex, plan: Plan, form: SoundFormat | None) -> Sound 
     return None if sound.empty else sound
 
 
-def _damage(index: PacketIndex, plan: Plan) -> MediaError | None:
+def damage(index: PacketIndex, plan: Plan) -> MediaError | None:
     """The error for a clip that holds a damaged frame, or frames that may refer to one."""
     for number in index.damaged.tolist():
         later = index.key_pts[index.key_pts > index.pts[number]]
@@ -229,8 +216,6 @@ class _OpenClip:
 
     def fail(self, error: MediaError | None) -> MediaError | None:
         """Give up; nothing is left of the file."""
-        try:
+        with suppress(MediaError, av.error.FFmpegError, OSError):
             self._files.__exit__(MediaError, error or MediaError("encode", self.job.place, "given up"), None)
-        except (MediaError, av.error.FFmpegError, OSError):
-            pass
         return error

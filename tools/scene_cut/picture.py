@@ -1,4 +1,4 @@
-"""The pictures of clips: upright, square pixels, even sides, never enlarged, in a format the encoder takes."""
+"""The pictures of clips: upright, with square pixels and even sides, never enlarged."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def clip_shape(index: PacketIndex, shorter_size: int | None = None) -> Shape:
         factor = shorter_size / shorter
         return Shape(_even(width * factor), _even(height * factor), True)
     turned = index.rotation % 180 != 0
-    stored = (
-        (index.coded_height, index.coded_width) if turned else (index.coded_width, index.coded_height)
-    )
+    stored = (index.coded_height, index.coded_width) if turned else (index.coded_width, index.coded_height)
     if (width, height) != stored or shorter < 2:
         return Shape(_even(width), _even(height), True)
     return Shape(width // 2 * 2, height // 2 * 2, False)
@@ -137,9 +135,12 @@ class PictureTransform:
                 colours += ":out_color_matrix=bt601"
             steps.append(("scale", f"w={width}:h={height}:flags=bicubic{colours}"))
             steps.append(("format", f"pix_fmts={self._pix_fmt}"))
-        steps += [[], [("transpose", "dir=clock")], [("hflip", ""), ("vflip", "")], [("transpose", "dir=cclock")]][
-            self._quarters
-        ]
+        steps += [
+            [],
+            [("transpose", "dir=clock")],
+            [("hflip", ""), ("vflip", "")],
+            [("transpose", "dir=cclock")],
+        ][self._quarters]
         if turned:
             width, height = height, width
         if (width, height) != (shape.width, shape.height):

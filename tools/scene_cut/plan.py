@@ -15,7 +15,9 @@ from tools.media.packets import PacketIndex
 Scene = tuple[Fraction, Fraction]
 """Start and end in seconds from the first shown frame, half-open."""
 
-_GRACE = 0.001  # seconds; times in tables and in Matroska files are rounded to milliseconds
+_GRACE = 0.001  # seconds; times in Matroska files are rounded to milliseconds
+_ROUNDED = 0.0005 + 1e-7  # seconds; the most by which a time written with milliseconds was rounded up
+_NOISE = 1e-7  # seconds; what floating point does to a time
 _STEADY = 0.25  # a rounding error above this share of a frame interval says nothing about the rate
 
 
@@ -89,13 +91,25 @@ def plan_clips(
         if max_seconds is not None and length > Fraction(max_seconds):
             left = length - Fraction(max_seconds)
             end = start + Fraction(max_seconds)
-        frames = index.frames_between(float(start), float(end))
+        frames = frames_of(index, (start, end))
         if not frames:
             message = f"scene {number}: no frame starts between {float(start):.3f} s and {float(end):.3f} s"
             errors[number] = MediaError("too_short", index.path, message)
             continue
         plans.append(plan_clip(index, number, frames, target_fps=target_fps, left=left))
     return plans, errors, skipped
+
+
+def frames_of(index: PacketIndex, scene: Scene) -> range:
+    """The frames that start in a scene.
+
+    Ends that were rounded up by at most half a millisecond, as PySceneDetect writes them, still mean the
+    frame that they were rounded from; with frames closer than 2 ms to each other an end is taken as it is.
+    """
+    shortest = float(np.diff(index.times).min()) if len(index.times) > 1 else 1.0
+    grace = _ROUNDED if shortest > 4 * _ROUNDED else _NOISE
+    first, stop = np.searchsorted(index.times, [float(t) - grace for t in scene]).tolist()
+    return range(first, max(first, stop))
 
 
 def plan_clip(

@@ -1,4 +1,4 @@
-"""The sound of a clip: exactly the samples between its start and its end, whatever the source's packets are."""
+"""The sound of a clip: exactly the samples between its start and its end, wherever packets begin."""
 
 from __future__ import annotations
 
@@ -55,7 +55,9 @@ def sound_format(path: str | Path) -> SoundFormat | None:
     return SoundFormat(rate if rate in _AAC_RATES else 48_000, _LAYOUTS.get(channels, "stereo"))
 
 
-def read_sound(path: str | Path, form: SoundFormat, start: Fraction, duration: Fraction) -> Iterator[np.ndarray]:
+def read_sound(
+    path: str | Path, form: SoundFormat, start: Fraction, duration: Fraction
+) -> Iterator[np.ndarray]:
     """Decode the sound of an interval.
 
     What is missing before and between sound is filled with silence; the end is left as short as it is.
@@ -99,7 +101,10 @@ def _blocks(path: str | Path, form: SoundFormat, start: Fraction) -> Iterator[tu
                 at = expected
         expected = (at or 0) + frame.samples
         if expected > 0:
-            yield at or 0, frame.to_ndarray()[:, max(0, -(at or 0)) :] if (at or 0) < 0 else frame.to_ndarray()
+            yield (
+                at or 0,
+                frame.to_ndarray()[:, max(0, -(at or 0)) :] if (at or 0) < 0 else frame.to_ndarray(),
+            )
 
 
 def _resampled(path: str | Path, form: SoundFormat, start: Fraction) -> Iterator[av.AudioFrame]:
@@ -135,8 +140,10 @@ def _decoded(path: str | Path, start: Fraction) -> Iterator[av.AudioFrame]:
                     continue
             first = True
             for frame in _frames(container, stream):
-                if first and attempt == "seek" and (
-                    frame.pts is None or frame.pts * frame.time_base > start - _PREROLL / 5
+                if (
+                    first
+                    and attempt == "seek"
+                    and (frame.pts is None or frame.pts * frame.time_base > start - _PREROLL / 5)
                 ):
                     break  # landed too late
                 first = False
@@ -164,7 +171,9 @@ def _with_layout(frame: av.AudioFrame) -> av.AudioFrame:
     channels = frame.layout.nb_channels
     if not frame.layout.name.endswith("channels") or channels not in _LAYOUTS:
         return frame
-    named = av.AudioFrame.from_ndarray(frame.to_ndarray(), format=frame.format.name, layout=_LAYOUTS[channels])
+    named = av.AudioFrame.from_ndarray(
+        frame.to_ndarray(), format=frame.format.name, layout=_LAYOUTS[channels]
+    )
     named.sample_rate, named.pts, named.time_base = frame.sample_rate, frame.pts, frame.time_base
     return named
 

@@ -1,0 +1,248 @@
+"""Cutting without encoding: whole groups of pictures are copied, so clips begin at key frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, suppress
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tools.errors import MediaError
+from tools.media.container import open_video
+from tools.media.packets import PacketIndex
+from tools.scene_cut.encode import Job, encoding, open_output, whole_or_nothing
+from tools.scene_cut.plan import Plan, plan_clip, source_times
+
+_MP4_VIDEO = ("h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg")
+_MP4_AUDIO = ("aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac")
+
+
+class NotCopyable(Exception):
+    """The packets of a source do not tell enough to be copied; the message says why."""
+
+
+def clip_extension(index: PacketIndex, audio_codec: str | None) -> str:
+    """``.mp4``, or ``.mkv`` for codecs that mp4 does not hold."""
+    fits = index.codec in _MP4_VIDEO and audio_codec in (None, *_MP4_AUDIO)
+    return ".mp4" if fits else ".mkv"
+
+
+def copied_audio(path: str | Path) -> str | None:
+    """Codec of the sound that a copy takes along; None when there is none."""
+    with open_video(path) as (container, _):
+        stream = _sound_stream(container)
+        return stream.codec_context.codec.canonical_name if stream else None
+
+
+def copy_plan(index: PacketIndex, plan: Plan) -> Plan:
+    """Widen a clip to what its packets can show by themselves.
+
+    The clip begins at the key frame at or before its first frame. It ends where no frame is missing before
+    another one: a picture that later ones refer to is stored, and so shown, before its turn.
+
+    Raises:
+        NotCopyable: The source has no packet times, or no key frame that far back.
+    """
+    check_copyable(index)
+    frames = plan.frames
+    first = int(index.start_positions([frames.start])[0])
+    key = int(np.searchsorted(index.key_positions, first))
+    if key == len(index.key_positions) or index.key_positions[key] != first:
+        raise NotCopyable("there is no key frame before the scene")
+    start = int(np.searchsorted(index.pts, index.key_pts[key]))
+    if index.pts[start] != index.key_pts[key]:
+        raise NotCopyable("the key frame before the scene is hidden by the file's edit list")
+    stop = frames.stop
+    while True:
+        last = int(index.positions[start:stop].max())
+        stored = np.flatnonzero((index.positions >= first) & (index.positions <= last))
+        reached = int(stored.max()) + 1
+        if reached <= stop:
+            break
+        stop = reached
+    return plan_clip(index, plan.scene, range(start, stop), left=plan.left)
+
+
+def check_copyable(index: PacketIndex) -> None:
+    """Make sure that packets are pictures with times of their own.
+
+    Raises:
+        NotCopyable: They are not.
+    """
+    if index.counted:
+        raise NotCopyable("its packets have no presentation times")
+    if index.irregular:
+        raise NotCopyable("its packets are not whole pictures")
+
+
+def decoding_ticks(ticks: Sequence[int]) -> list[int]:
+    """Decoding times for pictures in stored order.
+
+    Picture i is decoded at the i-th of all presentation times, less the delay that keeps every picture from
+    being shown before it is decoded. That holds for any rate and any order.
+
+    Args:
+        ticks: Presentation time of each picture, in stored order.
+    """
+    if not ticks:
+        return []
+    ordered = sorted(ticks)
+    delay = max(due - own for due, own in zip(ordered, ticks, strict=True))
+    return [due - delay for due in ordered]
+
+
+def write_copies(
+    index: PacketIndex, jobs: Sequence[Job], *, keep_audio: bool
+) -> Iterator[tuple[Job, bool | MediaError]]:
+    """Write copied clips of one source in one pass over its packets.
+
+    Args:
+        index: The packets of the source.
+        jobs: The clips, planned by `copy_plan`; they may overlap.
+        keep_audio: Copy the sound, too: the packets that begin within the clip.
+
+    Yields:
+        Each job, with whether the clip has sound, or with what went wrong.
+    """
+    if not jobs:
+        return
+    with open_video(index.path) as (container, video), ExitStack() as stack:
+        sound = _sound_stream(container) if keep_audio else None
+        if sound is not None:
+            sound.discard = av.stream.Discard.default
+        clips = [_CopyClip(index, job, video, sound) for job in jobs]
+        stack.callback(lambda: [clip.abort() for clip in clips])
+        taken = {video.index} | ({sound.index} if sound is not None else set())
+        position = -1
+        for packet in _all_packets(container):
+            if packet.stream_index not in taken:
+                continue
+            is_video = packet.stream_index == video.index
+            position += is_video
+            for clip in list(clips):
+                try:
+                    finished = clip.take(packet, position if is_video else None)
+                except MediaError as error:
+                    clips.remove(clip)
+                    yield clip.job, error
+                    continue
+                if finished:
+                    clips.remove(clip)
+                    yield clip.job, clip.finish()
+        while clips:
+            clip = clips.pop(0)
+            yield clip.job, clip.finish()
+
+
+def _all_packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
+    packets = container.demux()
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError):
+            return
+        if packet.size:
+            yield packet
+
+
+def _sound_stream(container: av.container.InputContainer) -> av.AudioStream | None:
+    return next((s for s in container.streams.audio if s.codec_context is not None), None)
+
+
+class _CopyClip:
+    """A clip that is being copied."""
+
+    def __init__(
+        self, index: PacketIndex, job: Job, video: av.VideoStream, sound: av.AudioStream | None
+    ) -> None:
+        self.job = job
+        self._video, self._sound = video, sound
+        plan = job.plan
+        start, end = source_times(index, plan.frames)
+        begin = int(index.pts[0]) * index.time_base
+        self._start, self._end = begin + start, begin + end
+        frames = list(plan.frames)
+        pts = {int(index.positions[f]): plan.ticks[i] for i, f in enumerate(frames)}
+        order = sorted(pts)
+        dts = decoding_ticks([pts[position] for position in order])
+        durations = {a: b - a for a, b in pairwise(plan.ticks)}
+        self._times = {p: (pts[p], d, durations[pts[p]]) for p, d in zip(order, dts, strict=True)}
+        # mp4 stores the intervals between decoding times; the length of the last packet ends the track.
+        self._times[order[-1]] = (pts[order[-1]], dts[-1], plan.ticks[-1] - plan.ticks[-2])
+        self._left = len(order)
+        self._sound_over = sound is None
+        self._has_sound = False
+        self._files = ExitStack()
+        self._out: av.container.OutputContainer | None = None
+
+    def take(self, packet: av.Packet, position: int | None) -> bool:
+        """Copy a packet if it belongs to the clip; tell whether the clip is complete.
+
+        Args:
+            packet: A packet of either stream.
+            position: Its number, for a video packet.
+        """
+        if position is not None:
+            if position in self._times:
+                self._write_video(packet, position)
+        elif packet.pts is not None:
+            at = packet.pts * packet.time_base
+            if at >= self._end:
+                self._sound_over = True
+            elif at >= self._start:
+                self._write_sound(packet, at)
+        return not self._left and self._sound_over
+
+    def finish(self) -> bool | MediaError:
+        """Close the file; tell whether it has sound."""
+        try:
+            with encoding(self.job.place):
+                self._files.close()
+            if self._out is None:
+                raise MediaError("decode", self.job.place, "the source ended before the clip began")
+        except MediaError as error:
+            return error
+        return self._has_sound
+
+    def abort(self) -> None:
+        """Give up; nothing is left of the file."""
+        given_up = MediaError("encode", self.job.place, "given up")
+        with suppress(MediaError, av.error.FFmpegError, OSError):
+            self._files.__exit__(MediaError, given_up, None)
+
+    def _open(self) -> None:
+        if self._out is not None:
+            return
+        plan = self.job.plan
+        with encoding(self.job.place):
+            part = self._files.enter_context(whole_or_nothing(self.job.place, len(plan.frames)))
+            self._out = self._files.enter_context(open_output(part, self.job.comment))
+            self._video_out = self._out.add_stream_from_template(self._video, opaque=True)
+            self._video_out.time_base = plan.time_base
+            if self._sound is not None:
+                self._sound_out = self._out.add_stream_from_template(self._sound, opaque=True)
+
+    def _write_video(self, packet: av.Packet, position: int) -> None:
+        self._open()
+        copy = av.Packet(bytes(packet))
+        copy.pts, copy.dts, copy.duration = self._times[position]
+        copy.time_base, copy.is_keyframe = self.job.plan.time_base, packet.is_keyframe
+        copy.stream = self._video_out
+        self._left -= 1
+        with encoding(self.job.place):
+            self._out.mux(copy)
+
+    def _write_sound(self, packet: av.Packet, at: Fraction) -> None:
+        self._open()
+        copy = av.Packet(bytes(packet))
+        ticks = round((at - self._start) / packet.time_base)
+        copy.pts = copy.dts = ticks
+        copy.duration, copy.time_base, copy.is_keyframe = packet.duration, packet.time_base, True
+        copy.stream = self._sound_out
+        self._has_sound = True
+        with encoding(self.job.place):
+            self._out.mux(copy)

@@ -1,0 +1,200 @@
+"""Cutting as a stage: one row of a source in, one row for each of its clips out."""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, ClassVar
+
+import polars as pl
+
+from tools.errors import MediaError, UserError
+from tools.media.frames import Frame
+from tools.scene_cut.clips import Clip, CutOptions, CutResult, cut_clips
+from tools.scene_cut.codecs import check_encoder, find_codec
+from tools.scene_cut.names import clip_stems
+from tools.stage.stage import Row, Stage
+
+_STEM = "_clip_stem"
+_DECIMALS = 6  # microseconds, and fps exact to the last digit that matters
+
+
+@dataclasses.dataclass
+class CutStage(Stage):
+    """Cut the scenes of column timestamp (or whole files) into clips, one output row for each clip.
+
+    Attributes:
+        save_dir: Folder of the clips.
+        options: How to cut.
+        overwrite: Replace files in the way that were not cut here.
+        workers: Worker processes that will run side by side; decides how many threads each may use.
+    """
+
+    name: ClassVar[str] = "cut"
+    suffix: ClassVar[str] = "_clips"
+    uses: ClassVar[tuple[str, ...]] = ("timestamp", "relpath", _STEM)
+    adds: ClassVar[dict[str, Any]] = {"rows": pl.List, "failures": pl.List}
+    one_to_many: ClassVar[bool] = True
+    row_columns: ClassVar[dict[str, Any]] = {
+        "path": pl.String,
+        "id": pl.String,
+        "relpath": pl.String,
+        "source": pl.String,
+        "scene": pl.Int64,
+        "start": pl.Float64,
+        "end": pl.Float64,
+        "start_frame": pl.Int64,
+        "end_frame": pl.Int64,
+        "num_frames": pl.Int64,
+        "height": pl.Int64,
+        "width": pl.Int64,
+        "aspect_ratio": pl.Float64,
+        "resolution": pl.Int64,
+        "fps": pl.Float64,
+        "duration": pl.Float64,
+        "has_audio": pl.Boolean,
+        "mode": pl.String,
+        "copied_seconds": pl.Float64,
+        "snap_start": pl.Float64,
+        "snap_end": pl.Float64,
+    }
+    # Measured on the source, so not true of a clip; whoever needs them measures the clips.
+    drops: ClassVar[tuple[str, ...]] = (
+        "timestamp",
+        "filesize",
+        "aes",
+        "flow",
+        "ocr",
+        "quality",
+        "cmotion",
+        "match",
+    )
+
+    save_dir: str
+    options: CutOptions = dataclasses.field(default_factory=CutOptions)
+    overwrite: bool = False
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        self._told: dict[str, Any] = {"skipped": 0, "left": 0.0, "notes": {}}
+
+    def asked(self) -> dict[str, Any]:
+        """What changes the clips or where they stand."""
+        return {"save_dir": self.save_dir, **self.options.asked()}
+
+    def plan(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Choose the stems of all clips by the whole table, and the threads by how many files there are."""
+        from tools.media.pool import usable_cores
+
+        cores = usable_cores()
+        busy = max(1, min(self.workers or 1, cores, table.height))
+        self.options = dataclasses.replace(self.options, threads=max(1, cores // busy))
+        relpaths = table["relpath"].cast(pl.String).to_list() if "relpath" in table.columns else None
+        stems = clip_stems(table["path"].cast(pl.String).to_list(), relpaths)
+        return table.with_columns(pl.Series(_STEM, stems, dtype=pl.String))
+
+    def setup(self) -> None:
+        """Make sure that the folder can be written and the encoder works, before any file is read."""
+        folder = Path(self.save_dir)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--save_dir {folder}: cannot make the folder: {error.strerror}") from None
+        if self.options.mode != "copy":
+            check_encoder(find_codec(self.options.codec), crf=self.options.crf, preset=self.options.preset)
+
+    def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
+        """Cut one source."""
+        result = cut_clips(
+            row["path"],
+            _scenes(row),
+            self.save_dir,
+            options=self.options,
+            stem=row.get(_STEM),
+            relpath=row.get("relpath"),
+            overwrite=self.overwrite,
+        )
+        if result.failures and not result.clips:
+            raise next(iter(result.failures.values()))
+        return _values(row, result, self.save_dir)
+
+    def score(self, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Count what the user is told at the end; the rows are ready."""
+        for values in batch:
+            told = values.pop("told")
+            self._told["skipped"] += told["skipped"]
+            self._told["left"] += told["left"]
+            for note in told["notes"]:
+                self._told["notes"][note] = self._told["notes"].get(note, 0) + 1
+        return batch
+
+    def still_there(self, values: dict[str, Any]) -> bool:
+        """Whether no clip of a finished row was removed since."""
+        return all(Path(clip["path"]).is_file() for clip in values["rows"])
+
+    def remarks(self) -> list[str]:
+        """Lines for the user on what this run left out or did otherwise than asked."""
+        lines = []
+        if self._told["skipped"]:
+            lines.append(
+                f"{self._told['skipped']} scenes shorter than {self.options.min_seconds:g} s left out"
+            )
+        if self._told["left"]:
+            lines.append(
+                f"{self._told['left']:.1f} s lie beyond the {self.options.max_seconds:g} s of their clips"
+            )
+        lines += [f"{count} clips cut exactly instead: {note}" for note, count in self._told["notes"].items()]
+        return lines
+
+
+def _scenes(row: Row) -> list[tuple[Fraction, Fraction]] | None:
+    """The scenes of a row; None, the whole file, in a table without the column timestamp."""
+    if "timestamp" not in row:
+        return None
+    from tools.scene_cut.timestamps import parse_timestamps
+
+    if row["timestamp"] is None:
+        raise MediaError("bad_value", row["path"], "the cell of column timestamp is empty")
+    try:
+        return parse_timestamps(row["timestamp"])
+    except ValueError as error:
+        raise MediaError("bad_value", row["path"], f"column timestamp: {error}") from None
+
+
+def _values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
+    return {
+        "rows": [_clip_row(row, clip, save_dir) for clip in result.clips],
+        "failures": [[error.kind, error.message] for error in result.failures.values()],
+        "told": {
+            "skipped": len(result.skipped),
+            "left": sum(clip.seconds_left for clip in result.clips),
+            "notes": [clip.note for clip in result.clips if clip.note],
+        },
+    }
+
+
+def _clip_row(row: Row, clip: Clip, save_dir: str) -> dict[str, Any]:
+    return {
+        "path": str(clip.path),
+        "id": clip.path.stem,
+        "relpath": str(clip.path.relative_to(save_dir)),
+        "source": row["path"],
+        "scene": clip.scene,
+        "start": round(float(clip.start), _DECIMALS),
+        "end": round(float(clip.end), _DECIMALS),
+        "start_frame": clip.start_frame,
+        "end_frame": clip.end_frame,
+        "num_frames": clip.num_frames,
+        "height": clip.height,
+        "width": clip.width,
+        "aspect_ratio": clip.height / clip.width,
+        "resolution": clip.height * clip.width,
+        "fps": float(clip.fps),
+        "duration": round(float(clip.duration), _DECIMALS),
+        "has_audio": clip.has_audio,
+        "mode": clip.mode,
+        "copied_seconds": round(clip.copied_seconds, _DECIMALS),
+        "snap_start": round(clip.snap_start, _DECIMALS),
+        "snap_end": round(clip.snap_end, _DECIMALS),
+    }
