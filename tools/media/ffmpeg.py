@@ -1,4 +1,4 @@
-"""The ffmpeg program: which one to use, what it can encode, and running it so that it cannot hang or chatter."""
+"""The ffmpeg program: which one to use, what it can encode, and running it without chatter or orphans."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def run_ffmpeg(program: str, arguments: Sequence[str], *, timeout: float | None 
 
 
 def _own_group() -> dict[str, object]:
-    """A process group of its own, and on Linux death with its parent: a killed worker leaves nothing running."""
+    """A process group of its own, and on Linux death with its parent: a killed worker leaves none."""
     import ctypes
     import sys
 

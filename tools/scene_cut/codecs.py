@@ -45,7 +45,6 @@ _HARDWARE: dict[str, tuple[str, int, str | None, str]] = {
     "_nvenc": ("cq", 19, "preset", "p4"),
     "_qsv": ("global_quality", 20, "preset", "medium"),
     "_amf": ("qp_i", 20, "quality", "balanced"),
-    "_vaapi": ("qp", 20, None, ""),
     "_videotoolbox": ("q:v", 65, None, ""),
 }
 

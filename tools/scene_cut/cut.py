@@ -94,7 +94,10 @@ def main(argv: list[str] | None = None) -> int | None:
     )
     workers = min(1, args.num_workers) if args.disable_parallel else args.num_workers
     stage = CutStage(args.save_dir, options, overwrite=args.overwrite, workers=workers)
-    code = run_command(stage, args)
+    try:
+        code = run_command(stage, args)
+    finally:
+        stage.remove_leftovers()
     for line in stage.remarks():
         print(line, file=sys.stderr)
     return code

@@ -13,7 +13,8 @@ from tools.errors import MediaError, UserError
 from tools.media.frames import Frame
 from tools.scene_cut.clips import Clip, CutOptions, CutResult, cut_clips
 from tools.scene_cut.codecs import check_encoder, find_codec
-from tools.scene_cut.names import clip_stems
+from tools.scene_cut.names import PART_SUFFIX, clip_folder, clip_stems
+from tools.stage.shards import current_shard
 from tools.stage.stage import Row, Stage
 
 _STEM = "_clip_stem"
@@ -77,6 +78,7 @@ class CutStage(Stage):
     workers: int = 1
 
     def __post_init__(self) -> None:
+        self._own: set[tuple[str | None, str]] = set()
         self._told: dict[str, Any] = {"skipped": 0, "left": 0.0, "notes": {}}
 
     def asked(self) -> dict[str, Any]:
@@ -92,6 +94,9 @@ class CutStage(Stage):
         self.options = dataclasses.replace(self.options, threads=max(1, cores // busy))
         relpaths = table["relpath"].cast(pl.String).to_list() if "relpath" in table.columns else None
         stems = clip_stems(table["path"].cast(pl.String).to_list(), relpaths)
+        self._own = {
+            (relpaths[row] if relpaths else None, stems[row]) for row in current_shard().rows(table.height)
+        }
         return table.with_columns(pl.Series(_STEM, stems, dtype=pl.String))
 
     def setup(self) -> None:
@@ -102,7 +107,16 @@ class CutStage(Stage):
         except OSError as error:
             raise UserError(f"--save_dir {folder}: cannot make the folder: {error.strerror}") from None
         if self.options.mode != "copy":
-            check_encoder(find_codec(self.options.codec), crf=self.options.crf, preset=self.options.preset)
+            self._check_encoder()
+        self.remove_leftovers()
+
+    def _check_encoder(self) -> None:
+        check = check_encoder
+        if self.options.engine == "ffmpeg":
+            from tools.scene_cut.ffmpeg_engine import check_ffmpeg_encoder
+
+            check = check_ffmpeg_encoder
+        check(find_codec(self.options.codec), crf=self.options.crf, preset=self.options.preset)
 
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
         """Cut one source."""
@@ -132,6 +146,17 @@ class CutStage(Stage):
     def still_there(self, values: dict[str, Any]) -> bool:
         """Whether no clip of a finished row was removed since."""
         return all(Path(clip["path"]).is_file() for clip in values["rows"])
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed workers of this rank's rows left half-written. No worker may be running."""
+        for relpath in {relpath for relpath, _ in self._own}:
+            try:
+                folder = clip_folder(self.save_dir, relpath)
+            except MediaError:  # nothing was written there
+                continue
+            for part in folder.glob(f"*_scene-*{PART_SUFFIX}"):
+                if (relpath, part.name.rpartition("_scene-")[0]) in self._own:
+                    part.unlink(missing_ok=True)
 
     def remarks(self) -> list[str]:
         """Lines for the user on what this run left out or did otherwise than asked."""

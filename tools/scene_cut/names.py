@@ -33,7 +33,7 @@ def clip_stems(paths: Sequence[str | None], relpaths: Sequence[str | None] | Non
     Returns:
         One stem for each row; empty where there is no path.
     """
-    folders = [clip_folder(r) if r else "" for r in relpaths] if relpaths else [""] * len(paths)
+    folders = [str(PurePosixPath(r or "x").parent) for r in relpaths] if relpaths else ["."] * len(paths)
     texts = [path or "" for path in paths]
     times: dict[tuple[str, str], int] = defaultdict(int)
     again = []
@@ -67,9 +67,25 @@ def clip_stems(paths: Sequence[str | None], relpaths: Sequence[str | None] | Non
             level[row] += 1
 
 
-def clip_folder(relpath: str | None) -> str:
-    """The folder part of a relpath, as it is mirrored under the clips' folder."""
-    return str(PurePosixPath(relpath).parent) if relpath else ""
+def clip_folder(save_dir: str | Path, relpath: str | None) -> Path:
+    """The folder for the clips of one source: that of its relpath, mirrored under `save_dir`.
+
+    Raises:
+        MediaError: bad_value when relpath leads out of `save_dir`, also by a link, or cannot be a path.
+    """
+    if not relpath:
+        return Path(save_dir)
+    inside = PurePosixPath(relpath).parent
+    if inside.is_absolute() or ".." in inside.parts or "\0" in relpath:
+        raise MediaError("bad_value", relpath, f"relpath {relpath!r} leads out of the folder of clips")
+    folder = Path(save_dir, inside)
+    try:
+        leads_out = not folder.resolve().is_relative_to(Path(save_dir).resolve())
+    except (OSError, RuntimeError) as error:  # a name too long, or links that lead to each other
+        raise MediaError("bad_value", relpath, f"relpath {relpath!r} is no path: {error}") from None
+    if leads_out:
+        raise MediaError("bad_value", relpath, f"relpath {relpath!r} leads out of the folder by a link")
+    return folder
 
 
 def make_folder(save_dir: str | Path, relpath: str | None, source: str | Path) -> Path:
@@ -77,27 +93,20 @@ def make_folder(save_dir: str | Path, relpath: str | None, source: str | Path) -
 
     Args:
         save_dir: The folder of all clips.
-        relpath: The source's cell of the column relpath; its folders are mirrored.
+        relpath: The source's cell of the column relpath.
         source: The source, for the error.
 
     Returns:
         The folder, inside `save_dir`.
 
     Raises:
-        MediaError: bad_value when relpath leads out of `save_dir` or cannot be a path; encode when the folder
-            cannot be made.
+        MediaError: bad_value as in `clip_folder`; encode when the folder cannot be made.
     """
-    root = Path(save_dir)
-    inside = PurePosixPath(clip_folder(relpath))
-    if inside.is_absolute() or ".." in inside.parts or "\0" in (relpath or ""):
-        raise MediaError("bad_value", source, f"relpath {relpath!r} leads out of the folder of clips")
-    folder = root / inside
     try:
-        if not folder.resolve().is_relative_to(root.resolve()):
-            raise MediaError(
-                "bad_value", source, f"relpath {relpath!r} leads out of the folder of clips by a link"
-            )
+        folder = clip_folder(save_dir, relpath)
         folder.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError) as error:  # RuntimeError: links that lead to each other
-        raise MediaError("encode", source, f"cannot make the folder {folder}: {error}") from None
+    except MediaError as error:
+        raise MediaError(error.kind, source, error.message) from None
+    except OSError as error:
+        raise MediaError("encode", source, f"cannot make the folder for its clips: {error}") from None
     return folder
