@@ -29,8 +29,15 @@ def our_cuts(path: Path, detector: str) -> list[int]:
     return [scene.start_frame for scene in detect_scenes(path, detector)][1:]
 
 
-def their_cuts(path: Path, detector: str) -> list[int] | None:
-    """PySceneDetect's own `detect`, with OpenCV; None where OpenCV reads no frame."""
+def our_times(path: Path, detector: str) -> list[float]:
+    return [round(float(scene.start), 3) for scene in detect_scenes(path, detector)][1:]
+
+
+def their_times(path: Path, detector: str) -> list[float] | None:
+    """Cuts in seconds by PySceneDetect's own `detect`, with OpenCV; None where OpenCV reads no frame.
+
+    Seconds, because its frame numbers are computed from the average rate, and off where that varies.
+    """
     from scenedetect import detect, detectors
 
     made = {
@@ -44,7 +51,7 @@ def their_cuts(path: Path, detector: str) -> list[int] | None:
         scenes = detect(str(path), made, start_in_scene=True)
     if not scenes or scenes[-1][1].frame_num <= 1:
         return None
-    return [start.frame_num for start, _ in scenes][1:]
+    return [int(start.seconds * 1000 + 0.001) / 1000 for start, _ in scenes][1:]
 
 
 def accuracy(folder: Path, labelled: list[dict]) -> None:
@@ -75,16 +82,24 @@ def accuracy(folder: Path, labelled: list[dict]) -> None:
 
 
 def agreement(folder: Path, names: list[str]) -> None:
-    print("\n| file | detector | PySceneDetect's detect() | here |\n|---|---|---|---|")
+    print("\n| file | detector | PySceneDetect's detect(), seconds | here |\n|---|---|---|---|")
     same = 0
     for name in names:
         for detector in [d for d in DETECTORS if d != "transnetv2"]:
-            ours, theirs = our_cuts(folder / name, detector), their_cuts(folder / name, detector)
-            same += ours == theirs
-            if ours != theirs:
+            ours, theirs = our_times(folder / name, detector), their_times(folder / name, detector)
+            equal = _same_times(ours, theirs)
+            same += equal
+            if not equal:
                 told = "reads no frame" if theirs is None else theirs
                 print(f"| {name} | {detector} | {told} | {ours} |")
     print(f"\n{same} of {len(names) * (len(DETECTORS) - 1)} cut lists are the same.")
+
+
+def _same_times(ours: list[float], theirs: list[float] | None) -> bool:
+    """Equal within the millisecond to which times are rounded, on either side."""
+    if theirs is None or len(ours) != len(theirs):
+        return False
+    return all(abs(a - b) < 0.002 for a, b in zip(ours, theirs, strict=True))
 
 
 def costs(folder: Path, names: list[str]) -> None:
@@ -98,7 +113,7 @@ def costs(folder: Path, names: list[str]) -> None:
 
         plain = _cpu(decode)
         ours = _cpu(lambda path=path: our_cuts(path, "adaptive"))
-        theirs = _cpu(lambda path=path: their_cuts(path, "adaptive"))
+        theirs = _cpu(lambda path=path: their_times(path, "adaptive"))
         print(f"| {name} | {plain:.2f} | {ours / plain:.2f} x | {theirs / plain:.2f} x |")
 
 

@@ -12,8 +12,8 @@ python=${PYTHON:-python3}
 }
 
 extras=$(IFS=,; echo "$*")
-wanted=$(cat pyproject.toml constraints.txt <("$python" --version) <(echo "$extras") | cksum)
-stamp=.venv/installed-for
+wanted=$(cat pyproject.toml constraints.txt <("$python" --version) | cksum)
+stamp=.venv/installed-$extras
 if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     exit 0
 fi
