@@ -15,7 +15,6 @@ from tools.media.packets import PacketIndex
 Scene = tuple[Fraction, Fraction]
 """Start and end in seconds from the first shown frame, half-open."""
 
-_GRACE = 0.001  # seconds; times in Matroska files are rounded to milliseconds
 _ROUNDED = 0.0005 + 1e-7  # seconds; the most by which a time written with milliseconds was rounded up
 _NOISE = 1e-7  # seconds; what floating point does to a time
 _STEADY = 0.25  # a rounding error above this share of a frame interval says nothing about the rate
@@ -136,8 +135,9 @@ def plan_clip(
     if target_fps is None:
         return Plan(scene, frames, time_base, ticks, frames, rate, left)
     times = np.array(ticks[:-1], np.float64) * float(time_base)
-    count = max(1, math.ceil((float(ticks[-1] * time_base) - _GRACE) * target_fps))
-    wanted = np.arange(count) / float(target_fps) + _GRACE
+    grace = _NOISE if steady else min(_ROUNDED, float(time_base))  # what rounding did to the source's times
+    count = max(1, math.ceil((float(ticks[-1] * time_base) - grace) * target_fps))
+    wanted = np.arange(count) / float(target_fps) + grace
     shown = frames.start + np.searchsorted(times, wanted, side="right") - 1
     return Plan(scene, frames, 1 / target_fps, list(range(count + 1)), shown.tolist(), target_fps, left)
 
