@@ -41,9 +41,18 @@ def ffmpeg_numbers(path: Path) -> list[int | None]:
 
 def small_frames(path: Path) -> np.ndarray:
     """Luma of all pictures as the ffmpeg program decodes them, 160 x 96."""
-    form = ["-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-vf", "extractplanes=y,scale=160:96"]
+    form = [
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "gray",
+        "-vf",
+        "extractplanes=y,scale=160:96",
+    ]
     return (
-        np.frombuffer(run_ffmpeg(["-i", str(path), *form, "-"]), np.uint8)
+        np.frombuffer(run_ffmpeg(["-i", str(path), "-map", "0:v:0", *form, "-"]), np.uint8)
         .reshape(-1, 96, 160)
         .astype(np.int16)
     )
