@@ -194,7 +194,9 @@ class SmartSource:
             picture.time_base = job.plan.time_base
             encoded += context.encode(picture)
         encoded += context.encode(None)
-        sets = ParameterSets(context.extradata)
+        sets = ParameterSets(
+            bytes(context.extradata or encoded[0])
+        )  # without a header, the first packet has them
         data = [as_lengths(bytes(p), self._length_size) if self._length_size else bytes(p) for p in encoded]
         return [_Stored(d, p.pts, p.is_keyframe) for d, p in zip(data, encoded, strict=True)], sets
 
