@@ -1,145 +1,304 @@
-"""The guarded pool with real processes. What comes back is known: the argument, or damage done on purpose."""
+"""The pool with real processes that really hang, die and eat memory."""
 
 import os
+import pickle
+import resource
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tools.errors import MediaError
-from tools.media.handover import Handover, Parcel, pack
+from tests.media import pool_jobs
+from tools.errors import MediaError, UserError
+from tools.media.handover import Handover, pack, process_exists
 from tools.media.pool import WorkerPool, usable_cores
 
-
-def act(argument):
-    """What a worker does with its argument."""
-    match argument:
-        case "hang":
-            time.sleep(3600)
-        case "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "eat":
-            return bytearray(2 << 30)[:1]
-        case "refuse":
-            raise MediaError("decode", "file", "damaged")
-        case "bug":
-            return 1 / 0
-        case "environment":
-            return os.environ["OMP_NUM_THREADS"], os.getpid()
-        case int(side):
-            return {"array": np.full((side, side), side, np.uint16), "side": side}
-    return argument
+ROOT = Path(__file__).resolve().parents[2]
 
 
-def run(arguments, **options):
-    with WorkerPool(2, **options) as pool:
-        jobs = ((i, f"file{i}", a) for i, a in enumerate(arguments))
-        return dict(pool.imap_unordered(act, jobs))
+def run(function, arguments, **options):
+    jobs = [(i, f"file {i}", argument) for i, argument in enumerate(arguments)]
+    with WorkerPool(options.pop("num_workers", 2), **options) as pool:
+        results = list(pool.imap_unordered(function, jobs))
+    assert len(results) == len(jobs)
+    return dict(results)
 
 
-def test_every_job_gives_its_own_result():
-    results = run([*range(40), 500, 700])
-    assert len(results) == 42
-    for result in results.values():
-        side = result["side"]
-        assert result["array"].shape == (side, side)
-        assert (result["array"] == side).all()
+def wait_until(condition, seconds=10):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
 
 
-def test_damage_costs_its_own_job():
-    results = run(
-        ["a", "hang", "b", "kill", "eat", "c", "refuse", "bug", *["d"] * 10],
-        timeout=1.5,
-        memory_bytes=1 << 30,
-    )
-    kinds = [r.kind if isinstance(r, MediaError) else r for _, r in sorted(results.items())]
-    assert kinds == ["a", "timeout", "b", "crash", "memory", "c", "decode", "internal", *["d"] * 10]
-    assert (results[1].path, results[3].message) == ("file1", "the worker process died (SIGKILL)")
-    assert "ZeroDivisionError" in results[7].message
+CASES = {
+    "hang": ("timeout", "longer than 2 s"),
+    "hang without python": ("timeout", "longer than 2 s"),
+    "segfault": ("crash", "SIGSEGV"),
+    "kill": ("crash", "SIGKILL"),
+    "exit 3": ("crash", "exit code 3"),
+    "exit 0": ("crash", "ended in the middle"),
+    "sys.exit": ("internal", "SystemExit: 0"),
+    "too much memory": ("memory", "more memory"),
+    "system refuses memory": ("memory", "more memory"),
+    "bug": ("internal", "KeyError: 'bug'"),
+    "media error": ("too_short", "one frame"),
+    "cannot be sent": ("internal", "pickle"),
+    "cannot be received": ("internal", "ValueError: invalid literal"),
+}
 
 
-def test_without_workers_the_function_runs_here():
-    with WorkerPool(0) as pool:
-        results = dict(
-            pool.imap_unordered(
-                act, [(0, "f", "environment" if "OMP_NUM_THREADS" in os.environ else "x"), (1, "f", "bug")]
-            )
-        )
-    assert not isinstance(results[0], MediaError)
-    assert results[1].kind == "internal"
+def test_trouble_costs_its_own_item_and_nothing_else():
+    arguments = [piece for i, case in enumerate(CASES) for piece in (i, case)] + list(range(100, 140))
+    results = run(pool_jobs.misbehave, arguments, timeout=2, memory_bytes=1 << 30)
+    for i, argument in enumerate(arguments):
+        if argument in CASES:
+            kind, message = CASES[argument]
+            assert isinstance(results[i], MediaError), argument
+            assert (results[i].kind, message in results[i].message) == (kind, True), results[i]
+            assert results[i].path == ("the file" if argument == "media error" else f"file {i}")
+        else:
+            assert results[i] == argument**2
 
 
-def test_workers_compute_on_one_thread_each():
-    (threads, pid), *_ = run(["environment"]).values()
-    assert threads == "1"
-    assert pid != os.getpid()
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_what_the_user_can_mend_ends_the_run(num_workers):
+    with pytest.raises(UserError, match=r"^install decord$"):
+        run(pool_jobs.misbehave, [1, "user error", 2], num_workers=num_workers)
 
 
-def test_jobs_are_taken_as_workers_get_free():
+def test_without_workers_the_items_run_here():
+    results = run(pool_jobs.square_and_pid, [2, 3], num_workers=0)
+    assert results == {0: (4, os.getpid()), 1: (9, os.getpid())}
+    results = run(pool_jobs.misbehave, [3, "bug", "sys.exit", "media error"], num_workers=0)
+    assert [getattr(r, "kind", r) for r in results.values()] == [9, "internal", "internal", "too_short"]
+
+
+def test_an_item_that_dies_at_once_is_never_lost():
+    results = run(pool_jobs.misbehave, ["exit 3", 1] * 15)
+    assert [getattr(r, "kind", r) for _, r in sorted(results.items())] == ["crash", 1] * 15
+
+
+def test_idle_workers_may_be_killed():
+    pids = set()
+
+    def jobs():
+        for i in range(4):
+            yield i, "", i
+        # The bound on items in flight lets the generator be asked for more before results are seen.
+        yield 4, "", 4
+        assert wait_until(lambda: len(pids) > 0)
+        time.sleep(0.5)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(1)
+        for i in range(5, 9):
+            yield i, "", i
+
+    squares = {}
+    with WorkerPool(1) as pool:
+        for key, (square, pid) in pool.imap_unordered(pool_jobs.square_and_pid, jobs()):
+            squares[key] = square
+            pids.add(pid)
+    assert squares == {i: i * i for i in range(9)}
+    assert len(pids) == 2
+
+
+def test_memory_that_others_left_behind_fails_nobody():
+    # 200 MB of a leak in each of 12 items, under a limit of 300 MB for one: nobody takes too much himself.
+    results = run(pool_jobs.keep, [200] * 12, num_workers=1, memory_bytes=300 << 20)
+    assert not [r for r in results.values() if isinstance(r, MediaError)]
+    assert len({pid for pid, _ in results.values()}) > 1  # but workers that hold much are replaced
+    assert max(before for _, before in results.values()) <= 2 * 200
+    results = run(pool_jobs.keep, [400], num_workers=1, memory_bytes=300 << 20)
+    assert results[0].kind == "memory"
+
+
+def test_items_are_taken_only_as_workers_get_free():
     taken = []
 
     def jobs():
-        for i in range(200):
+        for i in range(1000):
             taken.append(i)
-            yield i, "f", "x"
+            yield i, "", i
 
     with WorkerPool(1) as pool:
-        for done, _ in enumerate(pool.imap_unordered(act, jobs()), start=1):
-            assert len(taken) - done <= 8
+        results = pool.imap_unordered(pool_jobs.square_and_pid, jobs())
+        for seen in range(1, 50):
+            next(results)
+            assert len(taken) <= seen + 3
 
 
-def test_cores_are_shared_among_ranks(monkeypatch):
+def test_the_caller_is_called_while_there_is_nothing_to_do():
+    calls = []
+    with WorkerPool(1, timeout=2) as pool:
+        jobs = [(0, "", "hang")]
+        list(pool.imap_unordered(pool_jobs.misbehave, jobs, idle=lambda: calls.append(1)))
+    assert 2 <= len(calls) <= 10
+
+
+def test_workers_take_one_thread_and_no_torch():
+    values = run(pool_jobs.settings, [None], num_workers=1)[0]
+    assert values == {"omp": "1", "cv2": 1, "sigint": signal.SIG_IGN, "torch": False}
+
+
+def test_workers_are_no_more_than_cores(monkeypatch):
     cores = len(os.sched_getaffinity(0))
+    assert WorkerPool(1000).num_workers == usable_cores() == cores
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(cores))
-    assert usable_cores() == 1
-    assert WorkerPool(16).num_workers == 1
+    assert WorkerPool(1000).num_workers == 1
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(100 * cores))
+    assert WorkerPool(1000).num_workers == 1
 
 
 def test_leaving_the_pool_early_stops_its_workers():
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt), WorkerPool(1) as pool:
-        for _, result in pool.imap_unordered(act, [(0, "f", "environment"), (1, "f", "hang")]):
-            pid = result[1]
-            raise KeyboardInterrupt
-    assert time.monotonic() - started < 60
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+        jobs = [(0, "", 3), (1, "", 3600)]
+        for _, (_, pid) in pool.imap_unordered(pool_jobs.square_and_pid, jobs[:1]):
+            worker = pid
+        next(pool.imap_unordered(pool_jobs.interrupt_then_sleep, [(0, "", os.getpid())]))
+    assert time.monotonic() - started < 10
+    assert wait_until(lambda: not process_exists(worker), 5)
 
 
-def test_large_arrays_travel_as_files_and_small_ones_do_not():
+@pytest.mark.parametrize("number", [1, 40])
+def test_every_array_comes_back_under_its_own_key(number):
+    sizes = [4 * (i + 1) if i % 2 else 40_000 * (i + 1) for i in range(number)]
+    results = run(pool_jobs.array, sizes)
+    for i, size in enumerate(sizes):
+        assert np.array_equal(results[i]["matrix"].ravel(), (np.arange(size) % 256).astype(np.uint8))
+
+
+def test_large_arrays_arrive_whole_and_writable():
+    result = run(pool_jobs.array, [4_000_000])[0]
+    expected = (np.arange(4_000_000) % 256).astype(np.uint8)
+    assert np.array_equal(result["matrix"].ravel(), expected)
+    assert np.array_equal(result["row"], expected[::4])
+    assert result["text"] == "x"
+    result["matrix"][0] = 1  # an array on read-only memory would refuse
+
+
+def test_a_parcel_goes_through_a_file_and_leaves_none():
     handover = Handover()
-    folder = Path(handover.folder)
-    large = {"a": np.arange(100_000), "b": [np.ones(50_000, np.uint8)], "c": "text"}
-    parcel = pack(large, handover.folder)
-    assert isinstance(parcel, Parcel)
-    assert Path(parcel.file).parent == folder
-    back = handover.unpack(parcel)
-    assert (back["a"] == large["a"]).all()
-    assert (back["b"][0] == 1).all()
-    assert [p.name for p in folder.iterdir()] == ["lock"]
-    assert not isinstance(pack({"a": np.arange(10)}, handover.folder), Parcel)
-    handover.close()
-    assert not folder.exists()
+    try:
+        before = set(Path(handover.folder).iterdir())
+        parcel = pack(pool_jobs.array(1_000_000), handover.folder)
+        assert Path(parcel.file).stat().st_size == 1_000_000
+        assert not pack(pool_jobs.array(1000), handover.folder).file
+        assert np.array_equal(handover.unpack(parcel)["matrix"], pool_jobs.array(1_000_000)["matrix"])
+        assert set(Path(handover.folder).iterdir()) == before
+    finally:
+        handover.close()
+    assert not Path(handover.folder).exists()
 
 
-def test_without_room_in_shared_memory_the_pipe_takes_the_array(tmp_path):
-    array = np.zeros(1 << 20)
-    assert pack(array, str(tmp_path / "gone")) is array
+def test_without_the_folder_large_arrays_go_through_the_pipe(tmp_path):
+    parcel = pack(pool_jobs.array(1_000_000), str(tmp_path / "gone"))
+    assert parcel.file == ""
+    assert np.array_equal(pickle.loads(parcel.pickled)["row"], pool_jobs.array(1_000_000)["row"])
 
 
-def test_folders_of_killed_parents_are_removed(monkeypatch, tmp_path):
-    monkeypatch.setattr("tools.media.handover._shared_memory", lambda: str(tmp_path))
-    stale = tmp_path / "vidsieve-stale"
-    stale.mkdir()
-    (stale / "lock").touch()
-    (stale / "frames").write_bytes(b"x")
-    os.utime(stale, (0, 0))
-    living = Handover()
-    os.utime(living.folder, (0, 0))
-    other = Handover()
-    assert not stale.exists()
-    assert Path(living.folder).exists()
-    living.close()
-    other.close()
+def test_a_full_disk_makes_large_arrays_go_through_the_pipe():
+    handover = Handover()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        before = set(Path(handover.folder).iterdir())
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # the kernel refuses to write more
+        parcel = pack(pool_jobs.array(1_000_000), handover.folder)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert (parcel.file, set(Path(handover.folder).iterdir())) == ("", before)
+        assert np.array_equal(handover.unpack(parcel)["matrix"], pool_jobs.array(1_000_000)["matrix"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        handover.close()
+
+
+def test_half_written_arrays_of_killed_workers_are_removed():
+    with WorkerPool(1) as pool:
+        folder = Path(pool._handover.folder)
+        results = list(pool.imap_unordered(pool_jobs.die_while_writing, [(0, "", str(folder))] * 3))
+        assert [r.kind for _, r in results] == ["crash"] * 3
+        assert [p.name for p in folder.iterdir()] == ["lock"]
+
+
+def test_folders_of_dead_parents_are_removed_and_those_of_living_ones_are_not():
+    script = "import os, signal; from tools.media.handover import Handover; h = Handover(); print(h.folder)"
+    kill = "; os.kill(os.getpid(), signal.SIGKILL)"
+    ended = subprocess.run([sys.executable, "-uc", script + kill], cwd=ROOT, capture_output=True, text=True)
+    dead, alive = Path(ended.stdout.strip()), Handover()
+    assert dead.is_dir()
+    hour_ago = time.time() - 3600
+    os.utime(dead, (hour_ago, hour_ago))
+    os.utime(alive.folder, (hour_ago, hour_ago))
+    try:
+        Handover().close()
+        assert (dead.exists(), Path(alive.folder).exists()) == (False, True)
+    finally:
+        alive.close()
+
+
+CRAWLING = """
+import sys
+from tests.media.pool_jobs import crawl
+from tools.media.pool import WorkerPool
+
+if __name__ == "__main__":
+    with WorkerPool(2) as pool:
+        print(pool._handover.folder, flush=True)
+        list(pool.imap_unordered(crawl, [(i, "", (sys.argv[1], i)) for i in range(9)]))
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_no_worker_outlives_its_parent(tmp_path, ending):
+    script = tmp_path / "crawling.py"
+    script.write_text(CRAWLING)
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(script), str(tmp_path)]
+    parent = subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    wanted = min(2, usable_cores())
+    assert wait_until(lambda: len(list(tmp_path.glob("worker-*"))) == wanted)
+    workers = [int(p.name.removeprefix("worker-")) for p in tmp_path.glob("worker-*")]
+    assert all(process_exists(pid) for pid in workers)
+    asked = time.monotonic()
+    if ending == signal.SIGINT:
+        os.killpg(parent.pid, ending)  # as a terminal does: workers get it too, and leave it to the parent
+    else:
+        parent.send_signal(ending)
+    out, err = parent.communicate(timeout=20)
+    assert time.monotonic() - asked < 5
+    assert wait_until(lambda: not any(process_exists(pid) for pid in workers), 5)
+    if ending == signal.SIGINT:
+        assert "KeyboardInterrupt" in err
+        assert not Path(out.strip()).exists()
+
+
+def test_a_script_without_a_guard_gets_one_clear_error(tmp_path):
+    script = tmp_path / "unguarded.py"
+    script.write_text(CRAWLING.replace('if __name__ == "__main__":', "if True:"))
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(
+        [sys.executable, script, tmp_path], env=env, capture_output=True, text=True, timeout=30
+    )
+    assert ended.returncode == 1
+    assert "worker processes cannot start" in ended.stderr.splitlines()[-1]
+    assert not list(tmp_path.glob("worker-*"))
+
+
+def test_a_function_that_workers_cannot_import_ends_the_run(tmp_path):
+    program = "from tools.media.pool import WorkerPool\ndef f(x): return x\n"
+    program += "with WorkerPool(1) as pool: print(list(pool.imap_unordered(f, [(0, '', 1), (1, '', 2)])))"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert ended.returncode == 1
+    assert "must stand in a module that can be imported" in ended.stderr.splitlines()[-1]

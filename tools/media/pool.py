@@ -2,35 +2,35 @@
 
 The processes come from Pebble, which kills a worker whose task runs out of time and replaces one that died.
 This module adds the memory limit, results through shared memory, and one error for each thing that can go
-wrong. Workers are spawned, not forked: forking a process in which torch has run can hang the child.
+wrong; and it notices the deaths that Pebble does not. Workers are spawned, not forked: forking a process in
+which torch has run can hang the child.
 """
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
-import resource
+import pickle
 import signal
-import sys
 import threading
-import traceback
+import time
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from tools.errors import MediaError, UserError
-from tools.media.handover import Handover, pack
+from tools.media import worker
+from tools.media.handover import Handover, Parcel, process_exists
 
 Job = tuple[Hashable, str, Any]
 """Key of the job, path of the file it is about (for error messages), argument of the function."""
 
 _IN_FLIGHT_PER_WORKER = 3  # one in work, one ready to start, one whose result is on its way back
-_THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LOOK_EVERY = 0.5  # seconds; also how late Ctrl-C is seen at most
 
 
 def usable_cores() -> int:
@@ -47,7 +47,8 @@ class WorkerPool:
         num_workers: How many; never more than `usable_cores`, more would only take turns. 0 runs the function
             in this process, without any guard, for debugging.
         timeout: Seconds that one job may take; None for no limit.
-        memory_bytes: Memory that one worker may use beyond what it starts with; None for no limit.
+        memory_bytes: Address space that one job may take beyond what its worker has when the job starts;
+            None for no limit.
     """
 
     def __init__(
@@ -61,26 +62,36 @@ class WorkerPool:
 
     def __enter__(self) -> WorkerPool:
         if self.num_workers > 0:
-            from pebble import ProcessPool
-
             self._handover = Handover()
-            self._pool = ProcessPool(
-                max_workers=self.num_workers,
-                initializer=_start_worker,
-                initargs=(os.getpid(), self.memory_bytes),
-                context=multiprocessing.get_context("spawn"),
-            )
+            self._start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if self._pool is not None:
-            self._pool.stop() if kind else self._pool.close()
-            self._pool.join()
+    def __exit__(self, *error: object) -> None:
+        self._stop()
         if self._handover is not None:
             self._handover.close()
 
+    def _start(self) -> None:
+        from pebble import ProcessPool
+
+        self._pool = ProcessPool(
+            max_workers=self.num_workers,
+            initializer=worker.start,
+            initargs=(os.getpid(),),
+            context=multiprocessing.get_context("spawn"),
+        )
+
+    def _stop(self) -> None:
+        if self._pool is not None:
+            self._pool.stop()
+            self._pool.join()
+
     def imap_unordered(
-        self, function: Callable[[Any], Any], jobs: Iterable[Job]
+        self,
+        function: Callable[[Any], Any],
+        jobs: Iterable[Job],
+        *,
+        idle: Callable[[], None] | None = None,
     ) -> Iterator[tuple[Hashable, Any]]:
         """Run ``function(argument)`` for each job; yield results as they come.
 
@@ -89,80 +100,166 @@ class WorkerPool:
         Args:
             function: Importable by name, as everything that goes to another process.
             jobs: Key, path and argument of each.
+            idle: Called about twice a second while there is no result to yield.
 
         Yields:
             Key and result. The result is a `MediaError` where the function raised one, ran out of time
             (timeout) or memory, died (crash), or failed otherwise (internal).
 
         Raises:
-            UserError: Workers cannot start.
+            UserError: Workers cannot start, or the function raised one.
         """
         if self._pool is None:
-            for key, path, argument in jobs:
-                yield key, _guarded(function, path, argument)
-            return
-        yield from self._through_workers(function, iter(jobs))
+            results = ((key, worker.guarded(partial(function, a), path)) for key, path, a in jobs)
+        else:
+            results = _Dispatch(self, function, iter(jobs), idle or _nothing).results()
+        for key, result in results:
+            if isinstance(result, UserError):
+                raise result
+            yield key, result
 
-    def _through_workers(
-        self, function: Callable[[Any], Any], jobs: Iterator[Job]
-    ) -> Iterator[tuple[Hashable, Any]]:
-        room = self.num_workers * _IN_FLIGHT_PER_WORKER
-        running: dict[Any, tuple[Hashable, str]] = {}
-        done: deque[Any] = deque()
-        ready = threading.Semaphore(0)
 
-        def finished(future: Any) -> None:
-            done.append(future)
-            ready.release()
+class _Dispatch:
+    """One run of `WorkerPool.imap_unordered` through worker processes."""
 
+    def __init__(
+        self,
+        owner: WorkerPool,
+        function: Callable[[Any], Any],
+        jobs: Iterator[Job],
+        idle: Callable[[], None],
+    ) -> None:
+        self._owner = owner
+        self._function = pickle.dumps(function)
+        self._jobs = jobs
+        self._idle = idle
+        self._room = owner.num_workers * _IN_FLIGHT_PER_WORKER
+        self._running: dict[Any, tuple[int, Job]] = {}  # future: number, job
+        self._done: deque[Any] = deque()
+        self._ready = threading.Semaphore(0)
+        self._again: deque[Job] = deque()  # jobs that nobody has started on yet
+        self._numbers = 0
+        self._looked = time.monotonic()
+        self._dead: set[Any] = set()
+        self._progress = False
+
+    def results(self) -> Iterator[tuple[Hashable, Any]]:
         while True:
-            while len(running) < room and (job := next(jobs, None)) is not None:
-                key, path, argument = job
-                future = self._pool.schedule(
-                    _work, args=(function, path, argument, self._handover.folder), timeout=self.timeout
-                )
-                running[future] = (key, path)
-                future.add_done_callback(finished)
-            if not running:
+            self._fill()
+            if not self._running and not self._again:
                 return
-            while not ready.acquire(timeout=0.5):  # in steps, so that Ctrl-C is seen at once
-                pass
-            future = done.popleft()
-            key, path = running.pop(future)
-            yield key, self._result(future, path)
+            yield from self._lost()
+            if self._ready.acquire(timeout=_LOOK_EVERY):
+                future = self._done.popleft()
+                if future in self._running:
+                    yield from self._finish(future)
+            else:
+                self._idle()
 
-    def _result(self, future: Any, path: str) -> Any:
+    def _fill(self) -> None:
+        """Give workers jobs, as far as there is room."""
+        while len(self._running) < self._room:
+            job = self._again.popleft() if self._again else next(self._jobs, None)
+            if job is None:
+                return
+            if not self._submit(job):
+                self._again.appendleft(job)
+                if self._running:
+                    return
+                self._restart()
+
+    def _submit(self, job: Job) -> bool:
+        """Hand a job to the pool; False when the pool is broken."""
+        number, self._numbers = self._numbers, self._numbers + 1
+        task = worker.Task(
+            number,
+            self._function,
+            job[1],
+            pickle.dumps(job[2]),
+            self._owner._handover.folder,
+            self._owner.memory_bytes,
+        )
+        try:
+            future = self._owner._pool.schedule(worker.run, args=(task,), timeout=self._owner.timeout)
+        except RuntimeError:
+            return False
+        self._running[future] = (number, job)
+        future.add_done_callback(self._note)
+        return True
+
+    def _note(self, future: Any) -> None:
+        self._done.append(future)
+        self._ready.release()
+
+    def _restart(self) -> None:
+        """Put a new pool in the place of one that broke: all its workers died at a time without work."""
+        if not self._progress:
+            raise UserError(
+                "worker processes cannot start; a script that starts them must do so under "
+                "`if __name__ == '__main__':`, or work with num_workers=0"
+            )
+        self._progress = False
+        self._owner._stop()
+        self._owner._start()
+
+    def _finish(self, future: Any) -> Iterator[tuple[Hashable, Any]]:
+        """Yield the result of a job, or put the job back."""
         from pebble import ProcessExpired
 
+        number, job = self._running.pop(future)
+        key, path, _ = job
+        self._dead.discard(future)
+        worker.marker(self._owner._handover.folder, number).unlink(missing_ok=True)
         try:
-            return self._handover.unpack(future.result())
+            result = future.result()
+            if isinstance(result, Parcel):
+                result = self._owner._handover.unpack(result)
         except FutureTimeoutError:
-            return MediaError("timeout", path, f"took longer than {self.timeout:g} s")
+            result = MediaError("timeout", path, f"took longer than {self._owner.timeout:g} s")
+            self._owner._handover.sweep()
         except ProcessExpired as error:
-            return MediaError("crash", path, f"the worker process died ({_cause(error.exitcode)})")
-        except BrokenProcessPool:
-            raise UserError(
-                "worker processes cannot start: a script that starts them must do so under "
-                "`if __name__ == '__main__':`; or use num_workers=0"
-            ) from None
+            if error.exitcode == worker.RETIRED:
+                self._again.append(job)
+                return
+            result = MediaError("crash", path, f"the worker process died ({_cause(error.exitcode)})")
+            self._owner._handover.sweep()
+        except (BrokenProcessPool, CancelledError):
+            self._again.append(job)
+            return
+        except Exception as error:  # the result arrived, but cannot be unpacked
+            result = MediaError("internal", path, f"{type(error).__name__}: {error}")
+        self._progress = True
+        yield key, result
+
+    def _lost(self) -> Iterator[tuple[Hashable, Any]]:
+        """Yield the jobs whose worker is gone without Pebble's knowledge.
+
+        It takes exit code 0 for a proper end, and misses a worker that dies just as it takes a job.
+        """
+        if time.monotonic() - self._looked < _LOOK_EVERY:
+            return
+        self._looked = time.monotonic()
+        gone = {future for future, (number, _) in self._running.items() if self._worker_gone(number)}
+        for future in gone & self._dead:  # gone at the last look too: no result is on its way any more
+            if future.done():
+                continue
+            number, (key, path, _) = self._running.pop(future)
+            worker.marker(self._owner._handover.folder, number).unlink(missing_ok=True)
+            future.cancel()
+            self._progress = True
+            yield key, MediaError("crash", path, "the worker process ended in the middle of its work")
+        self._dead = gone
+
+    def _worker_gone(self, number: int) -> bool:
+        try:
+            pid = worker.marker(self._owner._handover.folder, number).read_text()
+        except FileNotFoundError:
+            return False  # nobody has started on it
+        return pid.isdecimal() and not process_exists(int(pid))
 
 
-def _work(function: Callable[[Any], Any], path: str, argument: Any, folder: str) -> Any:
-    return pack(_guarded(function, path, argument), folder)
-
-
-def _guarded(function: Callable[[Any], Any], path: str, argument: Any) -> Any:
-    """The function's result, or the error that stands for it."""
-    try:
-        return function(argument)
-    except MediaError as error:
-        return error
-    except MemoryError:
-        return MediaError("memory", path, "needed more memory than one worker may use")
-    except Exception as error:  # told to the user by file, kind and message
-        if os.environ.get("TOOLS_DEBUG") == "1":
-            traceback.print_exc()
-        return MediaError("internal", path, f"{type(error).__name__}: {error}")
+def _nothing() -> None:
+    pass
 
 
 def _cause(exitcode: int | None) -> str:
@@ -172,28 +269,3 @@ def _cause(exitcode: int | None) -> str:
         except ValueError:
             return f"signal {-exitcode}"
     return f"exit code {exitcode}"
-
-
-def _start_worker(parent: int, memory_bytes: int | None) -> None:
-    """First thing in a new worker: die with the parent, leave Ctrl-C to it, mind the memory limit."""
-    os.environ.update(dict.fromkeys(_THREAD_SETTINGS, "1"))  # read by numpy and cv2 when they are imported
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before we asked to be told
-            os._exit(1)
-    if memory_bytes is not None:
-        limit = _address_space() + memory_bytes
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(
-            resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
-        )
-
-
-def _address_space() -> int:
-    """Bytes of address space in use; 0 where the system does not tell."""
-    try:
-        pages = Path("/proc/self/statm").read_text().split()[0]
-        return int(pages) * resource.getpagesize()
-    except OSError:
-        return 0
