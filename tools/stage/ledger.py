@@ -12,7 +12,8 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from tools.stage.stage import Row, Stage
 
 Outcome = dict[str, Any] | MediaError
 """What became of a row: its values, or why there are none."""
+
+_LOCK_TRIES = 10  # a tenth of a second apart
 
 
 def ask_of(stage: Stage) -> dict[str, Any]:
@@ -38,80 +41,129 @@ def row_key(row: Row) -> str:
     try:
         status = Path(row["path"]).stat()
         file = [status.st_size, status.st_mtime_ns]
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, KeyError):  # no file, or a stage that reads none
         file = []
     return digest([row, file])
 
 
 class Ledger:
-    """Finished rows of one output.
+    """Finished rows of one output; a context manager that holds the lock of this rank's file.
 
     Args:
         folder: Folder of the output's ledger files; made if missing.
         rank: Whose file is appended to.
         ask: See `ask_of`.
+        keys: Rows that are of interest; others are not kept in memory.
+
+    Attributes:
+        outcomes: What became of each finished row, by its key.
 
     Raises:
         UserError: Another process is writing this rank's file, or the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, rank: int, ask: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, rank: int, ask: dict[str, Any], keys: Container[str]) -> None:
         self._ask = digest(ask)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(folder / f"rank{rank}.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        except OSError as error:
-            raise UserError(f"{folder}: cannot write the ledger: {error.strerror}") from None
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._file)
-            raise UserError(f"{folder.name}: the same command is running already (rank {rank})") from None
-        except OSError:
-            pass  # a file system without locks
+        self._path = folder / f"rank{rank}.jsonl"
+        self._file = self._open()
         self._end_torn_line()
         self.outcomes: dict[str, Outcome] = {}
+        self._written: dict[str, int] = {}
         for path in sorted(folder.glob("rank*.jsonl")):
-            self._read(path)
+            self._read(path, keys)
+        self._written.clear()
+
+    def __enter__(self) -> Ledger:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        os.close(self._file)
 
     def add(self, finished: Iterable[tuple[str, Outcome]]) -> None:
-        """Append rows. One write for all of them, so that a kill leaves at most one torn line."""
+        """Append rows. One write for all of them, so that a kill leaves at most one torn line.
+
+        Raises:
+            UserError: The disk is full, for example.
+        """
         lines = []
+        now = time.time_ns()
         for key, outcome in finished:
             self.outcomes[key] = outcome
-            line: dict[str, Any] = {"ask": self._ask, "row": key}
+            line: dict[str, Any] = {"ask": self._ask, "row": key, "at": now}
             if isinstance(outcome, MediaError):
                 line["failure"] = [outcome.kind, outcome.path, outcome.message]
             else:
                 line["values"] = outcome
             lines.append(json.dumps(line, ensure_ascii=False) + "\n")
         data = "".join(lines).encode(errors="surrogatepass")
-        while data:
-            data = data[os.write(self._file, data) :]
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            raise _cannot_write(self._path, error) from None
 
-    def forget(self, keys: Sequence[str]) -> None:
+    def forget(self, keys: Iterable[str]) -> None:
         """Drop rows that are to be done again."""
         for key in keys:
             self.outcomes.pop(key, None)
 
-    def close(self) -> None:
-        """Close the file and let others write it."""
-        os.close(self._file)
+    def _open(self) -> int:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        except OSError as error:
+            raise _cannot_write(self._path, error) from None
+        for _ in range(_LOCK_TRIES):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return file
+            except BlockingIOError:  # `at_work` of another rank holds it for a moment
+                time.sleep(0.1)
+            except OSError:  # a file system without locks
+                return file
+        os.close(file)
+        raise UserError(f"{self._path.parent.name}: the same command is running already ({self._path.stem})")
 
     def _end_torn_line(self) -> None:
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             os.write(self._file, b"\n")
 
-    def _read(self, path: Path) -> None:
-        for data in path.read_bytes().splitlines():
-            try:
-                line = json.loads(data)
-                if line["ask"] != self._ask:
-                    continue
-                if "failure" in line:
-                    self.outcomes[line["row"]] = MediaError(*line["failure"])
-                else:
-                    self.outcomes[line["row"]] = line["values"]
-            except (ValueError, KeyError, TypeError):
-                continue  # torn by a kill
+    def _read(self, path: Path, keys: Container[str]) -> None:
+        with path.open("rb") as file:
+            for data in file:
+                try:
+                    line = json.loads(data)
+                    if line["ask"] == self._ask and line["row"] in keys:
+                        self._keep(line)
+                except (ValueError, KeyError, TypeError):
+                    continue  # torn by a kill
+
+    def _keep(self, line: dict[str, Any]) -> None:
+        """Take a line, if it is later than what another rank's file had for the row."""
+        key, written = line["row"], line["at"]
+        if written < self._written.get(key, 0):
+            return
+        outcome = MediaError(*line["failure"]) if "failure" in line else line["values"]
+        self.outcomes[key], self._written[key] = outcome, written
+
+
+def at_work(folder: Path, rank: int) -> bool:
+    """Whether a process works on the rows of this rank now."""
+    try:
+        file = os.open(folder / f"rank{rank}.jsonl", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(file)
+    return False
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot write the ledger: {error.strerror or error}")

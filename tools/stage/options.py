@@ -101,7 +101,8 @@ def run_command(stage: Stage, args: argparse.Namespace) -> int:
         args: Parsed arguments: ``meta`` and those of `add_stage_arguments`.
 
     Returns:
-        The exit code: 1 when every row failed, or one did under ``--strict``.
+        The exit code: 1 when every row failed, or one did under ``--strict``. Of several ranks the one that
+        finishes last judges for all; `torchrun` kills the other ranks when one ends with an error.
     """
     from tools.stage.runner import run_stage
 
@@ -109,10 +110,14 @@ def run_command(stage: Stage, args: argparse.Namespace) -> int:
     result = run_stage(stage, args.meta, output=args.output, options=options)
     print(summary(result), file=sys.stderr)
     print(result.output)
-    if result.rows and result.failed == result.rows:
-        print(f"error: {args.meta}: every row failed, the first: {result.failures[0]}", file=sys.stderr)
+    totals = result.totals
+    if totals is None:
+        return 0
+    if totals.rows == totals.failed:
+        first = f", the first: {result.failures[0]}" if result.failures else ""
+        print(f"error: {args.meta}: every row failed{first}", file=sys.stderr)
         return 1
-    return 1 if options.strict and result.failures else 0
+    return 1 if options.strict and totals.failures else 0
 
 
 def summary(result: RunResult) -> str:

@@ -11,7 +11,7 @@ from tools.stage.ledger import Outcome
 
 
 class Progress:
-    """A bar on standard error. Rank 0 shows that of its own rows, the other ranks show none.
+    """A bar on standard error. Rank 0 shows its own rows (the label says so), the other ranks show none.
 
     Nothing appears in the first two seconds; where standard error is no terminal, a line comes every 30 s.
 

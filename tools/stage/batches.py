@@ -1,0 +1,168 @@
+"""Score prepared rows in batches that mix files, and find the one that spoils its batch."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from tools.errors import MediaError, ToolError, UserError
+from tools.stage.ledger import Outcome
+from tools.stage.stage import Stage
+from tools.stage.values import check_values
+
+_BATCH_SECONDS = 10.0  # a batch that takes longer is made smaller: that much work a kill may cost
+_FIRST_BATCH = 8  # until it is known how long a row takes
+_SMALLEST_BATCH = 4  # but not smaller than this: cores idle at the end of every batch
+_BATCHES_AHEAD = 2  # batches that wait for the device while workers go on decoding
+_PATIENCE = 1.0  # seconds that a prepared row waits for others while the device has nothing to do
+
+
+class BatchScorer:
+    """Scores batches; when one fails it is halved, down to the row that is the cause.
+
+    Attributes:
+        fits: Most rows that fit into the memory of the device, as far as that is known.
+    """
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self.fits = sys.maxsize
+
+    def score(self, prepared: Sequence[Any]) -> list[Outcome]:
+        """Score rows.
+
+        Args:
+            prepared: What `Stage.prepare` returned for each.
+
+        Returns:
+            Values or a `MediaError` for each, in order.
+
+        Raises:
+            UserError: The stage says that the run as a whole cannot go on, or the device has failed.
+        """
+        if len(prepared) > self.fits:
+            return self._in_pieces(prepared, self.fits)
+        try:
+            values = self._stage.score(list(prepared))
+            if len(values) != len(prepared):
+                raise ValueError(f"{len(values)} results for {len(prepared)} rows")
+            return list(check_values(self._stage, values))
+        except Exception as error:
+            failure = self._judge(error, len(prepared))
+        if len(prepared) == 1:
+            return [failure]
+        return self._in_pieces(prepared, (len(prepared) + 1) // 2)
+
+    def _in_pieces(self, prepared: Sequence[Any], size: int) -> list[Outcome]:
+        starts = range(0, len(prepared), size)
+        return [outcome for start in starts for outcome in self.score(prepared[start : start + size])]
+
+    def _judge(self, error: Exception, rows: int) -> MediaError:
+        """The failure that an error means for a row that was scored alone."""
+        name = self._stage.name
+        if isinstance(error, MediaError):
+            return error
+        if isinstance(error, ToolError):
+            raise error
+        if os.environ.get("TOOLS_DEBUG") == "1":
+            traceback.print_exception(error)
+        if _is_out_of_memory(error):
+            self.fits = min(self.fits, max(1, rows // 2))
+            _free_device_memory()
+            return MediaError("memory", "", f"stage {name}: {type(error).__name__}: {error}")
+        if isinstance(error, RuntimeError) and "CUDA error" in str(error):
+            # After such an error every further call fails: those are not failures of the rows.
+            first_line = str(error).strip().splitlines()[0]
+            raise UserError(f"stage {name}: the GPU failed ({first_line}); run the same command again")
+        return MediaError("internal", "", f"stage {name}: {type(error).__name__}: {error}")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # torch.cuda.OutOfMemoryError, by name: torch is not imported for stages that do without.
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    signs = ("out of memory", "ALLOC_FAILED", "not enough memory")  # of CUDA, cuBLAS and the CPU
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in signs)
+
+
+def _free_device_memory() -> None:
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+class Scoring:
+    """Collects prepared rows and scores them in a thread, while the caller goes on feeding workers.
+
+    A batch starts when it is full, or when the device is idle and a row has waited a second: then decoding
+    is what takes the time, and a small batch costs nothing but makes finished rows safe.
+
+    Args:
+        stage: Scores the rows.
+        largest: Most rows of a batch.
+        finished: Called in the caller's thread with keys and outcomes.
+    """
+
+    def __init__(
+        self, stage: Stage, largest: int, finished: Callable[[list[tuple[str, Outcome]]], None]
+    ) -> None:
+        self._scorer = BatchScorer(stage)
+        self._largest = largest
+        self._size = min(largest, _FIRST_BATCH)
+        self._finished = finished
+        self._collected: list[tuple[str, Any]] = []
+        self._waits_since = 0.0
+        self._running: list[Future[tuple[list[tuple[str, Outcome]], float]]] = []
+        self._thread = ThreadPoolExecutor(max_workers=1)
+
+    def __enter__(self) -> Scoring:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        try:
+            if kind is None:
+                self._submit()
+                self._take(0)
+        finally:
+            self._thread.shutdown(wait=kind is None, cancel_futures=True)
+
+    def add(self, key: str, prepared: Any) -> None:
+        """Take a row; wait while more batches are ready than the device can work off."""
+        if not self._collected:
+            self._waits_since = time.monotonic()
+        self._collected.append((key, prepared))
+        if len(self._collected) >= self._size:
+            self._submit()
+        self.look()
+
+    def look(self) -> None:
+        """Hand on what is finished, and give an idle device what there is."""
+        self._take(_BATCHES_AHEAD)
+        if not self._running and time.monotonic() - self._waits_since >= _PATIENCE:
+            self._submit()
+
+    def _submit(self) -> None:
+        if self._collected:
+            self._running.append(self._thread.submit(self._score, self._collected))
+            self._collected = []
+
+    def _score(self, batch: list[tuple[str, Any]]) -> tuple[list[tuple[str, Outcome]], float]:
+        start = time.monotonic()
+        outcomes = self._scorer.score([prepared for _, prepared in batch])
+        seconds = time.monotonic() - start
+        return list(zip((key for key, _ in batch), outcomes, strict=True)), seconds
+
+    def _take(self, waiting: int) -> None:
+        """Hand on finished batches; wait until no more than ``waiting`` are left."""
+        while self._running and (len(self._running) > waiting or self._running[0].done()):
+            outcomes, seconds = self._running[0].result()
+            self._running.pop(0)
+            self._finished(outcomes)
+            if len(outcomes) >= self._size:  # one that was not full says little
+                wanted = max(_SMALLEST_BATCH, int(len(outcomes) / max(seconds, 1e-3) * _BATCH_SECONDS))
+                self._size = min(self._largest, self._scorer.fits, 4 * len(outcomes), wanted)

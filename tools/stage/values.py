@@ -1,0 +1,74 @@
+"""What a stage may return: cells that a ledger can hold and a table can take, in the columns it promised."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from tools.stage.stage import Stage
+
+
+def check_values(stage: Stage, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Check what a stage made of a batch, while the rows that are to blame are still known.
+
+    Args:
+        stage: Who made it.
+        results: One dict for each row.
+
+    Returns:
+        The same with plain Python values: those that come back from the ledger after a kill.
+
+    Raises:
+        ValueError: A dict has other columns than the stage promises.
+        TypeError: A cell is none that JSON or the column's type can hold.
+    """
+    for values in results:
+        _check_names(values, stage.adds)
+    results = [_plain(values) for values in results]
+    if stage.one_to_many:
+        rows = [row for values in results for row in values["rows"]]
+        for row in rows:
+            _check_names(row, stage.row_columns)
+        _check_types(rows, stage.row_columns)
+    else:
+        _check_types(results, stage.adds)
+    return results
+
+
+def _check_names(values: Any, columns: Mapping[str, Any]) -> None:
+    if not isinstance(values, dict) or set(values) != set(columns):
+        found = sorted(values) if isinstance(values, dict) else type(values).__name__
+        raise ValueError(f"columns {found} instead of {sorted(columns)}")
+
+
+def _check_types(rows: Sequence[dict[str, Any]], columns: Mapping[str, Any]) -> None:
+    for name, dtype in columns.items():
+        try:
+            pl.Series(name, [row[name] for row in rows], dtype=dtype)
+        except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
+            raise TypeError(f"column {name}: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON would give it back."""
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, dict):
+        return {_name(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return _plain(value.tolist())
+    raise TypeError(f"a value of type {type(value).__name__} cannot be kept: {value!r:.60}")
+
+
+def _name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"a dict in a cell has the key {name!r}, which is no text")
+    return name
