@@ -27,8 +27,8 @@ import numpy as np
 from tools.media.ffmpeg import find_ffmpeg
 from tools.media.pool import usable_cores
 from tools.media.probe import index_packets
-from tools.scene_cut.clips import CutOptions, cut_clips
-from tools.scene_cut.plan import Scene, frames_of
+from tools.scene_cut.clips.cutting import CutOptions, cut_clips
+from tools.scene_cut.clips.plan import Scene, frames_of
 
 
 def equal_scenes(path: Path, seconds: float) -> list[Scene]:

@@ -18,7 +18,7 @@ from tests.support import make_video
 from tools.errors import UserError
 from tools.media.probe import probe
 from tools.scene_cut import cut
-from tools.scene_cut.clips import CutOptions, cut_clips
+from tools.scene_cut.clips.cutting import CutOptions, cut_clips
 from tools.table import merge_tables, read_table, write_table
 
 TIMES = '[["00:00:00.000", "00:00:00.800"], ["00:00:00.800", "00:00:02.000"]]'

@@ -12,9 +12,9 @@ import pytest
 
 from tests.support import ffmpeg_frames, make_video, read_barcode, remux, run_ffmpeg
 from tools.media.probe import index_packets, probe
-from tools.scene_cut.clips import Clip, CutOptions, cut_clips
-from tools.scene_cut.copying import decoding_ticks
-from tools.scene_cut.h264 import ParameterSets, split_annexb
+from tools.scene_cut.clips.copying import decoding_ticks
+from tools.scene_cut.clips.cutting import Clip, CutOptions, cut_clips
+from tools.scene_cut.clips.h264 import ParameterSets, split_annexb
 
 BOUNDS = [(0, 60), (5, 45), (12, 36), (13, 23), (40, 41), (30, 57)]
 VFR = np.cumsum([0.0] + [0.020, 0.070, 0.033, 0.041] * 15)[:60].tolist()

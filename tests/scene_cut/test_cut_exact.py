@@ -14,7 +14,7 @@ import pytest
 from tests.support import barcode_picture, ffmpeg_frames, make_video, read_barcode, remux, run_ffmpeg
 from tools.errors import MediaError, UserError
 from tools.media.probe import index_packets, probe
-from tools.scene_cut.clips import CutOptions, cut_clips
+from tools.scene_cut.clips.cutting import CutOptions, cut_clips
 from tools.scene_cut.timestamps import format_timestamps, parse_timestamps, readable_boundary
 
 NTSC, FILM = Fraction(30000, 1001), Fraction(24000, 1001)

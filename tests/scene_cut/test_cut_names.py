@@ -9,8 +9,8 @@ import pytest
 
 from tests.support import make_video
 from tools.errors import MediaError
-from tools.scene_cut.clips import cut_clips
-from tools.scene_cut.names import clip_folder, clip_name, clip_stems
+from tools.scene_cut.clips.cutting import cut_clips
+from tools.scene_cut.clips.names import clip_folder, clip_name, clip_stems
 
 
 def test_a_stem_alone_is_kept() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support import ffmpeg_frames, make_video, remux, run_ffmpeg
 from tools.media.probe import probe
-from tools.scene_cut.clips import Clip, CutOptions, cut_clips
+from tools.scene_cut.clips.cutting import Clip, CutOptions, cut_clips
 
 RATE = 48_000
 FLASHES = [3, 30, 31, 62, 90, 110]

@@ -73,8 +73,8 @@ def main(argv: list[str] | None = None) -> int | None:
     """Parse the command line and cut."""
     args = _parser().parse_args(argv)
 
-    from tools.scene_cut.clips import CutOptions
-    from tools.scene_cut.cut_stage import CutStage
+    from tools.scene_cut.clips.cutting import CutOptions
+    from tools.scene_cut.clips.stage import CutStage
     from tools.stage.options import run_command
 
     if not args.save_dir:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def _option_flags() -> dict[str, dict[str, Any]]:
     """Every option of every detector once: the detectors that have it, with their `Option`."""
-    from tools.scene_cut.detectors import DETECTORS
+    from tools.scene_cut.shots.detectors import DETECTORS
 
     flags: dict[str, dict[str, Any]] = {}
     for detector, options in DETECTORS.items():
@@ -43,7 +43,7 @@ def _scene_len(text: str) -> str | int:
 
 
 def _parser() -> cli.ArgumentParser:
-    from tools.scene_cut.detectors import DETECTORS
+    from tools.scene_cut.shots.detectors import DETECTORS
     from tools.stage.options import add_stage_arguments
 
     parser = cli.ArgumentParser(
@@ -109,7 +109,7 @@ def main(argv: list[str] | None = None) -> int:
     """Parse the command line and run the stage."""
     args = _parser().parse_args(argv)
 
-    from tools.scene_cut.detect_stage import SceneDetectStage
+    from tools.scene_cut.shots.stage import SceneDetectStage
     from tools.stage.options import run_command
 
     given = {name: value for name in _option_flags() if (value := getattr(args, name)) is not None}

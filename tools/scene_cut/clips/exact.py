@@ -12,8 +12,8 @@ import numpy as np
 from tools.errors import MediaError
 from tools.media.frames import iter_video_frames
 from tools.media.packets import PacketIndex
-from tools.scene_cut.codecs import Codec, encoder_options, offered_formats, quiet_encoders
-from tools.scene_cut.encode import (
+from tools.scene_cut.clips.codecs import Codec, encoder_options, offered_formats, quiet_encoders
+from tools.scene_cut.clips.encode import (
     ClipEncoder,
     Job,
     Sound,
@@ -22,9 +22,9 @@ from tools.scene_cut.encode import (
     open_output,
     whole_or_nothing,
 )
-from tools.scene_cut.picture import Colours, PictureTransform, Shape, choose_pix_fmt
-from tools.scene_cut.plan import Plan, source_times
-from tools.scene_cut.sound import SoundFormat, read_sound
+from tools.scene_cut.clips.picture import Colours, PictureTransform, Shape, choose_pix_fmt
+from tools.scene_cut.clips.plan import Plan, source_times
+from tools.scene_cut.clips.sound import SoundFormat, read_sound
 
 _OPEN_AT_ONCE = 8  # encoders that run side by side where scenes overlap; more go into a further pass
 

@@ -13,17 +13,18 @@ from pathlib import Path
 import av
 
 from tools.errors import MediaError, UserError
+from tools.media.extensions import is_image
 from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
-from tools.scene_cut.codecs import find_codec
-from tools.scene_cut.copying import NotCopyable
-from tools.scene_cut.cutters import Cutter, Settled, make_cutter
-from tools.scene_cut.encode import COMMENT, Job
-from tools.scene_cut.exact import Look
-from tools.scene_cut.names import clip_name, make_folder
-from tools.scene_cut.picture import clip_shape
-from tools.scene_cut.plan import Plan, Scene, plan_clips, source_times
-from tools.scene_cut.sound import sound_format
+from tools.scene_cut.clips.codecs import find_codec
+from tools.scene_cut.clips.copying import NotCopyable
+from tools.scene_cut.clips.cutters import Cutter, Settled, make_cutter
+from tools.scene_cut.clips.encode import COMMENT, Job
+from tools.scene_cut.clips.exact import Look
+from tools.scene_cut.clips.names import clip_name, make_folder
+from tools.scene_cut.clips.picture import clip_shape
+from tools.scene_cut.clips.plan import Plan, Scene, plan_clips, source_times
+from tools.scene_cut.clips.sound import sound_format
 
 MODES = {
     "exact": "encode every clip: any cut, any size, any codec",
@@ -192,6 +193,8 @@ def cut_clips(
         UserError: The encoder does not exist.
     """
     options = options or CutOptions()
+    if is_image(path):
+        raise MediaError("no_video", path, "is an image")
     index = index_packets(path)
     fps = Fraction(options.target_fps) if options.target_fps else None
     plans, failures, skipped = plan_clips(
@@ -287,7 +290,8 @@ def _mark(index: PacketIndex, plan: Plan, options: CutOptions) -> str:
     """What a clip is made of, as a fingerprint that goes into the file's comment."""
     status = Path(index.path).stat()
     source = [status.st_size, status.st_mtime_ns, plan.frames.start, plan.frames.stop]
-    what = json.dumps([source, options.asked()], sort_keys=True)
+    asked = {k: v for k, v in options.asked().items() if k not in ("min_seconds", "max_seconds")}
+    what = json.dumps([source, asked], sort_keys=True)
     return f"vidsieve cut {hashlib.sha256(what.encode()).hexdigest()[:32]}"
 
 

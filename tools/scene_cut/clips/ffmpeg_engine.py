@@ -10,11 +10,11 @@ from typing import Any
 from tools.errors import MediaError, UserError
 from tools.media.ffmpeg import FfmpegError, find_ffmpeg, run_ffmpeg
 from tools.media.packets import PacketIndex
-from tools.scene_cut.codecs import Codec, encoder_options, offered_formats
-from tools.scene_cut.encode import COMMENT, Job, whole_or_nothing
-from tools.scene_cut.exact import Look, damage, sound_of
-from tools.scene_cut.picture import choose_pix_fmt
-from tools.scene_cut.plan import Plan, source_times
+from tools.scene_cut.clips.codecs import Codec, encoder_options, offered_formats
+from tools.scene_cut.clips.encode import COMMENT, Job, whole_or_nothing
+from tools.scene_cut.clips.exact import Look, damage, sound_of
+from tools.scene_cut.clips.picture import choose_pix_fmt
+from tools.scene_cut.clips.plan import Plan, source_times
 
 _AT_ONCE = 8  # clips for one process: it opens all their encoders
 _AHEAD = Fraction(1)  # seconds before the key frame to seek to; searching by time lands late at times

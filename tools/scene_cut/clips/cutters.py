@@ -8,10 +8,10 @@ from typing import Protocol
 
 from tools.errors import MediaError
 from tools.media.packets import PacketIndex
-from tools.scene_cut.copying import NotCopyable, clip_extension, copied_audio, copy_plan, write_copies
-from tools.scene_cut.encode import Job
-from tools.scene_cut.exact import Look, write_exact
-from tools.scene_cut.plan import Plan
+from tools.scene_cut.clips.copying import NotCopyable, clip_extension, copied_audio, copy_plan, write_copies
+from tools.scene_cut.clips.encode import Job
+from tools.scene_cut.clips.exact import Look, write_exact
+from tools.scene_cut.clips.plan import Plan
 
 Outcome = tuple[Job, bool | MediaError]
 """A job, and whether its clip has sound, or what went wrong."""
@@ -68,7 +68,7 @@ class ExactCutter:
     def write(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Encode with the engine."""
         if self._engine == "ffmpeg":
-            from tools.scene_cut.ffmpeg_engine import write_with_ffmpeg
+            from tools.scene_cut.clips.ffmpeg_engine import write_with_ffmpeg
 
             return write_with_ffmpeg(self._index, jobs, self._look)
         return write_exact(self._index, jobs, self._look)
@@ -98,7 +98,7 @@ class SmartCutter:
     extension = ".mp4"
 
     def __init__(self, index: PacketIndex, look: Look) -> None:
-        from tools.scene_cut.smart import SmartSource
+        from tools.scene_cut.clips.smart import SmartSource
 
         self.size = (look.shape.width, look.shape.height)
         self._index, self._look = index, look

@@ -16,12 +16,12 @@ from tools.media.bitstream import nal_length_size
 from tools.media.container import open_video
 from tools.media.frames import iter_video_frames
 from tools.media.packets import PacketIndex, packets
-from tools.scene_cut.copying import NotCopyable, check_copyable, decoding_ticks
-from tools.scene_cut.encode import Job, configure, encoding, open_output, whole_or_nothing
-from tools.scene_cut.exact import Look, damage, sound_of
-from tools.scene_cut.h264 import ParameterSets, as_lengths, is_idr
-from tools.scene_cut.picture import Colours, PictureTransform
-from tools.scene_cut.plan import Plan
+from tools.scene_cut.clips.copying import NotCopyable, check_copyable, decoding_ticks
+from tools.scene_cut.clips.encode import Job, configure, encoding, open_output, whole_or_nothing
+from tools.scene_cut.clips.exact import Look, damage, sound_of
+from tools.scene_cut.clips.h264 import ParameterSets, as_lengths, is_idr
+from tools.scene_cut.clips.picture import Colours, PictureTransform
+from tools.scene_cut.clips.plan import Plan
 
 _PROFILES = {66: "baseline", 77: "main", 100: "high"}  # profile_idc; x264 has no other for 8-bit 4:2:0
 _GLOBAL_HEADER = 1 << 22  # libavcodec/avcodec.h: AV_CODEC_FLAG_GLOBAL_HEADER

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import MediaError
-from tools.scene_cut.detectors import check_options, find_cuts
+from tools.scene_cut.shots.detectors import check_options, find_cuts
 from tools.scene_cut.timestamps import Interval, readable_boundary
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def detect_scenes(
 
     Args:
         path: The video.
-        detector: A name of `tools.scene_cut.detectors.DETECTORS`.
+        detector: A name of `tools.scene_cut.shots.detectors.DETECTORS`.
         options: Options of the detector; the others have PySceneDetect's defaults.
         min_scene_len: Shortest shot: frames, or seconds as text ("0.6s"). TransNetV2 knows no such limit.
         start_time: Seconds; what lies before is left out.
@@ -83,7 +83,7 @@ def detect_scenes(
     index = index_packets(path)
     frames = frames_to_search(index, start_time, end_time)
     if detector == "transnetv2":
-        from tools.scene_cut.transnet import TransNet, read_small_frames
+        from tools.scene_cut.shots.transnet import TransNet, read_small_frames
 
         small = read_small_frames(path, index, frames)
         probabilities = TransNet(device).probabilities(small)

@@ -14,8 +14,8 @@ import numpy as np
 from tools.errors import MediaError
 from tools.media.container import open_video
 from tools.media.packets import PacketIndex
-from tools.scene_cut.encode import Job, encoding, open_output, whole_or_nothing
-from tools.scene_cut.plan import Plan, plan_clip, source_times
+from tools.scene_cut.clips.encode import Job, encoding, open_output, whole_or_nothing
+from tools.scene_cut.clips.plan import Plan, plan_clip, source_times
 
 _MP4_VIDEO = ("h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg")
 _MP4_AUDIO = ("aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac")

@@ -11,9 +11,9 @@ import polars as pl
 
 from tools.errors import MediaError, UserError
 from tools.media.frames import Frame
-from tools.scene_cut.clips import Clip, CutOptions, CutResult, cut_clips
-from tools.scene_cut.codecs import check_encoder, find_codec
-from tools.scene_cut.names import PART_SUFFIX, clip_folder, clip_stems
+from tools.scene_cut.clips.codecs import check_encoder, find_codec
+from tools.scene_cut.clips.cutting import Clip, CutOptions, CutResult, cut_clips
+from tools.scene_cut.clips.names import PART_SUFFIX, clip_folder, clip_stems
 from tools.stage.shards import current_shard
 from tools.stage.stage import Row, Stage
 
@@ -113,7 +113,7 @@ class CutStage(Stage):
     def _check_encoder(self) -> None:
         check = check_encoder
         if self.options.engine == "ffmpeg":
-            from tools.scene_cut.ffmpeg_engine import check_ffmpeg_encoder
+            from tools.scene_cut.clips.ffmpeg_engine import check_ffmpeg_encoder
 
             check = check_ffmpeg_encoder
         check(find_codec(self.options.codec), crf=self.options.crf, preset=self.options.preset)

@@ -12,8 +12,8 @@ import polars as pl
 from tools.errors import MediaError
 from tools.media.extensions import is_image
 from tools.media.frames import Frame
-from tools.scene_cut.detectors import check_options, find_cuts, parse_weights
-from tools.scene_cut.scenes import (
+from tools.scene_cut.shots.detectors import check_options, find_cuts, parse_weights
+from tools.scene_cut.shots.scenes import (
     frames_to_search,
     make_scenes,
     shots_between_cuts,
@@ -25,7 +25,7 @@ from tools.stage.stage import Row, Stage
 
 @dataclasses.dataclass
 class SceneDetectStage(Stage):
-    """Shots of a video; see `tools.scene_cut.scenes.detect_scenes` for the attributes.
+    """Shots of a video; see `tools.scene_cut.shots.scenes.detect_scenes` for the attributes.
 
     PySceneDetect's detectors run in the workers. For TransNetV2 the workers decode, and the network runs in
     the parent, on the GPU where there is one.
@@ -66,7 +66,7 @@ class SceneDetectStage(Stage):
         index = index_packets(path)
         wanted = frames_to_search(index, self.start_time, self.end_time)
         if self.detector == "transnetv2":
-            from tools.scene_cut.transnet import read_small_frames
+            from tools.scene_cut.shots.transnet import read_small_frames
 
             return {"pictures": read_small_frames(path, index, wanted), "index": index, "frames": wanted}
         cuts = find_cuts(
@@ -83,7 +83,7 @@ class SceneDetectStage(Stage):
     def setup(self) -> None:
         """Load TransNetV2, if that is the detector."""
         if self.detector == "transnetv2":
-            from tools.scene_cut.transnet import TransNet
+            from tools.scene_cut.shots.transnet import TransNet
 
             self._network = TransNet(self.device)
 

@@ -131,7 +131,7 @@ def check_encoder(codec: Codec, *, crf: float | None, preset: str | None) -> Non
 
     import av
 
-    from tools.scene_cut.picture import choose_pix_fmt
+    from tools.scene_cut.clips.picture import choose_pix_fmt
 
     offered = offered_formats(codec.encoder)
     quiet_encoders()

@@ -1,0 +1,1 @@
+"""Cut clips out of a video: exactly, by copying, or by both."""

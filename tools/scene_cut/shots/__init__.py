@@ -1,0 +1,1 @@
+"""Where the shots of a video begin and end."""
