@@ -287,7 +287,7 @@ def test_a_script_without_a_guard_gets_one_clear_error(tmp_path):
     script.write_text(CRAWLING.replace('if __name__ == "__main__":', "if True:"))
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(
-        [sys.executable, script, tmp_path], env=env, capture_output=True, text=True, timeout=30
+        [sys.executable, script, tmp_path], env=env, capture_output=True, text=True, timeout=120
     )
     assert ended.returncode == 1
     assert "worker processes cannot start" in ended.stderr.splitlines()[-1]
@@ -298,7 +298,7 @@ def test_a_function_that_workers_cannot_import_ends_the_run(tmp_path):
     program = "from tools.media.pool import WorkerPool\ndef f(x): return x\n"
     program += "with WorkerPool(1) as pool: print(list(pool.imap_unordered(f, [(0, '', 1), (1, '', 2)])))"
     ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     assert ended.returncode == 1
     assert "must stand in a module that can be imported" in ended.stderr.splitlines()[-1]

@@ -30,6 +30,7 @@ Job = tuple[Hashable, str, Any]
 """Key of the job, path of the file it is about (for error messages), argument of the function."""
 
 _IN_FLIGHT_PER_WORKER = 3  # one in work, one ready to start, one whose result is on its way back
+_END_WITHIN = 15.0  # seconds for Pebble to stop its workers and threads
 _LOOK_EVERY = 0.5  # seconds; also how late Ctrl-C is seen at most
 
 
@@ -84,7 +85,10 @@ class WorkerPool:
     def _stop(self) -> None:
         if self._pool is not None:
             self._pool.stop()
-            self._pool.join()
+            # Results are all in by now, and workers die with us: a pool that will not end is left behind.
+            ending = threading.Thread(target=self._pool.join, daemon=True)
+            ending.start()
+            ending.join(_END_WITHIN)
 
     def imap_unordered(
         self,
