@@ -222,6 +222,8 @@ def test_library_keeps_clips_of_the_same_source_and_options_only(tmp_path: Path)
     (first,) = cut_clips(source, scene, tmp_path / "c").clips
     (second,) = cut_clips(source, scene, tmp_path / "c").clips
     (third,) = cut_clips(source, scene, tmp_path / "c", options=CutOptions(crf=30)).clips
+    (same,) = cut_clips(source, scene, tmp_path / "c", options=CutOptions(crf=30, max_seconds=9)).clips
+    assert same.reused  # the limits changed nothing for this scene
     make_video(source, 30)
     (fourth,) = cut_clips(source, scene, tmp_path / "c", options=CutOptions(crf=30)).clips
     assert [c.reused for c in (first, second, third, fourth)] == [False, True, False, False]

@@ -290,6 +290,7 @@ def test_a_scene_that_cannot_be_cut_leaves_the_others_alone(tmp_path: Path) -> N
     result = cut_clips(source, scenes, tmp_path)
     assert [clip.scene for clip in result.clips] == [0, 2]
     assert {scene: error.kind for scene, error in result.failures.items()} == {1: "too_short"}
+    assert result.failures[1].path == str(source) and result.failures[1].message.startswith("scene 1: ")
 
 
 def test_a_damaged_packet_costs_the_clips_that_show_it(tmp_path: Path) -> None:
@@ -313,6 +314,10 @@ def test_what_is_no_video_is_named(tmp_path: Path) -> None:
     with pytest.raises(MediaError) as caught:
         cut_clips(tmp_path / "text.mp4", None, tmp_path / "out")
     assert caught.value.kind == "unreadable"
+    (tmp_path / "picture.png").write_bytes(b"whatever it holds")
+    with pytest.raises(MediaError) as caught:
+        cut_clips(tmp_path / "picture.png", None, tmp_path / "out")
+    assert caught.value.kind == "no_video"
 
 
 @pytest.mark.parametrize(

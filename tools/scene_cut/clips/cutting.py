@@ -207,8 +207,13 @@ def cut_clips(
         if isinstance(clip, Clip):
             clips[clip.scene] = clip
         else:
-            failures[clip[0]] = clip[1]
-    return CutResult([clips[scene] for scene in sorted(clips)], dict(sorted(failures.items())), skipped)
+            scene, error = clip
+            failures[scene] = error
+    failures = {
+        scene: MediaError(error.kind, path, f"scene {scene}: {error.message}")
+        for scene, error in sorted(failures.items())
+    }
+    return CutResult([clips[scene] for scene in sorted(clips)], failures, skipped)
 
 
 def _write(
@@ -222,7 +227,7 @@ def _write(
         try:
             settled = cutter.settle(plan)
         except NotCopyable as error:
-            message = f"scene {plan.scene} cannot be copied: {error}; use mode exact"
+            message = f"cannot be copied: {error}; use mode exact"
             yield plan.scene, MediaError("encode", index.path, message)
             continue
         job = Job(settled.plan, place, _mark(index, plan, options))

@@ -93,13 +93,13 @@ def damage(index: PacketIndex, plan: Plan) -> MediaError | None:
         later = index.key_pts[index.key_pts > index.pts[number]]
         healed = int(np.searchsorted(index.pts, later.min())) if len(later) else len(index.pts)
         if number < plan.frames.stop and healed > plan.frames.start:
-            return _lost(index, plan, number)
+            return _lost(index, number)
     return None
 
 
-def _lost(index: PacketIndex, plan: Plan, number: int) -> MediaError:
+def _lost(index: PacketIndex, number: int) -> MediaError:
     at = index.times[number]
-    return MediaError("decode", index.path, f"scene {plan.scene}: frame {number} (at {at:.3f} s) is damaged")
+    return MediaError("decode", index.path, f"frame {number} (at {at:.3f} s) is damaged")
 
 
 def _passes(jobs: Sequence[Job]) -> list[list[Job]]:
@@ -135,9 +135,9 @@ class _Pass:
             for number, _, picture in pictures:
                 yield from self._show(number, picture)
             for clip in self._open:  # the decoder gave no more pictures
-                yield clip.job, clip.fail(_lost(self._index, clip.job.plan, clip.due))
+                yield clip.job, clip.fail(_lost(self._index, clip.due))
             for job in self._waiting:
-                yield job, _lost(self._index, job.plan, job.plan.shown[0])
+                yield job, _lost(self._index, job.plan.shown[0])
         finally:
             for clip in self._open:
                 clip.fail(None)
@@ -146,7 +146,7 @@ class _Pass:
         while self._waiting and self._waiting[0].plan.shown[0] <= number:
             job = self._waiting.pop(0)
             if job.plan.shown[0] < number:
-                yield job, _lost(self._index, job.plan, job.plan.shown[0])
+                yield job, _lost(self._index, job.plan.shown[0])
                 continue
             try:
                 self._open.append(_OpenClip(self._index, job, self._look, self._prepare(picture)))
@@ -159,7 +159,7 @@ class _Pass:
             if clip.due > number:
                 continue
             if damaged or clip.due < number:
-                outcome = clip.fail(_lost(self._index, clip.job.plan, clip.due))
+                outcome = clip.fail(_lost(self._index, clip.due))
             else:
                 outcome = clip.add(picture)
             if outcome is not None:

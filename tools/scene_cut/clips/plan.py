@@ -81,7 +81,7 @@ def plan_clips(
     for number, (start, end) in enumerate([(Fraction(0), whole)] if scenes is None else scenes):
         length = (max(end, start) if start >= whole else min(end, whole)) - start
         if start < 0 or end <= start:
-            errors[number] = MediaError("bad_value", index.path, f"scene {number} ends before it starts")
+            errors[number] = MediaError("bad_value", index.path, "ends before it starts")
             continue
         if min_seconds is not None and length < Fraction(min_seconds):
             skipped.append(number)
@@ -92,7 +92,7 @@ def plan_clips(
             end = start + Fraction(max_seconds)
         frames = frames_of(index, (start, end))
         if not frames:
-            message = f"scene {number}: no frame starts between {float(start):.3f} s and {float(end):.3f} s"
+            message = f"no frame starts between {float(start):.3f} s and {float(end):.3f} s"
             errors[number] = MediaError("too_short", index.path, message)
             continue
         plans.append(plan_clip(index, number, frames, target_fps=target_fps, left=left))
