@@ -36,6 +36,15 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()[:24]
 
 
+def digest_outcomes(outcomes: Iterable[Outcome]) -> str:
+    """Fingerprint of what became of rows, in their order."""
+    whole = hashlib.sha256()
+    for outcome in outcomes:
+        value = str(outcome) if isinstance(outcome, MediaError) else outcome
+        whole.update(json.dumps(value, sort_keys=True).encode() + b"\n")
+    return whole.hexdigest()
+
+
 def row_key(row: Row) -> str:
     """Fingerprint of a row: the cells that its stage reads, and size and time of its file."""
     try:

@@ -186,10 +186,25 @@ class Output:
         if self._shard.alone or not self._is_of_this_run(path):  # a rank looks after its own list
             failures_path(self._target, rank).unlink(missing_ok=True)
 
-    def write(self, frame: pl.DataFrame, counts: Counts) -> None:
-        """Write the table and its receipt; no kill leaves a table that the next run does not know."""
+    def holds(self, outcomes: str) -> bool:
+        """Whether the table that stands was written with these outcomes of the rows.
+
+        The ledger may know better: a run that did failed rows again may have been killed before it wrote.
+        """
+        receipt = _load(self._receipt(self.path))
+        return receipt is not None and receipt["outcomes"] == outcomes
+
+    def write(self, frame: pl.DataFrame, counts: Counts, outcomes: str) -> None:
+        """Write the table and its receipt; no kill leaves a table that the next run does not know.
+
+        Args:
+            frame: The table.
+            counts: What the run as a whole is judged by.
+            outcomes: Digest of the outcomes of the rows, for `holds`.
+        """
         made = write_table(frame, self.state / f"{self.path.name}{self.path.suffix}")
-        receipt = {**self._origin.as_json(), "counts": list(counts), "output": _digest_file(made)}
+        receipt = {**self._origin.as_json(), "counts": counts, "outcomes": outcomes}
+        receipt["output"] = _digest_file(made)
         with self._locked():
             receipt["replaces"] = _digest_file(self.path) if self.path.exists() else ""
             temporary = self._receipt(self.path).with_suffix(".tmp")
@@ -261,7 +276,7 @@ def _load(path: Path) -> dict[str, Any] | None:
         receipt = json.loads(path.read_text())
     except (OSError, ValueError):
         return None
-    wanted = {"ask", "input", "rows", "world", "on_error", "counts", "output", "replaces"}
+    wanted = {"ask", "input", "rows", "world", "on_error", "counts", "outcomes", "output", "replaces"}
     return receipt if isinstance(receipt, dict) and wanted <= set(receipt) else None
 
 

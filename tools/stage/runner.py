@@ -11,7 +11,7 @@ import polars as pl
 from tools.errors import MediaError, UserError
 from tools.stage.engine import RunOptions, map_rows, with_path, work
 from tools.stage.failures import write_failures
-from tools.stage.ledger import Ledger, Outcome, ask_of, digest, row_key
+from tools.stage.ledger import Ledger, Outcome, ask_of, digest, digest_outcomes, row_key
 from tools.stage.output import STATE_FOLDER, Counts, Origin, Output, digest_file
 from tools.stage.progress import Progress
 from tools.stage.shards import Shard, current_shard
@@ -100,12 +100,13 @@ def run_stage(
         outcomes = [with_path(ledger.outcomes[key], path) for key, path in zip(keys, paths, strict=True)]
         failures = _failures(stage, outcomes, paths)
         counts = Counts(len(keys), sum(isinstance(o, MediaError) for o in outcomes), len(failures))
-        complete = standing and not todo
+        written = digest_outcomes(outcomes)
+        complete = standing and not todo and place.holds(written)
         listed = place.failures
         if not complete or bool(failures) != listed.exists():
             write_failures(failures, listed)
         if not complete:
-            place.write(_output_frame(stage, table, shard, outcomes, options), counts)
+            place.write(_output_frame(stage, table, shard, outcomes, options), counts, written)
     place.tidy()
     return RunResult(
         place.path,
