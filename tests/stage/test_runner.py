@@ -162,7 +162,7 @@ def test_one_row_may_become_many(tmp_path, monkeypatch):
     alone = run_stage(BytesStage(), meta, output=tmp_path / "alone.csv", options=FAST)
     rows = read_table(alone.output)
     assert rows.select("text", "byte").rows() == [("w", "1"), ("w", "2"), ("y", "3"), ("z", "4")]
-    assert rows.columns == ["path", "text", "byte"]
+    assert rows.columns == ["byte", "path", "text"]
     assert read_table(alone.failures_file).rows() == [(str(tmp_path / "c"), "bad_value", "a zero byte")]
     for rank in range(3):
         monkeypatch.setenv("RANK", str(rank))

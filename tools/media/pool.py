@@ -153,6 +153,7 @@ class _Dispatch:
             if not self._running and not self._again:
                 return
             yield from self._lost()
+            self._take_back()
             if self._ready.acquire(timeout=_LOOK_EVERY):
                 future = self._done.popleft()
                 if future in self._running:
@@ -253,6 +254,15 @@ class _Dispatch:
             self._progress = True
             yield key, MediaError("crash", path, "the worker process ended in the middle of its work")
         self._dead = gone
+
+    def _take_back(self) -> None:
+        """Put jobs back that reached a pool just as it broke: Pebble never ends their futures."""
+        if self._owner._pool.active:
+            return
+        for future, (_, job) in list(self._running.items()):
+            if not future.done():
+                del self._running[future]
+                self._again.append(job)
 
     def _worker_gone(self, number: int) -> bool:
         try:

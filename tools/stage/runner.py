@@ -199,7 +199,7 @@ def _failures(stage: Stage, outcomes: list[Outcome], paths: list[str]) -> list[M
 def _output_frame(
     stage: Stage, table: pl.DataFrame, shard: Shard, outcomes: list[Outcome], options: RunOptions
 ) -> pl.DataFrame:
-    """This rank's rows of the input, with the stage's columns at the end."""
+    """This rank's rows of the input, with the stage's columns at the end (in front where rows are new)."""
     numbers = list(shard.rows(table.height))
     if stage.one_to_many:
         pairs = [
@@ -222,6 +222,8 @@ def _output_frame(
     frame = frame.with_columns(
         pl.Series(name, [value.get(name) for value in values], dtype=dtype) for name, dtype in columns.items()
     )
+    if stage.one_to_many:  # the rows are about something new: what that is comes first
+        frame = frame.select(*columns, pl.exclude(*columns))
     if not shard.alone:
         frame = frame.with_columns(
             pl.Series(ROW_COLUMN, numbers, dtype=pl.Int64), pl.lit(shard.label).alias(PART_COLUMN)
