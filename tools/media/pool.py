@@ -145,6 +145,7 @@ class _Dispatch:
         self._numbers = 0
         self._looked = time.monotonic()
         self._dead: set[Any] = set()
+        self._repeated: set[Hashable] = set()  # jobs that were done, but whose result was lost
         self._progress = False
 
     def results(self) -> Iterator[tuple[Hashable, Any]]:
@@ -215,6 +216,9 @@ class _Dispatch:
         key, path, _ = job
         self._dead.discard(future)
         worker.marker(self._owner._handover.folder, number).unlink(missing_ok=True)
+        finished = worker.done_marker(self._owner._handover.folder, number)
+        was_finished = finished.exists()
+        finished.unlink(missing_ok=True)
         try:
             result = future.result()
             if isinstance(result, Parcel):
@@ -223,7 +227,11 @@ class _Dispatch:
             result = MediaError("timeout", path, f"took longer than {self._owner.timeout:g} s")
             self._owner._handover.sweep()
         except ProcessExpired as error:
-            if error.exitcode == worker.RETIRED:
+            # Pebble may blame a job whose worker died on the next one, before its result was read.
+            blameless = was_finished and key not in self._repeated
+            if error.exitcode == worker.RETIRED or blameless:
+                if blameless:
+                    self._repeated.add(key)
                 self._again.append(job)
                 return
             result = MediaError("crash", path, f"the worker process died ({_cause(error.exitcode)})")

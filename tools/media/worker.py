@@ -85,6 +85,7 @@ def run(task: Task) -> Parcel | MediaError | UserError:
         _limit_memory(task.memory_bytes)
     result = guarded(lambda: pack(function(pickle.loads(task.argument)), task.folder), task.path)
     _after_first_job()
+    done_marker(task.folder, task.number).touch()
     return result
 
 
@@ -121,6 +122,11 @@ def _is_memory(error: BaseException) -> bool:
 def marker(folder: str, number: int) -> Path:
     """File that says which process has a job: it holds the process id."""
     return Path(folder) / f"job-{number}"
+
+
+def done_marker(folder: str, number: int) -> Path:
+    """File that says that a job was finished: whatever kills its worker now, it was not this job."""
+    return Path(folder) / f"job-{number}-done"
 
 
 @functools.lru_cache(maxsize=2)
