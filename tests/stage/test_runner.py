@@ -1,10 +1,8 @@
 """The runner with real worker processes. The values are CRC-32 sums, known from zlib."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 import zlib
 from pathlib import Path
 
@@ -189,36 +187,6 @@ def test_ranks_share_out_the_rows_and_their_parts_merge_to_the_same_bytes(tmp_pa
         assert len(parts) == worlds
         merged = write_table(merge_tables(parts), tmp_path / "merged.csv")
         assert merged.read_bytes() == alone.read_bytes()
-
-
-@pytest.mark.parametrize(("before", "after"), [(1, 1), (2, 2), (3, 1), (1, 2)])
-def test_a_killed_run_goes_on_and_gives_the_same_bytes(tmp_path, meta, before, after):
-    alone = run_stage(CrcStage(), meta, output=tmp_path / "alone.csv", options=FAST).output
-    for wait in (0.9, 1.3, 1.8):
-        runs = [
-            launch(meta, "--delay", "0.15", "--num_workers=1", rank=rank, world=before)
-            for rank in range(before)
-        ]
-        time.sleep(wait)
-        for run in runs:
-            os.kill(run.pid, signal.SIGKILL)  # the parent alone: its workers must die of themselves
-            run.wait()
-    runs = [launch(meta, rank=rank, world=after) for rank in range(after)]
-    for run in runs:
-        assert run.wait() == 0, run.stderr.read()
-    if after == 1:
-        assert (tmp_path / "meta_crc.csv").read_bytes() == alone.read_bytes()
-    else:
-        merged = write_table(
-            merge_tables(expand_inputs([tmp_path / "meta_crc_part*.csv"])), tmp_path / "merged.csv"
-        )
-        assert merged.read_bytes() == alone.read_bytes()
-    for _ in range(50):
-        left = subprocess.run(["pgrep", "-f", str(tmp_path)], capture_output=True, text=True).stdout
-        if not left:
-            break
-        time.sleep(0.1)
-    assert not left
 
 
 def test_a_torn_line_and_foreign_lines_in_the_ledger_are_passed_over(meta):
