@@ -256,9 +256,17 @@ class _Dispatch:
         for future in gone & self._dead:  # gone at the last look too: no result is on its way any more
             if future.done():
                 continue
-            number, (key, path, _) = self._running.pop(future)
+            number, job = self._running.pop(future)
+            key, path, _ = job
             worker.marker(self._owner._handover.folder, number).unlink(missing_ok=True)
+            finished = worker.done_marker(self._owner._handover.folder, number)
+            was_finished = finished.exists()
+            finished.unlink(missing_ok=True)
             future.cancel()
+            if was_finished and key not in self._repeated:  # only its result was lost
+                self._repeated.add(key)
+                self._again.append(job)
+                continue
             self._progress = True
             yield key, MediaError("crash", path, "the worker process ended in the middle of its work")
         self._dead = gone
