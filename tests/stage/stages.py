@@ -20,7 +20,10 @@ from tools.stage.stage import Stage
 
 @dataclasses.dataclass
 class CrcStage(Stage):
-    """CRC-32 of the file, by way of an array, and one tenth of it as a float."""
+    """CRC-32 of the file, by way of an array, and one tenth of it as a float.
+
+    Files take `delay` seconds, and those whose names come at or after `hold` never end.
+    """
 
     name = "crc"
     suffix = "_crc"
@@ -30,6 +33,7 @@ class CrcStage(Stage):
 
     salt: int = 0
     delay: float = 0.0
+    hold: str = "~"
 
     def asked(self):
         return {"salt": self.salt}
@@ -37,6 +41,8 @@ class CrcStage(Stage):
     def prepare(self, row, frames):
         time.sleep(self.delay)
         path = Path(row["path"])
+        if path.name >= self.hold:
+            time.sleep(3600)
         if not path.exists():
             raise MediaError("missing", path, "no such file")
         data = path.read_bytes()
@@ -86,11 +92,12 @@ def main(argv=None):
     parser.add_argument("meta")
     parser.add_argument("--salt", type=int, default=0)
     parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--hold", default="~")
     add_stage_arguments(parser, batch_size=4, num_workers=2)
     args = parser.parse_args(argv)
     from tests.stage.stages import CrcStage as stage  # the importable one, not that of __main__
 
-    return run_command(stage(salt=args.salt, delay=args.delay), args)
+    return run_command(stage(salt=args.salt, delay=args.delay, hold=args.hold), args)
 
 
 if __name__ == "__main__":

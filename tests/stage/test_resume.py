@@ -60,13 +60,13 @@ def test_a_killed_run_goes_on_with_any_number_of_ranks(meta, before, after):
     options = RunOptions(num_workers=0, progress=False)
     alone = run_stage(CrcStage(), meta, output=meta.with_name("alone.csv"), options=options).output
     for rows in (2, 6):
-        flags = ("--delay", "0.2", "--num_workers=1")
+        flags = ("--hold", f"f{rows:02}.bin", "--num_workers=1")  # f00 to f01 finish, then f02 to f05
         runs = [start(meta, *flags, rank=rank, world=before) for rank in range(before)]
         wait_for_rows(meta, rows, runs)
         for run in runs:
             os.kill(run.pid, signal.SIGKILL)
             run.communicate()
-    assert 6 <= finished_rows(meta) < 13
+        assert finished_rows(meta) == rows
     runs = [start(meta, rank=rank, world=after) for rank in range(after)]
     told = b"".join(run.communicate()[1] for run in runs)
     assert [run.returncode for run in runs] == [0] * after, told

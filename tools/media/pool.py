@@ -215,10 +215,7 @@ class _Dispatch:
         number, job = self._running.pop(future)
         key, path, _ = job
         self._dead.discard(future)
-        worker.marker(self._owner._handover.folder, number).unlink(missing_ok=True)
-        finished = worker.done_marker(self._owner._handover.folder, number)
-        was_finished = finished.exists()
-        finished.unlink(missing_ok=True)
+        was_finished = self._clear_markers(number)
         try:
             result = future.result()
             if isinstance(result, Parcel):
@@ -258,10 +255,7 @@ class _Dispatch:
                 continue
             number, job = self._running.pop(future)
             key, path, _ = job
-            worker.marker(self._owner._handover.folder, number).unlink(missing_ok=True)
-            finished = worker.done_marker(self._owner._handover.folder, number)
-            was_finished = finished.exists()
-            finished.unlink(missing_ok=True)
+            was_finished = self._clear_markers(number)
             future.cancel()
             if was_finished and key not in self._repeated:  # only its result was lost
                 self._repeated.add(key)
@@ -279,6 +273,14 @@ class _Dispatch:
             if not future.done():
                 del self._running[future]
                 self._again.append(job)
+
+    def _clear_markers(self, number: int) -> bool:
+        """Remove what a worker noted about a job; whether it had finished it."""
+        worker.marker(self._owner._handover.folder, number).unlink(missing_ok=True)
+        finished = worker.done_marker(self._owner._handover.folder, number)
+        was_finished = finished.exists()
+        finished.unlink(missing_ok=True)
+        return was_finished
 
     def _worker_gone(self, number: int) -> bool:
         try:
