@@ -1,12 +1,14 @@
+import gzip
 import os
 import stat
 
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 
 from tools.errors import UserError
-from tools.table import numeric, read_table, require_columns, scan_table, write_table
+from tools.table import numeric, read_table, require_columns, scan_table, table_format, write_table
 
 HARD_CELLS = [
     "a,b",
@@ -30,10 +32,29 @@ def hard_table() -> pl.DataFrame:
     )
 
 
-@pytest.mark.parametrize("extension", ["csv", "parquet", "jsonl"])
+EXTENSIONS = ["csv", "parquet", "jsonl", "csv.gz", "csv.zst", "jsonl.gz", "jsonl.zst", "CSV.GZ", "ndjson"]
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
 def test_text_survives_a_round_trip(tmp_path, hard_table, extension):
     path = write_table(hard_table, tmp_path / f"meta.{extension}")
     assert read_table(path).equals(hard_table)
+
+
+def test_compressed_tables_are_those_of_gzip_and_zstd(tmp_path, hard_table):
+    plain = write_table(hard_table, tmp_path / "meta.csv").read_bytes()
+    packed = write_table(hard_table, tmp_path / "meta.csv.gz")
+    assert gzip.decompress(packed.read_bytes()) == plain
+    zstd = write_table(hard_table, tmp_path / "meta.csv.zst")
+    assert pa.CompressedInputStream(pa.OSFile(str(zstd)), "zstd").read() == plain
+    (tmp_path / "theirs.csv.gz").write_bytes(gzip.compress(plain[:40]) + gzip.compress(plain[40:]))
+    assert read_table(tmp_path / "theirs.csv.gz").equals(hard_table)  # gzip files may be glued together
+
+
+@pytest.mark.parametrize("name", ["m.txt", "m.gz", "m.parquet.gz", "m.csv.gz.gz", "csv", "m.csv.bz2"])
+def test_other_names_are_refused(name):
+    with pytest.raises(UserError, match=r"not a table; the name of a table ends in \.csv"):
+        table_format(name)
 
 
 def test_csv_is_read_by_pandas_as_we_wrote_it(tmp_path, hard_table):

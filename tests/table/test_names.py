@@ -11,6 +11,7 @@ def test_the_suffix_goes_between_stem_and_extension():
     assert output_path("d/my.videos.csv", "_aes") == Path("d/my.videos_aes.csv")
     assert output_path("d/meta.parquet", "_aes") == Path("d/meta_aes.parquet")
     assert output_path("d/meta.csv", "_aes", format="parquet") == Path("d/meta_aes.parquet")
+    assert output_path("d/meta.v2.csv.gz", "_aes") == Path("d/meta.v2_aes.csv.gz")
     assert output_path("d/meta.csv", "_aes", output="x/y.csv") == Path("x/y.csv")
 
 
@@ -19,6 +20,9 @@ def test_parts_and_back():
     assert part == Path("d/meta_aes_part12.csv")
     assert split_part(part) == (Path("d/meta_aes.csv"), 12)
     assert split_part("d/meta_aes.csv") is None
+    packed = part_path("d/meta_aes.jsonl.zst", 3)
+    assert packed == Path("d/meta_aes_part3.jsonl.zst")
+    assert split_part(packed) == (Path("d/meta_aes.jsonl.zst"), 3)
 
 
 def test_failures_files_do_not_match_the_pattern_of_the_parts():

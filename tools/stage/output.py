@@ -30,7 +30,7 @@ import polars as pl
 from tools.errors import UserError
 from tools.stage.ledger import at_work
 from tools.stage.shards import Shard
-from tools.table import failures_path, part_path, split_part, table_stem, write_table
+from tools.table import failures_path, part_path, split_part, table_extension, table_stem, write_table
 
 STATE_FOLDER = ".vidsieve"
 """Hidden folder beside an output that holds its ledger and receipts."""
@@ -175,7 +175,7 @@ class Output:
 
     def _parts(self) -> list[Path]:
         """Parts of the output that exist, whoever wrote them."""
-        pattern = f"{glob.escape(table_stem(self._target))}_part*{self._target.suffix}"
+        pattern = f"{glob.escape(table_stem(self._target))}_part*{table_extension(self._target)}"
         found = self._target.parent.glob(pattern)
         return sorted(p for p in found if (part := split_part(p)) and part[0] == self._target)
 
@@ -202,7 +202,7 @@ class Output:
             counts: What the run as a whole is judged by.
             outcomes: Digest of the outcomes of the rows, for `holds`.
         """
-        made = write_table(frame, self.state / f"{self.path.name}{self.path.suffix}")
+        made = write_table(frame, self.state / f"{self.path.name}{table_extension(self.path)}")
         receipt = {**self._origin.as_json(), "counts": counts, "outcomes": outcomes}
         receipt["output"] = _digest_file(made)
         with self._locked():

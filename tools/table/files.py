@@ -1,5 +1,7 @@
 """Read and write one table: CSV, Parquet or JSON Lines by extension, lazily, and atomically.
 
+Text tables may be compressed: ``.csv.gz``, ``.jsonl.zst``.
+
 Every column of a CSV is read as text, so that cells which nobody touches come out as they went in: ``007``,
 ``None``, ``NA`` and ``25`` stay what they are. Who needs a number asks for it with `numeric`.
 """
@@ -24,18 +26,40 @@ if TYPE_CHECKING:
 Table = Union[pl.DataFrame, pl.LazyFrame, "pd.DataFrame"]
 FORMATS: dict[str, str] = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 """File extension to table format."""
+COMPRESSIONS: dict[str, str] = {".gz": "gzip", ".zst": "zstd"}
+"""Further extension of a text table to its compression; Parquet is compressed in itself."""
 
 
 def table_format(path: str | Path) -> str:
     """Return ``csv``, ``parquet`` or ``jsonl``.
 
     Raises:
-        UserError: The extension is none of `FORMATS`.
+        UserError: The name ends in none of `FORMATS`, nor in one of `COMPRESSIONS` after it.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in FORMATS:
-        raise UserError(f"{path}: not a table; the name of a table ends in {', '.join(FORMATS)}")
-    return FORMATS[suffix]
+    extension = "." + table_extension(path).lower().lstrip(".").partition(".")[0]
+    if extension not in FORMATS:
+        raise UserError(
+            f"{path}: not a table; the name of a table ends in {', '.join(FORMATS)}, "
+            f"that of a text table may add {' or '.join(COMPRESSIONS)}"
+        )
+    return FORMATS[extension]
+
+
+def table_extension(path: str | Path) -> str:
+    """What a table's name ends in, as typed: ``.csv``, ``.jsonl.gz``; empty when it is no table."""
+    path = Path(path)
+    last = path.suffix.lower()
+    if last in FORMATS:
+        return path.suffix
+    inner = Path(path.stem).suffix
+    if last in COMPRESSIONS and FORMATS.get(inner.lower(), "parquet") != "parquet":
+        return inner + path.suffix
+    return ""
+
+
+def compression(path: str | Path) -> str:
+    """``gzip``, ``zstd`` or ``uncompressed``."""
+    return COMPRESSIONS.get(Path(path).suffix.lower(), "uncompressed")
 
 
 def scan_table(path: str | Path) -> pl.LazyFrame:
@@ -152,16 +176,17 @@ def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            prefix=f".{path.name[:100]}.", suffix=f".tmp{path.suffix}", dir=path.parent
+            prefix=f".{path.name[:100]}.", suffix=f".tmp{table_extension(path)}", dir=path.parent
         )
         os.close(handle)
         temporary = Path(name)
+        packing = {"compression": compression(path), "check_extension": False}  # .GZ is one too
         if kind == "csv":
-            lazy.sink_csv(temporary)
+            lazy.sink_csv(temporary, **packing)
         elif kind == "parquet":
             contract_types(lazy).sink_parquet(temporary)
         else:
-            contract_types(lazy).sink_ndjson(temporary)
+            contract_types(lazy).sink_ndjson(temporary, **packing)
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:

@@ -6,16 +6,15 @@ import os
 import re
 from pathlib import Path
 
-from tools.table.files import FORMATS
+from tools.table.files import table_extension
 
 _PART = re.compile(r"_part(\d+)$")
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and side files and temporary files need some of it
 
 
 def table_stem(path: str | Path) -> str:
-    """File name without the table extension: ``my.videos.csv`` is ``my.videos``."""
-    path = Path(path)
-    return path.stem if path.suffix.lower() in FORMATS else path.name
+    """File name without the table extension: ``my.videos.csv.gz`` is ``my.videos``."""
+    return Path(path).name.removesuffix(table_extension(path))
 
 
 def output_path(
@@ -35,7 +34,7 @@ def output_path(
     if output is not None:
         return Path(output)
     meta = Path(meta)
-    extension = f".{format}" if format else meta.suffix
+    extension = f".{format}" if format else table_extension(meta)
     return meta.with_name(shorten(table_stem(meta) + suffix) + extension)
 
 
@@ -52,7 +51,7 @@ def shorten(stem: str) -> str:
 def part_path(output: str | Path, rank: int) -> Path:
     """Where rank ``rank`` writes its rows of ``output``: ``<stem>_part<rank>.csv``."""
     output = Path(output)
-    return output.with_name(f"{table_stem(output)}_part{rank}{output.suffix}")
+    return output.with_name(f"{table_stem(output)}_part{rank}{table_extension(output)}")
 
 
 def split_part(path: str | Path) -> tuple[Path, int] | None:
@@ -62,7 +61,7 @@ def split_part(path: str | Path) -> tuple[Path, int] | None:
     if not match:
         return None
     stem = table_stem(path)[: match.start()]
-    return path.with_name(stem + path.suffix), int(match.group(1))
+    return path.with_name(stem + table_extension(path)), int(match.group(1))
 
 
 def failures_path(output: str | Path, rank: int | None = None) -> Path:
