@@ -1,0 +1,133 @@
+"""Where new files stand: mirrored under the output folder, never two under one name, never over a source."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from tools.errors import MediaError, UserError
+from tools.scene_cut.clips.names import PART_SUFFIX, clip_stems, make_folder
+
+TARGET = "_target"
+"""Column that a stage plans for its rows: the new file's path below the output folder."""
+_NEW = ".new"
+
+
+def plan_targets(
+    paths: Sequence[str | None],
+    relpaths: Sequence[str | None] | None = None,
+    *,
+    input_dir: str | None = None,
+    extension: str | None = None,
+) -> list[str | None]:
+    """Choose the place of the new file of each row of a table, below the output folder.
+
+    It is that of the source below `input_dir`; without one that of the column relpath; without that the name
+    of the source. Where two sources would get the same place, both get the source's extension or the
+    beginning of the SHA-256 of their path (``a_mkv.mp4``, ``a_0f3c….jpg``). Rows with the same path and
+    relpath share their file.
+
+    Args:
+        paths: Sources.
+        relpaths: Cells of the column relpath, if there is one.
+        input_dir: The folder that is mirrored.
+        extension: Extension of the new files; None keeps that of the source.
+
+    Returns:
+        A place for each row; None for a row without a path, or whose path lies outside `input_dir`.
+    """
+    cells = relpaths or [None] * len(paths)
+    wanted = [_below(path, cell, input_dir) for path, cell in zip(paths, cells, strict=True)]
+    pairs = sorted({(path, place) for path, place in zip(paths, wanted, strict=True) if path and place})
+
+    def suffix(path: str) -> str:
+        return extension or PurePosixPath(path).suffix
+
+    # Names with different extensions do not collide: so the extension counts as a part of the folder.
+    folders = [f"{PurePosixPath(place).parent}/{suffix(path)}/-" for path, place in pairs]
+    stems = clip_stems([path for path, _ in pairs], folders)
+    places = {
+        (path, place): str(PurePosixPath(place).parent / (stem + suffix(path)))
+        for (path, place), stem in zip(pairs, stems, strict=True)
+    }
+    return [places.get((path or "", place or "")) for path, place in zip(paths, wanted, strict=True)]
+
+
+def _below(path: str | None, relpath: str | None, input_dir: str | None) -> str | None:
+    if not path:
+        return None
+    if input_dir is None:
+        return relpath or PurePosixPath(path).name
+    below = os.path.relpath(path, input_dir)
+    return None if Path(below).parts[:1] == (os.pardir,) else below
+
+
+def place_of(target: str | None, source: str, *, output_dir: str, input_dir: str | None) -> Path:
+    """The full path of a planned place; its folder is made.
+
+    Raises:
+        MediaError: bad_value: the source lies outside `input_dir`, or the place outside `output_dir`; encode:
+            the folder cannot be made.
+    """
+    if target is None:
+        raise MediaError("bad_value", source, f"lies outside --input-dir {input_dir}")
+    return make_folder(output_dir, target, source) / PurePosixPath(target).name
+
+
+@contextmanager
+def new_file(place: Path, source: str, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary name to write to; when the block ends well, move the file into place.
+
+    A file that stands there already is left alone if it has the same bytes (a run was killed before it had
+    noted the row).
+
+    Args:
+        place: Final name.
+        source: What the file is made of, for errors.
+        overwrite: Replace a file with other bytes.
+
+    Yields:
+        A hidden name in the same folder.
+
+    Raises:
+        MediaError: encode: another file is in the way, or the disk refuses.
+    """
+    new = temporary_names(place)[0]
+    try:
+        if place.is_dir():
+            raise MediaError("encode", source, f"{place} is a folder")
+        if place.exists() and place.samefile(source):
+            raise MediaError("encode", source, "the new file would overwrite it; choose another --output-dir")
+        new.unlink(missing_ok=True)
+        yield new
+        if os.path.lexists(place) and not overwrite:
+            if not place.exists() or not filecmp.cmp(new, place, shallow=False):
+                raise MediaError("encode", source, f"{place}: another file is there; --overwrite replaces it")
+            return
+        new.replace(place)
+    except OSError as error:
+        raise MediaError("encode", source, f"{place}: {error.strerror or error}") from None
+    finally:
+        for name in temporary_names(place):
+            name.unlink(missing_ok=True)
+
+
+def temporary_names(place: Path) -> tuple[Path, Path]:
+    """The names under which a file may stand while it is being made."""
+    new = place.with_name(f".{place.name}{_NEW}")
+    return new, new.with_name(new.name + PART_SUFFIX)
+
+
+def make_output_dir(output_dir: str) -> None:
+    """Make the folder of new files, before any file is read.
+
+    Raises:
+        UserError: It cannot be made.
+    """
+    try:
+        Path(output_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--output-dir {output_dir}: cannot make the folder: {error.strerror}") from None

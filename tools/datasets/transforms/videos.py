@@ -1,0 +1,272 @@
+"""Resize and crop one video, and move one into mp4; with the encoder and the copier of the clips."""
+
+from __future__ import annotations
+
+import dataclasses
+from fractions import Fraction
+from pathlib import Path
+
+import av
+
+from tools.errors import MediaError
+from tools.media.container import open_video
+from tools.media.extensions import is_image
+from tools.media.frames import iter_video_frames
+from tools.media.packets import PacketIndex
+from tools.media.scan import index_packets
+from tools.scene_cut.clips.codecs import find_codec, offered_formats, quiet_encoders
+from tools.scene_cut.clips.copying import NotCopyable, clip_extension, copied_audio, copy_plan, write_copies
+from tools.scene_cut.clips.encode import ClipEncoder, Job, add_video, encoding, open_output, whole_or_nothing
+from tools.scene_cut.clips.exact import Look, damage, sound_of
+from tools.scene_cut.clips.picture import Colours, PictureTransform, Shape, choose_pix_fmt, clip_shape
+from tools.scene_cut.clips.plan import Plan, plan_clip
+from tools.scene_cut.clips.sound import sound_format
+
+_COMMENT = "vidsieve transform"
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """How a new video is encoded.
+
+    Attributes:
+        codec: h264, hevc, av1, vp9, or the name of an encoder.
+        crf: Quality in the encoder's scale; None for its default.
+        preset: Speed in the encoder's words; None for its default.
+        keep_audio: Keep the sound.
+    """
+
+    codec: str = "h264"
+    crf: float | None = None
+    preset: str | None = None
+    keep_audio: bool = True
+
+
+def open_index(path: str | Path) -> PacketIndex:
+    """The packets of a video.
+
+    Raises:
+        MediaError: As `tools.media.scan.index_packets`; no_video for an image.
+    """
+    if is_image(path):
+        raise MediaError("no_video", path, "is an image")
+    return index_packets(path)
+
+
+def resize_video(
+    source: str | Path, target: Path, length: int, encoding: Encoding, *, threads: int = 1
+) -> None:
+    """Write a video whose shorter side has `length` pixels; one that is smaller keeps its size.
+
+    Upright, square pixels, even sides; every frame at its own time.
+
+    Args:
+        source: The video.
+        target: Where to.
+        length: Pixels, even.
+        encoding: How to encode.
+        threads: Threads of decoder and encoder.
+
+    Raises:
+        MediaError: missing, not_a_file, empty, unreadable, no_video, decode (also for a single damaged
+            frame), encode.
+    """
+    index = open_index(source)
+    _encode(index, target, clip_shape(index, length), None, encoding, threads)
+
+
+def crop_video(
+    source: str | Path,
+    target: Path,
+    size: tuple[int, int] | None,
+    encoding: Encoding,
+    *,
+    threads: int = 1,
+) -> None:
+    """Write the centre of a video: the largest window of a shape, scaled down to a size.
+
+    Args:
+        source: The video.
+        target: Where to.
+        size: Width and height, even; a smaller source gives the largest window of this shape, unscaled. None
+            is the largest square, unscaled.
+        encoding: How to encode.
+        threads: Threads of decoder and encoder.
+
+    Raises:
+        MediaError: As `resize_video`.
+    """
+    index = open_index(source)
+    shape, window = centre_window(index, size)
+    _encode(index, target, shape, window, encoding, threads)
+
+
+def centre_window(index: PacketIndex, size: tuple[int, int] | None) -> tuple[Shape, tuple[int, int]]:
+    """Find how a video is scaled as a whole, and which window is then cut out of its centre.
+
+    Args:
+        index: The packets of the video.
+        size: Width and height of the window; None for the largest square.
+
+    Returns:
+        The scaled whole, and width and height of the window: even numbers.
+    """
+    width, height = index.displayed_size
+    side = min(width, height)
+    wanted = size or (side, side)
+    factor = min(1, max(Fraction(wanted[0], width), Fraction(wanted[1], height)))
+    if factor < 1:
+        # Rounded up to even sides, so that the window fits in.
+        shape = Shape(*(2 * -(-side * factor // 2) for side in (width, height)), scaled=True)
+    else:
+        shape = clip_shape(index)
+    fits = min(1, Fraction(shape.width, wanted[0]), Fraction(shape.height, wanted[1]))
+    window = (_even_below(wanted[0] * fits), _even_below(wanted[1] * fits))
+    return shape, window
+
+
+def _even_below(pixels: Fraction) -> int:
+    return max(2, int(pixels) // 2 * 2)
+
+
+def _encode(
+    index: PacketIndex,
+    target: Path,
+    shape: Shape,
+    window: tuple[int, int] | None,
+    asked: Encoding,
+    threads: int,
+) -> None:
+    plan = plan_clip(index, 0, range(len(index.pts)))
+    if (error := damage(index, plan)) is not None:
+        raise error
+    quiet_encoders()
+    form = sound_format(index.path) if asked.keep_audio and index.has_audio else None
+    size = window or (shape.width, shape.height)
+    look = Look(find_codec(asked.codec), asked.crf, asked.preset, Shape(*size, scaled=True), form, threads)
+    pictures = iter_video_frames(
+        index.path, frames=plan.shown, threads=threads, on_damage="raise", index=index
+    )
+    first = next(pictures, None)
+    if first is None:
+        raise MediaError("decode", index.path, "no picture can be decoded")
+    pix_fmt = choose_pix_fmt(
+        first.picture.format.name, offered_formats(look.codec.encoder), deep=look.codec.deep
+    )
+    colours = Colours.of(first.picture)
+    scale = PictureTransform(index, shape, pix_fmt, colours)
+    cut = _Window(window) if window else lambda picture: picture
+    with (
+        encoding(target),
+        whole_or_nothing(target, len(plan.frames)) as part,
+        open_output(part, _COMMENT) as out,
+    ):
+        encoder = _open_encoder(out, index, plan, look, pix_fmt, colours)
+        encoder.add(cut(scale(first.picture)))
+        for frame in pictures:
+            encoder.add(cut(scale(frame.picture)))
+        encoder.finish()
+
+
+def _open_encoder(
+    out: av.container.OutputContainer,
+    index: PacketIndex,
+    plan: Plan,
+    look: Look,
+    pix_fmt: str,
+    colours: Colours,
+) -> ClipEncoder:
+    stream = add_video(
+        out,
+        look.codec.encoder,
+        look.options(),
+        plan,
+        look.shape,
+        pix_fmt,
+        colours,
+        threads=look.threads,
+    )
+    sound = sound_of(index, plan, look.sound)
+    if sound is not None:
+        sound.open(out)
+    return ClipEncoder(out, stream, plan, sound)
+
+
+class _Window:
+    """Cuts a window out of the centre of pictures of one size and format."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._size = size
+        self._graph: av.filter.Graph | None = None
+
+    def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
+        width, height = self._size
+        if (picture.width, picture.height) == self._size:
+            return picture
+        if self._graph is None:
+            # Even offsets: chroma samples stay where they are.
+            left, top = (picture.width - width) // 4 * 2, (picture.height - height) // 4 * 2
+            self._graph = _crop_graph(picture, f"w={width}:h={height}:x={left}:y={top}:exact=1")
+        self._graph.vpush(picture)
+        return self._graph.vpull()
+
+
+def _crop_graph(picture: av.VideoFrame, arguments: str) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    graph.threads = 1
+    source = graph.add(
+        "buffer",
+        video_size=f"{picture.width}x{picture.height}",
+        pix_fmt=picture.format.name,
+        time_base="1/1000",
+        pixel_aspect="1/1",
+        colorspace=str(max(int(picture.colorspace), 0)),
+        range=str(int(picture.color_range)),
+    )
+    crop, sink = graph.add("crop", arguments), graph.add("buffersink")
+    source.link_to(crop)
+    crop.link_to(sink)
+    graph.configure()
+    return graph
+
+
+def remux_video(source: str | Path, target: Path) -> list[str]:
+    """Copy the packets of a video, and of its first sound track, into an mp4.
+
+    Args:
+        source: The video.
+        target: Where to.
+
+    Returns:
+        What the source has beside and does not go along: ``audio dts``, ``subtitle ass``, …
+
+    Raises:
+        MediaError: As `open_index`; encode when mp4 cannot hold the pictures, or its packets do not tell
+            enough to be copied.
+    """
+    index = open_index(source)
+    if clip_extension(index, None) != ".mp4":
+        raise MediaError("encode", source, f"mp4 does not hold {index.codec}; vid_resize encodes it anew")
+    sound = copied_audio(source)
+    keep = sound is not None and clip_extension(index, sound) == ".mp4"
+    try:
+        plan = copy_plan(index, plan_clip(index, 0, range(len(index.pts))))
+    except NotCopyable as error:
+        message = f"cannot be copied: {error}; vid_resize encodes it anew"
+        raise MediaError("encode", source, message) from None
+    ((_, outcome),) = write_copies(index, [Job(plan, target, _COMMENT)], keep_audio=keep)
+    if isinstance(outcome, MediaError):
+        raise outcome
+    return _left_out(index, keep)
+
+
+def _left_out(index: PacketIndex, keep_audio: bool) -> list[str]:
+    left = []
+    with open_video(index.path) as (container, _):
+        copied_sound = next((s.index for s in container.streams.audio if s.codec_context is not None), None)
+        for stream in container.streams:
+            if stream.index == index.stream or (keep_audio and stream.index == copied_sound):
+                continue
+            context = stream.codec_context
+            left.append(f"{stream.type} {context.codec.canonical_name}" if context else str(stream.type))
+    return left
