@@ -1,0 +1,151 @@
+"""A summary as text for a terminal of 100 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tools.report.numbers import QUANTILES, NumberSummary
+from tools.report.rows import KINDS
+from tools.report.summary import Overview, Summary
+
+_LABELS_SHOWN = 12
+_SIZES_SHOWN = 6
+_NAME_WIDTH = 18
+
+
+def render_summary(summary: Summary) -> str:
+    """Everything in a summary: the overview, then the columns."""
+    return f"{render_overview(summary.overview)}\n\n{render_columns(summary)}"
+
+
+def render_overview(overview: Overview) -> str:
+    """How many rows of each kind, hours, and what keeps them from being exact."""
+    lines = [("rows", f"{overview.rows:,}")]
+    if overview.paths is not None and overview.paths < overview.rows:
+        lines.append(("distinct paths", f"{overview.paths:,}"))
+    for kind in KINDS:
+        count = overview.kinds[kind]
+        if count:
+            note = f" ({KINDS[kind]})" if kind in ("broken", "unknown") else ""
+            lines.append((f"{kind}s" if kind in ("video", "image") else kind, f"{count:,}{note}"))
+    if overview.kinds["video"]:
+        lines.append(("hours", _hours(overview)))
+    return _aligned(lines)
+
+
+def _hours(overview: Overview) -> str:
+    missing = overview.unknown_length
+    if missing == overview.kinds["video"]:
+        return "not known: no row has a duration, or num_frames and fps"
+    amount = f"{overview.hours:,.2f}" if overview.hours >= 1 else f"{overview.hours:.4f}"
+    return f"{amount} (without {missing:,} videos of unknown length)" if missing else amount
+
+
+def render_columns(summary: Summary) -> str:
+    """Numbers, captions, labels, sizes and sources, each where the table has them."""
+    parts = [
+        _numbers(summary),
+        _text(summary),
+        *[_labels(name, counts, summary.overview.rows) for name, counts in summary.labels.items()],
+        _sizes(summary),
+        _sources(summary),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _numbers(summary: Summary) -> str:
+    described = dict(summary.numbers)
+    if summary.text:
+        described["text, characters"] = summary.text.characters
+    described = {name: numbers for name, numbers in described.items() if numbers.count or numbers.unreadable}
+    if not described:
+        return ""
+    header = ["column", "empty", "min", *[f"{q * 100:g}%" for q in QUANTILES], "max", "mean"]
+    grid = [header, *[_number_row(name, numbers) for name, numbers in described.items()]]
+    widths = [max(len(row[i]) for row in grid) for i in range(len(header))]
+    lines = [
+        " ".join([row[0].ljust(widths[0]), *[c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]])
+        for row in grid
+    ]
+    lines += [
+        f"{name}: {numbers.unreadable:,} cells are no numbers and are left out"
+        for name, numbers in described.items()
+        if numbers.unreadable
+    ]
+    return "\n".join(lines)
+
+
+def _number_row(name: str, numbers: NumberSummary) -> list[str]:
+    short = name if len(name) <= _NAME_WIDTH else name[: _NAME_WIDTH - 1] + "…"
+    if not numbers.count:
+        return [short, compact(numbers.empty), *[""] * (len(QUANTILES) + 3)]
+    values = [numbers.minimum, *numbers.quantiles.values(), numbers.maximum, numbers.mean]
+    return [short, compact(numbers.empty), *[compact(value) for value in values]]
+
+
+def compact(number: float) -> str:
+    """A number in at most seven characters (eight with a minus): four digits, then k, M, G, T."""
+    size = abs(number)
+    if size >= 1e15 or 0 < size < 1e-3:
+        return f"{number:.1e}"
+    for limit, unit, letter in ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e5, 1e3, "k")):
+        if size >= limit:
+            return f"{number / unit:.4g}{letter}"
+    return f"{number:.0f}" if size >= 1e4 else f"{number:.4g}"
+
+
+def _text(summary: Summary) -> str:
+    text = summary.text
+    if text is None:
+        return ""
+    lines = [("text", f"{text.filled:,} captions"), ("", f"{text.empty:,} empty")]
+    lines.append(("", f"{text.duplicates:,} that an earlier row has too"))
+    return _aligned(lines)
+
+
+def _labels(name: str, counts: dict[str | None, int], rows: int) -> str:
+    shown = list(counts.items())[:_LABELS_SHOWN]
+    width = max(len(_label(value)) for value, _ in shown)
+    most = shown[0][1]
+    lines = []
+    for value, number in shown:
+        bar = "▇" * round(30 * number / most)
+        lines.append(f"  {_label(value).ljust(width)}  {number:>12,}  {number / rows:>6.1%}  {bar}")
+    rest = sum(counts.values()) - sum(number for _, number in shown)
+    if rest:
+        lines.append(f"  {len(counts) - len(shown)} more values: {rest:,} rows")
+    return "\n".join([name, *[line.rstrip() for line in lines]])
+
+
+def _label(value: str | None) -> str:
+    text = "(empty)" if value is None or not value.strip() else " ".join(value.split())
+    return text if len(text) <= 32 else text[:31] + "…"
+
+
+def _sizes(summary: Summary) -> str:
+    if not summary.sizes:
+        return ""
+    shown = summary.sizes[:_SIZES_SHOWN]
+    total = sum(rows for _, _, rows in summary.sizes)
+    lines = [f"  {f'{w} x {h}':<14}{rows:>12,}  {rows / total:>6.1%}" for w, h, rows in shown]
+    rest = total - sum(rows for _, _, rows in shown)
+    if rest:
+        lines.append(f"  {len(summary.sizes) - len(shown):,} more sizes: {rest:,} rows")
+    return "\n".join(["size, width x height", *lines])
+
+
+def _sources(summary: Summary) -> str:
+    sources = summary.sources
+    if sources is None or not sources.distinct:
+        return ""
+    lines = [f"sources: {sources.distinct:,}; the largest:"]
+    for name, rows, seconds in sources.largest:
+        short = name if len(name) <= 60 else "…" + name[-59:]
+        amount = f"{seconds / 3600:.3f} h" if seconds else ""
+        lines.append(f"  {short:<60}  {rows:>10,} rows  {amount}".rstrip())
+    return "\n".join(lines)
+
+
+def _aligned(lines: Sequence[tuple[str, str]]) -> str:
+    width = max(len(name) for name, _ in lines) + 2
+    return "\n".join(name.ljust(width) + value for name, value in lines)

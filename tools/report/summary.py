@@ -1,0 +1,303 @@
+"""Statistics of a table: how much there is, and how every column is distributed.
+
+Tables are streamed: what is held at a time is 256 MiB of numbers and the hashes of paths and captions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import polars as pl
+
+from tools.report.numbers import NumberSummary, finite, number_series, summarize_numbers
+from tools.report.rows import KINDS, kind, seconds
+from tools.table import COLUMNS
+from tools.table.files import unreadable
+
+LABEL_VALUES = 50
+"""A column with more distinct values than this is not one of labels."""
+_TOP_SOURCES = 5
+_TOP_SIZES = 10
+
+
+@dataclass(frozen=True)
+class Overview:
+    """How much a table holds.
+
+    Attributes:
+        rows: All rows.
+        kinds: Rows of each kind, see `tools.report.rows.KINDS`.
+        seconds: Length of all videos whose length is known.
+        unknown_length: Videos with neither a duration nor both num_frames and fps; not in ``seconds``.
+        paths: Distinct paths; None without that column.
+        columns: Name and type of every column.
+    """
+
+    rows: int
+    kinds: dict[str, int]
+    seconds: float
+    unknown_length: int
+    paths: int | None
+    columns: dict[str, pl.DataType]
+
+    @property
+    def hours(self) -> float:
+        """Length of all videos whose length is known, in hours."""
+        return self.seconds / 3600
+
+
+@dataclass(frozen=True)
+class TextSummary:
+    """Captions.
+
+    Attributes:
+        filled: Rows with a caption that is more than white space.
+        empty: Rows without.
+        duplicates: Rows whose caption an earlier row has too.
+        characters: Length of the captions.
+    """
+
+    filled: int
+    empty: int
+    duplicates: int
+    characters: NumberSummary
+
+
+@dataclass(frozen=True)
+class SourceSummary:
+    """The videos that clips were cut from.
+
+    Attributes:
+        distinct: How many.
+        largest: Source, rows, and seconds of those with the most seconds (or rows, where no length is known).
+    """
+
+    distinct: int
+    largest: list[tuple[str, int, float]]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Everything that `summarize` finds out.
+
+    Attributes:
+        overview: Counts and hours.
+        numbers: Statistics of each column of numbers.
+        labels: For each column of few values: value (None where empty) to rows, the most frequent first.
+        text: Captions; None without that column.
+        sources: None without that column.
+        sizes: Width, height and rows of every size, the most frequent first; empty without these columns.
+    """
+
+    overview: Overview
+    numbers: dict[str, NumberSummary] = field(default_factory=dict)
+    labels: dict[str, dict[str | None, int]] = field(default_factory=dict)
+    text: TextSummary | None = None
+    sources: SourceSummary | None = None
+    sizes: list[tuple[int, int, int]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as JSON takes it, with ``hours`` beside ``seconds``, and the most frequent sizes."""
+        whole = asdict(self)
+        whole["overview"]["hours"] = self.overview.hours
+        whole["overview"]["columns"] = {name: str(t) for name, t in self.overview.columns.items()}
+        whole["sizes"] = whole["sizes"][:_TOP_SIZES]
+        whole["labels"] = {
+            name: [{"value": value, "rows": rows} for value, rows in counts.items()]
+            for name, counts in self.labels.items()
+        }
+        return whole
+
+
+def summarize(frame: pl.LazyFrame, *, source: str = "the table") -> Summary:
+    """Statistics of a table.
+
+    Numbers are the columns that the contract says are, and every other one whose filled cells are all
+    numbers. Columns of text that is no caption and no name count as labels when they have at most
+    `LABEL_VALUES` values.
+
+    Args:
+        frame: The table, as `tools.table.scan_table` reads it.
+        source: What the table is called in error messages.
+
+    Returns:
+        The statistics; a table without rows has counts of 0.
+
+    Raises:
+        UserError: The table cannot be read.
+    """
+    try:
+        return _summarize(frame)
+    except pl.exceptions.PolarsError as error:
+        raise unreadable(source, error) from None
+
+
+def summarize_overview(frame: pl.LazyFrame, *, source: str = "the table") -> Overview:
+    """Only counts and hours; arguments and errors as of `summarize`."""
+    try:
+        return _first_pass(frame)[0]
+    except pl.exceptions.PolarsError as error:
+        raise unreadable(source, error) from None
+
+
+def rows_of_kind(frame: pl.LazyFrame, wanted: str) -> pl.LazyFrame:
+    """The rows of one kind, see `tools.report.rows.KINDS`."""
+    return frame.filter(kind(frame.collect_schema().names()) == wanted)
+
+
+def _summarize(frame: pl.LazyFrame) -> Summary:
+    overview, cells = _first_pass(frame)
+    columns, rows = overview.columns, overview.rows
+    read = {name: finite(name) for name in columns if _is_number(name, cells[name])}
+    characters = "text" in columns
+    if characters:
+        read["\0characters"] = _caption().str.len_chars().cast(pl.Float64)
+    numbers = {}
+    for name, values in number_series(frame, read, rows):
+        filled = cells["text" if name == "\0characters" else name].filled
+        count = values.len() - values.null_count()
+        numbers[name] = summarize_numbers(values, empty=rows - filled, unreadable=filled - count)
+    lengths = numbers.pop("\0characters", None)
+    text = None
+    if lengths is not None:
+        filled = cells["text"].filled
+        text = TextSummary(filled, rows - filled, filled - _distinct(frame, _caption()), lengths)
+    return Summary(
+        overview,
+        numbers,
+        {name: _label_counts(frame, name) for name in columns if _is_label(name, cells[name], numbers, rows)},
+        text,
+        _sources(frame, columns) if "source" in columns else None,
+        _sizes(frame) if "height" in numbers and "width" in numbers else [],
+    )
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """What the first pass finds out about the cells of one column.
+
+    Attributes:
+        filled: Cells that are neither empty nor NaN.
+        numbers: Cells that are finite numbers.
+        distinct: Distinct filled cells, within some percent.
+    """
+
+    filled: int
+    numbers: int
+    distinct: int
+
+
+def _first_pass(frame: pl.LazyFrame) -> tuple[Overview, dict[str, _Cells]]:
+    schema = dict(frame.collect_schema())
+    derived = [kind(schema), seconds(schema)]
+    counts = [pl.len().alias("rows"), *_overview_counts()]
+    for name, dtype in schema.items():
+        derived += _cell_marks(name, dtype)
+        counts += [
+            pl.col(f"filled {name}").sum(),
+            pl.col(f"number {name}").sum(),
+            pl.col(f"hash {name}").drop_nulls().approx_n_unique(),
+        ]
+    # Two steps: an expression that stands in several aggregates is computed anew for each of them.
+    found = frame.select(derived).select(counts).collect(engine="streaming")
+    value = {name: found[name][0] for name in found.columns}
+    cells = {
+        name: _Cells(value[f"filled {name}"], value[f"number {name}"], value[f"hash {name}"])
+        for name in schema
+    }
+    overview = Overview(
+        rows=value["rows"],
+        kinds={name: value[f"kind {name}"] for name in KINDS},
+        seconds=value["seconds"],
+        unknown_length=value["unknown length"],
+        paths=_distinct(frame, _filled("path", schema["path"])) if "path" in schema else None,
+        columns=schema,
+    )
+    return overview, cells
+
+
+def _overview_counts() -> list[pl.Expr]:
+    is_video = pl.col("kind") == "video"
+    return [
+        *[(pl.col("kind") == name).sum().alias(f"kind {name}") for name in KINDS],
+        pl.col("seconds").filter(is_video).sum(),
+        (is_video & pl.col("seconds").is_null()).sum().alias("unknown length"),
+    ]
+
+
+def _cell_marks(name: str, dtype: pl.DataType) -> list[pl.Expr]:
+    """Three columns for one: is the cell filled, is it a finite number, and the hash of what it holds."""
+    cell = _caption() if name == "text" else _filled(name, dtype)
+    readable = not (dtype.is_nested() or dtype.is_temporal())
+    number = pl.col(name).cast(pl.Float64, strict=False).is_finite() if readable else pl.lit(False)
+    filled = cell.is_not_null()
+    return [
+        filled.alias(f"filled {name}"),
+        number.fill_null(False).alias(f"number {name}"),
+        pl.when(filled).then(cell.hash()).alias(f"hash {name}"),
+    ]
+
+
+def _distinct(frame: pl.LazyFrame, cell: pl.Expr) -> int:
+    """How many different cells there are, by 64-bit hashes: 8 bytes a row, where a set of texts needs 100."""
+    hashes = frame.select(pl.when(cell.is_not_null()).then(cell.hash()).alias("hash"))
+    ordered = hashes.drop_nulls().collect(engine="streaming").to_series().sort()
+    return ordered.len() and int((ordered != ordered.shift(1)).sum()) + 1
+
+
+def _filled(name: str, dtype: pl.DataType) -> pl.Expr:
+    """The cell; null where it is NaN or empty text."""
+    cell = pl.col(name)
+    if dtype == pl.String:
+        return pl.when(cell.str.len_bytes() > 0).then(cell)
+    return cell.fill_nan(None) if dtype.is_float() else cell
+
+
+def _caption() -> pl.Expr:
+    caption = pl.col("text").cast(pl.String)
+    return pl.when(caption.str.contains(r"\S")).then(caption)
+
+
+def _is_number(name: str, cells: _Cells) -> bool:
+    if name in COLUMNS:
+        return COLUMNS[name].dtype in (pl.Int64, pl.Float64)
+    return 0 < cells.numbers == cells.filled
+
+
+def _is_label(name: str, cells: _Cells, numbers: Collection[str], rows: int) -> bool:
+    if name in numbers or name in ("path", "id", "relpath", "text", "source", "timestamp"):
+        return False
+    # On a small table every column has few values; those that hardly ever repeat are names.
+    few = cells.distinct <= LABEL_VALUES * 1.2 and (cells.distinct <= rows / 2 or name == "cmotion")
+    return cells.filled > 0 and cells.distinct > 0 and few
+
+
+def _label_counts(frame: pl.LazyFrame, name: str) -> dict[str | None, int]:
+    value = pl.col(name).cast(pl.String).alias("value")
+    counts = frame.group_by(value).len("rows").collect(engine="streaming")
+    ordered = counts.sort("rows", "value", descending=[True, False], nulls_last=True)
+    return dict(ordered.rows())
+
+
+def _sources(frame: pl.LazyFrame, columns: Collection[str]) -> SourceSummary:
+    named = frame.select(pl.col("source").cast(pl.String), seconds(columns)).drop_nulls("source")
+    totals = named.group_by("source").agg(pl.len().alias("rows"), pl.col("seconds").sum())
+    ranked = totals.select(
+        pl.struct("source", "rows", "seconds").top_k_by(["seconds", "rows"], _TOP_SOURCES).alias("largest"),
+        pl.len().alias("distinct"),
+    ).collect(engine="streaming")
+    if ranked.is_empty():
+        return SourceSummary(0, [])
+    largest = (
+        ranked["largest"].struct.unnest().sort("seconds", "rows", "source", descending=[True, True, False])
+    )
+    return SourceSummary(ranked["distinct"][0], largest.rows())
+
+
+def _sizes(frame: pl.LazyFrame) -> list[tuple[int, int, int]]:
+    sizes = frame.select(finite("width").cast(pl.Int64), finite("height").cast(pl.Int64))
+    known = sizes.filter((pl.col("width") > 0) & (pl.col("height") > 0))
+    counts = known.group_by("width", "height").len("rows").collect(engine="streaming")
+    return counts.sort("rows", "width", "height", descending=True).rows()
