@@ -22,7 +22,7 @@ EXACT_WHOLE_NUMBERS = 2**53
 """Whole numbers beyond this one are not all Float64 numbers."""
 
 
-class Mismatch(ValueError):  # noqa: N818  (it becomes an error only with a place in the expression)
+class Mismatch(ValueError):
     """Two parts of an expression do not go together; the message says why, without the place."""
 
 
@@ -32,7 +32,7 @@ class Operand:
 
     Attributes:
         kind: `NUMBER` (Float64 without NaN), `TEXT` (String, never empty), `TRUTH` (Boolean), `UNKNOWN` (text
-            cells of which the contract says nothing), `NOTHING` (the word None), or `OTHER` (lists, dates, …).
+            cells of which the contract says nothing), `NOTHING` (the word None), or `OTHER` (lists, dates).
         expr: Its Polars expression, of the dtype above. An unknown cell is null.
         name: What messages call it.
         as_text: How its cells stand in a CSV, if this is certain and it is not a text already.
@@ -55,7 +55,7 @@ def column(name: str, dtype: pl.DataType) -> Operand:
         return Operand(OTHER, cells, name)
     if dtype == pl.Boolean and (known is None or known == pl.Boolean):
         return Operand(TRUTH, cells, name, as_text=None if known else cells.cast(pl.String))
-    if known is not None and known.is_numeric() or known is None and dtype.is_numeric():
+    if dtype.is_numeric() if known is None else known.is_numeric():
         written_out = known is None and dtype.is_integer()
         return Operand(NUMBER, numeric(name), name, as_text=cells.cast(pl.String) if written_out else None)
     texts = filled(cells.cast(pl.String))
@@ -195,8 +195,7 @@ def common_kind(left: Operand, right: Operand) -> str:
     kinds = {left.kind, right.kind}
     if kinds == {UNKNOWN}:
         raise Mismatch(
-            f"{left.name} and {right.name} may be numbers or texts; "
-            f"say num({left.name}) or text({left.name})"
+            f"{left.name} and {right.name} may be numbers or texts; say num({left.name}) or text({left.name})"
         )
     if kinds == {NUMBER, TEXT}:
         numbers, texts = (left, right) if left.kind == NUMBER else (right, left)
