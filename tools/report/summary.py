@@ -230,13 +230,14 @@ def _overview_counts() -> list[pl.Expr]:
 def _cell_marks(name: str, dtype: pl.DataType) -> list[pl.Expr]:
     """Three columns for one: is the cell filled, is it a finite number, and the hash of what it holds."""
     cell = _caption() if name == "text" else _filled(name, dtype)
-    readable = not (dtype.is_nested() or dtype.is_temporal())
+    readable = dtype.is_numeric() or dtype == pl.String
     number = pl.col(name).cast(pl.Float64, strict=False).is_finite() if readable else pl.lit(False)
+    hashed = pl.lit(None, pl.UInt64) if dtype.is_nested() else cell.hash()
     filled = cell.is_not_null()
     return [
         filled.alias(f"filled {name}"),
         number.fill_null(False).alias(f"number {name}"),
-        pl.when(filled).then(cell.hash()).alias(f"hash {name}"),
+        pl.when(filled).then(hashed).alias(f"hash {name}"),
     ]
 
 
