@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tools.media.decoding import iter_video_frames
 from tools.media.probe import index_packets
-from tools.scene_cut.shots.detectors import DETECTORS
+from tools.scene_cut.shots.options import DETECTORS
 from tools.scene_cut.shots.scenes import detect_scenes
 
 TOLERANCE = 1  # frames by which a hard cut may be off

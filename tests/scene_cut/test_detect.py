@@ -10,7 +10,7 @@ import pytest
 from tests.support import make_video
 from tools.errors import MediaError, UserError
 from tools.scene_cut import scene_detect
-from tools.scene_cut.shots.detectors import DETECTORS
+from tools.scene_cut.shots.options import DETECTORS
 from tools.scene_cut.shots.scenes import detect_scenes, shots_between_transitions
 from tools.scene_cut.timestamps import parse_timestamps
 from tools.table import read_table, write_table

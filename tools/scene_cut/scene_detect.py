@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tools import cli
-
-if TYPE_CHECKING:
-    from fractions import Fraction
 
 
 def _option_flags() -> dict[str, dict[str, Any]]:
     """Every option of every detector once: the detectors that have it, with their `Option`."""
-    from tools.scene_cut.shots.detectors import DETECTORS
+    from tools.scene_cut.shots.options import DETECTORS
 
     flags: dict[str, dict[str, Any]] = {}
     for detector, options in DETECTORS.items():
@@ -22,28 +18,8 @@ def _option_flags() -> dict[str, dict[str, Any]]:
     return flags
 
 
-def _time(text: str) -> Fraction:
-    from tools.scene_cut.timestamps import parse_time
-
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _scene_len(text: str) -> str | int:
-    """Frames, or seconds as PySceneDetect takes them."""
-    if text.isdecimal():
-        return int(text)
-    try:
-        float(text.removesuffix("s"))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"must be frames (15) or seconds (0.6s), not {text}") from None
-    return text if text.endswith("s") else f"{text}s"
-
-
 def _parser() -> cli.ArgumentParser:
-    from tools.scene_cut.shots.detectors import DETECTORS
+    from tools.scene_cut.shots.options import DETECTORS
     from tools.stage.options import add_stage_arguments
 
     parser = cli.ArgumentParser(
@@ -62,20 +38,20 @@ def _parser() -> cli.ArgumentParser:
     group.add_argument("--detector", choices=tuple(DETECTORS), default="adaptive", help="(adaptive)")
     group.add_argument(
         "--min-scene-len",
-        type=_scene_len,
         default=15,
         metavar="LEN",
-        help="shortest shot: frames, or seconds as 0.6s (15)",
+        help="shortest shot: frames (15 or 15f) or seconds (0.6s or HH:MM:SS.mmm) (15)",
     )
     group.add_argument(
-        "--start-time", type=_time, metavar="T", help="leave out what lies before: seconds or HH:MM:SS.mmm"
+        "--start-time",
+        metavar="T",
+        help="leave out what lies before: seconds (12.5 or 12.5s), HH:MM:SS.mmm, or a frame number (30f)",
     )
-    group.add_argument("--end-time", type=_time, metavar="T", help="leave out what lies behind")
     group.add_argument(
-        "--max-seconds",
-        type=cli.positive_number,
-        metavar="S",
-        help="slice longer shots into pieces of at most S",
+        "--end-time", metavar="T", help="leave out what starts then or later; 60f is the first frame left out"
+    )
+    group.add_argument(
+        "--max-seconds", metavar="S", help="slice longer shots into pieces of at most S (20, 20s, 00:00:20)"
     )
     group.add_argument(
         "--frame-skip",
@@ -84,25 +60,41 @@ def _parser() -> cli.ArgumentParser:
         metavar="N",
         help="frames left out after each one looked at (0)",
     )
+    group.add_argument(
+        "--stats-dir",
+        metavar="DIR",
+        help="write what the detector measures on each frame to DIR/<video>.stats.csv",
+    )
     group.add_argument("--device", default="auto", help="of transnetv2: auto, cpu, cuda or cuda:N (auto)")
     group = parser.add_argument_group("options of the detectors, with PySceneDetect's defaults")
     for name, owners in _option_flags().items():
         first = next(iter(owners.values()))
-        defaults = "; ".join(f"{detector} {option.default}" for detector, option in owners.items())
         flag = f"--{name.replace('_', '-')}"
         if first.kind is bool:
             group.add_argument(
                 flag, action="store_true", default=None, help=f"{first.help} ({', '.join(owners)})"
             )
         else:
+            # What is a number decides argparse; which numbers are allowed depends on the detector.
+            kind = first.kind if len({option.kind for option in owners.values()}) == 1 else float
             group.add_argument(
                 flag,
-                type=first.kind,
+                type=kind,
                 choices=first.choices or None,
                 metavar=None if first.choices else "X",
-                help=f"{first.help} ({defaults})",
+                help=_option_help(owners),
             )
     return parser
+
+
+def _option_help(owners: dict[str, Any]) -> str:
+    """What an option does, its default and range, for each detector that has it."""
+    texts: dict[str, list[str]] = {}
+    for detector, option in owners.items():
+        default = "" if option.default is None else f", default {option.default}"
+        values = "" if option.choices else f": {option.supported}"
+        texts.setdefault(f"{option.help}{values}{default}", []).append(detector)
+    return "; ".join(f"{', '.join(detectors)}: {text}" for text, detectors in texts.items())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -121,6 +113,7 @@ def main(argv: list[str] | None = None) -> int:
         end_time=args.end_time,
         max_seconds=args.max_seconds,
         frame_skip=args.frame_skip,
+        stats_dir=args.stats_dir,
         device=args.device,
     )
     return run_command(stage, args)

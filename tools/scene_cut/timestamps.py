@@ -11,8 +11,21 @@ from fractions import Fraction
 Interval = tuple[Fraction, Fraction]
 """Start and end in seconds; the end is not part of it."""
 
-_TIME = r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d+)?)(?:\s*s)?"
-_PAIR = re.compile(rf"[\[(]\s*(['\"]?){_TIME}\1\s*,\s*(['\"]?){_TIME}\5\s*[\])]")
+_TIME = r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d*)?)(?:\s*s)?"
+_BETWEEN = r"(?:\s*,\s*|\s+)"  # NumPy writes the rows and columns of an array without commas
+
+
+def _value(first_group: int) -> str:
+    """A value as Python or NumPy 2 write it: 1.5, '00:01.5', np.str_('00:01.5'), np.float64(1.5).
+
+    Its groups (call, quote, and the three of the time) count from `first_group` on.
+    """
+    return rf"(np\.(?:str_|float\d+|int\d+)\()?(['\"]?){_TIME}\{first_group + 1}(?({first_group})\))"
+
+
+_PAIR = re.compile(rf"([\[(])\s*{_value(2)}{_BETWEEN}{_value(7)}\s*,?\s*([\])])", re.ASCII)
+_END_OF_PAIR = re.compile(rf"{_BETWEEN}|$", re.ASCII)
+_BRACKETS = ("[]", "()")
 
 
 def format_timestamps(scenes: Sequence[Interval]) -> str:
@@ -50,33 +63,34 @@ def readable_boundary(first: Fraction, before: Fraction | None) -> Fraction:
     raise ValueError(f"two frames start within a nanosecond, at {float(first)} s")
 
 
-def parse_timestamps(text: str) -> list[Interval]:
+def parse_timestamps(cell: str | Sequence[Sequence[str | float]]) -> list[Interval]:
     """Read intervals, exactly as they are written; nothing is evaluated.
 
     Args:
-        text: JSON as `format_timestamps` writes it, or the textual Python list of tuples that Open-Sora wrote
-            (``[('00:00:00.000', '00:00:01.200')]``). Times are HH:MM:SS.mmm, MM:SS.mmm or seconds.
+        cell: JSON as `format_timestamps` writes it, or the textual Python list of tuples that Open-Sora wrote
+            (``[('00:00:00.000', '00:00:01.200')]``), also with NumPy's strings or as NumPy prints an array.
+            Times are HH:MM:SS.mmm, MM:SS.mmm or seconds. A table that is not text may hold a list of pairs.
 
     Returns:
         The intervals, in the order written.
 
     Raises:
-        ValueError: The text is something else, or an interval does not end after it starts.
+        ValueError: The cell is something else, or an interval does not end after it starts.
     """
-    text = text.strip()
-    if not (text[:1] in "[(" and text[-1:] in "])") or len(text) < 2:
+    text = cell.strip() if isinstance(cell, str) else _as_text(cell)
+    if len(text) < 2 or text[0] + text[-1] not in _BRACKETS:
         raise ValueError(f"not a list of [start, end] pairs: {_shown(text)}")
-    inner = text[1:-1].strip()
+    inner, at = text[1:-1].strip(), 0
     scenes: list[Interval] = []
-    at = 0
     while at < len(inner):
         match = _PAIR.match(inner, at)
-        if not match:
+        if not match or match[1] + match[12] not in _BRACKETS:
             raise ValueError(f"not a list of [start, end] pairs: {_shown(inner[at:])}")
-        scenes.append((_seconds(*match.group(2, 3, 4)), _seconds(*match.group(6, 7, 8))))
-        at = match.end()
-        comma = re.compile(r"\s*,?\s*").match(inner, at)
-        at = comma.end()
+        scenes.append((_seconds(*match.group(4, 5, 6)), _seconds(*match.group(9, 10, 11))))
+        between = _END_OF_PAIR.match(inner, match.end())
+        if not between:
+            raise ValueError(f"not a list of [start, end] pairs: {_shown(inner[match.end() :])}")
+        at = between.end()
     for start, end in scenes:
         if end <= start:
             raise ValueError(f"ends at {_clock(end)}, not after its start at {_clock(start)}")
@@ -84,15 +98,22 @@ def parse_timestamps(text: str) -> list[Interval]:
 
 
 def parse_time(text: str) -> Fraction:
-    """Read one time: HH:MM:SS.mmm, MM:SS.mmm or seconds.
+    """Read one time: HH:MM:SS.mmm, MM:SS.mmm or seconds (12.5 or 12.5s).
 
     Raises:
         ValueError: The text is something else.
     """
-    match = re.fullmatch(_TIME, text.strip())
+    match = re.fullmatch(_TIME, text.strip(), re.ASCII)
     if not match:
         raise ValueError(f"not a time: {_shown(text)}; write seconds or HH:MM:SS.mmm")
     return _seconds(*match.groups())
+
+
+def _as_text(cell: Sequence[Sequence[str | float]]) -> str:
+    try:
+        return json.dumps(cell)
+    except TypeError:
+        raise ValueError(f"not a list of [start, end] pairs: {_shown(repr(cell))}") from None
 
 
 def _seconds(first: str | None, second: str | None, seconds: str) -> Fraction:

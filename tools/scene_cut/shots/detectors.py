@@ -1,107 +1,30 @@
-"""Shot detectors: which there are, their options with PySceneDetect's defaults, and how they are run.
+"""PySceneDetect's shot detectors, run on our own frames.
 
-The detectors are PySceneDetect's own classes (https://scenedetect.com). They are fed with frames of our
+They are PySceneDetect's own classes (https://scenedetect.com). They are fed with frames of our
 decoder, so they also work on files that OpenCV cannot read, and with the exact time of every frame.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.errors import UserError
+from tools.errors import MediaError
+from tools.scene_cut.shots.limits import MIN_SCENE_LEN
+from tools.scene_cut.shots.options import parse_weights
+from tools.scene_cut.shots.stats import FrameStats
 
 if TYPE_CHECKING:
+    from scenedetect.common import FrameTimecode
     from scenedetect.detector import SceneDetector
 
     from tools.media.packets import PacketIndex
 
 _SIDE = 256  # PySceneDetect looks at pictures whose longer side has this many pixels
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option of a detector.
-
-    Attributes:
-        kind: Its type; bool options are switches.
-        default: PySceneDetect's own.
-        help: What it does.
-        choices: Allowed values, for names.
-    """
-
-    kind: type
-    default: Any
-    help: str
-    choices: tuple[str, ...] = ()
-
-
-_WEIGHTS = Option(str, "1,1,1,0", "weights of the changes in hue, saturation, luma and edges")
-_LUMA = Option(bool, False, "look at brightness alone")
-_KERNEL = Option(int, None, "odd size of the kernel that widens edges (from the frame size)")
-
-DETECTORS: dict[str, dict[str, Option]] = {
-    "adaptive": {
-        "adaptive_threshold": Option(
-            float, 3.0, "content change by its average over the window that makes a cut"
-        ),
-        "window_width": Option(int, 2, "frames on either side that are averaged"),
-        "min_content_val": Option(float, 15.0, "least content change of a cut"),
-        "weights": _WEIGHTS,
-        "luma_only": _LUMA,
-        "kernel_size": _KERNEL,
-    },
-    "content": {
-        "threshold": Option(float, 27.0, "content change that makes a cut"),
-        "weights": _WEIGHTS,
-        "luma_only": _LUMA,
-        "kernel_size": _KERNEL,
-        "filter_mode": Option(
-            str, "merge", "what becomes of cuts that follow too fast", ("merge", "suppress")
-        ),
-    },
-    "threshold": {
-        "threshold": Option(float, 12.0, "mean brightness (0 to 255) below which the picture is black"),
-        "fade_bias": Option(float, 0.0, "where in the black the cut is, from -1 (out) to 1 (in)"),
-        "add_final_scene": Option(bool, False, "cut also where the video ends in black"),
-        "method": Option(str, "floor", "fade to black, or to white", ("floor", "ceiling")),
-    },
-    "hash": {
-        "threshold": Option(float, 0.35, "share of hash bits that change at a cut"),
-        "size": Option(int, 8, "side of the hash in bits"),
-        "lowpass": Option(int, 2, "how much fine detail is ignored"),
-    },
-    "histogram": {
-        "threshold": Option(float, 0.2, "difference of brightness histograms that makes a cut"),
-        "bins": Option(int, 128, "bins of the histogram"),
-    },
-    "transnetv2": {
-        "threshold": Option(float, 0.5, "probability above which a frame belongs to a transition"),
-    },
-}
-"""Every detector with its options; ``min_scene_len`` is common to all but transnetv2."""
-
-
-def check_options(detector: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of a detector, with defaults for those not given.
-
-    Raises:
-        UserError: Unknown detector, or an option that belongs to another one.
-    """
-    if detector not in DETECTORS:
-        raise UserError(f"Invalid detector ({detector}). Supported values are {', '.join(DETECTORS)}.")
-    known = DETECTORS[detector]
-    for name in options:
-        if name not in known:
-            owners = [d for d, o in DETECTORS.items() if name in o]
-            whose = f"it is an option of {', '.join(owners)}" if owners else "no detector has it"
-            raise UserError(f"--{name.replace('_', '-')}: not an option of detector {detector}, {whose}")
-    return {name: options.get(name, option.default) for name, option in known.items()}
 
 
 def find_cuts(
@@ -111,8 +34,9 @@ def find_cuts(
     detector: str,
     options: Mapping[str, Any],
     *,
-    min_scene_len: str | int | float = 15,
+    min_scene_len: int | float = MIN_SCENE_LEN,
     frame_skip: int = 0,
+    stats_path: Path | None = None,
 ) -> list[int]:
     """Run one of PySceneDetect's detectors.
 
@@ -122,28 +46,41 @@ def find_cuts(
         frames: Numbers of the frames to look at.
         detector: A name of `DETECTORS`, other than transnetv2.
         options: All its options.
-        min_scene_len: Shortest shot: frames, or seconds as text ("0.6s").
+        min_scene_len: Shortest shot: frames as int, seconds as float.
         frame_skip: Frames left out after each one looked at.
+        stats_path: Where to write what the detector measured, see `tools.scene_cut.shots.stats`.
 
     Returns:
         Number of the first frame of each new shot, ascending.
 
     Raises:
-        MediaError: The video cannot be decoded.
+        MediaError: The video cannot be opened, or none of these frames can be decoded.
+        UserError: The statistics cannot be written.
     """
-    from scenedetect.common import FrameTimecode, Timecode
-
     rate = _rate(index)
     machine = _build(detector, options, min_scene_len)
-    cuts, seen, code = [], [], None
+    stats = FrameStats(machine) if stats_path else None
+    cuts, seen = [], []
     for number, picture in _pictures(path, index, frames[:: frame_skip + 1]):
-        ticks = int(index.pts[number] - index.pts[0])
-        code = FrameTimecode(Timecode(pts=ticks, time_base=index.time_base), fps=rate)
+        code = _code(number, index, rate)
         seen.append(number)
         cuts += machine.process_frame(code, picture)
-    if code is not None:
-        cuts += machine.post_process(code)
-    return _frame_numbers(cuts, np.asarray(seen), index, rate)
+        if stats:
+            stats.add(number, code)
+    if not seen:
+        raise MediaError("decode", path, f"none of its frames {frames.start} to {frames[-1]} can be decoded")
+    cuts += machine.post_process(_code(frames[-1], index, rate))
+    if stats:
+        stats.write(stats_path)
+    return _frame_numbers(cuts, seen[0], index)
+
+
+def _code(number: int, index: PacketIndex, rate: Fraction) -> FrameTimecode:
+    """The exact time of a frame as PySceneDetect takes it."""
+    from scenedetect.common import FrameTimecode, Timecode
+
+    ticks = int(index.pts[number] - index.pts[0])
+    return FrameTimecode(Timecode(pts=ticks, time_base=index.time_base), fps=rate)
 
 
 def _rate(index: PacketIndex) -> Fraction:
@@ -157,7 +94,7 @@ def _rate(index: PacketIndex) -> Fraction:
     )
 
 
-def _build(detector: str, options: Mapping[str, Any], min_scene_len: str | int | float) -> SceneDetector:
+def _build(detector: str, options: Mapping[str, Any], min_scene_len: int | float) -> SceneDetector:
     from scenedetect import detectors
     from scenedetect.detector import FlashFilter
 
@@ -176,21 +113,6 @@ def _build(detector: str, options: Mapping[str, Any], min_scene_len: str | int |
         "histogram": detectors.HistogramDetector,
     }
     return names[detector](min_scene_len=min_scene_len, **given)
-
-
-def parse_weights(text: str) -> tuple[float, ...]:
-    """Four numbers, separated by commas.
-
-    Raises:
-        UserError: The text is something else.
-    """
-    try:
-        weights = tuple(float(piece) for piece in text.split(","))
-    except ValueError:
-        weights = ()
-    if len(weights) != 4:
-        raise UserError(f"--weights {text}: give four numbers, as in 1,1,1,0")
-    return weights
 
 
 def _pictures(path: str | Path, index: PacketIndex, frames: range) -> Iterable[tuple[int, np.ndarray]]:
@@ -216,7 +138,7 @@ def _pictures(path: str | Path, index: PacketIndex, frames: range) -> Iterable[t
         yield frame.index, picture
 
 
-def _frame_numbers(cuts: list[Any], seen: np.ndarray, index: PacketIndex, rate: Fraction) -> list[int]:
+def _frame_numbers(cuts: Iterable[FrameTimecode], first: int, index: PacketIndex) -> list[int]:
     """Frame numbers of PySceneDetect's times: the nearest frame, for exact times the frame itself."""
     times = index.times
     numbers = set()
@@ -225,6 +147,6 @@ def _frame_numbers(cuts: list[Any], seen: np.ndarray, index: PacketIndex, rate: 
         nearest = min(
             (n for n in (at - 1, at) if 0 <= n < len(times)), key=lambda n: abs(times[n] - cut.seconds)
         )
-        if nearest > seen[0]:
+        if nearest > first:
             numbers.add(nearest)
     return sorted(numbers)

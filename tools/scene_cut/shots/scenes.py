@@ -10,8 +10,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.errors import MediaError
-from tools.scene_cut.shots.detectors import check_options, find_cuts
+from tools.scene_cut.shots.detectors import find_cuts
+from tools.scene_cut.shots.limits import MIN_SCENE_LEN, check_limits, check_usable, frames_to_search
+from tools.scene_cut.shots.options import check_options
 from tools.scene_cut.timestamps import Interval, readable_boundary
 
 if TYPE_CHECKING:
@@ -48,25 +49,31 @@ def detect_scenes(
     detector: str = "adaptive",
     *,
     options: Mapping[str, Any] | None = None,
-    min_scene_len: str | int | float = 15,
-    start_time: float | Fraction | None = None,
-    end_time: float | Fraction | None = None,
-    max_seconds: float | Fraction | None = None,
+    min_scene_len: int | float | str = MIN_SCENE_LEN,
+    start_time: float | Fraction | str | None = None,
+    end_time: float | Fraction | str | None = None,
+    max_seconds: float | Fraction | str | None = None,
     frame_skip: int = 0,
+    stats_path: str | Path | None = None,
     device: str = "auto",
 ) -> list[Scene]:
     """Find the shots of a video.
 
     Args:
         path: The video.
-        detector: A name of `tools.scene_cut.shots.detectors.DETECTORS`.
+        detector: A name of `tools.scene_cut.shots.options.DETECTORS`.
         options: Options of the detector; the others have PySceneDetect's defaults.
-        min_scene_len: Shortest shot: frames, or seconds as text ("0.6s"). TransNetV2 knows no such limit.
-        start_time: Seconds; what lies before is left out.
-        end_time: Seconds; what lies behind is left out.
+        min_scene_len: Shortest shot: frames (15, "15", "15f") or seconds (0.6, "0.6s", "00:00:00.600").
+            Not for transnetv2.
+        start_time: What lies before is left out: seconds (12.5, "12.5s", "00:00:12.500"), or the number of
+            the first frame wanted ("30f").
+        end_time: What starts then or later is left out; written as `start_time` is, "60f" is the first
+            frame not wanted.
         max_seconds: Shots that are longer are sliced into consecutive pieces of at most this length.
         frame_skip: Frames left out after each one looked at: faster only where detection, not decoding, is
-            slow, and cuts may be missed.
+            slow, and cuts may be missed. Not for transnetv2.
+        stats_path: Where to write what the detector measured on each frame, as CSV. Not for transnetv2, nor
+            with `frame_skip`.
         device: For transnetv2: ``auto``, ``cpu`` or ``cuda``.
 
     Returns:
@@ -75,13 +82,21 @@ def detect_scenes(
 
     Raises:
         MediaError: The video cannot be decoded, or nothing lies between start and end (too_short).
-        UserError: Unknown detector or option.
+        UserError: Unknown detector or option, or a value out of range.
     """
     from tools.media.probe import index_packets
 
     settings = check_options(detector, options or {})
+    limits = check_limits(
+        start_time=start_time,
+        end_time=end_time,
+        max_seconds=max_seconds,
+        min_scene_len=min_scene_len,
+        frame_skip=frame_skip,
+    )
+    check_usable(detector, limits, with_stats=stats_path is not None)
     index = index_packets(path)
-    frames = frames_to_search(index, start_time, end_time)
+    frames = frames_to_search(index, limits["start_time"], limits["end_time"])
     if detector == "transnetv2":
         from tools.scene_cut.shots.transnet import TransNet, read_small_frames
 
@@ -90,30 +105,17 @@ def detect_scenes(
         shots = shots_between_transitions(probabilities, settings["threshold"], frames)
     else:
         cuts = find_cuts(
-            path, index, frames, detector, settings, min_scene_len=min_scene_len, frame_skip=frame_skip
+            path,
+            index,
+            frames,
+            detector,
+            settings,
+            min_scene_len=limits["min_scene_len"],
+            frame_skip=limits["frame_skip"],
+            stats_path=None if stats_path is None else Path(stats_path),
         )
         shots = shots_between_cuts(cuts, frames)
-    return make_scenes(shots, index, max_seconds=max_seconds)
-
-
-def frames_to_search(
-    index: PacketIndex, start_time: float | Fraction | None = None, end_time: float | Fraction | None = None
-) -> range:
-    """The frames between two times.
-
-    Raises:
-        MediaError: There are none.
-    """
-    frames = index.frames_between(
-        None if start_time is None else float(start_time), None if end_time is None else float(end_time)
-    )
-    if not frames:
-        raise MediaError(
-            "too_short",
-            index.path,
-            f"no frame from {float(start_time or 0):g} s on; the video ends at {index.duration:.3f} s",
-        )
-    return frames
+    return make_scenes(shots, index, max_seconds=limits["max_seconds"])
 
 
 def shots_between_cuts(cuts: Iterable[int], frames: range) -> list[range]:
@@ -151,7 +153,7 @@ def shots_between_transitions(probabilities: np.ndarray, threshold: float, frame
 
 
 def make_scenes(
-    shots: Iterable[range], index: PacketIndex, *, max_seconds: float | Fraction | None = None
+    shots: Iterable[range], index: PacketIndex, *, max_seconds: Fraction | None = None
 ) -> list[Scene]:
     """Give shots their exact times, and slice those that are too long.
 
@@ -164,7 +166,7 @@ def make_scenes(
         The scenes, in order.
     """
     if max_seconds is not None:
-        shots = [piece for shot in shots for piece in _slices(shot, index, Fraction(max_seconds))]
+        shots = [piece for shot in shots for piece in _slices(shot, index, max_seconds)]
     return [
         Scene(shot.start, shot.stop, _boundary(index, shot.start), _boundary(index, shot.stop))
         for shot in shots

