@@ -1,0 +1,78 @@
+"""Command: decode every file of a table, and tell the intact ones from the broken ones."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from tools import cli
+
+_MODULE = "tools.datasets.check_integrity"
+
+
+def split_by_integrity(table: str | Path) -> dict[str, tuple[Path, int]]:
+    """Write the rows of a checked table into two: ``<stem>_intact`` and ``<stem>_broken``.
+
+    The stem is that of the table without ``_integrity``. Rows that could not be judged are with the broken.
+
+    Args:
+        table: A table with a column intact.
+
+    Returns:
+        For ``intact`` and ``broken`` the path written and its number of rows.
+    """
+    import polars as pl
+
+    from tools.table import read_table, table_stem, write_table
+
+    table = Path(table)
+    frame = read_table(table)
+    intact = (pl.col("intact").cast(pl.String) == "true").fill_null(False)
+    stem = table_stem(table).removesuffix("_integrity")
+    written = {}
+    for name, rows in (("intact", frame.filter(intact)), ("broken", frame.filter(~intact))):
+        path = table.with_name(f"{stem}_{name}{table.suffix}")
+        written[name] = (write_table(rows, path, inputs=[table]), rows.height)
+    return written
+
+
+def _parser() -> cli.ArgumentParser:
+    from tools.stage.options import add_stage_arguments
+
+    parser = cli.ArgumentParser(
+        _MODULE,
+        "Decode every image and video of a table to its end, sound included, and say where it is broken.\n"
+        "Reads column path, adds intact, broken_at (seconds from the first frame), broken_frames,\n"
+        "decoded_frames and broken_reason; writes META_integrity.csv with all rows, META_intact.csv and\n"
+        "META_broken.csv. With --strict the exit code is 1 when a file is not intact.",
+        f"""
+        python -m {_MODULE} meta.csv
+        python -m {_MODULE} meta.csv --num_workers 8 --timeout 600
+        """,
+    )
+    parser.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
+    add_stage_arguments(parser, num_workers=16, timeout=7200)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int | None:
+    """Parse the command line, check, and split the table."""
+    args = _parser().parse_args(argv)
+
+    from tools.datasets.integrity_stage import IntegrityStage
+    from tools.stage.options import run_command
+    from tools.stage.shards import current_shard
+    from tools.table import output_path
+
+    code = run_command(IntegrityStage(), args)
+    if not current_shard().alone:
+        print(f"run it without torchrun for {args.meta}'s _intact and _broken tables", file=sys.stderr)
+        return code
+    written = split_by_integrity(output_path(args.meta, IntegrityStage.suffix, output=args.output))
+    for name, (path, rows) in written.items():
+        print(f"{rows} {name}: {path}", file=sys.stderr)
+    return 1 if args.strict and written["broken"][1] else code
+
+
+if __name__ == "__main__":
+    cli.run(main)

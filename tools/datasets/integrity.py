@@ -1,0 +1,267 @@
+"""Decode one file from beginning to end, and say whether it is whole and where it is not."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+import av.logging
+
+from tools.errors import MediaError
+from tools.media.container import check_file, open_video, reason
+from tools.media.extensions import is_image
+from tools.media.packets import PacketIndex
+from tools.media.scan import index_packets
+
+# Formats whose header states a duration; in the others libav estimates it from what is there.
+_STATE_DURATION = ("matroska,webm", "avi", "flv", "asf")
+_SLACK = 0.5  # seconds by which a stated duration may be off: muxers round, and count the last frame or not
+_NOT_THERE = ("missing", "not_a_file")
+_TOLD = 3  # troubles that are spelled out
+
+
+@dataclasses.dataclass(frozen=True)
+class Integrity:
+    """What decoding a file to its end has shown.
+
+    Attributes:
+        intact: Nothing is wrong with it.
+        broken_at: Seconds from first frame to first damage; None when intact, or when there is no file.
+        broken_frames: Frames of the video that are missing, patched up by the decoder, or complained about.
+        decoded_frames: Frames of the video that the decoder gave, whole or not; 1 for an image.
+        reason: What is wrong; None when intact.
+    """
+
+    intact: bool
+    broken_at: float | None
+    broken_frames: int
+    decoded_frames: int
+    reason: str | None
+
+
+def check_file_integrity(path: str | Path) -> Integrity:
+    """Decode an image, or all video and audio streams of a file, once.
+
+    Damage is: whatever libav calls an error at its log level "error" (so all that ``ffmpeg -v error -f null``
+    says); pictures that the decoder patched up in silence; packets that arrive damaged; frames that are
+    announced by their packets and do not come out; data that the header places behind the end of the file; a
+    stated duration that is not reached; times that go backwards; a sound track without any sound.
+
+    Args:
+        path: An image or a video; the suffix tells which.
+
+    Returns:
+        The verdict; a file that is missing or cannot be opened is not intact.
+    """
+    try:
+        check_file(path)
+        return _check_image(path) if is_image(path) else _Video(path).check()
+    except MediaError as error:
+        at = None if error.kind in _NOT_THERE else 0.0
+        return Integrity(False, at, 0, 0, f"{error.kind}: {error.message}")
+
+
+def _check_image(path: str | Path) -> Integrity:
+    from tools.media.images import read_image
+
+    try:
+        read_image(path)
+    except MediaError as error:
+        return Integrity(False, 0.0, 1, 0, f"{error.kind}: {error.message}")
+    return Integrity(True, None, 0, 1, None)
+
+
+@contextmanager
+def _complaints() -> Iterator[list[tuple[int, str, str]]]:
+    """What libav logs as errors in this thread, one by one; decoders with one thread log in it, too."""
+    level, skipped = av.logging.get_level(), av.logging.get_skip_repeated()
+    av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)
+    try:
+        with av.logging.Capture(local=True) as captured:
+            yield captured
+    finally:
+        av.logging.set_skip_repeated(skipped)
+        av.logging.set_level(level)
+
+
+class _Video:
+    """One pass over a video.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = path
+        self._troubles: list[tuple[float, str]] = []
+        self._whole: set[int | None] = set()
+        self._whole_count = self._decoded = 0
+        self._suspect: set[int | None] = set()
+        self._last_dts: dict[int, int] = {}
+        self._sounds: dict[int, int] = {}
+        self._now = 0.0
+        self._reached = 0.0
+
+    def check(self) -> Integrity:
+        """Decode all of it.
+
+        Raises:
+            MediaError: It cannot be opened, has no video, or no picture can be decoded.
+        """
+        index = self._index()
+        self._start = float(index.pts[0] * index.time_base)
+        with _complaints() as said, open_video(self._path) as (container, video):
+            # Decoders complain while the file is opened, too, and will again: only the header counts here.
+            if header := [line for line in said if line[1] == container.format.name]:
+                self._trouble(0.0, _first_line(header))
+            said.clear()
+            self._video = video
+            promised = _promised(container, Path(self._path).stat().st_size)
+            self._decode(container, said)
+            self._compare_duration(container)
+        beyond = promised.get(video.index, 0)
+        if any(promised.values()):
+            what = f"{beyond} frames" if beyond else f"{sum(promised.values())} packets of sound"
+            self._trouble(self._reached, f"the file ends before the last {what} of its index")
+        self._compare_sound()
+        lost = self._compare_frames(index)
+        if not self._troubles:
+            return Integrity(True, None, 0, self._decoded, None)
+        at = round(max(0.0, min(at for at, _ in self._troubles)), 6)
+        return Integrity(False, at, lost + beyond, self._decoded, self._reason())
+
+    def _index(self) -> PacketIndex:
+        with _complaints() as said:
+            try:
+                return index_packets(self._path)
+            except MediaError as error:
+                why = f" ({_first_line(said)})" if said and "(" not in error.message else ""
+                raise MediaError(error.kind, self._path, error.message + why) from None
+
+    def _decode(self, container: av.container.InputContainer, said: list[tuple[int, str, str]]) -> None:
+        streams = [s for s in container.streams if s.type in ("video", "audio") and _has_decoder(s)]
+        for stream in streams:
+            stream.discard = av.stream.Discard.default
+            stream.codec_context.thread_count = 1
+        self._sounds = {s.index: 0 for s in streams if s.type == "audio"}
+        packets = container.demux(streams)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except av.error.FFmpegError as error:
+                self._trouble(self._now, f"cannot be read on: {reason(error)}")
+                return
+            finally:
+                if said:
+                    self._trouble(self._now, _first_line(said))
+                    said.clear()
+            self._take(packet, said)
+
+    def _take(self, packet: av.Packet, said: list[tuple[int, str, str]]) -> None:
+        """Decode one packet, or what a decoder holds back."""
+        self._look_at(packet)
+        refused = None
+        try:
+            pictures = packet.decode()
+        except av.error.FFmpegError as error:
+            if isinstance(error, MemoryError):
+                raise
+            pictures, refused = [], error.strerror
+        is_video = packet.stream_index == self._video.index
+        if said or refused:
+            # A packet without bytes only asks for what is held back.
+            self._trouble(self._time(packet), _first_line(said) if said else f"cannot be decoded: {refused}")
+            if is_video:
+                self._suspect.add(packet.pts)
+            said.clear()
+        for picture in pictures:
+            if is_video:
+                self._show(picture)
+            elif packet.stream_index in self._sounds:
+                self._sounds[packet.stream_index] += picture.samples
+
+    def _look_at(self, packet: av.Packet) -> None:
+        if packet.is_corrupt:
+            self._trouble(self._time(packet), f"a damaged packet of {packet.stream.type}")
+        if packet.dts is not None:
+            before = self._last_dts.get(packet.stream_index)
+            if before is not None and packet.dts < before:
+                back = float((before - packet.dts) * packet.time_base)
+                message = f"times of {packet.stream.type} go back by {back:.3f} s"
+                self._trouble(self._time(packet), message)
+            self._last_dts[packet.stream_index] = packet.dts
+        if packet.size:
+            self._now = self._time(packet)
+            self._reached = max(self._reached, self._now + float((packet.duration or 0) * packet.time_base))
+
+    def _show(self, picture: av.VideoFrame) -> None:
+        self._decoded += 1
+        at = self._now if picture.time is None else picture.time - self._start
+        if picture.is_corrupt:
+            self._trouble(at, "a picture that the decoder patched up")
+        elif picture.pts not in self._suspect:
+            self._whole.add(picture.pts)
+            self._whole_count += 1
+
+    def _time(self, packet: av.Packet) -> float:
+        """Seconds from the first frame."""
+        ticks = packet.dts if packet.pts is None else packet.pts
+        return self._now if ticks is None else float(ticks * packet.time_base) - self._start
+
+    def _compare_duration(self, container: av.container.InputContainer) -> None:
+        if container.format.name not in _STATE_DURATION or not container.duration:
+            return
+        stated = container.duration / av.time_base - self._start
+        if self._reached < stated - _SLACK:
+            self._trouble(self._reached, f"ends after {self._reached:.3f} of {stated:.3f} s")
+
+    def _compare_sound(self) -> None:
+        for samples in self._sounds.values():
+            if not samples:
+                self._trouble(0.0, "its sound track holds no sound")
+
+    def _compare_frames(self, index: PacketIndex) -> int:
+        """Frames that did not come out whole."""
+        if index.counted:
+            return max(0, len(index.pts) - self._whole_count)
+        lost = [number for number, pts in enumerate(index.pts.tolist()) if pts not in self._whole]
+        if lost and not self._troubles:
+            self._trouble(float(index.times[lost[0]]), f"frame {lost[0]} does not come out of the decoder")
+        return len(lost)
+
+    def _trouble(self, at: float, message: str) -> None:
+        self._troubles.append((at, message))
+
+    def _reason(self) -> str:
+        first: dict[str, float] = {}
+        for at, message in sorted(self._troubles):
+            first.setdefault(message, max(0.0, at))
+        told = [f"{message} (at {at:.3f} s)" for message, at in first.items()]
+        more = len(told) - _TOLD
+        return "; ".join(told[:_TOLD] + ([f"and {more} more"] if more > 0 else []))
+
+
+def _promised(container: av.container.InputContainer, size: int) -> dict[int, int]:
+    """How many packets of each stream of an mp4 or mov its index places behind the end of the file."""
+    if not container.format.name.startswith("mov,mp4"):
+        return {}
+    return {
+        stream.index: sum(entry.pos + entry.size > size for entry in stream.index_entries)
+        for stream in container.streams
+        if stream.type in ("video", "audio")
+    }
+
+
+def _has_decoder(stream: av.stream.Stream) -> bool:
+    return stream.codec_context is not None and stream.codec_context.codec is not None
+
+
+def _first_line(said: list[tuple[int, str, str]]) -> str:
+    _, name, message = said[0]
+    return f"{name}: {' '.join(message.split())}"

@@ -1,0 +1,39 @@
+"""What `check_integrity` does to one file, as a stage."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import polars as pl
+
+from tools.media.frames import Frame
+from tools.stage.stage import Row, Stage
+
+
+@dataclasses.dataclass
+class IntegrityStage(Stage):
+    """Decode every file to its end: column ``path`` in.
+
+    Adds intact, broken_at (seconds from first frame to first damage), broken_frames, decoded_frames and
+    broken_reason. A file that is broken or missing is a result, not a failure; a failure is a file that could
+    not be judged (it took too long, say), and leaves the columns empty.
+    """
+
+    name: ClassVar[str] = "integrity"
+    suffix: ClassVar[str] = "_integrity"
+    adds: ClassVar[dict[str, Any]] = {
+        "intact": pl.Boolean,
+        "broken_at": pl.Float64,
+        "broken_frames": pl.Int64,
+        "decoded_frames": pl.Int64,
+        "broken_reason": pl.String,
+    }
+
+    def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
+        """Decode the file of the row."""
+        from tools.datasets.integrity import check_file_integrity
+
+        found = dataclasses.asdict(check_file_integrity(row["path"]))
+        found["broken_reason"] = found.pop("reason")
+        return found
