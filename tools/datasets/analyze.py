@@ -102,7 +102,7 @@ def _parser() -> cli.ArgumentParser:
     parser = cli.ArgumentParser(
         "tools.datasets.analyze",
         "Print what is in a table, images and videos apart: rows, hours, quantiles of every column of\n"
-        "numbers, labels, sizes, captions. With --save-img also histograms, and report.html, which shows all.",
+        "numbers, labels, sizes, captions. With --save-img also histograms, and a page that shows all.",
         """
         python -m tools.datasets.analyze meta_aes.csv
         python -m tools.datasets.analyze meta_aes_flow.csv --save-img report/

@@ -10,7 +10,7 @@ from pathlib import Path
 from tools.errors import UserError
 from tools.report.plots import draw_plots
 from tools.report.render import render_columns, render_overview
-from tools.report.summary import Overview, Summary
+from tools.report.results import Overview, Summary
 
 PAGE_NAME = "report.html"
 

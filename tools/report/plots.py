@@ -13,7 +13,7 @@ import numpy as np
 from tools.errors import UserError
 from tools.report.numbers import NumberSummary
 from tools.report.render import compact
-from tools.report.summary import Summary
+from tools.report.results import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FILL, _EDGE, _MARK = "#9ecae1", "#3182bd", "#d94801"
 _LABELS_SHOWN = 25
 _BUBBLES = 60  # more sizes than this are drawn as a density
+_NAMED_SIZES = 8
 _MAP_BINS = 60
 
 
@@ -145,6 +146,9 @@ def _map(sizes: list[tuple[int, int, int]]) -> Figure:
         axes.scatter(ratio, pixels, 600 * rows / rows.max(), color=_FILL, edgecolor=_EDGE, alpha=0.7)
         axes.set_title(f"{len(sizes)} sizes, areas by rows", loc="right", fontsize=8)
         axes.margins(0.15)
+        for place in range(min(len(sizes), _NAMED_SIZES)):  # the most frequent come first
+            name = f"{width[place]:.0f} x {height[place]:.0f}"
+            axes.annotate(name, (ratio[place], pixels[place]), ha="center", va="center", fontsize=8)
     else:
         _mesh(figure, axes, ratio, pixels, rows)
     axes.set_xscale("log", base=2)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tools.report.numbers import QUANTILES, NumberSummary
+from tools.report.results import Overview, Summary
 from tools.report.rows import KINDS
-from tools.report.summary import Overview, Summary
 
 _LABELS_SHOWN = 12
 _SIZES_SHOWN = 6
