@@ -1,204 +1,32 @@
-"""Edit tables: probe, filter, sort, merge, shard. The operations are in `tools.datasets.operations`."""
+"""Command: edit tables. Its operations are in `tools.datasets.operations`, its work in `tools.datasets.edit`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+import textwrap
+from typing import Any
 
 from tools import cli
-from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Context, Operation, name_suffix
-from tools.datasets.operations.base import Number
-from tools.errors import MediaError, UserError
+from tools.datasets.edit import (
+    DatautilResult,
+    Settings,
+    filter_table,
+    plan_datautil,
+    run_datautil,
+    table_stats,
+)
+from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Operation
 
-if TYPE_CHECKING:
-    import polars as pl
-
-    from tools.stage.engine import RunOptions
-    from tools.table.files import Table
+__all__ = ["DatautilResult", "Settings", "filter_table", "main", "run_datautil", "table_stats"]
 
 FORMATS = ("csv", "parquet", "jsonl")
 
 
-@dataclass
-class DatautilResult:
-    """What a run of datautil did.
-
-    Attributes:
-        outputs: The tables written; one, unless sharded.
-        rows_in: Rows of the inputs.
-        rows_out: Rows written.
-        failures: Files that could not be read.
-        failures_file: Where they are listed, or None.
-        notes: Lines for the user.
-    """
-
-    outputs: list[Path]
-    rows_in: int
-    rows_out: int
-    failures: list[MediaError] = field(default_factory=list)
-    failures_file: Path | None = None
-    notes: list[str] = field(default_factory=list)
-
-
-def run_datautil(
-    inputs: Sequence[str | Path],
-    operations: Mapping[str, Any] | None = None,
-    *,
-    output: str | Path | None = None,
-    format: str | None = None,
-    shard: int | None = None,
-    seed: int = 42,
-    options: RunOptions | None = None,
-) -> DatautilResult:
-    """Read tables, carry out operations in their fixed order, write the result.
-
-    Args:
-        inputs: Tables or patterns; parts that ranks wrote are merged in the order of their rows, other tables
-            are concatenated.
-        operations: Name of an operation to its value (True for a switch), see `tools.datasets.operations`.
-        output: Where to write; by default beside the first input, the inputs' stems and a suffix for each
-            operation.
-        format: ``csv``, ``parquet`` or ``jsonl``; by default that of ``output`` or of the first input.
-        shard: Write this many tables ``<stem>_0`` ..., of contiguous rows.
-        seed: For shuffle.
-        options: Workers and limits for operations that open files.
-
-    Returns:
-        What was done.
-
-    Raises:
-        UserError: An input is missing, unreadable or empty; a column is missing; an operation is unknown; the
-            output is an input.
-    """
-    from tools.stage.engine import RunOptions
-    from tools.stage.failures import write_failures
-    from tools.table import expand_inputs, failures_path, merge_tables, scan_table
-
-    values = checked(operations or {}, seed)
-    paths = expand_inputs(inputs)
-    target = _target(paths, values, output, format)
-    frame = merge_tables(paths)
-    rows_in = _count(frame, paths)
-    if not rows_in:
-        raise UserError(f"{', '.join(map(str, paths))}: no rows, there is nothing to do")
-    context = Context(", ".join(map(str, paths)), options or RunOptions(), seed)
-    frame = apply_operations(frame, values, context)
-    outputs = _write(frame, target, shard, paths)
-    rows_out = sum(_count(scan_table(path), [path]) for path in outputs)
-    probed = values.keys() & {"info", "video_info"}
-    listed = write_failures(context.failures, failures_path(target)) if probed else None
-    return DatautilResult(outputs, rows_in, rows_out, context.failures, listed, context.notes)
-
-
-def filter_table(frame: Table, **thresholds: float) -> Table:
-    """Filter a frame in memory, as the flags of the same names do: ``filter_table(df, aesmin=5, fmax=300)``.
-
-    Args:
-        frame: pandas or Polars frame, lazy or not.
-        **thresholds: Operations that remove rows, with their values.
-
-    Returns:
-        A frame of the same kind with the rows that are kept.
-
-    Raises:
-        UserError: An unknown name, or a missing column.
-    """
-    import polars as pl
-
-    from tools.stage.engine import RunOptions
-    from tools.table import to_lazy
-
-    values = checked(thresholds, seed=42)
-    filtered = apply_operations(to_lazy(frame), values, Context("the frame", RunOptions()))
-    if isinstance(frame, pl.LazyFrame):
-        return filtered
-    if isinstance(frame, pl.DataFrame):
-        return filtered.collect()
-    return filtered.collect().to_pandas()
-
-
-def checked(operations: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Operations with their values parsed; switches that are off are left out.
-
-    Raises:
-        UserError: An unknown operation, or a value that it does not take.
-    """
-    values: dict[str, Any] = {}
-    for name, value in operations.items():
-        if name not in OPERATIONS:
-            raise UserError(f"Invalid operation ({name}). Supported values are {', '.join(OPERATIONS)}.")
-        if value is None or value is False:
-            continue
-        parse = OPERATIONS[name].parse
-        try:
-            values[name] = seed if name == "shuffle" else parse(str(value)) if parse else True
-        except ValueError:
-            raise UserError(f"{OPERATIONS[name].flag} {value}: not a value it takes") from None
-    if "sort" in values and "sort_ascending" in values:
-        raise UserError("--sort and --sort-ascending: give one of them")
-    return values
-
-
-def apply_operations(frame: pl.LazyFrame, values: Mapping[str, Any], context: Context) -> pl.LazyFrame:
-    """Carry out checked operations in their fixed order."""
-    for name in EXECUTION_ORDER:
-        if name in values:
-            frame = OPERATIONS[name].run(frame, values[name], context)
-    return frame
-
-
-def _target(paths: list[Path], values: dict[str, Any], output: str | Path | None, format: str | None) -> Path:
-    """Where to write: never over an input, and never the same name as one."""
-    from tools.table import output_path, shorten, split_part, table_format, table_stem
-
-    if output is not None:
-        table_format(output)
-        return Path(output)
-    first = paths[0]
-    parts = [split_part(path) for path in paths]
-    if len(paths) > 1 and all(parts) and len({part[0] for part in parts}) == 1:
-        first, stem = parts[0][0], table_stem(parts[0][0])
-    else:
-        stem = "+".join(table_stem(path) for path in paths)
-    target = output_path(first.with_name(shorten(stem) + first.suffix), name_suffix(values), format=format)
-    if target in paths:
-        raise UserError(f"{target}: nothing to do: give an operation, --format, or --output")
-    return target
-
-
-def _count(frame: pl.LazyFrame, paths: list[Path]) -> int:
-    import polars as pl
-
-    from tools.table.files import unreadable
-
-    try:
-        return frame.select(pl.len()).collect(engine="streaming").item()
-    except pl.exceptions.PolarsError as error:
-        raise unreadable(", ".join(map(str, paths)), error) from None
-
-
-def _write(frame: pl.LazyFrame, target: Path, shard: int | None, inputs: list[Path]) -> list[Path]:
-    from tools.table import write_table
-
-    if not shard:
-        return [write_table(frame, target, inputs=inputs)]
-    table = frame.collect(engine="streaming")
-    small, larger = divmod(table.height, shard)
-    outputs, start = [], 0
-    for number in range(shard):
-        rows = small + (number < larger)
-        place = target.with_name(f"{target.name.removesuffix(target.suffix)}_{number}{target.suffix}")
-        outputs.append(write_table(table.slice(start, rows), place, inputs=inputs))
-        start += rows
-    return outputs
-
-
 def _parser() -> cli.ArgumentParser:
-    order = " ".join(name.replace("_", "-") for name in EXECUTION_ORDER)
+    order = textwrap.fill(
+        " ".join(name.replace("_", "-") for name in EXECUTION_ORDER), 100, break_on_hyphens=False
+    )
     parser = cli.ArgumentParser(
         "tools.datasets.datautil",
         "Read tables, change them, write the result under a name that says what was done:\n"
@@ -208,38 +36,18 @@ def _parser() -> cli.ArgumentParser:
         python -m tools.datasets.datautil meta.csv --info --fmin 1
         python -m tools.datasets.datautil meta_aes_part*.csv --output meta_aes.csv
         python -m tools.datasets.datautil meta_aes.csv --aesmin 5 --fmin 48 --shuffle --head 1000
+        python -m tools.datasets.datautil meta.csv --where "aes >= 5 and not text.isna()" --explain --dry-run
+        python -m tools.datasets.datautil all.csv --difference done.csv --output todo.csv
         """,
     )
-    parser.add_argument("input", nargs="+", help="tables (.csv, .parquet, .jsonl) or patterns")
+    parser.add_argument(
+        "input", nargs="+", help="tables (.csv, .parquet, .jsonl, also .gz, .zst) or patterns"
+    )
     group = parser.add_argument_group("operations")
     for operation in OPERATIONS.values():
         _add_flag(group, operation)
-    group = parser.add_argument_group("output")
-    group.add_argument("--output", metavar="FILE", help="table to write")
-    group.add_argument("--format", choices=FORMATS, help="format, where --output does not tell")
-    group.add_argument(
-        "--shard", type=cli.whole_number(1), metavar="N", help="write N tables of equal size, _0, _1, ..."
-    )
-    group = parser.add_argument_group("running")
-    group.add_argument(
-        "--seed", type=cli.whole_number(0), default=42, metavar="N", help="seed of --shuffle (42)"
-    )
-    group.add_argument(
-        "--num-workers",
-        type=cli.whole_number(0),
-        default=16,
-        metavar="N",
-        help="processes that probe, at most one per core (16)",
-    )
-    group.add_argument("--disable-parallel", action="store_true", help="one process that probes")
-    group.add_argument(
-        "--timeout",
-        type=cli.positive_number,
-        default=60.0,
-        metavar="S",
-        help="seconds to probe one file (60)",
-    )
-    group.add_argument("--quiet", action="store_true", help="no progress bar")
+    _add_output_flags(parser.add_argument_group("output"))
+    _add_running_flags(parser.add_argument_group("running"))
     return parser
 
 
@@ -251,41 +59,140 @@ def _add_flag(group: argparse._ArgumentGroup, operation: Operation) -> None:
     def parse(text: str) -> Any:
         try:
             return operation.parse(text)
-        except ValueError:
-            kind = "a finite number" if operation.parse is Number else "a whole number from 1 on"
-            raise argparse.ArgumentTypeError(f"must be {kind}, not {text}") from None
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
-    group.add_argument(operation.flag, type=parse, metavar=operation.metavar, help=operation.help)
+    nargs = "+" if operation.many else None
+    group.add_argument(
+        operation.flag, type=parse, metavar=operation.metavar, nargs=nargs, help=operation.help
+    )
+
+
+def _add_output_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--output", metavar="FILE", help="table to write")
+    group.add_argument("--format", choices=FORMATS, help="format, where --output does not tell")
+    group.add_argument(
+        "--shard", type=cli.whole_number(1), metavar="N", help="write N tables of equal size, _0, _1, ..."
+    )
+    group.add_argument(
+        "--rejected", metavar="FILE", help="write the rows that were removed, with the flag that removed them"
+    )
+    group.add_argument(
+        "--explain",
+        action="store_true",
+        help="show how many rows each filter removes, alone and in its turn",
+    )
+    group.add_argument(
+        "--stats",
+        action="store_true",
+        help="show counts, hours and quantiles of what would be written, and write nothing",
+    )
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="show what would be done in which order, and write nothing; with --explain, also the counts",
+    )
+
+
+def _add_running_flags(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--seed", type=cli.whole_number(0), default=42, metavar="N", help="seed of what is random (42)"
+    )
+    group.add_argument(
+        "--per-source", type=cli.whole_number(1), metavar="K", help="rows of one source video, for --sample"
+    )
+    group.add_argument(
+        "--lang-threshold", type=cli.positive_number, metavar="P", help="confidence for --lang, 0 to 1"
+    )
+    group.add_argument(
+        "--num-workers",
+        type=cli.whole_number(0),
+        default=16,
+        metavar="N",
+        help="processes that probe or clean, at most one per core (16)",
+    )
+    group.add_argument("--disable-parallel", action="store_true", help="one process that probes or cleans")
+    group.add_argument(
+        "--timeout",
+        type=cli.positive_number,
+        default=60.0,
+        metavar="S",
+        help="seconds to probe one file (60)",
+    )
+    group.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    from tools.stage.engine import RunOptions
+
+    options = RunOptions(
+        num_workers=min(1, args.num_workers) if args.disable_parallel else args.num_workers,
+        timeout=args.timeout,
+        progress=not args.quiet,
+    )
+    return Settings(args.seed, args.lang_threshold, args.per_source, options)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse the command line, run, and tell what was done."""
     args = _parser().parse_args(argv)
-
-    from tools.stage.engine import RunOptions
-
+    operations = {name: getattr(args, name) for name in OPERATIONS}
+    if args.stats:
+        return _show_stats(args, operations)
+    if args.dry_run:
+        return _show_plan(args, operations)
     result = run_datautil(
         args.input,
-        {name: getattr(args, name) for name in OPERATIONS},
+        operations,
         output=args.output,
         format=args.format,
         shard=args.shard,
-        seed=args.seed,
-        options=RunOptions(
-            num_workers=min(1, args.num_workers) if args.disable_parallel else args.num_workers,
-            timeout=args.timeout,
-            progress=not args.quiet,
-        ),
+        rejected=args.rejected,
+        explained=args.explain,
+        settings=_settings(args),
     )
+    if result.explanation:
+        print(result.explanation, file=sys.stderr)
     for note in result.notes:
         print(note, file=sys.stderr)
     if result.failures_file:
         print(f"failures: {result.failures_file}", file=sys.stderr)
+    if result.rejected:
+        print(f"rejected: {result.rejected}", file=sys.stderr)
     print(f"{result.rows_out} of {result.rows_in} rows kept", file=sys.stderr)
     print(*result.outputs, sep="\n")
     if result.failures and len(result.failures) == result.rows_in:
         print(f"error: no file could be read, the first: {result.failures[0]}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _show_stats(args: argparse.Namespace, operations: dict[str, Any]) -> int:
+    from tools.report.summary import render_summary
+
+    print(render_summary(table_stats(args.input, operations, settings=_settings(args))))
+    return 0
+
+
+def _show_plan(args: argparse.Namespace, operations: dict[str, Any]) -> int:
+    from tools.datasets.edit import count_rows
+    from tools.datasets.pipeline import explain, run_operations
+
+    plan = plan_datautil(
+        args.input, operations, output=args.output, format=args.format, settings=_settings(args)
+    )
+    rows = count_rows(plan)
+    print("read:", *plan.paths)
+    for number, label in enumerate(plan.describe(), 1):
+        print(f"{number:>4}. {label}")
+    if args.explain:
+        print(
+            explain(
+                plan.frame, plan.values, plan.context, run_operations(plan.frame, plan.values, plan.context)
+            )
+        )
+    print(f"nothing was written; it would be, from {rows} rows:", file=sys.stderr)
+    print(plan.target)
     return 0
 
 

@@ -1,6 +1,6 @@
 """Meta tables on disk: read, write, name, merge. No media, no torch."""
 
-from tools.table.columns import COLUMNS, PART_COLUMN, ROW_COLUMN
+from tools.columns import COLUMNS, PART_COLUMN, ROW_COLUMN
 from tools.table.files import (
     numeric,
     read_table,
@@ -11,7 +11,7 @@ from tools.table.files import (
     to_lazy,
     write_table,
 )
-from tools.table.merge import expand_inputs, merge_tables
+from tools.table.merge import concat_tables, expand_inputs, merge_tables
 from tools.table.names import (
     failures_path,
     is_failures_file,
@@ -26,6 +26,7 @@ __all__ = [
     "COLUMNS",
     "PART_COLUMN",
     "ROW_COLUMN",
+    "concat_tables",
     "expand_inputs",
     "failures_path",
     "is_failures_file",

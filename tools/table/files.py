@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Union
 
 import polars as pl
 
+from tools.columns import COLUMNS
 from tools.errors import UserError
-from tools.table.columns import COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from tools.errors import UserError
-from tools.table.columns import PART_COLUMN, ROW_COLUMN
+from tools.columns import PART_COLUMN, ROW_COLUMN
 from tools.table.files import scan_table, unreadable
 from tools.table.names import is_failures_file, part_path, split_part
 
@@ -64,12 +64,12 @@ def merge_tables(paths: Sequence[str | Path]) -> pl.LazyFrame:
         raise UserError(f"{_first_repeated(paths)}: the table is named twice among the inputs")
     are_parts = [PART_COLUMN in frame.collect_schema().names() for frame in frames.values()]
     if not any(are_parts):
-        return _concat(list(frames.values()))
+        return concat_tables(list(frames.values()))
     if not all(are_parts):
         odd = list(frames)[are_parts.index(False)]
         raise UserError(f"{odd}: not a part, but the other inputs are parts of one run; merge those first")
     _check_parts(frames)
-    merged = _concat(list(frames.values())).sort(pl.col(ROW_COLUMN).cast(pl.Int64), maintain_order=True)
+    merged = concat_tables(list(frames.values())).sort(pl.col(ROW_COLUMN).cast(pl.Int64), maintain_order=True)
     return merged.drop(ROW_COLUMN, PART_COLUMN)
 
 
@@ -78,7 +78,8 @@ def _first_repeated(paths: Sequence[str | Path]) -> Path:
     return next(name for name in names if names.count(name) > 1)
 
 
-def _concat(frames: list[pl.LazyFrame]) -> pl.LazyFrame:
+def concat_tables(frames: list[pl.LazyFrame]) -> pl.LazyFrame:
+    """Put tables under each other: union of their columns; where types differ the column becomes text."""
     if len(frames) == 1:
         return frames[0]
     types: dict[str, set[pl.DataType]] = {}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,14 +27,40 @@ class Number(float):
     typed: str
 
     def __new__(cls, typed: str | float) -> Number:  # noqa: D102  (see the class)
-        number = super().__new__(cls, typed)
+        try:
+            number = super().__new__(cls, typed)
+        except ValueError:
+            number = math.nan
         if not math.isfinite(number):
-            raise ValueError(f"not a finite number: {typed}")
+            raise ValueError(f"must be a finite number, not {typed}")
         number.typed = str(typed).strip()
         return number
 
     def __str__(self) -> str:
         return self.typed
+
+
+def count(text: str) -> int:
+    """A number of rows.
+
+    Raises:
+        ValueError: It is not a whole number from 1 on.
+    """
+    if not text.isdecimal() or int(text) == 0:
+        raise ValueError(f"must be a whole number from 1 on, not {text}")
+    return int(text)
+
+
+class Split(NamedTuple):
+    """What an operation that removes rows gives: both halves, so that the removed ones can be kept apart."""
+
+    kept: pl.LazyFrame
+    removed: pl.LazyFrame
+
+
+def split_by(frame: pl.LazyFrame, keep: pl.Expr) -> Split:
+    """Keep the rows for which an expression is true; those where it is unknown go."""
+    return Split(frame.filter(keep), frame.filter(~keep.fill_null(False)))
 
 
 @dataclass
@@ -43,17 +69,23 @@ class Context:
 
     Attributes:
         source: What the table is called in error messages.
-        options: Workers, time limit and progress of operations that open files.
+        options: Workers, time limit and progress of operations that open files or work on texts.
         seed: For what is random.
+        lang_threshold: Confidence that --lang asks for, 0 to 1; None for its default.
+        per_source: Rows that --sample takes of one source video at most; None for any number.
         failures: Files that could not be read; operations add to it.
         notes: Lines for the user; operations add to it.
+        probed: What `--info` found out, by path, for a second look at the same file.
     """
 
     source: str
     options: RunOptions
     seed: int = 42
+    lang_threshold: float | None = None
+    per_source: int | None = None
     failures: list[MediaError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    probed: dict[tuple[str | None, bool], Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,37 +95,48 @@ class Operation:
     Attributes:
         name: Name of its flag, with underscores.
         help: What it does, for ``--help`` and the docs.
-        apply: Function of frame, value and context that gives the new frame.
-        suffix: What output names get; ``{}`` stands for the value (for the seed in that of shuffle).
-        parse: Type of its value; None for a switch.
+        apply: Function of frame, value and context that gives the new frame, or a `Split` when the operation
+            removes rows.
+        suffix: What output names get; ``{}`` stands for the value.
+        parse: From the text of its value, or of each of them, to the value; raises ValueError with a message
+            that begins with "must be". None for a switch.
         metavar: Name of its value in ``--help``.
-        needs: Columns that must be there.
+        many: It takes one value or more, and gets a list.
+        needs: Columns that must be there; or a function of the value that names them.
+        adds: Columns that are there afterwards; or a function of the value.
+        opens_files: It may find files that cannot be read.
     """
 
     name: str
     help: str
-    apply: Callable[[pl.LazyFrame, Any, Context], pl.LazyFrame]
+    apply: Callable[[pl.LazyFrame, Any, Context], pl.LazyFrame | Split]
     suffix: str
     parse: Callable[[str], Any] | None = None
     metavar: str | None = None
-    needs: tuple[str, ...] = ()
+    many: bool = False
+    needs: tuple[str, ...] | Callable[[Any], Iterable[str]] = ()
+    adds: tuple[str, ...] | Callable[[Any], Iterable[str]] = ()
+    opens_files: bool = False
 
     @property
     def flag(self) -> str:
         """``--fmin``."""
         return "--" + self.name.replace("_", "-")
 
+    def label(self, value: object) -> str:
+        """As typed: ``--fmin 48``."""
+        if self.parse is None:
+            return self.flag
+        return " ".join([self.flag, *map(str, value if self.many else [value])])
+
     def suffix_for(self, value: object) -> str:
         """The suffix with this value."""
         return self.suffix.format(value)
 
-    def run(self, frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
-        """Check the columns, then apply.
+    def needed(self, value: object) -> tuple[str, ...]:
+        """Columns that must be there for this value."""
+        return tuple(self.needs(value)) if callable(self.needs) else self.needs
 
-        Raises:
-            UserError: A column is missing.
-        """
-        from tools.table import require_columns
-
-        require_columns(frame, self.needs, f"{context.source}: {self.flag}")
-        return self.apply(frame, value, context)
+    def added(self, value: object) -> tuple[str, ...]:
+        """Columns that are there afterwards."""
+        return tuple(self.adds(value)) if callable(self.adds) else self.adds

@@ -1,68 +1,82 @@
-"""Operations that remove rows by a number in a column."""
+"""Operations that remove rows by a number in a column, or by an expression."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.datasets.operations.base import Context, Number, Operation
+from tools.columns import COLUMNS
+from tools.datasets.operations.base import Context, Number, Operation, Split, split_by
 
 if TYPE_CHECKING:
     import polars as pl
 
-
-def _at_least(name: str, column: str, meaning: str) -> Operation:
-    def apply(frame: pl.LazyFrame, value: float, context: Context) -> pl.LazyFrame:
-        from tools.table import numeric
-
-        return frame.filter(numeric(column) >= value)
-
-    return _threshold(name, f"keep rows with {meaning} >= X (empty cells go)", apply, (column,))
-
-
-def _at_most(name: str, column: str, meaning: str) -> Operation:
-    def apply(frame: pl.LazyFrame, value: float, context: Context) -> pl.LazyFrame:
-        from tools.table import numeric
-
-        return frame.filter(numeric(column) <= value)
-
-    return _threshold(name, f"keep rows with {meaning} <= X (empty cells go)", apply, (column,))
+_SHORT = {
+    "f": "num_frames",
+    "fps": "fps",
+    "hw": "resolution",
+    "fs": "filesize",
+    "duration": "duration",
+    "aspect": "aspect_ratio",
+}
+"""What thresholds on columns that are no scores are called: the known names, and two of their kind."""
+_COMPUTED = {"resolution": "height x width when the column is not there", "filesize": "looked up when not"}
+_UNKNOWN_STAYS = {"fps": "images have none, and stay"}
 
 
-def _threshold(name: str, help: str, apply: object, needs: tuple[str, ...]) -> Operation:
-    return Operation(name, help, apply, suffix=f"_{name}{{}}", parse=Number, metavar="X", needs=needs)
+def _threshold(short: str, column: str, bound: str) -> Operation:
+    sign = ">=" if bound == "min" else "<="
+    remark = _COMPUTED.get(column) or _UNKNOWN_STAYS.get(column) or "empty cells go"
+
+    def apply(frame: pl.LazyFrame, value: Number, context: Context) -> Split:
+        number = _number(frame, column, f"{context.source}: --{short}{bound}")
+        keep = number >= value if bound == "min" else number <= value
+        return split_by(frame, keep | number.is_null() if column in _UNKNOWN_STAYS else keep)
+
+    return Operation(
+        f"{short}{bound}",
+        f"keep rows with {column} {sign} X ({remark})",
+        apply,
+        suffix=f"_{short}{bound}{{}}",
+        parse=Number,
+        metavar="X",
+        needs=() if column == "resolution" else ("path",) if column == "filesize" else (column,),
+    )
 
 
-def _fpsmax(frame: pl.LazyFrame, value: float, context: Context) -> pl.LazyFrame:
-    from tools.table import numeric
-
-    return frame.filter((numeric("fps") <= value) | numeric("fps").is_null())
-
-
-def _hwmax(frame: pl.LazyFrame, value: float, context: Context) -> pl.LazyFrame:
+def _number(frame: pl.LazyFrame, column: str, asker: str) -> pl.Expr:
+    """The column as numbers, or what it would hold."""
+    from tools.datasets.operations.files import filesize
     from tools.table import numeric, require_columns
 
-    if "resolution" in frame.collect_schema():
-        return frame.filter(numeric("resolution") <= value)
-    require_columns(frame, ("height", "width"), f"{context.source}: --hwmax")
-    return frame.filter(numeric("height") * numeric("width") <= value)
+    if column in frame.collect_schema():
+        return numeric(column)
+    if column == "filesize":
+        return filesize()
+    require_columns(frame, ("height", "width"), asker)
+    return numeric("height") * numeric("width")
 
 
-def _fsmax(frame: pl.LazyFrame, value: float, context: Context) -> pl.LazyFrame:
-    from tools.datasets.operations.probing import filesize
-    from tools.table import numeric
+def _where(frame: pl.LazyFrame, text: str, context: Context) -> Split:
+    from tools.table.where import parse_where
 
-    if "filesize" in frame.collect_schema():
-        return frame.filter(numeric("filesize") <= value)
-    return frame.filter(filesize() <= value)
+    return split_by(frame, parse_where(text, frame))
 
+
+_COLUMNS = _SHORT | {name: name for name, column in COLUMNS.items() if column.score}
+
+THRESHOLDS = tuple(
+    _threshold(short, column, bound) for short, column in _COLUMNS.items() for bound in ("min", "max")
+)
+"""A lower and an upper bound for each size and for each score that the toolkit knows."""
 
 OPERATIONS = (
-    _threshold("fsmax", "keep files of at most X MiB (missing files go)", _fsmax, ("path",)),
-    _at_least("fmin", "num_frames", "num_frames"),
-    _at_most("fmax", "num_frames", "num_frames"),
-    _threshold("fpsmax", "keep rows with fps <= X, and those without fps (images)", _fpsmax, ("fps",)),
-    _threshold("hwmax", "keep rows with height x width <= X pixels (empty cells go)", _hwmax, ()),
-    _at_least("aesmin", "aes", "the aesthetic score aes"),
-    _at_least("matchmin", "match", "the text match score match"),
-    _at_least("flowmin", "flow", "the optical flow score flow"),
+    *THRESHOLDS,
+    Operation(
+        "where",
+        'keep rows for which an expression is true: "aes >= 5 and flow.between(2, 14)", see docs/where.md',
+        _where,
+        "_where",
+        parse=str,
+        metavar="EXPRESSION",
+    ),
 )

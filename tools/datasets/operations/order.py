@@ -1,10 +1,10 @@
-"""Operations that change the order of rows, or take some from the top."""
+"""Operations that change the order of rows, or take some of them whatever they hold."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.datasets.operations.base import Context, Operation
+from tools.datasets.operations.base import Context, Operation, Split, count, split_by
 
 if TYPE_CHECKING:
     import polars as pl
@@ -14,15 +14,17 @@ def _sort(frame: pl.LazyFrame, column: str, context: Context, *, descending: boo
     """Sort by number when every filled cell is one, else by text; empty cells come last."""
     import polars as pl
 
-    from tools.table import numeric, require_columns
+    from tools.table import numeric
 
-    require_columns(frame, (column,), f"{context.source}: --sort")
     key = pl.col(column)
-    if frame.collect_schema()[column] == pl.String:
+    dtype = frame.collect_schema()[column]
+    if dtype == pl.String:
         filled = ~key.str.strip_chars().str.to_lowercase().is_in(["", "nan"])  # null where the cell is
         words = (filled & numeric(column).is_null()).any()
         if not frame.select(words).collect(engine="streaming").item():
             key = numeric(column)
+    elif dtype.is_float():
+        key = key.fill_nan(None)
     return frame.sort(key, descending=descending, nulls_last=True, maintain_order=True)
 
 
@@ -37,23 +39,62 @@ def _ascending(frame: pl.LazyFrame, column: str, context: Context) -> pl.LazyFra
 def _shuffle(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
     import numpy as np
 
-    table = frame.collect()
+    table = frame.collect(engine="streaming")
     return table[np.random.RandomState(context.seed).permutation(table.height)].lazy()
 
 
-def _head(frame: pl.LazyFrame, count: int, context: Context) -> pl.LazyFrame:
-    return frame.head(count)
+def _sample(frame: pl.LazyFrame, number: int, context: Context) -> Split:
+    """Rows at random, in their order; with --per-source the sources take turns until there are enough."""
+    import numpy as np
+    import polars as pl
+
+    table = frame.collect(engine="streaming")
+    place = np.random.RandomState(context.seed).permutation(table.height)
+    if context.per_source:
+        sources = table.select(_source(table).alias("source"), place=pl.Series(place))
+        turn = sources.select(pl.col("place").rank().over("source")).to_series().to_numpy()
+        place = np.lexsort((place, turn)).argsort()
+        place[turn > context.per_source] = table.height
+    keep = pl.Series(place < min(number, table.height))
+    return Split(table.filter(keep).lazy(), table.filter(~keep).lazy())
 
 
-def _count(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise ValueError(text)
-    return int(text)
+def _source(table: pl.DataFrame) -> pl.Expr:
+    """The video that a clip was cut from: its column, or else what the name of the clip tells."""
+    import polars as pl
+
+    if "source" in table.columns:
+        return pl.coalesce("source", "path") if "path" in table.columns else pl.col("source")
+    return pl.col("path").str.replace(r"_scene-\d+\.[^./]*$", "")
+
+
+def _head(frame: pl.LazyFrame, number: int, context: Context) -> Split:
+    import polars as pl
+
+    return Split(frame.head(number), split_by(frame, pl.int_range(pl.len()) < number).removed)
 
 
 OPERATIONS = (
-    Operation("sort", "sort by a column, largest first", _descending, "_sort", str, "COLUMN"),
-    Operation("sort_ascending", "sort by a column, smallest first", _ascending, "_sort", str, "COLUMN"),
+    Operation(
+        "sort", "sort by a column, largest first", _descending, "_sort", str, "COLUMN", needs=lambda c: [c]
+    ),
+    Operation(
+        "sort_ascending",
+        "sort by a column, smallest first",
+        _ascending,
+        "_sort",
+        str,
+        "COLUMN",
+        needs=lambda c: [c],
+    ),
     Operation("shuffle", "put the rows into random order, see --seed", _shuffle, "_shuffled_seed{}"),
-    Operation("head", "keep the first N rows", _head, "_first_{}_data", _count, "N"),
+    Operation(
+        "sample",
+        "keep N random rows; with --per-source K at most K of one source video, and evenly of all",
+        _sample,
+        "_sample{}",
+        count,
+        "N",
+    ),
+    Operation("head", "keep the first N rows", _head, "_first_{}_data", count, "N"),
 )

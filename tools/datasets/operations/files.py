@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.datasets.operations.base import Context, Operation
+from tools.datasets.operations.base import Context, Operation, Split, split_by
 
 if TYPE_CHECKING:
     import polars as pl
+
+_PROBED = ("num_frames", "height", "width", "aspect_ratio", "fps", "resolution", "duration")
 
 
 def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: bool = False) -> pl.LazyFrame:
@@ -20,8 +22,12 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
     from tools.stage.failures import count_kinds
 
     stage = ProbeStage(as_video=as_video)
-    table = frame.collect()
-    outcomes = map_rows(stage, table.select("path").to_dicts(), context.options, label="info")
+    table = frame.collect(engine="streaming")
+    paths = table["path"].to_list()
+    todo = [path for path in dict.fromkeys(paths) if (path, as_video) not in context.probed]
+    found = map_rows(stage, [{"path": path} for path in todo], context.options, label="info")
+    context.probed |= {(path, as_video): outcome for path, outcome in zip(todo, found, strict=True)}
+    outcomes = [context.probed[path, as_video] for path in paths]
     failed = [outcome for outcome in outcomes if isinstance(outcome, MediaError)]
     note = f"{table.height} files: {table.height - len(failed)} probed"
     context.notes.append(note + (f", {len(failed)} failed ({count_kinds(failed)})" if failed else ""))
@@ -35,8 +41,8 @@ def _video_info(frame: pl.LazyFrame, value: object, context: Context) -> pl.Lazy
     return _info(frame, value, context, as_video=True)
 
 
-def _ext(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
-    return frame.filter(filesize().is_not_null())
+def _ext(frame: pl.LazyFrame, value: object, context: Context) -> Split:
+    return split_by(frame, filesize().is_not_null())
 
 
 def filesize() -> pl.Expr:
@@ -70,6 +76,8 @@ OPERATIONS = (
         _info,
         "_info",
         needs=("path",),
+        adds=_PROBED,
+        opens_files=True,
     ),
     Operation(
         "video_info",
@@ -77,7 +85,9 @@ OPERATIONS = (
         _video_info,
         "_vinfo",
         needs=("path",),
+        adds=_PROBED,
+        opens_files=True,
     ),
     Operation("ext", "keep rows whose file exists", _ext, "_ext", needs=("path",)),
-    Operation("filesize", "add filesize in MiB", _filesize, "_filesize", needs=("path",)),
+    Operation("filesize", "add filesize in MiB", _filesize, "_filesize", needs=("path",), adds=("filesize",)),
 )

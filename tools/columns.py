@@ -1,0 +1,86 @@
+"""The vocabulary of the tables: every column name that a command of the toolkit makes or reads.
+
+It stands above the packages, and imports none of them, so that a command line can be made from it at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the contract.
+
+    Attributes:
+        kind: Name of its Polars type in typed formats (Parquet, JSON Lines); a CSV holds text.
+        meaning: What a cell says, with its unit.
+        made_by: The command that adds it, as typed after ``python -m``; empty when it is the user's own.
+        score: It is a number that rows are chosen by: datautil gets ``--<name>min`` and ``--<name>max``.
+    """
+
+    kind: str
+    meaning: str
+    made_by: str = ""
+    score: bool = False
+
+    @property
+    def dtype(self) -> type[pl.DataType]:
+        """Its Polars type."""
+        import polars as pl
+
+        return getattr(pl, self.kind)
+
+
+_CONVERT = "tools.datasets.convert"
+_INFO = "tools.datasets.datautil META --info"
+_CUT = "tools.scene_cut.cut"
+
+COLUMNS: dict[str, Column] = {
+    "path": Column("String", "the image or video file that the row is about", _CONVERT),
+    "id": Column("String", "file name without its extension; always text", _CONVERT),
+    "relpath": Column("String", "path relative to the scanned folder", _CONVERT),
+    "text": Column("String", "caption, prompt or class name"),
+    "num_frames": Column(
+        "Int64", "frames as a full decode shows them; 1 for an image, 0 for a broken file", _INFO
+    ),
+    "height": Column("Int64", "displayed height in pixels, rotation applied", _INFO),
+    "width": Column("Int64", "displayed width in pixels, rotation applied", _INFO),
+    "aspect_ratio": Column("Float64", "height / width", _INFO),
+    "resolution": Column("Int64", "height x width in pixels", _INFO),
+    "fps": Column("Float64", "average frames per second; empty for an image", _INFO),
+    "duration": Column("Float64", "seconds", _INFO),
+    "timestamp": Column(
+        "String",
+        "shots as JSON [[start, end], ...], half-open, HH:MM:SS.mmm",
+        "tools.scene_cut.scene_detect",
+    ),
+    "source": Column("String", "the video that a clip was cut from", _CUT),
+    "scene": Column("Int64", "index of the clip's shot in its source", _CUT),
+    "start": Column("Float64", "start of the clip in its source, seconds", _CUT),
+    "end": Column("Float64", "end of the clip in its source, seconds, exclusive", _CUT),
+    "start_frame": Column("Int64", "first frame of the clip in its source", _CUT),
+    "end_frame": Column("Int64", "one past the last frame of the clip in its source", _CUT),
+    "has_audio": Column("Boolean", "whether the clip has a sound track", _CUT),
+    "filesize": Column("Float64", "size of the file in MiB", "tools.datasets.datautil META --filesize"),
+    "text_len": Column("Int64", "tokens of text", "tools.datasets.datautil META --count-num-token"),
+    "aes": Column(
+        "Float64", "LAION aesthetic score, about 1 to 10", "tools.scoring.aesthetic.inference", score=True
+    ),
+    "flow": Column("Float64", "optical flow score", "tools.scoring.optical_flow.inference", score=True),
+    "match": Column(
+        "Float64", "100 x cosine of image and text features", "tools.scoring.matching.inference", score=True
+    ),
+    "ocr": Column("Int64", "number of text regions", "tools.scoring.ocr.inference", score=True),
+    "quality": Column("Float64", "CLIP-IQA, 0 to 1", "tools.scoring.quality.inference", score=True),
+    "cmotion": Column("String", "camera motion labels, joined by +", "tools.caption.camera_motion_detect"),
+}
+
+ROW_COLUMN = "_row"
+"""In a part table: number of the row in the input table."""
+PART_COLUMN = "_part"
+"""In a part table: ``r/W``, the rank that wrote it and how many there were."""

@@ -1,0 +1,306 @@
+"""Edit tables from Python: what the command datautil does, as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Context, name_suffix
+from tools.datasets.operations.sets import other_tables
+from tools.datasets.pipeline import checked, explain, rejected_rows, run_operations
+from tools.errors import MediaError, UserError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tools.report.summary import Summary
+    from tools.stage.engine import RunOptions
+    from tools.table.files import Table
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How operations are carried out, where that is not their value.
+
+    Attributes:
+        seed: Of --shuffle, --sample and --score-to-text.
+        lang_threshold: Confidence that --lang asks for, 0 to 1; None for its default.
+        per_source: Rows that --sample takes of one source video at most.
+        options: Workers and limits; None for the defaults.
+    """
+
+    seed: int = 42
+    lang_threshold: float | None = None
+    per_source: int | None = None
+    options: RunOptions | None = None
+
+
+@dataclass
+class DatautilResult:
+    """What a run of datautil did.
+
+    Attributes:
+        outputs: The tables written; one, unless sharded.
+        rows_in: Rows of the inputs.
+        rows_out: Rows written.
+        failures: Files that could not be read.
+        failures_file: Where they are listed, or None.
+        rejected: Where the removed rows are, or None.
+        explanation: What each operation removed, or None when it was not asked for.
+        notes: Lines for the user.
+    """
+
+    outputs: list[Path]
+    rows_in: int
+    rows_out: int
+    failures: list[MediaError] = field(default_factory=list)
+    failures_file: Path | None = None
+    rejected: Path | None = None
+    explanation: str | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be done; nothing has been, but for a look at the inputs.
+
+    Attributes:
+        paths: The input tables.
+        frame: Them as one, before any operation.
+        values: Operations with parsed values.
+        target: Table to write.
+        context: What the operations share.
+    """
+
+    paths: list[Path]
+    frame: pl.LazyFrame
+    values: dict[str, Any]
+    target: Path
+    context: Context
+
+    def describe(self) -> list[str]:
+        """The operations, as typed, in the order in which they would be carried out."""
+        return [OPERATIONS[name].label(self.values[name]) for name in EXECUTION_ORDER if name in self.values]
+
+
+def plan_datautil(
+    inputs: Sequence[str | Path],
+    operations: Mapping[str, Any] | None = None,
+    *,
+    output: str | Path | None = None,
+    format: str | None = None,
+    settings: Settings | None = None,
+    writes: bool = True,
+) -> Plan:
+    """Check everything that can be checked before work begins. Arguments and errors as `run_datautil`.
+
+    Args:
+        inputs: Tables or patterns.
+        operations: Name of an operation to its value.
+        output: Where to write.
+        format: ``csv``, ``parquet`` or ``jsonl``.
+        settings: How operations are carried out.
+        writes: False when no table is to be written, so that no operation is needed.
+    """
+    from tools.datasets.pipeline import check_columns
+    from tools.stage.engine import RunOptions
+    from tools.table import expand_inputs, merge_tables
+
+    settings = settings or Settings()
+    values = checked(operations or {})
+    if settings.per_source and "sample" not in values:
+        raise UserError("--per-source: says how --sample N chooses; give both")
+    paths = expand_inputs(inputs)
+    target = _target(paths, values, settings, output, format)
+    if writes and output is None and target in paths:
+        raise UserError(f"{target}: {_no_name(values)}")
+    frame = merge_tables(paths)
+    context = Context(
+        ", ".join(map(str, paths)),
+        settings.options or RunOptions(),
+        settings.seed,
+        settings.lang_threshold,
+        settings.per_source,
+    )
+    check_columns(frame.collect_schema().names(), values, context.source)
+    return Plan(paths, frame, values, target, context)
+
+
+def run_datautil(
+    inputs: Sequence[str | Path],
+    operations: Mapping[str, Any] | None = None,
+    *,
+    output: str | Path | None = None,
+    format: str | None = None,
+    shard: int | None = None,
+    rejected: str | Path | None = None,
+    explained: bool = False,
+    settings: Settings | None = None,
+) -> DatautilResult:
+    """Read tables, carry out operations in their fixed order, write the result.
+
+    Args:
+        inputs: Tables or patterns; parts that ranks wrote are merged in the order of their rows, other tables
+            are concatenated.
+        operations: Name of an operation to its value (True for a switch), see `tools.datasets.operations`.
+        output: Where to write; by default beside the first input, the inputs' stems and a suffix for each
+            operation.
+        format: ``csv``, ``parquet`` or ``jsonl``; by default that of ``output`` or of the first input.
+        shard: Write this many tables ``<stem>_0`` ..., of contiguous rows.
+        rejected: Write the rows that operations removed to this table, with a column ``rejected_by``.
+        explained: Count how many rows each operation removes alone and in its turn.
+        settings: How operations are carried out.
+
+    Returns:
+        What was done.
+
+    Raises:
+        UserError: An input is missing, unreadable or empty; a column is missing; an operation is unknown; the
+            output is an input.
+    """
+    from tools.stage.failures import write_failures
+    from tools.table import failures_path, scan_table
+
+    plan = plan_datautil(inputs, operations, output=output, format=format, settings=settings)
+    rows_in = count_rows(plan)
+    steps = run_operations(plan.frame, plan.values, plan.context)
+    final = steps[-1].after if steps else plan.frame
+    read = [*plan.paths, *other_tables(plan.values)]
+    result = DatautilResult([], rows_in, 0, plan.context.failures, notes=plan.context.notes)
+    if explained:
+        result.explanation = explain(plan.frame, plan.values, plan.context, steps)
+    if rejected is not None:
+        result.rejected = _write_rejected(Path(rejected), plan, steps, read)
+    result.outputs = _write(final, plan.target, shard, read)
+    result.rows_out = sum(_count(scan_table(path), str(path)) for path in result.outputs)
+    if any(OPERATIONS[name].opens_files for name in plan.values):
+        result.failures_file = write_failures(plan.context.failures, failures_path(plan.target))
+    return result
+
+
+def table_stats(
+    inputs: Sequence[str | Path],
+    operations: Mapping[str, Any] | None = None,
+    *,
+    settings: Settings | None = None,
+) -> Summary:
+    """What is in the table that `run_datautil` would write: counts, hours, quantiles of the scores."""
+    from tools.report.summary import summarize
+
+    plan = plan_datautil(inputs, operations, settings=settings, writes=False)
+    count_rows(plan)
+    steps = run_operations(plan.frame, plan.values, plan.context)
+    return summarize(steps[-1].after if steps else plan.frame, source=plan.context.source)
+
+
+def filter_table(frame: Table, *, seed: int = 42, **operations: Any) -> Table:
+    """Edit a frame in memory, as the flags of the same names do: ``filter_table(df, aesmin=5, fmax=300)``.
+
+    Args:
+        frame: pandas or Polars frame, lazy or not.
+        seed: For what is random.
+        **operations: Operations with their values.
+
+    Returns:
+        A frame of the same kind.
+
+    Raises:
+        UserError: An unknown name, or a missing column.
+    """
+    import polars as pl
+
+    from tools.stage.engine import RunOptions
+    from tools.table import to_lazy
+
+    steps = run_operations(
+        to_lazy(frame), checked(operations), Context("the frame", RunOptions(progress=False), seed)
+    )
+    edited = steps[-1].after if steps else to_lazy(frame)
+    if isinstance(frame, pl.LazyFrame):
+        return edited
+    if isinstance(frame, pl.DataFrame):
+        return edited.collect()
+    return edited.collect().to_pandas()
+
+
+def _no_name(values: Mapping[str, Any]) -> str:
+    if not values:
+        return "nothing to do: give an operation, --format, or --output"
+    flags = " and ".join(OPERATIONS[name].flag for name in values)
+    return f"the output would overwrite the input, {flags} change no name; give --output"
+
+
+def _target(
+    paths: list[Path],
+    values: Mapping[str, Any],
+    settings: Settings,
+    output: str | Path | None,
+    format: str | None,
+) -> Path:
+    """Where to write: never the name of an input."""
+    from tools.table import output_path, shorten, split_part, table_extension, table_format, table_stem
+
+    if output is not None:
+        table_format(output)
+        return Path(output)
+    first = paths[0]
+    parts = [split_part(path) for path in paths]
+    if len(paths) > 1 and all(parts) and len({part[0] for part in parts}) == 1:
+        first, stem = parts[0][0], table_stem(parts[0][0])
+    else:
+        stem = "+".join(table_stem(path) for path in paths)
+    shown = {**values, "shuffle": settings.seed} if "shuffle" in values else dict(values)
+    named = first.with_name(shorten(stem) + table_extension(first))
+    return output_path(named, name_suffix(shown), format=format)
+
+
+def count_rows(plan: Plan) -> int:
+    """Rows of the inputs.
+
+    Raises:
+        UserError: There are none, or the inputs cannot be read.
+    """
+    rows = _count(plan.frame, plan.context.source)
+    if not rows:
+        raise UserError(f"{plan.context.source}: no rows, there is nothing to do")
+    return rows
+
+
+def _count(frame: pl.LazyFrame, source: str) -> int:
+    import polars as pl
+
+    from tools.table.files import unreadable
+
+    try:
+        return frame.select(pl.len()).collect(engine="streaming").item()
+    except pl.exceptions.PolarsError as error:
+        raise unreadable(source, error) from None
+
+
+def _write_rejected(path: Path, plan: Plan, steps: Sequence[Any], read: list[Path]) -> Path:
+    from tools.table import write_table
+
+    if path.absolute() == plan.target.absolute():
+        raise UserError(f"{path}: the table of rejected rows would be that of the others; name another")
+    rows = rejected_rows(steps)
+    if rows is None:
+        raise UserError("--rejected: no operation removes rows")
+    return write_table(rows, path, inputs=read)
+
+
+def _write(frame: pl.LazyFrame, target: Path, shard: int | None, inputs: list[Path]) -> list[Path]:
+    from tools.table import table_extension, table_stem, write_table
+
+    if not shard:
+        return [write_table(frame, target, inputs=inputs)]
+    table = frame.collect(engine="streaming")
+    small, larger = divmod(table.height, shard)
+    outputs, start = [], 0
+    for number in range(shard):
+        rows = small + (number < larger)
+        place = target.with_name(f"{table_stem(target)}_{number}{table_extension(target)}")
+        outputs.append(write_table(table.slice(start, rows), place, inputs=inputs))
+        start += rows
+    return outputs

@@ -1,0 +1,49 @@
+"""Operations that choose columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tools.datasets.operations.base import Context, Operation
+
+if TYPE_CHECKING:
+    import polars as pl
+
+TRAIN_COLUMNS = (
+    "path",
+    "text",
+    "num_frames",
+    "fps",
+    "height",
+    "width",
+    "aspect_ratio",
+    "resolution",
+    "text_len",
+)
+"""What Open-Sora's training reads."""
+
+
+def _train(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
+    present = frame.collect_schema()
+    if missing := [name for name in TRAIN_COLUMNS if name not in present]:
+        context.notes.append(f"--train-column: the table has no {', '.join(missing)}")
+    return frame.select([name for name in TRAIN_COLUMNS if name in present])
+
+
+def _select(frame: pl.LazyFrame, names: list[str], context: Context) -> pl.LazyFrame:
+    return frame.select(list(dict.fromkeys(names)))
+
+
+def _drop(frame: pl.LazyFrame, names: list[str], context: Context) -> pl.LazyFrame:
+    from tools.errors import UserError
+
+    if not set(frame.collect_schema()) - set(names):
+        raise UserError(f"{context.source}: --drop-columns: no column would be left")
+    return frame.drop(names)
+
+
+OPERATIONS = (
+    Operation("train_column", f"keep {', '.join(TRAIN_COLUMNS)}", _train, "", needs=("path", "text")),
+    Operation("select", "keep these columns, in this order", _select, "", str, "COLUMN", True, needs=list),
+    Operation("drop_columns", "remove these columns", _drop, "", str, "COLUMN", True, needs=list),
+)

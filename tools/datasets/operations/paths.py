@@ -1,0 +1,142 @@
+"""Operations on the column path: which rows stay, and how the path is written."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from tools.datasets.operations.base import Context, Operation, Split, split_by
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def is_empty(column: str) -> pl.Expr:
+    """Whether a text cell is missing or holds nothing but blanks."""
+    import polars as pl
+
+    return pl.col(column).is_null() | (pl.col(column).str.strip_chars() == "")
+
+
+def _remove_empty(frame: pl.LazyFrame, value: object, context: Context) -> Split:
+    return split_by(frame, ~is_empty("path"))
+
+
+def _remove_repeated(frame: pl.LazyFrame, value: object, context: Context) -> Split:
+    return split_by(frame, first_of("path"))
+
+
+def first_of(column: str) -> pl.Expr:
+    """Whether a row is the first with its value; a row without one is like no other."""
+    import polars as pl
+
+    return pl.col(column).is_first_distinct() | pl.col(column).is_null()
+
+
+def _subset(frame: pl.LazyFrame, pattern: str, context: Context) -> Split:
+    import polars as pl
+
+    return split_by(frame, pl.col("path").str.contains(pattern))
+
+
+def regular_expression(text: str) -> str:
+    """A regular expression as Polars takes it: Rust's, without look-around and back-references.
+
+    Raises:
+        ValueError: It is not one.
+    """
+    import polars as pl
+
+    try:
+        pl.select(pl.lit("").str.contains(text))
+    except pl.exceptions.PolarsError:
+        raise ValueError(f"must be a regular expression, not {text}") from None
+    return text
+
+
+def _has_image_name() -> pl.Expr:
+    import polars as pl
+
+    from tools.media.extensions import IMAGE_EXTENSIONS
+
+    endings = "|".join(re.escape(ending) for ending in sorted(IMAGE_EXTENSIONS))
+    return pl.col("path").str.contains(f"(?i)(?:{endings})$")
+
+
+def _images(frame: pl.LazyFrame, value: object, context: Context) -> Split:
+    return split_by(frame, _has_image_name())
+
+
+def _videos(frame: pl.LazyFrame, value: object, context: Context) -> Split:
+    return split_by(frame, ~_has_image_name())
+
+
+def _rewrite(frame: pl.LazyFrame, function: Callable[[str], str]) -> pl.LazyFrame:
+    import polars as pl
+
+    def rewritten(paths: pl.Series) -> pl.Series:
+        return pl.Series([None if p is None else function(p) for p in paths], dtype=pl.String)
+
+    path = pl.col("path").map_batches(rewritten, return_dtype=pl.String, is_elementwise=True)
+    return frame.with_columns(path.alias("path"))
+
+
+def _relpath(frame: pl.LazyFrame, root: str, context: Context) -> pl.LazyFrame:
+    folder = lru_cache(maxsize=4096)(lambda name: os.path.relpath(name or ".", root))
+
+    def relative(path: str) -> str:
+        parent, name = os.path.split(path)
+        if name in ("", ".", ".."):
+            return os.path.relpath(path or ".", root)
+        return os.path.normpath(os.path.join(folder(parent), name))  # noqa: PTH118  (on millions of rows)
+
+    return _rewrite(frame, relative)
+
+
+def _abspath(frame: pl.LazyFrame, root: str, context: Context) -> pl.LazyFrame:
+    return _rewrite(frame, lambda path: os.path.join(root, path))  # noqa: PTH118  (on millions of rows)
+
+
+def _path_to_id(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
+    import polars as pl
+
+    name = pl.col("path").str.strip_chars_end("/").str.extract(r"([^/]*)$")
+    return frame.with_columns(name.str.replace(r"(.)\.[^.]*$", "$1").alias("id"))
+
+
+OPERATIONS = (
+    Operation("remove_empty_path", "keep rows with a path", _remove_empty, "_noemptypath", needs=("path",)),
+    Operation(
+        "remove_path_duplication",
+        "of rows with the same path, keep the first",
+        _remove_repeated,
+        "_noduppath",
+        needs=("path",),
+    ),
+    Operation(
+        "path_subset",
+        "keep rows whose path matches a regular expression somewhere",
+        _subset,
+        "_subset",
+        parse=regular_expression,
+        metavar="REGEX",
+        needs=("path",),
+    ),
+    Operation("img_only", "keep images, by the ending of path", _images, "_img", needs=("path",)),
+    Operation("vid_only", "keep all but images, by the ending of path", _videos, "_vid", needs=("path",)),
+    Operation("relpath", "write path relative to ROOT", _relpath, "_relpath", str, "ROOT", needs=("path",)),
+    Operation(
+        "abspath", "put ROOT before relative paths", _abspath, "_abspath", str, "ROOT", needs=("path",)
+    ),
+    Operation(
+        "path_to_id",
+        "set id to the file's name without its last extension",
+        _path_to_id,
+        "",
+        needs=("path",),
+        adds=("id",),
+    ),
+)

@@ -1,0 +1,140 @@
+"""Operations with a second table: by path, difference, intersection, union, and new captions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tools.datasets.operations.base import Context, Operation, Split
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+
+
+def _open(file: str, flag: str, *needs: str) -> pl.LazyFrame:
+    """Other tables are opened by the operation that needs them; parts of one run count as one table."""
+    from tools.table import expand_inputs, merge_tables, require_columns
+
+    paths = expand_inputs([file])
+    other = merge_tables(paths)
+    require_columns(other, ("path", *needs), f"{flag} {file}")
+    return other
+
+
+def other_tables(values: dict[str, object]) -> list[Path]:
+    """Files that these operations read besides the inputs."""
+    from tools.table import expand_inputs
+
+    files = [str(values[operation.name]) for operation in OPERATIONS if operation.name in values]
+    return expand_inputs(files)
+
+
+def _columns_of(file: str) -> list[str]:
+    return _open(file, "the table").collect_schema().names()
+
+
+def stem(file: str) -> str:
+    """Name of the other table as it stands in output names."""
+    from tools.table import split_part, table_stem
+
+    part = split_part(file)
+    return table_stem(part[0] if part else file).replace("*", "")
+
+
+class TableName(str):
+    """Name of a table, which stands in output names as its stem."""
+
+    def __format__(self, spec: str) -> str:
+        return stem(str(self))
+
+
+def _difference(frame: pl.LazyFrame, file: str, context: Context) -> Split:
+    other = _open(file, "--difference").select("path")
+    return Split(
+        frame.join(other, on="path", how="anti", maintain_order="left"),
+        frame.join(other, on="path", how="semi", maintain_order="left"),
+    )
+
+
+def _intersection(frame: pl.LazyFrame, file: str, context: Context) -> Split:
+    import polars as pl
+
+    other = _once(_open(file, "--intersection"), f"--intersection {file}", context)
+    new = [name for name in other.collect_schema() if name not in frame.collect_schema()]
+    return Split(
+        frame.join(other.select(pl.col("path"), *new), on="path", how="inner", maintain_order="left"),
+        frame.join(other.select("path"), on="path", how="anti", maintain_order="left"),
+    )
+
+
+def _union(frame: pl.LazyFrame, file: str, context: Context) -> pl.LazyFrame:
+    """Rows of both; where both have a path, filled cells of the first table win."""
+    import polars as pl
+
+    from tools.table import concat_tables
+
+    other = _once(_open(file, "--union"), f"--union {file}", context)
+    mine, theirs = frame.collect_schema(), other.collect_schema()
+    shared = [name for name in theirs if name in mine and name != "path"]
+    mixed = [name for name in shared if mine[name] != theirs[name]]
+    frame = frame.with_columns(pl.col(mixed).cast(pl.String))
+    other = other.with_columns(pl.col(mixed).cast(pl.String))
+    joined = frame.join(other, on="path", how="left", maintain_order="left", suffix="\0")
+    filled = [pl.coalesce(name, f"{name}\0").alias(name) for name in shared]
+    joined = joined.with_columns(filled).drop([f"{name}\0" for name in shared])
+    return concat_tables(
+        [joined, other.join(frame.select("path"), on="path", how="anti", maintain_order="left")]
+    )
+
+
+def _update_text(frame: pl.LazyFrame, file: str, context: Context) -> pl.LazyFrame:
+    import polars as pl
+
+    other = _open(file, "--update-text", "text").select(
+        "path", pl.col("text").cast(pl.String).alias("text\0")
+    )
+    other = _once(other, f"--update-text {file}", context, keep="last")
+    other = other.with_columns(pl.lit(True).alias("found\0"))
+    names = frame.collect_schema().names()
+    old = pl.col("text").cast(pl.String) if "text" in names else pl.lit(None, pl.String)
+    joined = frame.join(other, on="path", how="left", maintain_order="left")
+    text = pl.when(pl.col("found\0")).then("text\0").otherwise(old)
+    return joined.with_columns(text.alias("text")).drop("text\0", "found\0")
+
+
+def _once(other: pl.LazyFrame, label: str, context: Context, keep: str = "first") -> pl.LazyFrame:
+    """The table with one row for each path: a second one would make two rows out of one."""
+    import polars as pl
+
+    rows, paths = other.select(pl.len(), pl.col("path").n_unique().alias("paths")).collect().row(0)
+    if rows == paths:
+        return other
+    context.notes.append(f"{label}: {rows - paths} rows repeat a path, the {keep} of each path counts")
+    return other.unique("path", keep=keep, maintain_order=True)
+
+
+def _operation(name: str, help: str, apply: object, suffix: str, adds: object = ()) -> Operation:
+    return Operation(name, help, apply, suffix, TableName, "TABLE", needs=("path",), adds=adds)
+
+
+OPERATIONS = (
+    _operation("difference", "keep rows whose path is not in TABLE", _difference, "-{}"),
+    _operation(
+        "intersection",
+        "keep rows whose path is in TABLE, and take over the columns that are not here",
+        _intersection,
+        "",
+        _columns_of,
+    ),
+    _operation(
+        "union",
+        "add the rows of TABLE with other paths; for the same path fill empty cells and take over columns",
+        _union,
+        "+{}",
+        _columns_of,
+    ),
+    _operation(
+        "update_text", "take text from TABLE where it has the path", _update_text, "_update", ("text",)
+    ),
+)

@@ -1,0 +1,279 @@
+"""Operations on captions: which rows stay, and what the column text says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools.datasets.operations.base import Context, Operation, Split, split_by
+from tools.datasets.operations.paths import first_of, is_empty
+from tools.errors import MediaError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def _remove_empty(frame: pl.LazyFrame, value: object, context: Context) -> Split:
+    return split_by(frame, ~is_empty("text"))
+
+
+def _remove_url(frame: pl.LazyFrame, value: object, context: Context) -> Split:
+    import polars as pl
+
+    return split_by(frame, ~pl.col("text").fill_null("").str.contains(r"(?i)https?://\S"))
+
+
+def _remove_repeated(frame: pl.LazyFrame, value: object, context: Context) -> Split:
+    return split_by(frame, first_of("text"))
+
+
+def _lang(frame: pl.LazyFrame, codes: str, context: Context) -> Split:
+    import polars as pl
+
+    from tools.datasets.text.language import DEFAULT_THRESHOLD, LanguageFilter
+
+    language = LanguageFilter(codes, context.lang_threshold or DEFAULT_THRESHOLD)
+    table = frame.collect(engine="streaming")
+    mask = pl.Series(language.keep(table["text"].cast(pl.String).to_list()), dtype=pl.Boolean)
+    return Split(table.filter(mask).lazy(), table.filter(~mask).lazy())
+
+
+def _load(frame: pl.LazyFrame, kind: str, context: Context) -> pl.LazyFrame:
+    """Read the file of the same name beside each video. Where there is none, text is empty."""
+    import polars as pl
+
+    from tools.stage.failures import count_kinds
+
+    table = frame.collect(engine="streaming")
+    found = [_caption_beside(path, kind) for path in table["path"].to_list()]
+    failed = [outcome for outcome in found if isinstance(outcome, MediaError)]
+    if failed:
+        note = f"{len(failed)} of {len(found)} rows have no caption file to read ({count_kinds(failed)})"
+        context.notes.append(f"--load-caption: {note}")
+        context.failures += failed
+    texts = [None if isinstance(outcome, MediaError) else outcome for outcome in found]
+    return table.with_columns(pl.Series("text", texts, dtype=pl.String)).lazy()
+
+
+def _caption_beside(path: str | None, kind: str) -> str | MediaError:
+    """The text of ``<stem>.txt``, or the value of ``caption`` in ``<stem>.json``."""
+    if not path or not Path(path).name:
+        return MediaError("missing", path or "", "the row has no path")
+    file = Path(path).with_suffix(f".{kind}")
+    try:
+        content = file.read_text(encoding="utf-8")
+        if kind == "txt":
+            return content.strip()
+        caption = json.loads(content)["caption"]
+    except FileNotFoundError:
+        return MediaError("missing", path, f"no such file: {file}")
+    except KeyError:
+        return MediaError("bad_value", path, f"{file}: has no 'caption'")
+    except (OSError, ValueError, TypeError, IndexError) as error:
+        return MediaError("bad_value", path, f"{file}: cannot be read: {error}")
+    if not isinstance(caption, str):
+        return MediaError("bad_value", path, f"{file}: 'caption' is not text")
+    return caption
+
+
+def _choice(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be {' or '.join(choices)}, not {text}")
+        return text
+
+    return parse
+
+
+def _refine(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
+    from tools.datasets.text.prefixes import refine_captions
+
+    return _edit(frame, refine_captions, context)
+
+
+def _clean(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
+    from tools.datasets.text.cleaning import clean_captions
+
+    return _edit(frame, clean_captions, context)
+
+
+def _edit(frame: pl.LazyFrame, function: Callable[[list[str]], list[str]], context: Context) -> pl.LazyFrame:
+    import polars as pl
+
+    from tools.datasets.text.parallel import map_texts
+
+    table = frame.collect(engine="streaming")
+    edited = map_texts(function, table["text"], num_workers=context.options.num_workers)
+    return table.with_columns(pl.Series("text", edited, dtype=pl.String)).lazy()
+
+
+def _append(frame: pl.LazyFrame, text: str, context: Context) -> pl.LazyFrame:
+    import polars as pl
+
+    return frame.with_columns(text=pl.col("text") + text)
+
+
+def _count_tokens(frame: pl.LazyFrame, model: str, context: Context) -> pl.LazyFrame:
+    import polars as pl
+
+    from tools.datasets.text.parallel import map_texts
+    from tools.datasets.text.tokens import TokenCounter
+
+    counter = TokenCounter(model)
+    table = frame.collect(engine="streaming")
+    # One process: the tokenizer has threads of its own.
+    tokens = map_texts(counter.count, table["text"], num_workers=0)
+    return table.with_columns(pl.Series("text_len", tokens, dtype=pl.Int64)).lazy()
+
+
+_MOVES = (
+    "static",
+    "pan_left",
+    "pan_right",
+    "tilt_up",
+    "tilt_down",
+    "zoom_in",
+    "zoom_out",
+    "roll_cw",
+    "roll_ccw",
+    "shake",
+)
+_SPOKEN = {"roll_cw": "roll clockwise", "roll_ccw": "roll counterclockwise"}
+
+
+def _merge_cmotion(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
+    """Say the camera motion at the end of the caption; labels that say nothing add nothing."""
+    import polars as pl
+
+    labels = frame.select("cmotion").unique().collect(engine="streaming")["cmotion"].to_list()
+    said = {label: _say_motion(label) for label in labels if label is not None}
+    silent = sorted(label for label, words in said.items() if words is None)
+    if silent:
+        context.notes.append(f"--merge-cmotion: nothing is said of {', '.join(map(repr, silent))}")
+    sentence = pl.col("cmotion").replace_strict(said, default=None, return_dtype=pl.String)
+    there = pl.col("text").str.ends_with(sentence).fill_null(True)
+    return frame.with_columns(text=pl.when(there).then("text").otherwise(pl.col("text") + sentence))
+
+
+def _say_motion(label: str) -> str | None:
+    moves = [move.strip().lower().replace(" ", "_") for move in label.split("+")]
+    if not all(move in _MOVES for move in moves):
+        return None
+    return f" Camera motion: {' and '.join(_SPOKEN.get(move, move.replace('_', ' ')) for move in moves)}."
+
+
+_SAID_SCORES = {"aes": "aesthetic score", "flow": "motion score"}
+_LEFT_OUT = 0.2  # of the scores, so that a model learns to do without
+
+
+def _score_to_text(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
+    """Say the scores at the end of the caption, each of them in four rows of five."""
+    import polars as pl
+
+    from tools.table import numeric, require_columns
+
+    present = frame.collect_schema()
+    columns = [name for name in _SAID_SCORES if name in present]
+    if not columns:
+        require_columns(frame, _SAID_SCORES, f"{context.source}: --score-to-text")
+    said = []
+    for name in columns:
+        drawn = pl.col("path").map_batches(
+            lambda paths, name=name: _draws(paths, context.seed, name), pl.Float64, is_elementwise=True
+        )
+        score = numeric(name).map_elements(lambda x, name=name: f"{_SAID_SCORES[name]}: {x:.1f}", pl.String)
+        said.append(pl.when(drawn >= _LEFT_OUT).then(score))
+    words = pl.concat_str(said, separator=", ", ignore_nulls=True)
+    return frame.with_columns(
+        text=pl.when(words == "").then("text").otherwise(pl.col("text") + " [" + words + "]")
+    )
+
+
+def _draws(paths: pl.Series, seed: int, name: str) -> pl.Series:
+    """A random number from 0 to 1 for each row that depends on the row alone, not on its neighbours."""
+    import hashlib
+
+    import polars as pl
+
+    key = str(seed).encode()[:64]
+    digests = (
+        hashlib.blake2b(f"{name} {path}".encode(errors="replace"), digest_size=4, key=key).digest()
+        for path in paths
+    )
+    return pl.Series([int.from_bytes(digest, "big") / 2**32 for digest in digests], dtype=pl.Float64)
+
+
+OPERATIONS = (
+    Operation(
+        "load_caption",
+        "set text from the file beside path: 'caption' of <stem>.json, or <stem>.txt",
+        _load,
+        "_load{}",
+        _choice("json", "txt"),
+        "json|txt",
+        needs=("path",),
+        adds=("text",),
+        opens_files=True,
+    ),
+    Operation("remove_empty_caption", "keep rows with a text", _remove_empty, "_noempty", needs=("text",)),
+    Operation("remove_url", "keep rows without a URL in text", _remove_url, "_nourl", needs=("text",)),
+    Operation(
+        "lang",
+        "keep rows whose text is in this language (en), or in one of several (en,fr); see --lang-threshold",
+        _lang,
+        "_{}",
+        str,
+        "CODE",
+        needs=("text",),
+    ),
+    Operation(
+        "remove_text_duplication",
+        "of rows with the same text, keep the first; after sorting, so the best when sorted by a score",
+        _remove_repeated,
+        "_noduptext",
+        needs=("text",),
+    ),
+    Operation(
+        "refine_llm_caption",
+        "remove beginnings such as 'The video shows' from text",
+        _refine,
+        "_llm",
+        needs=("text",),
+    ),
+    Operation(
+        "clean_caption",
+        "clean text as for T5: lower case, no URLs, HTML, file names, ids, sizes",
+        _clean,
+        "_clean",
+        needs=("text",),
+    ),
+    Operation(
+        "merge_cmotion",
+        "append ' Camera motion: pan left.' to text, from cmotion",
+        _merge_cmotion,
+        "_cmcaption",
+        needs=("text", "cmotion"),
+    ),
+    Operation(
+        "append_text", "append TEXT to text, as it is", _append, "_appendtext", str, "TEXT", needs=("text",)
+    ),
+    Operation(
+        "score_to_text",
+        "append ' [aesthetic score: 5.5, motion score: 3.1]' to text, each score in four rows of five",
+        _score_to_text,
+        "_score2text",
+        needs=("path", "text"),
+    ),
+    Operation(
+        "count_num_token",
+        "add text_len, the tokens of text with those that MODEL adds: a folder, a hub name, or t5",
+        _count_tokens,
+        "_ntoken",
+        str,
+        "MODEL",
+        needs=("text",),
+        adds=("text_len",),
+    ),
+)

@@ -1,0 +1,176 @@
+"""Carry out the operations of datautil in their fixed order, and tell what each of them did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Context, Split
+from tools.errors import UserError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+REASON_COLUMN = "rejected_by"
+"""In a table of rejected rows: the flag that removed the row, with its value."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One operation of a run.
+
+    Attributes:
+        label: The flag with its value, as typed.
+        before: The table that it got.
+        after: The table that the next one got.
+        removed: Rows that it removed; None when it is not there to remove any.
+    """
+
+    label: str
+    before: pl.LazyFrame
+    after: pl.LazyFrame
+    removed: pl.LazyFrame | None
+
+
+def checked(operations: Mapping[str, Any]) -> dict[str, Any]:
+    """Operations with their values parsed; switches that are off are left out.
+
+    Args:
+        operations: Name to value: text, a number, True, or a list where the operation takes several.
+
+    Raises:
+        UserError: An unknown operation, a value that it does not take, or two that exclude each other.
+    """
+    values: dict[str, Any] = {}
+    for name, value in operations.items():
+        if name not in OPERATIONS:
+            raise UserError(f"Invalid operation ({name}). Supported values are {', '.join(OPERATIONS)}.")
+        if value is not None and value is not False:
+            values[name] = _parsed(name, value)
+    if "sort" in values and "sort_ascending" in values:
+        raise UserError("--sort and --sort-ascending: give one of them")
+    if "img_only" in values and "vid_only" in values:
+        raise UserError("--img-only and --vid-only: no row passes both, give one of them")
+    sorted_too = {"sort", "sort_ascending"} & values.keys()
+    if "shuffle" in values and sorted_too and "remove_text_duplication" not in values:
+        raise UserError("--shuffle would undo the sorting; give one of them")
+    return values
+
+
+def _parsed(name: str, value: Any) -> Any:
+    operation = OPERATIONS[name]
+    if operation.parse is None:
+        return True
+    several = value if operation.many and not isinstance(value, str) else [value]
+    try:
+        parsed = [operation.parse(str(one)) for one in several]
+    except ValueError as error:
+        raise UserError(f"{operation.flag}: {error}") from None
+    return parsed if operation.many else parsed[0]
+
+
+def check_columns(columns: Sequence[str], values: Mapping[str, Any], source: str) -> None:
+    """Find out before any work is done whether every operation will have its columns.
+
+    Raises:
+        UserError: Names the operation and the column.
+    """
+    import polars as pl
+
+    from tools.table import require_columns
+
+    present = dict.fromkeys(columns)
+    for name in EXECUTION_ORDER:
+        if name in values:
+            operation, value = OPERATIONS[name], values[name]
+            frame = pl.LazyFrame(schema=dict.fromkeys(present, pl.String))
+            require_columns(frame, operation.needed(value), f"{source}: {operation.flag}")
+            present |= dict.fromkeys(operation.added(value))
+
+
+def run_operations(
+    frame: pl.LazyFrame, values: Mapping[str, Any], context: Context, *, remove: bool = True
+) -> list[Step]:
+    """Carry out checked operations.
+
+    Args:
+        frame: The table.
+        values: Operations with parsed values, as `checked` gives them.
+        context: What they share.
+        remove: False: every operation gets all rows, also those that an earlier one removed.
+
+    Returns:
+        A step for each operation; the last one's ``after`` is the result.
+
+    Raises:
+        UserError: A column is missing, or what an operation raises.
+    """
+    check_columns(frame.collect_schema().names(), values, context.source)
+    steps: list[Step] = []
+    for name in EXECUTION_ORDER:
+        if name not in values:
+            continue
+        operation = OPERATIONS[name]
+        result = operation.apply(frame, values[name], context)
+        kept, removed = result if isinstance(result, Split) else (result, None)
+        after = kept if remove or removed is None else frame
+        steps.append(Step(operation.label(values[name]), frame, after, removed))
+        frame = after
+    return steps
+
+
+def rejected_rows(steps: Sequence[Step]) -> pl.LazyFrame | None:
+    """All rows that operations removed, with the reason; None when no operation removes any."""
+    import polars as pl
+
+    from tools.table import concat_tables
+
+    reasons = [
+        step.removed.with_columns(pl.lit(step.label).alias(REASON_COLUMN))
+        for step in steps
+        if step.removed is not None
+    ]
+    return concat_tables(reasons) if reasons else None
+
+
+def explain(frame: pl.LazyFrame, values: Mapping[str, Any], context: Context, steps: Sequence[Step]) -> str:
+    """A waterfall: how many rows each operation removes when it is alone, and when it is its turn.
+
+    Args:
+        frame: The table before the first operation.
+        values: The operations.
+        context: What they share.
+        steps: What `run_operations` gave for them.
+
+    Returns:
+        Lines of text. Alone means: with the operations that change the table, without the others that remove
+        rows.
+    """
+    filters = [step for step in steps if step.removed is not None]
+    quiet = replace(context, failures=[], notes=[])
+    alone = [s for s in run_operations(frame, values, quiet, remove=False) if s.removed is not None]
+    rows = _counts([frame, *(s.removed for s in alone), *(s.after for s in filters)])
+    total, apart, left = rows[0], rows[1 : 1 + len(filters)], rows[1 + len(filters) :]
+    lines = [("", "alone", "in turn", "left"), ("rows", "", "", f"{total}")]
+    for step, removes, before, after in zip(filters, apart, [total, *left], left, strict=False):
+        lines.append((step.label, f"-{removes}", f"-{before - after}", f"{after} ({_percent(after, total)})"))
+    if filters:
+        end = left[-1]
+        lines.append(("all together", "", f"-{total - end}", f"{end} ({_percent(end, total)})"))
+    widths = [max(len(line[i]) for line in lines) for i in range(4)]
+    return "\n".join(
+        f"{name.ljust(widths[0])}  {alone.rjust(widths[1])}  {turn.rjust(widths[2])}  {left.rjust(widths[3])}"
+        for name, alone, turn, left in lines
+    )
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}"
+
+
+def _counts(frames: Sequence[pl.LazyFrame]) -> list[int]:
+    import polars as pl
+
+    counted = pl.collect_all([frame.select(pl.len()) for frame in frames], engine="streaming")
+    return [one.item() for one in counted]
