@@ -63,7 +63,7 @@ def _parser() -> cli.ArgumentParser:
     group.add_argument(
         "--stats-dir",
         metavar="DIR",
-        help="write what the detector measures on each frame to DIR/<video>.stats.csv",
+        help="write what the detector measures on each frame to DIR/<video>.stats.csv, named in column stats",
     )
     group.add_argument("--device", default="auto", help="of transnetv2: auto, cpu, cuda or cuda:N (auto)")
     group = parser.add_argument_group("options of the detectors, with PySceneDetect's defaults")

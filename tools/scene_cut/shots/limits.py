@@ -28,7 +28,7 @@ Position = Fraction | FrameNumber
 MIN_SCENE_LEN = 15
 """PySceneDetect's default, in frames."""
 
-_SECONDS = "seconds (12.5 or 12.5s) and HH:MM:SS.mmm"
+_SECONDS = "seconds (12.5 or 12.5s), HH:MM:SS.mmm"
 
 
 def check_limits(
@@ -129,9 +129,9 @@ def _position(name: str, value: Any) -> Position | None:
     if isinstance(value, str) and value.strip()[-1:] == "f":
         number = value.strip()[:-1]
         if not (number.isascii() and number.isdecimal()):
-            raise invalid(name, value, f"{_SECONDS} and frame numbers (30f)")
+            raise invalid(name, value, f"{_SECONDS}, frame numbers (30f)")
         return FrameNumber(number)
-    return _seconds(name, value, f"{_SECONDS} and frame numbers (30f)")
+    return _seconds(name, value, f"{_SECONDS}, frame numbers (30f)")
 
 
 def _seconds(name: str, value: Any, supported: str = _SECONDS) -> Fraction:

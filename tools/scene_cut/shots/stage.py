@@ -32,7 +32,8 @@ class SceneDetectStage(Stage):
     the parent, on the GPU where there is one.
 
     Attributes:
-        stats_dir: Folder for one CSV a video with what the detector measured on each frame; None for none.
+        stats_dir: Folder for one CSV a video with what the detector measured on each frame; its path goes to
+            a further column, stats. None for none.
 
     Raises:
         UserError: Unknown detector or option, or a value out of range.
@@ -60,6 +61,8 @@ class SceneDetectStage(Stage):
         check_usable(self.detector, limits, with_stats=self.stats_dir is not None)
         for name, value in limits.items():
             setattr(self, name, value)
+        if self.stats_dir is not None:
+            self.adds = {**self.adds, "stats": pl.String}
 
     def asked(self) -> dict[str, Any]:
         """All options but the device; times as text."""
@@ -76,7 +79,7 @@ class SceneDetectStage(Stage):
 
     def still_there(self, values: dict[str, Any]) -> bool:
         """Whether the statistics of a finished row were not removed since."""
-        return "stats" not in values or Path(values["stats"]).is_file()
+        return self.stats_dir is None or Path(values["stats"]).is_file()
 
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
         """Find the shots; for TransNetV2, decode the small pictures it wants to see."""
