@@ -179,7 +179,7 @@ _IP_ADDRESS = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}")
 _LAST_TIME = re.compile(r"\d:\d\d\s+$")
 _HASH_NUMBER = re.compile(r"#\d{1,3}\b")
 _LONG_HASH_NUMBER = re.compile(r"#\d{5,}\b")
-_LONG_NUMBER = re.compile(r"\b\d{6,}\b")
+_LONG_NUMBER = re.compile(r"\d(?<=\b\d)\d{5,}\b")  # a pattern that starts with \b is slow to search for
 _FORMATS = ("png", "jpg", "jpeg", "bmp", "webp", "eps", "pdf", "apk", "mp4")
 _FILE_HINT = re.compile(rf"\.(?:{'|'.join(_FORMATS)})")
 # From the start of a word up to its last extension; a word without any is taken whole, to be put back,
@@ -213,7 +213,8 @@ def _remove_numbers(text: str) -> str:
 
 
 def _remove_punctuation(text: str) -> str:
-    text = _QUOTES.sub('"', text)
+    if '"' in text or "'" in text:
+        text = _QUOTES.sub('"', text)
     if ".." in text:
         text = _DOTS.sub(" ", text)
     text = _SIGNS.sub(" ", text)
@@ -226,6 +227,7 @@ def _remove_punctuation(text: str) -> str:
 
 # --- words ------------------------------------------------------------------------------------------------
 
+_ID_HINT = re.compile(r"\d(?:[a-zA-Z]|(?<=[a-zA-Z]\d))")
 _SHORT_ID = re.compile(r"\b[a-zA-Z]{1,3}\d{3,15}\b")
 _LETTER_ID = re.compile(r"\b[a-zA-Z]+\d+[a-zA-Z]+\b")
 _NUMBER_ID = re.compile(r"\b\d+[a-zA-Z]+\d+\b")
@@ -235,12 +237,13 @@ _CLICK = re.compile(r"\bclick\b\s(?:for|on)\s\w+")
 _FORMAT_WORD = re.compile(rf"\b(?:{'|'.join(_FORMATS)})(?:\simages?)?")
 _PAGE = re.compile(r"\bpage\s+\d+\b")
 _LONG_ID = re.compile(r"\b\d*[a-zA-Z]+\d+[a-zA-Z]+\d[a-zA-Z\d]*\b")
+_DIMENSIONS_HINT = re.compile(r"[xх×]\d")
 _DIMENSIONS = re.compile(r"\b\d+(?:\.\d*)?[xх×]\d+(?:\.\d*)?\b")  # Latin x, Cyrillic х, multiplication sign
 
 
 def _remove_words(text: str) -> str:
     digits = _DIGIT.search(text)
-    if digits:
+    if digits and _ID_HINT.search(text):
         text = _SHORT_ID.sub("", text)
         text = _LETTER_ID.sub("", text)
         text = _NUMBER_ID.sub("", text)
@@ -252,9 +255,11 @@ def _remove_words(text: str) -> str:
         text = _CLICK.sub("", text)
     if any(word in text for word in _FORMATS):
         text = _FORMAT_WORD.sub("", text)
-    if digits:
+    if digits and "page" in text:
         text = _PAGE.sub("", text)
+    if digits and _ID_HINT.search(text):
         text = _LONG_ID.sub(" ", text)
+    if digits and _DIMENSIONS_HINT.search(text):
         text = _DIMENSIONS.sub("", text)
     return text
 
