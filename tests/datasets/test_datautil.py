@@ -79,12 +79,17 @@ def test_names_and_rows(meta, capsys, flags, name, kept):
 
 def test_shuffle_is_a_permutation_that_a_seed_repeats(meta):
     first, again, other = (
-        run_datautil([meta], {"shuffle": True}, settings=Settings(seed), output=meta.with_name(f"{i}.csv")).outputs[0]
+        run_datautil(
+            [meta], {"shuffle": True}, settings=Settings(seed), output=meta.with_name(f"{i}.csv")
+        ).outputs[0]
         for i, seed in enumerate((7, 7, 8))
     )
     assert first.read_bytes() == again.read_bytes() != other.read_bytes()
     assert sorted(rows(first)) == list(range(8))
-    assert run_datautil([meta], {"shuffle": True}, settings=Settings(7)).outputs[0].name == "meta_shuffled_seed7.csv"
+    assert (
+        run_datautil([meta], {"shuffle": True}, settings=Settings(7)).outputs[0].name
+        == "meta_shuffled_seed7.csv"
+    )
 
 
 def test_shards_are_contiguous_and_merge_to_the_original(meta):

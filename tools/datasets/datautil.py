@@ -1,4 +1,4 @@
-"""Command: edit tables. Its operations are in `tools.datasets.operations`, its work in `tools.datasets.edit`."""
+"""Command: edit tables. Operations are in `tools.datasets.operations`, the work in `tools.datasets.edit`."""
 
 from __future__ import annotations
 

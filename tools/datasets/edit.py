@@ -7,9 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Context, name_suffix
+from tools.datasets.operations import OPERATIONS, Context, name_suffix
 from tools.datasets.operations.sets import other_tables
-from tools.datasets.pipeline import checked, explain, rejected_rows, run_operations
+from tools.datasets.pipeline import (
+    check_columns,
+    checked,
+    explain,
+    in_order,
+    rejected_rows,
+    run_operations,
+)
 from tools.errors import MediaError, UserError
 
 if TYPE_CHECKING:
@@ -82,7 +89,7 @@ class Plan:
 
     def describe(self) -> list[str]:
         """The operations, as typed, in the order in which they would be carried out."""
-        return [OPERATIONS[name].label(self.values[name]) for name in EXECUTION_ORDER if name in self.values]
+        return [OPERATIONS[name].label(self.values[name]) for name in in_order(self.values)]
 
 
 def plan_datautil(
@@ -104,7 +111,6 @@ def plan_datautil(
         settings: How operations are carried out.
         writes: False when no table is to be written, so that no operation is needed.
     """
-    from tools.datasets.pipeline import check_columns
     from tools.stage.engine import RunOptions
     from tools.table import expand_inputs, merge_tables
 
@@ -124,7 +130,7 @@ def plan_datautil(
         settings.lang_threshold,
         settings.per_source,
     )
-    check_columns(frame.collect_schema().names(), values, context.source)
+    check_columns(frame.collect_schema(), values, context.source)
     return Plan(paths, frame, values, target, context)
 
 

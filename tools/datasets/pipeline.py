@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +70,25 @@ def _parsed(name: str, value: Any) -> Any:
     return parsed if operation.many else parsed[0]
 
 
-def check_columns(columns: Sequence[str], values: Mapping[str, Any], source: str) -> None:
+def in_order(values: Mapping[str, Any]) -> Iterator[str]:
+    """Names of the operations in the order of their execution.
+
+    One that stands in it twice is carried out again only when another has changed what it looks at.
+    """
+    done: list[str] = []
+    for name in EXECUTION_ORDER:
+        if name not in values:
+            continue
+        if name in done:
+            since = done[done.index(name) + 1 :]
+            changed = {column for other in since for column in OPERATIONS[other].added(values[other])}
+            if changed.isdisjoint(OPERATIONS[name].needed(values[name])):
+                continue
+        done.append(name)
+        yield name
+
+
+def check_columns(schema: Mapping[str, pl.DataType], values: Mapping[str, Any], source: str) -> None:
     """Find out before any work is done whether every operation will have its columns.
 
     Raises:
@@ -78,15 +96,17 @@ def check_columns(columns: Sequence[str], values: Mapping[str, Any], source: str
     """
     import polars as pl
 
+    from tools.columns import COLUMNS
     from tools.table import require_columns
 
-    present = dict.fromkeys(columns)
-    for name in EXECUTION_ORDER:
-        if name in values:
-            operation, value = OPERATIONS[name], values[name]
-            frame = pl.LazyFrame(schema=dict.fromkeys(present, pl.String))
-            require_columns(frame, operation.needed(value), f"{source}: {operation.flag}")
-            present |= dict.fromkeys(operation.added(value))
+    present = dict(schema)
+    for name in in_order(values):
+        operation, value = OPERATIONS[name], values[name]
+        require_columns(pl.LazyFrame(schema=present), operation.needed(value), f"{source}: {operation.flag}")
+        if operation.check is not None:
+            operation.check(value, present)
+        for column in operation.added(value):
+            present[column] = COLUMNS[column].dtype if column in COLUMNS else present.get(column, pl.String)
 
 
 def run_operations(
@@ -106,11 +126,9 @@ def run_operations(
     Raises:
         UserError: A column is missing, or what an operation raises.
     """
-    check_columns(frame.collect_schema().names(), values, context.source)
+    check_columns(frame.collect_schema(), values, context.source)
     steps: list[Step] = []
-    for name in EXECUTION_ORDER:
-        if name not in values:
-            continue
+    for name in in_order(values):
         operation = OPERATIONS[name]
         result = operation.apply(frame, values[name], context)
         kept, removed = result if isinstance(result, Split) else (result, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -103,7 +103,8 @@ class Operation:
         metavar: Name of its value in ``--help``.
         many: It takes one value or more, and gets a list.
         needs: Columns that must be there; or a function of the value that names them.
-        adds: Columns that are there afterwards; or a function of the value.
+        adds: Columns that it adds or changes; or a function of the value.
+        check: Function of the value and the schema that raises UserError when they do not fit.
         opens_files: It may find files that cannot be read.
     """
 
@@ -116,6 +117,7 @@ class Operation:
     many: bool = False
     needs: tuple[str, ...] | Callable[[Any], Iterable[str]] = ()
     adds: tuple[str, ...] | Callable[[Any], Iterable[str]] = ()
+    check: Callable[[Any, Mapping[str, pl.DataType]], object] | None = None
     opens_files: bool = False
 
     @property
@@ -138,5 +140,5 @@ class Operation:
         return tuple(self.needs(value)) if callable(self.needs) else self.needs
 
     def added(self, value: object) -> tuple[str, ...]:
-        """Columns that are there afterwards."""
+        """Columns that are there afterwards, and may have changed."""
         return tuple(self.adds(value)) if callable(self.adds) else self.adds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tools.columns import COLUMNS
@@ -56,6 +57,12 @@ def _number(frame: pl.LazyFrame, column: str, asker: str) -> pl.Expr:
     return numeric("height") * numeric("width")
 
 
+def _check_where(text: str, schema: Mapping[str, pl.DataType]) -> None:
+    from tools.table.where import parse_where
+
+    parse_where(text, schema)
+
+
 def _where(frame: pl.LazyFrame, text: str, context: Context) -> Split:
     from tools.table.where import parse_where
 
@@ -78,5 +85,6 @@ OPERATIONS = (
         "_where",
         parse=str,
         metavar="EXPRESSION",
+        check=_check_where,
     ),
 )

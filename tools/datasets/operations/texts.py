@@ -241,6 +241,7 @@ OPERATIONS = (
         _refine,
         "_llm",
         needs=("text",),
+        adds=("text",),
     ),
     Operation(
         "clean_caption",
@@ -248,6 +249,7 @@ OPERATIONS = (
         _clean,
         "_clean",
         needs=("text",),
+        adds=("text",),
     ),
     Operation(
         "merge_cmotion",
@@ -255,9 +257,17 @@ OPERATIONS = (
         _merge_cmotion,
         "_cmcaption",
         needs=("text", "cmotion"),
+        adds=("text",),
     ),
     Operation(
-        "append_text", "append TEXT to text, as it is", _append, "_appendtext", str, "TEXT", needs=("text",)
+        "append_text",
+        "append TEXT to text, as it is",
+        _append,
+        "_appendtext",
+        str,
+        "TEXT",
+        needs=("text",),
+        adds=("text",),
     ),
     Operation(
         "score_to_text",
@@ -265,6 +275,7 @@ OPERATIONS = (
         _score_to_text,
         "_score2text",
         needs=("path", "text"),
+        adds=("text",),
     ),
     Operation(
         "count_num_token",
