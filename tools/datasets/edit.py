@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tools.datasets.operations import OPERATIONS, Context, name_suffix
 from tools.datasets.operations.sets import other_tables
 from tools.datasets.pipeline import (
+    Step,
     check_columns,
     checked,
     explain,
@@ -75,6 +76,7 @@ class Plan:
 
     Attributes:
         paths: The input tables.
+        read: They, and those that operations read.
         frame: Them as one, before any operation.
         values: Operations with parsed values.
         target: Table to write.
@@ -82,6 +84,7 @@ class Plan:
     """
 
     paths: list[Path]
+    read: list[Path]
     frame: pl.LazyFrame
     values: dict[str, Any]
     target: Path
@@ -112,7 +115,7 @@ def plan_datautil(
         writes: False when no table is to be written, so that no operation is needed.
     """
     from tools.stage.engine import RunOptions
-    from tools.table import expand_inputs, merge_tables
+    from tools.table import expand_inputs, merge_tables, refuse_inputs
 
     settings = settings or Settings()
     values = checked(operations or {})
@@ -120,8 +123,11 @@ def plan_datautil(
         raise UserError("--per-source: says how --sample N chooses; give both")
     paths = expand_inputs(inputs)
     target = _target(paths, values, settings, output, format)
+    read = [*paths, *other_tables(values)]
     if writes and output is None and target in paths:
         raise UserError(f"{target}: {_no_name(values)}")
+    if writes:
+        refuse_inputs(target, read)
     frame = merge_tables(paths)
     context = Context(
         ", ".join(map(str, paths)),
@@ -131,7 +137,7 @@ def plan_datautil(
         settings.per_source,
     )
     check_columns(frame.collect_schema(), values, context.source)
-    return Plan(paths, frame, values, target, context)
+    return Plan(paths, read, frame, values, target, context)
 
 
 def run_datautil(
@@ -173,13 +179,12 @@ def run_datautil(
     rows_in = count_rows(plan)
     steps = run_operations(plan.frame, plan.values, plan.context)
     final = steps[-1].after if steps else plan.frame
-    read = [*plan.paths, *other_tables(plan.values)]
     result = DatautilResult([], rows_in, 0, plan.context.failures, notes=plan.context.notes)
     if explained:
         result.explanation = explain(plan.frame, plan.values, plan.context, steps)
     if rejected is not None:
-        result.rejected = _write_rejected(Path(rejected), plan, steps, read)
-    result.outputs = _write(final, plan.target, shard, read)
+        result.rejected = _write_rejected(Path(rejected), plan, steps)
+    result.outputs = _write(final, plan.target, shard, plan.read)
     result.rows_out = sum(_count(scan_table(path), str(path)) for path in result.outputs)
     if any(OPERATIONS[name].opens_files for name in plan.values):
         result.failures_file = write_failures(plan.context.failures, failures_path(plan.target))
@@ -285,7 +290,7 @@ def _count(frame: pl.LazyFrame, source: str) -> int:
         raise unreadable(source, error) from None
 
 
-def _write_rejected(path: Path, plan: Plan, steps: Sequence[Any], read: list[Path]) -> Path:
+def _write_rejected(path: Path, plan: Plan, steps: Sequence[Step]) -> Path:
     from tools.table import write_table
 
     if path.absolute() == plan.target.absolute():
@@ -293,7 +298,7 @@ def _write_rejected(path: Path, plan: Plan, steps: Sequence[Any], read: list[Pat
     rows = rejected_rows(steps)
     if rows is None:
         raise UserError("--rejected: no operation removes rows")
-    return write_table(rows, path, inputs=read)
+    return write_table(rows, path, inputs=plan.read)
 
 
 def _write(frame: pl.LazyFrame, target: Path, shard: int | None, inputs: list[Path]) -> list[Path]:

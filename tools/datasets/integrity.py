@@ -48,7 +48,7 @@ def check_file_integrity(path: str | Path) -> Integrity:
     Damage is: whatever libav calls an error at its log level "error" (so all that ``ffmpeg -v error -f null``
     says); pictures that the decoder patched up in silence; packets that arrive damaged; frames that are
     announced by their packets and do not come out; data that the header places behind the end of the file; a
-    stated duration that is not reached; times that go backwards; a sound track without any sound.
+    stated size or duration that is not reached; times that go backwards; a sound track without any sound.
 
     Args:
         path: An image or a video; the suffix tells which.
@@ -65,13 +65,32 @@ def check_file_integrity(path: str | Path) -> Integrity:
 
 
 def _check_image(path: str | Path) -> Integrity:
-    from tools.media.images import read_image
+    from tools.media.images import image_info, read_image
 
     try:
         read_image(path)
+        _, form, _ = image_info(path)
     except MediaError as error:
         return Integrity(False, 0.0, 1, 0, f"{error.kind}: {error.message}")
+    if form in ("jpeg", "mpo") and (complaint := _jpeg_complaint(path)):
+        return Integrity(False, 0.0, 1, 1, complaint)
     return Integrity(True, None, 0, 1, None)
+
+
+def _jpeg_complaint(path: str | Path) -> str | None:
+    """What libav's decoder says of a JPEG; Pillow's keeps to itself what it patches up."""
+    with _complaints() as said:
+        decoder = av.CodecContext.create("mjpeg", "r")
+        decoder.thread_count = 1
+        try:
+            shown = [*decoder.decode(av.Packet(Path(path).read_bytes())), *decoder.decode(None)]
+        except av.error.FFmpegError:  # a kind of JPEG that it does not know: no verdict
+            return None
+        if not shown:
+            return None
+        if shown[0].is_corrupt:
+            return "a picture that the decoder patched up"
+        return _first_line(said) if said else None
 
 
 @contextmanager
@@ -98,6 +117,7 @@ class _Video:
     def __init__(self, path: str | Path) -> None:
         self._path = path
         self._troubles: list[tuple[float, str]] = []
+        self._hints: list[tuple[float, str]] = []  # troubles whose place is uncertain
         self._whole: set[int | None] = set()
         self._whole_count = self._decoded = 0
         self._suspect: set[int | None] = set()
@@ -116,19 +136,15 @@ class _Video:
         self._start = float(index.pts[0] * index.time_base)
         with _complaints() as said, open_video(self._path) as (container, video):
             # Decoders complain while the file is opened, too, and will again: only the header counts here.
-            if header := [line for line in said if line[1] == container.format.name]:
-                self._trouble(0.0, _first_line(header))
+            self._hints = [(0.0, _first_line([line])) for line in said if line[1] == container.format.name]
             said.clear()
-            self._video = video
-            promised = _promised(container, Path(self._path).stat().st_size)
+            self._video = video.index
             self._decode(container, said)
+            beyond = self._compare_size(container)
             self._compare_duration(container)
-        beyond = promised.get(video.index, 0)
-        if any(promised.values()):
-            what = f"{beyond} frames" if beyond else f"{sum(promised.values())} packets of sound"
-            self._trouble(self._reached, f"the file ends before the last {what} of its index")
         self._compare_sound()
         lost = self._compare_frames(index)
+        self._troubles = self._troubles or self._hints
         if not self._troubles:
             return Integrity(True, None, 0, self._decoded, None)
         at = round(max(0.0, min(at for at, _ in self._troubles)), 6)
@@ -151,16 +167,18 @@ class _Video:
         packets = container.demux(streams)
         while True:
             try:
-                packet = next(packets)
-            except StopIteration:
-                return
+                packet = next(packets, None)
             except av.error.FFmpegError as error:
+                packet = None
                 self._trouble(self._now, f"cannot be read on: {reason(error)}")
+            if said:  # of reading the packet, not of decoding it
+                at = self._time(packet) if packet and packet.size else self._now
+                own = [line for line in said if line[1] == container.format.name]
+                # Parsers read ahead: the decoder will say the same at the right place.
+                (self._troubles if own else self._hints).append((at, _first_line(own or said)))
+                said.clear()
+            if packet is None:
                 return
-            finally:
-                if said:
-                    self._trouble(self._now, _first_line(said))
-                    said.clear()
             self._take(packet, said)
 
     def _take(self, packet: av.Packet, said: list[tuple[int, str, str]]) -> None:
@@ -173,7 +191,7 @@ class _Video:
             if isinstance(error, MemoryError):
                 raise
             pictures, refused = [], error.strerror
-        is_video = packet.stream_index == self._video.index
+        is_video = packet.stream_index == self._video
         if said or refused:
             # A packet without bytes only asks for what is held back.
             self._trouble(self._time(packet), _first_line(said) if said else f"cannot be decoded: {refused}")
@@ -214,6 +232,22 @@ class _Video:
         ticks = packet.dts if packet.pts is None else packet.pts
         return self._now if ticks is None else float(ticks * packet.time_base) - self._start
 
+    def _compare_size(self, container: av.container.InputContainer) -> int:
+        """Look for data that the header places behind the end of the file; count the frames among it."""
+        size = Path(self._path).stat().st_size
+        promised = _promised(container, size)
+        beyond = sum(promised.get(self._video, []))
+        if any(promised.values()):
+            number = len(promised[self._video]) or sum(map(len, promised.values()))
+            what = "frames" if promised[self._video] else "packets of sound"
+            self._trouble(self._reached, f"the file ends before the last {number} {what} of its index")
+        if container.format.name == "avi":
+            with Path(self._path).open("rb") as file:
+                stated = int.from_bytes(file.read(8)[4:], "little") + 8
+            if stated > size:
+                self._trouble(self._reached, f"the file has {size} of {stated} bytes")
+        return beyond
+
     def _compare_duration(self, container: av.container.InputContainer) -> None:
         if container.format.name not in _STATE_DURATION or not container.duration:
             return
@@ -247,12 +281,16 @@ class _Video:
         return "; ".join(told[:_TOLD] + ([f"and {more} more"] if more > 0 else []))
 
 
-def _promised(container: av.container.InputContainer, size: int) -> dict[int, int]:
-    """How many packets of each stream of an mp4 or mov its index places behind the end of the file."""
+def _promised(container: av.container.InputContainer, size: int) -> dict[int, list[bool]]:
+    """The packets of each stream of an mp4 or mov that its index places behind the end of the file.
+
+    Returns:
+        For each stream one entry per packet: False for one that begins before the end (it is read, short).
+    """
     if not container.format.name.startswith("mov,mp4"):
         return {}
     return {
-        stream.index: sum(entry.pos + entry.size > size for entry in stream.index_entries)
+        stream.index: [e.pos >= size for e in stream.index_entries if e.pos + e.size > size]
         for stream in container.streams
         if stream.type in ("video", "audio")
     }

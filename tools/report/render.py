@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from tools.report.numbers import QUANTILES, NumberSummary
 from tools.report.results import Overview, Summary
 from tools.report.rows import KINDS
 
+_WIDTH = 100
 _LABELS_SHOWN = 12
 _SIZES_SHOWN = 6
 _NAME_WIDTH = 18
@@ -60,13 +61,9 @@ def _numbers(summary: Summary) -> str:
     described = {name: numbers for name, numbers in described.items() if numbers.count or numbers.unreadable}
     if not described:
         return ""
-    header = ["column", "empty", "min", *[f"{q * 100:g}%" for q in QUANTILES], "max", "mean"]
-    grid = [header, *[_number_row(name, numbers) for name, numbers in described.items()]]
-    widths = [max(len(row[i]) for row in grid) for i in range(len(header))]
-    lines = [
-        " ".join([row[0].ljust(widths[0]), *[c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]])
-        for row in grid
-    ]
+    lines = _number_lines(described, digits=4)
+    if max(map(len, lines)) > _WIDTH:
+        lines = _number_lines(described, digits=3)
     lines += [
         f"{name}: {numbers.unreadable:,} cells are no numbers and are left out"
         for name, numbers in described.items()
@@ -75,23 +72,41 @@ def _numbers(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def _number_row(name: str, numbers: NumberSummary) -> list[str]:
+def _number_lines(described: Mapping[str, NumberSummary], digits: int) -> list[str]:
+    header = ["column", "empty", "min", *[f"{q * 100:g}%" for q in QUANTILES], "max", "mean"]
+    grid = [header, *[_number_row(name, numbers, digits) for name, numbers in described.items()]]
+    widths = [max(len(row[i]) for row in grid) for i in range(len(header))]
+    return [
+        " ".join([row[0].ljust(widths[0]), *[c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]])
+        for row in grid
+    ]
+
+
+def _number_row(name: str, numbers: NumberSummary, digits: int) -> list[str]:
     short = name if len(name) <= _NAME_WIDTH else name[: _NAME_WIDTH - 1] + "…"
     if not numbers.count:
         return [short, compact(numbers.empty), *[""] * (len(QUANTILES) + 3)]
     values = [numbers.minimum, *numbers.quantiles.values(), numbers.maximum, numbers.mean]
-    return [short, compact(numbers.empty), *[compact(value) for value in values]]
+    return [short, compact(numbers.empty), *[compact(value, digits) for value in values]]
 
 
-def compact(number: float) -> str:
-    """A number in at most seven characters (eight with a minus): four digits, then k, M, G, T."""
+def compact(number: float, digits: int = 4) -> str:
+    """A number in few characters.
+
+    Args:
+        number: Finite.
+        digits: Significant digits, 3 or 4.
+
+    Returns:
+        Up to 99999 as it is; above with k, M, G or T; very small and very large ones as 1e-05.
+    """
     size = abs(number)
-    if size >= 1e15 or 0 < size < 1e-3:
-        return f"{number:.1e}"
+    if size >= 1e15 or 0 < size < 10 ** (1 - digits):
+        return f"{number:.{digits - 3}e}"
     for limit, unit, letter in ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e5, 1e3, "k")):
         if size >= limit:
-            return f"{number / unit:.4g}{letter}"
-    return f"{number:.0f}" if size >= 1e4 else f"{number:.4g}"
+            return f"{number / unit:.{digits}g}{letter}"
+    return f"{number:.0f}" if size >= 1000 else f"{number:.{digits}g}"
 
 
 def _text(summary: Summary) -> str:

@@ -4,6 +4,7 @@ from tools.columns import COLUMNS, PART_COLUMN, ROW_COLUMN
 from tools.table.files import (
     numeric,
     read_table,
+    refuse_inputs,
     require_columns,
     scan_table,
     table_extension,
@@ -35,6 +36,7 @@ __all__ = [
     "output_path",
     "part_path",
     "read_table",
+    "refuse_inputs",
     "require_columns",
     "scan_table",
     "shorten",

@@ -168,9 +168,7 @@ def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] 
     """
     path = Path(path)
     kind = table_format(path)
-    for source in inputs:
-        if path.exists() and path.samefile(source):
-            raise UserError(f"{path}: the output would overwrite the input; choose another --output")
+    refuse_inputs(path, inputs)
     lazy = to_lazy(frame)
     temporary = None
     try:
@@ -197,6 +195,17 @@ def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] 
         if temporary is not None:
             temporary.unlink(missing_ok=True)
     return path
+
+
+def refuse_inputs(path: Path, inputs: Iterable[str | Path]) -> None:
+    """Check that a path to write is none of the files that are read.
+
+    Raises:
+        UserError: It is, perhaps by another name.
+    """
+    for source in inputs:
+        if path.exists() and path.samefile(source):
+            raise UserError(f"{path}: the output would overwrite the input; choose another --output")
 
 
 def _umask() -> int:
