@@ -71,10 +71,11 @@ def analyze(inputs: Sequence[str | Path]) -> Analysis:
 def render_analysis(analysis: Analysis) -> str:
     """An analysis as text for a terminal of 100 columns."""
     from tools.report.render import render_columns, render_overview
+    from tools.report.rows import HEADINGS
 
     parts = [f"{analysis.title}\n{render_overview(analysis.overview)}"]
     for kind, summary in analysis.kinds.items():
-        heading = f"{kind}: {summary.overview.rows:,} rows"
+        heading = f"{HEADINGS[kind]} ({summary.overview.rows:,})"
         parts.append(f"{heading}\n{'-' * len(heading)}\n{render_columns(summary)}")
     return "\n\n".join(parts)
 

@@ -11,6 +11,7 @@ from tools.errors import UserError
 from tools.report.plots import draw_plots
 from tools.report.render import render_columns, render_overview
 from tools.report.results import Overview, Summary
+from tools.report.rows import HEADINGS
 
 PAGE_NAME = "report.html"
 
@@ -62,7 +63,7 @@ def _section(kind: str, summary: Summary, drawn: Sequence[tuple[str, bytes]]) ->
         for name, png in drawn
     )
     text = escape(render_columns(summary))
-    heading = f"{escape(kind)}: {summary.overview.rows:,} rows"
+    heading = f"{HEADINGS[kind]} ({summary.overview.rows:,})"
     return f'<h2>{heading}</h2>\n<div class="plots">\n{images}\n</div>\n<pre>{text}</pre>'
 
 

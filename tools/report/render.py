@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tools.report.numbers import QUANTILES, NumberSummary
 from tools.report.results import Overview, Summary
-from tools.report.rows import KINDS
+from tools.report.rows import HEADINGS, KINDS
 
 _WIDTH = 100
 _LABELS_SHOWN = 12
@@ -28,7 +28,7 @@ def render_overview(overview: Overview) -> str:
         count = overview.kinds[kind]
         if count:
             note = f" ({KINDS[kind]})" if kind in ("broken", "unknown") else ""
-            lines.append((f"{kind}s" if kind in ("video", "image") else kind, f"{count:,}{note}"))
+            lines.append((HEADINGS[kind] if kind != "unknown" else "unknown", f"{count:,}{note}"))
     if overview.kinds["video"]:
         lines.append(("hours", _hours(overview)))
     return _aligned(lines)

@@ -17,6 +17,14 @@ KINDS: dict[str, str] = {
 }
 """The kinds of rows; every row is of exactly one."""
 
+HEADINGS: dict[str, str] = {
+    "video": "videos",
+    "image": "images",
+    "broken": "broken files",
+    "unknown": "rows of unknown kind",
+}
+"""What rows of each kind are called."""
+
 
 def kind(columns: Collection[str]) -> pl.Expr:
     """One of `KINDS` for each row, from ``num_frames`` and, where that is empty, the extension of ``path``.
