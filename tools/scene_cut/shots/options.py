@@ -65,7 +65,7 @@ class Option:
         if self.choices:
             return isinstance(value, str) and value in self.choices
         if self.kind is bool or isinstance(value, bool):
-            return isinstance(value, self.kind)
+            return self.kind is bool and isinstance(value, bool)
         if not isinstance(value, Real) or not math.isfinite(value):
             return False
         if self.kind is int and (value != int(value) or (self.odd and value % 2 == 0)):
