@@ -12,6 +12,11 @@ from tools.errors import UserError
 COMMANDS: dict[str, tuple[str, str]] = {
     "convert": ("tools.datasets.convert", "make a table from a folder of videos or images"),
     "datautil": ("tools.datasets.datautil", "probe, filter, sort, merge and shard tables"),
+    "analyze": ("tools.datasets.analyze", "tell what is in a table, with plots"),
+    "split": ("tools.datasets.split", "choose rows for every training bucket"),
+    "transform": ("tools.datasets.transform", "resize, crop, extract frames, move into mp4"),
+    "save_first_frame": ("tools.datasets.save_first_frame", "save the first frames of videos as images"),
+    "check_integrity": ("tools.datasets.check_integrity", "decode everything, say where files are broken"),
     "show": ("tools.datasets.show", "print the first rows of a table"),
     "scene_detect": ("tools.scene_cut.scene_detect", "find the shots of videos"),
     "cut": ("tools.scene_cut.cut", "cut videos into clips at their shots"),
@@ -31,7 +36,7 @@ def _dispatch() -> int | None:
     if name in ("-h", "--help"):
         print("usage: vidsieve COMMAND ...\n\ncommands (each has --help):")
         for command, (module, help) in COMMANDS.items():
-            print(f"  {command:14}{help}\n{'':16}= python -m {module}")
+            print(f"  {command:18}{help}\n{'':20}= python -m {module}")
         return 0
     name = name.replace("-", "_")
     if name not in COMMANDS:

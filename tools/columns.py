@@ -39,6 +39,9 @@ class Column:
 _CONVERT = "tools.datasets.convert"
 _INFO = "tools.datasets.datautil META --info"
 _CUT = "tools.scene_cut.cut"
+_TRANSFORM = "tools.datasets.transform"
+_FRAMES = "tools.datasets.transform vid_frame_extract"
+_INTEGRITY = "tools.datasets.check_integrity"
 
 COLUMNS: dict[str, Column] = {
     "path": Column("String", "the image or video file that the row is about", _CONVERT),
@@ -66,6 +69,21 @@ COLUMNS: dict[str, Column] = {
     "start_frame": Column("Int64", "first frame of the clip in its source", _CUT),
     "end_frame": Column("Int64", "one past the last frame of the clip in its source", _CUT),
     "has_audio": Column("Boolean", "whether the clip has a sound track", _CUT),
+    "original_path": Column("String", "the file that path was made from", _TRANSFORM),
+    "first_frame_path": Column("String", "the first frame as an image", "tools.datasets.save_first_frame"),
+    "dropped_streams": Column("String", "what MP4 cannot hold and was left out", _TRANSFORM),
+    "frame": Column("Int64", "number of the frame in its source, from 0", _FRAMES),
+    "time": Column("Float64", "seconds since the first frame of its source", _FRAMES),
+    "point": Column("Float64", "place in its source that was asked for, 0 to 1", _FRAMES),
+    "intact": Column("Boolean", "whether everything in the file decodes", _INTEGRITY),
+    "broken_at": Column("Float64", "seconds from the first frame to the first damage", _INTEGRITY),
+    "broken_frames": Column("Int64", "frames that are missing or damaged", _INTEGRITY),
+    "decoded_frames": Column("Int64", "frames that the decoder gave, whole or not", _INTEGRITY),
+    "broken_reason": Column("String", "what is wrong with the file", _INTEGRITY),
+    "bucket": Column("String", "training bucket: resolution, frames, aspect ratio", "tools.datasets.split"),
+    "rejected_by": Column(
+        "String", "flag that removed the row", "tools.datasets.datautil META --rejected FILE"
+    ),
     "filesize": Column("Float64", "size of the file in MiB", "tools.datasets.datautil META --filesize"),
     "text_len": Column("Int64", "tokens of text", "tools.datasets.datautil META --count-num-token"),
     "aes": Column(

@@ -199,7 +199,7 @@ def _failures(stage: Stage, outcomes: list[Outcome], paths: list[str]) -> list[M
 def _output_frame(
     stage: Stage, table: pl.DataFrame, shard: Shard, outcomes: list[Outcome], options: RunOptions
 ) -> pl.DataFrame:
-    """This rank's rows of the input, with the stage's columns at the end (in front where rows are new)."""
+    """This rank's rows of the input, with the stage's columns: where they were, or at the end."""
     numbers = list(shard.rows(table.height))
     if stage.one_to_many:
         pairs = [
@@ -218,7 +218,7 @@ def _output_frame(
         ]
         columns, numbers = stage.adds, [number for number, _ in pairs]
         values = [outcome or {} for _, outcome in pairs]
-    frame = table[numbers].drop([*columns, *stage.drops], strict=False)
+    frame = table[numbers].drop(stage.drops, strict=False)
     frame = frame.with_columns(
         pl.Series(name, [value.get(name) for value in values], dtype=dtype) for name, dtype in columns.items()
     )

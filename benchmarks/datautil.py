@@ -1,0 +1,165 @@
+"""datautil against pandas as Open-Sora's tool uses it: `read_csv`, one operation, `to_csv`.
+
+    python benchmarks/datautil.py [--rows 5000000] [--folder DIR] [--only NAME ...]
+
+The table is made: paths, ids, sizes, scores, and a caption of about 200 characters. Each way of each task is
+a process of its own, one after the other; wall time and peak memory include its start. Both results are
+compared, row by row, before a figure is printed. pandas cleans captions with diffusers' own copy of the T5
+cleaning, twice, as Open-Sora does it; that task needs ``pip install --no-deps diffusers``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CLEANED = 200_000  # rows of the table of captions; a loop over all of them would take hours
+PARTS = 8
+WORDS = """
+    the a an video shows person people man woman child dog walking standing running street city night day
+    light camera moves slowly across wide close up with and under over bright dark scene background car red
+    blue green white mountain river sea sky cloud tree grass house window table in on of at while wearing
+"""
+
+
+def make_tables(rows_as_text: str) -> None:
+    """meta.csv, its parts, a table of the paths to leave out, and one of captions."""
+    import numpy as np
+    import polars as pl
+
+    if Path("captions.csv").exists():
+        return
+    rows = int(rows_as_text)
+    rng = np.random.default_rng(0)
+    captions = np.array([" ".join(rng.choice(WORDS.split(), 38)).capitalize() + "." for _ in range(50_000)])
+    number = pl.Series(np.arange(rows)).cast(pl.String).str.zfill(9)
+    table = pl.DataFrame(
+        {
+            "path": "/data/clips/" + number + "_scene-0.mp4",
+            "id": number + "_scene-0",
+            "num_frames": rng.integers(16, 600, rows),
+            "height": rng.choice([360, 480, 720, 1080], rows),
+            "width": rng.choice([640, 854, 1280, 1920], rows),
+            "fps": rng.choice([24.0, 25.0, 29.97002997002997, 30.0], rows),
+            "aes": rng.normal(5, 1, rows).round(6),
+            "flow": rng.gamma(2, 3, rows).round(6),
+            "match": rng.normal(20, 3, rows).round(6),
+            "ocr": rng.integers(0, 20, rows),
+            "text": captions[rng.integers(0, len(captions), rows)],
+        }
+    )
+    table.write_csv("meta.csv")
+    for part in range(PARTS):
+        table[part * rows // PARTS : (part + 1) * rows // PARTS].write_csv(f"piece{part}.csv")
+    table.filter(rng.random(rows) < 0.5).select("path", "aes").write_csv("done.csv")
+    shown = " see https://example.com/a1 <b>now</b> &amp; “here” – 1920x1080, IMG_1234.jpg"
+    some = table.head(CLEANED).with_columns(text=number.head(CLEANED) + " " + pl.col("text"))
+    every_tenth = pl.int_range(pl.len()) % 10 == 0
+    some = some.with_columns(text=pl.when(every_tenth).then(pl.col("text") + shown).otherwise("text"))
+    some.write_csv("captions.csv")
+
+
+TASKS = {
+    "one threshold": (["meta.csv"], ["--aesmin", "5"]),
+    "three thresholds": (["meta.csv"], ["--aesmin", "5", "--flowmin", "2", "--fmin", "48"]),
+    "sort": (["meta.csv"], ["--sort", "aes"]),
+    f"merge {PARTS} parts": ([f"piece{part}.csv" for part in range(PARTS)], []),
+    "difference": (["meta.csv"], ["--difference", "done.csv"]),
+    "clean captions": (["captions.csv"], ["--clean-caption"]),
+}
+
+
+def with_pandas(task: str) -> None:
+    """The same task the way Open-Sora's datautil does it."""
+    import pandas as pd
+
+    data = pd.concat([pd.read_csv(file) for file in TASKS[task][0]], ignore_index=True)
+    match task:
+        case "one threshold":
+            data = data[data["aes"] >= 5]
+        case "three thresholds":
+            data = data[data["num_frames"] >= 48]
+            data = data[data["aes"] >= 5]
+            data = data[data["flow"] >= 2]
+        case "sort":
+            data = data.sort_values(by="aes", ascending=False)
+        case "difference":
+            data = data[~data["path"].isin(set(pd.read_csv("done.csv")["path"]))]
+        case "clean captions":
+            data["text"] = data["text"].apply(reference_cleaning())
+    data.to_csv("theirs.csv", index=False)
+
+
+def reference_cleaning() -> object:
+    from diffusers.pipelines.deepfloyd_if.pipeline_if import IFPipeline
+
+    clean = IFPipeline._clean_caption
+    pipeline = IFPipeline.__new__(IFPipeline)
+    return lambda text: clean(pipeline, clean(pipeline, text))
+
+
+def timed(command: list[str], folder: Path) -> tuple[float, float]:
+    """Wall seconds and peak GiB of the largest of its processes."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    started = time.perf_counter()
+    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)}: exit status {status}")
+    return time.perf_counter() - started, usage.ru_maxrss / 2**20
+
+
+def check_equal(task: str) -> None:
+    import polars as pl
+
+    ours, theirs = (pl.read_csv(name, infer_schema=False) for name in ("ours.csv", "theirs.csv"))
+    if task == "sort":  # pandas' sort is not stable
+        ours, theirs = (frame.select(pl.col("aes").cast(pl.Float64)) for frame in (ours, theirs))
+    else:
+        ours, theirs = (frame.select("path", "text") for frame in (ours, theirs))
+    if not ours.equals(theirs):
+        raise SystemExit(f"{task}: the results differ")
+
+
+STEPS = {"make": make_tables, "pandas": with_pandas, "check": check_equal}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--folder", type=Path, help="where the tables are made, and kept")
+    parser.add_argument("--only", nargs="+", choices=tuple(TASKS), default=tuple(TASKS))
+    parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.step:
+        STEPS[args.step[0]](args.step[1])
+        return
+    folder = args.folder or Path(tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
+    # This process stays small: the peak of a child is at least that of its parent when it starts.
+    step = [sys.executable, str(Path(__file__).resolve()), "--step"]
+    timed([*step, "make", str(args.rows)], folder)
+    print(f"{args.rows} rows, {(folder / 'meta.csv').stat().st_size / 2**30:.2f} GiB")
+    print("| task | pandas s | GiB | datautil s | GiB | faster | memory |\n|---|---|---|---|---|---|---|")
+    for task in args.only:
+        inputs, flags = TASKS[task]
+        module = [sys.executable, "-m", "tools.datasets.datautil"]
+        ours = timed([*module, *inputs, *flags, "--output", "ours.csv", "--quiet"], folder)
+        theirs = timed([*step, "pandas", task], folder)
+        timed([*step, "check", task], folder)
+        print(
+            f"| {task} | {theirs[0]:.1f} | {theirs[1]:.2f} | {ours[0]:.1f} | {ours[1]:.2f} "
+            f"| {theirs[0] / ours[0]:.1f} | {ours[1] / theirs[1]:.2f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
