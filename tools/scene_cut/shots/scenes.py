@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tools.media.packets import PacketIndex
 
 
+_MILLISECOND = Fraction(1, 1000)
+
+
 @dataclass(frozen=True)
 class Scene:
     """One shot, half-open: it does not hold its end.
@@ -190,6 +193,7 @@ def _exact(index: PacketIndex, frame: int) -> Fraction:
 
 def _boundary(index: PacketIndex, frame: int) -> Fraction:
     """A short number between the start of the frame before and that of this one."""
-    if frame == len(index.pts):  # the end: rounded up, so that the last frame is inside in any case
-        return Fraction(math.ceil(_exact(index, frame) * 1000), 1000)
+    if frame == len(index.pts):  # the end: rounded up, so that the last frame is inside in any case,
+        end = max(_exact(index, frame), _exact(index, frame - 1) + _MILLISECOND)  # also one of no duration
+        return Fraction(math.ceil(end * 1000), 1000)
     return readable_boundary(_exact(index, frame), _exact(index, frame - 1) if frame else None)
