@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from tools.errors import UserError
-from tools.report.numbers import QUANTILES, number_series, summarize_numbers
-from tools.report.summary import render_summary, rows_of_kind, summarize, summarize_overview
+from tools.report.numbers import QUANTILES, column_series, summarize_numbers
+from tools.report.summary import render_summary, rows_of_kind, summarize, summarize_kinds
 from tools.table import scan_table
 
 
@@ -76,7 +76,7 @@ def test_kinds_are_told_by_num_frames_and_else_by_the_name(tmp_path):
         tmp_path,
         "path,num_frames\na.mp4,10\nb.mp4,1\nc.JPG,\nd.mkv,\ne.mp4,0\nf.txt,\n,\ng.png,25\nh.gif,\ni.jpg.mov,x\n",
     )
-    overview = summarize_overview(frame)
+    overview = summarize_kinds(frame)[0]
     assert overview.kinds == {"video": 5, "image": 2, "broken": 1, "unknown": 2}
     assert overview.rows == 10
     assert rows_of_kind(frame, "image").collect()["path"].to_list() == ["b.mp4", "c.JPG"]
@@ -94,7 +94,7 @@ def test_hours_come_from_duration_and_else_from_frames_over_rate(tmp_path):
         "f.jpg,1,,0\n"  # an image has none
         "g.mp4,0,,\n",  # broken
     )
-    overview = summarize_overview(frame)
+    overview = summarize_kinds(frame)[0]
     assert overview.seconds == pytest.approx(3600 + 1800 + 4)
     assert overview.hours == pytest.approx(5404 / 3600)
     assert overview.unknown_length == 2
@@ -108,7 +108,7 @@ def test_captions_and_paths_that_repeat_are_counted(tmp_path):
         f'e.mp4,"  "\nf.mp4,{long}\n',
     )
     summary = summarize(frame)
-    assert summary.overview.paths == 6
+    assert summary.overview.paths == 6 == summarize_kinds(frame)[0].paths
     text = summary.text
     assert (text.filled, text.empty, text.duplicates) == (5, 2, 1)
     assert (text.characters.minimum, text.characters.maximum) == (2, 100_000)  # characters, not bytes
@@ -182,7 +182,7 @@ def test_bins_of_whole_numbers_hold_as_many_numbers_each():
 def test_columns_are_read_a_few_at_a_time_when_a_table_is_long(monkeypatch):
     monkeypatch.setattr("tools.report.numbers._MEMORY", 8 * 10 * 2)
     frame = pl.LazyFrame({name: [float(i) for i in range(10)] for name in "abcde"})
-    read = dict(number_series(frame, {name: pl.col(name) for name in "abcde"}, 10))
+    read = dict(column_series(frame, {name: pl.col(name) for name in "abcde"}, 10))
     assert [series.sum() for series in read.values()] == [45.0] * 5
 
 

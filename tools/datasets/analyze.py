@@ -50,21 +50,14 @@ def analyze(inputs: Sequence[str | Path]) -> Analysis:
     Raises:
         UserError: A table is missing, unreadable, or without rows.
     """
-    from tools.report.rows import KINDS
-    from tools.report.summary import rows_of_kind, summarize, summarize_overview
+    from tools.report.summary import summarize_kinds
     from tools.table import expand_inputs, merge_tables
 
     paths = expand_inputs(inputs)
     title = ", ".join(map(str, paths))
-    frame = merge_tables(paths)
-    overview = summarize_overview(frame, source=title)
+    overview, kinds = summarize_kinds(merge_tables(paths), source=title)
     if not overview.rows:
         raise UserError(f"{title}: no rows, there is nothing to analyze")
-    kinds = {
-        kind: summarize(rows_of_kind(frame, kind), source=title)
-        for kind in KINDS
-        if overview.kinds[kind] and kind != "broken"
-    }
     return Analysis(title, overview, kinds)
 
 

@@ -13,7 +13,7 @@ from tools.table import numeric
 
 QUANTILES: tuple[float, ...] = (0.01, 0.05, 0.25, 0.50, 0.75, 0.95, 0.99)
 BINS = 100
-_MEMORY = 256 * 2**20  # bytes of numbers held at a time
+_MEMORY = 512 * 2**20  # bytes of columns held at a time
 
 
 @dataclass(frozen=True)
@@ -129,18 +129,18 @@ def histogram(ordered: np.ndarray, low: float, high: float) -> Histogram:
     return Histogram(edges.tolist(), counts.tolist(), below, above)
 
 
-def number_series(
+def column_series(
     frame: pl.LazyFrame, columns: dict[str, pl.Expr], rows: int
 ) -> Iterator[tuple[str, pl.Series]]:
-    """Read columns of numbers, so many at a time as fit into 256 MiB.
+    """Read columns, so many at a time as fit into 512 MiB.
 
     Args:
         frame: The table.
-        columns: Name to a Float64 expression.
+        columns: Name to an expression of 8 bytes a row.
         rows: Rows of the table.
 
     Yields:
-        Name and numbers.
+        Name and cells.
     """
     names = list(columns)
     group = max(1, _MEMORY // (8 * max(1, rows)))

@@ -1,27 +1,28 @@
 """Statistics of a table: how much there is, and how every column is distributed.
 
-Tables are streamed: what is held at a time is 256 MiB of numbers and the hashes of paths and captions.
+Tables are streamed: what is held at a time is some columns of numbers, 512 MiB at most.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from tools.report.numbers import finite, number_series, summarize_numbers
+from tools.report.numbers import NumberSummary, column_series, finite, summarize_numbers
 from tools.report.render import render_summary
 from tools.report.results import Overview, SourceSummary, Summary, TextSummary
 from tools.report.rows import KINDS, kind, seconds
 from tools.table import COLUMNS
 from tools.table.files import unreadable
 
-__all__ = ["Overview", "Summary", "render_summary", "rows_of_kind", "summarize", "summarize_overview"]
+__all__ = ["Overview", "Summary", "render_summary", "rows_of_kind", "summarize", "summarize_kinds"]
 
 LABEL_VALUES = 50
 """A column with more distinct values than this is not one of labels."""
 _TOP_SOURCES = 5
+_PATHS, _CAPTIONS, _CHARACTERS = "\0paths", "\0captions", "\0characters"  # no column is called so
 
 
 def summarize(frame: pl.LazyFrame, *, source: str = "the table") -> Summary:
@@ -42,15 +43,36 @@ def summarize(frame: pl.LazyFrame, *, source: str = "the table") -> Summary:
         UserError: The table cannot be read.
     """
     try:
-        return _summarize(frame)
+        return _describe(frame, *_first_pass(frame))
     except pl.exceptions.PolarsError as error:
         raise unreadable(source, error) from None
 
 
-def summarize_overview(frame: pl.LazyFrame, *, source: str = "the table") -> Overview:
-    """Only counts and hours; arguments and errors as of `summarize`."""
+def summarize_kinds(frame: pl.LazyFrame, *, source: str = "the table") -> tuple[Overview, dict[str, Summary]]:
+    """Statistics of the videos, of the images, and of the rows that cannot be told, each on their own.
+
+    Args:
+        frame: As of `summarize`.
+        source: As of `summarize`.
+
+    Returns:
+        Counts and hours of all rows, and for each kind that has rows, but for broken files, its statistics.
+
+    Raises:
+        UserError: The table cannot be read.
+    """
     try:
-        return _first_pass(frame)[0]
+        overview, cells = _first_pass(frame)
+        kinds = [name for name, rows in overview.kinds.items() if rows]
+        if kinds and kinds != ["broken"] and len(kinds) == 1:
+            summary = _describe(frame, overview, cells)
+            return summary.overview, {kinds[0]: summary}
+        if "path" in overview.columns:
+            hashes = frame.select(_hash(_filled("path", overview.columns["path"])).alias("hash"))
+            paths = _count_distinct(hashes.collect(engine="streaming").to_series())
+            overview = replace(overview, paths=paths)
+        chosen = {name: rows_of_kind(frame, name) for name in kinds if name != "broken"}
+        return overview, {name: _describe(rows, *_first_pass(rows)) for name, rows in chosen.items()}
     except pl.exceptions.PolarsError as error:
         raise unreadable(source, error) from None
 
@@ -60,25 +82,30 @@ def rows_of_kind(frame: pl.LazyFrame, wanted: str) -> pl.LazyFrame:
     return frame.filter(kind(frame.collect_schema().names()) == wanted)
 
 
-def _summarize(frame: pl.LazyFrame) -> Summary:
-    overview, cells = _first_pass(frame)
+def _describe(frame: pl.LazyFrame, overview: Overview, cells: dict[str, _Cells]) -> Summary:
+    """Read the columns that the first pass found to be worth it."""
     columns, rows = overview.columns, overview.rows
-    read = {name: finite(name) for name in columns if _is_number(name, cells[name])}
-    characters = "text" in columns
-    if characters:
-        read["\0characters"] = _caption().str.len_chars().cast(pl.Float64)
-    numbers = {}
-    for name, values in number_series(frame, read, rows):
-        filled = cells["text" if name == "\0characters" else name].filled
+    reads = {name: finite(name) for name in columns if _is_number(name, cells[name])}
+    if "text" in columns:
+        reads[_CHARACTERS] = _caption().str.len_chars().cast(pl.Float64)
+        reads[_CAPTIONS] = _hash(_caption())
+    if "path" in columns:
+        reads[_PATHS] = _hash(_filled("path", columns["path"]))
+    numbers: dict[str, NumberSummary] = {}
+    distinct: dict[str, int] = {}
+    for name, values in column_series(frame, reads, rows):
+        if name in (_PATHS, _CAPTIONS):
+            distinct[name] = _count_distinct(values)
+            continue
+        filled = cells["text" if name == _CHARACTERS else name].filled
         count = values.len() - values.null_count()
         numbers[name] = summarize_numbers(values, empty=rows - filled, unreadable=filled - count)
-    lengths = numbers.pop("\0characters", None)
     text = None
-    if lengths is not None:
+    if "text" in columns:
         filled = cells["text"].filled
-        text = TextSummary(filled, rows - filled, filled - _distinct(frame, _caption()), lengths)
+        text = TextSummary(filled, rows - filled, filled - distinct[_CAPTIONS], numbers.pop(_CHARACTERS))
     return Summary(
-        overview,
+        replace(overview, paths=distinct.get(_PATHS)),
         numbers,
         {name: _label_counts(frame, name) for name in columns if _is_label(name, cells[name], numbers, rows)},
         text,
@@ -103,6 +130,7 @@ class _Cells:
 
 
 def _first_pass(frame: pl.LazyFrame) -> tuple[Overview, dict[str, _Cells]]:
+    """Everything that needs one look at each row; the overview's distinct paths are yet to be counted."""
     schema = dict(frame.collect_schema())
     derived = [kind(schema), seconds(schema)]
     counts = [pl.len().alias("rows"), *_overview_counts()]
@@ -125,7 +153,7 @@ def _first_pass(frame: pl.LazyFrame) -> tuple[Overview, dict[str, _Cells]]:
         kinds={name: value[f"kind {name}"] for name in KINDS},
         seconds=value["seconds"],
         unknown_length=value["unknown length"],
-        paths=_distinct(frame, _filled("path", schema["path"])) if "path" in schema else None,
+        paths=None,
         columns=schema,
     )
     return overview, cells
@@ -154,10 +182,13 @@ def _cell_marks(name: str, dtype: pl.DataType) -> list[pl.Expr]:
     ]
 
 
-def _distinct(frame: pl.LazyFrame, cell: pl.Expr) -> int:
-    """How many different cells there are, by 64-bit hashes: 8 bytes a row, where a set of texts needs 100."""
-    hashes = frame.select(pl.when(cell.is_not_null()).then(cell.hash()).alias("hash"))
-    ordered = hashes.drop_nulls().collect(engine="streaming").to_series().sort()
+def _hash(cell: pl.Expr) -> pl.Expr:
+    """64 bits of each cell that is not null: 8 bytes a row, where a set of texts needs 100."""
+    return pl.when(cell.is_not_null()).then(cell.hash())
+
+
+def _count_distinct(hashes: pl.Series) -> int:
+    ordered = hashes.drop_nulls().sort()
     return ordered.len() and int((ordered != ordered.shift(1)).sum()) + 1
 
 
