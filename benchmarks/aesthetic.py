@@ -25,8 +25,8 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import CLIPConfig, CLIPModel
 
-from tools.media.frames import read_sampled
 from tools.media.pool import usable_cores
+from tools.media.requests import read_sampled
 from tools.media.sampling import parse_sampling
 from tools.models.aesthetic_head import load_head
 from tools.models.clip import ClipEncoder

@@ -13,8 +13,9 @@ from PIL import Image
 
 from tests.support import barcode_picture, ffmpeg_frames, make_video, read_barcode, remux
 from tools.errors import MediaError, UserError
-from tools.media.frames import iter_frames, iter_video_frames, read_frames, read_frames_at, read_sampled
+from tools.media.frames import iter_frames, iter_video_frames, read_frames, read_frames_at
 from tools.media.probe import index_packets, probe
+from tools.media.requests import read_sampled
 from tools.media.sampling import Sampling
 
 FORMATS = {

@@ -19,7 +19,7 @@ from PIL import Image
 
 from tests.models.openai_clip import Shape, image_features, random_state, save_archive, save_state
 from tools.errors import UserError
-from tools.media.frames import read_sampled
+from tools.media.requests import read_sampled
 from tools.media.sampling import parse_sampling
 from tools.models.clip_preprocess import CLIP_MEAN, CLIP_STD
 from tools.scoring.aesthetic.scorer import AestheticScorer

@@ -1,4 +1,4 @@
-"""Exact frames of a video as arrays: by number, by time, by sampling policy, or all of them in order."""
+"""Exact frames of a video as arrays: by number, by time, or all of them in order."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ from tools.media.decoding import (
     damaged_frame,
     iter_video_frames,
 )
-from tools.media.extensions import is_image
 from tools.media.packets import PacketIndex
 from tools.media.pictures import Interpolation, PictureConverter, PixelFormat
-from tools.media.sampling import Sampling, SamplingError
 from tools.media.scan import index_packets
 
 __all__ = [
@@ -31,7 +29,6 @@ __all__ = [
     "iter_video_frames",
     "read_frames",
     "read_frames_at",
-    "read_sampled",
 ]
 
 DECODERS = ("pyav", "decord")
@@ -132,39 +129,6 @@ def read_frames_at(path: str | Path, times: Sequence[float], **options: object) 
             f"a frame at {max(times):g} s is asked for, the video ends at {index.duration:.3f} s",
         )
     return read_frames(path, [index.frame_at(t) for t in times], index=index, **options)
-
-
-def read_sampled(
-    path: str | Path,
-    sampling: Sampling,
-    *,
-    decoder: str = "pyav",
-    size: tuple[int, int] | None = None,
-) -> list[Frame]:
-    """Read the frames that a policy chooses; of an image, the image.
-
-    Args:
-        path: A video or an image; the suffix tells which.
-        sampling: Which frames.
-        decoder: As for `read_frames`.
-        size: Width and height to scale to.
-
-    Returns:
-        The frames in ascending order; one with index 0 for an image.
-
-    Raises:
-        MediaError: As `read_frames`; too_short when the policy finds no frame.
-    """
-    if is_image(path):
-        from tools.media.images import read_image
-
-        return [Frame(0, 0, 0.0, read_image(path, size=size))]
-    index = index_packets(path)
-    try:
-        indices = sampling.indices(index.times[: index.num_frames])
-    except SamplingError as error:
-        raise MediaError("too_short", path, str(error)) from None
-    return read_frames(path, indices, decoder=decoder, size=size, index=index)
 
 
 def iter_frames(

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from tools.errors import MediaError, UserError
+from tools.media.requests import NOTHING, Frames, read_requests
 from tools.stage.batches import Scoring
 from tools.stage.ledger import Outcome
 from tools.stage.stage import Row, Stage
@@ -87,11 +88,11 @@ def _prepare(stage: Stage, row: Row) -> Any:
     path = row.get("path")
     if not path and "path" in stage.needs:
         raise MediaError("bad_value", "", "the cell of column path is empty")
-    frames = []
-    if stage.sampling is not None:
-        from tools.media.frames import read_sampled
-
-        frames = read_sampled(path, stage.sampling, decoder=stage.decoder)
+    frames = Frames()
+    if stage.request != NOTHING:
+        (frames,) = read_requests(path, [stage.request], decoder=stage.decoder)
+        if isinstance(frames, MediaError):
+            raise frames
     return stage.prepare(row, frames)
 
 

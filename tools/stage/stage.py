@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from tools.media.frames import Frame
-from tools.media.sampling import Sampling
+from tools.media.requests import FrameChoice, FrameRequest, Frames
 
 Row = dict[str, Any]
 """One row of a meta table: column name to cell. Cells of a CSV are text or None."""
@@ -30,7 +29,10 @@ class Stage:
         needs: Columns that must be in the table. ``path`` is the file that the row is about.
         uses: Columns that change the result when they are there.
         adds: Columns that the stage fills, with their Polars types. A failed row leaves them all empty.
-        sampling: Frames that `prepare` gets; None when the stage reads the file itself.
+        sampling: Frames that `prepare` gets: a `tools.media.sampling.Sampling`, or whatever else chooses.
+            None for none.
+        thumbnails: Width and height of the small grey pictures of all frames that `prepare` gets; None for
+            none.
         decoder: Decoder that reads these frames.
         one_to_many: A row of the input becomes any number of rows of the output (clips of a video). The only
             column of `adds` is then ``rows``, a list of dicts with the columns of `row_columns`, and
@@ -45,15 +47,21 @@ class Stage:
     needs: ClassVar[tuple[str, ...]] = ("path",)
     uses: ClassVar[tuple[str, ...]] = ()
     adds: ClassVar[dict[str, pl.DataType | type[pl.DataType]]]
+    thumbnails: ClassVar[tuple[int, int] | None] = None
     decoder: ClassVar[str] = "pyav"
     one_to_many: ClassVar[bool] = False
     row_columns: ClassVar[dict[str, pl.DataType | type[pl.DataType]]] = {}
     drops: ClassVar[tuple[str, ...]] = ()
 
     @property
-    def sampling(self) -> Sampling | None:
-        """Which frames `prepare` gets, or None when it opens the file itself."""
+    def sampling(self) -> FrameChoice | None:
+        """Which frames `prepare` gets; None when it wants none in full."""
         return None
+
+    @property
+    def request(self) -> FrameRequest:
+        """All that the stage wants of a file; a stage that wants nothing opens the file itself, or not."""
+        return FrameRequest(self.sampling, self.thumbnails)
 
     def asked(self) -> dict[str, Any]:
         """Everything that changes the values, as JSON: by default all public fields.
@@ -62,12 +70,12 @@ class Stage:
         """
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if not f.name.startswith("_")}
 
-    def prepare(self, row: Row, frames: list[Frame]) -> Any:
+    def prepare(self, row: Row, frames: Frames) -> Any:
         """Turn a row and its frames into what `score` takes. Runs in a worker process, on the CPU.
 
         Args:
             row: The cells of the `needs` and `uses` columns.
-            frames: What `sampling` asked for, in order; empty when it is None.
+            frames: What `sampling` asked for, in order, with ``times`` and ``thumbnails`` of all frames.
 
         Returns:
             For a stage without a device part, the finished values: a dict with the `adds` columns.

@@ -1,0 +1,182 @@
+"""Read what several users of one file want of it, in one decode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from tools.errors import MediaError
+from tools.media.decoding import Decoder, damaged_frame
+from tools.media.extensions import is_image
+from tools.media.frames import Frame
+from tools.media.packets import PacketIndex
+from tools.media.pictures import PictureConverter
+from tools.media.sampling import SamplingError
+from tools.media.scan import index_packets
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+class FrameChoice(Protocol):
+    """Which frames of a video are wanted: a `Sampling`, or whatever else chooses."""
+
+    def indices(self, times: np.ndarray) -> list[int]:
+        """Numbers of the frames, by the time of each in seconds; raises SamplingError when there are none."""
+
+    def asdict(self) -> dict[str, Any]:
+        """The choice as JSON."""
+
+
+@dataclass(frozen=True)
+class FrameRequest:
+    """What one user wants of a file.
+
+    Attributes:
+        choice: Frames in full; None for none.
+        thumbnails: Width and height of a small grey picture of every frame; None for none.
+    """
+
+    choice: FrameChoice | None = None
+    thumbnails: Size | None = None
+
+
+NOTHING = FrameRequest()
+
+
+class Frames(list[Frame]):
+    """The frames that were chosen, in the order of the choice.
+
+    Attributes:
+        times: float64, shape (n,): seconds since the first frame, of every frame; with thumbnails, of those
+            that have one.
+        thumbnails: uint8, shape (n, height, width): luma of every frame, averaged over areas; frames that do
+            not decode whole are left out. None when they were not asked for.
+    """
+
+    def __init__(
+        self,
+        frames: Iterable[Frame] = (),
+        times: np.ndarray | None = None,
+        thumbnails: np.ndarray | None = None,
+    ) -> None:
+        super().__init__(frames)
+        self.times = np.zeros(0) if times is None else times
+        self.thumbnails = thumbnails
+
+
+def read_requests(
+    path: str | Path, requests: Sequence[FrameRequest], *, decoder: str = "pyav"
+) -> list[Frames | MediaError]:
+    """Read a file once for all requests; each frame is decoded once.
+
+    Args:
+        path: A video or an image; the suffix tells which. An image is its own only frame and thumbnail.
+        requests: What is wanted.
+        decoder: Decoder of the chosen frames, see `tools.media.frames.read_frames`.
+
+    Returns:
+        For each request its frames, or why it cannot have them: too_short when it finds none in this video,
+        decode when one of its frames is damaged. Requests for the same frame share its image.
+
+    Raises:
+        MediaError: The file as a whole cannot be read.
+    """
+    if is_image(path):
+        return _read_image(path, requests)
+    index = index_packets(path)
+    times = index.times[: index.num_frames]
+    chosen = [_choose(path, request, times) for request in requests]
+    wanted = sorted(
+        {number for numbers in chosen if not isinstance(numbers, MediaError) for number in numbers}
+    )
+    sizes = {request.thumbnails for request in requests} - {None}
+    if decoder == "decord":
+        from tools.media.decord_reader import read_images
+
+        images = read_images(path, wanted, index)
+        shown, small = _decode(path, index, (), sizes)[1:]
+    else:
+        images, shown, small = _decode(path, index, wanted, sizes)
+    found: list[Frames | MediaError] = []
+    for request, numbers in zip(requests, chosen, strict=True):
+        if isinstance(numbers, MediaError):
+            found.append(numbers)
+        elif damaged := [number for number in numbers if number not in images]:
+            found.append(damaged_frame(path, index, damaged[0]))
+        elif request.thumbnails and not shown:
+            found.append(MediaError("decode", path, "no frame can be decoded"))
+        else:
+            frames = [Frame(n, int(index.pts[n]), float(times[n]), images[n]) for n in numbers]
+            pictures = small.get(request.thumbnails)
+            found.append(Frames(frames, times[shown] if request.thumbnails else times, pictures))
+    return found
+
+
+def read_sampled(path: str | Path, choice: FrameChoice, *, decoder: str = "pyav") -> Frames:
+    """Read the frames that a policy chooses; of an image, the image. Arguments as for `read_requests`.
+
+    Raises:
+        MediaError: As `read_requests`; too_short when the policy finds no frame, decode for a damaged one.
+    """
+    (frames,) = read_requests(path, [FrameRequest(choice)], decoder=decoder)
+    if isinstance(frames, MediaError):
+        raise frames
+    return frames
+
+
+def _choose(path: str | Path, request: FrameRequest, times: np.ndarray) -> list[int] | MediaError:
+    if request.choice is None:
+        return []
+    try:
+        return [int(number) for number in request.choice.indices(times)]
+    except SamplingError as error:
+        return MediaError("too_short", path, str(error))
+
+
+def _decode(
+    path: str | Path, index: PacketIndex, wanted: Sequence[int], sizes: set[Size]
+) -> tuple[dict[int, np.ndarray], list[int], dict[Size, np.ndarray]]:
+    """Decode what is wanted, or everything when there are thumbnails to make.
+
+    Returns:
+        Images by number; numbers of the frames that have thumbnails; thumbnails by size.
+    """
+    in_full = PictureConverter(index)
+    shrink = {size: PictureConverter(index, size=size, format="gray", interpolation="area") for size in sizes}
+    images: dict[int, np.ndarray] = {}
+    shown: list[int] = []
+    small: dict[Size, list[np.ndarray]] = {size: [] for size in sizes}
+    left = set(wanted)
+    with Decoder(path, index) as decoder:
+        for number, picture in decoder.pictures(range(index.num_frames) if sizes else wanted):
+            if picture.is_corrupt:
+                continue
+            if number in left:
+                images[number] = in_full(picture)
+            if sizes:
+                shown.append(number)
+            for size, convert in shrink.items():
+                small[size].append(convert(picture))
+    return images, shown, {size: np.stack(pictures) for size, pictures in small.items() if pictures}
+
+
+def _read_image(path: str | Path, requests: Sequence[FrameRequest]) -> list[Frames | MediaError]:
+    from PIL import Image
+
+    from tools.media.images import read_image
+
+    image = read_image(path)
+    found: list[Frames | MediaError] = []
+    for request in requests:
+        small = None
+        if request.thumbnails:
+            grey = Image.fromarray(image).convert("L").resize(request.thumbnails, Image.Resampling.BOX)
+            small = np.asarray(grey)[None]
+        frames = [] if request.choice is None else [Frame(0, 0, 0.0, image)]
+        found.append(Frames(frames, np.zeros(1), small))
+    return found
