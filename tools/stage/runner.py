@@ -15,7 +15,7 @@ from tools.stage.ledger import Ledger, Outcome, ask_of, digest, digest_outcomes,
 from tools.stage.output import STATE_FOLDER, Counts, Origin, Output, digest_file
 from tools.stage.progress import Progress
 from tools.stage.shards import Shard, current_shard
-from tools.stage.stage import Stage
+from tools.stage.stage import FAILURES, Stage
 from tools.table import (
     PART_COLUMN,
     ROW_COLUMN,
@@ -191,9 +191,14 @@ def _failures(stage: Stage, outcomes: list[Outcome], paths: list[str]) -> list[M
     for outcome, path in zip(outcomes, paths, strict=True):
         if isinstance(outcome, MediaError):
             failures.append(outcome)
-        elif stage.one_to_many:
-            failures += [MediaError(kind, path, message) for kind, message in outcome["failures"]]
+        else:
+            failures += [MediaError(kind, path, message) for kind, message in outcome.get(FAILURES, ())]
     return failures
+
+
+def _has_failed(outcome: Outcome) -> bool:
+    """Whether a row has no values, or lacks some."""
+    return isinstance(outcome, MediaError) or bool(outcome.get(FAILURES))
 
 
 def _output_frame(
@@ -214,9 +219,10 @@ def _output_frame(
         pairs = [
             (number, None if isinstance(outcome, MediaError) else outcome)
             for number, outcome in zip(numbers, outcomes, strict=True)
-            if options.on_error == "keep" or not isinstance(outcome, MediaError)
+            if options.on_error == "keep" or not _has_failed(outcome)
         ]
-        columns, numbers = stage.adds, [number for number, _ in pairs]
+        columns = {name: dtype for name, dtype in stage.adds.items() if name != FAILURES}
+        numbers = [number for number, _ in pairs]
         values = [outcome or {} for _, outcome in pairs]
     frame = table[numbers].drop(stage.drops, strict=False)
     frame = frame.with_columns(

@@ -7,10 +7,16 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from tools.errors import MediaError
 from tools.media.requests import FrameChoice, FrameRequest, Frames
 
 Row = dict[str, Any]
 """One row of a meta table: column name to cell. Cells of a CSV are text or None."""
+
+FAILURES = "failures"
+"""Name in `Stage.adds` for what failed in a row that has values all the same: a list of [kind, message].
+
+It goes to the failures file, not to the table."""
 
 
 @dataclasses.dataclass
@@ -28,15 +34,16 @@ class Stage:
         version: Raised whenever the same options would give other values: finished rows are then redone.
         needs: Columns that must be in the table. ``path`` is the file that the row is about.
         uses: Columns that change the result when they are there.
-        adds: Columns that the stage fills, with their Polars types. A failed row leaves them all empty.
+        adds: Columns that the stage fills, with their Polars types. A failed row leaves them all empty; one
+            of which only a part failed says so in `FAILURES`.
         sampling: Frames that `prepare` gets: a `tools.media.sampling.Sampling`, or whatever else chooses.
             None for none.
         thumbnails: Width and height of the small grey pictures of all frames that `prepare` gets; None for
             none.
         decoder: Decoder that reads these frames.
         one_to_many: A row of the input becomes any number of rows of the output (clips of a video). The only
-            column of `adds` is then ``rows``, a list of dicts with the columns of `row_columns`, and
-            ``failures``, a list of [kind, message].
+            columns of `adds` are then ``rows``, a list of dicts with the columns of `row_columns`, and
+            `FAILURES`.
         row_columns: For such a stage, the columns of its output rows, with their types.
         drops: Columns of the input that say nothing true about the output's rows.
     """
@@ -100,8 +107,8 @@ class Stage:
     def setup(self) -> None:
         """Load models. Called once in the parent, before the first `score`."""
 
-    def score(self, batch: list[Any]) -> list[dict[str, Any]]:
-        """Turn prepared rows into values, one dict of `adds` columns for each, in order.
+    def score(self, batch: list[Any]) -> list[dict[str, Any] | MediaError]:
+        """Turn prepared rows into values: for each, in order, a dict of `adds` columns, or why there is none.
 
         Runs in the parent; a batch mixes rows of many files. The default hands on what `prepare` made.
         """

@@ -7,15 +7,17 @@ from typing import Any
 
 import polars as pl
 
+from tools.errors import MediaError
+from tools.stage.ledger import Outcome
 from tools.stage.stage import Stage
 
 
-def check_values(stage: Stage, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def check_values(stage: Stage, results: Sequence[dict[str, Any] | MediaError]) -> list[Outcome]:
     """Check what a stage made of a batch, while the rows that are to blame are still known.
 
     Args:
         stage: Who made it.
-        results: One dict for each row.
+        results: One dict for each row, or why it has no values.
 
     Returns:
         The same with plain Python values: those that come back from the ledger after a kill.
@@ -24,17 +26,19 @@ def check_values(stage: Stage, results: Sequence[dict[str, Any]]) -> list[dict[s
         ValueError: A dict has other columns than the stage promises.
         TypeError: A cell is none that JSON or the column's type can hold.
     """
-    for values in results:
+    filled = [values for values in results if not isinstance(values, MediaError)]
+    for values in filled:
         _check_names(values, stage.adds)
-    results = [_plain(values) for values in results]
+    filled = [_plain(values) for values in filled]
     if stage.one_to_many:
-        rows = [row for values in results for row in values["rows"]]
+        rows = [row for values in filled for row in values["rows"]]
         for row in rows:
             _check_names(row, stage.row_columns)
         _check_types(rows, stage.row_columns)
     else:
-        _check_types(results, stage.adds)
-    return results
+        _check_types(filled, stage.adds)
+    remaining = iter(filled)
+    return [values if isinstance(values, MediaError) else next(remaining) for values in results]
 
 
 def _check_names(values: Any, columns: Mapping[str, Any]) -> None:

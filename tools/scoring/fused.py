@@ -1,0 +1,113 @@
+"""Several scorers in one run: each file is decoded once, for all the frames that any of them wants."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import polars as pl
+
+from tools.errors import MediaError, UserError
+from tools.media.requests import FrameRequest, Frames, read_requests
+from tools.stage.batches import BatchScorer
+from tools.stage.ledger import ask_of
+from tools.stage.stage import FAILURES, Row, Stage
+
+
+@dataclasses.dataclass
+class FusedStage(Stage):
+    """Scorers side by side: the columns of all of them, with the values that each gives alone.
+
+    A scorer that fails leaves its own cells empty, and says so in the failures file.
+
+    Attributes:
+        stages: The scorers, in the order of their columns.
+        decoder: Decoder that reads the frames.
+
+    Raises:
+        UserError: Two of them add the same column.
+    """
+
+    stages: tuple[Stage, ...]
+    decoder: str = "pyav"
+
+    def __post_init__(self) -> None:
+        self.name = "+".join(stage.name for stage in self.stages)
+        self.suffix = "".join(stage.suffix for stage in self.stages)
+        self.needs = _union(stage.needs for stage in self.stages)
+        self.uses = _union(stage.uses for stage in self.stages)
+        columns = [column for stage in self.stages for column in stage.adds if column != FAILURES]
+        if twice := {column for column in columns if columns.count(column) > 1}:
+            raise UserError(f"scores {self.name}: more than one adds the column {', '.join(sorted(twice))}")
+        self.adds = {column: dtype for stage in self.stages for column, dtype in stage.adds.items()}
+        self.adds[FAILURES] = pl.Object
+
+    def asked(self) -> dict[str, Any]:
+        """What each scorer asks for."""
+        return {"stages": [ask_of(stage) for stage in self.stages], "decoder": self.decoder}
+
+    def plan(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Let each scorer look at the whole table."""
+        for stage in self.stages:
+            table = stage.plan(table)
+        return table
+
+    def still_there(self, values: dict[str, Any]) -> bool:
+        """Whether what each of them left on disk is still there."""
+        return all(stage.still_there(values) for stage in self.stages)
+
+    @property
+    def request(self) -> FrameRequest:
+        """Nothing: `prepare` reads the file, since one request cannot say what several scorers want."""
+        return FrameRequest()
+
+    def prepare(self, row: Row, frames: Frames) -> list[Any]:
+        """What each scorer prepares, or the `MediaError` that keeps it from doing so."""
+        found = read_requests(row["path"], [stage.request for stage in self.stages], decoder=self.decoder)
+        return [_prepare(stage, row, own) for stage, own in zip(self.stages, found, strict=True)]
+
+    def setup(self) -> None:
+        """Load the models of all."""
+        for stage in self.stages:
+            stage.setup()
+        self._scorers = [BatchScorer(stage) for stage in self.stages]
+
+    def score(self, batch: list[list[Any]]) -> list[dict[str, Any] | MediaError]:
+        """The values of all scorers for each row; an error where none of them has any."""
+        outcomes = [
+            _score(scorer, [row[number] for row in batch]) for number, scorer in enumerate(self._scorers)
+        ]
+        return [self._join(list(row)) for row in zip(*outcomes, strict=True)]
+
+    def _join(self, outcomes: list[dict[str, Any] | MediaError]) -> dict[str, Any] | MediaError:
+        values: dict[str, Any] = dict.fromkeys(self.adds)
+        failures: list[list[str]] = []
+        for stage, outcome in zip(self.stages, outcomes, strict=True):
+            if isinstance(outcome, MediaError):
+                failures.append([outcome.kind, f"{stage.name}: {outcome.message}"])
+            else:
+                failures += outcome.get(FAILURES, [])
+                values |= outcome
+        if all(isinstance(outcome, MediaError) for outcome in outcomes):
+            return outcomes[0]
+        return {**values, FAILURES: failures}
+
+
+def _union(names: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for several in names for name in several))
+
+
+def _prepare(stage: Stage, row: Row, frames: Frames | MediaError) -> Any:
+    if isinstance(frames, MediaError):
+        return frames
+    try:
+        return stage.prepare(row, frames)
+    except MediaError as error:
+        return error
+
+
+def _score(scorer: BatchScorer, prepared: list[Any]) -> list[dict[str, Any] | MediaError]:
+    """Score those that were prepared; the others keep their error."""
+    ready = [one for one in prepared if not isinstance(one, MediaError)]
+    scored = iter(scorer.score(ready) if ready else [])
+    return [one if isinstance(one, MediaError) else next(scored) for one in prepared]
