@@ -191,9 +191,9 @@ def render_split(result: SplitResult) -> str:
     ]
     lines.append(f"{len(result.fitting):,} of {result.buckets:,} buckets have rows")
     if result.without_bucket:
-        lines.append(f"{result.without_bucket:,} rows fit no bucket")
+        lines.append(f"rows that fit no bucket: {result.without_bucket:,}")
     if result.without_size:
-        lines.append(f"{result.without_size:,} rows have no num_frames, height and width")
+        lines.append(f"rows without num_frames, height and width: {result.without_size:,}")
     taken, fitting = sum(result.taken.values()), sum(result.fitting.values())
     return "\n".join([*lines, f"{taken:,} of {fitting:,} rows that fit a bucket are taken"])
 

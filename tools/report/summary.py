@@ -22,7 +22,8 @@ __all__ = ["Overview", "Summary", "render_summary", "rows_of_kind", "summarize",
 LABEL_VALUES = 50
 """A column with more distinct values than this is not one of labels."""
 _TOP_SOURCES = 5
-_PATHS, _CAPTIONS, _CHARACTERS = "\0paths", "\0captions", "\0characters"  # no column is called so
+_SIDE = 2**31  # more than any side of a picture has pixels
+_PATHS, _CAPTIONS, _CHARACTERS, _SIZES = "\0paths", "\0captions", "\0characters", "\0sizes"  # no real columns
 
 
 def summarize(frame: pl.LazyFrame, *, source: str = "the table") -> Summary:
@@ -91,11 +92,17 @@ def _describe(frame: pl.LazyFrame, overview: Overview, cells: dict[str, _Cells])
         reads[_CAPTIONS] = _hash(_caption())
     if "path" in columns:
         reads[_PATHS] = _hash(_filled("path", columns["path"]))
+    if "height" in reads and "width" in reads:
+        reads[_SIZES] = _size()
     numbers: dict[str, NumberSummary] = {}
+    sizes: list[tuple[int, int, int]] = []
     distinct: dict[str, int] = {}
     for name, values in column_series(frame, reads, rows):
         if name in (_PATHS, _CAPTIONS):
             distinct[name] = _count_distinct(values)
+            continue
+        if name == _SIZES:
+            sizes = _count_sizes(values)
             continue
         filled = cells["text" if name == _CHARACTERS else name].filled
         count = values.len() - values.null_count()
@@ -110,7 +117,7 @@ def _describe(frame: pl.LazyFrame, overview: Overview, cells: dict[str, _Cells])
         {name: _label_counts(frame, name) for name in columns if _is_label(name, cells[name], numbers, rows)},
         text,
         _sources(frame, columns) if "source" in columns else None,
-        _sizes(frame) if "height" in numbers and "width" in numbers else [],
+        sizes,
     )
 
 
@@ -241,8 +248,16 @@ def _sources(frame: pl.LazyFrame, columns: Collection[str]) -> SourceSummary:
     return SourceSummary(ranked["distinct"][0], largest.rows())
 
 
-def _sizes(frame: pl.LazyFrame) -> list[tuple[int, int, int]]:
-    sizes = frame.select(finite("width").cast(pl.Int64), finite("height").cast(pl.Int64))
-    known = sizes.filter((pl.col("width") > 0) & (pl.col("height") > 0))
-    counts = known.group_by("width", "height").len("rows").collect(engine="streaming")
-    return counts.sort("rows", "width", "height", descending=True).rows()
+def _size() -> pl.Expr:
+    """Width and height in one whole number; null where one of them is no size."""
+    width, height = finite("width"), finite("height")
+    known = width.is_between(1, _SIDE - 1) & height.is_between(1, _SIDE - 1)
+    return pl.when(known).then(
+        width.cast(pl.Int64, strict=False) * _SIDE + height.cast(pl.Int64, strict=False)
+    )
+
+
+def _count_sizes(sizes: pl.Series) -> list[tuple[int, int, int]]:
+    counts = sizes.drop_nulls().rename("size").value_counts(name="rows")
+    sides = counts.select(width=pl.col("size") // _SIDE, height=pl.col("size") % _SIDE, rows=pl.col("rows"))
+    return sides.sort("rows", "width", "height", descending=True).rows()
