@@ -80,6 +80,7 @@ class ClipEncoder:
         image_size: Side of the square images, in pixels.
         embed_dim: Length of a feature.
         context_length: Tokens of a text, padding included.
+        vocabulary: Number of token ids.
         logit_scale: Factor of the cosine in CLIP's logits (about 100 when trained).
         digest: See above.
         device: See above.
@@ -108,6 +109,7 @@ class ClipEncoder:
         self.image_size: int = model.config.vision_config.image_size
         self.embed_dim: int = model.config.projection_dim
         self.context_length: int = model.config.text_config.max_position_embeddings
+        self.vocabulary: int = model.config.text_config.vocab_size
         self.logit_scale: float = model.logit_scale.detach().float().exp().item()
 
     def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -28,11 +28,13 @@ class ClipSource:
         path: An OpenAI ``.pt`` file, or a folder in the Hugging Face format.
         digest: SHA-256 that stands for the weights.
         image_size: Side in pixels of the square images it takes.
+        context_length: Tokens of a text, the two around it included.
     """
 
     path: Path
     digest: str
     image_size: int
+    context_length: int = 77
 
 
 def find_clip(name_or_path: str | Path = "ViT-L/14") -> ClipSource:
@@ -69,10 +71,11 @@ def _published(name: str) -> tuple[str, int] | None:
 
 
 def _file_source(found: FoundWeights, image_size: int | None) -> ClipSource:
-    if image_size is None or not found.published:
-        config = openai_config(read_openai_checkpoint(found.path), found.path)
-        image_size = config["vision_config"]["image_size"]
-    return ClipSource(found.path, found.sha256, image_size)
+    if image_size is not None and found.published:
+        return ClipSource(found.path, found.sha256, image_size)
+    config = openai_config(read_openai_checkpoint(found.path), found.path)
+    sizes = config["vision_config"]["image_size"], config["text_config"]["max_position_embeddings"]
+    return ClipSource(found.path, found.sha256, *sizes)
 
 
 def _folder_source(folder: Path) -> ClipSource:
@@ -88,8 +91,11 @@ def _folder_source(folder: Path) -> ClipSource:
     if not weights:
         raise UserError(f"{folder}: no weights (model.safetensors or pytorch_model.bin) beside config.json")
     vision = config.get("vision_config") or config.get("vision_config_dict") or {}
+    text = config.get("text_config") or config.get("text_config_dict") or {}
     digest = combined_sha256([folder / "config.json", *weights])
-    return ClipSource(folder, digest, vision.get("image_size", 224))  # 224 is the format's own default
+    # 224 and 77 are the format's own defaults
+    sizes = vision.get("image_size", 224), text.get("max_position_embeddings", 77)
+    return ClipSource(folder, digest, *sizes)
 
 
 def _weight_files(folder: Path) -> list[Path]:
@@ -104,7 +110,8 @@ def _hub_folder(name: str) -> Path:
     """The folder of a Hugging Face model: from the local cache, else downloaded."""
     from huggingface_hub import snapshot_download
 
-    safe, pickled = ["config.json", "model*.safetensors*"], ["config.json", "pytorch_model*.bin*"]
+    small = ["config.json", "vocab.json", "merges.txt", "tokenizer.json"]
+    safe, pickled = [*small, "model*.safetensors*"], [*small, "pytorch_model*.bin*"]
     reason = "it has no weights that transformers reads"
     for local, patterns in ((True, safe + pickled), (False, safe), (False, pickled)):
         try:

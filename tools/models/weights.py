@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,7 @@ _LAION_HEAD = (
     "https://github.com/christophschuhmann/improved-aesthetic-predictor/raw/main/"
     "sac+logos+ava1-l14-linearMSE.pth"
 )
+_OPENAI_VOCABULARY = "https://github.com/openai/CLIP/raw/d05afc436d78f1c48dc0dbf8e5980a9d471f35f6/clip/bpe_simple_vocab_16e6.txt.gz"
 _PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -35,6 +37,7 @@ class WeightFile:
         licence: Licence of the weights.
         purpose: What it is for.
         folders: Further folders where other software keeps it.
+        packages: Python packages that carry it; they are not imported.
     """
 
     key: str
@@ -47,6 +50,7 @@ class WeightFile:
     licence: str
     purpose: str
     folders: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,18 @@ WEIGHTS: dict[str, WeightFile] = {
             350837078,
         ),
         WeightFile(
+            key="clip-bpe",
+            title="CLIP vocabulary",
+            file_names=("bpe_simple_vocab_16e6.txt.gz",),
+            env="VIDSIEVE_CLIP_BPE",
+            url=_OPENAI_VOCABULARY,
+            sha256="924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a",
+            size=1356917,
+            licence="MIT",
+            purpose="tokens of OpenAI CLIP: matching and quality scores",
+            packages=("clip", "open_clip"),
+        ),
+        WeightFile(
             key="aesthetic",
             title="LAION aesthetic head",
             file_names=("aesthetic.pth", "sac+logos+ava1-l14-linearMSE.pth"),
@@ -140,7 +156,7 @@ def find_weights(key: str, explicit: str | Path | None = None) -> FoundWeights:
 
     Looked for in this order: ``explicit``; the file's environment variable; the folder in
     ``$VIDSIEVE_WEIGHTS``; ``pretrained_models`` in the current folder; the project's own
-    ``pretrained_models``; folders where other software keeps it. A path from the first two is the user's own
+    ``pretrained_models``; folders and packages of other software. A path from the first two is the user's own
     choice and is used as it is; a file found by its name must be the published one.
 
     Args:
@@ -209,8 +225,14 @@ def _folders(file: WeightFile) -> list[Path]:
         Path("pretrained_models").absolute(),
         _PROJECT / "pretrained_models",
         *(Path(folder).expanduser() for folder in file.folders),
+        *(Path(folder) for name in file.packages for folder in _package_folders(name)),
     ]
     return list(dict.fromkeys(folders))
+
+
+def _package_folders(name: str) -> list[str]:
+    spec = find_spec(name)
+    return list(spec.submodule_search_locations or ()) if spec else []
 
 
 def _in_folders(file: WeightFile) -> Path | None:

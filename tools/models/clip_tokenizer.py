@@ -1,0 +1,269 @@
+"""CLIP's tokens: byte-pair encoding of lower-case text, token for token that of openai/CLIP.
+
+Radford et al. 2021, section 2.4; Sennrich et al. 2016 for the encoding; the 256 printable stand-ins for bytes
+are those of GPT-2 (Radford et al. 2019).
+"""
+
+from __future__ import annotations
+
+import gzip
+import html
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tools.errors import UserError
+from tools.models.clip_source import ClipSource
+from tools.models.weights import find_weights
+
+START, END = "<|startoftext|>", "<|endoftext|>"
+"""The tokens around a text."""
+
+_PATTERN = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+_PUBLISHED_MERGES = 48894  # the published file has more lines; CLIP was trained with these
+_WORD_END = "</w>"
+_PLAIN = frozenset(map(chr, range(32, 127))) - {"&"} | {"\t", "\n", "\r"}
+_SENTENCE_END, _WIDE_SENTENCE_END = (".", "!", "?", "…"), ("。", "！", "？", "．")
+_CACHED_WORDS = 100_000
+
+
+class ClipTokenizer:
+    """Turns texts into token ids.
+
+    Args:
+        ids: Token to id; `START` and `END` are among the tokens, and so are all bytes.
+        merges: Pairs of tokens that become one, the most frequent first.
+
+    Attributes:
+        start: Id of the token before a text.
+        end: Id of the token after it.
+        size: One more than the highest id.
+    """
+
+    def __init__(self, ids: dict[str, int], merges: Sequence[tuple[str, str]]) -> None:
+        import regex
+
+        self._ids = ids
+        self._ranks = {pair: rank for rank, pair in enumerate(merges)}
+        self._bytes = _byte_letters()
+        self._pattern = regex.compile(_PATTERN, regex.IGNORECASE)
+        self._word = lru_cache(_CACHED_WORDS)(self._encode_word)
+        self.start, self.end = ids[START], ids[END]
+        self.size = max(ids.values()) + 1
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text of any length, without `START` and `END`; empty for a text of white space."""
+        return [number for word in self._pattern.findall(clean_text(text)) for number in self._word(word)]
+
+    def encode_chunks(self, text: str, longest: int) -> list[list[int]]:
+        """Ids of a text in chunks of whole sentences, as many in each as there is room for.
+
+        A sentence that is longer than a chunk is divided between words, a word that is longer within.
+
+        Args:
+            text: Any text.
+            longest: Most ids of a chunk.
+
+        Returns:
+            Ids of the chunks in order; together they are those of `encode`.
+        """
+        chunks: list[list[int]] = []
+        for sentence in self._sentences(text):
+            whole = [number for word in sentence for number in word]
+            if chunks and len(chunks[-1]) + len(whole) <= longest:
+                chunks[-1] += whole
+                continue
+            pieces = [whole] if len(whole) <= longest else _pack(sentence, longest)
+            chunks += pieces
+        return chunks
+
+    def pad(self, texts: Sequence[Sequence[int]], length: int) -> np.ndarray:
+        """Put `START` and `END` around ids and fill up with 0; what is too long is cut, `END` stays.
+
+        Args:
+            texts: What `encode` or `encode_chunks` gave.
+            length: CLIP's context length.
+
+        Returns:
+            int64, shape (texts, length).
+        """
+        rows = np.zeros((len(texts), length), dtype=np.int64)
+        for row, ids in zip(rows, texts, strict=True):
+            kept = [self.start, *ids[: length - 2], self.end]
+            row[: len(kept)] = kept
+        return rows
+
+    def _sentences(self, text: str) -> list[list[tuple[int, ...]]]:
+        """Sentences as lists of words: one ends at a full stop that is followed by white space or the end."""
+        text = clean_text(text)
+        sentences: list[list[tuple[int, ...]]] = [[]]
+        for match in self._pattern.finditer(text):
+            word, after = match.group(), text[match.end() : match.end() + 1]
+            sentences[-1].append(self._word(word))
+            closed = word.rstrip("\"'”’)]»")
+            if closed.endswith(_WIDE_SENTENCE_END) or (
+                closed.endswith(_SENTENCE_END) and (not after or after.isspace())
+            ):
+                sentences.append([])
+        return [sentence for sentence in sentences if sentence]
+
+    def _encode_word(self, word: str) -> tuple[int, ...]:
+        if word in (START, END):
+            return (self._ids[word],)
+        parts = [self._bytes[byte] for byte in word.encode()]
+        parts[-1] += _WORD_END
+        while len(parts) > 1:
+            best = min(pairwise(parts), key=self._rank)
+            if best not in self._ranks:
+                break
+            parts = _merge(parts, best)
+        return tuple(self._ids[part] for part in parts)
+
+    def _rank(self, pair: tuple[str, str]) -> float:
+        return self._ranks.get(pair, float("inf"))
+
+
+def clean_text(text: str) -> str:
+    """What openai/CLIP does to a text first: mend mojibake, resolve HTML, single spaces, lower case.
+
+    Raises:
+        UserError: The text is more than plain ASCII, and the package ftfy is not installed.
+    """
+    if not _PLAIN.issuperset(text):  # plain text is what ftfy would leave as it is
+        text = html.unescape(html.unescape(_fix_text(text)))
+    return " ".join(text.split()).lower()
+
+
+def require_ftfy() -> None:
+    """Check that any text can be cleaned.
+
+    Raises:
+        UserError: The package ftfy is not installed.
+    """
+    if find_spec("ftfy") is None:
+        raise UserError("CLIP's tokens: its package is not installed: pip install 'vidsieve[text]'")
+
+
+def _fix_text(text: str) -> str:
+    require_ftfy()
+    import ftfy
+
+    return ftfy.fix_text(text)
+
+
+def find_vocabulary(clip: ClipSource) -> Path:
+    """Find the vocabulary of a CLIP.
+
+    Args:
+        clip: Which one.
+
+    Returns:
+        Its own folder when that holds a tokenizer, else OpenAI's ``bpe_simple_vocab_16e6.txt.gz``.
+
+    Raises:
+        UserError: OpenAI's file is nowhere.
+    """
+    if clip.path.is_dir() and any(all(f.is_file() for f in files) for files in _folder_files(clip.path)):
+        return clip.path
+    return find_weights("clip-bpe").path
+
+
+@lru_cache(4)
+def load_tokenizer(vocabulary: Path) -> ClipTokenizer:
+    """Load a tokenizer; one that is loaded already is shared.
+
+    Args:
+        vocabulary: What `find_vocabulary` gave: a file in OpenAI's format, or a Hugging Face folder with
+            ``vocab.json`` and ``merges.txt``, or with ``tokenizer.json``.
+
+    Raises:
+        UserError: It is none of these.
+    """
+    try:
+        ids, merges = _read_folder(vocabulary) if vocabulary.is_dir() else _read_openai(vocabulary)
+        return ClipTokenizer(ids, merges)
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{vocabulary}: not a vocabulary of CLIP ({type(error).__name__}: {error})"
+        ) from error
+
+
+def _read_openai(path: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    """A line on its version, then a merge in each line.
+
+    Ids are in the order: bytes, bytes that end a word, merges, `START`, `END`.
+    """
+    lines = gzip.decompress(path.read_bytes()).decode().split("\n")[1:]
+    merges = [_pair(line) for line in lines[:_PUBLISHED_MERGES] if line]
+    letters = list(_byte_letters().values())
+    tokens = [
+        *letters,
+        *(letter + _WORD_END for letter in letters),
+        *(first + second for first, second in merges),
+        START,
+        END,
+    ]
+    return {token: number for number, token in enumerate(tokens)}, merges
+
+
+def _read_folder(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
+    (vocab, merges), (whole,) = _folder_files(folder)
+    if vocab.is_file() and merges.is_file():
+        lines = merges.read_text(encoding="utf-8").split("\n")
+        ids: dict[str, int] = json.loads(vocab.read_text(encoding="utf-8"))
+        return ids, [_pair(line) for line in lines if line and not line.startswith("#version")]
+    model: dict[str, Any] = json.loads(whole.read_text(encoding="utf-8"))["model"]
+    if model.get("end_of_word_suffix") != _WORD_END:
+        raise ValueError("its tokenizer.json is of another kind")
+    return model["vocab"], [_pair(merge) for merge in model["merges"]]
+
+
+def _folder_files(folder: Path) -> tuple[tuple[Path, Path], tuple[Path]]:
+    return (folder / "vocab.json", folder / "merges.txt"), (folder / "tokenizer.json",)
+
+
+def _pair(merge: str | Sequence[str]) -> tuple[str, str]:
+    first, second = merge.split() if isinstance(merge, str) else merge
+    return first, second
+
+
+def _byte_letters() -> dict[int, str]:
+    """A printable letter for each byte: itself, or for those that are not printable one from 256 on.
+
+    In the order of CLIP's ids: the printable ones first.
+    """
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    letters = {byte: chr(byte) for byte in printable}
+    return letters | {byte: chr(256 + number) for number, byte in enumerate(others)}
+
+
+def _merge(parts: list[str], pair: tuple[str, str]) -> list[str]:
+    """Join every occurrence of a pair, from left to right."""
+    merged: list[str] = []
+    position = 0
+    while position < len(parts):
+        if tuple(parts[position : position + 2]) == pair:
+            merged.append(pair[0] + pair[1])
+            position += 2
+        else:
+            merged.append(parts[position])
+            position += 1
+    return merged
+
+
+def _pack(words: Sequence[Sequence[int]], longest: int) -> list[list[int]]:
+    """Chunks of whole words."""
+    pieces = [word[at : at + longest] for word in words for at in range(0, len(word), longest)]
+    chunks: list[list[int]] = [[]]
+    for piece in pieces:
+        if len(chunks[-1]) + len(piece) > longest:
+            chunks.append([])
+        chunks[-1] += piece
+    return chunks
