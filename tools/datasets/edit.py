@@ -173,10 +173,10 @@ def run_datautil(
             output is an input.
     """
     from tools.stage.failures import write_failures
-    from tools.table import failures_path, scan_table
+    from tools.table import failures_path
 
     plan = plan_datautil(inputs, operations, output=output, format=format, settings=settings)
-    rows_in = count_rows(plan)
+    rows_in = rows_of(plan)
     steps = run_operations(plan.frame, plan.values, plan.context)
     final = steps[-1].after if steps else plan.frame
     result = DatautilResult([], rows_in, 0, plan.context.failures, notes=plan.context.notes)
@@ -184,8 +184,8 @@ def run_datautil(
         result.explanation = explain(plan.frame, plan.values, plan.context, steps)
     if rejected is not None:
         result.rejected = _write_rejected(Path(rejected), plan, steps)
-    result.outputs = _write(final, plan.target, shard, plan.read)
-    result.rows_out = sum(_count(scan_table(path), str(path)) for path in result.outputs)
+    written = _write(final, plan.target, shard, plan.read)
+    result.outputs, result.rows_out = list(written), sum(written.values())
     if any(OPERATIONS[name].opens_files for name in plan.values):
         result.failures_file = write_failures(plan.context.failures, failures_path(plan.target))
     return result
@@ -201,7 +201,7 @@ def table_stats(
     from tools.report.summary import summarize
 
     plan = plan_datautil(inputs, operations, settings=settings, writes=False)
-    count_rows(plan)
+    rows_of(plan)
     steps = run_operations(plan.frame, plan.values, plan.context)
     return summarize(steps[-1].after if steps else plan.frame, source=plan.context.source)
 
@@ -267,27 +267,18 @@ def _target(
     return output_path(named, name_suffix(shown), format=format)
 
 
-def count_rows(plan: Plan) -> int:
+def rows_of(plan: Plan) -> int:
     """Rows of the inputs.
 
     Raises:
         UserError: There are none, or the inputs cannot be read.
     """
-    rows = _count(plan.frame, plan.context.source)
+    from tools.table import count_rows
+
+    rows = sum(count_rows(path) for path in plan.paths)
     if not rows:
         raise UserError(f"{plan.context.source}: no rows, there is nothing to do")
     return rows
-
-
-def _count(frame: pl.LazyFrame, source: str) -> int:
-    import polars as pl
-
-    from tools.table.files import unreadable
-
-    try:
-        return frame.select(pl.len()).collect(engine="streaming").item()
-    except pl.exceptions.PolarsError as error:
-        raise unreadable(source, error) from None
 
 
 def _write_rejected(path: Path, plan: Plan, steps: Sequence[Step]) -> Path:
@@ -301,17 +292,17 @@ def _write_rejected(path: Path, plan: Plan, steps: Sequence[Step]) -> Path:
     return write_table(rows, path, inputs=plan.read)
 
 
-def _write(frame: pl.LazyFrame, target: Path, shard: int | None, inputs: list[Path]) -> list[Path]:
-    from tools.table import table_extension, table_stem, write_table
+def _write(frame: pl.LazyFrame, target: Path, shard: int | None, inputs: list[Path]) -> dict[Path, int]:
+    """Write the table, or its shards; the rows of each."""
+    from tools.table import table_extension, table_stem, write_and_count
 
     if not shard:
-        return [write_table(frame, target, inputs=inputs)]
+        return {target: write_and_count(frame, target, inputs=inputs)}
     table = frame.collect(engine="streaming")
     small, larger = divmod(table.height, shard)
-    outputs, start = [], 0
+    written: dict[Path, int] = {}
     for number in range(shard):
-        rows = small + (number < larger)
+        start, rows = sum(written.values()), small + (number < larger)
         place = target.with_name(f"{table_stem(target)}_{number}{table_extension(target)}")
-        outputs.append(write_table(table.slice(start, rows), place, inputs=inputs))
-        start += rows
-    return outputs
+        written[place] = write_and_count(table.slice(start, rows), place, inputs=inputs)
+    return written

@@ -9,6 +9,7 @@ import polars as pl
 
 from tools.errors import MediaError, UserError
 from tools.media.requests import FrameRequest, Frames, read_requests
+from tools.media.worker import guarded
 from tools.stage.batches import BatchScorer
 from tools.stage.ledger import ask_of
 from tools.stage.stage import FAILURES, Row, Stage
@@ -100,10 +101,10 @@ def _union(names: Any) -> tuple[str, ...]:
 def _prepare(stage: Stage, row: Row, frames: Frames | MediaError) -> Any:
     if isinstance(frames, MediaError):
         return frames
-    try:
-        return stage.prepare(row, frames)
-    except MediaError as error:
-        return error
+    prepared = guarded(lambda: stage.prepare(row, frames), row["path"])
+    if isinstance(prepared, UserError):
+        raise prepared
+    return prepared
 
 
 def _score(scorer: BatchScorer, prepared: list[Any]) -> list[dict[str, Any] | MediaError]:

@@ -2,15 +2,14 @@
 
 from tools.columns import COLUMNS, PART_COLUMN, ROW_COLUMN
 from tools.table.files import (
+    count_rows,
     numeric,
     read_table,
-    refuse_inputs,
     require_columns,
     scan_table,
     table_extension,
     table_format,
     to_lazy,
-    write_table,
 )
 from tools.table.merge import concat_tables, expand_inputs, merge_tables
 from tools.table.names import (
@@ -22,12 +21,14 @@ from tools.table.names import (
     split_part,
     table_stem,
 )
+from tools.table.writing import refuse_inputs, write_and_count, write_table
 
 __all__ = [
     "COLUMNS",
     "PART_COLUMN",
     "ROW_COLUMN",
     "concat_tables",
+    "count_rows",
     "expand_inputs",
     "failures_path",
     "is_failures_file",
@@ -45,5 +46,6 @@ __all__ = [
     "table_format",
     "table_stem",
     "to_lazy",
+    "write_and_count",
     "write_table",
 ]

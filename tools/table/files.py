@@ -1,4 +1,4 @@
-"""Read and write one table: CSV, Parquet or JSON Lines by extension, lazily, and atomically.
+"""Read one table, lazily: CSV, Parquet or JSON Lines by extension.
 
 Text tables may be compressed: ``.csv.gz``, ``.jsonl.zst``.
 
@@ -8,9 +8,7 @@ Every column of a CSV is read as text, so that cells which nobody touches come o
 
 from __future__ import annotations
 
-import os
 import stat
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
@@ -148,95 +146,21 @@ def to_lazy(frame: Table) -> pl.LazyFrame:
     return pl.from_pandas(frame).lazy()
 
 
-def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Path:
-    """Write a table whole or not at all: to a temporary file beside it, then renamed.
-
-    Lazy frames are streamed. In Parquet and JSON Lines the columns of the contract that are text (because
-    they come from a CSV) get their contract type when no cell would be lost by it.
-
-    Args:
-        frame: Polars (lazy or not) or pandas frame.
-        path: Where; the extension gives the format. Missing parent folders are made.
-        inputs: Files that were read to make the frame; writing over one of them is refused.
-
-    Returns:
-        The path written.
+def count_rows(path: str | Path) -> int:
+    """Rows of a table, read with little memory.
 
     Raises:
-        UserError: The path is one of the inputs, is not a table name, or cannot be written, or a lazily read
-            input turns out to be unreadable.
+        UserError: It cannot be read.
     """
-    path = Path(path)
-    kind = table_format(path)
-    refuse_inputs(path, inputs)
-    lazy = to_lazy(frame)
-    temporary = None
+    frame = scan_table(path)
+    rows = pl.len()
+    if table_format(path) == "csv":
+        # A plain count of a CSV maps the whole file into memory; a look at one column streams it.
+        rows = (pl.nth(-1).is_null() | True).sum()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name[:100]}.", suffix=f".tmp{table_extension(path)}", dir=path.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
-        packing = {"compression": compression(path), "check_extension": False}  # .GZ is one too
-        if kind == "csv":
-            lazy.sink_csv(temporary, **packing)
-        elif kind == "parquet":
-            contract_types(lazy).sink_parquet(temporary)
-        else:
-            contract_types(lazy).sink_ndjson(temporary, **packing)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot write the table: {error.strerror or error}") from None
+        return frame.select(rows).collect(engine="streaming").item()
     except pl.exceptions.PolarsError as error:
-        raise unreadable(", ".join(str(i) for i in inputs) or path, error) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-    return path
-
-
-def refuse_inputs(path: Path, inputs: Iterable[str | Path]) -> None:
-    """Check that a path to write is none of the files that are read.
-
-    Raises:
-        UserError: It is, perhaps by another name.
-    """
-    for source in inputs:
-        if path.exists() and path.samefile(source):
-            raise UserError(f"{path}: the output would overwrite the input; choose another --output")
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
-
-
-def contract_types(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Give text columns of the contract their contract type, where that loses no cell."""
-    schema = frame.collect_schema()
-    wanted = {n: COLUMNS[n].dtype for n, t in schema.items() if n in COLUMNS and t == pl.String}
-    wanted = {name: dtype for name, dtype in wanted.items() if dtype != pl.String}
-    if not wanted:
-        return frame
-    lost = frame.select(
-        [
-            (pl.col(name).is_not_null() & _cast(name, dtype).is_null()).any().alias(name)
-            for name, dtype in wanted.items()
-        ]
-    ).collect(engine="streaming")
-    keep = [name for name in wanted if not lost[name][0]]
-    return frame.with_columns([_cast(name, wanted[name]) for name in keep])
-
-
-def _cast(name: str, dtype: type[pl.DataType]) -> pl.Expr:
-    if dtype == pl.Boolean:
-        return pl.col(name).replace_strict(
-            {"true": True, "false": False}, default=None, return_dtype=pl.Boolean
-        )
-    return pl.col(name).cast(dtype, strict=False)
+        raise unreadable(path, error) from None
 
 
 def require_columns(frame: pl.LazyFrame | pl.DataFrame, names: Iterable[str], path: str | Path) -> None:

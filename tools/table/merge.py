@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from tools.errors import UserError
 from tools.columns import PART_COLUMN, ROW_COLUMN
+from tools.errors import UserError
 from tools.table.files import scan_table, unreadable
 from tools.table.names import is_failures_file, part_path, split_part
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import polars as pl
 
+from tools.columns import COLUMNS
 from tools.errors import UserError
-from tools.table.columns import COLUMNS
 from tools.table.where_methods import (
     ARGUMENT_NAMES,
     ARGUMENT_TYPES,

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from tools.table.columns import COLUMNS
+from tools.columns import COLUMNS
 from tools.table.files import numeric
 
 NUMBER, TEXT, TRUTH, UNKNOWN, NOTHING, OTHER = "number", "text", "true or false", "unknown", "None", "other"

@@ -18,8 +18,9 @@ pieces of each length and language): recall of English, and the share of all oth
     ========= ============== ============== ==============
 
 lingua's own confidence does worse: at 0.05, where two words of English still have a recall of 1.00, 1.0 % of
-the others pass; at 0.3 the recall is 0.25. Its mode of low accuracy is four times as fast on short texts and
-needs 0.1 GB, but loses half of the short English captions.
+the others pass; at 0.3 the recall is 0.25. Its mode of low accuracy loses half of the short English captions,
+but texts of 40 characters and more that it is sure of (a share of 0.98) are accepted by it alone: the accurate
+mode, at four times the cost, agreed on all but 13 of 2 799 such pieces.
 
 lingua works in threads of its own, on all cores, and holds its models (1.25 GB) once in the process: there is
 nothing to gain, and memory to lose, by spreading texts over worker processes.
@@ -34,13 +35,15 @@ from typing import TYPE_CHECKING
 from tools.errors import UserError
 
 if TYPE_CHECKING:
-    from lingua import ConfidenceValue, Language
+    from lingua import ConfidenceValue, Language, LanguageDetector
 
 DEFAULT_THRESHOLD = 0.4
 """Least share of the wanted language against its strongest rival."""
 CHARACTERS = 120
 """Of a longer text only the beginning is looked at: above 120 letters lingua uses a less accurate method."""
 
+_SURE = 0.98
+_SURE_LENGTH = 40  # characters
 _CHUNK = 1000  # texts at once: enough for all cores, little memory
 # ASCII only: Chinese or Japanese stands beside a number without a space between.
 _NO_LANGUAGE = re.compile(
@@ -66,10 +69,10 @@ class LanguageFilter:
             raise UserError(f"--lang: a threshold of {threshold}; it must be above 0 and at most 1")
         self.names = _language_names(codes)
         self.threshold = threshold
-        self._detector = None
+        self._detectors: dict[bool, LanguageDetector] = {}
 
     def __getstate__(self) -> dict:
-        return {**self.__dict__, "_detector": None}
+        return {**self.__dict__, "_detectors": {}}
 
     def keep(self, texts: Sequence[str | None]) -> list[bool]:
         """Whether each text is in one of the languages.
@@ -96,31 +99,41 @@ class LanguageFilter:
         """
         confidences: list[float] = []
         for first in range(0, len(texts), _CHUNK):
-            chunk = [words_of(text or "") for text in texts[first : first + _CHUNK]]
-            shares = self._shares(chunk)
-            nameless = [without_names(text) for text in chunk]
-            again = [i for i, text in enumerate(nameless) if text != chunk[i] and shares[i] < self.threshold]
-            for i, share in zip(again, self._shares([nameless[i] for i in again]), strict=True):
-                shares[i] = max(shares[i], share)
-            confidences.extend(shares)
+            confidences.extend(self._chunk([words_of(text or "") for text in texts[first : first + _CHUNK]]))
         return confidences
 
-    def _shares(self, texts: list[str]) -> list[float]:
-        detector = self._load()
-        values = detector.compute_language_confidence_values_in_parallel(texts)
-        return [self._share(found) if text else 0.0 for text, found in zip(texts, values, strict=True)]
+    def _chunk(self, texts: list[str]) -> list[float]:
+        """Cheap looks first: most captions are long enough, and clearly in the language."""
+        shares = [0.0] * len(texts)
+        self._improve(shares, [text if len(text) >= _SURE_LENGTH else "" for text in texts], accurate=False)
+        shares = [share if share >= max(_SURE, self.threshold) else 0.0 for share in shares]
+        self._improve(shares, texts)
+        self._improve(shares, [without_names(text) if text != without_names(text) else "" for text in texts])
+        return shares
+
+    def _improve(self, shares: list[float], texts: list[str], accurate: bool = True) -> None:
+        """Set the shares that are below the threshold to those of these texts, where they are higher."""
+        places = [i for i, text in enumerate(texts) if text and shares[i] < self.threshold]
+        if not places:
+            return
+        values = self._detector(accurate).compute_language_confidence_values_in_parallel(
+            [texts[i] for i in places]
+        )
+        for place, found in zip(places, values, strict=True):
+            shares[place] = max(shares[place], self._share(found))
 
     def _share(self, found: list[ConfidenceValue]) -> float:
         wanted = max((v.value for v in found if v.language.name in self.names), default=0.0)
         rival = max((v.value for v in found if v.language.name not in self.names), default=0.0)
         return wanted / (wanted + rival) if wanted else 0.0
 
-    def _load(self) -> object:
-        if self._detector is None:
+    def _detector(self, accurate: bool) -> LanguageDetector:
+        if accurate not in self._detectors:
             from lingua import LanguageDetectorBuilder
 
-            self._detector = LanguageDetectorBuilder.from_all_languages().build()
-        return self._detector
+            builder = LanguageDetectorBuilder.from_all_languages()
+            self._detectors[accurate] = (builder if accurate else builder.with_low_accuracy_mode()).build()
+        return self._detectors[accurate]
 
 
 def words_of(text: str) -> str:

@@ -1,3 +1,0 @@
-from tools.columns import COLUMNS, PART_COLUMN, ROW_COLUMN
-
-__all__ = ["COLUMNS", "PART_COLUMN", "ROW_COLUMN"]
