@@ -18,6 +18,17 @@ FAILURES = "failures"
 
 It goes to the failures file, not to the table."""
 
+REMARKS = "remarks"
+"""Name in `Stage.adds` for what is worth a word about a row that has values: a list of texts.
+
+The last lines of a run say how many rows each was said of."""
+
+VECTOR = "embedding"
+"""Name in `Stage.adds` for a numpy vector, float32, or None; it goes to `Stage.vector_file`."""
+
+ASIDE = (FAILURES, REMARKS, VECTOR)
+"""Names in `Stage.adds` that are no columns of the table."""
+
 
 @dataclasses.dataclass
 class Stage:
@@ -46,6 +57,8 @@ class Stage:
             `FAILURES`.
         row_columns: For such a stage, the columns of its output rows, with their types.
         drops: Columns of the input that say nothing true about the output's rows.
+        vector_file: Where the `VECTOR` of each row goes, a name that ends in .npy or .parquet; None for
+            nowhere.
     """
 
     name: ClassVar[str]
@@ -59,6 +72,7 @@ class Stage:
     one_to_many: ClassVar[bool] = False
     row_columns: ClassVar[dict[str, pl.DataType | type[pl.DataType]]] = {}
     drops: ClassVar[tuple[str, ...]] = ()
+    vector_file: ClassVar[str | None] = None
 
     @property
     def sampling(self) -> FrameChoice | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from tools.errors import MediaError
 from tools.stage.ledger import Outcome
-from tools.stage.stage import Stage
+from tools.stage.stage import ASIDE, VECTOR, Stage
 
 
 def check_values(stage: Stage, results: Sequence[dict[str, Any] | MediaError]) -> list[Outcome]:
@@ -20,7 +21,8 @@ def check_values(stage: Stage, results: Sequence[dict[str, Any] | MediaError]) -
         results: One dict for each row, or why it has no values.
 
     Returns:
-        The same with plain Python values: those that come back from the ledger after a kill.
+        The same with plain Python values: those that come back from the ledger after a kill. A `VECTOR`
+        stays a numpy array.
 
     Raises:
         ValueError: A dict has other columns than the stage promises.
@@ -29,7 +31,7 @@ def check_values(stage: Stage, results: Sequence[dict[str, Any] | MediaError]) -
     filled = [values for values in results if not isinstance(values, MediaError)]
     for values in filled:
         _check_names(values, stage.adds)
-    filled = [_plain(values) for values in filled]
+    filled = [{name: _kept(name, value) for name, value in values.items()} for values in filled]
     if stage.one_to_many:
         rows = [row for values in filled for row in values["rows"]]
         for row in rows:
@@ -49,10 +51,20 @@ def _check_names(values: Any, columns: Mapping[str, Any]) -> None:
 
 def _check_types(rows: Sequence[dict[str, Any]], columns: Mapping[str, Any]) -> None:
     for name, dtype in columns.items():
+        if name in ASIDE:
+            continue
         try:
             pl.Series(name, [row[name] for row in rows], dtype=dtype)
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
             raise TypeError(f"column {name}: {error}") from None
+
+
+def _kept(name: str, value: Any) -> Any:
+    if name != VECTOR or value is None:
+        return _plain(value)
+    if not isinstance(value, np.ndarray) or value.dtype != np.float32 or value.ndim != 1:
+        raise TypeError(f"{VECTOR}: {value!r:.60} is no vector of float32")
+    return value
 
 
 def _plain(value: Any) -> Any:
