@@ -5,7 +5,7 @@
 The table is made: paths, ids, sizes, scores, and a caption of about 200 characters. Each way of each task is
 a process of its own, one after the other; wall time and peak memory include its start. Both results are
 compared, row by row, before a figure is printed. pandas cleans captions with diffusers' own copy of the T5
-cleaning, twice, as Open-Sora does it; that task needs ``pip install --no-deps diffusers``.
+cleaning, twice, as Open-Sora does it; that task needs ``pip install --no-deps diffusers requests``.
 """
 
 from __future__ import annotations
@@ -105,7 +105,10 @@ def reference_cleaning() -> object:
 
 def timed(command: list[str], folder: Path) -> tuple[float, float]:
     """Wall seconds and peak GiB of the largest of its processes."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    path = os.pathsep.join(
+        [str(Path(__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )
+    environment = {**os.environ, "PYTHONPATH": path}
     started = time.perf_counter()
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
