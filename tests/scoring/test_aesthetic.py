@@ -146,7 +146,7 @@ def test_a_clip_of_another_width_is_refused(head_file, tmp_path):
 def test_a_row_scores_the_same_in_any_batch(clip_file, head_file, files):
     stage = AestheticStage(clip_model=str(clip_file), head=str(head_file), device="cpu", precision="fp32")
     rows = [stage.prepare({}, read_sampled(path, stage.sampling)) for path in files]
-    assert [len(row) for row in rows] == [3, 3, 3, 3, 3, 1, 1]
+    assert [len(row.crops) for row in rows] == [3, 3, 3, 3, 3, 1, 1]
     stage.setup()
     together = stage.score(rows)
     assert [stage.score([row])[0] for row in rows] == together

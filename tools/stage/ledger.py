@@ -3,7 +3,7 @@
 It lies in ``.vidsieve/<output name>/`` beside the output: one file of JSON lines per rank. Every rank reads
 all of them, so a run may go on with another number of ranks. A line is keyed by what was asked (stage,
 version, options, weights) and by the row (its cells, size and time of its file): change either, and the row
-is done anew.
+is done anew. Vectors lie in a binary file beside it, and are there before the line that says where.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tools.errors import MediaError, UserError
-from tools.stage.stage import Row, Stage
+from tools.stage.stage import VECTOR, Row, Stage
 
 Outcome = dict[str, Any] | MediaError
 """What became of a row: its values, or why there are none."""
@@ -65,7 +67,7 @@ class Ledger:
         keys: Rows that are of interest; others are not kept in memory.
 
     Attributes:
-        outcomes: What became of each finished row, by its key.
+        outcomes: What became of each finished row, by its key; without its vector.
 
     Raises:
         UserError: Another process is writing this rank's file, or the folder cannot be written.
@@ -77,10 +79,12 @@ class Ledger:
         self._file = self._open()
         self._end_torn_line()
         self.outcomes: dict[str, Outcome] = {}
+        self._vectors: dict[str, tuple[Path, int, int] | None] = {}  # file, first byte, numbers
         self._written: dict[str, int] = {}
         for path in sorted(folder.glob("rank*.jsonl")):
             self._read(path, keys)
         self._written.clear()
+        self._drop_lost_vectors()
 
     def __enter__(self) -> Ledger:
         return self
@@ -96,6 +100,7 @@ class Ledger:
         """
         lines = []
         now = time.time_ns()
+        finished = self._put_vectors_aside(list(finished))
         for key, outcome in finished:
             self.outcomes[key] = outcome
             line: dict[str, Any] = {"ask": self._ask, "row": key, "at": now}
@@ -103,18 +108,67 @@ class Ledger:
                 line["failure"] = [outcome.kind, outcome.path, outcome.message]
             else:
                 line["values"] = outcome
+            if key in self._vectors:
+                place = self._vectors[key]
+                line["vector"] = place and [place[0].name, *place[1:]]
             lines.append(json.dumps(line, ensure_ascii=False) + "\n")
         data = "".join(lines).encode(errors="surrogatepass")
         try:
-            while data:
-                data = data[os.write(self._file, data) :]
+            _write_all(self._file, data)
         except OSError as error:
             raise _cannot_write(self._path, error) from None
+
+    def _drop_lost_vectors(self) -> None:
+        """Forget vectors whose file is gone or was cut short."""
+        sizes = {path: path.stat().st_size for path in self._path.parent.glob("rank*.vectors")}
+        for key, place in list(self._vectors.items()):
+            if place and sizes.get(place[0], 0) < place[1] + 4 * place[2]:
+                del self._vectors[key]
+
+    def has_vector(self, key: str) -> bool:
+        """Whether the vector of a finished row is known, or that it has none."""
+        return key in self._vectors
+
+    def vector(self, key: str) -> np.ndarray | None:
+        """The vector of a finished row: float32; None when it has none."""
+        place = self._vectors.get(key)
+        if place is None:
+            return None
+        path, start, count = place
+        return np.fromfile(path, np.float32, count, offset=start)
+
+    def _put_vectors_aside(self, finished: list[tuple[str, Outcome]]) -> list[tuple[str, Outcome]]:
+        """Append the vectors of rows to their file, and give the rows without them."""
+        rows: list[tuple[str, Outcome]] = []
+        parts: list[bytes] = []
+        path = self._path.with_suffix(".vectors")
+        start = path.stat().st_size if path.exists() else 0
+        for key, outcome in finished:
+            self._vectors.pop(key, None)
+            if not isinstance(outcome, MediaError) and VECTOR in outcome:
+                vector = outcome[VECTOR]
+                self._vectors[key] = None if vector is None else (path, start, len(vector))
+                if vector is not None:
+                    parts.append(vector.astype("<f4").tobytes())
+                    start += len(parts[-1])
+                outcome = {name: value for name, value in outcome.items() if name != VECTOR}
+            rows.append((key, outcome))
+        if parts:
+            try:
+                file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+                try:
+                    _write_all(file, b"".join(parts))
+                finally:
+                    os.close(file)
+            except OSError as error:
+                raise _cannot_write(path, error) from None
+        return rows
 
     def forget(self, keys: Iterable[str]) -> None:
         """Drop rows that are to be done again."""
         for key in keys:
             self.outcomes.pop(key, None)
+            self._vectors.pop(key, None)
 
     def _open(self) -> int:
         try:
@@ -155,6 +209,15 @@ class Ledger:
             return
         outcome = MediaError(*line["failure"]) if "failure" in line else line["values"]
         self.outcomes[key], self._written[key] = outcome, written
+        self._vectors.pop(key, None)
+        if "vector" in line:
+            place = line["vector"]
+            self._vectors[key] = place and (self._path.parent / place[0], place[1], place[2])
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
 
 
 def at_work(folder: Path, rank: int) -> bool:

@@ -121,7 +121,7 @@ def run_command(stage: Stage, args: argparse.Namespace) -> int:
 
 
 def summary(result: RunResult) -> str:
-    """One line, or two, on what a run did."""
+    """What a run did, how many rows have a remark, and where vectors went: a line for each."""
     from tools.stage.failures import count_kinds
 
     if result.already_complete:
@@ -130,7 +130,10 @@ def summary(result: RunResult) -> str:
         done = f"{result.rows} rows: {result.rows - result.failed} done"
         if result.reused:
             done += f" ({result.reused} by an earlier run)"
-    if not result.failures:
-        return done
-    what = f"{result.failed} failed" if result.failed else f"{len(result.failures)} failures"
-    return f"{done}, {what}: {count_kinds(result.failures)}; see {result.failures_file}"
+    if result.failures:
+        what = f"{result.failed} failed" if result.failed else f"{len(result.failures)} failures"
+        done += f", {what}: {count_kinds(result.failures)}; see {result.failures_file}"
+    lines = [done, *(f"{count} rows: {remark}" for remark, count in result.remarks.items())]
+    if result.vectors:
+        lines.append(f"vectors: {result.vectors}")
+    return "\n".join(lines)

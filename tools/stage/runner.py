@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from tools.stage.ledger import Ledger, Outcome, ask_of, digest, digest_outcomes,
 from tools.stage.output import STATE_FOLDER, Counts, Origin, Output, digest_file
 from tools.stage.progress import Progress
 from tools.stage.shards import Shard, current_shard
-from tools.stage.stage import FAILURES, Stage
+from tools.stage.stage import ASIDE, FAILURES, REMARKS, Stage
+from tools.stage.vectors import VectorFile
 from tools.table import (
     PART_COLUMN,
     ROW_COLUMN,
@@ -41,6 +44,8 @@ class RunResult:
         failures_file: Where the failures are listed, or None.
         already_complete: The output was there, made from the same input with the same options.
         totals: Counts over all ranks; None when other ranks are still at work.
+        vectors: The file of vectors written, or None.
+        remarks: What was said of rows, and of how many.
     """
 
     output: Path
@@ -51,6 +56,8 @@ class RunResult:
     failures_file: Path | None
     already_complete: bool = False
     totals: Counts | None = None
+    vectors: Path | None = None
+    remarks: dict[str, int] = field(default_factory=dict)
 
 
 def run_stage(
@@ -91,6 +98,9 @@ def run_stage(
     ask = ask_of(stage)
     origin = Origin(ask, digest_file(meta), digest(keys), shard.world, options.on_error)
     place = Output(target, shard, origin, meta)
+    vectors = VectorFile(stage.vector_file, shard, place.state) if stage.vector_file else None
+    if vectors:
+        vectors.clear_the_way((meta, place.path), overwrite=options.overwrite)
     standing = place.clear_the_way(overwrite=options.overwrite)
     with Ledger(place.state, shard.rank, ask, set(keys)) as ledger:
         todo = _todo(stage, ledger, keys, options)
@@ -107,6 +117,8 @@ def run_stage(
             write_failures(failures, listed)
         if not complete:
             place.write(_output_frame(stage, table, shard, outcomes, options), counts, written)
+        if vectors:
+            _write_vectors(vectors, ledger, shard.rows(table.height), keys, paths, outcomes, options)
     place.tidy()
     return RunResult(
         place.path,
@@ -117,6 +129,8 @@ def run_stage(
         listed if failures else None,
         already_complete=complete,
         totals=place.totals(),
+        vectors=vectors.path if vectors else None,
+        remarks=_remarks(outcomes),
     )
 
 
@@ -150,18 +164,21 @@ def _todo(stage: Stage, ledger: Ledger, keys: list[str], options: RunOptions) ->
     """Rows that are to be done: the key and the first row that has it."""
     todo: dict[str, int] = {}
     for number, key in enumerate(keys):
-        if key not in todo and not _still_good(stage, ledger.outcomes.get(key), options):
+        if key not in todo and not _still_good(stage, ledger, key, options):
             todo[key] = number
     ledger.forget(todo)
     return todo
 
 
-def _still_good(stage: Stage, outcome: Outcome | None, options: RunOptions) -> bool:
+def _still_good(stage: Stage, ledger: Ledger, key: str, options: RunOptions) -> bool:
     """Whether a row is finished, and what it left on disk (clips, say) has not been removed since."""
+    outcome = ledger.outcomes.get(key)
     if outcome is None:
         return False
     if isinstance(outcome, MediaError):
         return not options.retry_failed
+    if stage.vector_file and not ledger.has_vector(key):
+        return False
     return stage.still_there(outcome)
 
 
@@ -201,6 +218,32 @@ def _has_failed(outcome: Outcome) -> bool:
     return isinstance(outcome, MediaError) or bool(outcome.get(FAILURES))
 
 
+def _is_in_output(outcome: Outcome, options: RunOptions) -> bool:
+    return options.on_error == "keep" or not _has_failed(outcome)
+
+
+def _remarks(outcomes: list[Outcome]) -> dict[str, int]:
+    """What was said of rows, and of how many."""
+    values = (outcome for outcome in outcomes if not isinstance(outcome, MediaError))
+    return dict(Counter(remark for value in values for remark in value.get(REMARKS, ())).most_common())
+
+
+def _write_vectors(
+    vectors: VectorFile,
+    ledger: Ledger,
+    numbers: Sequence[int],
+    keys: list[str],
+    paths: list[str],
+    outcomes: list[Outcome],
+    options: RunOptions,
+) -> None:
+    """Write the vectors of the rows of this rank's output, in their order."""
+    kept = [i for i, outcome in enumerate(outcomes) if _is_in_output(outcome, options)]
+    vectors.write(
+        [numbers[i] for i in kept], [paths[i] for i in kept], lambda place: ledger.vector(keys[kept[place]])
+    )
+
+
 def _output_frame(
     stage: Stage, table: pl.DataFrame, shard: Shard, outcomes: list[Outcome], options: RunOptions
 ) -> pl.DataFrame:
@@ -219,9 +262,9 @@ def _output_frame(
         pairs = [
             (number, None if isinstance(outcome, MediaError) else outcome)
             for number, outcome in zip(numbers, outcomes, strict=True)
-            if options.on_error == "keep" or not _has_failed(outcome)
+            if _is_in_output(outcome, options)
         ]
-        columns = {name: dtype for name, dtype in stage.adds.items() if name != FAILURES}
+        columns = {name: dtype for name, dtype in stage.adds.items() if name not in ASIDE}
         numbers = [number for number, _ in pairs]
         values = [outcome or {} for _, outcome in pairs]
     frame = table[numbers].drop(stage.drops, strict=False)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,15 +10,13 @@ import numpy as np
 
 from tools.errors import UserError
 from tools.media.pool import usable_cores
-from tools.models.clip_preprocess import clip_crop
+from tools.scoring.clip_features import image_features
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from tools.models.clip import ClipEncoder
     from tools.models.clip_source import ClipSource
-
-_CHUNK = 512  # crops normalised and encoded at a time: 77 MB at 224 x 224; a multiple of the GPU's batch
 
 
 class AestheticScorer:
@@ -81,26 +78,15 @@ class AestheticScorer:
         Returns:
             float32, shape (N,): about 1 to 10; 5.5 is fair, 6.5 good.
         """
-        return self.score_crops(clip_crop(image, self.clip.image_size) for image in images).astype(np.float32)
+        return self.score_features(image_features(self.clip, images)).astype(np.float32)
 
-    def score_crops(self, crops: Iterable[np.ndarray]) -> np.ndarray:
-        """Score what `tools.models.clip_preprocess.clip_crop` made of pictures.
+    def score_features(self, features: np.ndarray) -> np.ndarray:
+        """Score pictures by their features.
 
         Args:
-            crops: uint8, each of shape (S, S, 3).
+            features: float64, shape (N, D), each of length 1.
 
         Returns:
             float64, shape (N,).
         """
-        scores = [self._score_chunk(np.stack(chunk)) for chunk in _chunks(crops)]
-        return np.concatenate(scores) if scores else np.empty(0)
-
-    def _score_chunk(self, crops: np.ndarray) -> np.ndarray:
-        features = self.clip.encode_crops(crops).numpy().astype(np.float64)
-        return self.head(features / np.linalg.norm(features, axis=1, keepdims=True))
-
-
-def _chunks(crops: Iterable[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    remaining = iter(crops)
-    while chunk := list(islice(remaining, _CHUNK)):
-        yield chunk
+        return self.head(features)

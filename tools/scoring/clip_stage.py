@@ -1,0 +1,191 @@
+"""The base of the scorers that look at pictures with CLIP: crops in, unit-length features out, then a score.
+
+A subclass writes `score_features` and, where a row has more to say than its pictures, `prepare_extras`.
+Several such stages in one run share the model and the features of their common frames: `setup_together`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tools.errors import MediaError
+from tools.media.requests import Frames
+from tools.media.sampling import Sampling
+from tools.models.clip_preprocess import clip_crop
+from tools.scoring.clip_features import ClipFeatures, fingerprint, mean_feature
+from tools.stage.stage import VECTOR, Row, Stage
+
+if TYPE_CHECKING:
+    from tools.models.clip import ClipEncoder
+
+_FIRST_MIDDLE_LAST = Sampling("first_middle_last", 3)
+_REMEMBERED = 32_768  # features that stages share: 100 MB of 768 numbers
+
+
+class ClipRow(NamedTuple):
+    """A row that is ready for CLIP.
+
+    Attributes:
+        crops: uint8, shape (frames, S, S, 3), RGB.
+        keys: Fingerprint of each crop.
+        extras: What `ClipStage.prepare_extras` gave.
+    """
+
+    crops: np.ndarray
+    keys: tuple[bytes, ...]
+    extras: Any
+
+
+@dataclasses.dataclass
+class ClipStage(Stage):
+    """A score that is made from CLIP's features of a row's frames.
+
+    Making the stage finds and verifies the weights; they are loaded by `setup`. A row's features, and so its
+    score, do not depend on the rows beside it.
+
+    Attributes:
+        sampling: Which frames of a video are looked at.
+        clip_model: Name, file or folder of a CLIP, see `tools.models.clip_source.find_clip`.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        compile: Run CLIP through ``torch.compile``.
+        decoder: Decoder that reads the frames.
+        save_embeddings: File (.npy, .parquet) for the `mean_feature` of each row's frames; None for none.
+        image_size: Side of CLIP's input in pixels; follows from the weights.
+
+    Raises:
+        UserError: Weights are missing or wrong.
+    """
+
+    adds: ClassVar[dict[str, Any]]
+
+    sampling: Sampling = _FIRST_MIDDLE_LAST
+    clip_model: str = "ViT-L/14"
+    device: str = "auto"
+    precision: str = "auto"
+    compile: bool = False
+    decoder: str = "pyav"
+    save_embeddings: str | None = None
+    image_size: int = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        from tools.models.clip_source import find_clip
+        from tools.models.device import resolve_device, resolve_precision
+
+        self._clip = find_clip(self.clip_model)
+        self.image_size = self._clip.image_size
+        self.device = resolve_device(self.device)
+        self.precision = resolve_precision(self.precision, self.device)
+        self.vector_file = self.save_embeddings
+        if self.save_embeddings:
+            self.adds = {**self.adds, VECTOR: pl.Object}
+
+    def asked(self) -> dict[str, Any]:
+        """What changes the values: the weights, the frames, the arithmetic; not where it runs."""
+        return {
+            "clip": self._clip.digest,
+            "sampling": self.sampling.asdict(),
+            "decoder": self.decoder,
+            "precision": self.precision,
+            "compile": self.compile,
+        }
+
+    def clip_key(self) -> tuple[Any, ...]:
+        """What decides the feature of a crop; stages with equal keys can share a model."""
+        return self._clip.digest, self.device, self.precision, self.compile
+
+    def prepare(self, row: Row, frames: Frames) -> ClipRow:
+        """Crop the frames; extras first, since a row without them is not worth it."""
+        extras = self.prepare_extras(row)
+        crops = np.stack([clip_crop(frame.image, self.image_size) for frame in frames])
+        return ClipRow(crops, tuple(map(fingerprint, crops)), extras)
+
+    def prepare_extras(self, row: Row) -> Any:
+        """What `score_features` needs of a row beside its pictures. Runs in a worker process.
+
+        Raises:
+            MediaError: A cell of this row cannot be used.
+        """
+        return None
+
+    def load_encoder(self) -> ClipEncoder:
+        """Load CLIP onto the device."""
+        from tools.media.pool import usable_cores
+        from tools.models.clip import load_clip
+
+        return load_clip(
+            self._clip,
+            device=self.device,
+            precision=self.precision,
+            compile=self.compile,
+            threads=usable_cores(),
+        )
+
+    def setup(self) -> None:
+        """Load CLIP for this stage alone."""
+        self.use(ClipFeatures(self.load_encoder()))
+
+    def use(self, features: ClipFeatures) -> None:
+        """Take a loaded CLIP. Override to load what else is needed, and to check that it fits.
+
+        Raises:
+            UserError: It does not.
+        """
+        self._features = features
+
+    def score(self, batch: list[ClipRow]) -> list[dict[str, Any] | MediaError]:
+        """Encode the crops of all rows, and score those whose features are numbers."""
+        features = self._features.of([(row.crops, row.keys) for row in batch])
+        finite = [bool(np.isfinite(row).all()) for row in features]
+        kept = [row for row, good in zip(features, finite, strict=True) if good]
+        extras = [row.extras for row, good in zip(batch, finite, strict=True) if good]
+        values = self.score_features(kept, extras) if kept else []
+        if self.save_embeddings:
+            values = [
+                {**v, VECTOR: mean_feature(f).astype(np.float32)} for v, f in zip(values, kept, strict=True)
+            ]
+        scored = iter(values)
+        return [next(scored) if good else _no_number() for good in finite]
+
+    def score_features(self, features: list[np.ndarray], extras: list[Any]) -> list[dict[str, Any]]:
+        """Turn features into values.
+
+        Args:
+            features: For each row float64, shape (frames, D): image features of length 1.
+            extras: For each row what `prepare_extras` gave.
+
+        Returns:
+            For each row a dict of the `adds` columns (but for the embedding, which is added for all).
+        """
+        raise NotImplementedError  # what makes one score different from another
+
+
+def setup_together(stages: Iterable[Stage]) -> None:
+    """Set up stages; those that use the same CLIP share it, and each crop goes through it once.
+
+    The scores are those of the stages set up one by one, to the last bit.
+
+    Args:
+        stages: Any stages; `ClipStage.clip_key` tells which go together.
+
+    Raises:
+        UserError: Weights are wrong, or do not fit each other.
+    """
+    shared: dict[tuple[Any, ...], ClipFeatures] = {}
+    for stage in stages:
+        if not isinstance(stage, ClipStage):
+            stage.setup()
+            continue
+        key = stage.clip_key()
+        if key not in shared:
+            shared[key] = ClipFeatures(stage.load_encoder(), remember=_REMEMBERED)
+        stage.use(shared[key])
+
+
+def _no_number() -> MediaError:
+    return MediaError("internal", "", "CLIP's feature is not finite; try --precision fp32")
