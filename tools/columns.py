@@ -62,6 +62,9 @@ COLUMNS: dict[str, Column] = {
         "shots as JSON [[start, end], ...], half-open, HH:MM:SS.mmm",
         "tools.scene_cut.scene_detect",
     ),
+    "stats": Column(
+        "String", "file of what the detector measured", "tools.scene_cut.scene_detect META --stats-dir DIR"
+    ),
     "source": Column("String", "the video that a clip was cut from", _CUT),
     "scene": Column("Int64", "index of the clip's shot in its source", _CUT),
     "start": Column("Float64", "start of the clip in its source, seconds", _CUT),

@@ -187,15 +187,20 @@ def test_bad_cells_are_failures(tmp_path: Path, cell: str | None) -> None:
 
 
 def test_kill_leaves_no_half_clip_and_the_next_run_completes(tmp_path: Path) -> None:
-    video = make_video(tmp_path / "a.mp4", 200, size=(480, 272))
+    video = make_video(tmp_path / "a.mp4", 200, size=(640, 360))
     scenes = [[f"00:00:{i:02}.000", f"00:00:{i + 1:02}.000"] for i in range(8)]
     cell = str(scenes).replace("'", '"')
     meta = write_table(pl.DataFrame({"path": [str(video)], "timestamp": [cell]}), tmp_path / "meta.csv")
-    arguments = [str(meta), "--save_dir", str(tmp_path / "clips"), "--preset", "slow"]
+    arguments = [str(meta), "--save_dir", str(tmp_path / "clips"), "--preset", "veryslow"]
     command = [sys.executable, "-m", "tools.scene_cut.cut", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    process = subprocess.Popen(command, **quiet, start_new_session=True)
     clips = tmp_path / "clips"
-    while not (len(list(clips.glob("*.mp4"))) >= 3 and list(clips.glob("*.part"))):
+    while True:  # look while everything stands still: a clip is finished within milliseconds
+        os.killpg(process.pid, signal.SIGSTOP)
+        if len(list(clips.glob("*.mp4"))) >= 3 and list(clips.glob("*.part")):
+            break
+        os.killpg(process.pid, signal.SIGCONT)
         assert process.poll() is None, "finished before it could be killed"
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
@@ -211,7 +216,15 @@ def test_kill_leaves_no_half_clip_and_the_next_run_completes(tmp_path: Path) -> 
     assert sorted(after) == sorted(f"a_scene-{i}.mp4" for i in range(8))
     assert all(after[name] == finished[name] for name in whole)  # not cut again
     table = (tmp_path / "meta_clips.csv").read_bytes()
-    other = [str(meta), "--save_dir", str(clips), "--preset", "slow", "--output", str(tmp_path / "again.csv")]
+    other = [
+        str(meta),
+        "--save_dir",
+        str(clips),
+        "--preset",
+        "veryslow",
+        "--output",
+        str(tmp_path / "again.csv"),
+    ]
     assert run(*other).returncode == 0
     assert (tmp_path / "again.csv").read_bytes() == table  # as an uninterrupted run writes it
 
