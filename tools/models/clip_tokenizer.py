@@ -14,13 +14,17 @@ from functools import lru_cache
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tools.errors import UserError
-from tools.models.clip_source import ClipSource
+from tools.models.clip_source import ClipSource, find_clip
+from tools.models.digests import combined_sha256, file_sha256
 from tools.models.weights import find_weights
+
+if TYPE_CHECKING:
+    from tools.models.clip import ClipEncoder
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 """The tokens around a text."""
@@ -169,9 +173,12 @@ def find_vocabulary(clip: ClipSource) -> Path:
     Raises:
         UserError: OpenAI's file is nowhere.
     """
-    if clip.path.is_dir() and any(all(f.is_file() for f in files) for files in _folder_files(clip.path)):
-        return clip.path
-    return find_weights("clip-bpe").path
+    return clip.path if clip.path.is_dir() and _present(clip.path) else find_weights("clip-bpe").path
+
+
+def vocabulary_digest(vocabulary: Path) -> str:
+    """SHA-256 that stands for what `find_vocabulary` gave."""
+    return combined_sha256(_present(vocabulary)) if vocabulary.is_dir() else file_sha256(vocabulary)
 
 
 @lru_cache(4)
@@ -194,6 +201,53 @@ def load_tokenizer(vocabulary: Path) -> ClipTokenizer:
         ) from error
 
 
+def check_vocabulary(clip: ClipEncoder, tokenizer: ClipTokenizer) -> None:
+    """Check that a CLIP was trained with as many tokens as its tokenizer has.
+
+    Raises:
+        UserError: It was not; its text features would mean nothing.
+    """
+    if clip.vocabulary != tokenizer.size:
+        raise UserError(
+            f"this CLIP knows {clip.vocabulary} tokens, its vocabulary has {tokenizer.size}: they do not "
+            "belong together; set VIDSIEVE_CLIP_BPE to the right file, or use a Hugging Face folder with its "
+            "tokenizer"
+        )
+
+
+def load_clip_and_tokenizer(
+    clip: str | Path | ClipSource | ClipEncoder,
+    vocabulary: str | Path | None = None,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+) -> tuple[ClipEncoder, ClipTokenizer]:
+    """Load a CLIP to be used with texts.
+
+    Args:
+        clip: Name, file or folder, see `tools.models.clip_source.find_clip`; or one that is loaded already,
+            to which device and precision do not apply.
+        vocabulary: See `load_tokenizer`; by default what `find_vocabulary` finds.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+
+    Raises:
+        UserError: Something is missing or wrong, or they do not fit each other.
+    """
+    from tools.models.clip import ClipEncoder, load_clip
+
+    if isinstance(clip, ClipEncoder):
+        path = Path(vocabulary) if vocabulary else find_weights("clip-bpe").path
+        encoder = clip
+    else:
+        source = clip if isinstance(clip, ClipSource) else find_clip(clip)
+        path = Path(vocabulary) if vocabulary else find_vocabulary(source)
+        encoder = load_clip(source, device=device, precision=precision)
+    tokenizer = load_tokenizer(path)
+    check_vocabulary(encoder, tokenizer)
+    return encoder, tokenizer
+
+
 def _read_openai(path: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """A line on its version, then a merge in each line.
 
@@ -213,19 +267,23 @@ def _read_openai(path: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
 
 
 def _read_folder(folder: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    (vocab, merges), (whole,) = _folder_files(folder)
-    if vocab.is_file() and merges.is_file():
-        lines = merges.read_text(encoding="utf-8").split("\n")
-        ids: dict[str, int] = json.loads(vocab.read_text(encoding="utf-8"))
-        return ids, [_pair(line) for line in lines if line and not line.startswith("#version")]
-    model: dict[str, Any] = json.loads(whole.read_text(encoding="utf-8"))["model"]
+    first, *rest = (path.read_text(encoding="utf-8") for path in _present(folder))
+    if rest:
+        lines = rest[0].split("\n")
+        return json.loads(first), [_pair(line) for line in lines if line and not line.startswith("#version")]
+    model: dict[str, Any] = json.loads(first)["model"]
     if model.get("end_of_word_suffix") != _WORD_END:
         raise ValueError("its tokenizer.json is of another kind")
     return model["vocab"], [_pair(merge) for merge in model["merges"]]
 
 
-def _folder_files(folder: Path) -> tuple[tuple[Path, Path], tuple[Path]]:
-    return (folder / "vocab.json", folder / "merges.txt"), (folder / "tokenizer.json",)
+def _present(folder: Path) -> list[Path]:
+    """The files of a tokenizer in a Hugging Face folder: the two old ones or the new one, if any."""
+    for names in (("vocab.json", "merges.txt"), ("tokenizer.json",)):
+        files = [folder / name for name in names]
+        if all(file.is_file() for file in files):
+            return files
+    return []
 
 
 def _pair(merge: str | Sequence[str]) -> tuple[str, str]:

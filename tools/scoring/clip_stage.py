@@ -23,7 +23,9 @@ from tools.stage.stage import VECTOR, Row, Stage
 if TYPE_CHECKING:
     from tools.models.clip import ClipEncoder
 
-_FIRST_MIDDLE_LAST = Sampling("first_middle_last", 3)
+FIRST_MIDDLE_LAST = Sampling("first_middle_last", 3)
+"""The frames that are looked at when nothing is said of them."""
+
 _REMEMBERED = 32_768  # features that stages share: 100 MB of 768 numbers
 
 
@@ -64,7 +66,7 @@ class ClipStage(Stage):
 
     adds: ClassVar[dict[str, Any]]
 
-    sampling: Sampling = _FIRST_MIDDLE_LAST
+    sampling: Sampling = FIRST_MIDDLE_LAST
     clip_model: str = "ViT-L/14"
     device: str = "auto"
     precision: str = "auto"

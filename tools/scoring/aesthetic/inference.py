@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import sys
+import argparse
+from typing import TYPE_CHECKING
 
 from tools import cli
 
+if TYPE_CHECKING:
+    from tools.scoring.aesthetic.stage import AestheticStage
 
-def _parser() -> cli.ArgumentParser:
-    from tools.media.frames import DECODERS
-    from tools.media.sampling import SAMPLING_POLICIES
-    from tools.models.device import PRECISIONS
+
+def parser() -> cli.ArgumentParser:
+    """The command line."""
+    from tools.scoring.clip_arguments import add_clip_arguments
     from tools.stage.options import add_stage_arguments
 
-    parser = cli.ArgumentParser(
+    made = cli.ArgumentParser(
         "tools.scoring.aesthetic.inference",
         "Add the LAION aesthetic score (about 1 to 10; 5.5 is fair, 6.5 good) of every image and video.\n"
         "Reads column path, adds column aes, writes META_aes.csv; under torchrun each rank writes "
@@ -24,36 +27,11 @@ def _parser() -> cli.ArgumentParser:
         torchrun --nproc_per_node 8 -m tools.scoring.aesthetic.inference meta.csv --bs 1024 --num_workers 16
         """,
     )
-    parser.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
-    add_stage_arguments(parser, batch_size=1024, num_workers=16)
-    group = parser.add_argument_group("aesthetic score")
-    group.add_argument("--num-frames", type=int, metavar="N", help="frames of a video (3)")
-    group.add_argument(
-        "--sampling",
-        default="first_middle_last",
-        metavar="POLICY",
-        help=f"which frames: {', '.join(SAMPLING_POLICIES)} (first_middle_last)",
-    )
-    group.add_argument(
-        "--clip-model",
-        default="ViT-L/14",
-        metavar="NAME|PATH",
-        help="ViT-L/14, an OpenAI .pt file, or a Hugging Face folder or id (ViT-L/14)",
-    )
+    made.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
+    add_stage_arguments(made, batch_size=1024, num_workers=16)
+    group = made.add_argument_group("aesthetic score")
+    add_clip_arguments(group, frames="3", sampling="first_middle_last")
     group.add_argument("--head", metavar="PATH", help="weights of the head (pretrained_models/aesthetic.pth)")
-    group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
-    group.add_argument(
-        "--precision",
-        default="auto",
-        choices=PRECISIONS,
-        help="auto: fp16 on a GPU, on a CPU bf16 where it has instructions for it, else fp32",
-    )
-    group.add_argument(
-        "--compile",
-        action="store_true",
-        help="run CLIP through torch.compile (a slow start; gains little on a CPU)",
-    )
-    group.add_argument("--decoder", default="pyav", choices=DECODERS, help="video decoder (pyav)")
     group.add_argument(
         "--prefetch-factor", type=int, metavar="N", help="accepted for Open-Sora's sake; has no effect"
     )
@@ -62,32 +40,30 @@ def _parser() -> cli.ArgumentParser:
         action="store_true",
         help="accepted for Open-Sora's sake; a complete output is never made twice anyway",
     )
-    return parser
+    return made
+
+
+def make_stage(args: argparse.Namespace) -> AestheticStage:
+    """The stage that the flags of `parser` ask for.
+
+    Raises:
+        UserError: Weights are missing, or an option is wrong.
+    """
+    from tools.scoring.aesthetic.stage import FRAMES, AestheticStage
+    from tools.scoring.clip_arguments import clip_options
+
+    return AestheticStage(head=args.head, **clip_options(args, FRAMES))
 
 
 def main(argv: list[str] | None = None) -> int | None:
     """Parse the command line and run the stage."""
-    args = _parser().parse_args(argv)
+    args = parser().parse_args(argv)
 
-    from tools.media.sampling import parse_sampling
-    from tools.models.device import cpu_multiplies_bf16
-    from tools.scoring.aesthetic.stage import AestheticStage
+    from tools.scoring.clip_arguments import warn_of_slow_precision
     from tools.stage.options import run_command
 
-    stage = AestheticStage(
-        sampling=parse_sampling(args.sampling, args.num_frames),
-        clip_model=args.clip_model,
-        head=args.head,
-        device=args.device,
-        precision=args.precision,
-        compile=args.compile,
-        decoder=args.decoder,
-    )
-    if stage.device == "cpu" and stage.precision != "fp32" and not cpu_multiplies_bf16():
-        print(
-            f"warning: this CPU has no instructions for {stage.precision}: a hundred times slower than fp32",
-            file=sys.stderr,
-        )
+    stage = make_stage(args)
+    warn_of_slow_precision(stage)
     return run_command(stage, args)
 
 

@@ -9,7 +9,10 @@ import numpy as np
 import polars as pl
 
 from tools.scoring.clip_features import ClipFeatures
-from tools.scoring.clip_stage import ClipStage
+from tools.scoring.clip_stage import FIRST_MIDDLE_LAST, ClipStage
+
+FRAMES = FIRST_MIDDLE_LAST
+"""The frames that are scored when nothing is said of them."""
 
 _DECIMALS = 6  # far below what a precision changes; keeps 17 digits of noise out of the table
 

@@ -1,0 +1,1 @@
+"""Agreement of caption and pictures by CLIP."""

@@ -1,0 +1,1 @@
+"""CLIP-IQA: quality and other attributes of pictures by pairs of opposite prompts."""

@@ -1,0 +1,107 @@
+"""CLIP-IQA as a stage: column ``path`` in, a column for each pair of prompts out."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from tools.errors import UserError
+from tools.media.sampling import Sampling
+from tools.scoring.clip_features import ClipFeatures
+from tools.scoring.clip_stage import ClipStage
+from tools.scoring.quality.prompts import parse_prompts
+from tools.scoring.quality.scorer import REDUCE, clip_iqa, prompt_features
+
+FRAMES = Sampling("count_uniform", 8)
+"""The frames that are scored when nothing is said of them."""
+
+_DECIMALS = 6
+
+
+@dataclasses.dataclass
+class QualityStage(ClipStage):
+    """CLIP-IQA of a row's frames, one column for each pair of prompts and each reduction.
+
+    Attributes:
+        prompts: See `tools.scoring.quality.prompts.parse_prompts`.
+        reduce: How frames become one score: keys of `REDUCE`. With one, the columns have the names of the
+            prompts; with several, all but ``avg`` add theirs (``quality_p10``).
+        vocabulary: That of the CLIP; follows from the weights. The others are those of `ClipStage`.
+
+    Raises:
+        UserError: Weights or vocabulary are missing or wrong, or an option is.
+    """
+
+    name: ClassVar[str] = "quality"
+    suffix: ClassVar[str] = "_quality"
+    adds: ClassVar[dict[str, Any]] = {"quality": pl.Float64}
+
+    sampling: Sampling = FRAMES
+    prompts: tuple[str, ...] = ("quality",)
+    reduce: tuple[str, ...] = ("avg",)
+    vocabulary: Path = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        from tools.models.clip_tokenizer import find_vocabulary
+
+        self._pairs = parse_prompts(self.prompts)
+        self._columns = [
+            [self._column(pair.column, reduction) for reduction in self.reduce] for pair in self._pairs
+        ]
+        self.adds = dict.fromkeys(_each_once(self._columns), pl.Float64)
+        super().__post_init__()
+        self.vocabulary = find_vocabulary(self._clip)
+
+    def asked(self) -> dict[str, Any]:
+        """What changes the values: that of every CLIP score, the vocabulary, the prompts, the reductions."""
+        from tools.models.clip_tokenizer import vocabulary_digest
+
+        return {
+            **super().asked(),
+            "vocabulary": vocabulary_digest(self.vocabulary),
+            "prompts": [dataclasses.astuple(pair) for pair in self._pairs],
+            "reduce": list(self.reduce),
+        }
+
+    def use(self, features: ClipFeatures) -> None:
+        """Take a loaded CLIP, and let it read the prompts."""
+        from tools.models.clip_tokenizer import check_vocabulary, load_tokenizer
+
+        tokenizer = load_tokenizer(self.vocabulary)
+        check_vocabulary(features.encoder, tokenizer)
+        super().use(features)
+        self._prompts = prompt_features(features.encoder, tokenizer, self._pairs)
+
+    def score_features(self, features: list[np.ndarray], extras: list[Any]) -> list[dict[str, Any]]:
+        """The reductions over the frames of each row, for each pair of prompts."""
+        scale = self._features.encoder.logit_scale
+        rows = []
+        for images in features:
+            scores = [clip_iqa(images, pair, scale) for pair in self._prompts]
+            rows.append(
+                {
+                    column: round(float(REDUCE[reduction](own)), _DECIMALS)
+                    for own, columns in zip(scores, self._columns, strict=True)
+                    for column, reduction in zip(columns, self.reduce, strict=True)
+                }
+            )
+        return rows
+
+    def _column(self, column: str, reduction: str) -> str:
+        if reduction not in REDUCE:
+            raise UserError(f"Invalid reduce ({reduction}). Supported values are {', '.join(REDUCE)}.")
+        return column if reduction == "avg" or len(self.reduce) == 1 else f"{column}_{reduction}"
+
+
+def _each_once(columns: list[list[str]]) -> list[str]:
+    names = [name for several in columns for name in several]
+    for name in names:
+        if names.count(name) > 1:
+            raise UserError(f"prompts and reductions: more than one makes the column {name}")
+    if not names:
+        raise UserError(f"reduce: name at least one of {', '.join(REDUCE)}")
+    return names
