@@ -66,8 +66,8 @@ _VIDEO_EXAMPLES = (
     "behind lies in warm lamp light. The camera stands still, close to the cat, with the street out of "
     "focus. A calm scene of everyday life.",
     "Waves roll towards a black sand beach seen straight from above. White foam spreads into thin lace, "
-    "pauses, and slides back into dark water. A lone walker with a red umbrella crosses the lower edge, small "
-    "against the sand. The camera climbs slowly until the cliffs come into view. Aerial footage with cool "
+    "pauses, and slides back into dark water. A lone walker with a red umbrella crosses the lower edge, tiny "
+    "on the sand. The camera climbs slowly until the cliffs come into view. Aerial footage with cool "
     "colours and strong contrast.",
 )
 _SO_FAR = (
@@ -158,7 +158,7 @@ def _is_path(name: str) -> bool:
         raise UserError(f"--prompt {name}: there is no such file")
     if not re.search(r"\s", name):
         raise UserError(
-            f"--prompt {name}: neither a name ({', '.join(PROMPTS)}), nor a file, nor a prompt of several words"
+            f"--prompt {name}: neither a name ({', '.join(PROMPTS)}), nor a file, nor several words"
         )
     return False
 
