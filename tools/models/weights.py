@@ -19,6 +19,7 @@ _LAION_HEAD = (
     "sac+logos+ava1-l14-linearMSE.pth"
 )
 _OPENAI_VOCABULARY = "https://github.com/openai/CLIP/raw/d05afc436d78f1c48dc0dbf8e5980a9d471f35f6/clip/bpe_simple_vocab_16e6.txt.gz"
+_GMFLOW = "gmflow-scale2-regrefine6-mixdata-train320x576-4e7b215d.pth"
 _PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -133,6 +134,17 @@ WEIGHTS: dict[str, WeightFile] = {
             size=3714759,
             licence="Apache-2.0",
             purpose="aesthetic score from CLIP ViT-L/14 image features",
+        ),
+        WeightFile(
+            key="gmflow",
+            title="GMFlow",
+            file_names=(f"unimatch/{_GMFLOW}", _GMFLOW),
+            env="VIDSIEVE_GMFLOW",
+            url=f"https://s3.eu-central-1.amazonaws.com/avg-projects/unimatch/pretrained/{_GMFLOW}",
+            sha256="4e7b215d5a25dc3b41bd2fb55cbbfe1b715a9c279bdcc8ad30bc31afe69421ca",
+            size=29500177,
+            licence="MIT",
+            purpose="optical flow (UniMatch GMFlow, two scales, six refinements)",
         ),
     )
 }
