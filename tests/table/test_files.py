@@ -1,4 +1,5 @@
 import gzip
+import json
 import os
 import stat
 
@@ -153,3 +154,19 @@ def test_a_missing_column_names_its_maker(tmp_path):
     frame = pl.DataFrame({"path": ["a"]})
     with pytest.raises(UserError, match=r"m\.csv: no column 'aes' .*has: path.*tools\.scoring\.aesthetic"):
         require_columns(frame, ["path", "aes"], "m.csv")
+
+
+def test_text_columns_are_text_in_typed_tables_too(tmp_path):
+    (tmp_path / "m.jsonl").write_text(
+        '{"path": "a", "text": null, "id": 7}\n{"path": "b", "text": null, "id": 8}\n'
+    )
+    table = read_table(tmp_path / "m.jsonl")
+    assert table.schema == {"path": pl.String, "text": pl.String, "id": pl.String}
+    assert table["id"].to_list() == ["7", "8"]
+
+
+def test_lists_and_records_become_json_in_a_csv(tmp_path):
+    cells = [{"clips": [{"aes": 5.5, "é": None}]}, None]
+    path = write_table(pl.DataFrame({"path": ["a", "b"], "video_clips": cells}), tmp_path / "m.jsonl")
+    flat = read_table(write_table(scan_table(path), tmp_path / "m.csv"))
+    assert [cell and json.loads(cell) for cell in flat["video_clips"]] == cells

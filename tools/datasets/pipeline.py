@@ -126,11 +126,18 @@ def run_operations(
     Raises:
         UserError: A column is missing, or what an operation raises.
     """
+    import polars as pl
+
+    from tools.table.files import unreadable
+
     check_columns(frame.collect_schema(), values, context.source)
     steps: list[Step] = []
     for name in in_order(values):
         operation = OPERATIONS[name]
-        result = operation.apply(frame, values[name], context)
+        try:
+            result = operation.apply(frame, values[name], context)
+        except pl.exceptions.PolarsError as error:
+            raise unreadable(context.source, error) from None
         kept, removed = result if isinstance(result, Split) else (result, None)
         after = kept if remove or removed is None else frame
         steps.append(Step(operation.label(values[name]), frame, after, removed))

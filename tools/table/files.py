@@ -87,7 +87,18 @@ def scan_table(path: str | Path) -> pl.LazyFrame:
         raise unreadable(path, error) from None
     if kind == "csv":
         _check_header(path, names)
-    return frame
+        return frame
+    return _as_text(frame)
+
+
+def _as_text(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Make text of the contract's text columns where a typed file has numbers in them, or nothing at all."""
+    wrong = [
+        name
+        for name, dtype in frame.collect_schema().items()
+        if name in COLUMNS and COLUMNS[name].kind == "String" and dtype != pl.String and not dtype.is_nested()
+    ]
+    return frame.with_columns(pl.col(wrong).cast(pl.String)) if wrong else frame
 
 
 def read_table(path: str | Path) -> pl.DataFrame:

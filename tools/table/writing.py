@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterable
@@ -17,8 +18,9 @@ from tools.table.files import Table, compression, table_extension, table_format,
 def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Path:
     """Write a table whole or not at all: to a temporary file beside it, then renamed.
 
-    Lazy frames are streamed. In Parquet and JSON Lines the columns of the contract that are text (because
-    they come from a CSV) get their contract type when no cell would be lost by it.
+    Lazy frames are streamed. Lists and records become JSON in a CSV. In Parquet and JSON Lines the columns of
+    the contract that are text (because they come from a CSV) get their contract type when no cell would be
+    lost by it.
 
     Args:
         frame: Polars (lazy or not) or pandas frame.
@@ -69,8 +71,21 @@ def _sink(lazy: pl.LazyFrame, path: Path) -> pl.LazyFrame:
         return contract_types(lazy).sink_parquet(path, lazy=True)
     packing = {"compression": compression(path), "check_extension": False}  # .GZ is one too
     if kind == "csv":
-        return lazy.sink_csv(path, lazy=True, **packing)
+        return _flat(lazy).sink_csv(path, lazy=True, **packing)
     return contract_types(lazy).sink_ndjson(path, lazy=True, **packing)
+
+
+def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Write lists and records as JSON: a cell of a CSV is text."""
+    nested = [name for name, dtype in frame.collect_schema().items() if dtype.is_nested()]
+    return frame.with_columns(
+        pl.col(name).map_batches(_encode, return_dtype=pl.String, is_elementwise=True) for name in nested
+    )
+
+
+def _encode(cells: pl.Series) -> pl.Series:
+    texts = [None if c is None else json.dumps(c, ensure_ascii=False, default=str) for c in cells.to_list()]
+    return pl.Series(cells.name, texts, dtype=pl.String)
 
 
 def refuse_inputs(path: Path, inputs: Iterable[str | Path]) -> None:
