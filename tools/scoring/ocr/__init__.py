@@ -1,0 +1,1 @@
+"""Text in the picture: how many regions, how much of the frame, and what it says."""

@@ -1,0 +1,105 @@
+"""Read a line of text: a recognition network with CTC decoding, and how much its answer is worth."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from tools.scoring.ocr.sessions import open_session, run_session, standardise
+
+_HEIGHT = 48  # pixels that the network takes
+_SHORTEST = 320  # pixels to which shorter lines are filled up, as in training
+_UPRIGHT = 1.5  # height by width from which a region holds a line that runs down
+_LEAST_CONFIDENCE = 0.5
+_CHANCE = 0.05  # of a reading in which every glyph is wrong
+
+
+class Reading(NamedTuple):
+    """What stands in a region.
+
+    Attributes:
+        text: The characters; no line breaks, no spaces at the ends.
+        confidence: Mean probability of its characters, 0 to 1; 0 for none.
+    """
+
+    text: str
+    confidence: float
+
+    @property
+    def sure(self) -> bool:
+        """Whether there is text, and not something that looks like a letter.
+
+        The network finds *some* character in anything: a globe is an O with 0.91. But it does not find many
+        in a row. So the confidence must be 0.5, and (1 - confidence) ** characters at most 0.05: 0.95 for
+        one character, 0.78 for two, 0.63 for three.
+        """
+        glyphs = len(self.text.replace(" ", ""))
+        return self.confidence >= _LEAST_CONFIDENCE and (1 - self.confidence) ** glyphs <= _CHANCE
+
+
+class TextReader:
+    """Reads regions of images, one at a time: what one says does not depend on the others.
+
+    Args:
+        file: The network; its metadata hold the characters.
+        device: What `sessions.resolve_ocr_device` gave.
+    """
+
+    def __init__(self, file: Path, *, device: str = "cpu") -> None:
+        self._session = open_session(file, device)
+        characters = self._session.get_modelmeta().custom_metadata_map["character"].splitlines()
+        self._characters = ["", *characters, " "]  # the first is CTC's blank
+
+    def __call__(self, image: np.ndarray, corners: np.ndarray) -> Reading:
+        """Read one region; one that makes no sense is read upside down, too.
+
+        Args:
+            image: uint8, shape (H, W, 3), RGB.
+            corners: shape (4, 2), clockwise from the top left one, in pixels.
+        """
+        line = cut_out(image, corners)
+        reading = self.read_line(line)
+        if reading.sure:
+            return reading
+        turned = self.read_line(np.rot90(line, 2))
+        return turned if turned.sure else reading
+
+    def read_line(self, line: np.ndarray) -> Reading:
+        """Read an image of one line of text: uint8, shape (H, W, 3), RGB."""
+        import cv2
+
+        height, width = line.shape[:2]
+        columns = math.ceil(_HEIGHT * width / height)
+        pixels = standardise(cv2.resize(np.ascontiguousarray(line), (columns, _HEIGHT)))
+        if columns < _SHORTEST:
+            pixels = np.pad(pixels, ((0, 0), (0, 0), (0, 0), (0, _SHORTEST - columns)))
+        return self._decode(run_session(self._session, pixels)[0])
+
+    def _decode(self, probabilities: np.ndarray) -> Reading:
+        """The best character of each step, repetitions and blanks left out (greedy CTC decoding)."""
+        best = probabilities.argmax(axis=1)
+        kept = best != 0
+        kept[1:] &= best[1:] != best[:-1]
+        if not kept.any():
+            return Reading("", 0.0)
+        text = "".join(self._characters[number] for number in best[kept])
+        confidence = float(probabilities.max(axis=1)[kept].mean())
+        return Reading(" ".join(text.split()), confidence)
+
+
+def cut_out(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """The region as an upright image; one that is much higher than wide is laid on its side."""
+    import cv2
+
+    corners = np.asarray(corners, np.float32)
+    sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
+    width, height = max(1, int(max(sides[0], sides[2]))), max(1, int(max(sides[1], sides[3])))
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    matrix = cv2.getPerspectiveTransform(corners, target)
+    line = cv2.warpPerspective(
+        image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    return np.rot90(line) if height >= _UPRIGHT * width else line

@@ -1,0 +1,139 @@
+"""The networks of PP-OCR, which the wheel of rapidocr carries, as sessions of ONNX Runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tools.errors import UserError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+_INSTALL = "pip install 'vidsieve[ocr]'"
+_CUDA = "CUDAExecutionProvider"
+_MEMORY_SIGNS = ("bad_alloc", "allocate memory", "out of memory")
+
+
+@dataclass(frozen=True)
+class OcrModels:
+    """Files of the networks.
+
+    Attributes:
+        detection: Finds regions of text: PP-OCR's DB network.
+        recognition: Reads a line of text; its metadata hold the characters.
+    """
+
+    detection: Path
+    recognition: Path
+
+
+def find_models() -> OcrModels:
+    """The networks in the installed package rapidocr. Nothing is imported, and nothing downloaded.
+
+    Raises:
+        UserError: A package is not installed, or its wheel carries no networks.
+    """
+    for name in ("onnxruntime", "rapidocr"):
+        if find_spec(name) is None:
+            raise UserError(f"ocr: the package {name} is not installed: {_INSTALL}")
+    spec = find_spec("rapidocr")
+    folder = Path((spec and spec.origin) or "").parent / "models"
+    found = {kind: sorted(folder.glob(f"*_{kind}_*.onnx")) for kind in ("det", "rec")}
+    for kind, files in found.items():
+        if len(files) != 1:
+            names = ", ".join(file.name for file in files) or "none"
+            raise UserError(
+                f"ocr: one network *_{kind}_*.onnx is expected in {folder}, not {names}: {_INSTALL}"
+            )
+    return OcrModels(found["det"][0], found["rec"][0])
+
+
+def resolve_ocr_device(device: str) -> str:
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into the device to use.
+
+    ``auto`` is a GPU where ONNX Runtime has its CUDA provider and PyTorch sees a GPU, else the CPU.
+
+    Raises:
+        UserError: Another name, or a GPU that cannot be used.
+    """
+    from tools.models.device import resolve_device
+
+    if device == "cpu":
+        return "cpu"
+    import onnxruntime
+
+    if _CUDA in onnxruntime.get_available_providers():
+        return resolve_device(device)
+    if device == "auto":
+        return "cpu"
+    resolve_device(device)  # whether there is such a device is the first thing to know
+    raise UserError(
+        f"device {device}: this ONNX Runtime has no CUDA; pip uninstall onnxruntime, then "
+        "pip install onnxruntime-gpu (both at once hide each other)"
+    )
+
+
+def open_session(file: Path, device: str) -> InferenceSession:
+    """Load a network.
+
+    On a CPU a session computes on one thread: the workers share the cores, and a sum is always made in the
+    same order.
+
+    Args:
+        file: An .onnx file.
+        device: What `resolve_ocr_device` gave.
+
+    Raises:
+        UserError: The GPU cannot be used.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False  # frames come in many sizes; an arena keeps the largest of each
+    options.log_severity_level = 4
+    providers: list = ["CPUExecutionProvider"]
+    if device != "cpu":
+        # Every size of frame is a new shape, and an exhaustive search takes seconds for each.
+        settings = {"device_id": int(device.partition(":")[2]), "cudnn_conv_algo_search": "HEURISTIC"}
+        providers.insert(0, (_CUDA, settings))
+    session = onnxruntime.InferenceSession(str(file), options, providers=providers)
+    if device != "cpu" and session.get_providers()[0] != _CUDA:
+        raise UserError(
+            f"device {device}: ONNX Runtime {onnxruntime.__version__} cannot load its CUDA provider; "
+            "are CUDA and cuDNN of its version installed?"
+        )
+    return session
+
+
+def run_session(session: InferenceSession, pixels: np.ndarray) -> np.ndarray:
+    """The only output of a network for its only input.
+
+    Raises:
+        MemoryError: As such; ONNX Runtime has no error of its own for it.
+    """
+    try:
+        return session.run(None, {session.get_inputs()[0].name: pixels})[0]
+    except Exception as error:
+        if any(sign in str(error) for sign in _MEMORY_SIGNS):
+            raise MemoryError(str(error)) from error
+        raise
+
+
+def standardise(image: np.ndarray) -> np.ndarray:
+    """Pixels as PP-OCR's networks take them.
+
+    Args:
+        image: uint8, shape (H, W, 3), RGB.
+
+    Returns:
+        float32, shape (1, 3, H, W), channels blue, green, red, from -1 to 1.
+    """
+    bgr = image[..., ::-1].transpose(2, 0, 1)
+    return np.ascontiguousarray(bgr, dtype=np.float32)[None] / 127.5 - 1.0
