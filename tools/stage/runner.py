@@ -225,7 +225,7 @@ def _is_in_output(outcome: Outcome, options: RunOptions) -> bool:
 def _remarks(outcomes: list[Outcome]) -> dict[str, int]:
     """What was said of rows, and of how many."""
     values = (outcome for outcome in outcomes if not isinstance(outcome, MediaError))
-    return dict(Counter(remark for value in values for remark in value.get(REMARKS, ())).most_common())
+    return dict(Counter(remark for value in values for remark in value.get(REMARKS) or ()).most_common())
 
 
 def _write_vectors(
