@@ -1,0 +1,311 @@
+"""The command against a real server: which row gets which caption, what a kill costs, where the key goes."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+
+from tests.caption.chat_server import KEY, ChatServer, answer, failure
+from tests.support import barcode_picture, make_video, read_barcode
+from tools.caption.caption_api import main
+from tools.caption.caption_gpt4 import main as main_gpt4
+from tools.caption.prompts import PROMPTS
+from tools.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    for name in ("OPENAI_BASE_URL", "RANK", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
+def pictures(request):
+    """The pictures of a request, decoded by Pillow."""
+    content = request["messages"][0]["content"]
+    urls = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
+    data = [base64.b64decode(url.removeprefix("data:image/jpeg;base64,"), validate=True) for url in urls]
+    return [np.asarray(Image.open(io.BytesIO(d))) for d in data]
+
+
+def words(request):
+    return "\n".join(part["text"] for part in request["messages"][0]["content"] if part["type"] == "text")
+
+
+def number_of(request):
+    """Which of the numbered pictures of `numbered` is asked about."""
+    return read_barcode(pictures(request)[0])
+
+
+def describe(request, number):
+    return answer(f"Picture number {number_of(request)}.\nIt is striped.")
+
+
+@pytest.fixture
+def numbered(tmp_path):
+    """A table of pictures that say which they are."""
+
+    def make(count, **columns):
+        folder = tmp_path / "pictures"
+        folder.mkdir(exist_ok=True)
+        for n in range(count):
+            Image.fromarray(barcode_picture(n, 160, 96)).save(folder / f"{n}.png")
+        meta = tmp_path / "meta.csv"
+        paths = [str(folder / f"{n}.png") for n in range(count)]
+        pl.DataFrame({"id": [f"{n:03}" for n in range(count)], "path": paths, **columns}).write_csv(meta)
+        return meta
+
+    return make
+
+
+def command(meta, server, *more):
+    quick = ["--backoff", "0.02", "--quiet", "--num-workers", "0"]
+    return [str(meta), "--base-url", server.url, "--model", "m", *quick, *more]
+
+
+def read(path):
+    return pl.read_csv(path, infer_schema=False)
+
+
+def test_every_row_gets_its_own_caption_from_a_server_that_fails_half_of_the_time(numbered, capsys):
+    meta = numbered(30, note=["kept"] * 30)
+    chance = random.Random(1)
+
+    def coin(request, number):
+        if chance.random() < 0.5:
+            return chance.choice((None, failure(500), failure(429), (200, {}, '{"choi')))
+        time.sleep(chance.random() / 50)
+        return describe(request, number)
+
+    with ChatServer(coin, key=KEY) as server:
+        prices = ["--price-in", "2", "--price-out", "8"]
+        assert main(command(meta, server, *prices, "--num-workers", "2")) == 0
+    told = capsys.readouterr()
+    output = meta.with_name("meta_caption.csv")
+    assert told.out.splitlines()[-1] == str(output)
+    table = read(output)
+    assert table.columns == ["id", "path", "note", "text", "text_finish"]
+    assert table["text"].to_list() == [f"Picture number {n}. It is striped." for n in range(30)]
+    assert table["text_finish"].to_list() == ["stop"] * 30
+    assert table.drop("text", "text_finish").equals(read(meta))
+    assert "30 answers" in told.err and "tokens, this run: 3,000 in, 300 out" in told.err
+    assert f"cost: {(3000 * 2 + 300 * 8) / 1e6:.4f}" in told.err
+    assert not list(output.parent.glob(".vidsieve/*/answers*"))
+
+
+def test_frames_of_a_video_come_in_order_and_scaled(tmp_path):
+    video = make_video(tmp_path / "v.mp4", 12, size=(320, 192), fps=12)
+    meta = tmp_path / "meta.csv"
+    pl.DataFrame({"path": [str(video)]}).write_csv(meta)
+    with ChatServer(lambda *_: answer("A video.")) as server:
+        main(command(meta, server, "--num-frames", "4", "--resize", "96", "--detail", "low"))
+    (request,) = server.requests
+    found = pictures(request)
+    assert [read_barcode(picture) for picture in found] == [1, 4, 7, 10]  # the middles of four quarters of 12
+    assert [picture.shape for picture in found] == [(96, 160, 3)] * 4
+    assert words(request) == PROMPTS["video"].request
+    kinds = [part["type"] for part in request["messages"][0]["content"]]
+    assert kinds == ["image_url"] * 4 + ["text"]
+    assert request["messages"][0]["content"][0]["image_url"]["detail"] == "low"
+    assert (request["temperature"], request["max_tokens"], request["seed"]) == (0, 300, 0)
+
+
+def test_caption_gpt4_sends_three_frames_and_needs_no_model(tmp_path):
+    video = make_video(tmp_path / "v.mp4", 9, fps=9)
+    meta = tmp_path / "meta.csv"
+    pl.DataFrame({"path": [str(video)]}).write_csv(meta)
+    with ChatServer(lambda *_: answer("A video.")) as server:
+        assert main_gpt4([str(meta), "--base-url", server.url, "--quiet"]) == 0
+    assert len(pictures(server.requests[0])) == 3
+    assert server.requests[0]["model"] == "gpt-4o"
+
+
+def test_the_caption_so_far_goes_into_the_prompt_and_an_image_is_asked_about_as_one(numbered):
+    meta = numbered(2, text=["A zebra crossing in Bonn.", ""])
+    with ChatServer(describe) as server:
+        main(command(meta, server, "--prompt", "video", "--existing-text"))
+    asked = {number_of(request): words(request) for request in server.requests}
+    assert "A zebra crossing in Bonn." in asked[0] and asked[0].startswith(PROMPTS["image"].request)
+    assert asked[1] == PROMPTS["image"].request
+    assert read(meta.with_name("meta_caption.csv")).columns == ["id", "path", "text", "text_finish"]
+
+
+def test_rows_that_failed_have_empty_cells_and_a_reason_and_are_asked_again_on_demand(numbered, capsys):
+    meta = numbered(6)
+    refuse = {2}
+
+    def behave(request, number):
+        n = number_of(request)
+        if n in refuse:
+            return answer(None, refusal="I must not look at this.")
+        return answer("Cut of", finish="length") if n == 4 else describe(request, number)
+
+    with ChatServer(behave) as server:
+        assert main(command(meta, server)) == 0
+        output = meta.with_name("meta_caption.csv")
+        table = read(output)
+        assert table["text"][2] is None and table["text_finish"][2] is None
+        assert (table["text"][4], table["text_finish"][4]) == ("Cut of", "length")
+        reasons = read(output.with_name("meta_caption.failures.csv"))
+        assert "must not look" in reasons["message"][0] and reasons["path"][0].endswith("2.png")
+        assert "1 rows: cut off after 300 tokens" in capsys.readouterr().err
+        assert main(command(meta, server)) == 0
+        assert len(server.requests) == 6
+        refuse.clear()
+        assert main(command(meta, server, "--retry-failed")) == 0
+    assert len(server.requests) == 7
+    assert read(output)["text"][2] == "Picture number 2. It is striped."
+    assert not output.with_name("meta_caption.failures.csv").exists()
+
+
+def test_a_killed_run_pays_for_no_answer_twice(numbered):
+    """SIGKILL in the middle of a batch, several times: no question that was answered is asked again."""
+    meta = numbered(24)
+    answered = []
+
+    def slow(request, number):
+        time.sleep(0.08)
+        answered.append(number_of(request))
+        return describe(request, number)
+
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with ChatServer(slow, key=KEY) as server:
+        arguments = [
+            sys.executable,
+            "-m",
+            "tools.caption.caption_api",
+            *command(meta, server, "--concurrency", "2"),
+        ]
+        for stop_at in (5, 13):
+            process = subprocess.Popen(arguments, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+            wait_until(lambda at=stop_at: len(answered) >= at, process)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            time.sleep(0.3)  # requests that were under way come to their end
+        killed = len(answered)
+        assert killed < 24
+        done = subprocess.run(
+            arguments, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+        )
+    table = read(meta.with_name("meta_caption.csv"))
+    assert table["text"].to_list() == [f"Picture number {n}. It is striped." for n in range(24)]
+    twice = len(answered) - len(set(answered))
+    assert twice <= 2 * 2  # two kills, each of which cut off the answers of at most two open requests
+    assert "with the runs before it" in done.stderr
+
+
+def wait_until(condition, process, seconds=30):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the command has ended"
+        assert time.monotonic() < end, "nothing happens"
+        time.sleep(0.01)
+
+
+def test_a_wrong_key_ends_the_run_and_is_written_nowhere(numbered, monkeypatch, capfd):
+    meta = numbered(40)
+    wrong = "sk-wrong-fedcba9876543210"
+    monkeypatch.setenv("OPENAI_API_KEY", wrong)
+    with ChatServer(describe, key=KEY) as server, pytest.raises(UserError) as caught:
+        main(command(meta, server))
+    told = capfd.readouterr()
+    assert "OPENAI_API_KEY" in str(caught.value)
+    assert not meta.with_name("meta_caption.csv").exists()
+    assert_nowhere(
+        wrong, meta.parent, told.out + told.err + str(caught.value) + repr(caught.value.__context__)
+    )
+
+
+def test_the_key_is_written_nowhere(numbered, monkeypatch, capfd):
+    """Not even by a server that puts it into answers and errors, with tracebacks on."""
+    meta = numbered(8)
+    monkeypatch.setenv("TOOLS_DEBUG", "1")
+
+    def chatty(request, number):
+        n = number_of(request)
+        said = f"your key is {KEY}"
+        return failure(400, said) if n == 3 else failure(500, said) if n == 5 else answer(said)
+
+    with ChatServer(chatty, key=KEY) as server:
+        main(command(meta, server, "--retries", "1"))
+    told = capfd.readouterr()
+    assert_nowhere(KEY, meta.parent, told.out + told.err)
+    assert read(meta.with_name("meta_caption.csv"))["text"][0] == "your key is ***"
+
+
+def assert_nowhere(secret, folder, told):
+    assert secret not in told
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert secret.encode() not in path.read_bytes(), path
+
+
+def test_a_key_on_the_command_line_is_refused(numbered, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([str(numbered(1)), "--model", "m", "--key", "sk-secret"])
+    told = capsys.readouterr().err
+    assert caught.value.code == 2 and "OPENAI_API_KEY" in told and "sk-secret" not in told
+
+
+def test_a_run_that_was_stopped_goes_on_elsewhere(numbered, capsys):
+    """The server goes down; another takes its place at another address; nothing is asked again."""
+    meta = numbered(20)
+    first = []
+
+    def dies(request, number):
+        if len(first) >= 7:
+            return failure(503, "down for repair")
+        first.append(number_of(request))
+        return describe(request, number)
+
+    with ChatServer(dies) as server, pytest.raises(UserError, match="in a row"):
+        main(command(meta, server, "--retries", "1", "--concurrency", "1", "--max-failures-in-a-row", "3"))
+    with ChatServer(describe) as server:
+        assert main(command(meta, server, "--retry-failed")) == 0
+    assert sorted(first + [number_of(request) for request in server.requests]) == list(range(20))
+    texts = read(meta.with_name("meta_caption.csv"))["text"].to_list()
+    assert texts == [f"Picture number {n}. It is striped." for n in range(20)]
+
+
+def test_other_options_are_another_question(numbered):
+    meta = numbered(2)
+    with ChatServer(describe) as server:
+        main(command(meta, server))
+        with pytest.raises(UserError, match="--overwrite"):
+            main(command(meta, server, "--prompt", "What is this?"))
+        assert main(command(meta, server, "--concurrency", "3", "--retries", "1")) == 0
+        assert len(server.requests) == 2
+        assert main(command(meta, server, "--prompt", "What is this?", "--overwrite")) == 0
+    assert len(server.requests) == 4
+
+
+def test_ranks_write_parts(numbered, monkeypatch):
+    meta = numbered(5)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with ChatServer(describe) as server:
+        for rank in ("0", "1"):
+            monkeypatch.setenv("RANK", rank)
+            main(command(meta, server))
+    parts = [read(meta.with_name(f"meta_caption_part{rank}.csv")) for rank in (0, 1)]
+    assert [part["text"].to_list() for part in parts] == [
+        [f"Picture number {n}. It is striped." for n in numbers] for numbers in ((0, 2, 4), (1, 3))
+    ]
+
+
+def test_a_table_whose_text_is_wanted_has_one(numbered):
+    with pytest.raises(UserError, match="text"):
+        main([str(numbered(1)), "--model", "m", "--base-url", "http://127.0.0.1:9/v1", "--existing-text"])

@@ -1,0 +1,354 @@
+"""The client against a real server that misbehaves.
+
+What is expected follows from the HTTP standard (RFC 9110) and from OpenAI's documents of its protocol.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import threading
+import time
+
+import pytest
+
+from tests.caption.chat_server import KEY, ChatServer, answer, failure, question
+from tools.caption.api.answers import SERVER_FAILURE, Usage
+from tools.caption.api.client import ChatClient, Question
+from tools.caption.api.service import Service, retry_after
+from tools.errors import MediaError, UserError
+
+PARAMETERS = {"model": "m", "max_tokens": 20, "temperature": 0.0, "seed": 0}
+
+
+@pytest.fixture(autouse=True)
+def _no_key(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+
+
+def questions(count):
+    return [
+        Question(str(n), json.dumps([{"role": "user", "content": f"q{n}"}]).encode(), f"{n}.mp4")
+        for n in range(count)
+    ]
+
+
+def client(server, **service):
+    service = {"backoff": 0.01, "longest_backoff": 0.05, "timeout": 5.0, **service}
+    return ChatClient(Service(base_url=server.url, **service), PARAMETERS)
+
+
+def echo(request, number):
+    return answer(f"about {question(request)}")
+
+
+def test_answers_stand_with_their_questions_whatever_order_they_come_in():
+    def slow_first(request, number):
+        time.sleep(0.02 * (7 - int(question(request)[1:])))
+        return echo(request, number)
+
+    with ChatServer(slow_first) as server:
+        asker = client(server, concurrency=8)
+        answers = asker.ask(questions(8))
+    assert [a.text for a in answers] == [f"about q{n}" for n in range(8)]
+    assert asker.totals.usage == Usage(800, 80)
+    assert server.requests[0] | {"messages": None} == {**PARAMETERS, "messages": None}
+    assert set(server.paths) == {"/v1/chat/completions"}
+
+
+def test_concurrency_is_used_and_never_exceeded():
+    with ChatServer(echo, delay=0.05) as server:
+        client(server, concurrency=4).ask(questions(24))
+    assert server.most == 4
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        failure(429),
+        failure(500),
+        failure(503),
+        failure(529),
+        (200, {}, '{"choices": [{"message": {"content": "cut of'),
+        (200, {}, "<html>busy</html>"),
+        (200, {}, '{"choices": []}'),
+        (200, {}, '{"error": {"message": "upstream", "code": 502}}'),
+        (200, {"Content-Length": "500"}, "{"),  # promises more than it sends
+        None,
+    ],
+    ids=["429", "500", "503", "529", "cut-json", "html", "no-choices", "error-in-200", "short", "cut"],
+)
+def test_asks_again_after_trouble(trouble):
+    def half(request, number):
+        if number % 2 == 0:
+            return trouble if trouble is None or trouble[1].get("Content-Length") != "500" else close(trouble)
+        return echo(request, number)
+
+    def close(response):
+        return response[0], {**response[1], "Connection": "close"}, response[2]
+
+    with ChatServer(half) as server:
+        asker = client(server, concurrency=1, timeout=1.0)
+        answers = asker.ask(questions(3))
+    assert [a.text for a in answers] == ["about q0", "about q1", "about q2"]
+    assert len(server.requests) == 6
+    assert asker.totals.again.total() == 3
+
+
+def test_a_slow_request_is_given_up_and_asked_again():
+    def slow_once(request, number):
+        if number == 0:
+            time.sleep(1.0)
+        return echo(request, number)
+
+    with ChatServer(slow_once) as server:
+        asker = client(server, timeout=0.3)
+        start = time.monotonic()
+        (found,) = asker.ask(questions(1))
+    assert found.text == "about q0" and asker.totals.again == {"timeout": 1}
+    assert time.monotonic() - start < 1.0
+
+
+def test_an_answer_in_drops_does_not_hold_the_run():
+    """A server that sends a byte now and then keeps a socket's own time-out from ever running out."""
+    stop = threading.Event()
+
+    def drip(request, number):
+        stop.wait(2)
+        return echo(request, number)
+
+    with ChatServer(drip) as server:
+        (found,) = client(server, timeout=0.2, retries=1).ask(questions(1))
+        stop.set()
+    assert isinstance(found, MediaError) and found.kind == "timeout"
+
+
+def test_retry_after_is_kept_by_all_requests():
+    def busy_once(request, number):
+        return failure(429, headers={"Retry-After": "0.6"}) if number == 0 else echo(request, number)
+
+    with ChatServer(busy_once) as server:
+        asker = client(server, concurrency=1)
+        answers = asker.ask(questions(4))
+    assert [a.text for a in answers] == [f"about q{n}" for n in range(4)]
+    assert server.times[1] - server.times[0] >= 0.6
+    assert server.times[-1] - server.times[1] < 0.6
+
+
+def test_retry_after_as_seconds_and_as_a_date():
+    date = email.utils.formatdate(time.time() + 30, usegmt=True)
+    assert retry_after({"retry-after": "7"}) == 7
+    assert 28 <= retry_after({"retry-after": date}) <= 30
+    assert retry_after({"retry-after": email.utils.formatdate(0, usegmt=True)}) == 0
+    assert retry_after({"retry-after-ms": "250", "retry-after": "7"}) == 0.25
+    assert retry_after({"retry-after": "soon"}) is None
+    assert retry_after({}) is None
+
+
+def test_a_rate_limit_that_lets_others_through_costs_no_row():
+    """Questions meet more refusals than they may be asked again, but others are answered meanwhile."""
+
+    def one_in_five(request, number):
+        return failure(429) if number % 5 else echo(request, number)
+
+    with ChatServer(one_in_five) as server:
+        answers = client(server, concurrency=3, retries=4).ask(questions(12))
+    assert max(server.asked().values()) > 5
+    assert [getattr(a, "text", a) for a in answers] == [f"about q{n}" for n in range(12)]
+
+
+def test_waits_grow_from_try_to_try():
+    with ChatServer(lambda request, number: failure(500)) as server:
+        client(server, backoff=0.1, longest_backoff=10, retries=3).ask(questions(1))
+    gaps = [b - a for a, b in zip(server.times, server.times[1:], strict=False)]
+    for n, gap in enumerate(gaps):  # between half of the wait and the whole of it, plus the request
+        assert 0.05 * 2**n <= gap <= 0.1 * 2**n + 0.15
+    assert len(gaps) == 3
+
+
+@pytest.mark.parametrize(
+    ("response", "said"),
+    [
+        (answer(None), "said nothing"),
+        (answer("  "), "said nothing"),
+        (answer("", finish="length"), "tokens went out"),
+        (answer("<think>a cat, I think", finish="length"), "tokens went out"),
+        (answer(None, refusal="I cannot help with that."), "refused: I cannot help"),
+        (answer("A man", finish="content_filter"), "content filter"),
+        (failure(400, "image too large"), "400: image too large"),
+        (failure(413, "too much"), "413: too much"),
+    ],
+)
+def test_rows_that_no_other_try_can_help_are_failures_at_once(response, said):
+    def behave(request, number):
+        return response if question(request) == "q1" else echo(request, number)
+
+    with ChatServer(behave) as server:
+        asker = client(server, concurrency=1)
+        answers = asker.ask(questions(3))
+    assert answers[1].kind == SERVER_FAILURE and said in answers[1].message and answers[1].path == "1.mp4"
+    assert [answers[0].text, answers[2].text] == ["about q0", "about q2"]
+    assert len(server.requests) == 3
+    paid = 3 if response[0] == 200 else 2
+    assert asker.totals.usage == Usage(100 * paid, 10 * paid)
+
+
+def test_what_a_model_thought_before_it_spoke_is_left_out():
+    with ChatServer(lambda *_: answer("<think>hm,\na dog?</think>\n\nA dog.", finish="stop")) as server:
+        (found,) = client(server).ask(questions(1))
+    assert (found.text, found.finish) == ("A dog.", "stop")
+
+
+def test_content_in_parts():
+    parts = [{"type": "text", "text": "A dog "}, {"type": "text", "text": "runs."}]
+    with ChatServer(lambda *_: answer(parts)) as server:
+        (found,) = client(server).ask(questions(1))
+    assert found.text == "A dog runs."
+
+
+@pytest.mark.parametrize(
+    ("response", "said"),
+    [
+        (failure(401, "who are you"), "OPENAI_API_KEY is not set"),
+        (failure(402, "credits are used up"), "credits"),
+        (failure(404, "no model m"), "--model"),
+        (failure(429, "You exceeded your quota", code="insufficient_quota"), "quota"),
+        ((307, {"Location": "http://elsewhere/"}, ""), "--base-url"),
+    ],
+)
+def test_a_server_that_answers_nobody_ends_the_run_at_once(response, said):
+    with (
+        ChatServer(lambda request, number: response) as server,
+        pytest.raises(UserError, match=said) as caught,
+    ):
+        client(server, concurrency=2).ask(questions(50))
+    assert len(server.requests) <= 4
+    assert server.url in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_nobody_there():
+    with ChatServer(echo) as server:
+        pass
+    with pytest.raises(UserError, match="is the server running"):
+        client(server, concurrency=2).ask(questions(10))
+
+
+def test_many_failures_in_a_row_end_the_run_but_not_those_in_between():
+    def behave(request, number):
+        n = int(question(request)[1:])
+        return echo(request, number) if n % 5 == 4 or n < 20 else failure(500)
+
+    with ChatServer(behave) as server:
+        asker = client(server, concurrency=1, retries=0, max_failures=5)
+        answers = asker.ask(questions(40))  # never more than four in a row
+    assert sum(isinstance(a, MediaError) for a in answers) == 16
+    with ChatServer(lambda request, number: failure(500, "on fire")) as server:
+        asker = client(server, concurrency=1, retries=1, max_failures=5)
+        with pytest.raises(UserError, match=r"5 rows in a row got no answer, the last: .*on fire") as caught:
+            asker.ask(questions(40))
+    assert len(server.requests) == 10
+    assert "--max-failures-in-a-row" in str(caught.value)
+
+
+def test_parameters_that_the_server_does_not_know_are_left_out(capsys):
+    """As OpenAI's newer models do: max_tokens has another name, temperature 0 and seed are refused."""
+
+    def picky(request, number):
+        if "max_tokens" in request:
+            said = (
+                "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens' instead."
+            )
+            return failure(400, said, param="max_tokens", code="unsupported_parameter")
+        if "temperature" in request:
+            said = "Unsupported value: 'temperature' does not support 0 with this model."
+            return failure(400, said, param="temperature", code="unsupported_value")
+        if "seed" in request:
+            return (
+                422,
+                {},
+                json.dumps({"detail": [{"loc": ["body", "seed"], "msg": "Extra inputs are not permitted"}]}),
+            )
+        return echo(request, number)
+
+    with ChatServer(picky) as server:
+        answers = client(server, concurrency=4).ask(questions(6))
+    assert [a.text for a in answers] == [f"about q{n}" for n in range(6)]
+    assert server.requests[-1] | {"messages": 0} == {"model": "m", "max_completion_tokens": 20, "messages": 0}
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[2] for line in told] == [
+        " sent as max_completion_tokens",
+        " left out",
+        " left out",
+    ]
+
+
+def test_a_bad_request_that_names_a_parameter_it_knows_is_a_failure():
+    said = "This model's maximum context length is 4096 tokens, max_tokens asks for 5000."
+    with ChatServer(lambda *_: failure(400, said)) as server:
+        (found,) = client(server).ask(questions(1))
+    assert isinstance(found, MediaError) and len(server.requests) == 1
+
+
+def test_the_key_goes_to_the_server_and_nowhere_else(monkeypatch, capfd):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with ChatServer(lambda *_: answer(f"A note that says {KEY}."), key=KEY) as server:
+        (found,) = client(server).ask(questions(1))
+    assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
+    assert found.text == "A note that says ***."
+    monkeypatch.setenv("OPENAI_API_KEY", KEY + "-wrong")
+    with ChatServer(echo, key=KEY) as server, pytest.raises(UserError) as caught:
+        client(server).ask(questions(3))
+    assert "check OPENAI_API_KEY" in str(caught.value) and KEY not in str(caught.value)
+    told = capfd.readouterr()
+    assert KEY not in told.out + told.err
+
+
+@pytest.mark.parametrize("key", ["sk-1\nX-Header: 1", "sk-ä", "two words"])
+def test_a_key_that_is_none(monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(UserError) as caught:
+        ChatClient(Service(base_url="http://localhost:1/v1"), PARAMETERS)
+    assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8000/v1",
+        "ftp://x/v1",
+        "http://",
+        "http://u:secret@h/v1",
+        "http://h:99999/v1",
+        "https://h/v1?key=secret",
+    ],
+)
+def test_addresses_that_are_none(url):
+    with pytest.raises(UserError) as caught:
+        Service(base_url=url).url()
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["http://h/v1", "http://h/v1/", "http://h/v1/chat/completions"])
+def test_addresses(url, monkeypatch):
+    assert Service(base_url=url).url() == "http://h/v1/chat/completions"
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    assert Service().url() == "http://h/v1/chat/completions"
+
+
+def test_half_of_all_requests_fail_and_no_row_is_lost():
+    """Questions that fail for good half of the time each: 2 ** -11 is the chance to lose one of them."""
+    import random
+
+    chance = random.Random(0)
+
+    def coin(request, number):
+        return (
+            chance.choice((None, failure(500), failure(429), (200, {}, "{")))
+            if chance.random() < 0.5
+            else echo(request, number)
+        )
+
+    with ChatServer(coin) as server:
+        answers = client(server, concurrency=16).ask(questions(200))
+    assert [getattr(a, "text", a) for a in answers] == [f"about q{n}" for n in range(200)]

@@ -1,0 +1,1 @@
+"""Ask a model behind an OpenAI-compatible server about rows of a table."""

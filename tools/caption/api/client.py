@@ -1,0 +1,242 @@
+"""Ask an OpenAI-compatible server many questions at once, and put up with what it does.
+
+Servers that are busy, slow or broken are asked again, later and later; answers are handed on as they come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tools.caption.api.answers import (
+    SERVER_FAILURE,
+    Answer,
+    AskAgainError,
+    NoAnswerError,
+    ServerError,
+    UnsupportedError,
+    Usage,
+    raise_for_status,
+    read_answer,
+)
+from tools.caption.api.service import HIDDEN, KEY_VARIABLE, Service, http_package, read_key, retry_after
+from tools.caption.api.totals import Totals
+from tools.errors import MediaError, UserError
+
+if TYPE_CHECKING:
+    import httpx
+
+_CONNECT_TRIES = 3  # while nothing was ever heard of the server: a wrong address is told soon
+_LONGEST_WAIT = 600.0  # seconds; a server that wants to be left alone for longer is asked after these
+_OTHER_NAMES = {"max_tokens": "max_completion_tokens"}  # what newer models call it
+
+
+class Question(NamedTuple):
+    """One request.
+
+    Attributes:
+        key: What an answer is remembered by.
+        messages: The messages, as the bytes of a JSON list.
+        path: File that the question is about, for error messages.
+    """
+
+    key: str
+    messages: bytes
+    path: str
+
+
+class ChatClient:
+    """Puts questions to one model of one server.
+
+    The key is read from the environment when the client is made, goes to the server and nowhere else: it is
+    cut out of everything that the server sends back.
+
+    Args:
+        service: Where, and how.
+        parameters: What goes with each question: model, temperature, most tokens. Those that the server does
+            not know are left out, except for the model.
+        remember: Called with each answer as it comes, with the question's key; the answer is None when
+            something was paid for none.
+
+    Attributes:
+        totals: Counted as answers come.
+
+    Raises:
+        UserError: The address or the key cannot be used, or the package for HTTP is missing.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        parameters: dict[str, Any],
+        remember: Callable[[str, Answer | None, Usage], None] | None = None,
+    ) -> None:
+        self._url = service.url()
+        self._service = service
+        self._parameters = dict(parameters)
+        self._remember = remember or (lambda key, answer, usage: None)
+        self._key = read_key()
+        self._http = http_package()
+        self.totals = Totals()
+        self._heard = False  # whether the server ever said anything
+        self._in_a_row = 0
+        self._stop: UserError | None = None
+        self._pause_until = 0.0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+
+    def ask(self, questions: Sequence[Question]) -> list[Answer | MediaError]:
+        """Ask questions, up to `Service.concurrency` at a time.
+
+        Args:
+            questions: In any order.
+
+        Returns:
+            For each its answer, or why it has none, in the order of the questions.
+
+        Raises:
+            UserError: The server answers nobody: a wrong key, address or model, or too many failures in a
+                row.
+        """
+        return asyncio.run(self._ask_all(questions))
+
+    def cancel(self) -> None:
+        """Leave off, from another thread; requests under way are dropped."""
+        if self._loop is not None and self._task is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    async def _ask_all(self, questions: Sequence[Question]) -> list[Answer | MediaError]:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        slots = asyncio.Semaphore(self._service.concurrency)
+        limits = self._http.Limits(
+            max_connections=self._service.concurrency, max_keepalive_connections=self._service.concurrency
+        )
+        async with self._http.AsyncClient(limits=limits, timeout=None, headers=self._headers()) as http:
+            answers = await asyncio.gather(*(self._ask_one(http, slots, q) for q in questions))
+        if self._stop is not None:  # those under way have ended, and what they got is remembered
+            raise self._stop
+        return list(answers)
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        return {**headers, "Authorization": f"Bearer {self._key}"} if self._key else headers
+
+    async def _ask_one(
+        self, http: httpx.AsyncClient, slots: asyncio.Semaphore, question: Question
+    ) -> Answer | MediaError:
+        try:
+            async with slots:  # kept while it waits: a server in trouble gets fewer requests, not others
+                answer = await self._persist(http, question)
+        except AskAgainError as error:
+            kind = "timeout" if error.reason == "timeout" else SERVER_FAILURE
+            return self._failed(
+                MediaError(kind, question.path, f"asked {self._service.retries + 1} times: {error}")
+            )
+        except NoAnswerError as error:
+            if error.usage != Usage():
+                self._pay(question.key, None, error.usage)
+            return self._failed(MediaError(SERVER_FAILURE, question.path, str(error)))
+        except ServerError as error:
+            self._stop = self._stop or UserError(self._told(str(error)))
+            return MediaError(SERVER_FAILURE, question.path, str(error))
+        self._in_a_row = 0
+        self.totals.answered += 1
+        self._pay(question.key, answer, answer.usage)
+        return answer
+
+    def _pay(self, key: str, answer: Answer | None, usage: Usage) -> None:
+        self.totals.usage += usage
+        self._remember(key, answer, usage)
+
+    def _failed(self, failure: MediaError) -> MediaError:
+        self._in_a_row += 1
+        if self._in_a_row >= self._service.max_failures and self._stop is None:
+            self._stop = UserError(
+                f"{self._url}: {self._in_a_row} rows in a row got no answer, the last: {failure.message}; "
+                "the same command goes on from here, --max-failures-in-a-row allows more"
+            )
+        return failure
+
+    def _told(self, said: str) -> str:
+        if said.startswith("401"):
+            hint = f"check {KEY_VARIABLE}" if self._key else f"{KEY_VARIABLE} is not set"
+            return f"{self._url}: the server does not let us in ({said}); {hint}"
+        if said.startswith(("404", "405")):
+            return f"{self._url}: {said}; check --base-url and --model"
+        return f"{self._url}: {said}"
+
+    async def _persist(self, http: httpx.AsyncClient, question: Question) -> Answer:
+        """Ask until there is an answer, or no use in asking."""
+        tried = answered = 0
+        while True:
+            try:
+                await self._wait_for_permission()
+                return await self._request(http, question)
+            except UnsupportedError as error:
+                self._do_without(error.name)
+            except AskAgainError as error:
+                if error.reason == "429" and answered != self.totals.answered:
+                    tried = 0  # a rate limit that lets others through is no reason to give up
+                answered = self.totals.answered
+                if tried >= self._service.retries or self._stop is not None:
+                    raise
+                if error.reason == "no connection" and not self._heard and tried + 1 >= _CONNECT_TRIES:
+                    raise ServerError(f"{error}; is the server running, and --base-url right?") from None
+                tried += 1
+                self.totals.again[error.reason] += 1
+                await self._pause(tried, error.wait)
+
+    async def _wait_for_permission(self) -> None:
+        while (left := self._pause_until - time.monotonic()) > 0 and self._stop is None:
+            await asyncio.sleep(min(left, 0.5))
+        if self._stop is not None:
+            raise AskAgainError("stopped")
+
+    async def _pause(self, tried: int, wait: float | None) -> None:
+        """Wait before asking again: as long as the server said, or longer each time."""
+        if wait is not None:  # it means everybody
+            self._pause_until = max(self._pause_until, time.monotonic() + min(wait, _LONGEST_WAIT))
+            return
+        longest = min(self._service.longest_backoff, self._service.backoff * 2.0 ** (tried - 1))
+        until = time.monotonic() + longest * random.uniform(0.5, 1.0)
+        while (left := until - time.monotonic()) > 0 and self._stop is None:
+            await asyncio.sleep(min(left, 0.5))
+
+    async def _request(self, http: httpx.AsyncClient, question: Question) -> Answer:
+        asked = dict(self._parameters)
+        body = b'{"messages":' + question.messages + b"," + json.dumps(asked).encode()[1:]
+        try:
+            response = await asyncio.wait_for(http.post(self._url, content=body), self._service.timeout)
+        except (asyncio.TimeoutError, TimeoutError, self._http.TimeoutException):
+            raise AskAgainError("timeout", f"no answer within {self._service.timeout:g} s") from None
+        except self._http.ConnectError as error:
+            raise AskAgainError("no connection", self._clean(str(error))) from None
+        except (self._http.TransportError, self._http.DecodingError) as error:
+            self._heard = True
+            raise AskAgainError("connection lost", self._clean(str(error) or type(error).__name__)) from None
+        self._heard = True
+        text = self._clean(response.content.decode("utf-8", errors="replace"))
+        if response.status_code != 200:
+            wait = retry_after(response.headers)
+            optional = tuple(name for name in asked if name != "model")
+            raise_for_status(response.status_code, text, wait, optional, self.totals.answered > 0)
+        return read_answer(text)
+
+    def _do_without(self, name: str) -> None:
+        """Leave out or rename a parameter; several requests under way may complain of the same."""
+        if name not in self._parameters:
+            return
+        value = self._parameters.pop(name)
+        other = _OTHER_NAMES.get(name)
+        if other:
+            self._parameters[other] = value
+        done = f"sent as {other}" if other else "left out"
+        print(f"warning: the server does not take {name}: {done}", file=sys.stderr)
+
+    def _clean(self, text: str) -> str:
+        return text.replace(self._key, HIDDEN) if self._key else text

@@ -1,0 +1,109 @@
+"""Answers that were paid for, written down as they come, so that a killed run pays for none twice.
+
+The ledger of a stage is written batch by batch; a batch of questions may take minutes. The journal lies in
+the same folder, one file per rank, and is read by all. It is removed when its run is complete. The lock of
+the ledger, which is opened first, keeps two processes from writing one journal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from tools.caption.api.answers import Answer, Usage
+from tools.errors import UserError
+
+
+class Journal:
+    """Answers of this run and of those before it that were not completed.
+
+    Args:
+        folder: Where the journals of one output lie; made if missing.
+        rank: Whose file is appended to.
+
+    Attributes:
+        earlier: What the answers of earlier runs took, as far as this rank wrote them down.
+
+    Raises:
+        UserError: The folder cannot be written.
+    """
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        self._path = folder / f"answers{rank}.jsonl"
+        self._places: dict[str, tuple[Path, int]] = {}
+        self.earlier = Usage()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+        except OSError as error:
+            raise self._cannot_write(error) from None
+        self._end_torn_line()
+        for path in sorted(folder.glob("answers*.jsonl")):
+            self._read(path)
+
+    def find(self, key: str) -> Answer | None:
+        """The answer that was given to a question, without what it took; None when there is none."""
+        if key not in self._places:
+            return None
+        path, start = self._places[key]
+        with path.open("rb") as file:
+            file.seek(start)
+            line = json.loads(file.readline())
+        return Answer(line["text"], line["finish"], Usage())
+
+    def add(self, key: str, answer: Answer | None, usage: Usage) -> None:
+        """Write down an answer, or what was paid for none, at once.
+
+        Raises:
+            UserError: The disk is full, for example.
+        """
+        line: dict[str, Any] = {"question": key, "usage": [usage.prompt, usage.completion, usage.unknown]}
+        if answer is not None:
+            line.update(text=answer.text, finish=answer.finish)
+        data = (json.dumps(line) + "\n").encode()
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+        except OSError as error:
+            raise self._cannot_write(error) from None
+
+    def close(self) -> None:
+        """Close this rank's file."""
+        os.close(self._file)
+
+    def _end_torn_line(self) -> None:
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            os.write(self._file, b"\n")
+
+    def _read(self, path: Path) -> None:
+        mine = path == self._path
+        start = 0
+        with path.open("rb") as file:
+            for data in file:
+                try:
+                    line = json.loads(data)
+                    usage = Usage(*line["usage"])
+                    if "text" in line:
+                        self._places[line["question"]] = (path, start)
+                    if mine:
+                        self.earlier += usage
+                except (ValueError, KeyError, TypeError):
+                    pass  # torn by a kill
+                start += len(data)
+
+    def _cannot_write(self, error: OSError) -> UserError:
+        return UserError(f"{self._path}: cannot write the answers: {error.strerror or error}")
+
+
+def remove_journals(folder: Path, rank: int | None = None) -> None:
+    """Remove the journals of an output whose ledger has everything that stands in them.
+
+    Args:
+        folder: Where they lie.
+        rank: Whose; None for those of all ranks.
+    """
+    for path in folder.glob("answers*.jsonl" if rank is None else f"answers{rank}.jsonl"):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,222 @@
+"""Stages that ask a model behind a server: what all share, and captions."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tools.caption.api.pictures import DETAILS, chat_messages, encode_jpeg
+from tools.caption.api.service import Service
+from tools.caption.prompts import Prompt, resolve_prompt
+from tools.errors import MediaError, UserError
+from tools.media.extensions import is_image
+from tools.media.requests import Frames
+from tools.media.sampling import Sampling
+from tools.stage.stage import REMARKS, Row, Stage
+
+if TYPE_CHECKING:
+    from tools.caption.api.answers import Answer, Usage
+    from tools.caption.api.client import ChatClient
+    from tools.caption.api.journal import Journal
+    from tools.caption.api.totals import Totals
+
+
+class Prepared(NamedTuple):
+    """A row that is ready to be asked about.
+
+    Attributes:
+        key: Fingerprint of the question.
+        messages: uint8, the bytes of the messages (an array travels through shared memory).
+        path: File of the row.
+    """
+
+    key: str
+    messages: np.ndarray
+    path: str
+
+
+@dataclasses.dataclass
+class AskStage(Stage):
+    """Base of stages that ask one question about each row; a subclass writes `prepare` and `values`.
+
+    Attributes:
+        model: The model's name, as the server knows it.
+        max_tokens: Most tokens of an answer.
+        temperature: 0 takes the likeliest word each time.
+        seed: Sent to servers that know it; None sends none.
+        service: How the server is reached; changes no answer.
+
+    Raises:
+        UserError: A value that there is not.
+    """
+
+    whole_batches: ClassVar[bool] = True  # answers are safe in the journal: no batch is too long
+
+    model: str = ""
+    max_tokens: int = 300
+    temperature: float = 0.0
+    seed: int | None = 0
+    service: Service = dataclasses.field(default_factory=Service)
+
+    def __post_init__(self) -> None:
+        if not self.model:
+            raise UserError("--model: is needed, the name of a model as the server knows it")
+        self.service.url()
+        self._place: tuple[Path, int] | None = None
+        self._journal: Journal | None = None
+        self._client: ChatClient | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """What changes the answers: everything but where the server is and how it is treated."""
+        asked = super().asked()
+        del asked["service"]
+        return asked
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What goes with every question."""
+        parameters = {
+            "model": self.model,
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "seed": self.seed,
+        }
+        return {name: value for name, value in parameters.items() if value is not None}
+
+    def keep_answers(self, folder: Path, rank: int = 0) -> None:
+        """Write answers down in a folder as they come, and do not ask for those that are there."""
+        self._place = (folder, rank)
+
+    def question(self, row: Row, messages: bytes) -> Prepared:
+        """What `prepare` returns."""
+        parameters = json.dumps(self.parameters, sort_keys=True).encode()
+        key = hashlib.sha256(parameters + messages).hexdigest()[:32]
+        return Prepared(key, np.frombuffer(messages, np.uint8), row.get("path") or "")
+
+    def values(self, answer: Answer) -> dict[str, Any]:
+        """Turn an answer into the columns of the row.
+
+        Raises:
+            MediaError: It is not what was asked for.
+        """
+        raise NotImplementedError  # every subclass writes it
+
+    def setup(self) -> None:
+        """Read the key, and the answers of earlier runs."""
+        from tools.caption.api.client import ChatClient
+        from tools.caption.api.journal import Journal
+
+        self._client = ChatClient(self.service, self.parameters, self._remember)
+        if self._place is not None:
+            self._journal = Journal(*self._place)
+            self._client.totals.earlier = self._journal.earlier
+
+    def score(self, batch: list[Prepared]) -> list[dict[str, Any] | MediaError]:
+        """Ask about a batch of rows; what an earlier run was told is not asked again."""
+        from tools.caption.api.client import Question
+
+        assert self._client is not None, "setup comes first"
+        found: list[Answer | MediaError | None] = [self._recall(row.key) for row in batch]
+        missing = [n for n, answer in enumerate(found) if answer is None]
+        asked = [Question(batch[n].key, batch[n].messages.tobytes(), batch[n].path) for n in missing]
+        for n, answer in zip(missing, self._client.ask(asked) if asked else (), strict=True):
+            found[n] = answer
+        return [self._outcome(answer, row) for answer, row in zip(found, batch, strict=True)]
+
+    def _outcome(self, answer: Answer | MediaError | None, row: Prepared) -> dict[str, Any] | MediaError:
+        assert answer is not None, "every question has an outcome"
+        if isinstance(answer, MediaError):
+            return answer
+        try:
+            return self.values(answer)
+        except MediaError as error:
+            return MediaError(error.kind, row.path, error.message)
+
+    def _recall(self, key: str) -> Answer | None:
+        answer = self._journal.find(key) if self._journal else None
+        if answer is not None and self._client is not None:
+            self._client.totals.remembered += 1
+        return answer
+
+    def _remember(self, key: str, answer: Answer | None, usage: Usage) -> None:
+        if self._journal is not None:
+            self._journal.add(key, answer, usage)
+
+    @property
+    def totals(self) -> Totals | None:
+        """What was asked and what it took; None before `setup`."""
+        return self._client.totals if self._client else None
+
+    def cancel(self) -> None:
+        """Drop requests that are under way; called from another thread."""
+        if self._client is not None:
+            self._client.cancel()
+
+    def close(self) -> None:
+        """Close the journal."""
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
+
+
+@dataclasses.dataclass
+class CaptionApiStage(AskStage):
+    """A caption from a model behind a server: column ``path`` in, ``text`` and ``text_finish`` out.
+
+    Attributes:
+        prompt: The question.
+        sampling: Frames of a video that are sent; by default as many as the prompt speaks of, else 3, each in
+            the middle of its part of the video.
+        resize: Pixels that the shorter side of a picture is scaled down to; None sends it as it is.
+        detail: See `tools.caption.api.pictures.DETAILS`; None leaves it to the server.
+    """
+
+    name: ClassVar[str] = "caption"
+    suffix: ClassVar[str] = "_caption"
+    adds: ClassVar[dict[str, Any]] = {"text": pl.String, "text_finish": pl.String, REMARKS: pl.Object}
+
+    prompt: Prompt = dataclasses.field(default_factory=lambda: resolve_prompt("video"))
+    sampling: Sampling | None = None
+    resize: int | None = 512
+    detail: str | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sampling is None:
+            self.sampling = Sampling("uniform_mid", self.prompt.num_frames or 3)
+        if self.detail is not None and self.detail not in DETAILS:
+            raise UserError(f"Invalid detail ({self.detail}). Supported values are {', '.join(DETAILS)}.")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Column text too, when the caption so far goes into the question."""
+        return ("path", "text") if self.prompt.uses_text else ("path",)
+
+    def asked(self) -> dict[str, Any]:
+        """As for every question; prompt and sampling as JSON."""
+        return {
+            **super().asked(),
+            "prompt": dataclasses.asdict(self.prompt),
+            "sampling": self.sampling.asdict(),
+        }
+
+    def prepare(self, row: Row, frames: Frames) -> Prepared:
+        """Put the frames and the prompt into a message."""
+        pictures = [encode_jpeg(frame.image, self.resize) for frame in frames]
+        prompt = self.prompt.fill(row.get("text"), image=is_image(row["path"]))
+        return self.question(row, chat_messages(prompt, pictures, self.detail))
+
+    def values(self, answer: Answer) -> dict[str, Any]:
+        """The caption in one line, and why the model stopped."""
+        cut = answer.finish == "length"
+        return {
+            "text": " ".join(answer.text.split()),
+            "text_finish": answer.finish,
+            REMARKS: [f"cut off after {self.max_tokens} tokens; --max-tokens allows more"] if cut else [],
+        }
