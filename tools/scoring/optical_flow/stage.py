@@ -1,0 +1,149 @@
+"""Optical flow as a stage: column ``path`` in, ``flow`` and the columns of motion out."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import polars as pl
+
+from tools.errors import MediaError, UserError
+from tools.media.extensions import is_image
+from tools.media.requests import Frames
+from tools.media.sampling import SamplingError
+from tools.scoring.optical_flow.pairs import FlowChoice
+from tools.scoring.optical_flow.pictures import averaged_picture, sampled_picture
+from tools.scoring.optical_flow.scorer import Clip, make_clip, score_clips
+from tools.stage.stage import Row, Stage
+
+METHODS: dict[str, str] = {
+    "gmflow": "the network UniMatch GMFlow; needs weights, made for a GPU",
+    "dis": "OpenCV's dense inverse search; no weights, milliseconds on a CPU",
+}
+"""Ways to compute flow."""
+
+COMPAT = ("opensora",)
+"""Other software whose values can be had exactly."""
+
+_DECIMALS = 6  # keeps digits out of the table that mean nothing
+
+
+@dataclasses.dataclass
+class OpticalFlowStage(Stage):
+    """Optical flow of videos. Images fail with ``no_video``: nothing moves in them.
+
+    Making the stage finds and verifies the weights; they are loaded by `setup`.
+
+    Attributes:
+        method: A key of `METHODS`.
+        motion_pairs: Most pairs of frames for ``motion``; 0 leaves its columns out.
+        split_camera: Add ``motion_camera`` and ``motion_subject``.
+        compat: ``opensora``: only ``flow``, with the last frame in place of those that a short clip does not
+            have, and images as clips of one frame, as Open-Sora computes it.
+        weights: File of GMFlow's weights; None looks where weights are kept.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for GMFlow.
+        precision: ``auto`` (fp32), ``fp32``, ``bf16`` or ``fp16``, for GMFlow.
+        decoder: Decoder that reads the frames.
+
+    Raises:
+        UserError: Weights are missing or wrong, or options contradict each other.
+    """
+
+    name: ClassVar[str] = "flow"
+    suffix: ClassVar[str] = "_flow"
+    adds: ClassVar[dict[str, Any]] = {"flow": pl.Float64, "motion": pl.Float64, "motion_p95": pl.Float64}
+
+    method: str = "gmflow"
+    motion_pairs: int = 6
+    split_camera: bool = False
+    compat: str | None = None
+    weights: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    decoder: str = "pyav"
+
+    def __post_init__(self) -> None:
+        if self.method not in METHODS:
+            raise UserError(f"Invalid method ({self.method}). Supported values are {', '.join(METHODS)}.")
+        if self.compat not in (None, *COMPAT):
+            raise UserError(f"Invalid compat ({self.compat}). Supported values are {', '.join(COMPAT)}.")
+        if self.compat:
+            self.motion_pairs = 0
+        if self.split_camera and not self.motion_pairs:
+            because = f"--compat {self.compat} gives" if self.compat else "--motion-pairs 0 leaves"
+            raise UserError(f"--split-camera: {because} flow alone; do without one of the two")
+        columns = ["flow"]
+        if self.motion_pairs:
+            columns += ["motion", "motion_p95"]
+        if self.split_camera:
+            columns += ["motion_camera", "motion_subject"]
+        self.adds = dict.fromkeys(columns, pl.Float64)
+        if self.method == "gmflow":
+            self._find_network()
+
+    def _find_network(self) -> None:
+        from tools.models.device import resolve_device, resolve_precision
+        from tools.models.weights import find_weights
+
+        try:
+            self._weights = find_weights("gmflow", self.weights)
+        except UserError as error:
+            raise UserError(f"{error}; or compute flow without a network: --method dis") from None
+        self.device = resolve_device(self.device)
+        precision = "fp32" if self.precision == "auto" else self.precision
+        self.precision = resolve_precision(precision, self.device)
+
+    @property
+    def sampling(self) -> FlowChoice:
+        """Frames 0, 10, 20 and 30, and pairs of frames spread over the video."""
+        return FlowChoice(self.motion_pairs, padded=self.compat == "opensora")
+
+    def asked(self) -> dict[str, Any]:
+        """What changes the values; not where they are computed."""
+        network = {}
+        if self.method == "gmflow":
+            network = {"weights": self._weights.sha256, "precision": self.precision}
+        return {
+            "method": self.method,
+            "frames": self.sampling.asdict(),
+            "split_camera": self.split_camera,
+            "compat": self.compat,
+            "decoder": self.decoder,
+            **network,
+        }
+
+    def prepare(self, row: Row, frames: Frames) -> Clip | dict[str, float]:
+        """Pictures for the network, or with DIS the finished scores."""
+        if is_image(row["path"]) and not self.compat:
+            raise MediaError("no_video", row["path"], "an image: nothing moves in it")
+        images = {frame.index: frame.image for frame in frames}
+        scale = sampled_picture if self.method == "gmflow" else averaged_picture
+        try:
+            clip = make_clip(images, frames.times, self.sampling, scale)
+        except SamplingError as error:
+            raise MediaError("too_short", row["path"], str(error)) from None
+        if self.method == "gmflow":
+            return clip
+        from tools.scoring.optical_flow.dis import dis_flow
+
+        return self._rounded(score_clips(dis_flow, [clip], split_camera=self.split_camera)[0])
+
+    def setup(self) -> None:
+        """Load the network onto the device."""
+        if self.method == "gmflow":
+            from tools.media.pool import usable_cores
+            from tools.models.gmflow.estimator import load_gmflow
+
+            self._estimate = load_gmflow(
+                self._weights.path, device=self.device, precision=self.precision, threads=usable_cores()
+            )
+
+    def score(self, batch: list[Any]) -> list[dict[str, float]]:
+        """The scores of each row."""
+        if self.method == "dis":
+            return batch
+        scores = score_clips(self._estimate, batch, split_camera=self.split_camera)
+        return [self._rounded(row) for row in scores]
+
+    def _rounded(self, scores: dict[str, float]) -> dict[str, float]:
+        return {column: round(scores[column], _DECIMALS) for column in self.adds}
