@@ -10,9 +10,13 @@ import polars as pl
 from tools.errors import MediaError, UserError
 from tools.media.requests import FrameRequest, Frames, read_requests
 from tools.media.worker import guarded
+from tools.scoring.clip_stage import setup_together
 from tools.stage.batches import BatchScorer
 from tools.stage.ledger import ask_of
-from tools.stage.stage import FAILURES, Row, Stage
+from tools.stage.stage import FAILURES, REMARKS, Row, Stage
+
+_LISTS = (FAILURES, REMARKS)
+"""What several scorers may say of one row."""
 
 
 @dataclasses.dataclass
@@ -26,7 +30,7 @@ class FusedStage(Stage):
         decoder: Decoder that reads the frames.
 
     Raises:
-        UserError: Two of them add the same column.
+        UserError: Two of them add the same column, or an embedding.
     """
 
     stages: tuple[Stage, ...]
@@ -37,11 +41,12 @@ class FusedStage(Stage):
         self.suffix = "".join(stage.suffix for stage in self.stages)
         self.needs = _union(stage.needs for stage in self.stages)
         self.uses = _union(stage.uses for stage in self.stages)
-        columns = [column for stage in self.stages for column in stage.adds if column != FAILURES]
+        columns = [column for stage in self.stages for column in stage.adds if column not in _LISTS]
         if twice := {column for column in columns if columns.count(column) > 1}:
             raise UserError(f"scores {self.name}: more than one adds the column {', '.join(sorted(twice))}")
         self.adds = {column: dtype for stage in self.stages for column, dtype in stage.adds.items()}
-        self.adds[FAILURES] = pl.Object
+        self.adds |= dict.fromkeys(_LISTS, pl.Object)
+        self.vector_file = next((stage.vector_file for stage in self.stages if stage.vector_file), None)
 
     def asked(self) -> dict[str, Any]:
         """What each scorer asks for."""
@@ -69,8 +74,7 @@ class FusedStage(Stage):
 
     def setup(self) -> None:
         """Load the models of all."""
-        for stage in self.stages:
-            stage.setup()
+        setup_together(self.stages)
         self._scorers = [BatchScorer(stage) for stage in self.stages]
 
     def score(self, batch: list[list[Any]]) -> list[dict[str, Any] | MediaError]:
@@ -81,17 +85,17 @@ class FusedStage(Stage):
         return [self._join(list(row)) for row in zip(*outcomes, strict=True)]
 
     def _join(self, outcomes: list[dict[str, Any] | MediaError]) -> dict[str, Any] | MediaError:
-        values: dict[str, Any] = dict.fromkeys(self.adds)
-        failures: list[list[str]] = []
-        for stage, outcome in zip(self.stages, outcomes, strict=True):
-            if isinstance(outcome, MediaError):
-                failures.append([outcome.kind, f"{stage.name}: {outcome.message}"])
-            else:
-                failures += outcome.get(FAILURES, [])
-                values |= outcome
         if all(isinstance(outcome, MediaError) for outcome in outcomes):
             return outcomes[0]
-        return {**values, FAILURES: failures}
+        values: dict[str, Any] = dict.fromkeys(self.adds)
+        lists: dict[str, list[Any]] = {name: [] for name in _LISTS}
+        for stage, outcome in zip(self.stages, outcomes, strict=True):
+            if isinstance(outcome, MediaError):
+                outcome = {FAILURES: [[outcome.kind, f"{stage.name}: {outcome.message}"]]}
+            for name, several in lists.items():
+                several += outcome.get(name, [])
+            values |= outcome
+        return {**values, **lists}
 
 
 def _union(names: Any) -> tuple[str, ...]:
