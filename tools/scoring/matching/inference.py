@@ -46,6 +46,11 @@ def parser() -> cli.ArgumentParser:
         + "; ".join(f"{name}: {text}" for name, text in LONG_TEXT.items())
         + " (truncate)",
     )
+    group.add_argument(
+        "--skip-if-existing",
+        action="store_true",
+        help="accepted for Open-Sora's sake; a complete output is never made twice anyway",
+    )
     return made
 
 
