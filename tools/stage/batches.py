@@ -15,7 +15,6 @@ from tools.stage.ledger import Outcome
 from tools.stage.stage import Stage
 from tools.stage.values import check_values
 
-_BATCH_SECONDS = 10.0  # a batch that takes longer is made smaller: that much work a kill may cost
 _FIRST_BATCH = 8  # until it is known how long a row takes
 _SMALLEST_BATCH = 4  # but not smaller than this: cores idle at the end of every batch
 _BATCHES_AHEAD = 2  # batches that wait for the device while workers go on decoding
@@ -112,6 +111,7 @@ class Scoring:
         self, stage: Stage, largest: int, finished: Callable[[list[tuple[str, Outcome]]], None]
     ) -> None:
         self._scorer = BatchScorer(stage)
+        self._seconds = stage.batch_seconds
         self._largest = largest
         self._size = min(largest, _FIRST_BATCH)
         self._finished = finished
@@ -164,5 +164,5 @@ class Scoring:
             self._running.pop(0)
             self._finished(outcomes)
             if len(outcomes) >= self._size:  # one that was not full says little
-                wanted = max(_SMALLEST_BATCH, int(len(outcomes) / max(seconds, 1e-3) * _BATCH_SECONDS))
+                wanted = max(_SMALLEST_BATCH, int(len(outcomes) / max(seconds, 1e-3) * self._seconds))
                 self._size = min(self._largest, self._scorer.fits, 4 * len(outcomes), wanted)

@@ -9,6 +9,9 @@ from pathlib import Path
 from tools.errors import UserError
 from tools.table import failures_path, part_path
 
+RANKS_PER_SHARD = "VIDSIEVE_RANKS_PER_SHARD"
+"""Environment variable: so many neighbouring ranks work on one shard (they share a model); 1 by default."""
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -48,7 +51,7 @@ class Shard:
 
 
 def current_shard() -> Shard:
-    """This process's shard, from the environment.
+    """This process's shard, from the environment; that of several ranks where `RANKS_PER_SHARD` says so.
 
     Raises:
         UserError: RANK and WORLD_SIZE do not go together.
@@ -56,8 +59,11 @@ def current_shard() -> Shard:
     rank, world = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
     try:
         shard = Shard(int(rank), int(world))
+        together = int(os.environ.get(RANKS_PER_SHARD, "1"))
     except ValueError:
         raise UserError(f"RANK={rank} WORLD_SIZE={world}: both must be whole numbers") from None
     if not 0 <= shard.rank < shard.world:
         raise UserError(f"RANK={rank} WORLD_SIZE={world}: RANK must lie between 0 and WORLD_SIZE - 1")
-    return shard
+    if together < 1 or shard.world % together:
+        raise UserError(f"{RANKS_PER_SHARD}={together}: does not divide WORLD_SIZE={world}")
+    return Shard(shard.rank // together, shard.world // together)

@@ -59,6 +59,7 @@ class Stage:
         drops: Columns of the input that say nothing true about the output's rows.
         vector_file: Where the `VECTOR` of each row goes, a name that ends in .npy or .parquet; None for
             nowhere.
+        batch_seconds: A batch that takes longer is made smaller: that much work a kill may cost.
     """
 
     name: ClassVar[str]
@@ -73,6 +74,7 @@ class Stage:
     row_columns: ClassVar[dict[str, pl.DataType | type[pl.DataType]]] = {}
     drops: ClassVar[tuple[str, ...]] = ()
     vector_file: ClassVar[str | None] = None
+    batch_seconds: ClassVar[float] = 10.0
 
     @property
     def sampling(self) -> FrameChoice | None:
