@@ -1,0 +1,1 @@
+"""Captions from vision-language models that transformers loads: LLaVA and its relatives."""

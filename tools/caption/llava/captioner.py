@@ -1,0 +1,213 @@
+"""Captions for batches of questions: greedy, each the same whatever stands beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tools.caption.llava.checkpoint import Checkpoint, find_checkpoint
+from tools.caption.llava.model import choose_precision, load_model
+from tools.caption.llava.processor import Encoder, Question
+from tools.errors import MediaError, UserError
+
+if TYPE_CHECKING:
+    import torch
+
+    from tools.caption.llava.parallel import Group
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What a model wrote about a row.
+
+    Attributes:
+        text: The caption, on one line; may be empty.
+        finish: ``stop`` when the model ended it, ``length`` when it ran into the limit.
+        prompt_tokens: Tokens of the question, pictures included.
+        tokens: Tokens of the caption, the one that ends it included.
+    """
+
+    text: str
+    finish: str
+    prompt_tokens: int
+    tokens: int
+
+
+class Captioner:
+    """Asks a vision-language model about pictures.
+
+    Args:
+        checkpoint: A folder or an id, or what `find_checkpoint` made of it.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``auto`` (GPU: that of the checkpoint; CPU: fp32), ``fp32``, ``bf16`` or ``fp16``.
+        attention: One of `tools.caption.llava.model.ATTENTIONS`.
+        max_tokens: Longest caption, in tokens.
+        tie_margin: Lead of a token, as a part of the largest logit, at or below which its row is asked again
+            alone; None for that of the precision, see `tools.caption.llava.greedy.ROUNDING`. 0 for never.
+        group: The processes that the model is spread over; None for this one alone.
+
+    Raises:
+        UserError: The model cannot be loaded.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint | str,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        attention: str = "sdpa",
+        max_tokens: int = 300,
+        tie_margin: float | None = None,
+        group: Group | None = None,
+    ) -> None:
+        from tools.caption.llava.greedy import ROUNDING
+        from tools.models.device import resolve_device
+
+        if not isinstance(checkpoint, Checkpoint):
+            checkpoint = find_checkpoint(checkpoint)
+        self.device = resolve_device(device)
+        self.precision = choose_precision(precision, self.device, checkpoint)
+        self.tie_margin = ROUNDING[self.precision] if tie_margin is None else tie_margin
+        self._max_tokens = max_tokens
+        self._group = group
+        self.encoder = Encoder(checkpoint)
+        self.model = load_model(
+            checkpoint,
+            device=self.device,
+            precision=self.precision,
+            attention=attention,
+            tp_size=group.size if group else 1,
+        )
+        self.context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        self._ends = _end_tokens(self.model, self.encoder.tokenizer)
+        self._placeholders = self.encoder.placeholders()
+
+    def caption(self, questions: Sequence[Question]) -> list[Caption | MediaError]:
+        """Ask about rows, in one batch.
+
+        Args:
+            questions: The rows.
+
+        Returns:
+            For each a caption, or why there is none: the question is longer than what the model was made
+            for, or holds a text that stands for a picture.
+
+        Raises:
+            UserError: A model that is spread over a group failed.
+        """
+        found: dict[int, Caption | MediaError] = {}
+        for row, question in enumerate(questions):
+            if token := next((t for t in self._placeholders if t in question.text), None):
+                found[row] = MediaError("bad_value", "", f"the question holds {token}, which means a picture")
+        found |= self._batch(questions, [row for row in range(len(questions)) if row not in found])
+        return [found[row] for row in range(len(questions))]
+
+    def _batch(self, questions: Sequence[Question], rows: list[int]) -> dict[int, Caption | MediaError]:
+        if not rows:
+            return {}
+        inputs = self.encoder.encode([questions[row] for row in rows])
+        lengths = inputs["attention_mask"].sum(dim=1).tolist()
+        too_long = {
+            row: MediaError("bad_value", "", self._too_long(length, len(questions[row].frames)))
+            for row, length in zip(rows, lengths, strict=True)
+            if self.context is not None and length >= self.context
+        }
+        if too_long:
+            return too_long | self._batch(questions, [row for row in rows if row not in too_long])
+        captions, close = self._generate(inputs, lengths)
+        if len(rows) > 1:
+            for place in close:
+                captions[place] = self._batch(questions, [rows[place]])[rows[place]]
+        return dict(zip(rows, captions, strict=True))
+
+    def _too_long(self, length: int, frames: int) -> str:
+        return (
+            f"the question has {length} tokens with {frames} frames, the model was made for {self.context}: "
+            "fewer --num-frames, a smaller --resize or a shorter --prompt"
+        )
+
+    def _generate(
+        self, inputs: dict[str, Any], lengths: list[int]
+    ) -> tuple[list[Caption | MediaError], list[int]]:
+        """Captions of a batch, and the places of rows in which a choice was close."""
+        if self._group:
+            self._group.send(inputs)
+        try:
+            tokens, close = self.generate(inputs)
+        except Exception as error:
+            if self._group is None:
+                raise  # the batch is made smaller, or the row is named
+            # The other processes of the group stand in the middle of a computation: only a new start helps.
+            raise UserError(
+                f"the model failed ({_first_line(error)}); try again with a smaller --bs"
+            ) from error
+        return [self._read(row, n) for row, n in zip(tokens, lengths, strict=True)], close
+
+    def generate(self, inputs: dict[str, Any]) -> tuple[np.ndarray, list[int]]:
+        """Generate greedily, as the model's ``generate`` does.
+
+        Every process of a group must call it with the same tensors.
+
+        Args:
+            inputs: What `Encoder.encode` made.
+
+        Returns:
+            int64, shape (rows, new tokens): a row that ended early is filled up; and the numbers of the rows
+            in which a choice was near a tie.
+        """
+        import torch
+        from transformers import LogitsProcessorList
+
+        from tools.caption.llava.greedy import PenaltyWithoutPadding, TieWatch
+
+        moved = {name: self._on_device(value) for name, value in inputs.items()}
+        prompt = moved["input_ids"].shape[1]
+        processors = LogitsProcessorList()
+        penalty = self.model.generation_config.repetition_penalty
+        if penalty not in (None, 1.0):
+            processors.append(PenaltyWithoutPadding(penalty, moved["attention_mask"]))
+        watch = TieWatch(len(moved["input_ids"]), self.tie_margin, self._ends, prompt)
+        if self.tie_margin > 0:
+            processors.append(watch)
+        on_gpu = torch.cuda.device(self.device) if self.device != "cpu" else torch.device("cpu")
+        with torch.inference_mode(), on_gpu:
+            tokens = self.model.generate(
+                **moved,
+                max_new_tokens=self._max_tokens,
+                do_sample=False,
+                num_beams=1,
+                temperature=None,
+                top_p=None,
+                top_k=None,
+                repetition_penalty=1.0,
+                pad_token_id=self.encoder.tokenizer.pad_token_id,
+                logits_processor=processors,
+            )
+        return tokens[:, prompt:].cpu().numpy(), watch.close_rows()
+
+    def _on_device(self, value: torch.Tensor) -> torch.Tensor:
+        dtype = self.model.dtype if value.is_floating_point() else None
+        return value.to(self.device, dtype)
+
+    def _read(self, tokens: np.ndarray, prompt_tokens: int) -> Caption:
+        ended = np.flatnonzero(np.isin(tokens, self._ends))
+        count = int(ended[0]) if len(ended) else len(tokens)
+        text = self.encoder.decode(tokens[:count].tolist())
+        finish = "stop" if len(ended) else "length"
+        return Caption(text, finish, prompt_tokens, count + (finish == "stop"))
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
+    """Tokens that end a text, as ``generate`` understands them."""
+    ends = model.generation_config.eos_token_id
+    if ends is None:
+        ends = tokenizer.eos_token_id
+    return [] if ends is None else [ends] if isinstance(ends, int) else list(ends)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,139 @@
+"""Who does what under torchrun: groups of processes that share a model, and what they say to each other.
+
+The rows are dealt out to ``dp_size`` groups of ``tp_size`` neighbouring ranks. The first rank of a group
+reads frames, keeps the ledger and writes; the others only compute their part of the model, when it says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from tools.errors import UserError
+from tools.stage.shards import RANKS_PER_SHARD
+
+_PATIENCE = timedelta(days=7)  # a group waits while its first rank decodes; torchrun ends those left behind
+_LOAD, _STOP = "load", "stop"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """This process's place.
+
+    Attributes:
+        dp_size: Groups that share the rows.
+        tp_size: Processes of each group, which share the model.
+        rank: Number of this process among all, from 0.
+    """
+
+    dp_size: int
+    tp_size: int
+    rank: int
+
+    @property
+    def dp_rank(self) -> int:
+        """Number of this process's group."""
+        return self.rank // self.tp_size
+
+    @property
+    def tp_rank(self) -> int:
+        """Number of this process in its group; 0 leads."""
+        return self.rank % self.tp_size
+
+
+def find_layout(dp_size: int | None = None, tp_size: int = 1) -> Layout:
+    """This process's place, from RANK and WORLD_SIZE; makes the shards of the table those of the groups.
+
+    Args:
+        dp_size: Groups; None for as many as there are processes for.
+        tp_size: Processes of a group.
+
+    Raises:
+        UserError: ``dp_size`` times ``tp_size`` is not the number of processes.
+    """
+    try:
+        rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    except ValueError:
+        raise UserError("RANK and WORLD_SIZE must be whole numbers") from None
+    groups = world // tp_size if dp_size is None else dp_size
+    if groups * tp_size != world:
+        asked = f"--dp-size {groups} x --tp-size {tp_size}"
+        need = groups * tp_size if dp_size is not None else tp_size
+        raise UserError(
+            f"{asked}: needs {need} processes, there are {world}; start it with "
+            f"torchrun --nproc_per_node {need} --standalone -m tools.caption.caption_llava"
+        )
+    os.environ[RANKS_PER_SHARD] = str(tp_size)
+    return Layout(groups, tp_size, rank)
+
+
+class Group:
+    """The processes that share one model. The first sends, the others `follow`.
+
+    Args:
+        layout: This process's place; its group has more than one process.
+        device: ``cpu`` or ``cuda:N``, of this process.
+
+    Raises:
+        UserError: The processes cannot find each other.
+    """
+
+    def __init__(self, layout: Layout, device: str) -> None:
+        import torch.distributed as dist
+
+        self.size = layout.tp_size
+        self.leads = layout.tp_rank == 0
+        try:
+            store, _, _ = next(dist.rendezvous("env://", timeout=_PATIENCE))
+            dist.init_process_group(
+                "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl",
+                store=dist.PrefixStore(f"captions/{layout.dp_rank}", store),
+                rank=layout.tp_rank,
+                world_size=layout.tp_size,
+                timeout=_PATIENCE,
+            )
+        except (ValueError, RuntimeError) as error:
+            raise UserError(f"--tp-size {self.size}: the processes cannot meet: {error}") from None
+
+    def load(self) -> None:
+        """Say that the model is to be loaded: all do it together."""
+        self.send(_LOAD)
+
+    def send(self, message: Any) -> None:
+        """Give the others something to compute with."""
+        self._broadcast([message])
+
+    def close(self) -> None:
+        """Let the others go home, and leave."""
+        import torch.distributed as dist
+
+        if self.leads:
+            self.send(_STOP)
+        dist.destroy_process_group()
+
+    def follow(self, load: Callable[[], Callable[[Any], object]]) -> None:
+        """Do what the first process says, until it is done.
+
+        Args:
+            load: Loads the model; gives what is to be called with each batch.
+        """
+        compute: Callable[[Any], object] | None = None
+        while True:
+            box = [None]
+            self._broadcast(box)
+            message = box[0]
+            if isinstance(message, str) and message == _STOP:
+                return
+            if isinstance(message, str) and message == _LOAD:
+                compute = load()
+            elif compute is not None:
+                compute(message)
+
+    def _broadcast(self, box: list[Any]) -> None:
+        import torch
+        import torch.distributed as dist
+
+        dist.broadcast_object_list(box, src=0, device=torch.device("cpu"))

@@ -1,0 +1,135 @@
+"""What stands before the model: questions and pictures become tokens and pixels, padded on the left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tools.caption.llava.checkpoint import Checkpoint
+from tools.errors import UserError
+
+
+@dataclass(frozen=True)
+class Question:
+    """One row for the model.
+
+    Attributes:
+        frames: Pictures in the order in which they are shown; uint8, each (H, W, 3), RGB.
+        text: What is asked about them.
+    """
+
+    frames: tuple[np.ndarray, ...]
+    text: str
+
+
+class Encoder:
+    """Turns questions into what a model takes, by the checkpoint's own processor and chat template.
+
+    A question is one message: all frames as pictures, in order, then the text. The pictures are scaled by
+    PIL, so that they come out the same with and without torchvision.
+
+    Args:
+        checkpoint: Which model.
+
+    Raises:
+        UserError: transformers cannot make the processor.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.processor = _load_processor(checkpoint)
+        self.tokenizer = self.processor.tokenizer
+        self._template = checkpoint.chat_template
+        # Generation goes on at the right end of every row, so what is missing must be on the left.
+        self.tokenizer.padding_side = "left"
+        if self.tokenizer.pad_token_id is None:
+            self.tokenizer.pad_token = self.tokenizer.eos_token
+
+    def placeholders(self) -> list[str]:
+        """Texts that stand for a picture, a video or a sound; in a question they would be taken for one."""
+        names = ("image_token", "video_token", "audio_token", "boi_token")
+        found = (getattr(self.processor, name, None) for name in names)
+        return [token for token in found if isinstance(token, str) and token]
+
+    def encode(self, questions: Sequence[Question]) -> dict[str, Any]:
+        """Make the tensors of one batch.
+
+        Args:
+            questions: The rows; they may have different numbers of frames.
+
+        Returns:
+            What the model's ``generate`` takes: input_ids and attention_mask of shape (rows, longest), zeros
+            of the mask on the left, and the pixels as the architecture wants them.
+        """
+        inputs = self.processor.apply_chat_template(
+            [_conversation(question) for question in questions],
+            chat_template=self._template,
+            add_generation_prompt=True,
+            tokenize=True,
+            return_dict=True,
+            return_tensors="pt",
+            processor_kwargs={"padding": True},
+        )
+        return dict(inputs)
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """The text of generated tokens, on one line."""
+        text = self.tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ").strip()
+
+
+def _conversation(question: Question) -> list[dict[str, Any]]:
+    from PIL import Image
+
+    pictures = [{"type": "image", "image": Image.fromarray(frame)} for frame in question.frames]
+    return [{"role": "user", "content": [*pictures, {"type": "text", "text": question.text}]}]
+
+
+def _load_processor(checkpoint: Checkpoint) -> Any:
+    from transformers import AutoConfig, AutoProcessor
+    from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
+
+    folder = str(checkpoint.folder)
+    options = {"backend": "pil", "local_files_only": True, "trust_remote_code": False}
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        kind = PROCESSOR_MAPPING.get(type(config), None)
+        if kind is not None and "video_processor" in kind.get_attributes():
+            return _without_video(kind, folder, options)
+        processor = AutoProcessor.from_pretrained(folder, **options)
+    except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
+        raise UserError(f"{folder}: transformers cannot make its processor: {_one_line(error)}") from None
+    if getattr(processor, "tokenizer", None) is None or getattr(processor, "image_processor", None) is None:
+        raise UserError(f"{folder}: a {checkpoint.model_type} model takes no pictures with a text")
+    return processor
+
+
+def _without_video(kind: Any, folder: str, options: dict[str, Any]) -> Any:
+    """A processor of a class that has a part for videos, without that part, which needs torchvision."""
+    from transformers import AutoImageProcessor, AutoTokenizer
+
+    class PicturesOnly(kind):
+        def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
+            if argument is None:
+                return None
+            return super().check_argument_for_proper_class(argument_name, argument)
+
+    PicturesOnly.__name__ = kind.__name__
+    settings, _ = kind.get_processor_dict(folder, local_files_only=True)
+    parts = {
+        "image_processor": lambda: AutoImageProcessor.from_pretrained(folder, **options),
+        "tokenizer": lambda: AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        ),
+        "video_processor": lambda: None,
+    }
+    names = kind.get_attributes()
+    if unknown := set(names) - set(parts):
+        raise ValueError(f"{kind.__name__} needs {', '.join(sorted(unknown))}")
+    return PicturesOnly.from_args_and_dict([parts[name]() for name in names], settings)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
