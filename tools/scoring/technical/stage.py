@@ -1,0 +1,120 @@
+"""The technical measures as a stage: which frames they look at, and the columns they fill."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from tools.errors import UserError
+from tools.media.requests import Frames
+from tools.media.sampling import SamplingError
+from tools.scoring.technical.measures import DEFAULT_MEASURES, MEASURES, THUMBNAIL, check_measures
+from tools.scoring.technical.niqe_model import NiqeModel, load_niqe_model
+from tools.stage.stage import Row, Stage
+
+
+@dataclasses.dataclass(frozen=True)
+class FramePairs:
+    """Pairs of neighbouring frames, spread over the video.
+
+    One from the middle of each of `count` equal parts, up to two frames earlier or later: at equal distances,
+    a pattern of five frames, as 2:3 pulldown makes, could be met at the same place every time.
+
+    Attributes:
+        count: Number of pairs; a short video has fewer.
+    """
+
+    count: int = 6
+
+    def indices(self, times: np.ndarray) -> list[int]:
+        """Frames to look at, ascending; the only frame where there is but one.
+
+        Args:
+            times: Float64, shape (frames,): seconds.
+
+        Raises:
+            SamplingError: The video has no frames.
+        """
+        n = len(times)
+        if n < 2:
+            if n == 0:
+                raise SamplingError("the video has no frames")
+            return [0]
+        count = min(self.count, n // 2)
+        part = (n - 1) / count
+        shifts = [2 * k % 5 - 2 if part >= 5 else 0 for k in range(count)]
+        firsts = [int((k + 0.5) * part) + shift for k, shift in enumerate(shifts)]
+        return sorted({i for first in firsts for i in (first, first + 1)})
+
+    def asdict(self) -> dict[str, Any]:
+        """The choice as JSON."""
+        return {"policy": "frame_pairs", "count": self.count}
+
+
+@dataclasses.dataclass
+class TechnicalStage(Stage):
+    """Technical measures: column ``path`` in, one column for each measure out (``black_bars`` has two).
+
+    Attributes:
+        measures: Names from `tools.scoring.technical.measures.MEASURES`.
+        num_frames: Places in a video at which frames are looked at in full, two at each.
+        niqe_parameters: File with the parameters of NIQE; None looks where weights are kept.
+        decoder: Decoder that reads the frames.
+        niqe_model: What the file holds; None when NIQE is not asked for.
+
+    Raises:
+        UserError: There is no such measure, or the parameters of NIQE are missing or wrong.
+    """
+
+    name: ClassVar[str] = "technical"
+    suffix: ClassVar[str] = "_technical"
+
+    measures: tuple[str, ...] = DEFAULT_MEASURES
+    num_frames: int = 6
+    niqe_parameters: str | None = None
+    decoder: str = "pyav"
+    niqe_model: NiqeModel | None = dataclasses.field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.measures = check_measures(self.measures)
+        if self.num_frames < 1:
+            raise UserError(f"num_frames must be 1 or more, not {self.num_frames}")
+        self.adds = {
+            column: pl.String if column == "crop" else pl.Float64
+            for name in self.measures
+            for column in MEASURES[name].columns
+        }
+        self.thumbnails = THUMBNAIL if any(MEASURES[name].thumbnails for name in self.measures) else None
+        self.niqe_digest = None
+        if "niqe" in self.measures:
+            from tools.models.weights import find_weights
+
+            found = find_weights("niqe", self.niqe_parameters)
+            self.niqe_model, self.niqe_digest = load_niqe_model(found.path), found.sha256
+        elif self.niqe_parameters is not None:
+            raise UserError("parameters of NIQE are given, but niqe is not among the measures")
+
+    @property
+    def sampling(self) -> FramePairs | None:
+        """Pairs of frames, when a measure looks at frames in full."""
+        wanted = any(MEASURES[name].frames for name in self.measures)
+        return FramePairs(self.num_frames) if wanted else None
+
+    def asked(self) -> dict[str, Any]:
+        """What changes the values: the measures, the frames, the parameters of NIQE."""
+        return {
+            "measures": list(self.measures),
+            "num_frames": self.num_frames,
+            "thumbnails": THUMBNAIL,
+            "decoder": self.decoder,
+            "niqe": self.niqe_digest,
+        }
+
+    def prepare(self, row: Row, frames: Frames) -> dict[str, Any]:
+        """Measure one file; these are the finished values."""
+        from tools.scoring.technical.scorer import measure
+
+        return measure(frames, frames.times, frames.thumbnails, self.measures, self.niqe_model)
