@@ -15,7 +15,7 @@ def parser(module: str = _MODULE, *, model: str | None = None, prompt: str = "vi
         model: Default of ``--model``; None when it must be given.
         prompt: Default of ``--prompt``.
     """
-    from tools.caption.api.command import add_server_arguments
+    from tools.caption.api.command import RefuseKey, add_server_arguments
     from tools.caption.prompts import PROMPTS
     from tools.media.sampling import SAMPLING_POLICIES
     from tools.stage.options import add_stage_arguments
@@ -70,6 +70,7 @@ def parser(module: str = _MODULE, *, model: str | None = None, prompt: str = "vi
         choices=("auto", "low", "high"),
         help="how closely OpenAI's models look (the server's way)",
     )
+    group.add_argument("--key", action=RefuseKey, help="refused: the key is read from OPENAI_API_KEY")
     return command
 
 

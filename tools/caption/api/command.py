@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 _BATCHES_OF = 8  # questions in a batch for each that is under way: its slowest costs little
 
 
-class _RefuseKey(argparse.Action):
+class RefuseKey(argparse.Action):
     """A key on a command line is seen by everybody on the machine, and stays in the shell's history."""
 
     def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> NoReturn:
+        """Say where the key belongs."""
         parser.error("the key of the server is read from the environment alone: export OPENAI_API_KEY=...")
 
 
@@ -47,7 +48,6 @@ def add_server_arguments(
         help="OpenAI-compatible server, such as http://localhost:8000/v1 "
         "(OPENAI_BASE_URL, or https://api.openai.com/v1)",
     )
-    group.add_argument("--key", action=_RefuseKey, help="refused: the key is read from OPENAI_API_KEY")
     group.add_argument(
         "--concurrency", type=cli.whole_number(1), default=32, metavar="N", help="requests at once (32)"
     )
