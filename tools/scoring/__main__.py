@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     flags = split_flags(rest, names)
     shared = {flag: value for flag in _SHARED if (value := getattr(args, flag[2:])) is not None}
     stages = tuple(make_scorer(name, flags[name], shared) for name in names)
-    return run_command(FusedStage(stages, decoder=args.decoder), args)
+    return run_command(FusedStage(stages=stages, decoder=args.decoder), args)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class FusedStage(Stage):
         UserError: Two of them add the same column, or an embedding.
     """
 
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage, ...] = ()
     decoder: str = "pyav"
 
     def __post_init__(self) -> None:
