@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import http.server
 import os
@@ -216,3 +217,16 @@ def test_download_without_a_name_is_bad_input(capsys):
         main(["download"])
     assert caught.value.code == 2
     assert "--all" in capsys.readouterr().err
+
+
+def test_a_file_that_a_package_carries_is_found_without_importing_it(tmp_path, monkeypatch):
+    package = tmp_path / "site" / "open_clip"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')\n")
+    (package / "bpe_simple_vocab_16e6.txt.gz").write_bytes(b"words")
+    monkeypatch.syspath_prepend(package.parent)
+    with pytest.raises(UserError, match="not the published weights"):
+        find_weights("clip-bpe")
+    published = dataclasses.replace(WEIGHTS["clip-bpe"], sha256=hashlib.sha256(b"words").hexdigest())
+    monkeypatch.setitem(WEIGHTS, "clip-bpe", published)
+    assert find_weights("clip-bpe").path == package / "bpe_simple_vocab_16e6.txt.gz"
