@@ -13,8 +13,11 @@ from tools.scoring.ocr.sessions import open_session, run_session, standardise
 _HEIGHT = 48  # pixels that the network takes
 _SHORTEST = 320  # pixels to which shorter lines are filled up, as in training
 _UPRIGHT = 1.5  # height by width from which a region holds a line that runs down
-_LEAST_CONFIDENCE = 0.5
-_CHANCE = 0.05  # of a reading in which every glyph is wrong
+_LEGIBLE = 0.5  # RapidOCR's own limit ("text score")
+_SURE = 0.8  # measured on real videos, see docs/ocr.md
+_CHANCE = 0.05  # of a reading in which every character is wrong
+_BEYOND_DOUBT = 0.9
+_STROKES = frozenset(" 1Il|!¦/\\-–—_~.·,:;'`’‘\"")  # a pole, an edge or a spot reads as one of these
 
 
 class Reading(NamedTuple):
@@ -29,15 +32,20 @@ class Reading(NamedTuple):
     confidence: float
 
     @property
+    def legible(self) -> bool:
+        """Whether the text is worth telling, where it is known that there is some."""
+        return self.text != "" and self.confidence >= _LEGIBLE
+
+    @property
     def sure(self) -> bool:
         """Whether there is text, and not something that looks like a letter.
 
         The network finds *some* character in anything: a globe is an O with 0.91. But it does not find many
-        in a row. So the confidence must be 0.5, and (1 - confidence) ** characters at most 0.05: 0.95 for
-        one character, 0.78 for two, 0.63 for three.
+        in a row. So (1 - confidence) ** characters must be 0.05 at most, which is 0.95 for one character,
+        and the confidence 0.8 at least. Strokes and dots do not count as characters.
         """
-        glyphs = len(self.text.replace(" ", ""))
-        return self.confidence >= _LEAST_CONFIDENCE and (1 - self.confidence) ** glyphs <= _CHANCE
+        glyphs = sum(character not in _STROKES for character in self.text)
+        return self.confidence >= _SURE and (1 - self.confidence) ** glyphs <= _CHANCE
 
 
 class TextReader:
@@ -54,7 +62,7 @@ class TextReader:
         self._characters = ["", *characters, " "]  # the first is CTC's blank
 
     def __call__(self, image: np.ndarray, corners: np.ndarray) -> Reading:
-        """Read one region; one that makes no sense is read upside down, too.
+        """Read one region; one that is not clear is read upside down, too.
 
         Args:
             image: uint8, shape (H, W, 3), RGB.
@@ -62,17 +70,18 @@ class TextReader:
         """
         line = cut_out(image, corners)
         reading = self.read_line(line)
-        if reading.sure:
+        if reading.confidence >= _BEYOND_DOUBT:
             return reading
         turned = self.read_line(np.rot90(line, 2))
-        return turned if turned.sure else reading
+        return max(reading, turned, key=lambda read: read.confidence)
 
     def read_line(self, line: np.ndarray) -> Reading:
         """Read an image of one line of text: uint8, shape (H, W, 3), RGB."""
         import cv2
 
         height, width = line.shape[:2]
-        columns = math.ceil(_HEIGHT * width / height)
+        exact = _HEIGHT * width / height
+        columns = math.ceil(exact) if exact <= _SHORTEST else int(exact)
         pixels = standardise(cv2.resize(np.ascontiguousarray(line), (columns, _HEIGHT)))
         if columns < _SHORTEST:
             pixels = np.pad(pixels, ((0, 0), (0, 0), (0, 0), (0, _SHORTEST - columns)))

@@ -106,7 +106,7 @@ class OcrScorer:
     def read(self, image: np.ndarray, regions: Sequence[Region]) -> str:
         """What regions of a picture say, those that can be read, joined by `SEPARATOR`."""
         readings = [region.reading or self._read(image, region.corners) for region in regions]
-        return SEPARATOR.join(reading.text for reading in readings if reading.sure)
+        return SEPARATOR.join(reading.text for reading in readings if reading.legible)
 
     def score(self, images: Sequence[np.ndarray], *, text: bool = False) -> dict[str, int | float | str]:
         """The values of one video or image.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,6 +92,7 @@ def open_session(file: Path, device: str) -> InferenceSession:
 
     Raises:
         UserError: The GPU cannot be used.
+        MemoryError: There is not enough.
     """
     import onnxruntime
 
@@ -103,7 +106,8 @@ def open_session(file: Path, device: str) -> InferenceSession:
         # Every size of frame is a new shape, and an exhaustive search takes seconds for each.
         settings = {"device_id": int(device.partition(":")[2]), "cudnn_conv_algo_search": "HEURISTIC"}
         providers.insert(0, (_CUDA, settings))
-    session = onnxruntime.InferenceSession(str(file), options, providers=providers)
+    with _memory_errors():
+        session = onnxruntime.InferenceSession(str(file), options, providers=providers)
     if device != "cpu" and session.get_providers()[0] != _CUDA:
         raise UserError(
             f"device {device}: ONNX Runtime {onnxruntime.__version__} cannot load its CUDA provider; "
@@ -112,18 +116,25 @@ def open_session(file: Path, device: str) -> InferenceSession:
     return session
 
 
-def run_session(session: InferenceSession, pixels: np.ndarray) -> np.ndarray:
-    """The only output of a network for its only input.
-
-    Raises:
-        MemoryError: As such; ONNX Runtime has no error of its own for it.
-    """
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """Raise Python's error for a lack of memory: ONNX Runtime has none of its own."""
     try:
-        return session.run(None, {session.get_inputs()[0].name: pixels})[0]
+        yield
     except Exception as error:
         if any(sign in str(error) for sign in _MEMORY_SIGNS):
             raise MemoryError(str(error)) from error
         raise
+
+
+def run_session(session: InferenceSession, pixels: np.ndarray) -> np.ndarray:
+    """The only output of a network for its only input.
+
+    Raises:
+        MemoryError: There is not enough.
+    """
+    with _memory_errors():
+        return session.run(None, {session.get_inputs()[0].name: pixels})[0]
 
 
 def standardise(image: np.ndarray) -> np.ndarray:
