@@ -21,6 +21,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "scene_detect": ("tools.scene_cut.scene_detect", "find the shots of videos"),
     "cut": ("tools.scene_cut.cut", "cut videos into clips at their shots"),
     "aesthetic": ("tools.scoring.aesthetic.inference", "score the aesthetics of images and videos"),
+    "match": ("tools.scoring.matching.inference", "score how well captions fit"),
+    "quality": ("tools.scoring.quality.inference", "score the quality of pictures with CLIP-IQA"),
+    "scoring": ("tools.scoring.__main__", "several scores in one run, one decode of each file"),
     "weights": ("tools.models.weights", "list, download and check model weights"),
 }
 """Name of each command: its module, and what it does."""

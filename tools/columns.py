@@ -43,6 +43,29 @@ _TRANSFORM = "tools.datasets.transform"
 _FRAMES = "tools.datasets.transform vid_frame_extract"
 _INTEGRITY = "tools.datasets.check_integrity"
 
+_QUALITIES = {
+    f"quality_{pair}": Column(
+        "Float64", f"CLIP-IQA of the pair {pair}, 0 to 1", "tools.scoring.quality.inference", score=True
+    )
+    for pair in (
+        "brightness",
+        "noisiness",
+        "colorfullness",
+        "sharpness",
+        "contrast",
+        "complexity",
+        "natural",
+        "happy",
+        "scary",
+        "new",
+        "warm",
+        "real",
+        "beautiful",
+        "lonely",
+        "relaxing",
+    )
+}
+
 COLUMNS: dict[str, Column] = {
     "path": Column("String", "the image or video file that the row is about", _CONVERT),
     "id": Column("String", "file name without its extension; always text", _CONVERT),
@@ -98,6 +121,7 @@ COLUMNS: dict[str, Column] = {
     ),
     "ocr": Column("Int64", "number of text regions", "tools.scoring.ocr.inference", score=True),
     "quality": Column("Float64", "CLIP-IQA, 0 to 1", "tools.scoring.quality.inference", score=True),
+    **_QUALITIES,
     "cmotion": Column("String", "camera motion labels, joined by +", "tools.caption.camera_motion_detect"),
 }
 

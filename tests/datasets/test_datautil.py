@@ -12,6 +12,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from tools.columns import COLUMNS
 from tools.datasets import datautil
 from tools.datasets.datautil import Settings, filter_table, run_datautil
 from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, SUFFIX_ORDER
@@ -257,10 +258,15 @@ def test_docs_and_registry_know_the_same_flags():
     text = (ROOT / "docs" / "datautil.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("| `--")]
     documented = {flag for row in rows for flag in re.findall(r"`(--[a-z-]+)", row.split(" | ")[0])}
-    assert {operation.flag for operation in OPERATIONS.values()} == documented - OTHERS
-    for operation in OPERATIONS.values():
+    scores = [name for name, column in COLUMNS.items() if column.score]
+    of_scores = {f"{score}{bound}" for score in scores for bound in ("min", "max")}
+    others = {name: operation for name, operation in OPERATIONS.items() if name not in of_scores}
+    assert {operation.flag for operation in others.values()} == documented - OTHERS
+    for operation in others.values():
         row = next(row for row in rows if f"`{operation.flag}" in row.split(" | ")[0])
         assert (f"`{operation.suffix.format('V')}`" in row) == bool(operation.suffix), operation.name
+    listed = text[text.index("SCORE is one of") :].partition("\n\n")[0]
+    assert all(f"`{score}`" in listed or score.startswith("quality_") for score in scores)
 
 
 OTHERS = {"--explain", "--dry-run", "--stats", "--rejected"}
