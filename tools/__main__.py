@@ -39,7 +39,7 @@ def _dispatch() -> int | None:
     if name in ("-h", "--help"):
         print("usage: vidsieve COMMAND ...\n\ncommands (each has --help):")
         for command, (module, help) in COMMANDS.items():
-            print(f"  {command:18}{help}\n{'':20}= python -m {module}")
+            print(f"  {command:18}{help}\n{'':20}= python -m {module.removesuffix('.__main__')}")
         return 0
     name = name.replace("-", "_")
     if name not in COMMANDS:
