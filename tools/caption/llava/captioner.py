@@ -195,10 +195,9 @@ class Captioner:
 
     def _read(self, tokens: np.ndarray, prompt_tokens: int) -> Caption:
         ended = np.flatnonzero(np.isin(tokens, self._ends))
-        count = int(ended[0]) if len(ended) else len(tokens)
+        count = int(ended[0]) + 1 if len(ended) else len(tokens)
         text = self.encoder.decode(tokens[:count].tolist())
-        finish = "stop" if len(ended) else "length"
-        return Caption(text, finish, prompt_tokens, count + (finish == "stop"))
+        return Caption(text, "stop" if len(ended) else "length", prompt_tokens, count)
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> list[int]:

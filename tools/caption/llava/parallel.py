@@ -58,13 +58,12 @@ def find_layout(dp_size: int | None = None, tp_size: int = 1) -> Layout:
         rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     except ValueError:
         raise UserError("RANK and WORLD_SIZE must be whole numbers") from None
-    groups = world // tp_size if dp_size is None else dp_size
+    groups = max(1, world // tp_size) if dp_size is None else dp_size
     if groups * tp_size != world:
-        asked = f"--dp-size {groups} x --tp-size {tp_size}"
-        need = groups * tp_size if dp_size is not None else tp_size
+        need = groups * tp_size
         raise UserError(
-            f"{asked}: needs {need} processes, there are {world}; start it with "
-            f"torchrun --nproc_per_node {need} --standalone -m tools.caption.caption_llava"
+            f"--dp-size {groups} x --tp-size {tp_size}: work for {need} processes, there are {world}; "
+            f"start it with torchrun --nproc_per_node {need} --standalone -m tools.caption.caption_llava"
         )
     os.environ[RANKS_PER_SHARD] = str(tp_size)
     return Layout(groups, tp_size, rank)
