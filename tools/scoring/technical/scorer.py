@@ -101,12 +101,12 @@ def _of_pictures(
     if found.get("blockiness"):
         values["blockiness"] = blockiness.blockiness(found["blockiness"])
     if found.get("upscaled"):
-        values["upscaled"] = spectrum.upscale_factor(found["upscaled"])
+        values["upscaled"] = spectrum.typical_factor(found["upscaled"])
     return values
 
 
 def _of_picture(image: np.ndarray, measures: Sequence[str], niqe_model: NiqeModel | None) -> dict[str, Any]:
-    """Measures of one picture; of blockiness and upscaling, what they are made from."""
+    """Measures of one picture; of blockiness, what it is made from."""
     wanted = {name for name in measures if MEASURES[name].frames} - {"black_bars", "interlaced"}
     if not wanted:
         return {}
@@ -119,7 +119,7 @@ def _of_picture(image: np.ndarray, measures: Sequence[str], niqe_model: NiqeMode
     if "blockiness" in wanted:
         values["blockiness"] = blockiness.grid_profile(luma)
     if "upscaled" in wanted:
-        values["upscaled"] = spectrum.edge_spectra(luma)
+        values["upscaled"] = spectrum.upscale_factor(luma)
     if "niqe" in wanted and niqe_model is not None:
         values["niqe"] = niqe.niqe(luma, niqe_model)
     return values

@@ -17,44 +17,34 @@ _WEAKEST = 25.0  # squared luma in that band below which there is no edge to jud
 _DROP = 0.1  # of the power in that band: 10 dB
 
 
-def edge_spectra(luma: np.ndarray) -> list[np.ndarray]:
-    """Power spectra of the lines with the strongest edges.
+def upscale_factor(luma: np.ndarray) -> float | None:
+    """How far the picture could be made smaller and keep its structure.
+
+    The power spectrum of an ideal edge, times the squared frequency, is flat. That of the sharpest edges of a
+    picture is flat up to the resolution that the picture really has, and falls off there when it was
+    enlarged, or is out of focus all over. The cut-off is the first frequency at which the geometric mean over
+    the edges is 10 dB below its low frequencies (what an encoder adds to some edges moves that mean little),
+    in the better of the two directions, since motion blurs one only.
 
     Args:
         luma: float32, shape (height, width), 0 to 255.
 
     Returns:
-        For rows and for columns: float32, shape (n, `WINDOW` / 2 + 1), the power at each frequency times the
-        squared frequency, which is flat for an ideal edge, by its mean in the reference band. n is 0 where
-        there are no edges, or the picture is smaller than the window.
-    """
-    return [_edge_spectra(luma), _edge_spectra(luma.T)]
-
-
-def upscale_factor(spectra: Sequence[Sequence[np.ndarray]]) -> float | None:
-    """How far the picture could be made smaller and keep its structure.
-
-    The whitened spectrum of the sharpest edges is flat up to the resolution that the picture really has. It
-    falls off there when the picture was enlarged, or is out of focus all over. The cut-off is the first
-    frequency at which it is 10 dB below its low frequencies, in the better of the two directions, since
-    motion blurs one only.
-
-    Args:
-        spectra: What `edge_spectra` gives for each of several frames.
-
-    Returns:
         Nyquist frequency by cut-off: 1 for a picture with full detail, about 2 for one that was enlarged to
         twice its size; never below 1. None where no edge is strong enough to tell.
     """
-    factors = []
-    for lines in zip(*spectra, strict=True):
-        pooled = np.concatenate(lines)
-        if len(pooled) >= _LEAST:
-            factors.append(1.0 / _cut_off(pooled.mean(axis=0, dtype=np.float64)))
+    spectra = [_edge_spectra(lines) for lines in (luma, luma.T)]
+    factors = [1.0 / _cut_off(_geometric_mean(lines)) for lines in spectra if len(lines) >= _LEAST]
     return min(factors) if factors else None
 
 
+def typical_factor(factors: Sequence[float]) -> float:
+    """One factor for several frames: the lower quartile, since motion blurs some of them."""
+    return float(np.percentile(factors, 25))
+
+
 def _edge_spectra(luma: np.ndarray) -> np.ndarray:
+    """Whitened power spectra of the rows with the strongest edges: shape (lines, WINDOW / 2 + 1)."""
     half = WINDOW // 2
     if luma.shape[1] < WINDOW:
         return np.empty((0, half + 1), np.float32)
@@ -68,12 +58,22 @@ def _edge_spectra(luma: np.ndarray) -> np.ndarray:
     lines = (lines - lines.mean(axis=1, keepdims=True)) * np.hanning(WINDOW).astype(np.float32)
     frequency = np.arange(half + 1, dtype=np.float32) / half
     power = np.abs(np.fft.rfft(lines, axis=1)).astype(np.float32) ** 2 * frequency**2
-    low, high = _REFERENCE
-    reference = power[:, (frequency >= low) & (frequency <= high)].mean(axis=1)
+    reference = power[:, _in_reference(half)].mean(axis=1)
     keep = max(min(_LEAST, len(lines)), count // 3)
     order = np.argpartition(reference, -keep)[-keep:]
     order = order[reference[order] >= _WEAKEST]
     return power[order] / reference[order, None]
+
+
+def _geometric_mean(power: np.ndarray) -> np.ndarray:
+    """Over the lines, by its own mean in the reference band."""
+    mean = np.exp(np.log(power + 1e-5).mean(axis=0, dtype=np.float64))
+    return mean / mean[_in_reference(len(mean) - 1)].mean()
+
+
+def _in_reference(half: int) -> np.ndarray:
+    frequency = np.arange(half + 1) / half
+    return (frequency >= _REFERENCE[0]) & (frequency <= _REFERENCE[1])
 
 
 def _cut_off(power: np.ndarray) -> float:
