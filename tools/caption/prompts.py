@@ -11,6 +11,9 @@ from tools.errors import UserError
 TEXT_SLOT = "{text}"
 """Where the caption so far goes in a prompt of the user's own."""
 
+EXAMPLE = "Example "
+"""What a line of a prompt begins with that is a sample caption."""
+
 _LONGEST_PATH = 1000  # characters; a longer text is no path
 
 _IMAGE_TASK = (
@@ -186,7 +189,7 @@ def _task(request: str, examples: tuple[str, ...] = ()) -> str:
     """A question, with captions that show what is wanted."""
     if not examples:
         return f"{request} {_PLAIN}"
-    shown = "\n".join(f"Example {number}: {example}" for number, example in enumerate(examples, 1))
+    shown = "\n".join(f"{EXAMPLE}{number}: {example}" for number, example in enumerate(examples, 1))
     return (
         f"{request} These captions of other material show the style that is wanted; take nothing else from "
         f"them.\n{shown}\n{_PLAIN}"
