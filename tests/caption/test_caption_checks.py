@@ -83,6 +83,7 @@ BAD = [
     ),
     ("The video shows a dog that runs over a meadow.", "prefix"),
     ("In this video, a dog runs over a meadow.", "prefix"),
+    ("This video showcases an old ship in a calm bay.", "prefix"),
     ("Sure! A dog runs over a meadow.", "prefix"),
     ("Here is a detailed caption for the video: A dog runs over a meadow.", "prefix"),
     ("Here's the caption: A dog runs over a meadow.", "prefix"),

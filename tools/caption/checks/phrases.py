@@ -48,6 +48,7 @@ _INTRODUCTION = re.compile(
     r"|(?:\w+ ){0,2}(?:caption|description|answer|output|response|title)\s*:"
     r"|based on (?:the|this|these|what) (?:\w+ ){0,3}?(?:image|video|frame|picture|clip)s?\b"
     r"|the (?:caption|description) (?:is|for|of|reads|could be)\b"
+    r"|(?:the|this) (?:video|image|clip|footage|picture) (?:showcases|displays|illustrates|begins|starts)\b"
     r")"
     r"|\A\s*(?:\*\*|#{1,6} )",
     re.IGNORECASE,
