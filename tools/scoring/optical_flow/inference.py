@@ -22,8 +22,8 @@ def parser() -> cli.ArgumentParser:
     made = cli.ArgumentParser(
         "tools.scoring.optical_flow.inference",
         "Add optical flow: how much moves in every video.\n"
-        "Reads column path, adds flow (Open-Sora's score), motion (diagonals of the frame per second, at any\n"
-        "size, length and frame rate) and motion_p95 (of its fast parts), writes META_flow.csv;\n"
+        "Reads column path, adds flow (Open-Sora's score), motion (diagonals of the frame per second, at\n"
+        "any size, length and frame rate) and motion_p95 (of its fast parts), writes META_flow.csv;\n"
         "under torchrun each rank writes META_flow_part<rank>.csv.",
         """
         python -m tools.scoring.optical_flow.inference meta.csv
