@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from tests.caption import tiny_models
 from tools.caption.llava.captioner import Caption, Captioner
 from tools.caption.llava.checkpoint import find_checkpoint
-from tools.caption.llava.greedy import PenaltyWithoutPadding, TieWatch
+from tools.caption.llava.greedy import PenaltyWithoutPadding, Watch
 from tools.caption.llava.parallel import find_layout
 from tools.caption.llava.processor import Question
 from tools.caption.llava.stage import LlavaStage, scale_down
@@ -150,7 +150,7 @@ def test_the_penalty_is_that_of_transformers_where_nothing_is_padded():
 
 
 def test_near_ties_are_noticed_until_a_row_has_ended():
-    watch = TieWatch(4, 0.01, [7], prompt_length=2)
+    watch = Watch(0.01, [7], prompt_length=2)
     prompt = torch.zeros(4, 2, dtype=torch.long)
     clear, near = [10.0, 1.0, 0.0], [10.0, 9.95, -float("inf")]
     watch(prompt, torch.tensor([clear, near, clear, clear]))
@@ -184,6 +184,20 @@ def test_questions_that_cannot_be_asked_cost_their_own_row(captioners, questions
     assert [type(item) for item in found] == [MediaError, Caption, MediaError, Caption]
     assert "made for 2048" in found[0].message and "<image>" in found[2].message
     assert found[1::2] == captioner.caption(questions[2:4])
+
+
+def test_an_overflow_is_no_caption(folders, questions, tmp_path):
+    folder = copy_of(folders["llava_next"], tmp_path / "model")
+    weights = load_file(folder / "model.safetensors")
+    head = next(name for name in weights if "lm_head" in name)
+    weights[head] = weights[head] * 1e5
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    found = Captioner(str(folder), device="cpu", precision="fp16", max_tokens=4).caption(questions[:2])
+    assert [item.message for item in found] == [
+        "the model's scores overflow in fp16; try --precision bf16 or fp32"
+    ] * 2
+    whole = Captioner(str(folder), device="cpu", precision="fp32", max_tokens=4).caption(questions[:2])
+    assert all(isinstance(item, Caption) for item in whole)
 
 
 def copy_of(folder, to):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,6 @@ from tools.caption.llava.processor import Encoder, Question
 from tools.errors import MediaError, UserError
 
 if TYPE_CHECKING:
-    import torch
 
     from tools.caption.llava.parallel import Group
 
@@ -94,7 +94,7 @@ class Captioner:
 
         Returns:
             For each a caption, or why there is none: the question is longer than what the model was made
-            for, or holds a text that stands for a picture.
+            for, or holds a text that stands for a picture, or the model's numbers overflowed.
 
         Raises:
             UserError: A model that is spread over a group failed.
@@ -118,9 +118,9 @@ class Captioner:
         }
         if too_long:
             return too_long | self._batch(questions, [row for row in rows if row not in too_long])
-        captions, close = self._generate(inputs, lengths)
+        captions, again = self._generate(inputs, lengths)
         if len(rows) > 1:
-            for place in close:
+            for place in again:
                 captions[place] = self._batch(questions, [rows[place]])[rows[place]]
         return dict(zip(rows, captions, strict=True))
 
@@ -133,11 +133,11 @@ class Captioner:
     def _generate(
         self, inputs: dict[str, Any], lengths: list[int]
     ) -> tuple[list[Caption | MediaError], list[int]]:
-        """Captions of a batch, and the places of rows in which a choice was close."""
+        """Captions of a batch, and the places of rows in which neighbours may have made a difference."""
         if self._group:
             self._group.send(inputs)
         try:
-            tokens, close = self.generate(inputs)
+            tokens, close, broken = self.generate(inputs)
         except Exception as error:
             if self._group is None:
                 raise  # the batch is made smaller, or the row is named
@@ -145,9 +145,18 @@ class Captioner:
             raise UserError(
                 f"the model failed ({_first_line(error)}); try again with a smaller --bs"
             ) from error
-        return [self._read(row, n) for row, n in zip(tokens, lengths, strict=True)], close
+        captions: list[Caption | MediaError] = [
+            self._read(row, length) for row, length in zip(tokens, lengths, strict=True)
+        ]
+        for place in broken:
+            captions[place] = MediaError(
+                "internal",
+                "",
+                f"the model's scores overflow in {self.precision}; try --precision bf16 or fp32",
+            )
+        return captions, sorted({*close, *broken})
 
-    def generate(self, inputs: dict[str, Any]) -> tuple[np.ndarray, list[int]]:
+    def generate(self, inputs: dict[str, Any]) -> tuple[np.ndarray, list[int], list[int]]:
         """Generate greedily, as the model's ``generate`` does.
 
         Every process of a group must call it with the same tensors.
@@ -156,24 +165,22 @@ class Captioner:
             inputs: What `Encoder.encode` made.
 
         Returns:
-            int64, shape (rows, new tokens): a row that ended early is filled up; and the numbers of the rows
-            in which a choice was near a tie.
+            int64, shape (rows, new tokens): a row that ended early is filled up; the numbers of the rows in
+            which a choice was near a tie; and of those in which the model's scores overflowed.
         """
         import torch
         from transformers import LogitsProcessorList
 
-        from tools.caption.llava.greedy import PenaltyWithoutPadding, TieWatch
+        from tools.caption.llava.greedy import PenaltyWithoutPadding, Watch
 
         moved = {name: self._on_device(value) for name, value in inputs.items()}
         prompt = moved["input_ids"].shape[1]
-        processors = LogitsProcessorList()
+        watch = Watch(self.tie_margin, self._ends, prompt)
+        processors = LogitsProcessorList([watch])
         penalty = self.model.generation_config.repetition_penalty
         if penalty not in (None, 1.0):
-            processors.append(PenaltyWithoutPadding(penalty, moved["attention_mask"]))
-        watch = TieWatch(len(moved["input_ids"]), self.tie_margin, self._ends, prompt)
-        if self.tie_margin > 0:
-            processors.append(watch)
-        on_gpu = torch.cuda.device(self.device) if self.device != "cpu" else torch.device("cpu")
+            processors.insert(0, PenaltyWithoutPadding(penalty, moved["attention_mask"]))
+        on_gpu = nullcontext() if self.device == "cpu" else torch.cuda.device(self.device)
         with torch.inference_mode(), on_gpu:
             tokens = self.model.generate(
                 **moved,
@@ -187,9 +194,11 @@ class Captioner:
                 pad_token_id=self.encoder.tokenizer.pad_token_id,
                 logits_processor=processors,
             )
-        return tokens[:, prompt:].cpu().numpy(), watch.close_rows()
+        return tokens[:, prompt:].cpu().numpy(), watch.close_rows(), watch.broken_rows()
 
-    def _on_device(self, value: torch.Tensor) -> torch.Tensor:
+    def _on_device(self, value: Any) -> Any:
+        if not hasattr(value, "is_floating_point"):
+            return value  # a list, of sizes say
         dtype = self.model.dtype if value.is_floating_point() else None
         return value.to(self.device, dtype)
 

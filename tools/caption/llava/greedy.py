@@ -40,34 +40,39 @@ class PenaltyWithoutPadding(LogitsProcessor):
         return torch.where(counts > 0, punished, scores)
 
 
-class TieWatch(LogitsProcessor):
-    """Notes in which rows a choice was so close that rounding may have decided it.
+class Watch(LogitsProcessor):
+    """Notes in which rows a choice was so close that rounding may have decided it, and where logits broke.
 
     Args:
-        rows: Rows of the batch.
-        margin: Lead, as a part of the largest logit, that counts as close.
+        margin: Lead, as a part of the largest logit, that counts as close; 0 for none.
         ends: Tokens that end a row; what comes after them is not looked at.
         prompt_length: Tokens before the first generated one.
     """
 
-    def __init__(self, rows: int, margin: float, ends: list[int], prompt_length: int) -> None:
+    def __init__(self, margin: float, ends: list[int], prompt_length: int) -> None:
         self._margin, self._ends, self._start = margin, ends, prompt_length
         self._close: torch.Tensor | None = None
+        self._broken: torch.Tensor | None = None
         self._ended: torch.Tensor | None = None
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Give the scores back as they are."""
         best = scores.topk(2, dim=1).values.float()
         size = scores.masked_fill(~scores.isfinite(), 0).abs().amax(dim=1).float()
-        close = best[:, 0] - best[:, 1] <= self._margin * size
+        close = (best[:, 0] - best[:, 1] <= self._margin * size) & (self._margin > 0)
         if self._close is None:
-            self._close, self._ended = torch.zeros_like(close), torch.zeros_like(close)
+            self._close, self._broken, self._ended = (torch.zeros_like(close) for _ in range(3))
         if input_ids.shape[1] > self._start:
             ends = torch.tensor(self._ends, device=input_ids.device)
             self._ended = self._ended | torch.isin(input_ids[:, -1], ends)
         self._close = self._close | (close & ~self._ended)
+        self._broken = self._broken | (~best[:, 0].isfinite() & ~self._ended)
         return scores
 
     def close_rows(self) -> list[int]:
         """Numbers of the rows with a close choice."""
         return [] if self._close is None else self._close.nonzero().flatten().tolist()
+
+    def broken_rows(self) -> list[int]:
+        """Numbers of the rows whose best logit was infinite or no number: an overflow in half precision."""
+        return [] if self._broken is None else self._broken.nonzero().flatten().tolist()
