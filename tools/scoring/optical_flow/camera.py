@@ -30,7 +30,12 @@ def camera_field(field: np.ndarray, pixel: tuple[float, float]) -> np.ndarray:
     x, y = (np.arange(width) + 0.5 - width / 2) * pixel[0], (np.arange(height) + 0.5 - height / 2) * pixel[1]
     some = slice(_STRIDE // 2, None, _STRIDE)
     parameters = _fit(_design(x[some], y[some]), field[some, some].reshape(-1, 2).T.astype(np.float64))
-    return (_design(x, y) @ parameters).T.reshape(field.shape).astype(np.float32)
+    across, along_x, along_y, down, turn_x, turn_y, tilt_x, tilt_y = parameters
+    y = y[:, None]
+    common = tilt_x * x + tilt_y * y
+    u = across + along_x * x + along_y * y + common * x
+    v = down + turn_x * x + turn_y * y + common * y
+    return np.stack([u, v], axis=2).astype(np.float32)
 
 
 def _design(x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -52,11 +57,17 @@ def _fit(design: np.ndarray, flow: np.ndarray) -> np.ndarray:
     allowed = max(_NOISE, _RELATIVE_NOISE * float(np.median(np.hypot(*flow))))
     best = _best_sample(design, flow, allowed)
     for _ in range(_ROUNDS):
-        error = np.hypot(*(design @ best - flow)) / (3 * allowed)
-        weight = np.where(error < 1, 1 - error**2, 0.0)  # the square root of Tukey's
-        weighted = (design * weight[:, None]).reshape(-1, 8)
-        best = np.linalg.lstsq(weighted, (flow * weight).ravel(), rcond=None)[0]
+        error = np.hypot(*(np.einsum("apk,k->ap", design, best) - flow)) / (3 * allowed)
+        best = _least_squares(design, flow, np.where(error < 1, (1 - error**2) ** 2, 0.0))
     return best
+
+
+def _least_squares(design: np.ndarray, flow: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Parameters with the least sum of weighted squares."""
+    # einsum, because what a matrix product rounds to depends on the number of threads
+    weighted = design * weight[:, None]
+    gram = np.einsum("apk,apl->kl", weighted, design)
+    return np.linalg.pinv(gram, hermitian=True) @ np.einsum("apk,ap->k", weighted, flow)
 
 
 def _best_sample(design: np.ndarray, flow: np.ndarray, allowed: float) -> np.ndarray:
@@ -68,8 +79,8 @@ def _best_sample(design: np.ndarray, flow: np.ndarray, allowed: float) -> np.nda
     chosen = np.random.default_rng(0).integers(places, size=(_SAMPLES, 4))  # the same for every field
     matrices = design[:, chosen].transpose(1, 0, 2, 3).reshape(_SAMPLES, 8, 8)
     sides = flow[:, chosen].transpose(1, 0, 2).reshape(_SAMPLES, 8)
-    fits = (np.linalg.pinv(matrices) @ sides[..., None])[..., 0]
-    plain = np.linalg.lstsq(design.reshape(-1, 8), flow.ravel(), rcond=None)[0]
-    fits = np.concatenate([plain[None], fits])
-    errors = np.square(design @ fits.T - flow[..., None]).sum(0)
-    return fits[np.argmin(np.minimum(errors, allowed**2).sum(0))]
+    fits = np.einsum("skl,sl->sk", np.linalg.pinv(matrices), sides)
+    fits = np.concatenate([_least_squares(design, flow, np.ones(places))[None], fits])
+    differences = np.einsum("apk,sk->asp", design, fits) - flow[:, None]
+    errors = np.square(differences[0]) + np.square(differences[1])
+    return fits[np.argmin(np.minimum(errors, allowed**2).sum(1))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -142,7 +143,7 @@ def _camera_and_subject(field: np.ndarray, pixel: tuple[float, float]) -> np.nda
 
 
 def _flow_scores(estimate: Estimate, clips: Sequence[Clip]) -> list[float]:
-    pairs = [pair for clip in clips for pair in zip(clip.flow_pictures, clip.flow_pictures[1:], strict=False)]
+    pairs = [pair for clip in clips for pair in pairwise(clip.flow_pictures)]
     flows = iter(estimate(np.stack([np.stack(pair) for pair in pairs])))
     return [flow_score(np.stack([next(flows) for _ in clip.flow_pictures[1:]])) for clip in clips]
 
