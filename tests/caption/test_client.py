@@ -234,6 +234,15 @@ def test_nobody_there():
         client(server, concurrency=2).ask(questions(10))
 
 
+def test_a_server_that_never_answers_ends_the_run_before_all_retries():
+    with (
+        ChatServer(lambda request, number: failure(500, "no template")) as server,
+        pytest.raises(UserError, match="no answer in 5 tries, the last: 500: no template"),
+    ):
+        client(server, concurrency=1).ask(questions(5))
+    assert len(server.requests) == 5
+
+
 def test_many_failures_in_a_row_end_the_run_but_not_those_in_between():
     def behave(request, number):
         n = int(question(request)[1:])

@@ -31,7 +31,8 @@ from tools.errors import MediaError, UserError
 if TYPE_CHECKING:
     import httpx
 
-_CONNECT_TRIES = 3  # while nothing was ever heard of the server: a wrong address is told soon
+_FIRST_TRIES = 5  # while nothing was answered yet: a server that cannot work is told soon
+_CONNECT_TRIES = 3  # while nothing was ever heard of it: a wrong address, too
 _LONGEST_WAIT = 600.0  # seconds; a server that wants to be left alone for longer is asked after these
 _OTHER_NAMES = {"max_tokens": "max_completion_tokens"}  # what newer models call it
 
@@ -185,11 +186,17 @@ class ChatClient:
                 answered = self.totals.answered
                 if tried >= self._service.retries or self._stop is not None:
                     raise
-                if error.reason == "no connection" and not self._heard and tried + 1 >= _CONNECT_TRIES:
-                    raise ServerError(f"{error}; is the server running, and --base-url right?") from None
+                self._look_for_life(error, tried + 1)
                 tried += 1
                 self.totals.again[error.reason] += 1
                 await self._pause(tried, error.wait)
+
+    def _look_for_life(self, error: AskAgainError, tries: int) -> None:
+        """Give up on a server that never answered anything; one that did may have its troubles."""
+        if error.reason == "no connection" and not self._heard and tries >= _CONNECT_TRIES:
+            raise ServerError(f"{error}; is the server running, and --base-url right?") from None
+        if error.reason != "429" and not self.totals.answered and tries >= _FIRST_TRIES:
+            raise ServerError(f"no answer in {tries} tries, the last: {error}") from None
 
     async def _wait_for_permission(self) -> None:
         while (left := self._pause_until - time.monotonic()) > 0 and self._stop is None:
