@@ -82,6 +82,16 @@ def test_a_row_is_captioned_the_same_alone_and_among_sixteen(captioners, questio
         assert {caption.finish for caption in alone if caption.tokens < MAX_TOKENS} == {"stop"}
 
 
+@pytest.mark.parametrize("name", ["llava_onevision", "qwen2_5_vl", "qwen3_vl"])
+def test_more_architectures_load_and_do_not_mind_neighbours(questions, tmp_path, name):
+    captioner = Captioner(str(getattr(tiny_models, name)(tmp_path)), device="cpu", max_tokens=8)
+    few = questions[:6]
+    together = captioner.caption(few)
+    assert together == [captioner.caption([question])[0] for question in few]
+    assert len({caption.text for caption in together}) > 3
+    assert len({caption.prompt_tokens for caption in together}) > 3
+
+
 def generate(folder, inputs):
     """Caption by transformers alone."""
     model = transformers.AutoModelForImageTextToText.from_pretrained(folder)

@@ -18,6 +18,7 @@ CHATML = (
 )
 SPECIAL = ["<pad>", "</s>", "<|im_start|>", "<|im_end|>", "<image>"]
 QWEN = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
+QWEN_VISION = {"hidden_size": 32, "intermediate_size": 48, "out_hidden_size": 64}
 TEXT = {
     "hidden_size": 64,
     "intermediate_size": 96,
@@ -100,17 +101,57 @@ def llava_next(folder):
     )
 
 
+def llava_onevision(folder):
+    tokens = tokenizer(["<video>"])
+    pinpoints = [[28, 56], [56, 28], [56, 56]]
+    siglip = {k: v for k, v in CLIP.items() if k != "projection_dim"} | {"model_type": "siglip_vision_model"}
+    layout = {"vision_feature_select_strategy": "full", "vision_aspect_ratio": "anyres_max_9"}
+    config = transformers.LlavaOnevisionConfig(
+        text_config={**TEXT, "model_type": "qwen2", "vocab_size": len(tokens)},
+        vision_config=siglip,
+        image_grid_pinpoints=pinpoints,
+        image_token_id=SPECIAL.index("<image>"),
+        video_token_id=tokens.convert_tokens_to_ids("<video>"),
+        tie_word_embeddings=False,
+        vision_feature_layer=-1,
+        **layout,
+    )
+    images = transformers.LlavaOnevisionImageProcessorPil(
+        size={"height": 28, "width": 28}, image_grid_pinpoints=pinpoints
+    )
+    model = transformers.LlavaOnevisionForConditionalGeneration(config)
+    return save(
+        folder, model, tokens, images, "LlavaOnevisionProcessor", "<image>\n", num_image_tokens=4, **layout
+    )
+
+
 def qwen2_vl(folder):
+    return _qwen(folder, "Qwen2VL", {"embed_dim": 32, "hidden_size": 64})
+
+
+def qwen2_5_vl(folder):
+    vision = {"fullatt_block_indexes": [1], "window_size": 56}
+    return _qwen(folder, "Qwen2_5_VL", {**QWEN_VISION, **vision})
+
+
+def qwen3_vl(folder):
+    vision = {"deepstack_visual_indexes": [0], "num_position_embeddings": 64}
+    return _qwen(folder, "Qwen3VL", {**QWEN_VISION, **vision}, mrope_interleaved=True)
+
+
+def _qwen(folder, name, vision, **rope):
     tokens = tokenizer(QWEN)
     ids = dict(zip(QWEN, tokens.convert_tokens_to_ids(QWEN), strict=True))
-    config = transformers.Qwen2VLConfig(
+    rope |= {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4}
+    config = getattr(transformers, f"{name}Config")(
         text_config={
             **TEXT,
+            "head_dim": 16,
             "vocab_size": len(tokens),
             "pad_token_id": 0,
-            "rope_parameters": {"rope_type": "default", "mrope_section": [2, 3, 3], "rope_theta": 1e4},
+            "rope_parameters": rope,
         },
-        vision_config={"depth": 2, "embed_dim": 32, "hidden_size": 64, "num_heads": 2, "patch_size": 14},
+        vision_config={"depth": 2, "num_heads": 2, "patch_size": 14, **vision},
         image_token_id=ids["<|image_pad|>"],
         video_token_id=ids["<|video_pad|>"],
         vision_start_token_id=ids["<|vision_start|>"],
@@ -120,11 +161,6 @@ def qwen2_vl(folder):
     images = transformers.Qwen2VLImageProcessorPil(
         size={"shortest_edge": 56 * 56, "longest_edge": 28 * 28 * 16}
     )
-    return save(
-        folder,
-        transformers.Qwen2VLForConditionalGeneration(config),
-        tokens,
-        images,
-        "Qwen2VLProcessor",
-        "<|vision_start|><|image_pad|><|vision_end|>",
-    )
+    model = getattr(transformers, f"{name}ForConditionalGeneration")(config)
+    picture = "<|vision_start|><|image_pad|><|vision_end|>"
+    return save(folder, model, tokens, images, f"{name}Processor", picture)

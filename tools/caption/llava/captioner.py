@@ -15,7 +15,6 @@ from tools.caption.llava.processor import Encoder, Question
 from tools.errors import MediaError, UserError
 
 if TYPE_CHECKING:
-
     from tools.caption.llava.parallel import Group
 
 
