@@ -12,6 +12,7 @@ from tools.caption.checks.phrases import echoes_prompt
 from tools.caption.checks.quotes import quoted, quotes_unseen_text
 from tools.caption.checks.stage import FLAGS, check_caption
 from tools.caption.prompts import PROMPTS
+from tools.table import read_table
 
 GOOD = [
     "A man in a blue jacket walks his dog along a wet pavement. Cars pass behind him, and their lights shine "
@@ -242,18 +243,18 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     same = "A train leaves the station in the rain."
     rows = [
-        ("a.mp4", "007", same, "stop", "static", "", "0"),
-        ("b.mp4", "008", same.upper(), "stop", "static", "", "0"),
-        ("c.mp4", "009", 'A sign reads "OPEN" beside the old door.', "stop", "static", "", "0"),
-        ("d.mp4", "010", 'A sign reads "OPEN" beside the new door.', "stop", "static", "", ""),
-        ("e.mp4", "011", "A dog runs over the wide meadow. It", "length", "pan_left", "", "0"),
-        ("f.mp4", "012", "A dog.", "stop", "", "", ""),
-        ("g.mp4", "013", "A dog.", "stop", "", "", ""),
-        ("h.mp4", "014", "A clip that stands in the table twice.", "stop", "", "", ""),
-        ("h.mp4", "014", "A clip that stands in the table twice.", "stop", "", "", ""),
-        ("i.mp4", "015", "", "", "", "", ""),
+        ("a.mp4", "007", same, "stop", "static", ""),
+        ("b.mp4", "008", same.upper(), "stop", "static", ""),
+        ("c.mp4", "009", 'A sign reads "OPEN" beside the old door.', "stop", "static", ""),
+        ("d.mp4", "010", 'A sign reads "OPEN" beside the new door.', "stop", "static", None),
+        ("e.mp4", "011", "A dog runs over the wide meadow. It", "length", "pan_left", ""),
+        ("f.mp4", "012", "A dog.", "stop", None, None),
+        ("g.mp4", "013", "A dog.", "stop", "", None),
+        ("h.mp4", "014", "A clip that stands in the table twice.", "stop", "", None),
+        ("h.mp4", "014", "A clip that stands in the table twice.", "stop", "", None),
+        ("i.mp4", "015", None, None, "", None),
     ]
-    names = ["path", "id", "text", "text_finish", "cmotion", "ocr_text", "ocr"]
+    names = ["path", "id", "text", "text_finish", "cmotion", "ocr_text"]
     meta = tmp_path / "meta.csv"
     table = pl.DataFrame(rows, schema=names, orient="row")
     table.write_csv(meta)
@@ -261,7 +262,7 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     told = capsys.readouterr()
     output = tmp_path / "meta_capcheck.csv"
     assert told.out.splitlines()[-1] == str(output)
-    checked = pl.read_csv(output, infer_schema=False).fill_null("")
+    checked = read_table(output)
     assert checked.columns == [*names, "caption_flags"]
     assert checked.drop("caption_flags").equals(table)
     flags = checked["caption_flags"].to_list()

@@ -36,8 +36,7 @@ class CaptionCheckStage(Stage):
     """Labels of what is wrong with a caption: column ``text`` in, ``caption_flags`` out.
 
     A cell holds labels of `FLAGS` in that order, joined by ``+``; it is empty when nothing was found.
-    Uses ``text_finish``, ``cmotion``, ``ocr_text`` (with ``ocr``, to know of pictures without text) and
-    ``path`` when they are there.
+    Uses ``text_finish``, ``cmotion``, ``ocr_text`` and ``path`` when they are there.
 
     Attributes:
         prompts: What the model was asked, besides the prompts that have names.
@@ -46,7 +45,7 @@ class CaptionCheckStage(Stage):
     name: ClassVar[str] = "capcheck"
     suffix: ClassVar[str] = "_capcheck"
     needs: ClassVar[tuple[str, ...]] = ("text",)
-    uses: ClassVar[tuple[str, ...]] = ("path", "text_finish", "cmotion", "ocr_text", "ocr", _SAME)
+    uses: ClassVar[tuple[str, ...]] = ("path", "text_finish", "cmotion", "ocr_text", _SAME)
     adds: ClassVar[dict[str, Any]] = {"caption_flags": pl.String, REMARKS: pl.Object}
 
     prompts: tuple[str, ...] = ()
@@ -69,19 +68,11 @@ class CaptionCheckStage(Stage):
             row.get("text") or "",
             finish=row.get("text_finish"),
             cmotion=row.get("cmotion"),
-            ocr_text=_seen_text(row),
+            ocr_text=row.get("ocr_text"),
             prompts=self.prompts,
             same_elsewhere=(row.get(_SAME) or 1) > 1,
         )
         return {"caption_flags": "+".join(flags), REMARKS: flags}
-
-
-def _seen_text(row: Row) -> str | None:
-    """What OCR read: "" when it found nothing, None when it was not asked."""
-    if row.get("ocr_text"):
-        return str(row["ocr_text"])
-    counted = "ocr_text" in row and row.get("ocr") not in (None, "")
-    return "" if counted else None
 
 
 def check_caption(
