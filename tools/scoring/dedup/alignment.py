@@ -1,0 +1,231 @@
+"""How alike two fingerprints are: where one lies in the other in time and in the picture, and how well.
+
+Two things have to agree. `picture`: the mean correlation of the pictures' descriptors. `motion`: the
+correlation of what changes, the descriptors without their mean over time. Two clips of one fixed camera have
+nearly the same pictures but other motion, and are no copies of each other; of a slide that stands still there
+is no motion to compare, and the pictures decide. The similarity is the smaller of the two.
+"""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from tools.scoring.dedup.descriptor import contrast, describe
+from tools.scoring.dedup.fingerprint import WHOLE, Box, Fingerprint
+
+FLAT = 2.0
+"""Contrast, in grey levels, below which there is nothing to see: black, white, the end of a fade."""
+
+_CLEAR = 8.0  # contrast from which on a picture counts in full
+_MISSING = 0.1  # part of the shorter clip that may lie outside the longer one
+_PARTS = (0.0, 0.25, 0.5, 0.75)  # parts of half a second that two clips are shifted by
+_TRIED = 4  # shifts that are looked at closely
+_NOISE = 0.003  # energy of motion, as a part of the picture's, that codecs make out of nothing
+_LEADING = 512  # pictures of the shorter clip that shifts are found by: more than four minutes
+_HOPELESS = 0.4  # a similarity that no other window mends
+_NOT_EVEN_NEAR = 0.2  # one that no shift by a part of a picture mends
+_GOOD = 0.97  # one that needs no mending
+_FEW = 4  # a clip of fewer pictures must lie in the other as a whole
+_GAIN = 1e-4  # of similarity that makes it worth to move a side
+_STEPS = (0.03, 0.015, 0.015, 0.0075)  # by which the edges of a window are moved in search of a better one
+_REACH = 0.06  # how far in all; the windows that are looked for lie 0.05 apart
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Where a clip was found in another.
+
+    Attributes:
+        similarity: The smaller of `picture` and `motion`, 0 to 1.
+        picture: Mean correlation of the pictures.
+        motion: Correlation of what changes in them; 1 where nothing does.
+        shift: Half seconds from the start of the longer clip to that of the shorter one.
+    """
+
+    similarity: float
+    picture: float
+    motion: float
+    shift: float = 0.0
+
+
+NOWHERE = Alignment(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class View:
+    """How a fingerprint is looked at.
+
+    Attributes:
+        window: Part of its pictures.
+        mirrored: Turned round.
+    """
+
+    window: Box = WHOLE
+    mirrored: bool = False
+
+
+class Views(NamedTuple):
+    """How two clips are looked at: the shorter and the longer one."""
+
+    short: View
+    long: View
+
+
+class Track:
+    """A fingerprint, as it is looked at, ready to be compared.
+
+    Args:
+        fingerprint: The fingerprint.
+        view: How.
+
+    Attributes:
+        descriptors: float32, shape (n, D), of length 1; 0 where there is nothing to see.
+        contrast: float32, shape (n,), see `tools.scoring.dedup.descriptor.contrast`.
+    """
+
+    def __init__(self, fingerprint: Fingerprint, view: View) -> None:
+        self._fingerprint, self._mirrored = fingerprint, view.mirrored
+        self.contrast = contrast(fingerprint.pictures, fingerprint.box)
+        self.descriptors = self._describe(view.window)
+
+    def _describe(self, window: Box) -> np.ndarray:
+        found = describe(self._fingerprint.pictures, window, mirrored=self._mirrored)
+        return _unit(found) * (self.contrast >= FLAT)[:, None]
+
+    def moved(self, window: Box) -> Track:
+        """The same with another part of the picture."""
+        other = copy(self)
+        other.descriptors = self._describe(window)
+        return other
+
+    def shifted(self, part: float) -> tuple[np.ndarray, np.ndarray]:
+        """Descriptors and contrast between the pictures: one less, unless the part is 0."""
+        if not part:
+            return self.descriptors, self.contrast
+        between = _unit((1 - part) * self.descriptors[:-1] + part * self.descriptors[1:])
+        return between, (1 - part) * self.contrast[:-1] + part * self.contrast[1:]
+
+
+def align(short: Track, long: Track) -> Alignment:
+    """Find the shorter clip in the longer one.
+
+    Args:
+        short: The clip that may be contained; at most a tenth of it may lie outside.
+        long: The other clip.
+
+    Returns:
+        The best alignment; of similarity 0 when there is none.
+    """
+    slack = _slack(len(short.contrast))
+    shifts = range(-slack, len(long.contrast) - len(short.contrast) + slack + 1)
+    best = NOWHERE
+    for part in _PARTS:
+        between, clear = long.shifted(part)
+        for shift in _promising(short.descriptors, between, shifts):
+            found = _compare(short.descriptors, short.contrast, between, clear, shift, slack)
+            if found and min(found) > best.similarity:
+                best = Alignment(min(found), *found, shift=shift + part)
+        if best.similarity < _NOT_EVEN_NEAR:
+            break
+    return best
+
+
+def align_views(short: Fingerprint, long: Fingerprint, views: Views) -> Alignment:
+    """Find the shorter clip in the longer one, and the parts of their pictures that fit best.
+
+    Args:
+        short: The clip that may be contained.
+        long: The other clip.
+        views: How they are looked at to begin with. A part of one picture that is to be that of the other
+            hardly is so from the start: its edges are moved a little as long as the similarity grows.
+
+    Returns:
+        The best alignment.
+    """
+    tracks = [Track(short, views.short), Track(long, views.long)]
+    found = align(*tracks)
+    for side, view in enumerate(views):
+        if not _HOPELESS < found.similarity < _GOOD:
+            break
+        tracks[side] = tracks[side].moved(_best_window(tracks, side, view.window, found.shift))
+        found = max(found, align(*tracks), key=lambda alignment: alignment.similarity)
+    return found
+
+
+def _best_window(tracks: list[Track], side: int, begin: Box, shift: float) -> Box:
+    """Move one edge of one clip's window after the other, by smaller and smaller steps."""
+    whole = int(np.floor(shift))
+    slack = _slack(len(tracks[0].contrast))
+
+    def similarity(window: Box) -> float:
+        pair = [track.moved(window) if number == side else track for number, track in enumerate(tracks)]
+        between, clear = pair[1].shifted(shift - whole)
+        found = _compare(pair[0].descriptors, pair[0].contrast, between, clear, whole, slack)
+        return min(found) if found else 0.0
+
+    window, best = begin, similarity(begin)
+    for step in _STEPS:
+        for edge, move in product(range(4), (-step, step)):
+            tried = _moved(window, edge, move)
+            if abs(tried[edge] - begin[edge]) > _REACH or best >= _GOOD:
+                continue
+            if (gained := similarity(tried)) > best + _GAIN:
+                window, best = tried, gained
+    return window
+
+
+def _moved(window: Box, edge: int, by: float) -> Box:
+    edges = list(window)
+    edges[edge] = round(min(max(edges[edge] + by, 0.0), 1.0), 4)
+    return tuple(edges)
+
+
+def _slack(count: int) -> int:
+    """Pictures of the shorter clip that may lie outside the longer one."""
+    return 0 if count < _FEW else max(1, int(count * _MISSING))
+
+
+def _unit(descriptors: np.ndarray) -> np.ndarray:
+    lengths = np.linalg.norm(descriptors, axis=1, keepdims=True)
+    return descriptors / np.maximum(lengths, 1e-6)
+
+
+def _promising(x: np.ndarray, y: np.ndarray, shifts: range) -> list[int]:
+    """Shifts at which the pictures agree best, and those at which the motion does."""
+    if len(shifts) <= _TRIED:
+        return list(shifts)
+    x = x[:_LEADING]
+    moving = x - x.mean(axis=0)
+    found: dict[int, None] = {}
+    for part in (x, moving):
+        products = part @ y.T
+        sums = np.array([np.trace(products, shift) for shift in shifts])
+        best = np.argpartition(-sums, _TRIED - 1)[:_TRIED]
+        found.update(dict.fromkeys(shifts[int(i)] for i in best))
+    return list(found)
+
+
+def _compare(
+    x: np.ndarray, x_contrast: np.ndarray, y: np.ndarray, y_contrast: np.ndarray, shift: int, slack: int
+) -> tuple[float, float] | None:
+    """Agreement of pictures and of motion, 0 to 1, at one shift; None when too little of x lies in y."""
+    low, high = max(0, -shift), min(len(x), len(y) - shift)
+    if high - low < max(1, len(x) - slack):
+        return None
+    x, x_contrast = x[low:high], x_contrast[low:high]
+    y, y_contrast = y[low + shift : high + shift], y_contrast[low + shift : high + shift]
+    weights = np.minimum(np.maximum(x_contrast, y_contrast), _CLEAR)
+    weights = np.where(np.maximum(x_contrast, y_contrast) < FLAT, 0.0, weights)
+    if not weights.sum():
+        return None
+    weights = (weights / weights.sum())[:, None]
+    picture = float((weights * x * y).sum())
+    x, y = x - (weights * x).sum(axis=0), y - (weights * y).sum(axis=0)
+    common = float((weights * x * y).sum())
+    motion = (common + _NOISE) / (float((weights * (x * x + y * y)).sum()) / 2 + _NOISE)
+    return max(picture, 0.0), max(motion, 0.0)

@@ -1,0 +1,145 @@
+"""From a table with fingerprints to the columns ``dup_of`` and ``dup_score``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from tools.errors import UserError
+from tools.scoring.dedup.features import decode_feature, find_similar
+from tools.scoring.dedup.fingerprint import decode
+from tools.scoring.dedup.matching import Match, find_copies
+from tools.scoring.dedup.stage import FEATURE, FINGERPRINT
+from tools.table import numeric
+
+METHODS: dict[str, tuple[str, float]] = {"hash": (FINGERPRINT, 0.9), "clip": (FEATURE, 0.98)}
+"""Name of a method to the column that it compares, and its threshold when none is given."""
+KEEP = ("resolution", "frames", "aes", "quality")
+"""What makes the better of two copies, in this order, when nothing else is said."""
+
+_DECIMALS = 4
+_AREA_STEPS = 16  # the area within bars is known to about so many parts
+
+
+def mark_copies(
+    table: pl.DataFrame,
+    *,
+    method: str = "hash",
+    threshold: float | None = None,
+    keep: Sequence[str] = KEEP,
+    search: str = "auto",
+    device: str = "cpu",
+) -> pl.DataFrame:
+    """Find the copies among the rows of a table.
+
+    Args:
+        table: A table with columns path and fingerprint (method hash) or clip_feature (method clip). A row
+            whose fingerprint is empty is neither a copy nor has one. Images are compared with images.
+        method: ``hash`` or ``clip``.
+        threshold: Similarity from which on a row is a copy; by default 0.9 (hash) or 0.98 (clip).
+        keep: What makes the better copy, the first criterion first: ``resolution`` (pixels inside bars),
+            ``frames``, ``first`` (place in the table), or any column of numbers, larger being better. Of
+            the default, columns that the table lacks are left out.
+        search: For clip, see `tools.scoring.dedup.features.find_similar`.
+        device: For clip, where it is computed.
+
+    Returns:
+        The table without the column of fingerprints, with ``dup_of``, the path of the row that it is a copy
+        of, and ``dup_score``, how much it is one, 0 to 1. Both are empty in rows that are kept.
+
+    Raises:
+        UserError: There is no such method or column, or a cell is no fingerprint.
+    """
+    if method not in METHODS:
+        raise UserError(f"Invalid method ({method}). Supported values are {', '.join(METHODS)}.")
+    column, usual = METHODS[method]
+    threshold = usual if threshold is None else threshold
+    if not 0 < threshold <= 1:
+        raise UserError(f"Invalid threshold ({threshold}). It must be greater than 0 and at most 1.")
+    if column not in table.columns:
+        raise UserError(f"no column '{column}' (there are: {', '.join(table.columns)})")
+    cells = table[column].cast(pl.String).to_list()
+    read = _Reader(cells, decode if method == "hash" else decode_feature)
+    order = _rank(table, read, keep)
+    found: dict[int, Match] = {}
+    if method == "hash":
+        found = _in_rows(find_copies(lambda i: read(order[i]), len(order), threshold), order)
+    else:
+        for video in (False, True):
+            some = [row for row in order if (known := read(row)) is not None and known.video == video]
+            if some:
+                vectors = _vectors(read, some, column)
+                found |= _in_rows(find_similar(vectors, threshold, search=search, device=device), some)
+    return _with_columns(table.drop(column), found)
+
+
+class _Reader:
+    """Fingerprints by the number of their row, unpacked when they are asked for."""
+
+    def __init__(self, cells: list[str | None], unpack: Callable[[str], Any]) -> None:
+        self._cells, self._unpack = cells, unpack
+
+    def __call__(self, row: int) -> Any:
+        cell = self._cells[row]
+        if not cell:
+            return None
+        try:
+            return self._unpack(cell)
+        except ValueError as error:
+            raise UserError(f"row {row + 1}: {error}; make the fingerprints anew") from None
+
+    def __len__(self) -> int:
+        return len(self._cells)
+
+
+def _rank(table: pl.DataFrame, read: _Reader, keep: Sequence[str]) -> list[int]:
+    """Numbers of the rows from the best to the worst."""
+    keys = []
+    for name in keep:
+        if name == "first":
+            break
+        if name in ("resolution", "frames"):
+            keys.append(np.array([_measure(read(row), name) for row in range(len(read))]))
+        elif name in table.columns:
+            keys.append(table.select(numeric(name).fill_null(-np.inf))[name].to_numpy())
+        elif tuple(keep) != KEEP:
+            raise UserError(f"--keep {name}: no such column (there are: {', '.join(table.columns)})")
+    if not keys:
+        return list(range(len(read)))
+    return np.lexsort([-key for key in reversed(keys)]).tolist()
+
+
+def _measure(known: Any, name: str) -> float:
+    if known is None:
+        return 0.0
+    if name == "frames":
+        return known.num_frames
+    left, right, top, bottom = getattr(known, "box", (0.0, 1.0, 0.0, 1.0))
+    part = round((right - left) * (bottom - top) * _AREA_STEPS) / _AREA_STEPS
+    return known.height * known.width * part
+
+
+def _vectors(read: _Reader, rows: list[int], column: str) -> np.ndarray:
+    vectors = [read(row).vector for row in rows]
+    if len({len(vector) for vector in vectors}) > 1:
+        raise UserError(f"column {column}: features of different models; make them anew")
+    return np.stack(vectors)
+
+
+def _in_rows(found: dict[int, Match], rows: Sequence[int]) -> dict[int, Match]:
+    """The same by the numbers of the table's rows."""
+    return {rows[copy]: Match(rows[match.kept], match.similarity) for copy, match in found.items()}
+
+
+def _with_columns(table: pl.DataFrame, found: dict[int, Match]) -> pl.DataFrame:
+    paths = table["path"].cast(pl.String).to_list()
+    matches = [found.get(row) for row in range(table.height)]
+    return table.with_columns(
+        pl.Series("dup_of", [match and paths[match.kept] for match in matches], dtype=pl.String),
+        pl.Series(
+            "dup_score", [match and round(match.similarity, _DECIMALS) for match in matches], pl.Float64
+        ),
+    )

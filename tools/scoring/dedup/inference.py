@@ -1,0 +1,193 @@
+"""Command: find the copies among the images and videos of a table."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tools import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tools.stage.stage import Stage
+
+_MODULE = "tools.scoring.dedup.inference"
+
+
+def parser() -> cli.ArgumentParser:
+    """The parser of the command."""
+    from tools.scoring.clip_arguments import add_clip_arguments
+    from tools.stage.options import add_stage_arguments
+
+    made = cli.ArgumentParser(
+        _MODULE,
+        "Find the images and videos that are copies of others: re-encoded, scaled, cropped by up to 15 % on a\n"
+        "side, mirrored, with bars, at another frame rate, or a piece of a longer video. Reads column path,\n"
+        "adds dup_of (path of the copy that is kept; empty for rows that are kept) and dup_score (0 to 1),\n"
+        "writes META_dedup.csv with all rows. Fingerprints are made first, in META_fingerprint.parquet; under\n"
+        "torchrun each rank makes its part of them, and the same command without torchrun compares them all.",
+        f"""
+        python -m {_MODULE} meta.csv
+        python -m {_MODULE} meta.csv --split --keep frames resolution aes
+        python -m {_MODULE} meta.csv --method clip --threshold 0.95 --num_frames 8
+        torchrun --nproc_per_node 8 -m {_MODULE} meta.csv && python -m {_MODULE} meta.csv
+        """,
+    )
+    made.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
+    add_stage_arguments(made, batch_size=128, num_workers=16)
+    group = made.add_argument_group("copies")
+    group.add_argument(
+        "--method",
+        default="hash",
+        choices=("hash", "clip"),
+        help="hash: copies of the same recording; clip: what looks the same to CLIP (hash)",
+    )
+    group.add_argument(
+        "--threshold",
+        "--thresh",
+        type=cli.positive_number,
+        metavar="T",
+        help="similarity from which on a row is a copy (hash 0.9, clip 0.98)",
+    )
+    group.add_argument(
+        "--keep",
+        nargs="+",
+        metavar="CRITERION",
+        help="which copy is kept: resolution, frames, first, or columns whose larger numbers are better; "
+        "the first that differs decides (resolution frames aes quality)",
+    )
+    group.add_argument(
+        "--split",
+        action="store_true",
+        help="META_dedup.csv gets the rows that are kept, META_dup.csv the copies",
+    )
+    group = made.add_argument_group("method clip")
+    group.add_argument(
+        "--search",
+        default="auto",
+        choices=("auto", "exact", "index"),
+        help="exact: each row with all that are kept; index: random planes, may miss copies; "
+        "auto: exact up to 100 000 rows (auto)",
+    )
+    add_clip_arguments(group, frames="3", sampling="first_middle_last")
+    return made
+
+
+def make_stage(args: argparse.Namespace) -> Stage:
+    """The stage that makes the fingerprints.
+
+    Raises:
+        UserError: Weights are missing, or an option is wrong.
+    """
+    from tools.scoring.clip_arguments import clip_options
+    from tools.scoring.clip_stage import FIRST_MIDDLE_LAST
+    from tools.scoring.dedup.stage import FeatureStage, FingerprintStage
+
+    if args.method == "clip":
+        return FeatureStage(**clip_options(args, FIRST_MIDDLE_LAST))
+    return FingerprintStage()
+
+
+def write_copies(
+    fingerprints: Path,
+    output: Path,
+    *,
+    method: str = "hash",
+    threshold: float | None = None,
+    keep: Sequence[str] | None = None,
+    search: str = "auto",
+    device: str = "auto",
+    split: bool = False,
+) -> dict[Path, int]:
+    """Compare the fingerprints of a table, and write which row is a copy of which.
+
+    Args:
+        fingerprints: Table with a column fingerprint or clip_feature.
+        output: Where to write. With `split` it gets the rows that are kept, and beside it ``_dup`` in place
+            of ``_dedup`` (or after the name) the copies.
+        method: See `tools.scoring.dedup.copies.mark_copies`, as for the others.
+        threshold: See there.
+        keep: See there.
+        search: See there.
+        device: Where cosines are computed: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        split: Write two tables.
+
+    Returns:
+        The paths written, with the number of rows of each.
+
+    Raises:
+        UserError: The table cannot be read or written, or an option is wrong.
+    """
+    import polars as pl
+
+    from tools.models.device import resolve_device
+    from tools.scoring.dedup.copies import KEEP, mark_copies
+    from tools.table import read_table, table_extension, table_stem, write_table
+
+    device = resolve_device(device) if method == "clip" else "cpu"
+    table = mark_copies(
+        read_table(fingerprints),
+        method=method,
+        threshold=threshold,
+        keep=keep or KEEP,
+        search=search,
+        device=device,
+    )
+    parts = {output: table}
+    if split:
+        copies = f"{table_stem(output).removesuffix('_dedup')}_dup{table_extension(output)}"
+        parts = {
+            output: table.filter(pl.col("dup_of").is_null()),
+            output.with_name(copies): table.filter(pl.col("dup_of").is_not_null()),
+        }
+    for path, rows in parts.items():
+        write_table(rows, path, inputs=[fingerprints])
+    return {path: rows.height for path, rows in parts.items()}
+
+
+def main(argv: list[str] | None = None) -> int | None:
+    """Parse the command line, make fingerprints, and compare them."""
+    args = parser().parse_args(argv)
+
+    from tools.scoring.clip_arguments import warn_of_slow_precision
+    from tools.scoring.dedup.copies import METHODS
+    from tools.stage.options import run_command
+    from tools.stage.shards import current_shard
+    from tools.table import output_path, scan_table, table_stem
+
+    meta = Path(args.meta)
+    output = output_path(meta, "_dedup", output=args.output)
+    fingerprints, code = meta, 0
+    if METHODS[args.method][0] not in scan_table(meta).collect_schema().names():
+        stage = make_stage(args)
+        if args.method == "clip":
+            warn_of_slow_precision(stage)
+        stem = table_stem(output).removesuffix("_dedup")
+        fingerprints = output.with_name(f"{stem}{stage.suffix}.parquet")
+        code = run_command(stage, argparse.Namespace(**{**vars(args), "output": fingerprints}))
+        if not current_shard().alone:
+            print(f"run it without torchrun to find the copies in {meta}", file=sys.stderr)
+            return code
+        if code and not args.strict:  # no row has a fingerprint
+            return code
+    written = write_copies(
+        fingerprints,
+        output,
+        method=args.method,
+        threshold=args.threshold,
+        keep=args.keep,
+        search=args.search,
+        device=args.device,
+        split=args.split,
+    )
+    for path, rows in reversed(written.items()):
+        print(f"{rows} rows: {path}", file=sys.stderr)
+    print(output)
+    return code
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,222 @@
+"""Which rows are copies of which: candidates by their hashes, then each checked against what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from tools.scoring.dedup.alignment import Views, align_views
+from tools.scoring.dedup.fingerprint import Fingerprint
+from tools.scoring.dedup.hashing import WITH_BARS, Hashes, hash_all, mirrored, view_of
+from tools.scoring.dedup.index import HashIndex, Hits
+
+_DISTANCE = 12  # bits of 64 in which a copy's hash may differ, for the pair to be looked at
+_PARTNERS = 16  # rows that one row is compared with, at most
+_SURE = 0.97  # a similarity that ends the search for a better partner
+_WAYS = 3  # ways of looking at a pair that are tried
+_REMEMBERED = 4096  # fingerprints that are kept unpacked
+
+
+class Match(NamedTuple):
+    """A copy.
+
+    Attributes:
+        kept: Number of the row that it is a copy of; that row is kept itself.
+        similarity: 0 to 1.
+    """
+
+    kept: int
+    similarity: float
+
+
+class Candidates(NamedTuple):
+    """Pairs of rows that may be copies, sorted by `later`.
+
+    Attributes:
+        later: The row that would go, int64.
+        earlier: The row that would stay, int64; smaller.
+        way: How the two were looked at; see `_ways`.
+    """
+
+    later: np.ndarray
+    earlier: np.ndarray
+    way: np.ndarray
+
+
+Similarity = Callable[[int, int, list[int]], float]
+"""How much of a copy the first row is of the second, 0 to 1, looked at in the ways that are given."""
+
+
+def find_copies(
+    fingerprint: Callable[[int], Fingerprint | None], count: int, threshold: float
+) -> dict[int, Match]:
+    """Find the copies among fingerprints.
+
+    Args:
+        fingerprint: Gives the fingerprint of a row, or None for a row that has none. Rows are numbered from
+            the best to the worst: of two copies, the one with the smaller number is kept.
+        count: Rows.
+        threshold: Similarity from which on a row is a copy.
+
+    Returns:
+        The rows that are copies of rows that are kept. A row is compared with that very row, so a chain of
+        clips, each somewhat like the one before, does not fall to its first.
+    """
+    remembered = lru_cache(_REMEMBERED)(fingerprint)
+    found: dict[int, Match] = {}
+    files: dict[bytes, int] = {}
+
+    def read() -> Iterator[Fingerprint | None]:
+        for row in range(count):
+            known = fingerprint(row)
+            if known is not None and known.digest:  # nothing to see: only equal files are copies
+                if known.digest in files:
+                    found[row] = Match(files[known.digest], 1.0)
+                files.setdefault(known.digest, row)
+            yield known
+
+    stored, asked = hash_all(read())
+
+    def similarity(later: int, earlier: int, ways: list[int]) -> float:
+        copy, kept = remembered(later), remembered(earlier)
+        if copy.video != kept.video:
+            return 0.0
+        best = 0.0
+        for way in ways or _BLIND:
+            best = max(best, align_views(copy, kept, _views(copy, kept, way)).similarity)
+            if best >= _SURE:
+                break
+        return best
+
+    return found | choose(candidates([(stored, asked)], count), similarity, threshold)
+
+
+def choose(pairs: Candidates, similarity: Similarity, threshold: float) -> dict[int, Match]:
+    """Go through the rows from the best to the worst, and keep those that are no copy of one that is kept.
+
+    Args:
+        pairs: Which rows are worth comparing. Where a partner is a copy itself, the row that it is a copy of
+            is compared instead.
+        similarity: Compares two rows.
+        threshold: Similarity from which on a row is a copy.
+
+    Returns:
+        The copies.
+    """
+    found: dict[int, Match] = {}
+    starts = np.flatnonzero(np.diff(pairs.later, prepend=-1)) if len(pairs.later) else []
+    for start, end in zip(starts, [*starts[1:], len(pairs.later)], strict=True):
+        later = int(pairs.later[start])
+        partners: dict[int, list[int]] = {}
+        for earlier, way in zip(pairs.earlier[start:end], pairs.way[start:end], strict=True):
+            if match := found.get(int(earlier)):
+                partners.setdefault(match.kept, [])
+            else:
+                partners.setdefault(int(earlier), []).append(int(way))
+        best = Match(-1, 0.0)
+        for earlier, ways in partners.items():
+            score = similarity(later, earlier, ways)
+            if score > best.similarity:
+                best = Match(earlier, score)
+            if score >= max(_SURE, threshold):
+                break
+        if best.similarity >= threshold:
+            found[later] = best
+    return found
+
+
+def candidates(searches: Sequence[tuple[Hashes, Hashes]], count: int, *, turned: bool = True) -> Candidates:
+    """Pairs of rows with near hashes.
+
+    Args:
+        searches: Hashes to look up, and hashes to look for among them; of several searches one has to succeed.
+        count: Rows.
+        turned: Look for the hashes of pictures turned round as well.
+
+    Returns:
+        For each row at most 16 better ones, those with the nearest hashes, each in at most 3 ways.
+    """
+    found = []
+    for stored, asked in searches:
+        index = HashIndex(stored.hashes)
+        for mirror in (0, 1) if turned else (0,):
+            queries = mirrored(asked.hashes) if mirror else asked.hashes
+            for hits in index.near(queries, _DISTANCE):
+                found.append(_pairs(hits, stored, asked, mirror, count))
+    if not found:
+        nothing = np.zeros(0, np.int64)
+        return Candidates(nothing, nothing, nothing)
+    pair, way, distance = _nearest(*map(np.concatenate, zip(*found, strict=True)))
+    return _best_partners(pair // count, pair % count, way, distance)
+
+
+def _pairs(
+    hits: Hits, stored: Hashes, asked: Hashes, mirror: int, count: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of different rows as one number each, in which way they were found, and the distance."""
+    one, other = asked.rows[hits.query], stored.rows[hits.found]
+    differ = np.flatnonzero(one != other)
+    one, other = one[differ].astype(np.int64), other[differ].astype(np.int64)
+    with_bars = stored.views[hits.found[differ]] == WITH_BARS
+    way = _way(mirror, one > other, asked.views[hits.query[differ]], with_bars)
+    pair = np.maximum(one, other) * count + np.minimum(one, other)
+    return _nearest(pair, way, hits.distance[differ])
+
+
+def _nearest(
+    pair: np.ndarray, way: np.ndarray, distance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each pair in each way once, with its smallest distance."""
+    order = np.lexsort((distance, way, pair))
+    pair, way, distance = pair[order], way[order], distance[order]
+    first = _changes(pair) | _changes(way)
+    return pair[first], way[first], distance[first]
+
+
+def _best_partners(
+    later: np.ndarray, earlier: np.ndarray, way: np.ndarray, distance: np.ndarray
+) -> Candidates:
+    """The nearest partners of each row, and of each the ways in which it is nearest."""
+    order = np.lexsort((way, distance, earlier, later))
+    later, earlier, way, distance = later[order], earlier[order], way[order], distance[order]
+    begins = _changes(later) | _changes(earlier)
+    nearest = distance[begins][np.cumsum(begins) - 1]
+    order = np.lexsort((distance, earlier, nearest, later))
+    order = order[(_place(begins) < _WAYS)[order]]
+    later, earlier, way = later[order], earlier[order], way[order]
+    rows = _changes(later)
+    partner = np.cumsum(rows | _changes(earlier))
+    few = partner - np.maximum.accumulate(np.where(rows, partner, 0)) < _PARTNERS
+    return Candidates(later[few], earlier[few], way[few])
+
+
+def _changes(values: np.ndarray) -> np.ndarray:
+    """Whether each value differs from the one before; the first does."""
+    return np.concatenate([np.ones(min(len(values), 1), bool), values[1:] != values[:-1]])
+
+
+def _place(begins: np.ndarray) -> np.ndarray:
+    """Place of each entry since the last that begins a run, from 0."""
+    places = np.arange(len(begins))
+    return places - np.maximum.accumulate(np.where(begins, places, 0))
+
+
+def _way(turned: int, by_later: np.ndarray, view: np.ndarray, with_bars: np.ndarray) -> np.ndarray:
+    """A way of looking at a pair as one number, see `_views`."""
+    return (view.astype(np.int64) << 3) | (with_bars.astype(np.int64) << 2) | (by_later << 1) | turned
+
+
+def _views(copy: Fingerprint, kept: Fingerprint, way: int) -> Views:
+    """How to look at two clips so that their pictures had near hashes."""
+    turned, by_later, with_bars, view = way & 1, way >> 1 & 1, way >> 2 & 1, way >> 3
+    plain = WITH_BARS if with_bars else 0
+    if by_later:
+        return Views(view_of(copy, view, mirrored=bool(turned)), view_of(kept, plain))
+    return Views(view_of(copy, plain), view_of(kept, view, mirrored=bool(turned)))
+
+
+_BLIND = (0, 1)
+"""Ways to try where the hashes of two rows were not compared: as they are, and one turned round."""

@@ -1,0 +1,93 @@
+"""The stages that read the files: a fingerprint of each, by its pictures over time or by CLIP."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from tools.errors import MediaError
+from tools.media.extensions import is_image
+from tools.media.requests import Frames
+from tools.media.sampling import Sampling
+from tools.scoring.clip_features import mean_feature
+from tools.scoring.clip_stage import ClipRow, ClipStage
+from tools.scoring.dedup.alignment import FLAT
+from tools.scoring.dedup.descriptor import contrast
+from tools.scoring.dedup.features import Feature, encode_feature
+from tools.scoring.dedup.fingerprint import THUMBNAIL_SIZE, encode, make_fingerprint
+from tools.stage.stage import Row, Stage
+
+FINGERPRINT = "fingerprint"
+"""Column of `FingerprintStage`."""
+FEATURE = "clip_feature"
+"""Column of `FeatureStage`."""
+
+_FIRST = Sampling("first", 1)
+
+
+@dataclasses.dataclass
+class FingerprintStage(Stage):
+    """Fingerprints by pictures: column ``path`` in, column ``fingerprint`` out, about 650 characters a second.
+
+    `tools.scoring.dedup.copies.mark_copies` compares them.
+    """
+
+    name: ClassVar[str] = "fingerprint"
+    suffix: ClassVar[str] = "_fingerprint"
+    adds: ClassVar[dict[str, type[pl.DataType]]] = {FINGERPRINT: pl.String}
+    thumbnails: ClassVar[tuple[int, int]] = THUMBNAIL_SIZE
+
+    @property
+    def sampling(self) -> Sampling:
+        """One frame in full, which tells the size."""
+        return _FIRST
+
+    def prepare(self, row: Row, frames: Frames) -> dict[str, str]:
+        """The fingerprint. Runs in a worker process."""
+        height, width = frames[0].image.shape[:2]
+        made = make_fingerprint(
+            frames.thumbnails, frames.times, height=height, width=width, video=not is_image(row["path"])
+        )
+        if (contrast(made.pictures, made.box) < FLAT).all():
+            made = dataclasses.replace(made, digest=_digest(row["path"]))
+        return {FINGERPRINT: encode(made)}
+
+
+@dataclasses.dataclass
+class FeatureStage(ClipStage):
+    """Fingerprints by CLIP: column ``path`` in, column ``clip_feature`` out.
+
+    The feature of a video is the mean over its sampled frames of their features of length 1, scaled to length 1.
+    """
+
+    name: ClassVar[str] = "clip_feature"
+    suffix: ClassVar[str] = "_clip_feature"
+    adds: ClassVar[dict[str, Any]] = {FEATURE: pl.String}
+
+    def prepare(self, row: Row, frames: Frames) -> ClipRow:
+        """Crops for CLIP, and what is known of the file."""
+        height, width = frames[0].image.shape[:2]
+        about = (height, width, len(frames.times), not is_image(row["path"]))
+        return super().prepare(row, frames)._replace(extras=about)
+
+    def score_features(
+        self, features: list[np.ndarray], extras: list[tuple[int, int, int, bool]]
+    ) -> list[dict[str, Any]]:
+        """One mean feature for each row."""
+        return [
+            {FEATURE: encode_feature(Feature(mean_feature(own).astype(np.float32), *about))}
+            for own, about in zip(features, extras, strict=True)
+        ]
+
+
+def _digest(path: str) -> bytes:
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise MediaError("unreadable", path, f"cannot be read: {error.strerror or error}") from None
