@@ -137,9 +137,8 @@ def _in_rows(found: dict[int, Match], rows: Sequence[int]) -> dict[int, Match]:
 def _with_columns(table: pl.DataFrame, found: dict[int, Match]) -> pl.DataFrame:
     paths = table["path"].cast(pl.String).to_list()
     matches = [found.get(row) for row in range(table.height)]
+    kept = [match and paths[match.kept] for match in matches]
+    scores = [match and round(match.similarity, _DECIMALS) for match in matches]
     return table.with_columns(
-        pl.Series("dup_of", [match and paths[match.kept] for match in matches], dtype=pl.String),
-        pl.Series(
-            "dup_score", [match and round(match.similarity, _DECIMALS) for match in matches], pl.Float64
-        ),
+        pl.Series("dup_of", kept, dtype=pl.String), pl.Series("dup_score", scores, dtype=pl.Float64)
     )

@@ -99,7 +99,8 @@ def _exactly(vectors: np.ndarray, threshold: float, device: str) -> dict[int, Ma
         within = (block @ block.T).cpu().numpy()
         stays: list[int] = []
         for i in range(len(block)):
-            if stays and (near := stays[int(np.argmax(within[i, stays]))]) is not None:
+            if len(stays):
+                near = stays[int(np.argmax(within[i, stays]))]
                 if within[i, near] > best[i]:
                     best[i], nearest[i] = within[i, near], start + near
             if best[i] >= threshold:

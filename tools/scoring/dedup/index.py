@@ -3,9 +3,9 @@
 The hashes are sorted eight times, each time rotated by another eighth. Hashes that differ in few bits agree
 in the leading bits of at least one rotation and so lie side by side in it, and each query looks at a fixed
 number of neighbours in every order (sorted permutations: Charikar 2002). So the work grows as n log n
-whatever the hashes are: a thousand copies of one clip, or a million pictures of nearly nothing, fill no bucket
-that has to be searched through. In exchange a neighbour can be missed; a clip has many hashes, and one of them
-is enough.
+whatever the hashes are: a thousand copies of one clip, or a million pictures of nearly nothing, fill no
+bucket that has to be searched through. In exchange a neighbour can be missed; a clip has many hashes, and one
+of them is enough.
 """
 
 from __future__ import annotations

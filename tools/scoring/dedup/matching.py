@@ -132,7 +132,7 @@ def candidates(searches: Sequence[tuple[Hashes, Hashes]], count: int, *, turned:
     """Pairs of rows with near hashes.
 
     Args:
-        searches: Hashes to look up, and hashes to look for among them; of several searches one has to succeed.
+        searches: Hashes to look up, and hashes to look for among them. Of several, one has to find a pair.
         count: Rows.
         turned: Look for the hashes of pictures turned round as well.
 

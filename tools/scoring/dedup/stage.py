@@ -32,9 +32,10 @@ _FIRST = Sampling("first", 1)
 
 @dataclasses.dataclass
 class FingerprintStage(Stage):
-    """Fingerprints by pictures: column ``path`` in, column ``fingerprint`` out, about 650 characters a second.
+    """Fingerprints by pictures: column ``path`` in, column ``fingerprint`` out.
 
-    `tools.scoring.dedup.copies.mark_copies` compares them.
+    A fingerprint is some hundred characters long for each second; see
+    `tools.scoring.dedup.copies.mark_copies` for what compares them.
     """
 
     name: ClassVar[str] = "fingerprint"
@@ -62,7 +63,7 @@ class FingerprintStage(Stage):
 class FeatureStage(ClipStage):
     """Fingerprints by CLIP: column ``path`` in, column ``clip_feature`` out.
 
-    The feature of a video is the mean over its sampled frames of their features of length 1, scaled to length 1.
+    That of a video is the mean of the features of its sampled frames, each scaled to length 1, and so is it.
     """
 
     name: ClassVar[str] = "clip_feature"
@@ -88,6 +89,9 @@ class FeatureStage(ClipStage):
 def _digest(path: str) -> bytes:
     try:
         with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+            whole = hashlib.sha256()
+            while block := file.read(1 << 20):
+                whole.update(block)
+            return whole.digest()
     except OSError as error:
         raise MediaError("unreadable", path, f"cannot be read: {error.strerror or error}") from None
