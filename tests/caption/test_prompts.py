@@ -23,7 +23,7 @@ def test_names_say_what_is_in_a_prompt(name):
     with_text = prompt.fill("a very special caption")
     assert ("a very special caption" in with_text) == name.endswith("text")
     assert prompt.fill("") == prompt.fill(None) == prompt.fill("  ") == prompt.request
-    assert "{" not in prompt.fill("a caption") and "\n" not in prompt.fill("two\nlines").split("says:")[-1]
+    assert "{" not in prompt.fill("a caption")
 
 
 @pytest.mark.parametrize("name", NAMES.split())
