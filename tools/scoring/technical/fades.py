@@ -9,7 +9,9 @@ from tools.scoring.technical.repeats import runs
 
 _BLACK = 25  # luma: a tenth of the range, as ffmpeg's blackdetect has it
 _ALL = 0.98  # share of the pixels of a black frame
-_SIZE = (32, 18)  # mixtures show at any size
+_SIZE = (32, 18)  # at which fades and mixtures are looked for
+_FINER = (80, 45)  # at which mixtures are confirmed: a slow pan over fine texture is one at the size above
+_SUDDEN = 0.5  # share of a fade that one step may have
 _GROWTH = 0.004  # of contrast, per frame
 _SHORTEST = 4  # frames
 _ALIKE = 0.9  # correlation of neighbouring frames
@@ -42,9 +44,15 @@ def find_fades(thumbnails: np.ndarray, times: np.ndarray) -> np.ndarray:
     black = np.array([np.count_nonzero(t <= _BLACK) >= _ALL * t.size for t in thumbnails])
     if len(thumbnails) <= _SHORTEST:
         return black
-    small = np.stack([cv2.resize(t, _SIZE, interpolation=cv2.INTER_AREA) for t in thumbnails])
-    pictures = small.reshape(len(small), -1).astype(np.float32)
-    return black | _fades(pictures) | _dissolves(pictures, float(np.median(np.diff(times))))
+    pictures = _shrunk(thumbnails, _SIZE)
+    step = float(np.median(np.diff(times)))
+    return black | _fades(pictures) | _dissolves(pictures, _shrunk(thumbnails, _FINER), step)
+
+
+def _shrunk(thumbnails: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Float32, shape (n, pixels)."""
+    small = np.stack([cv2.resize(t, size, interpolation=cv2.INTER_AREA) for t in thumbnails])
+    return small.reshape(len(small), -1).astype(np.float32)
 
 
 def _fades(pictures: np.ndarray) -> np.ndarray:
@@ -61,20 +69,23 @@ def _fades(pictures: np.ndarray) -> np.ndarray:
             weak, strong = (start, end) if sign > 0 else (end, start)
             if end - start < _SHORTEST or contrast[strong] < _PLAIN:
                 continue
+            steps = np.abs(np.diff(contrast[start : end + 1]))
+            if steps.max() > _SUDDEN * abs(contrast[strong] - contrast[weak]):
+                continue
             dimmed = mean[weak] <= 0.6 * mean[strong] or 255 - mean[weak] <= 0.6 * (255 - mean[strong])
             if dimmed and contrast[weak] <= _GAIN * contrast[strong]:
                 fading[start : end + 1] = True
     return fading
 
 
-def _dissolves(pictures: np.ndarray, step: float) -> np.ndarray:
+def _dissolves(pictures: np.ndarray, finer: np.ndarray, step: float) -> np.ndarray:
     mixed = np.zeros(len(pictures), bool)
     lengths = {max(_SHORTEST, round(seconds / step)) for seconds in _SECONDS} if step > 0 else set()
     for length in sorted(lengths):
-        for start in range(0, len(pictures) - length, _BLOCK):
-            block = pictures[start : start + _BLOCK + length]
-            for number in _mixtures(block, length):
-                _mark(mixed[start + number : start + number + length + 1], block[number:], length)
+        for block in range(0, len(pictures) - length, _BLOCK):
+            for number in _mixtures(pictures[block : block + _BLOCK + length], length):
+                window = slice(block + number, block + number + length + 1)
+                mixed[window] |= _mixed(finer[window])
     return mixed
 
 
@@ -96,11 +107,13 @@ def _mixtures(pictures: np.ndarray, length: int) -> list[int]:
     return candidates.tolist()
 
 
-def _mark(mixed: np.ndarray, pictures: np.ndarray, length: int) -> None:
-    """Mark the frames that hold some of both shots: the window may reach beyond the mixture."""
-    first, difference = pictures[0], pictures[length] - pictures[0]
-    share, _ = _decompose(pictures[: length + 1], first, difference, (difference**2).sum())
-    mixed |= (share > 0.03) & (share < 0.97)
+def _mixed(pictures: np.ndarray) -> np.ndarray:
+    """Which frames hold some of the first and some of the last; none when the middle one is no mixture."""
+    difference = pictures[-1] - pictures[0]
+    share, residue = _decompose(pictures, pictures[0], difference, (difference**2).sum())
+    if residue[len(pictures) // 2] >= _RESIDUE:
+        return np.zeros(len(pictures), bool)
+    return (share > 0.03) & (share < 0.97)
 
 
 def _decompose(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from PIL import Image
 
 VIEWING_LINES = 360
 """Shorter side, in pixels, at which every picture is judged."""
@@ -14,9 +15,9 @@ def sharpness(luma: np.ndarray) -> float:
 
     Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy, ICPR 2000. The Laplacian of one and
     the same scene falls with the resolution it is stored in, so the picture is first scaled to a shorter side
-    of `VIEWING_LINES`: averaged over areas when it is larger, bicubic when it is smaller. A 4K and a 480p
-    file of the same shot then agree, and a small file counts as no sharper than it looks when shown as large
-    as the others.
+    of `VIEWING_LINES`, with a Lanczos filter, which keeps all structure that this size can hold. Files of the
+    same shot with 360 lines and more then agree within a few percent, and a smaller file counts as no sharper
+    than it looks when shown as large as the others.
 
     Args:
         luma: float32, shape (height, width), 0 to 255.
@@ -28,6 +29,5 @@ def sharpness(luma: np.ndarray) -> float:
     scale = VIEWING_LINES / min(height, width)
     size = (max(3, round(width * scale)), max(3, round(height * scale)))
     if size != (width, height):
-        shrinks = scale < 1
-        luma = cv2.resize(luma, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+        luma = np.asarray(Image.fromarray(luma).resize(size, Image.Resampling.LANCZOS))
     return float(cv2.meanStdDev(cv2.Laplacian(luma, cv2.CV_32F, ksize=1))[1].item() ** 2)

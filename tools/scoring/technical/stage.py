@@ -20,8 +20,8 @@ from tools.stage.stage import Row, Stage
 class FramePairs:
     """Pairs of neighbouring frames, spread over the video.
 
-    One from the middle of each of `count` equal parts, up to two frames earlier or later: at equal distances,
-    a pattern of five frames, as 2:3 pulldown makes, could be met at the same place every time.
+    One from the middle of each of `count` equal parts, or up to two frames earlier or later: at equal
+    distances, a pattern of five frames, as 2:3 pulldown makes, could be met at the same place every time.
 
     Attributes:
         count: Number of pairs; a short video has fewer.
@@ -45,8 +45,8 @@ class FramePairs:
             return [0]
         count = min(self.count, n // 2)
         part = (n - 1) / count
-        shifts = [2 * k % 5 - 2 if part >= 5 else 0 for k in range(count)]
-        firsts = [int((k + 0.5) * part) + shift for k, shift in enumerate(shifts)]
+        spread = 5 if part >= 6 else 3 if part >= 4 else 1  # pairs stay apart, and in order
+        firsts = [int((k + 0.5) * part) + 2 * k % spread - spread // 2 for k in range(count)]
         return sorted({i for first in firsts for i in (first, first + 1)})
 
     def asdict(self) -> dict[str, Any]:
