@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "scene_detect": ("tools.scene_cut.scene_detect", "find the shots of videos"),
     "cut": ("tools.scene_cut.cut", "cut videos into clips at their shots"),
     "aesthetic": ("tools.scoring.aesthetic.inference", "score the aesthetics of images and videos"),
+    "ocr": ("tools.scoring.ocr.inference", "count the regions of text in the picture"),
     "match": ("tools.scoring.matching.inference", "score how well captions fit"),
     "quality": ("tools.scoring.quality.inference", "score the quality of pictures with CLIP-IQA"),
     "scoring": ("tools.scoring.__main__", "several scores in one run, one decode of each file"),

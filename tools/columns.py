@@ -119,7 +119,15 @@ COLUMNS: dict[str, Column] = {
     "match": Column(
         "Float64", "100 x cosine of image and text features", "tools.scoring.matching.inference", score=True
     ),
-    "ocr": Column("Int64", "number of text regions", "tools.scoring.ocr.inference", score=True),
+    "ocr": Column(
+        "Int64", "regions of text, the most of any frame", "tools.scoring.ocr.inference", score=True
+    ),
+    "ocr_area": Column(
+        "Float64", "part of the frame covered by text, 0 to 1", "tools.scoring.ocr.inference", score=True
+    ),
+    "ocr_text": Column(
+        "String", "what the frame with the most text says", "tools.scoring.ocr.inference META --text"
+    ),
     "quality": Column("Float64", "CLIP-IQA, 0 to 1", "tools.scoring.quality.inference", score=True),
     **_QUALITIES,
     "cmotion": Column("String", "camera motion labels, joined by +", "tools.caption.camera_motion_detect"),
