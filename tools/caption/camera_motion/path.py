@@ -1,0 +1,159 @@
+"""The path of the camera through a clip: the motion of the background from picture to picture, added up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tools.caption.camera_motion.background import Motion, fit_background
+from tools.caption.camera_motion.tracks import Region, Tracks, find_corners, find_region, follow
+
+STEP = 1 / 17
+"""Seconds between the pictures that are compared, at least: every fourth frame at 60 fps."""
+
+_KEY_AGE = 0.5  # seconds for which points are followed from the same picture
+_KEY_REACH = 0.06  # picture heights that the corners of the picture may move meanwhile
+_KEY_LEFT = 0.7  # of the background's cells that were followed at first; with fewer a new key is due
+_AGREEMENT = 0.35  # of the tracks, below which there is no motion that the picture shares
+_COVERAGE = 0.06  # of the picture's cells
+
+
+@dataclass(frozen=True)
+class Shot:
+    """The path of the camera through a stretch without a cut.
+
+    Attributes:
+        times: float64, shape (n,): seconds.
+        path: float64, shape (n, 4): where the camera looks, from (0, 0, 0, 0) on: to the right, up, and roll
+            clockwise, with zoom in third place. Shifts are in picture heights, zoom is the logarithm of the
+            scale, roll is in radians.
+        agreement: Mean share of tracks that agree with the motion.
+        coverage: Mean share of the picture's cells that do.
+        border: Mean share of the cells at the border that do.
+    """
+
+    times: np.ndarray
+    path: np.ndarray
+    agreement: float
+    coverage: float
+    border: float
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return float(self.times[-1] - self.times[0])
+
+
+def choose_steps(times: np.ndarray) -> list[int]:
+    """Frames that are `STEP` apart or little more, so that the frame rate does not matter."""
+    chosen = [0]
+    for number, time in enumerate(times):
+        if time - times[chosen[-1]] >= STEP - 0.001:
+            chosen.append(number)
+    return chosen
+
+
+def follow_camera(pictures: np.ndarray, times: np.ndarray, aspect: float) -> list[Shot]:
+    """Follow the camera through a video.
+
+    Args:
+        pictures: uint8, shape (n, height, width): luma of every frame, of any size.
+        times: float64, shape (n,): seconds.
+        aspect: Width by height as shown.
+
+    Returns:
+        One path for each stretch in which the background can be followed: a cut ends one. Stretches where
+        it cannot are left out.
+    """
+    return _Follower(pictures, times, aspect).run()
+
+
+class _Follower:
+    """Points are found in a key picture and followed into later ones, until they have moved too far.
+
+    So slow motion is measured over half a second, where it stands out of the noise, and fast motion from
+    step to step.
+    """
+
+    def __init__(self, pictures: np.ndarray, times: np.ndarray, aspect: float) -> None:
+        self.pictures, self.times, self.aspect = pictures, times, aspect
+        some = np.unique(np.linspace(0, len(pictures) - 1, 24).astype(int))
+        self.region: Region = find_region(pictures[some])
+        self.shots: list[Shot] = []
+        self.begin(0)
+
+    def begin(self, number: int) -> None:
+        """Start a new path at a frame."""
+        self.numbers = [number]
+        self.poses = [np.zeros(4)]
+        self.motions: list[Motion] = []
+        self.place_key(number)
+
+    def place_key(self, number: int) -> None:
+        self.key = number
+        self.key_pose = self.poses[-1]
+        self.key_coverage = 0.0
+        self.corners = find_corners(self.pictures[number], self.region)
+
+    def run(self) -> list[Shot]:
+        steps = choose_steps(self.times)
+        for before, number in zip(steps[:-1], steps[1:], strict=True):
+            if self.advance(number):
+                continue
+            # Too fast for a step, perhaps: try frame by frame.
+            if not all(self.advance(between) for between in range(before + 1, number + 1)):
+                self.finish()
+                self.begin(number)
+        self.finish()
+        return self.shots
+
+    def advance(self, number: int) -> bool:
+        """Follow the camera to a frame; False when that is not possible."""
+        motion = self.measure(number)
+        # Faint texture is lost first, and then a subject with more of it could pass for the background.
+        worn = motion is None or motion.coverage < _KEY_LEFT * self.key_coverage
+        if worn and self.key != self.numbers[-1]:
+            self.place_key(self.numbers[-1])
+            motion = self.measure(number)
+        if motion is None:
+            return False
+        self.key_coverage = self.key_coverage or motion.coverage
+        change = np.array([-motion.b.real, motion.b.imag, np.log(abs(motion.a)), -np.angle(motion.a)])
+        self.numbers.append(number)
+        self.poses.append(self.key_pose + change)
+        self.motions.append(motion)
+        too_far = reach(change, self.aspect) > _KEY_REACH
+        if too_far or self.times[number] - self.times[self.key] > _KEY_AGE:
+            self.place_key(number)
+        return True
+
+    def measure(self, number: int) -> Motion | None:
+        """The background's motion since the key picture, if there is one that enough of the picture shares."""
+        tracks: Tracks = follow(self.pictures[self.key], self.pictures[number], self.corners, self.region)
+        height, width = self.pictures.shape[1:]
+        motion = fit_background(tracks, (width, height), self.aspect)
+        if motion is None or motion.agreement < _AGREEMENT or motion.coverage < _COVERAGE:
+            return None
+        return motion
+
+    def finish(self) -> None:
+        """Keep the path so far, if it is one."""
+        if len(self.numbers) < 2:
+            return
+        self.shots.append(
+            Shot(
+                self.times[self.numbers],
+                np.array(self.poses),
+                *(
+                    float(np.mean([getattr(m, name) for m in self.motions]))
+                    for name in ("agreement", "coverage", "border")
+                ),
+            )
+        )
+
+
+def reach(change: np.ndarray, aspect: float) -> float:
+    """How far a change of pose moves the corners of the picture, in picture heights, on average."""
+    half = np.hypot(aspect, 1) / 2
+    return float(np.hypot(np.hypot(change[0], change[1]), half * np.hypot(change[2], change[3])))
