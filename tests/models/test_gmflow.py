@@ -7,6 +7,7 @@ pictures of `gmflow_weights`; every seventh row and column of them is kept in gm
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,16 @@ from tools.models.gmflow.estimator import load_gmflow
 from tools.models.gmflow.model import GMFlow
 
 EXPECTED = np.load(Path(__file__).with_name("gmflow_flow.npz"))
-CASES = (("64x96", 64, 96, 2), ("128x64", 128, 64, 1))
+CASES = (("64x96", 64, 96, 1), ("96x32", 96, 32, 2))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small convolutions, split over threads that have to wait for a busy machine, take minutes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -67,23 +77,24 @@ def test_flow_is_unimatchs_through_the_checkpoint(checkpoint, name, height, widt
 
 
 def test_a_pair_has_the_same_flow_in_any_company(checkpoint):
-    some = pairs(64, 96, 3)
+    some = pairs(32, 64, 3)
     one_thread = load_gmflow(checkpoint, device="cpu", threads=1)
     three_threads = load_gmflow(checkpoint, device="cpu", threads=3)
     together = three_threads(some)
     assert np.array_equal(one_thread(some[:1])[0], together[0])
     assert np.array_equal(one_thread(some[::-1])[::-1], together)
     assert np.array_equal(three_threads(some.astype(np.float32)), together)
-    assert one_thread(some[:0]).shape == (0, 64, 96, 2)
+    assert one_thread(some[:0]).shape == (0, 32, 64, 2)
 
 
-def test_half_precision_keeps_coordinates(checkpoint):
-    """bf16 has 8 significant bits: coordinates in it, on a grid of 8 pixels, would err by 0.25 pixels at 64."""
-    some = pairs(32, 96, 1)
+def test_half_precision_is_near(checkpoint):
+    """The features lose digits (bf16 has 8), the flow of 3 pixels a hundredth of a pixel."""
+    some = pairs(32, 64, 1)
     exact = load_gmflow(checkpoint, device="cpu")(some)
     rough = load_gmflow(checkpoint, device="cpu", precision="bf16")(some)
+    assert rough.dtype == np.float32
     assert np.abs(exact).mean() > 1
-    assert 0 < np.abs(rough - exact).mean() < 0.08
+    assert 0 < np.abs(rough - exact).mean() < 0.03
 
 
 def test_sizes_that_cannot_be_split_are_refused(checkpoint):
