@@ -25,6 +25,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "match": ("tools.scoring.matching.inference", "score how well captions fit"),
     "quality": ("tools.scoring.quality.inference", "score the quality of pictures with CLIP-IQA"),
     "scoring": ("tools.scoring.__main__", "several scores in one run, one decode of each file"),
+    "caption_api": ("tools.caption.caption_api", "captions from an OpenAI-compatible server"),
+    "caption_checks": ("tools.caption.caption_checks", "say what is wrong with captions"),
+    "tag": ("tools.caption.tag", "objects, actions and other tags from captions"),
     "weights": ("tools.models.weights", "list, download and check model weights"),
 }
 """Name of each command: its module, and what it does."""

@@ -130,6 +130,16 @@ COLUMNS: dict[str, Column] = {
     ),
     "quality": Column("Float64", "CLIP-IQA, 0 to 1", "tools.scoring.quality.inference", score=True),
     **_QUALITIES,
+    "text_finish": Column("String", "why the model stopped: stop, length", "tools.caption.caption_api"),
+    "caption_flags": Column(
+        "String", "what is wrong with text, joined by +; empty: nothing", "tools.caption.caption_checks"
+    ),
+    "objects": Column(
+        "String", "objects named in text, joined by commas; NONE", "tools.caption.tag META --key objects"
+    ),
+    "actions": Column(
+        "String", "actions named in text, joined by commas; NONE", "tools.caption.tag META --key actions"
+    ),
     "cmotion": Column("String", "camera motion labels, joined by +", "tools.caption.camera_motion_detect"),
 }
 

@@ -17,6 +17,7 @@ FAILURE_KINDS: dict[str, str] = {
     "timeout": "took longer than the time allowed for one file",
     "memory": "needed more memory than allowed for one file",
     "crash": "the worker process died on this file",
+    "server": "the server gave no usable answer about this row",
     "internal": "an error in the toolkit itself",
 }
 """Every ``kind`` that can stand in a failures file, with its meaning."""

@@ -23,6 +23,7 @@ def hard(tmp_path) -> Path:
     rows = len(HARD)
     paths = [f"/d/{i}, {text[:9] if text else ''}.mp4" for i, text in enumerate(HARD)]
     table = {"path": paths, "id": ["007"] * rows, "note": HARD, "text": HARD, "cmotion": ["pan_left"] * rows}
+    table["caption_flags"] = [""] * rows
     names = ("num_frames", "height", "width", "fps", "resolution", "filesize", "duration", "aspect_ratio")
     numbers = {name: ["1.50"] * rows for name in (*names, "aes", "flow", "match", "ocr", "quality")}
     return write_table(pl.DataFrame({**table, **numbers}), tmp_path / "hard.csv")
@@ -184,6 +185,11 @@ def test_rows_are_chosen_by_text():
     assert filter_table(frame, remove_url=True)["path"].to_list() == list("cdefghi")
     assert filter_table(frame, remove_empty_caption=True)["path"].to_list() == list("abcghi")
     assert filter_table(frame, remove_text_duplication=True)["path"].to_list() == list("abcdefgi")
+
+
+def test_captions_that_were_checked_and_found_good():
+    kept = edit("caption_flags", ["", None, "cut_off", "cut_off+prefix"], "caption_ok")
+    assert kept["path"].to_list() == ["0.mp4"]  # the second was not checked
 
 
 def test_of_equal_captions_the_best_stays_when_sorted_by_a_score():

@@ -7,11 +7,6 @@ import json
 import re
 from typing import Any
 
-from tools.errors import FAILURE_KINDS
-
-SERVER_FAILURE = "server" if "server" in FAILURE_KINDS else "internal"
-"""Kind of failure of a row that got no usable answer."""
-
 _SHOWN = 200  # characters of a server's message that are worth showing
 _AGAIN = frozenset((408, 409, 425, 429))  # and everything from 500 on
 _FATAL = frozenset((401, 402))  # no key, no money: no other row will do better

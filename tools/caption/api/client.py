@@ -14,7 +14,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tools.caption.api.answers import (
-    SERVER_FAILURE,
     Answer,
     AskAgainError,
     NoAnswerError,
@@ -134,17 +133,17 @@ class ChatClient:
             async with slots:  # kept while it waits: a server in trouble gets fewer requests, not others
                 answer = await self._persist(http, question)
         except AskAgainError as error:
-            kind = "timeout" if error.reason == "timeout" else SERVER_FAILURE
+            kind = "timeout" if error.reason == "timeout" else "server"
             return self._failed(
                 MediaError(kind, question.path, f"asked {self._service.retries + 1} times: {error}")
             )
         except NoAnswerError as error:
             if error.usage != Usage():
                 self._pay(question.key, None, error.usage)
-            return self._failed(MediaError(SERVER_FAILURE, question.path, str(error)))
+            return self._failed(MediaError("server", question.path, str(error)))
         except ServerError as error:
             self._stop = self._stop or UserError(self._told(str(error)))
-            return MediaError(SERVER_FAILURE, question.path, str(error))
+            return MediaError("server", question.path, str(error))
         self._in_a_row = 0
         self.totals.answered += 1
         self._pay(question.key, answer, answer.usage)

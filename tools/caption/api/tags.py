@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from tools.caption.api.answers import SERVER_FAILURE, Answer
+from tools.caption.api.answers import Answer
 from tools.caption.api.pictures import chat_messages
 from tools.caption.api.stage import AskStage, Prepared
 from tools.caption.prompts import TEXT_SLOT
@@ -99,7 +99,7 @@ class TagStage(AskStage):
             tags = read_tags(answer.text, self.key)
         except ValueError as error:
             cut = " (cut off: --max-tokens allows more)" if answer.finish == "length" else ""
-            raise MediaError(SERVER_FAILURE, "", f"{error}{cut}") from None
+            raise MediaError("server", "", f"{error}{cut}") from None
         return {self.key: ", ".join(tags) or NONE}
 
 

@@ -19,6 +19,12 @@ def _remove_empty(frame: pl.LazyFrame, value: object, context: Context) -> Split
     return split_by(frame, ~is_empty("text"))
 
 
+def _caption_ok(frame: pl.LazyFrame, value: object, context: Context) -> Split:
+    import polars as pl
+
+    return split_by(frame, pl.col("caption_flags") == "")  # where it is missing, nobody has looked
+
+
 def _remove_url(frame: pl.LazyFrame, value: object, context: Context) -> Split:
     import polars as pl
 
@@ -218,6 +224,13 @@ OPERATIONS = (
         opens_files=True,
     ),
     Operation("remove_empty_caption", "keep rows with a text", _remove_empty, "_noempty", needs=("text",)),
+    Operation(
+        "caption_ok",
+        "keep rows in which caption_checks found nothing wrong",
+        _caption_ok,
+        "_capok",
+        needs=("caption_flags",),
+    ),
     Operation("remove_url", "keep rows without a URL in text", _remove_url, "_nourl", needs=("text",)),
     Operation(
         "lang",
