@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from tools.columns import COLUMNS
 from tools.datasets.datautil import Settings, filter_table, run_datautil
 from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS
 from tools.errors import UserError
@@ -24,8 +25,9 @@ def hard(tmp_path) -> Path:
     paths = [f"/d/{i}, {text[:9] if text else ''}.mp4" for i, text in enumerate(HARD)]
     table = {"path": paths, "id": ["007"] * rows, "note": HARD, "text": HARD, "cmotion": ["pan_left"] * rows}
     table["caption_flags"] = [""] * rows
+    scores = [name for name, column in COLUMNS.items() if column.score]
     names = ("num_frames", "height", "width", "fps", "resolution", "filesize", "duration", "aspect_ratio")
-    numbers = {name: ["1.50"] * rows for name in (*names, "aes", "flow", "match", "ocr", "quality")}
+    numbers = {name: ["1.50"] * rows for name in (*names, *scores)}
     return write_table(pl.DataFrame({**table, **numbers}), tmp_path / "hard.csv")
 
 
