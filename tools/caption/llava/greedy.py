@@ -20,8 +20,9 @@ ordinary tokens, so that nearly every caption would be made twice: there it is o
 class PenaltyWithoutPadding(LogitsProcessor):
     """The repetition penalty of a checkpoint, for tokens that a row really has.
 
-    transformers' own counts padding as text, so that the penalty of the padding token, which often is the end
-    of a text as well, would depend on the longest row of the batch. Keskar et al., CTRL, arXiv:1909.05858.
+    That of transformers 5.0 counts padding as text, so that the penalty of the padding token, which often is
+    the end of a text as well, would depend on the longest row of the batch. Keskar et al., CTRL,
+    arXiv:1909.05858.
 
     Args:
         penalty: Logits above 0 are divided by it, those below are multiplied.

@@ -63,14 +63,21 @@ class Encoder:
             What the model's ``generate`` takes: input_ids and attention_mask of shape (rows, longest), zeros
             of the mask on the left, and the pixels as the architecture wants them.
         """
-        inputs = self.processor.apply_chat_template(
+        from PIL import Image
+
+        texts = self.processor.apply_chat_template(
             [_conversation(question) for question in questions],
             chat_template=self._template,
             add_generation_prompt=True,
-            tokenize=True,
-            return_dict=True,
+            tokenize=False,
+        )
+        begins = self.tokenizer.bos_token is not None and texts[0].startswith(self.tokenizer.bos_token)
+        inputs = self.processor(
+            text=texts,
+            images=[[Image.fromarray(frame) for frame in question.frames] for question in questions],
+            padding=True,
+            add_special_tokens=not begins,  # a template that writes the first token itself means it once
             return_tensors="pt",
-            processor_kwargs={"padding": True},
         )
         return dict(inputs)
 
@@ -81,9 +88,7 @@ class Encoder:
 
 
 def _conversation(question: Question) -> list[dict[str, Any]]:
-    from PIL import Image
-
-    pictures = [{"type": "image", "image": Image.fromarray(frame)} for frame in question.frames]
+    pictures = [{"type": "image"} for _ in question.frames]
     return [{"role": "user", "content": [*pictures, {"type": "text", "text": question.text}]}]
 
 
