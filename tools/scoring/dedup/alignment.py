@@ -8,14 +8,12 @@ is no motion to compare, and the pictures decide. The similarity is the smaller 
 
 from __future__ import annotations
 
-from copy import copy
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
 
 import numpy as np
 
-from tools.scoring.dedup.descriptor import contrast, describe
+from tools.scoring.dedup.descriptor import describe
 from tools.scoring.dedup.fingerprint import WHOLE, Box, Fingerprint
 
 FLAT = 2.0
@@ -69,13 +67,6 @@ class View:
     mirrored: bool = False
 
 
-class Views(NamedTuple):
-    """How two clips are looked at: the shorter and the longer one."""
-
-    short: View
-    long: View
-
-
 class Track:
     """A fingerprint, as it is looked at, ready to be compared.
 
@@ -84,24 +75,21 @@ class Track:
         view: How.
 
     Attributes:
+        window: The part of the pictures that is looked at.
         descriptors: float32, shape (n, D), of length 1; 0 where there is nothing to see.
-        contrast: float32, shape (n,), see `tools.scoring.dedup.descriptor.contrast`.
+        contrast: float32, shape (n,), see `Fingerprint`.
     """
 
     def __init__(self, fingerprint: Fingerprint, view: View) -> None:
         self._fingerprint, self._mirrored = fingerprint, view.mirrored
-        self.contrast = contrast(fingerprint.pictures, fingerprint.box)
-        self.descriptors = self._describe(view.window)
-
-    def _describe(self, window: Box) -> np.ndarray:
-        found = describe(self._fingerprint.pictures, window, mirrored=self._mirrored)
-        return _unit(found) * (self.contrast >= FLAT)[:, None]
+        self.window = view.window
+        self.contrast = fingerprint.contrast
+        found = describe(fingerprint.pictures, view.window, mirrored=view.mirrored)
+        self.descriptors = _unit(found) * (self.contrast >= FLAT)[:, None]
 
     def moved(self, window: Box) -> Track:
-        """The same with another part of the picture."""
-        other = copy(self)
-        other.descriptors = self._describe(window)
-        return other
+        """The same with another part of the pictures."""
+        return Track(self._fingerprint, View(window, self._mirrored))
 
     def shifted(self, part: float) -> tuple[np.ndarray, np.ndarray]:
         """Descriptors and contrast between the pictures: one less, unless the part is 0."""
@@ -124,7 +112,7 @@ def align(short: Track, long: Track) -> Alignment:
     slack = _slack(len(short.contrast))
     shifts = range(-slack, len(long.contrast) - len(short.contrast) + slack + 1)
     best = NOWHERE
-    for part in _PARTS:
+    for part in _PARTS if len(shifts) else ():
         between, clear = long.shifted(part)
         for shift in _promising(short.descriptors, between, shifts):
             found = _compare(short.descriptors, short.contrast, between, clear, shift, slack)
@@ -135,29 +123,30 @@ def align(short: Track, long: Track) -> Alignment:
     return best
 
 
-def align_views(short: Fingerprint, long: Fingerprint, views: Views) -> Alignment:
+def align_closely(short: Track, long: Track) -> Alignment:
     """Find the shorter clip in the longer one, and the parts of their pictures that fit best.
+
+    A part of one picture that is to be that of the other hardly is so from the start: its edges are moved a
+    little as long as the similarity grows.
 
     Args:
         short: The clip that may be contained.
         long: The other clip.
-        views: How they are looked at to begin with. A part of one picture that is to be that of the other
-            hardly is so from the start: its edges are moved a little as long as the similarity grows.
 
     Returns:
         The best alignment.
     """
-    tracks = [Track(short, views.short), Track(long, views.long)]
+    tracks = [short, long]
     found = align(*tracks)
-    for side, view in enumerate(views):
+    for side in (0, 1):
         if not _HOPELESS < found.similarity < _GOOD:
             break
-        tracks[side] = tracks[side].moved(_best_window(tracks, side, view.window, found.shift))
+        tracks[side] = tracks[side].moved(_best_window(tracks, side, found.shift))
         found = max(found, align(*tracks), key=lambda alignment: alignment.similarity)
     return found
 
 
-def _best_window(tracks: list[Track], side: int, begin: Box, shift: float) -> Box:
+def _best_window(tracks: list[Track], side: int, shift: float) -> Box:
     """Move one edge of one clip's window after the other, by smaller and smaller steps."""
     whole = int(np.floor(shift))
     slack = _slack(len(tracks[0].contrast))
@@ -168,7 +157,8 @@ def _best_window(tracks: list[Track], side: int, begin: Box, shift: float) -> Bo
         found = _compare(pair[0].descriptors, pair[0].contrast, between, clear, whole, slack)
         return min(found) if found else 0.0
 
-    window, best = begin, similarity(begin)
+    window = begin = tracks[side].window
+    best = similarity(begin)
     for step in _STEPS:
         for edge, move in product(range(4), (-step, step)):
             tried = _moved(window, edge, move)
@@ -196,16 +186,18 @@ def _unit(descriptors: np.ndarray) -> np.ndarray:
 
 
 def _promising(x: np.ndarray, y: np.ndarray, shifts: range) -> list[int]:
-    """Shifts at which the pictures agree best, and those at which the motion does."""
-    if len(shifts) <= _TRIED:
-        return list(shifts)
+    """Shifts at which the pictures agree best, and those at which the motion does; none without hope."""
     x = x[:_LEADING]
     moving = x - x.mean(axis=0)
+    energy = float((moving * moving).sum())
     found: dict[int, None] = {}
-    for part in (x, moving):
+    for part, most in ((x, float(len(x))), (moving, energy / 2)):
         products = part @ y.T
-        sums = np.array([np.trace(products, shift) for shift in shifts])
-        best = np.argpartition(-sums, _TRIED - 1)[:_TRIED]
+        sums = np.array([products.diagonal(shift).sum() for shift in shifts])
+        # What the other clip's motion adds to the denominator is left out, so this is never too small.
+        if (sums.max() + _NOISE * len(x)) / (most + _NOISE * len(x)) < _NOT_EVEN_NEAR:
+            return []
+        best = np.argsort(-sums, kind="stable")[:_TRIED]
         found.update(dict.fromkeys(shifts[int(i)] for i in best))
     return list(found)
 

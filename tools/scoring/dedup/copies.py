@@ -10,7 +10,7 @@ import polars as pl
 
 from tools.errors import UserError
 from tools.scoring.dedup.features import decode_feature, find_similar
-from tools.scoring.dedup.fingerprint import decode
+from tools.scoring.dedup.fingerprint import About, decode, decode_about
 from tools.scoring.dedup.matching import Match, find_copies
 from tools.scoring.dedup.stage import FEATURE, FINGERPRINT
 from tools.table import numeric
@@ -62,14 +62,19 @@ def mark_copies(
     if column not in table.columns:
         raise UserError(f"no column '{column}' (there are: {', '.join(table.columns)})")
     cells = table[column].cast(pl.String).to_list()
-    read = _Reader(cells, decode if method == "hash" else decode_feature)
-    order = _rank(table, read, keep)
+    if method == "hash":
+        read, about = _Reader(cells, decode), _Reader(cells, decode_about)
+    else:
+        read = _Reader(cells, decode_feature)
+        about = _Reader(cells, lambda cell: decode_feature(cell).about)
+    known = [about(row) for row in range(len(cells))]
+    order = _rank(table, known, keep)
     found: dict[int, Match] = {}
     if method == "hash":
         found = _in_rows(find_copies(lambda i: read(order[i]), len(order), threshold), order)
     else:
         for video in (False, True):
-            some = [row for row in order if (known := read(row)) is not None and known.video == video]
+            some = [row for row in order if (one := known[row]) is not None and one.video == video]
             if some:
                 vectors = _vectors(read, some, column)
                 found |= _in_rows(find_similar(vectors, threshold, search=search, device=device), some)
@@ -91,35 +96,32 @@ class _Reader:
         except ValueError as error:
             raise UserError(f"row {row + 1}: {error}; make the fingerprints anew") from None
 
-    def __len__(self) -> int:
-        return len(self._cells)
 
-
-def _rank(table: pl.DataFrame, read: _Reader, keep: Sequence[str]) -> list[int]:
+def _rank(table: pl.DataFrame, known: Sequence[About | None], keep: Sequence[str]) -> list[int]:
     """Numbers of the rows from the best to the worst."""
     keys = []
     for name in keep:
         if name == "first":
             break
         if name in ("resolution", "frames"):
-            keys.append(np.array([_measure(read(row), name) for row in range(len(read))]))
+            keys.append(np.array([_measure(about, name) for about in known]))
         elif name in table.columns:
             keys.append(table.select(numeric(name).fill_null(-np.inf))[name].to_numpy())
         elif tuple(keep) != KEEP:
             raise UserError(f"--keep {name}: no such column (there are: {', '.join(table.columns)})")
     if not keys:
-        return list(range(len(read)))
+        return list(range(len(known)))
     return np.lexsort([-key for key in reversed(keys)]).tolist()
 
 
-def _measure(known: Any, name: str) -> float:
-    if known is None:
+def _measure(about: About | None, name: str) -> float:
+    if about is None:
         return 0.0
     if name == "frames":
-        return known.num_frames
-    left, right, top, bottom = getattr(known, "box", (0.0, 1.0, 0.0, 1.0))
+        return about.num_frames
+    left, right, top, bottom = about.box
     part = round((right - left) * (bottom - top) * _AREA_STEPS) / _AREA_STEPS
-    return known.height * known.width * part
+    return about.height * about.width * part
 
 
 def _vectors(read: _Reader, rows: list[int], column: str) -> np.ndarray:

@@ -110,24 +110,3 @@ def mirror_mask() -> np.uint64:
     """What a hash is exclusive-ored with when the picture is turned round."""
     odd = hash_bits() % FREQUENCIES[0] % 2 == 1
     return pack_signs(np.where(odd, 1.0, -1.0)[None])[0]
-
-
-def contrast(pictures: np.ndarray, box: Box = WHOLE) -> np.ndarray:
-    """Standard deviation of the grey levels of each picture, within a box.
-
-    Args:
-        pictures: uint8, shape (n, 18, 32).
-        box: Where the picture is without bars; what lies outside does not count.
-
-    Returns:
-        float32, shape (n,).
-    """
-    columns = _cells(PICTURE_SIZE[0], box[0], box[1])
-    rows = _cells(PICTURE_SIZE[1], box[2], box[3])
-    return pictures[:, rows, columns].astype(np.float32).std(axis=(1, 2))
-
-
-def _cells(count: int, low: float, high: float) -> slice:
-    """The cells that lie within a part wholly; at least one."""
-    first = min(int(np.ceil(low * count)), count - 1)
-    return slice(first, max(int(high * count), first + 1))

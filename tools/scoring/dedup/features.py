@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tools.scoring.dedup.fingerprint import About
 from tools.scoring.dedup.hashing import Hashes, pack_signs
 from tools.scoring.dedup.matching import Match, candidates, choose
 
@@ -28,23 +29,18 @@ class Feature:
     """CLIP's feature of a video or an image.
 
     Attributes:
+        about: What is known of the file.
         vector: float32, shape (D,), of length 1.
-        height: Height in pixels.
-        width: Width in pixels.
-        num_frames: Frames of the video; 1 for an image.
-        video: Whether it is one.
     """
 
+    about: About
     vector: np.ndarray
-    height: int
-    width: int
-    num_frames: int
-    video: bool
 
 
 def encode_feature(feature: Feature) -> str:
     """A feature as text, for a cell of a table."""
-    header = _HEADER.pack(_VERSION, feature.video, feature.height, feature.width, feature.num_frames)
+    about = feature.about
+    header = _HEADER.pack(_VERSION, about.video, about.height, about.width, about.num_frames)
     return base64.b64encode(header + feature.vector.astype("<f4").tobytes()).decode()
 
 
@@ -62,7 +58,7 @@ def decode_feature(text: str) -> Feature:
         raise ValueError(f"no feature: {text[:20]!r}... ({error})") from None
     if version != _VERSION or not len(vector):
         raise ValueError(f"a feature of version {version}, not {_VERSION}")
-    return Feature(vector, height, width, frames, bool(video))
+    return Feature(About(height, width, frames, bool(video)), vector)
 
 
 def find_similar(

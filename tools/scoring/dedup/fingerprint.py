@@ -13,6 +13,7 @@ import base64
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -28,10 +29,30 @@ Box = tuple[float, float, float, float]
 WHOLE: Box = (0.0, 1.0, 0.0, 1.0)
 
 _VERSION = 1
-_HEADER = struct.Struct("<BBIIIIHHHH")  # version, video, height, width, frames, pictures, box in 1/65535
+_HEADER = struct.Struct("<BBIIIIHHHH4x")  # version, video, height, width, frames, pictures, box in 1/65535
+_HEADER_TEXT = _HEADER.size // 3 * 4  # characters of the header, whose length is a multiple of 3
 _BAR_LEVEL = 48  # grey levels: bars are dark ...
 _BAR_RANGE = 8  # ... and even, over their whole length and the whole time
 _SMALLEST_BOX = 0.5  # of each side; what leaves less is a dark scene, not bars
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of a file.
+
+    Attributes:
+        height: Height in pixels.
+        width: Width in pixels.
+        num_frames: Frames of the video; 1 for an image.
+        video: Whether it is one.
+        box: Where the picture is without dark bars at its edges; `WHOLE` without bars.
+    """
+
+    height: int
+    width: int
+    num_frames: int
+    video: bool
+    box: Box = WHOLE
 
 
 @dataclass(frozen=True)
@@ -39,22 +60,27 @@ class Fingerprint:
     """The fingerprint of a video or an image.
 
     Attributes:
+        about: What is known of the file.
         pictures: uint8, shape (n, 18, 32): grey, squeezed to that size, one for every half second.
-        box: Where the picture is without dark bars at its edges; `WHOLE` without bars.
-        height: Height of the video in pixels.
-        width: Width of the video in pixels.
-        num_frames: Frames of the video.
-        video: Whether it is one, or an image.
         digest: SHA-256 of the file, of a video or image in which there is nothing to see; else empty.
     """
 
+    about: About
     pictures: np.ndarray
-    box: Box
-    height: int
-    width: int
-    num_frames: int
-    video: bool
     digest: bytes = b""
+
+    @cached_property
+    def contrast(self) -> np.ndarray:
+        """Standard deviation of the grey levels of each picture, inside the bars: float32, shape (n,)."""
+        left, right, top, bottom = self.about.box
+        columns, rows = _cells(PICTURE_SIZE[0], left, right), _cells(PICTURE_SIZE[1], top, bottom)
+        return self.pictures[:, rows, columns].astype(np.float32).std(axis=(1, 2))
+
+
+def _cells(count: int, low: float, high: float) -> slice:
+    """The cells that lie within a part wholly; at least one."""
+    first = min(int(np.ceil(low * count)), count - 1)
+    return slice(first, max(int(high * count), first + 1))
 
 
 def make_fingerprint(
@@ -76,7 +102,7 @@ def make_fingerprint(
     count, tall, wide = means.shape
     halved = means.reshape(count, tall // 2, 2, wide // 2, 2).mean(axis=(2, 4))
     pictures = np.rint(halved).astype(np.uint8)
-    return Fingerprint(pictures, find_box(means), height, width, len(thumbnails), video)
+    return Fingerprint(About(height, width, len(thumbnails), video, find_box(means)), pictures)
 
 
 def average_over_time(pictures: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -153,12 +179,14 @@ def _dark_part(profile: np.ndarray, edge: int, inwards: int) -> float:
 
 def encode(fingerprint: Fingerprint) -> str:
     """A fingerprint as text, for a cell of a table."""
-    box = [round(side * 65535) for side in fingerprint.box]
-    size = (fingerprint.height, fingerprint.width, fingerprint.num_frames, len(fingerprint.pictures))
-    header = _HEADER.pack(_VERSION, fingerprint.video, *size, *box)
+    about = fingerprint.about
+    box = [round(edge * 65535) for edge in about.box]
+    size = about.height, about.width, about.num_frames
+    header = _HEADER.pack(_VERSION, about.video, *size, len(fingerprint.pictures), *box)
     # Differences over time are small numbers, which compress better.
     steps = np.diff(fingerprint.pictures, axis=0, prepend=np.zeros_like(fingerprint.pictures[:1]))
-    return base64.b64encode(zlib.compress(header + steps.tobytes() + fingerprint.digest, 6)).decode()
+    packed = zlib.compress(steps.tobytes() + fingerprint.digest)
+    return f"{base64.b64encode(header).decode()}{base64.b64encode(packed).decode()}"
 
 
 def decode(text: str) -> Fingerprint:
@@ -167,15 +195,31 @@ def decode(text: str) -> Fingerprint:
     Raises:
         ValueError: The text is no fingerprint, or that of another version.
     """
+    about, count = _read_header(text)
     try:
-        data = zlib.decompress(base64.b64decode(text, validate=True))
-        version, video, height, width, frames, count, *box = _HEADER.unpack_from(data)
-        end = _HEADER.size + count * PICTURE_SIZE[0] * PICTURE_SIZE[1]
-        steps = np.frombuffer(data[_HEADER.size : end], np.uint8)
-        pictures = np.cumsum(steps.reshape(count, *PICTURE_SIZE[::-1]), axis=0, dtype=np.uint8)
-    except (ValueError, zlib.error, struct.error) as error:
-        raise ValueError(f"no fingerprint: {text[:20]!r}... ({error})") from None
+        data = zlib.decompress(base64.b64decode(text[_HEADER_TEXT:], validate=True))
+        end = count * PICTURE_SIZE[0] * PICTURE_SIZE[1]
+        steps = np.frombuffer(data[:end], np.uint8).reshape(count, *PICTURE_SIZE[::-1])
+    except (ValueError, zlib.error) as error:
+        raise _no_fingerprint(text, str(error)) from None
+    return Fingerprint(about, np.cumsum(steps, axis=0, dtype=np.uint8), data[end:])
+
+
+def decode_about(text: str) -> About:
+    """What a fingerprint says of its file, without its pictures. Errors as in `decode`."""
+    return _read_header(text)[0]
+
+
+def _read_header(text: str) -> tuple[About, int]:
+    try:
+        data = base64.b64decode(text[:_HEADER_TEXT], validate=True)
+        version, video, height, width, frames, count, *box = _HEADER.unpack(data)
+    except (ValueError, struct.error) as error:
+        raise _no_fingerprint(text, str(error)) from None
     if version != _VERSION or not count:
-        raise ValueError(f"a fingerprint of version {version}, not {_VERSION}")
-    sides = tuple(side / 65535 for side in box)
-    return Fingerprint(pictures, sides, height, width, frames, bool(video), data[end:])
+        raise _no_fingerprint(text, f"version {version}, not {_VERSION}")
+    return About(height, width, frames, bool(video), tuple(edge / 65535 for edge in box)), count
+
+
+def _no_fingerprint(text: str, why: str) -> ValueError:
+    return ValueError(f"no fingerprint: {text[:20]!r}... ({why})")

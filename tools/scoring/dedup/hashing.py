@@ -9,8 +9,8 @@ from itertools import product
 import numpy as np
 
 from tools.scoring.dedup.alignment import FLAT, View
-from tools.scoring.dedup.descriptor import contrast, hash_bits, mirror_mask, pack_signs, projection
-from tools.scoring.dedup.fingerprint import PICTURE_SIZE, WHOLE, Box, Fingerprint
+from tools.scoring.dedup.descriptor import hash_bits, mirror_mask, pack_signs, projection
+from tools.scoring.dedup.fingerprint import PICTURE_SIZE, WHOLE, About, Box, Fingerprint
 from tools.scoring.dedup.index import count_bits
 
 _INSETS = (0.0, 0.05, 0.1, 0.15)
@@ -47,11 +47,11 @@ WITH_BARS = len(WINDOWS)
 """The view of a picture that has bars, with them."""
 
 
-def view_of(fingerprint: Fingerprint, number: int, *, mirrored: bool = False) -> View:
+def view_of(about: About, number: int, *, mirrored: bool = False) -> View:
     """The view that a number of `Hashes.views` stands for."""
     if number == WITH_BARS:
         return View(WHOLE, mirrored)
-    left, right, top, bottom = fingerprint.box
+    left, right, top, bottom = about.box
     wide, tall = right - left, bottom - top
     window = WINDOWS[number]
     inner = (left + window[0] * wide, left + window[1] * wide, top + window[2] * tall, top + window[3] * tall)
@@ -104,11 +104,11 @@ def _blocks(
         if fingerprint is None:
             continue
         whole = fingerprint.pictures.astype(np.float32)
-        whole[contrast(fingerprint.pictures, fingerprint.box) < FLAT] = np.nan
-        if fingerprint.box == WHOLE:
+        whole[fingerprint.contrast < FLAT] = np.nan
+        if fingerprint.about.box == WHOLE:
             pending.append((whole, row, 0))
         else:
-            pending += [(_zoom(whole, fingerprint.box), row, 0), (whole, row, WITH_BARS)]
+            pending += [(_zoom(whole, fingerprint.about.box), row, 0), (whole, row, WITH_BARS)]
         waiting += len(whole)
         if waiting >= _BLOCK:
             yield _stack(pending)

@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tools.scoring.dedup.alignment import Views, align_views
+from tools.scoring.dedup.alignment import Track, align_closely
 from tools.scoring.dedup.fingerprint import Fingerprint
 from tools.scoring.dedup.hashing import WITH_BARS, Hashes, hash_all, mirrored, view_of
 from tools.scoring.dedup.index import HashIndex, Hits
 
 _DISTANCE = 12  # bits of 64 in which a copy's hash may differ, for the pair to be looked at
-_PARTNERS = 16  # rows that one row is compared with, at most
+_PARTNERS = 8  # rows that one row is compared with, at most
 _SURE = 0.97  # a similarity that ends the search for a better partner
-_WAYS = 3  # ways of looking at a pair that are tried
-_REMEMBERED = 4096  # fingerprints that are kept unpacked
+_WAYS = 2  # ways of looking at a pair that are tried
+_REMEMBERED = 4096  # fingerprints that are kept unpacked: 100 MB of clips of ten seconds
 
 
 class Match(NamedTuple):
@@ -66,6 +66,11 @@ def find_copies(
         clips, each somewhat like the one before, does not fall to its first.
     """
     remembered = lru_cache(_REMEMBERED)(fingerprint)
+
+    @lru_cache(_REMEMBERED)
+    def track(row: int, view: int, mirrored: bool) -> Track:
+        return Track(remembered(row), view_of(remembered(row).about, view, mirrored=mirrored))
+
     found: dict[int, Match] = {}
     files: dict[bytes, int] = {}
 
@@ -81,12 +86,13 @@ def find_copies(
     stored, asked = hash_all(read())
 
     def similarity(later: int, earlier: int, ways: list[int]) -> float:
-        copy, kept = remembered(later), remembered(earlier)
-        if copy.video != kept.video:
+        if remembered(later).about.video != remembered(earlier).about.video:
             return 0.0
         best = 0.0
         for way in ways or _BLIND:
-            best = max(best, align_views(copy, kept, _views(copy, kept, way)).similarity)
+            one, other = _views(way)
+            found = align_closely(track(later, *one), track(earlier, *other))
+            best = max(best, found.similarity)
             if best >= _SURE:
                 break
         return best
@@ -137,7 +143,7 @@ def candidates(searches: Sequence[tuple[Hashes, Hashes]], count: int, *, turned:
         turned: Look for the hashes of pictures turned round as well.
 
     Returns:
-        For each row at most 16 better ones, those with the nearest hashes, each in at most 3 ways.
+        For each row at most 8 better ones, those with the nearest hashes, each in at most 2 ways.
     """
     found = []
     for stored, asked in searches:
@@ -209,13 +215,12 @@ def _way(turned: int, by_later: np.ndarray, view: np.ndarray, with_bars: np.ndar
     return (view.astype(np.int64) << 3) | (with_bars.astype(np.int64) << 2) | (by_later << 1) | turned
 
 
-def _views(copy: Fingerprint, kept: Fingerprint, way: int) -> Views:
-    """How to look at two clips so that their pictures had near hashes."""
+def _views(way: int) -> tuple[tuple[int, bool], tuple[int, bool]]:
+    """How to look at the later and at the earlier row of a pair: number of the view, and whether mirrored."""
     turned, by_later, with_bars, view = way & 1, way >> 1 & 1, way >> 2 & 1, way >> 3
-    plain = WITH_BARS if with_bars else 0
-    if by_later:
-        return Views(view_of(copy, view, mirrored=bool(turned)), view_of(kept, plain))
-    return Views(view_of(copy, plain), view_of(kept, view, mirrored=bool(turned)))
+    asked = (view, bool(turned))
+    stored = (WITH_BARS if with_bars else 0, False)
+    return (asked, stored) if by_later else (stored, asked)
 
 
 _BLIND = (0, 1)

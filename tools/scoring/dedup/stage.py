@@ -17,9 +17,8 @@ from tools.media.sampling import Sampling
 from tools.scoring.clip_features import mean_feature
 from tools.scoring.clip_stage import ClipRow, ClipStage
 from tools.scoring.dedup.alignment import FLAT
-from tools.scoring.dedup.descriptor import contrast
 from tools.scoring.dedup.features import Feature, encode_feature
-from tools.scoring.dedup.fingerprint import THUMBNAIL_SIZE, encode, make_fingerprint
+from tools.scoring.dedup.fingerprint import THUMBNAIL_SIZE, About, encode, make_fingerprint
 from tools.stage.stage import Row, Stage
 
 FINGERPRINT = "fingerprint"
@@ -54,7 +53,7 @@ class FingerprintStage(Stage):
         made = make_fingerprint(
             frames.thumbnails, frames.times, height=height, width=width, video=not is_image(row["path"])
         )
-        if (contrast(made.pictures, made.box) < FLAT).all():
+        if (made.contrast < FLAT).all():
             made = dataclasses.replace(made, digest=_digest(row["path"]))
         return {FINGERPRINT: encode(made)}
 
@@ -73,15 +72,13 @@ class FeatureStage(ClipStage):
     def prepare(self, row: Row, frames: Frames) -> ClipRow:
         """Crops for CLIP, and what is known of the file."""
         height, width = frames[0].image.shape[:2]
-        about = (height, width, len(frames.times), not is_image(row["path"]))
+        about = About(height, width, len(frames.times), not is_image(row["path"]))
         return super().prepare(row, frames)._replace(extras=about)
 
-    def score_features(
-        self, features: list[np.ndarray], extras: list[tuple[int, int, int, bool]]
-    ) -> list[dict[str, Any]]:
+    def score_features(self, features: list[np.ndarray], extras: list[About]) -> list[dict[str, Any]]:
         """One mean feature for each row."""
         return [
-            {FEATURE: encode_feature(Feature(mean_feature(own).astype(np.float32), *about))}
+            {FEATURE: encode_feature(Feature(about, mean_feature(own).astype(np.float32)))}
             for own, about in zip(features, extras, strict=True)
         ]
 
