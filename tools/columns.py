@@ -41,6 +41,8 @@ _INFO = "tools.datasets.datautil META --info"
 _CUT = "tools.scene_cut.cut"
 _TRANSFORM = "tools.datasets.transform"
 _FRAMES = "tools.datasets.transform vid_frame_extract"
+_FLOW = "tools.scoring.optical_flow.inference"
+_TECHNICAL = "tools.scoring.technical.inference"
 _INTEGRITY = "tools.datasets.check_integrity"
 
 _QUALITIES = {
@@ -115,7 +117,17 @@ COLUMNS: dict[str, Column] = {
     "aes": Column(
         "Float64", "LAION aesthetic score, about 1 to 10", "tools.scoring.aesthetic.inference", score=True
     ),
-    "flow": Column("Float64", "optical flow score", "tools.scoring.optical_flow.inference", score=True),
+    "flow": Column(
+        "Float64", "mean of |u| and |v|, frames 0, 10, 20, 30, pixels of 320 x 576", _FLOW, score=True
+    ),
+    "motion": Column(
+        "Float64", "mean speed of what is seen, diagonals of the frame per second", _FLOW, score=True
+    ),
+    "motion_p95": Column(
+        "Float64", "speed that 5 % of the picture exceeds, diagonals per second", _FLOW, score=True
+    ),
+    "motion_camera": Column("Float64", "speed of the camera, diagonals per second", _FLOW, score=True),
+    "motion_subject": Column("Float64", "speed of the rest, diagonals per second", _FLOW, score=True),
     "match": Column(
         "Float64", "100 x cosine of image and text features", "tools.scoring.matching.inference", score=True
     ),
@@ -130,6 +142,20 @@ COLUMNS: dict[str, Column] = {
     ),
     "quality": Column("Float64", "CLIP-IQA, 0 to 1", "tools.scoring.quality.inference", score=True),
     **_QUALITIES,
+    "sharpness": Column("Float64", "variance of the Laplacian at 360 lines", _TECHNICAL, score=True),
+    "luminance": Column("Float64", "mean luma, 0 to 255", _TECHNICAL, score=True),
+    "contrast": Column("Float64", "standard deviation of luma", _TECHNICAL, score=True),
+    "colorfulness": Column("Float64", "Hasler and Süsstrunk; 0 is grey", _TECHNICAL, score=True),
+    "blockiness": Column("Float64", "edges on a codec's grid by others; 1 is none", _TECHNICAL, score=True),
+    "upscaled": Column("Float64", "times the picture seems enlarged; 1 is not", _TECHNICAL, score=True),
+    "black_bars": Column("Float64", "share of the frame in black bars", _TECHNICAL, score=True),
+    "crop": Column("String", "the picture inside black bars, w:h:x:y", _TECHNICAL),
+    "interlaced": Column("Float64", "share of frames whose fields differ in time", _TECHNICAL, score=True),
+    "static_ratio": Column("Float64", "share of frames that repeat the one before", _TECHNICAL, score=True),
+    "true_fps": Column("Float64", "new pictures per second where it moves", _TECHNICAL, score=True),
+    "fade": Column("Float64", "share of frames that are black, fade or dissolve", _TECHNICAL, score=True),
+    "logo": Column("Float64", "confidence of a static overlay, 0 to 1", _TECHNICAL, score=True),
+    "niqe": Column("Float64", "unnaturalness; less is better", _TECHNICAL, score=True),
     "text_finish": Column("String", "why the model stopped: stop, length", "tools.caption.caption_api"),
     "caption_flags": Column(
         "String", "what is wrong with text, joined by +; empty: nothing", "tools.caption.caption_checks"
