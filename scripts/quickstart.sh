@@ -6,7 +6,7 @@
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
 videos=${1:+$(cd "$1" && pwd)}
-"$project/scripts/setup.sh"
+"$project/scripts/setup.sh" ocr
 cd "$project"
 name=$(basename "${videos:-samples}")
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The whole job: a folder of videos -> clips and a filtered table of them.
 # Usage: scripts/workflow.sh VIDEO_DIR OUT_DIR
-# Settings from the environment: GPUS (ranks of the scoring steps, 1), AESMIN (5).
+# Settings from the environment: GPUS (ranks of the aesthetic score, 1), AESMIN (5), KEEP (a condition on the
+# scores that need no download, see docs/where.md).
 # Run again it goes on where it stopped. When the videos have changed, what was made of them is replaced
 # (--overwrite), and what is still right is kept.
 set -euo pipefail
@@ -11,6 +12,8 @@ if [ $# -ne 2 ]; then
 fi
 videos=$1 clips=$2/clips meta=$2/meta
 gpus=${GPUS:-1} aesmin=${AESMIN:-5}
+# Something moves, most frames are new ones, the picture fills the frame, and no other clip is the same.
+keep=${KEEP:-"motion >= 0.005 and static_ratio <= 0.5 and black_bars <= 0.3 and dup_of.isna()"}
 
 step() { printf '\n== %s\n' "$*" >&2; }
 
@@ -25,7 +28,21 @@ python -m tools.datasets.convert video "$clips" --output "$meta/meta_clips.csv"
 python -m tools.datasets.datautil "$meta/meta_clips.csv" --info --fmin 1
 table=$meta/meta_clips_info_fmin1.csv
 
-step "3 score the clips, keep the good ones"
+step "3 score the clips with what needs no download, find copies, keep the good ones"
+scores=flow,technical
+if python -c "import onnxruntime, rapidocr" 2> /dev/null; then
+    scores=flow,ocr,technical
+else
+    echo "left out: text in the picture; 'pip install vidsieve[ocr]' brings what it needs" >&2
+fi
+python -m tools.scoring "$table" --scores "$scores" --flow.method dis --overwrite
+table=${table%.csv}_${scores//,/_}.csv
+python -m tools.scoring.dedup.inference "$table" --overwrite
+table=${table%.csv}_dedup.csv
+python -m tools.datasets.datautil "$table" --where "$keep" --explain
+table=${table%.csv}_where.csv
+
+step "4 score their aesthetics, keep the beautiful ones"
 if python -m tools.models.weights check clip-vit-l-14 aesthetic > /dev/null 2>&1; then
     if [ "$gpus" -gt 1 ]; then
         torchrun --standalone --nproc_per_node "$gpus" -m tools.scoring.aesthetic.inference "$table" --overwrite
@@ -41,4 +58,6 @@ else
 fi
 
 step "done"
-python -m tools.datasets.show "$table"
+columns=$(head -1 "$table" | tr , "\n" | grep -x -e path -e num_frames -e motion -e ocr -e ocr_area -e sharpness \
+    -e static_ratio -e black_bars -e aes | tr "\n" " ")
+python -m tools.datasets.show "$table" --columns $columns
