@@ -8,7 +8,13 @@ import numpy as np
 
 from tools.caption.camera_motion.tracks import COLUMNS, ROWS, Tracks
 
-_BORDER_WEIGHT = 2.0  # what a cell at the border counts; subjects are mostly framed in the middle
+_ROW, _COLUMN = np.divmod(np.arange(ROWS * COLUMNS), COLUMNS)
+_BORDER = (_ROW == 0) | (_ROW == ROWS - 1) | (_COLUMN == 0) | (_COLUMN == COLUMNS - 1)
+_VOTES = np.where(_BORDER, 2.0, 1.0)  # of the cells; subjects are mostly framed in the middle
+_AT_BORDER = (0.1, 0.25)  # of the cells at the border: little, much
+_AGREEMENT = (0.2, 0.35, 0.8)  # of the tracks that a motion needs when it is seen at much, little, no border
+_COVERAGE = 0.06  # of the cells, in the last case
+_FEWEST = 4  # tracks
 _TRIALS = 128  # pairs of tracks tried as a motion
 _APART = 0.2  # frame heights between the two tracks of a pair at least
 _FAR, _NEAR = 0.8, 0.15  # pixels between a track and the motion it agrees with, at most and at least
@@ -27,7 +33,7 @@ class Motion:
         b: Complex: shift of the picture's centre.
         agreement: Weight of the cells whose tracks agree, as a share of those that have tracks.
         coverage: Weight of the cells that agree, as a share of all.
-        border: Number of cells at the border that agree, as a share of all at the border.
+        border: Share of the cells at the border that agree.
     """
 
     a: complex
@@ -37,18 +43,37 @@ class Motion:
     border: float
 
 
-def _cell_weights() -> tuple[np.ndarray, np.ndarray]:
-    rows, columns = np.divmod(np.arange(ROWS * COLUMNS), COLUMNS)
-    border = (rows == 0) | (rows == ROWS - 1) | (columns == 0) | (columns == COLUMNS - 1)
-    return np.where(border, _BORDER_WEIGHT, 1.0), border
+@dataclass(frozen=True)
+class _Votes:
+    """Tracks in the units of `Motion`, and what they count.
+
+    Attributes:
+        start: Complex, shape (n,): where each track starts.
+        end: Where it ends.
+        unit: Picture heights per pixel, across and down.
+        weight: What each track counts: its cell's vote, shared by the cell's tracks.
+        cell: The cell of each track.
+    """
+
+    start: np.ndarray
+    end: np.ndarray
+    unit: np.ndarray
+    weight: np.ndarray
+    cell: np.ndarray
+
+    def miss(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Pixels between where tracks end and where motions put them: shape (motions, tracks)."""
+        off = a[:, None] * self.start + b[:, None] - self.end
+        return np.hypot(off.real / self.unit[0], off.imag / self.unit[1])
 
 
 def fit_background(tracks: Tracks, size: tuple[int, int], aspect: float) -> Motion | None:
-    """Find the motion that the largest part of the picture shares.
+    """Find the motion of the background.
 
     Each grid cell has one vote, shared by its tracks, and cells at the border have two: a subject has many
-    corners and the wall behind it few, but the wall is in more places. Pairs of tracks far apart are tried
-    as a motion (RANSAC, scored as in MSAC), and the best is refined by reweighted least squares.
+    corners and the wall behind it few, but the wall is in more places. Where the motion with the most votes
+    is hardly seen at the border, the one with the most votes among the other tracks is tried: texture too
+    faint to be followed well may lose against a subject that is sharp.
 
     Args:
         tracks: Points in pixels.
@@ -56,44 +81,74 @@ def fit_background(tracks: Tracks, size: tuple[int, int], aspect: float) -> Moti
         aspect: Width by height of the picture as shown.
 
     Returns:
-        None when there are too few tracks to tell.
+        None when there is no motion that can be the background's.
     """
-    if len(tracks.cell) < 4:
-        return None
     width, height = size
     unit = np.array([aspect / width, 1 / height])
     middle = (np.array([width, height]) - 1) / 2
-    start = ((tracks.start - middle) * unit) @ [1, 1j]
-    end = ((tracks.end - middle) * unit) @ [1, 1j]
-    votes, border = _cell_weights()
-    in_cell = np.bincount(tracks.cell, minlength=len(votes))
-    weight = votes[tracks.cell] / in_cell[tracks.cell]
-    a, b = _candidates(start, end, weight)
+    start, end = (((points - middle) * unit) @ [1, 1j] for points in (tracks.start, tracks.end))
+    in_cell = np.bincount(tracks.cell, minlength=ROWS * COLUMNS)
+    weight = _VOTES[tracks.cell] / in_cell[tracks.cell]
+    votes = _Votes(start, end, unit, weight, tracks.cell)
+    found = _find_motion(votes, np.ones(len(start), bool))
+    if found is None:
+        return None
+    first, agrees = found
+    if first.border >= _AT_BORDER[1]:
+        return first if _is_background(first) else None
+    found = _find_motion(votes, ~agrees)
+    if found is not None and found[0].border >= _AT_BORDER[1] and _is_background(found[0]):
+        return found[0]
+    return first if _is_background(first) else None
+
+
+def _is_background(motion: Motion) -> bool:
+    """Whether so much of the picture shares a motion that it can be the background's.
+
+    Tracks in faint texture stray, so a motion seen all around the border need not have the majority; one
+    that is seen in the middle only needs nearly all.
+    """
+    if motion.border >= _AT_BORDER[1]:
+        return motion.agreement >= _AGREEMENT[0]
+    if motion.border >= _AT_BORDER[0]:
+        return motion.agreement >= _AGREEMENT[1]
+    return motion.agreement >= _AGREEMENT[2] and motion.coverage >= _COVERAGE
+
+
+def _find_motion(votes: _Votes, among: np.ndarray) -> tuple[Motion, np.ndarray] | None:
+    """Find the motion with the most votes, and the tracks that agree with it.
+
+    Pairs of tracks far apart are tried as a motion (RANSAC, scored as in MSAC), and the best is refined by
+    reweighted least squares.
+
+    Args:
+        votes: All tracks; what the motion shares is measured on them.
+        among: bool, shape (n,): tracks that may vote.
+    """
+    if np.count_nonzero(among) < _FEWEST:
+        return None
+    weight = np.where(among, votes.weight, 0.0)
+    a, b = _candidates(votes.start, votes.end, weight)
     if not len(a):
         return None
-
-    def miss(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Pixels between where tracks end and where motions put them: shape (motions, tracks)."""
-        off = a[:, None] * start + b[:, None] - end
-        return np.hypot(off.real / unit[0], off.imag / unit[1])
-
-    cost = np.minimum(miss(a, b) / (_FAR / 2), 1.0) ** 2 @ weight
-    best = int(np.argmin(cost))
+    best = int(np.argmin(np.minimum(votes.miss(a, b) / (_FAR / 2), 1.0) ** 2 @ weight))
     a, b = a[best : best + 1], b[best : best + 1]
     tolerance = _FAR
     for _ in range(_REFINEMENTS):
-        off = miss(a, b)[0]
+        off = votes.miss(a, b)[0]
         tolerance = _tolerance(off, weight, tolerance)
-        a, b = _least_squares(start, end, weight * np.maximum(0.0, 1 - (off / (1.5 * tolerance)) ** 2) ** 2)
-    agrees = miss(a, b)[0] < tolerance
-    share = np.bincount(tracks.cell, agrees, minlength=len(votes)) / np.maximum(in_cell, 1)
-    return Motion(
+        trust = weight * np.maximum(0.0, 1 - (off / (1.5 * tolerance)) ** 2) ** 2
+        a, b = _least_squares(votes.start, votes.end, trust)
+    agrees = among & (votes.miss(a, b)[0] < tolerance)
+    share = np.bincount(votes.cell, np.where(agrees, votes.weight, 0.0), minlength=len(_VOTES)) / _VOTES
+    motion = Motion(
         complex(a[0]),
         complex(b[0]),
-        agreement=float(weight[agrees].sum() / weight.sum()),
-        coverage=float(share @ votes / votes.sum()),
-        border=float(share[border].mean()),
+        agreement=float(votes.weight[agrees].sum() / votes.weight.sum()),
+        coverage=float(share @ _VOTES / _VOTES.sum()),
+        border=float(share[_BORDER].mean()),
     )
+    return motion, agrees
 
 
 def _candidates(start: np.ndarray, end: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,7 +163,9 @@ def _candidates(start: np.ndarray, end: np.ndarray, weight: np.ndarray) -> tuple
 
 def _tolerance(off: np.ndarray, weight: np.ndarray, before: float) -> float:
     """How far off a track may be: three standard deviations of those that agree, from their median."""
-    near = off < before
+    near = (off < before) & (weight > 0)
+    if not near.any():
+        return before
     order = np.argsort(off[near])
     total = np.cumsum(weight[near][order])
     median = off[near][order][np.searchsorted(total, total[-1] / 2)]

@@ -18,9 +18,9 @@ def parser(module: str = MODULE) -> cli.ArgumentParser:
     made = cli.ArgumentParser(
         module,
         "Label the camera motion of every video: static, pan_left, pan_right, tilt_up, tilt_down, zoom_in,\n"
-        "zoom_out, roll_cw, roll_ccw, shake (several joined by +) or undetermined. Directions are the camera's.\n"
-        "Reads column path, adds cmotion, pan, tilt, zoom, roll and shake, writes META_cmotion.csv; under\n"
-        "torchrun each rank writes META_cmotion_part<rank>.csv.",
+        "zoom_out, roll_cw, roll_ccw, shake (several joined by +) or undetermined. Directions are those of\n"
+        "the camera. Reads column path, adds cmotion, pan, tilt, zoom, roll and shake, and writes\n"
+        "META_cmotion.csv; under torchrun each rank writes META_cmotion_part<rank>.csv.",
         f"""
         python -m {module} meta.csv
         python -m {module} meta.csv --threshold 0.5

@@ -35,10 +35,15 @@ _RECOIL = 0.35  # of a move, below which its opposite is not worth a label
 _TREND = 0.5  # seconds to each side that the trend of a path is fitted to
 _SHAKE = 0.016  # of the threshold
 _SHAKE_OF_SPEED = 0.02  # seconds: shake that goes under in a move that much faster
+_SHAKE_SWING = 2.0  # times the shake: what a move in a shaken clip must amount to
 _SHAKE_RATE = 3.0  # changes of side per second; fewer are the ways in and out of a move
 _LONG_ENOUGH = 0.25  # seconds of a shot, below which it is not looked at
 _TRACKED = 0.5  # of the clip's time
-_PRESENT = 1 / 3  # of the tracked time: shots that show a move, for the move to be the clip's
+_FEW_SHOTS = 3
+_PRESENT = (
+    1 / 3,
+    0.6,
+)  # of the time, in a clip of few shots and of many: what shows what the clip is said to
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,9 @@ def classify(shots: Sequence[Shot], duration: float, aspect: float, threshold: f
     seconds, and in proportion when it lasts shorter or longer; but in a clip of more than 2 seconds never by
     less than the way of 2. So the same speed counts in clips of any length.
 
+    A clip with cuts gets the labels that shots of at least a third of its time have (of more than 3 shots:
+    three fifths); when none do, or when shots move in opposite directions, it is undetermined.
+
     Args:
         shots: What `tools.caption.camera_motion.path.follow_camera` found.
         duration: Seconds from the first frame of the clip to the last.
@@ -89,7 +97,8 @@ def classify(shots: Sequence[Shot], duration: float, aspect: float, threshold: f
     for shot in shots:
         for label in label_shot(shot, aspect, threshold):
             seen[label] = seen.get(label, 0.0) + shot.duration
-    labels = {label for label, seconds in seen.items() if seconds >= _PRESENT * tracked - 1e-9}
+    enough = _PRESENT[len(shots) > _FEW_SHOTS] * tracked
+    labels = {label for label, seconds in seen.items() if seconds >= enough * (1 - 1e-9)}
     contrary = len(shots) > 1 and any({a, b} <= labels for a, b in MOVES)
     if UNDETERMINED in labels or contrary or not labels:
         return CameraMotion((UNDETERMINED,))
@@ -103,7 +112,10 @@ def label_shot(shot: Shot, aspect: float, threshold: float) -> set[str]:
     trend = smooth(shot.times, shot.path)
     ways = trend * corner_scale(aspect)
     slowest = threshold / FULL_MOVE
-    least = min(_BURST, shot.duration)
+    least = slowest * min(_BURST, shot.duration)
+    shaken = shakes(shot, trend, aspect, threshold)
+    if shaken:
+        least = max(least, _SHAKE_SWING * shake_of(shot, aspect))
     moves: dict[str, float] = {}
     for axis, (falling, rising) in enumerate(MOVES):
         fall = strongest_run(shot.times, -ways[:, axis], slowest, least)
@@ -112,7 +124,7 @@ def label_shot(shot: Shot, aspect: float, threshold: float) -> set[str]:
         moves[rising] = rise if rise > _RECOIL * fall else 0.0
     strongest = max(moves.values())
     labels = {name for name, way in moves.items() if way > _FAINT * strongest}
-    if shakes(shot, trend, aspect, threshold):
+    if shaken:
         labels.add(SHAKE)
     return labels or {STATIC}
 
@@ -124,7 +136,7 @@ def strongest_run(times: np.ndarray, values: np.ndarray, slowest: float, least: 
         times: Seconds, shape (n,).
         values: Shape (n,).
         slowest: Rise per second, at least.
-        least: Seconds: a shorter rise must be as high as one of that duration.
+        least: Rise, at least.
 
     Returns:
         0.0 when there is none.
@@ -135,7 +147,7 @@ def strongest_run(times: np.ndarray, values: np.ndarray, slowest: float, least: 
     rise = np.maximum(faster - lowest, 0.0)
     since = np.maximum.accumulate(np.where(faster <= lowest, np.arange(len(times)), 0))
     high = values - values[since]
-    counts = (rise > 0) & (high >= slowest * least * (1 - 1e-9))
+    counts = (rise > 0) & (high >= least * (1 - 1e-9))
     return float(high[counts].max(initial=0.0))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tools.caption.camera_motion.background import Motion, fit_background
-from tools.caption.camera_motion.tracks import Region, Tracks, find_corners, find_region, follow
+from tools.caption.camera_motion.tracks import Region, find_corners, find_region, follow
 
 STEP = 1 / 17
 """Seconds between the pictures that are compared, at least: every fourth frame at 60 fps."""
@@ -15,8 +15,7 @@ STEP = 1 / 17
 _KEY_AGE = 0.5  # seconds for which points are followed from the same picture
 _KEY_REACH = 0.06  # picture heights that the corners of the picture may move meanwhile
 _KEY_LEFT = 0.7  # of the background's cells that were followed at first; with fewer a new key is due
-_AGREEMENT = 0.35  # of the tracks, below which there is no motion that the picture shares
-_COVERAGE = 0.06  # of the picture's cells
+_PATIENCE = 3  # steps that may be missed before the path ends
 
 
 @dataclass(frozen=True)
@@ -97,16 +96,32 @@ class _Follower:
         self.corners = find_corners(self.pictures[number], self.region)
 
     def run(self) -> list[Shot]:
+        """Walk through the clip."""
         steps = choose_steps(self.times)
-        for before, number in zip(steps[:-1], steps[1:], strict=True):
-            if self.advance(number):
-                continue
-            # Too fast for a step, perhaps: try frame by frame.
-            if not all(self.advance(between) for between in range(before + 1, number + 1)):
+        at = 1
+        while at < len(steps):
+            ahead = self.next_followed(steps, at)
+            if ahead is None:
                 self.finish()
-                self.begin(number)
+                self.begin(steps[at])
+                at += 1
+            else:
+                at = ahead + 1
         self.finish()
         return self.shots
+
+    def next_followed(self, steps: list[int], at: int) -> int | None:
+        """Go on to the next step that can be followed; None when it is too far away."""
+        if self.advance(steps[at]):
+            return at
+        # Too fast for a step, perhaps: frame by frame.
+        if all(self.advance(between) for between in range(steps[at - 1] + 1, steps[at] + 1)):
+            return at
+        # A flash, or a picture without detail: over it.
+        for ahead in range(at + 1, min(at + 1 + _PATIENCE, len(steps))):
+            if self.advance(steps[ahead]):
+                return ahead
+        return None
 
     def advance(self, number: int) -> bool:
         """Follow the camera to a frame; False when that is not possible."""
@@ -119,7 +134,7 @@ class _Follower:
         if motion is None:
             return False
         self.key_coverage = self.key_coverage or motion.coverage
-        change = np.array([-motion.b.real, motion.b.imag, np.log(abs(motion.a)), -np.angle(motion.a)])
+        change = camera_change(motion)
         self.numbers.append(number)
         self.poses.append(self.key_pose + change)
         self.motions.append(motion)
@@ -129,13 +144,10 @@ class _Follower:
         return True
 
     def measure(self, number: int) -> Motion | None:
-        """The background's motion since the key picture, if there is one that enough of the picture shares."""
-        tracks: Tracks = follow(self.pictures[self.key], self.pictures[number], self.corners, self.region)
+        """The motion of the background since the key picture."""
+        tracks = follow(self.pictures[self.key], self.pictures[number], self.corners, self.region)
         height, width = self.pictures.shape[1:]
-        motion = fit_background(tracks, (width, height), self.aspect)
-        if motion is None or motion.agreement < _AGREEMENT or motion.coverage < _COVERAGE:
-            return None
-        return motion
+        return fit_background(tracks, (width, height), self.aspect)
 
     def finish(self) -> None:
         """Keep the path so far, if it is one."""
@@ -151,6 +163,17 @@ class _Follower:
                 ),
             )
         )
+
+
+def camera_change(motion: Motion) -> np.ndarray:
+    """What a steady camera did while the picture moved so: shift right and up, zoom and roll, shape (4,).
+
+    The logarithm of the similarity: a camera that goes on in the same way relative to its own picture adds
+    the same change in every equal time, also when it rolls or zooms meanwhile.
+    """
+    turn = np.log(motion.a)
+    shift = motion.b * (turn / (motion.a - 1) if abs(motion.a - 1) > 1e-6 else 1.0)
+    return np.array([-shift.real, shift.imag, turn.real, -turn.imag])
 
 
 def reach(change: np.ndarray, aspect: float) -> float:

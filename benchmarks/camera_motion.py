@@ -1,0 +1,149 @@
+"""Camera motion: how often the labels are right, how exact the speeds are, and what it costs.
+
+A camera that moves at a known speed is rendered over your videos: over a still frame, or over the running
+footage where its own camera stands still. An ellipse of another video moves in front of it.
+
+    python benchmarks/camera_motion.py VIDEO... [--cases 108] [--seed 0]
+
+Give videos from a tripod, with texture; the last one is the subject. Label, speed, size, frame rate, length,
+subject (none, 20 or 30 % of the picture) and quality of the encoding are drawn at random.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tempfile
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+
+from tests.caption.moving_camera import Move, film
+from tests.support import make_video
+from tools.caption.camera_motion.stage import CameraMotionStage
+from tools.errors import MediaError
+from tools.media.frames import iter_frames
+from tools.media.requests import read_requests
+
+KINDS = [
+    *(
+        "static",
+        "pan_left",
+        "pan_right",
+        "tilt_up",
+        "tilt_down",
+        "zoom_in",
+        "zoom_out",
+        "roll_cw",
+        "roll_ccw",
+    ),
+    *("shake", "pan_right+tilt_up", "pan_left+zoom_in", "tilt_down+zoom_out", "pan_right+roll_cw"),
+    *("zoom_in+roll_ccw", "tilt_up+zoom_in+roll_cw", "pan_left+shake", "zoom_out+shake"),
+]
+SIZES = [(640, 480), (854, 480), (1280, 720), (720, 1280), (1920, 1080)]
+RATES = [12, 15, 24, 25, 30, 50, 60]
+LENGTHS = [1.0, 2.0, 3.5]
+SPEEDS = {
+    "pan": (0.03, 0.1, 0.3, 0.6),
+    "tilt": (0.04, 0.1, 0.3),
+    "zoom": (0.04, 0.1, 0.3),
+    "roll": tuple(math.radians(degrees) for degrees in (3, 8, 25)),
+    "shake": (0.006, 0.012, 0.02),
+}
+SIGNS = {"left": -1, "right": 1, "down": -1, "up": 1, "out": -1, "in": 1, "ccw": -1, "cw": 1}
+
+
+def draw_move(kind: str, random: np.random.Generator) -> Move:
+    values: dict[str, float] = {}
+    for label in kind.split("+"):
+        name, _, way = label.partition("_")
+        if name != "static":
+            values[name] = random.choice(SPEEDS[name]) * SIGNS.get(way, 1)
+    if "shake" in values:
+        values["shake_rate"] = float(random.choice([0, 2.5, 5]))
+    return Move(**values)
+
+
+def pictures_of(video: Path, count: int, fps: float, running: bool) -> np.ndarray | list[np.ndarray]:
+    """One frame of the video, or one for each frame to be made; at its end it runs backwards."""
+    frames: list[np.ndarray] = []
+    times: list[float] = []
+    for frame in iter_frames(video, end=count / fps if running else 0.5):
+        frames.append(frame.image)
+        times.append(frame.time)
+    if not running:
+        return frames[-1]
+    there = np.searchsorted(times, np.arange(count) / fps, side="right") - 1
+    return [frames[i] for i in np.clip(there, 0, len(frames) - 1)]
+
+
+def measure(path: Path, stage: CameraMotionStage) -> tuple[dict, float, float]:
+    """Values, seconds for reading and seconds for the rest."""
+    begin = time.perf_counter()
+    (frames,) = read_requests(path, [stage.request])
+    read = time.perf_counter()
+    if isinstance(frames, MediaError):
+        raise frames
+    values = stage.prepare({"path": str(path)}, frames)
+    return values, read - begin, time.perf_counter() - read
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("videos", nargs="+", type=Path)
+    parser.add_argument("--cases", type=int, default=108)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    *places, actor = args.videos if len(args.videos) > 1 else args.videos * 2
+    subject = pictures_of(actor, 1, 25, running=False)
+    random = np.random.default_rng(args.seed)
+    stage = CameraMotionStage()
+    right: Counter[str] = Counter()
+    errors: dict[str, list[float]] = defaultdict(list)
+    seconds = np.zeros(3)
+    for number in range(args.cases):
+        kind = KINDS[number % len(KINDS)]
+        move = draw_move(kind, random)
+        size = SIZES[random.integers(len(SIZES))]
+        fps, length = int(random.choice(RATES)), float(random.choice(LENGTHS))
+        place, running = places[random.integers(len(places))], bool(random.integers(2))
+        area, crf = float(random.choice([0, 0.2, 0.3])), str(random.choice([18, 23, 28]))
+        backdrop = pictures_of(place, round(fps * length), fps, running)
+        clip = film(
+            backdrop,
+            move,
+            size=size,
+            fps=fps,
+            seconds=length,
+            subject=subject if area else None,
+            subject_area=area,
+            seed=number,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            options = {"preset": "ultrafast", "crf": crf}
+            path = make_video(Path(folder) / "a.mp4", pictures=list(clip), fps=fps, gop=60, options=options)
+            values, reading, measuring = measure(path, stage)
+        seconds += (reading, measuring, length)
+        right[kind] += values["cmotion"] == kind
+        if values["cmotion"] != kind:
+            how = f"{size[0]}x{size[1]} {fps} fps {length} s, subject {area:g}, {place.name}"
+            print(f"{kind} taken for {values['cmotion']}: {how}{', running' * running}, {move}", flush=True)
+        if values["pan"] is not None and not move.shake:
+            for name in ("pan", "tilt", "zoom", "roll"):
+                if true := getattr(move, name):
+                    errors[name].append(abs(values[name] / true - 1))
+    print(f"right: {right.total()} of {args.cases} ({right.total() / args.cases:.1%})")
+    for name, off in errors.items():
+        worst, within = np.quantile(off, 0.95), np.mean(np.array(off) <= 0.1)
+        print(f"{name}: median error {np.median(off):.2%}, 95 % below {worst:.1%}, {within:.1%} within 10 %")
+    print(
+        "seconds of CPU for a second of video: read {:.2f}, measure {:.2f}".format(*seconds[:2] / seconds[2])
+    )
+
+
+if __name__ == "__main__":
+    main()
