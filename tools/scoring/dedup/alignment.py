@@ -16,7 +16,7 @@ import numpy as np
 from tools.scoring.dedup.descriptor import describe
 from tools.scoring.dedup.fingerprint import WHOLE, Box, Fingerprint
 
-FLAT = 2.0
+FLAT = 1.0
 """Contrast, in grey levels, below which there is nothing to see: black, white, the end of a fade."""
 
 _CLEAR = 8.0  # contrast from which on a picture counts in full

@@ -29,7 +29,9 @@ Box = tuple[float, float, float, float]
 WHOLE: Box = (0.0, 1.0, 0.0, 1.0)
 
 _VERSION = 1
-_HEADER = struct.Struct("<BBIIIIHHHH4x")  # version, video, height, width, frames, pictures, box in 1/65535
+_HEADER = struct.Struct(
+    "<BBIIIIHHHHf"
+)  # version, video, height, width, frames, pictures, box in 1/65535, step
 _HEADER_TEXT = _HEADER.size // 3 * 4  # characters of the header, whose length is a multiple of 3
 _BAR_LEVEL = 48  # grey levels: bars are dark ...
 _BAR_RANGE = 8  # ... and even, over their whole length and the whole time
@@ -61,20 +63,23 @@ class Fingerprint:
 
     Attributes:
         about: What is known of the file.
-        pictures: uint8, shape (n, 18, 32): grey, squeezed to that size, one for every half second.
+        pictures: uint8, shape (n, 18, 32): grey, squeezed to that size, one for every half second. They are
+            stretched from the darkest to the brightest level that there is.
+        step: Grey levels of the video that one level of the pictures stands for.
         digest: SHA-256 of the file, of a video or image in which there is nothing to see; else empty.
     """
 
     about: About
     pictures: np.ndarray
+    step: float = 1.0
     digest: bytes = b""
 
     @cached_property
     def contrast(self) -> np.ndarray:
-        """Standard deviation of the grey levels of each picture, inside the bars: float32, shape (n,)."""
+        """Standard deviation of the video's grey levels in each picture, inside the bars: float32, (n,)."""
         left, right, top, bottom = self.about.box
         columns, rows = _cells(PICTURE_SIZE[0], left, right), _cells(PICTURE_SIZE[1], top, bottom)
-        return self.pictures[:, rows, columns].astype(np.float32).std(axis=(1, 2))
+        return self.pictures[:, rows, columns].astype(np.float32).std(axis=(1, 2)) * self.step
 
 
 def _cells(count: int, low: float, high: float) -> slice:
@@ -99,10 +104,29 @@ def make_fingerprint(
         Its fingerprint, without a digest.
     """
     means = average_over_time(thumbnails, times) if video else thumbnails.astype(np.float32)
+    box = find_box(means)
+    means = _without_edges_of_bars(means, box)
     count, tall, wide = means.shape
     halved = means.reshape(count, tall // 2, 2, wide // 2, 2).mean(axis=(2, 4))
-    pictures = np.rint(halved).astype(np.uint8)
-    return Fingerprint(About(height, width, len(thumbnails), video, find_box(means)), pictures)
+    darkest = halved.min()
+    step = np.float32(max(float(halved.max() - darkest), 1.0) / 255)
+    pictures = np.rint((halved - darkest) / step).astype(np.uint8)
+    return Fingerprint(About(height, width, len(thumbnails), video, box), pictures, float(step))
+
+
+def _without_edges_of_bars(means: np.ndarray, box: Box) -> np.ndarray:
+    """Continue the picture to the end of the cells that it would share with its bars."""
+    means = means.copy()
+    for axis, (low, high) in ((1, box[2:]), (2, box[:2])):
+        size = means.shape[axis]
+        rows = np.moveaxis(means, axis, 0)
+        if low > 0:
+            first = int(np.ceil(low * size))
+            rows[int(low * size) // 2 * 2 : first] = rows[first]
+        if high < 1:
+            last = int(high * size) - 1
+            rows[last + 1 : -(-int(np.ceil(high * size)) // 2) * 2] = rows[last]
+    return means
 
 
 def average_over_time(pictures: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -182,7 +206,7 @@ def encode(fingerprint: Fingerprint) -> str:
     about = fingerprint.about
     box = [round(edge * 65535) for edge in about.box]
     size = about.height, about.width, about.num_frames
-    header = _HEADER.pack(_VERSION, about.video, *size, len(fingerprint.pictures), *box)
+    header = _HEADER.pack(_VERSION, about.video, *size, len(fingerprint.pictures), *box, fingerprint.step)
     # Differences over time are small numbers, which compress better.
     steps = np.diff(fingerprint.pictures, axis=0, prepend=np.zeros_like(fingerprint.pictures[:1]))
     packed = zlib.compress(steps.tobytes() + fingerprint.digest)
@@ -195,14 +219,14 @@ def decode(text: str) -> Fingerprint:
     Raises:
         ValueError: The text is no fingerprint, or that of another version.
     """
-    about, count = _read_header(text)
+    about, count, level = _read_header(text)
     try:
         data = zlib.decompress(base64.b64decode(text[_HEADER_TEXT:], validate=True))
         end = count * PICTURE_SIZE[0] * PICTURE_SIZE[1]
         steps = np.frombuffer(data[:end], np.uint8).reshape(count, *PICTURE_SIZE[::-1])
     except (ValueError, zlib.error) as error:
         raise _no_fingerprint(text, str(error)) from None
-    return Fingerprint(about, np.cumsum(steps, axis=0, dtype=np.uint8), data[end:])
+    return Fingerprint(about, np.cumsum(steps, axis=0, dtype=np.uint8), level, data[end:])
 
 
 def decode_about(text: str) -> About:
@@ -210,15 +234,15 @@ def decode_about(text: str) -> About:
     return _read_header(text)[0]
 
 
-def _read_header(text: str) -> tuple[About, int]:
+def _read_header(text: str) -> tuple[About, int, float]:
     try:
         data = base64.b64decode(text[:_HEADER_TEXT], validate=True)
-        version, video, height, width, frames, count, *box = _HEADER.unpack(data)
+        version, video, height, width, frames, count, *box, step = _HEADER.unpack(data)
     except (ValueError, struct.error) as error:
         raise _no_fingerprint(text, str(error)) from None
     if version != _VERSION or not count:
         raise _no_fingerprint(text, f"version {version}, not {_VERSION}")
-    return About(height, width, frames, bool(video), tuple(edge / 65535 for edge in box)), count
+    return About(height, width, frames, bool(video), tuple(edge / 65535 for edge in box)), count, step
 
 
 def _no_fingerprint(text: str, why: str) -> ValueError:

@@ -139,7 +139,7 @@ def _keys(hashes: np.ndarray, rows: np.ndarray, views: np.ndarray, places: np.nd
 
 def _hash(pictures: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """uint64, shape (n, windows)."""
-    return pack_signs((pictures @ matrix).reshape(len(pictures), -1, 64))
+    return pack_signs((pictures @ matrix).reshape(len(pictures), matrix.shape[1] // 64, 64))
 
 
 def _matrix(windows: Sequence[Box]) -> np.ndarray:

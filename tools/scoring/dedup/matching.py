@@ -113,8 +113,8 @@ def choose(pairs: Candidates, similarity: Similarity, threshold: float) -> dict[
         The copies.
     """
     found: dict[int, Match] = {}
-    starts = np.flatnonzero(np.diff(pairs.later, prepend=-1)) if len(pairs.later) else []
-    for start, end in zip(starts, [*starts[1:], len(pairs.later)], strict=True):
+    starts = np.flatnonzero(_changes(pairs.later))
+    for start, end in zip(starts, np.append(starts[1:], len(pairs.later)), strict=False):
         later = int(pairs.later[start])
         partners: dict[int, list[int]] = {}
         for earlier, way in zip(pairs.earlier[start:end], pairs.way[start:end], strict=True):
