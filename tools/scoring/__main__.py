@@ -17,10 +17,10 @@ def _parser() -> cli.ArgumentParser:
 
     parser = cli.ArgumentParser(
         "tools.scoring",
-        "Add several scores at once. Each file is decoded once for all of them, and CLIP looks at each frame\n"
-        "once; the values are those of the separate commands. Writes META_aes_flow.csv, with the suffixes of\n"
-        "the scores in the order given. Flags of a score have its name before them: --flow.method dis.\n"
-        "A score that fails in a row leaves its own cells empty. Scores:\n"
+        "Add several scores at once. Each file is decoded once for all of them, and CLIP looks at each\n"
+        "frame once; the values are those of the separate commands. Writes META_aes_flow.csv, with the\n"
+        "suffixes of the scores in the order given. Flags of a score have its name before them:\n"
+        "--flow.method dis. A score that fails in a row leaves its own cells empty. Scores:\n"
         + "\n".join(f"  {name:10} python -m {module} --help" for name, module in SCORERS.items()),
         """
         python -m tools.scoring meta.csv --scores aes,flow,ocr

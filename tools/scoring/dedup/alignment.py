@@ -26,7 +26,7 @@ _TRIED = 4  # shifts that are looked at closely
 _NOISE = 0.003  # energy of motion, as a part of the picture's, that codecs make out of nothing
 _LEADING = 512  # pictures of the shorter clip that shifts are found by: more than four minutes
 _HOPELESS = 0.4  # a similarity that no other window mends
-_NOT_EVEN_NEAR = 0.2  # one that no shift by a part of a picture mends
+_NOT_EVEN_NEAR = 0.35  # one that no shift by a part of a picture mends
 _GOOD = 0.97  # one that needs no mending
 _FEW = 4  # a clip of fewer pictures must lie in the other as a whole
 _GAIN = 1e-4  # of similarity that makes it worth to move a side
@@ -191,7 +191,7 @@ def _promising(x: np.ndarray, y: np.ndarray, shifts: range) -> list[int]:
     moving = x - x.mean(axis=0)
     energy = float((moving * moving).sum())
     found: dict[int, None] = {}
-    for part, most in ((x, float(len(x))), (moving, energy / 2)):
+    for part, most in ((moving, energy / 2), (x, float(len(x)))):
         products = part @ y.T
         sums = np.array([products.diagonal(shift).sum() for shift in shifts])
         # What the other clip's motion adds to the denominator is left out, so this is never too small.

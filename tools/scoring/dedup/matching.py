@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,7 +18,8 @@ _DISTANCE = 12  # bits of 64 in which a copy's hash may differ, for the pair to 
 _PARTNERS = 8  # rows that one row is compared with, at most
 _SURE = 0.97  # a similarity that ends the search for a better partner
 _WAYS = 2  # ways of looking at a pair that are tried
-_REMEMBERED = 4096  # fingerprints that are kept unpacked: 100 MB of clips of ten seconds
+_REMEMBERED = 1 << 29  # bytes of fingerprints that are kept unpacked
+_TRACKS = 1024  # of them ready to be compared
 
 
 class Match(NamedTuple):
@@ -65,9 +67,9 @@ def find_copies(
         The rows that are copies of rows that are kept. A row is compared with that very row, so a chain of
         clips, each somewhat like the one before, does not fall to its first.
     """
-    remembered = lru_cache(_REMEMBERED)(fingerprint)
+    remembered = _Memory(fingerprint)
 
-    @lru_cache(_REMEMBERED)
+    @lru_cache(_TRACKS)
     def track(row: int, view: int, mirrored: bool) -> Track:
         return Track(remembered(row), view_of(remembered(row).about, view, mirrored=mirrored))
 
@@ -98,6 +100,31 @@ def find_copies(
         return best
 
     return found | choose(candidates([(stored, asked)], count), similarity, threshold)
+
+
+class _Memory:
+    """The fingerprints that were used last, as many as fit.
+
+    Args:
+        fingerprint: Gives the fingerprint of a row.
+    """
+
+    def __init__(self, fingerprint: Callable[[int], Fingerprint | None]) -> None:
+        self._fingerprint = fingerprint
+        self._kept: OrderedDict[int, Fingerprint | None] = OrderedDict()
+        self._bytes = 0
+
+    def __call__(self, row: int) -> Fingerprint | None:
+        if row in self._kept:
+            self._kept.move_to_end(row)
+            return self._kept[row]
+        found = self._fingerprint(row)
+        self._kept[row] = found
+        self._bytes += found.pictures.nbytes if found else 0
+        while self._bytes > _REMEMBERED and len(self._kept) > 1:
+            _, gone = self._kept.popitem(last=False)
+            self._bytes -= gone.pictures.nbytes if gone else 0
+        return found
 
 
 def choose(pairs: Candidates, similarity: Similarity, threshold: float) -> dict[int, Match]:
