@@ -53,12 +53,9 @@ def mark_copies(
     Raises:
         UserError: There is no such method or column, or a cell is no fingerprint.
     """
-    if method not in METHODS:
-        raise UserError(f"Invalid method ({method}). Supported values are {', '.join(METHODS)}.")
+    check_options(table.columns, method=method, threshold=threshold, keep=keep)
     column, usual = METHODS[method]
     threshold = usual if threshold is None else threshold
-    if not 0 < threshold <= 1:
-        raise UserError(f"Invalid threshold ({threshold}). It must be greater than 0 and at most 1.")
     if column not in table.columns:
         raise UserError(f"no column '{column}' (there are: {', '.join(table.columns)})")
     cells = table[column].cast(pl.String).to_list()
@@ -79,6 +76,28 @@ def mark_copies(
                 vectors = _vectors(read, some, column)
                 found |= _in_rows(find_similar(vectors, threshold, search=search, device=device), some)
     return _with_columns(table.drop(column), found)
+
+
+def check_options(
+    columns: Sequence[str],
+    *,
+    method: str = "hash",
+    threshold: float | None = None,
+    keep: Sequence[str] = KEEP,
+) -> None:
+    """Check what can be checked before any file is read; arguments as for `mark_copies`.
+
+    Raises:
+        UserError: There is no such method, threshold or column.
+    """
+    if method not in METHODS:
+        raise UserError(f"Invalid method ({method}). Supported values are {', '.join(METHODS)}.")
+    if threshold is not None and not 0 < threshold <= 1:
+        raise UserError(f"Invalid threshold ({threshold}). It must be greater than 0 and at most 1.")
+    if tuple(keep) != KEEP:
+        for name in keep:
+            if name not in ("resolution", "frames", "first", *columns):
+                raise UserError(f"--keep {name}: no such column (there are: {', '.join(columns)})")
 
 
 class _Reader:
@@ -107,8 +126,6 @@ def _rank(table: pl.DataFrame, known: Sequence[About | None], keep: Sequence[str
             keys.append(np.array([_measure(about, name) for about in known]))
         elif name in table.columns:
             keys.append(table.select(numeric(name).fill_null(-np.inf))[name].to_numpy())
-        elif tuple(keep) != KEEP:
-            raise UserError(f"--keep {name}: no such column (there are: {', '.join(table.columns)})")
     if not keys:
         return list(range(len(known)))
     return np.lexsort([-key for key in reversed(keys)]).tolist()

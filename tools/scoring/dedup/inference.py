@@ -96,9 +96,9 @@ def write_copies(
     fingerprints: Path,
     output: Path,
     *,
+    keep: Sequence[str],
     method: str = "hash",
     threshold: float | None = None,
-    keep: Sequence[str] | None = None,
     search: str = "auto",
     device: str = "auto",
     split: bool = False,
@@ -109,9 +109,9 @@ def write_copies(
         fingerprints: Table with a column fingerprint or clip_feature.
         output: Where to write. With `split` it gets the rows that are kept, and beside it ``_dup`` in place
             of ``_dedup`` (or after the name) the copies.
-        method: See `tools.scoring.dedup.copies.mark_copies`, as for the others.
+        keep: See `tools.scoring.dedup.copies.mark_copies`, as for the others.
+        method: See there.
         threshold: See there.
-        keep: See there.
         search: See there.
         device: Where cosines are computed: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         split: Write two tables.
@@ -125,7 +125,7 @@ def write_copies(
     import polars as pl
 
     from tools.models.device import resolve_device
-    from tools.scoring.dedup.copies import KEEP, mark_copies
+    from tools.scoring.dedup.copies import mark_copies
     from tools.table import read_table, table_extension, table_stem, write_table
 
     device = resolve_device(device) if method == "clip" else "cpu"
@@ -133,7 +133,7 @@ def write_copies(
         read_table(fingerprints),
         method=method,
         threshold=threshold,
-        keep=keep or KEEP,
+        keep=keep,
         search=search,
         device=device,
     )
@@ -154,15 +154,18 @@ def main(argv: list[str] | None = None) -> int | None:
     args = parser().parse_args(argv)
 
     from tools.scoring.clip_arguments import warn_of_slow_precision
-    from tools.scoring.dedup.copies import METHODS
+    from tools.scoring.dedup.copies import KEEP, METHODS, check_options
     from tools.stage.options import run_command
     from tools.stage.shards import current_shard
     from tools.table import output_path, scan_table, table_stem
 
+    args.keep = args.keep or KEEP
     meta = Path(args.meta)
     output = output_path(meta, "_dedup", output=args.output)
     fingerprints, code = meta, 0
-    if METHODS[args.method][0] not in scan_table(meta).collect_schema().names():
+    columns = scan_table(meta).collect_schema().names()
+    check_options(columns, method=args.method, threshold=args.threshold, keep=args.keep)
+    if METHODS[args.method][0] not in columns:
         stage = make_stage(args)
         if args.method == "clip":
             warn_of_slow_precision(stage)

@@ -1,0 +1,185 @@
+"""The command: its tables, ranks, second runs, failures and bad input; and fingerprints by CLIP."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from tests.scoring.clip_files import pictures
+from tests.scoring.dedup.scenes import Scene, film
+from tools.errors import UserError
+from tools.scoring.dedup.copies import mark_copies
+from tools.scoring.dedup.features import decode_feature
+from tools.scoring.dedup.inference import main, make_stage, parser
+from tools.scoring.dedup.stage import FEATURE, FeatureStage, FingerprintStage
+from tools.scoring.fused import FusedStage
+from tools.stage.runner import RunOptions, map_rows, run_stage
+from tools.table import read_table, write_table
+
+ROOT = Path(__file__).resolve().parents[3]
+INLINE = ["--num_workers", "0", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory) -> dict[str, Path]:
+    """Two scenes, a smaller copy of the first, a piece of the second, and a file that is none."""
+    folder = tmp_path_factory.mktemp("clips")
+    small = [p[::2, ::2] for p in Scene(0).film(0, 2)]
+    files = {
+        "small": film(folder / "small.mp4", small),
+        "first": film(folder / "first.mp4", Scene(0).film(0, 2)),
+        "second": film(folder / "second.mp4", Scene(1).film(0, 3)),
+        "piece": film(folder / "piece.mp4", Scene(1).film(0.9, 2.5)),
+        "broken": folder / "broken.mp4",
+    }
+    files["broken"].write_text("no video\n")
+    return files
+
+
+@pytest.fixture
+def table(clips, tmp_path) -> Path:
+    paths = [str(path) for path in clips.values()]
+    return write_table(
+        pl.DataFrame({"path": paths, "id": [f"{i:03}" for i in range(5)]}), tmp_path / "meta.csv"
+    )
+
+
+def command(*arguments: object, ranks: int = 0) -> subprocess.CompletedProcess[str]:
+    module = ["tools.scoring.dedup.inference", *map(str, arguments)]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
+    return subprocess.run(
+        [sys.executable, *(torchrun if ranks else []), "-m", *module],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+def kept(path: Path) -> dict[str, str | None]:
+    """Name of each file to the name of the one that it is a copy of."""
+    rows = read_table(path).select("path", "dup_of").iter_rows()
+    return {Path(name).stem: one and Path(one).stem for name, one in rows}
+
+
+EXPECTED = {"small": "first", "first": None, "second": None, "piece": "second", "broken": None}
+
+
+def test_all_rows_with_two_more_columns(table, capsys):
+    assert main([str(table), *INLINE]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(table.with_name("meta_dedup.csv"))
+    assert kept(table.with_name("meta_dedup.csv")) == EXPECTED
+    written = read_table(table.with_name("meta_dedup.csv"))
+    assert written.columns == ["path", "id", "dup_of", "dup_score"]
+    assert written["id"].to_list() == ["000", "001", "002", "003", "004"]
+    assert [score is not None for score in written["dup_score"]] == [True, False, False, True, False]
+    assert all(0.9 <= float(score) <= 1 for score in written["dup_score"] if score)
+    assert "broken.mp4" in table.with_name("meta_fingerprint.failures.csv").read_text()
+
+
+def test_split(table):
+    assert main([str(table), "--split", *INLINE]) == 0
+    rows = {n: set(kept(table.with_name(f"meta_{n}.csv"))) for n in ("dedup", "dup")}
+    assert rows == {"dedup": {"first", "second", "broken"}, "dup": {"small", "piece"}}
+    assert main([str(table), "--split", "--on-error", "drop", "--overwrite", *INLINE]) == 0
+    assert set(kept(table.with_name("meta_dedup.csv"))) == {"first", "second"}
+
+
+def test_options(table):
+    assert (
+        main([str(table), "--keep", "first", "--output", str(table.with_name("own.parquet")), *INLINE]) == 0
+    )
+    assert kept(table.with_name("own.parquet")) == EXPECTED | {"small": None, "first": "small"}
+    # nothing is decoded for another threshold
+    assert main([str(table), "--threshold", "0.9999", "--keep", "first", *INLINE]) == 0
+    assert set(kept(table.with_name("meta_dedup.csv")).values()) == {None}
+
+
+def test_ranks_make_fingerprints_and_a_run_without_ranks_compares_them(table):
+    assert main([str(table), *INLINE]) == 0
+    alone = table.with_name("meta_dedup.csv").read_bytes()
+    for path in [*table.parent.glob("meta_*"), *table.parent.glob(".vidsieve/*/*")]:
+        path.unlink()
+    ranked = command(table, "--num_workers", 0, "--quiet", ranks=2)
+    assert ranked.returncode == 0, ranked.stderr
+    assert "without torchrun" in ranked.stderr and not table.with_name("meta_dedup.csv").exists()
+    assert len(list(table.parent.glob("meta_fingerprint_part*.parquet"))) == 2
+    again = command(table, "--num_workers", 0, "--quiet")
+    assert again.returncode == 0 and "by an earlier run" in again.stderr, again.stderr
+    assert table.with_name("meta_dedup.csv").read_bytes() == alone
+    assert not list(table.parent.glob("meta_fingerprint_part*"))
+
+
+def test_a_table_that_has_fingerprints_is_compared_at_once(table):
+    result = run_stage(FingerprintStage(), table, options=RunOptions(num_workers=0, progress=False))
+    assert main([str(result.output), *INLINE]) == 0
+    output = result.output.with_name("meta_fingerprint_dedup.csv")
+    assert kept(output) == EXPECTED and "fingerprint" not in read_table(output).columns
+
+
+def test_workers_and_a_fused_run_change_nothing(clips, table):
+    rows = [{"path": str(path)} for name, path in clips.items() if name != "broken"]
+    one = map_rows(FingerprintStage(), rows, RunOptions(num_workers=0, progress=False))
+    two = map_rows(FingerprintStage(), rows[::-1], RunOptions(num_workers=2, progress=False))
+    assert one == two[::-1]
+    fused = FusedStage(stages=(FingerprintStage(),))
+    assert [
+        row["fingerprint"] for row in map_rows(fused, rows, RunOptions(num_workers=0, progress=False))
+    ] == [row["fingerprint"] for row in one]
+
+
+def test_bad_input(table, tmp_path, capsys):
+    with pytest.raises(UserError, match="no column 'path'"):
+        main([str(write_table(pl.DataFrame({"a": ["x"]}), tmp_path / "a.csv")), *INLINE])
+    with pytest.raises(UserError, match="threshold"):
+        main([str(table), "--threshold", "2", *INLINE])
+    with pytest.raises(UserError, match="no such column"):
+        main([str(table), "--keep", "beauty", *INLINE])
+    with pytest.raises(SystemExit) as stop:
+        main([str(table), "--method", "sound"])
+    assert stop.value.code == 2
+    assert not table.with_name("meta_fingerprint.parquet").exists()  # all of it was told before any work
+    broken = write_table(pl.DataFrame({"path": ["/nowhere.mp4"]}), tmp_path / "broken.csv")
+    assert main([str(broken), *INLINE]) == 1
+    assert not (tmp_path / "broken_dedup.csv").exists()
+    capsys.readouterr()
+
+
+def test_clip_features_are_the_mean_of_unit_features(small_clip, clips):
+    stage = FeatureStage(clip_model=str(small_clip.weights), device="cpu", precision="fp32")
+    rows = [{"path": str(clips[name])} for name in ("second", "small")]
+    found = map_rows(stage, rows, RunOptions(num_workers=0, progress=False))
+    for name, row in zip(("second", "small"), found, strict=True):
+        frames = pictures(clips[name])
+        features = small_clip.images([frames[0], frames[len(frames) // 2], frames[-1]])
+        expected = features.mean(axis=0) / np.linalg.norm(features.mean(axis=0))
+        feature = decode_feature(row[FEATURE])
+        np.testing.assert_allclose(feature.vector, expected, atol=2e-5)
+        assert feature.about.num_frames == len(frames) and feature.about.video
+        assert (feature.about.width, feature.about.height) == frames[0].size
+    assert map_rows(stage, rows, RunOptions(num_workers=0, batch_size=1, progress=False)) == found
+
+
+def test_the_command_with_clip(clips, table, clip_environment):
+    flags = ["--method", "clip", "--device", "cpu", "--precision", "fp32", "--threshold", "0.999"]
+    assert main([str(table), *flags, *INLINE]) == 0
+    found = kept(table.with_name("meta_dedup.csv"))
+    assert found["small"] == "first" and found["first"] is None and found["second"] is None
+    features = read_table(table.with_name("meta_clip_feature.parquet"))
+    exact, index = (
+        mark_copies(features, method="clip", threshold=0.999, search=s) for s in ("exact", "index")
+    )
+    assert exact.equals(index) and FEATURE not in exact.columns
+    with pytest.raises(UserError, match="no feature"):
+        mark_copies(features.with_columns(pl.lit("x").alias(FEATURE)), method="clip")
+
+
+def test_the_stage_of_a_command_line():
+    assert isinstance(make_stage(parser().parse_args(["meta.csv"])), FingerprintStage)
