@@ -11,7 +11,7 @@ from tools.caption.camera_motion.tracks import COLUMNS, ROWS, Tracks
 _ROW, _COLUMN = np.divmod(np.arange(ROWS * COLUMNS), COLUMNS)
 _BORDER = (_ROW == 0) | (_ROW == ROWS - 1) | (_COLUMN == 0) | (_COLUMN == COLUMNS - 1)
 _VOTES = np.where(_BORDER, 2.0, 1.0)  # of the cells; subjects are mostly framed in the middle
-_AT_BORDER = (0.1, 0.25)  # of the cells at the border: little, much
+_LITTLE_BORDER = 0.1  # of the cells at the border
 _AGREEMENT = (0.2, 0.35, 0.8)  # of the tracks that a motion needs when it is seen at much, little, no border
 _COVERAGE = 0.06  # of the cells, in the last case
 _FEWEST = 4  # tracks
@@ -20,6 +20,9 @@ _APART = 0.2  # frame heights between the two tracks of a pair at least
 _FAR, _NEAR = 0.8, 0.15  # pixels between a track and the motion it agrees with, at most and at least
 _SPREAD = 3.0  # the same in standard deviations of the tracks that agree
 _REFINEMENTS = 6
+
+MUCH_BORDER = 0.25
+"""Share of the cells at the border that a subject does not reach."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +70,13 @@ class _Votes:
         return np.hypot(off.real / self.unit[0], off.imag / self.unit[1])
 
 
-def fit_background(tracks: Tracks, size: tuple[int, int], aspect: float) -> Motion | None:
-    """Find the motion of the background.
+def find_motions(tracks: Tracks, size: tuple[int, int], aspect: float) -> list[Motion]:
+    """Find the motions that could be the background's, the likeliest first.
 
     Each grid cell has one vote, shared by its tracks, and cells at the border have two: a subject has many
     corners and the wall behind it few, but the wall is in more places. Where the motion with the most votes
-    is hardly seen at the border, the one with the most votes among the other tracks is tried: texture too
-    faint to be followed well may lose against a subject that is sharp.
+    is hardly seen at the border, the one with the most votes among the other tracks is the second: texture
+    too faint to be followed well may lose against a subject that is sharp.
 
     Args:
         tracks: Points in pixels.
@@ -81,7 +84,7 @@ def fit_background(tracks: Tracks, size: tuple[int, int], aspect: float) -> Moti
         aspect: Width by height of the picture as shown.
 
     Returns:
-        None when there is no motion that can be the background's.
+        None, one or two.
     """
     width, height = size
     unit = np.array([aspect / width, 1 / height])
@@ -92,25 +95,25 @@ def fit_background(tracks: Tracks, size: tuple[int, int], aspect: float) -> Moti
     votes = _Votes(start, end, unit, weight, tracks.cell)
     found = _find_motion(votes, np.ones(len(start), bool))
     if found is None:
-        return None
+        return []
     first, agrees = found
-    if first.border >= _AT_BORDER[1]:
-        return first if _is_background(first) else None
-    found = _find_motion(votes, ~agrees)
-    if found is not None and found[0].border >= _AT_BORDER[1] and _is_background(found[0]):
-        return found[0]
-    return first if _is_background(first) else None
+    if first.border >= MUCH_BORDER:
+        return [first]
+    other = _find_motion(votes, ~agrees)
+    if other is None:
+        return [first]
+    return [other[0], first] if other[0].border >= MUCH_BORDER else [first, other[0]]
 
 
-def _is_background(motion: Motion) -> bool:
+def is_background(motion: Motion) -> bool:
     """Whether so much of the picture shares a motion that it can be the background's.
 
     Tracks in faint texture stray, so a motion seen all around the border need not have the majority; one
     that is seen in the middle only needs nearly all.
     """
-    if motion.border >= _AT_BORDER[1]:
+    if motion.border >= MUCH_BORDER:
         return motion.agreement >= _AGREEMENT[0]
-    if motion.border >= _AT_BORDER[0]:
+    if motion.border >= _LITTLE_BORDER:
         return motion.agreement >= _AGREEMENT[1]
     return motion.agreement >= _AGREEMENT[2] and motion.coverage >= _COVERAGE
 

@@ -30,7 +30,7 @@ FULL_MOVE = 16.0
 """Seconds in which the slowest move that counts reaches the threshold."""
 
 _BURST = 2.0  # seconds at that speed: what a shorter move in a longer clip must amount to
-_FAINT = 0.08  # of the strongest move, below which another one is not worth a label
+_FAINT = 0.06  # of the strongest move, below which another one is not worth a label
 _RECOIL = 0.35  # of a move, below which its opposite is not worth a label
 _TREND = 0.5  # seconds to each side that the trend of a path is fitted to
 _SHAKE = 0.016  # of the threshold

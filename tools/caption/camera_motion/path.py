@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tools.caption.camera_motion.background import Motion, fit_background
+from tools.caption.camera_motion.background import MUCH_BORDER, Motion, find_motions, is_background
 from tools.caption.camera_motion.tracks import Region, find_corners, find_region, follow
 
 STEP = 1 / 17
@@ -15,6 +15,8 @@ STEP = 1 / 17
 _KEY_AGE = 0.5  # seconds for which points are followed from the same picture
 _KEY_REACH = 0.06  # picture heights that the corners of the picture may move meanwhile
 _KEY_LEFT = 0.7  # of the background's cells that were followed at first; with fewer a new key is due
+_EXPECTED_BORDER = 0.05  # of the cells at the border that a motion is seen at which was to be expected
+_EXPECTED_FROM, _EXPECTED_OF = 0.003, 0.1  # picture heights, and share of the expected way, it may be off
 _PATIENCE = 3  # steps that may be missed before the path ends
 
 
@@ -144,10 +146,27 @@ class _Follower:
         return True
 
     def measure(self, number: int) -> Motion | None:
-        """The motion of the background since the key picture."""
+        """The motion of the background since the key picture; None when there is none to be seen."""
         tracks = follow(self.pictures[self.key], self.pictures[number], self.corners, self.region)
         height, width = self.pictures.shape[1:]
-        return fit_background(tracks, (width, height), self.aspect)
+        motions = find_motions(tracks, (width, height), self.aspect)
+        for motion in motions:
+            if motion.border >= MUCH_BORDER and is_background(motion):
+                return motion
+        for motion in motions:
+            if motion.border >= _EXPECTED_BORDER and self.goes_on(motion, number):
+                return motion
+        return next((motion for motion in motions if is_background(motion)), None)
+
+    def goes_on(self, motion: Motion, number: int) -> bool:
+        """Whether a motion is what comes of the camera going on as it did in the last step."""
+        if len(self.poses) < 2:
+            return False
+        before, last = self.times[self.numbers[-2]], self.times[self.numbers[-1]]
+        speed = (self.poses[-1] - self.poses[-2]) / (last - before)
+        expected = self.poses[-1] + speed * (self.times[number] - last) - self.key_pose
+        off = reach(camera_change(motion) - expected, self.aspect)
+        return off <= _EXPECTED_FROM + _EXPECTED_OF * reach(expected, self.aspect)
 
     def finish(self) -> None:
         """Keep the path so far, if it is one."""
