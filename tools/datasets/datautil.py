@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 import textwrap
 from typing import Any
@@ -17,6 +18,7 @@ from tools.datasets.edit import (
     table_stats,
 )
 from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Operation
+from tools.datasets.operations.filters import THRESHOLDS
 
 __all__ = ["DatautilResult", "Settings", "filter_table", "main", "run_datautil", "table_stats"]
 
@@ -24,9 +26,7 @@ FORMATS = ("csv", "parquet", "jsonl")
 
 
 def _parser() -> cli.ArgumentParser:
-    order = textwrap.fill(
-        " ".join(name.replace("_", "-") for name in EXECUTION_ORDER), 100, break_on_hyphens=False
-    )
+    order = textwrap.fill(" ".join(order_shown()), 100, break_on_hyphens=False)
     parser = cli.ArgumentParser(
         "tools.datasets.datautil",
         "Read tables, change them, write the result under a name that says what was done:\n"
@@ -40,15 +40,24 @@ def _parser() -> cli.ArgumentParser:
         python -m tools.datasets.datautil all.csv --difference done.csv --output todo.csv
         """,
     )
+    parser.usage = f"{parser.prog} INPUT ... [OPERATIONS] [--output FILE]"
     parser.add_argument(
         "input", nargs="+", help="tables (.csv, .parquet, .jsonl, also .gz, .zst) or patterns"
     )
     group = parser.add_argument_group("operations")
+    bounds = parser.add_argument_group("thresholds, bounds included")
     for operation in OPERATIONS.values():
-        _add_flag(group, operation)
+        _add_flag(bounds if operation in THRESHOLDS else group, operation)
     _add_output_flags(parser.add_argument_group("output"))
     _add_running_flags(parser.add_argument_group("running"))
     return parser
+
+
+def order_shown() -> list[str]:
+    """The order of execution as flags without dashes; all thresholds are one step."""
+    names = {operation.name for operation in THRESHOLDS}
+    steps = ("THRESHOLDS" if name in names else name.replace("_", "-") for name in EXECUTION_ORDER)
+    return [step for step, _ in itertools.groupby(steps)]
 
 
 def _add_flag(group: argparse._ArgumentGroup, operation: Operation) -> None:

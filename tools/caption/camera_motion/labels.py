@@ -35,7 +35,7 @@ _RECOIL = 0.35  # of a move, below which its opposite is not worth a label
 _TREND = 0.5  # seconds to each side that the trend of a path is fitted to
 _SHAKE = 0.016  # of the threshold
 _SHAKE_OF_SPEED = 0.02  # seconds: shake that goes under in a move that much faster
-_SHAKE_SWING = 2.0  # times the shake: what a move in a shaken clip must amount to
+_SHAKE_SWING = 3.0  # times the shake in its direction: what a move in a shaken clip must amount to
 _SHAKE_RATE = 3.0  # changes of side per second; fewer are the ways in and out of a move
 _LONG_ENOUGH = 0.25  # seconds of a shot, below which it is not looked at
 _TRACKED = 0.5  # of the clip's time
@@ -114,12 +114,12 @@ def label_shot(shot: Shot, aspect: float, threshold: float) -> set[str]:
     slowest = threshold / FULL_MOVE
     least = slowest * min(_BURST, shot.duration)
     shaken = shakes(shot, trend, aspect, threshold)
-    if shaken:
-        least = max(least, _SHAKE_SWING * shake_of(shot, aspect))
+    tremble = ((shot.path - trend) * corner_scale(aspect)).std(axis=0) if shaken else np.zeros(4)
     moves: dict[str, float] = {}
     for axis, (falling, rising) in enumerate(MOVES):
-        fall = strongest_run(shot.times, -ways[:, axis], slowest, least)
-        rise = strongest_run(shot.times, ways[:, axis], slowest, least)
+        enough = max(least, _SHAKE_SWING * tremble[axis])
+        fall = strongest_run(shot.times, -ways[:, axis], slowest, enough)
+        rise = strongest_run(shot.times, ways[:, axis], slowest, enough)
         moves[falling] = fall if fall > _RECOIL * rise else 0.0
         moves[rising] = rise if rise > _RECOIL * fall else 0.0
     strongest = max(moves.values())
