@@ -14,9 +14,14 @@ python=${PYTHON:-python3}
 extras=$(IFS=,; echo "$*")
 wanted=$(cat pyproject.toml constraints.txt <("$python" --version) | cksum)
 stamp=.venv/installed-$extras
-if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
-    exit 0
-fi
+for made in .venv/installed-*; do  # one of them may hold these extras and more
+    [ "$(cat "$made" 2>/dev/null)" = "$wanted" ] || continue
+    missing=
+    for extra in "$@"; do
+        [[ ",${made#.venv/installed-}," == *",$extra,"* ]] || missing=$extra
+    done
+    [ -n "$missing" ] || exit 0
+done
 
 if [ ! -x .venv/bin/pip ]; then
     "$python" -m venv .venv || {

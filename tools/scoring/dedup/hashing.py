@@ -42,6 +42,12 @@ class Hashes:
     rows: np.ndarray
     views: np.ndarray
 
+    def pieces(self, size: int) -> Iterator[Hashes]:
+        """The same in pieces of so many."""
+        for start in range(0, len(self.hashes), size):
+            some = slice(start, start + size)
+            yield Hashes(self.hashes[some], self.rows[some], self.views[some])
+
 
 WITH_BARS = len(WINDOWS)
 """The view of a picture that has bars, with them."""

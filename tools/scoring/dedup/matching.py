@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ from tools.scoring.dedup.hashing import WITH_BARS, Hashes, hash_all, mirrored, v
 from tools.scoring.dedup.index import HashIndex, Hits
 
 _DISTANCE = 12  # bits of 64 in which a copy's hash may differ, for the pair to be looked at
+_ASKED = 1 << 21  # hashes that are looked for at a time: 100 MB
 _PARTNERS = 8  # rows that one row is compared with, at most
 _SURE = 0.97  # a similarity that ends the search for a better partner
 _WAYS = 2  # ways of looking at a pair that are tried
@@ -175,10 +177,10 @@ def candidates(searches: Sequence[tuple[Hashes, Hashes]], count: int, *, turned:
     found = []
     for stored, asked in searches:
         index = HashIndex(stored.hashes)
-        for mirror in (0, 1) if turned else (0,):
-            queries = mirrored(asked.hashes) if mirror else asked.hashes
+        for some, mirror in product(asked.pieces(_ASKED), (0, 1) if turned else (0,)):
+            queries = mirrored(some.hashes) if mirror else some.hashes
             for hits in index.near(queries, _DISTANCE):
-                found.append(_pairs(hits, stored, asked, mirror, count))
+                found.append(_pairs(hits, stored, some, mirror, count))
     if not found:
         nothing = np.zeros(0, np.int64)
         return Candidates(nothing, nothing, nothing)
