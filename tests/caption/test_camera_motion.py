@@ -12,7 +12,7 @@ import pytest
 
 from tests.caption.moving_camera import Move, film, film_to, fractal
 from tests.support import make_video
-from tools.caption.camera_motion.labels import LABELS, CameraMotion, classify
+from tools.caption.camera_motion.labels import LABELS, CameraMotion, classify, smooth, strongest_run
 from tools.caption.camera_motion.path import choose_steps, follow_camera
 from tools.caption.camera_motion.stage import CameraMotionStage
 from tools.errors import MediaError, UserError
@@ -145,6 +145,24 @@ def test_no_texture_is_undetermined(tmp_path):
     assert values == {"cmotion": "undetermined", **dict.fromkeys((*NUMBERS, "shake"))}
 
 
+def test_sharp_subject_before_faint_background(still, subject, tmp_path):
+    """Most corners that can be followed are the subject's."""
+    faint = (128 + (still.astype(np.float32) - 128) * 0.12).astype(np.uint8)
+    path = film_to(
+        tmp_path / "clip.mp4",
+        faint,
+        Move(tilt=-0.15),
+        size=(854, 480),
+        fps=24,
+        seconds=1.5,
+        subject=subject,
+        subject_area=0.3,
+    )
+    values = measure(path)
+    assert values["cmotion"] == "tilt_down"
+    assert values["tilt"] == pytest.approx(-0.15, rel=0.1)
+
+
 def test_shots_that_contradict_are_undetermined(subject, tmp_path):
     shots = [
         *film(fractal(seed=5), Move(pan=0.2), size=(640, 480), fps=24, seconds=1.5),
@@ -200,6 +218,23 @@ def test_steps_are_the_same_seconds_at_any_rate():
     """Every frame at 12 fps, every second one at 24 and 30, every fourth at 60."""
     for fps, every in ((12, 1), (24, 2), (30, 2), (60, 4)):
         assert choose_steps(np.arange(240) / fps)[:4] == [0, every, 2 * every, 3 * every]
+
+
+def test_trend_of_a_steady_or_accelerated_move_is_the_move():
+    """A parabola fitted to a parabola is that parabola, also at the ends and between uneven times."""
+    times = np.cumsum(np.random.default_rng(0).uniform(0.05, 0.1, 60))
+    path = np.stack([0.3 * times, 0.2 * times**2, 1 - times + 0.1 * times**2, 0 * times], axis=1)
+    np.testing.assert_allclose(smooth(times, path), path, atol=1e-9)
+
+
+def test_strongest_run():
+    times = np.arange(101) / 10
+    bump = np.interp(times, [0, 4, 5, 7, 10], [0, 0, 0.5, 0.1, 0.1])
+    assert strongest_run(times, bump, slowest=0.02, least=0.04) == pytest.approx(0.5)
+    assert strongest_run(times, -bump, slowest=0.02, least=0.04) == pytest.approx(0.4)
+    assert strongest_run(times, bump, slowest=0.02, least=0.6) == 0.0
+    assert strongest_run(times, 0.019 * times, slowest=0.02, least=0.04) == 0.0
+    assert strongest_run(times, 0.021 * times, slowest=0.02, least=0.04) == pytest.approx(0.21)
 
 
 def test_labels_are_joined_in_one_order():
