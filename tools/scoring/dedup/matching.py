@@ -19,7 +19,7 @@ _DISTANCE = 12  # bits of 64 in which a copy's hash may differ, for the pair to 
 _ASKED = 1 << 21  # hashes that are looked for at a time: 100 MB
 _PARTNERS = 8  # rows that one row is compared with, at most
 _SURE = 0.97  # a similarity that ends the search for a better partner
-_WAYS = 2  # ways of looking at a pair that are tried
+_WAYS = 3  # ways of looking at a pair that are tried
 _REMEMBERED = 1 << 29  # bytes of fingerprints that are kept unpacked
 _TRACKS = 1024  # of them ready to be compared
 
@@ -172,7 +172,7 @@ def candidates(searches: Sequence[tuple[Hashes, Hashes]], count: int, *, turned:
         turned: Look for the hashes of pictures turned round as well.
 
     Returns:
-        For each row at most 8 better ones, those with the nearest hashes, each in at most 2 ways.
+        For each row at most 8 better ones, those with the most near hashes, each in at most 3 ways.
     """
     found = []
     for stored, asked in searches:
@@ -184,42 +184,40 @@ def candidates(searches: Sequence[tuple[Hashes, Hashes]], count: int, *, turned:
     if not found:
         nothing = np.zeros(0, np.int64)
         return Candidates(nothing, nothing, nothing)
-    pair, way, distance = _nearest(*map(np.concatenate, zip(*found, strict=True)))
-    return _best_partners(pair // count, pair % count, way, distance)
+    pair, way, votes = _sum_votes(*map(np.concatenate, zip(*found, strict=True)))
+    return _best_partners(pair // count, pair % count, way, votes)
 
 
 def _pairs(
     hits: Hits, stored: Hashes, asked: Hashes, mirror: int, count: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pairs of different rows as one number each, in which way they were found, and the distance."""
+    """Pairs of different rows as one number each, in which way they were found, and votes."""
     one, other = asked.rows[hits.query], stored.rows[hits.found]
     differ = np.flatnonzero(one != other)
     one, other = one[differ].astype(np.int64), other[differ].astype(np.int64)
     with_bars = stored.views[hits.found[differ]] == WITH_BARS
     way = _way(mirror, one > other, asked.views[hits.query[differ]], with_bars)
     pair = np.maximum(one, other) * count + np.minimum(one, other)
-    return _nearest(pair, way, hits.distance[differ])
+    return _sum_votes(pair, way, (_DISTANCE + 1 - hits.distance[differ].astype(np.int64)) ** 2)
 
 
-def _nearest(
-    pair: np.ndarray, way: np.ndarray, distance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Each pair in each way once, with its smallest distance."""
-    order = np.lexsort((distance, way, pair))
-    pair, way, distance = pair[order], way[order], distance[order]
-    first = _changes(pair) | _changes(way)
-    return pair[first], way[first], distance[first]
+def _sum_votes(pair: np.ndarray, way: np.ndarray, votes: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Each pair in each way once, with the sum of its votes."""
+    if not len(pair):
+        return pair, way, votes
+    order = np.lexsort((way, pair))
+    pair, way, votes = pair[order], way[order], votes[order]
+    begins = np.flatnonzero(_changes(pair) | _changes(way))
+    return pair[begins], way[begins], np.add.reduceat(votes, begins)
 
 
-def _best_partners(
-    later: np.ndarray, earlier: np.ndarray, way: np.ndarray, distance: np.ndarray
-) -> Candidates:
-    """The nearest partners of each row, and of each the ways in which it is nearest."""
-    order = np.lexsort((way, distance, earlier, later))
-    later, earlier, way, distance = later[order], earlier[order], way[order], distance[order]
+def _best_partners(later: np.ndarray, earlier: np.ndarray, way: np.ndarray, votes: np.ndarray) -> Candidates:
+    """The partners of each row that have most votes, and of each the ways that have."""
+    order = np.lexsort((way, -votes, earlier, later))
+    later, earlier, way, votes = later[order], earlier[order], way[order], votes[order]
     begins = _changes(later) | _changes(earlier)
-    nearest = distance[begins][np.cumsum(begins) - 1]
-    order = np.lexsort((distance, earlier, nearest, later))
+    most = votes[begins][np.cumsum(begins) - 1]
+    order = np.lexsort((-votes, earlier, -most, later))
     order = order[(_place(begins) < _WAYS)[order]]
     later, earlier, way = later[order], earlier[order], way[order]
     rows = _changes(later)
