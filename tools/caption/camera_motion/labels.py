@@ -40,10 +40,8 @@ _SHAKE_RATE = 3.0  # changes of side per second; fewer are the ways in and out o
 _LONG_ENOUGH = 0.25  # seconds of a shot, below which it is not looked at
 _TRACKED = 0.5  # of the clip's time
 _FEW_SHOTS = 3
-_PRESENT = (
-    1 / 3,
-    0.6,
-)  # of the time, in a clip of few shots and of many: what shows what the clip is said to
+# Share of the tracked time of the shots that show a label, for it to be the clip's: of few shots, and of many.
+_PRESENT = (1 / 3, 0.6)
 
 
 @dataclass(frozen=True)
@@ -100,7 +98,7 @@ def classify(shots: Sequence[Shot], duration: float, aspect: float, threshold: f
     enough = _PRESENT[len(shots) > _FEW_SHOTS] * tracked
     labels = {label for label, seconds in seen.items() if seconds >= enough * (1 - 1e-9)}
     contrary = len(shots) > 1 and any({a, b} <= labels for a, b in MOVES)
-    if UNDETERMINED in labels or contrary or not labels:
+    if contrary or not labels:
         return CameraMotion((UNDETERMINED,))
     if len(labels) > 1:
         labels.discard(STATIC)
