@@ -40,7 +40,7 @@ _SHAKE_RATE = 3.0  # changes of side per second; fewer are the ways in and out o
 _LONG_ENOUGH = 0.25  # seconds of a shot, below which it is not looked at
 _TRACKED = 0.5  # of the clip's time
 _FEW_SHOTS = 3
-# Share of the tracked time of the shots that show a label, for it to be the clip's: of few shots, and of many.
+# Share of the tracked time that shows a label, for it to be the clip's: among few shots, and among many.
 _PRESENT = (1 / 3, 0.6)
 
 
