@@ -35,8 +35,8 @@ if python -c "import onnxruntime, rapidocr" 2> /dev/null; then
 else
     echo "left out: text in the picture; 'pip install vidsieve[ocr]' brings what it needs" >&2
 fi
-python -m tools.scoring "$table" --scores "$scores" --flow.method dis --overwrite
-table=${table%.csv}_${scores//,/_}.csv
+python -m tools.scoring "$table" --scores "$scores,dedup" --flow.method dis --overwrite
+table=${table%.csv}_${scores//,/_}_fingerprint.csv
 python -m tools.scoring.dedup.inference "$table" --overwrite
 table=${table%.csv}_dedup.csv
 python -m tools.datasets.datautil "$table" --where "$keep" --explain

@@ -43,6 +43,8 @@ _TRANSFORM = "tools.datasets.transform"
 _FRAMES = "tools.datasets.transform vid_frame_extract"
 _FLOW = "tools.scoring.optical_flow.inference"
 _TECHNICAL = "tools.scoring.technical.inference"
+_DEDUP = "tools.scoring.dedup.inference"
+_CMOTION = "tools.caption.camera_motion_detect"
 _INTEGRITY = "tools.datasets.check_integrity"
 
 _QUALITIES = {
@@ -156,6 +158,8 @@ COLUMNS: dict[str, Column] = {
     "fade": Column("Float64", "share of frames that are black, fade or dissolve", _TECHNICAL, score=True),
     "logo": Column("Float64", "confidence of a static overlay, 0 to 1", _TECHNICAL, score=True),
     "niqe": Column("Float64", "unnaturalness; less is better", _TECHNICAL, score=True),
+    "dup_of": Column("String", "path of the copy that is kept; empty: this one is kept", _DEDUP),
+    "dup_score": Column("Float64", "how much it is a copy, 0 to 1", _DEDUP, score=True),
     "text_finish": Column("String", "why the model stopped: stop, length", "tools.caption.caption_api"),
     "caption_flags": Column(
         "String", "what is wrong with text, joined by +; empty: nothing", "tools.caption.caption_checks"
@@ -166,7 +170,12 @@ COLUMNS: dict[str, Column] = {
     "actions": Column(
         "String", "actions named in text, joined by commas; NONE", "tools.caption.tag META --key actions"
     ),
-    "cmotion": Column("String", "camera motion labels, joined by +", "tools.caption.camera_motion_detect"),
+    "cmotion": Column("String", "camera motion labels, joined by +", _CMOTION),
+    "pan": Column("Float64", "camera to the right, picture widths per second", _CMOTION),
+    "tilt": Column("Float64", "camera upwards, picture heights per second", _CMOTION),
+    "zoom": Column("Float64", "what the scale gains in a second", _CMOTION),
+    "roll": Column("Float64", "camera clockwise, radians per second", _CMOTION),
+    "shake": Column("Float64", "distance from the smoothed path, of the shorter side", _CMOTION),
 }
 
 ROW_COLUMN = "_row"

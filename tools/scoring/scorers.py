@@ -17,6 +17,7 @@ SCORERS: dict[str, str] = {
     "match": "tools.scoring.matching.inference",
     "quality": "tools.scoring.quality.inference",
     "technical": "tools.scoring.technical.inference",
+    "dedup": "tools.scoring.dedup.inference",  # the fingerprints; its own command then compares them
 }
 """Name of a score to the module of its command, which has ``parser()`` and ``make_stage(args)``."""
 
