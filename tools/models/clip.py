@@ -154,17 +154,40 @@ class ClipEncoder:
         Returns:
             float32, shape (N, D), on the CPU.
         """
+        return self._run(self._texts, self._checked(token_ids))
+
+    def encode_tokens(self, token_ids: torch.Tensor) -> torch.Tensor:
+        """Features of every token, not normalised: the last norm at each position, projected.
+
+        At the end token it is the feature of the text. Each position depends on those before it alone, so
+        what stands after the end token says nothing.
+
+        Args:
+            token_ids: As for `encode_text`.
+
+        Returns:
+            float32, shape (N, context length, D), on the CPU.
+        """
+        if len(token_ids) == 0:
+            return self._checked(token_ids).new_empty(0, self.context_length, self.embed_dim).float()
+        return self._run(self._tokens, self._checked(token_ids))
+
+    def _checked(self, token_ids: torch.Tensor) -> torch.Tensor:
         if token_ids.ndim != 2 or token_ids.shape[1] != self.context_length:
             raise ValueError(
                 f"Invalid token_ids {tuple(token_ids.shape)}. Supported are (N, {self.context_length})."
             )
-        return self._run(self._texts, token_ids.long())
+        return token_ids.long()
 
     def _images(self, pixels: torch.Tensor) -> torch.Tensor:
         return self._model.get_image_features(pixel_values=pixels.to(self._model.dtype)).pooler_output
 
     def _texts(self, token_ids: torch.Tensor) -> torch.Tensor:
         return self._model.get_text_features(input_ids=token_ids).pooler_output
+
+    def _tokens(self, token_ids: torch.Tensor) -> torch.Tensor:
+        states = self._model.text_model(input_ids=token_ids).last_hidden_state
+        return self._model.text_projection(states)
 
     def _run(
         self,
