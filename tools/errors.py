@@ -19,6 +19,8 @@ FAILURE_KINDS: dict[str, str] = {
     "timeout": "took longer than the time allowed for one file",
     "memory": "needed more memory than allowed for one file",
     "crash": "the worker process died on this file",
+    "network": "the file could not be fetched: its server is out of reach, refuses, or keeps breaking off",
+    "too_large": "the file is larger than allowed",
     "server": "the server gave no usable answer about this row",
     "internal": "an error in the toolkit itself",
 }

@@ -15,8 +15,9 @@ import pytest
 from tests.caption.chat_server import KEY, ChatServer, answer, failure, question
 from tools.caption.api.answers import Usage
 from tools.caption.api.client import ChatClient, Question
-from tools.caption.api.service import Service, retry_after
+from tools.caption.api.service import Service
 from tools.errors import MediaError, UserError
+from tools.transfer import retry_after
 
 PARAMETERS = {"model": "m", "max_tokens": 20, "temperature": 0.0, "seed": 0}
 

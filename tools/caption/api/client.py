@@ -23,9 +23,10 @@ from tools.caption.api.answers import (
     raise_for_status,
     read_answer,
 )
-from tools.caption.api.service import HIDDEN, KEY_VARIABLE, Service, http_package, read_key, retry_after
+from tools.caption.api.service import HIDDEN, KEY_VARIABLE, Service, http_package, read_key
 from tools.caption.api.totals import Totals
 from tools.errors import MediaError, UserError
+from tools.transfer import retry_after
 
 if TYPE_CHECKING:
     import httpx

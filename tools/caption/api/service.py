@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import email.utils
 import os
 import re
-import time
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -108,24 +106,3 @@ def http_package() -> Any:
         raise UserError(
             "captions by a server: httpx is not installed: pip install 'vidsieve[caption]'"
         ) from None
-
-
-def retry_after(headers: Any) -> float | None:
-    """Seconds that a response's headers ask to wait; None if they do not (RFC 9110, 10.2.3)."""
-    if milliseconds := headers.get("retry-after-ms"):
-        try:
-            return max(0.0, float(milliseconds) / 1000)
-        except ValueError:
-            pass
-    value = headers.get("retry-after")
-    if not value:
-        return None
-    try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        date = email.utils.parsedate_to_datetime(value)
-        return max(0.0, date.timestamp() - time.time())
-    except (TypeError, ValueError):
-        return None
