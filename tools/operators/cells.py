@@ -1,0 +1,43 @@
+"""What stands in the cells of a table that came through pandas, NumPy, JSON or CSV, as plain Python."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from tools.errors import MediaError
+
+
+def plain(value: Any) -> Any:
+    """A cell as plain Python: lists for arrays, None for NaN, and copies of lists and dicts."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return None if value != value else float(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy arrays and scalars
+        return plain(value.tolist())
+    return None if type(value).__name__ in ("NAType", "NaTType") else value
+
+
+def one_path(cell: Any) -> str:
+    """The path in a cell: a text, or a list with one text.
+
+    Raises:
+        MediaError: bad_value: there is none, or there are several.
+    """
+    if isinstance(cell, str) and cell.startswith("["):  # a list that came through a CSV
+        with contextlib.suppress(ValueError):
+            cell = json.loads(cell)
+    paths = cell if isinstance(cell, (list, tuple)) else [cell]
+    if len(paths) > 1:
+        raise MediaError("bad_value", "", f"{len(paths)} paths stand in the cell where one is expected")
+    path = paths[0] if paths else None
+    if path is None or not str(path).strip():
+        raise MediaError("bad_value", "", "the cell of the path is empty")
+    return str(path)
