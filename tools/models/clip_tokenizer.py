@@ -10,7 +10,7 @@ import gzip
 import html
 import json
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
@@ -87,6 +87,21 @@ class ClipTokenizer:
             chunks += pieces
         return chunks
 
+    def words(self, ids: Sequence[int]) -> list[tuple[str, int]]:
+        """The words that ids spell, and how many ids each takes; the last one may be cut.
+
+        Args:
+            ids: What `encode` gave, or a part of it.
+        """
+        found, letters, count = [], "", 0
+        for position, number in enumerate(ids, 1):
+            token = self._tokens[number]
+            letters, count = letters + token.removesuffix(_WORD_END), count + 1
+            if token.endswith(_WORD_END) or position == len(ids):
+                found.append((self._spelled(letters), count))
+                letters, count = "", 0
+        return found
+
     def pad(self, texts: Sequence[Sequence[int]], length: int) -> np.ndarray:
         """Put `START` and `END` around ids and fill up with 0; what is too long is cut, `END` stays.
 
@@ -116,6 +131,14 @@ class ClipTokenizer:
             ):
                 sentences.append([])
         return [sentence for sentence in sentences if sentence]
+
+    @cached_property
+    def _tokens(self) -> dict[int, str]:
+        return {number: token for token, number in self._ids.items()}
+
+    def _spelled(self, letters: str) -> str:
+        values = {letter: byte for byte, letter in self._bytes.items()}
+        return bytes(values[letter] for letter in letters).decode(errors="replace")
 
     def _encode_word(self, word: str) -> tuple[int, ...]:
         if word in (START, END):

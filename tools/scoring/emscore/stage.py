@@ -1,0 +1,267 @@
+"""EMScore as a stage: columns ``path``, a caption and its references in, a column for each metric out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import polars as pl
+
+from tools.errors import MediaError, UserError
+from tools.media.requests import FrameRequest, Frames
+from tools.media.sampling import Sampling
+from tools.scoring.clip_features import ClipFeatures
+from tools.scoring.clip_stage import ClipRow, ClipStage
+from tools.scoring.emscore.idf import Idf
+from tools.scoring.emscore.metrics import (
+    BOTH,
+    METRICS,
+    REFERENCE,
+    SCORE_TYPES,
+    VIDEO,
+    Metrics,
+    chosen_names,
+)
+from tools.scoring.emscore.scorer import (
+    DEFAULT_CLIP,
+    Caption,
+    best_frames,
+    caption_features,
+    score_caption,
+    score_frames,
+    undefined,
+)
+from tools.scoring.emscore.texts import LONG_TEXT, cell_texts, words
+from tools.scoring.matching.scorer import check_choice, tokenize
+from tools.stage.stage import FAILURES, REMARKS, Row
+
+FRAMES = Sampling("count_uniform", 10)
+"""The frames that are scored when nothing is said of them: as many as the paper's VATEX experiments took."""
+
+FRAME_DETAILS = "frame_details"
+"""Column for the scores of each frame."""
+
+_PREFIXES = {VIDEO: "emscore", REFERENCE: "emscore_ref", BOTH: "emscore_both"}
+_DECIMALS = 6
+
+
+class _Prepared(NamedTuple):
+    """What a row has beside its pictures: tokens of its texts; number and time of each frame."""
+
+    caption: Caption
+    frames: list[tuple[int, float]]
+
+
+def column_of(score_type: str, metric: str) -> str:
+    """Name of a metric in a table: ``emscore_ref_figr_p``; of full_F, the EMScore itself, ``emscore_ref``."""
+    prefix = _PREFIXES[score_type]
+    return prefix if metric == "full_F" else f"{prefix}_{metric.lower()}"
+
+
+@dataclasses.dataclass
+class EMScoreStage(ClipStage):
+    """EMScore of each row's caption.
+
+    Attributes:
+        candidate_column: The captions that are judged.
+        reference_column: Other captions of the same videos, one or several in a cell, see
+            `tools.scoring.emscore.texts.cell_texts`; None for none.
+        score_types: Names of `SCORE_TYPES`; None for all that the columns allow. Without the video in any of
+            them, and without details of frames, no file is opened.
+        metrics: Names of `METRICS`; None for all.
+        idf: Weights of the tokens; None for 1 each.
+        long_text: What is done with texts that are too long, a key of `LONG_TEXT`.
+        frame_details: Add the column of this name: JSON, a list with an object for each frame.
+        vocabulary: That of the CLIP; follows from the weights. The others are those of `ClipStage`.
+
+    Raises:
+        UserError: Weights or vocabulary are missing or wrong, or an option is.
+    """
+
+    name: ClassVar[str] = "emscore"
+    suffix: ClassVar[str] = "_emscore"
+    adds: ClassVar[dict[str, Any]] = {"emscore": pl.Float64, FAILURES: pl.Object, REMARKS: pl.Object}
+
+    sampling: Sampling = FRAMES
+    clip_model: str = DEFAULT_CLIP
+    candidate_column: str = "text"
+    reference_column: str | None = None
+    score_types: tuple[str, ...] | None = None
+    metrics: tuple[str, ...] | None = ("full_F",)
+    idf: Idf | None = None
+    long_text: str = "split"
+    frame_details: bool = False
+    vocabulary: Path = dataclasses.field(init=False)
+    context_length: int = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        from tools.models.clip_tokenizer import find_vocabulary, require_ftfy
+
+        check_choice("long_text", self.long_text, LONG_TEXT)
+        self.score_types = self._possible_types()
+        self.metrics = chosen_names("metrics", self.metrics, METRICS)
+        if self.score_types == (VIDEO,):
+            self.reference_column = None
+        columns = [column_of(kind, metric) for kind in self.score_types for metric in self.metrics]
+        self.adds = dict.fromkeys(columns, pl.Float64)
+        self.adds |= {FRAME_DETAILS: pl.String} if self.frame_details else {}
+        self.adds |= {FAILURES: pl.Object, REMARKS: pl.Object}
+        named = ("path", self.candidate_column, self.reference_column)
+        self.needs = tuple(dict.fromkeys(name for name in named if name))
+        if self.save_embeddings and not self._looks:
+            raise UserError("save_embeddings: no score looks at the video")
+        require_ftfy()
+        super().__post_init__()
+        self.vocabulary = find_vocabulary(self._clip)
+        self.context_length = self._clip.context_length
+
+    @property
+    def request(self) -> FrameRequest:
+        """The frames; nothing of the file when only texts are compared."""
+        return super().request if self._looks else FrameRequest()
+
+    def asked(self) -> dict[str, Any]:
+        """What changes the values: that of every CLIP score, the texts, their weights, and what is scored."""
+        from tools.models.clip_tokenizer import vocabulary_digest
+
+        return {
+            **super().asked(),
+            "vocabulary": vocabulary_digest(self.vocabulary),
+            "candidate": self.candidate_column,
+            "reference": self.reference_column,
+            "score_types": list(self.score_types or ()),
+            "metrics": list(self.metrics or ()),
+            "idf": self.idf.digest if self.idf else None,
+            "long_text": self.long_text,
+            "frame_details": self.frame_details,
+        }
+
+    def prepare(self, row: Row, frames: Frames) -> ClipRow:
+        """Crop the frames, of which number and time are kept; without a video there are none to crop."""
+        if self._looks:
+            ready = super().prepare(row, frames)
+        else:
+            side = self.image_size
+            ready = ClipRow(np.empty((0, side, side, 3), np.uint8), (), self.prepare_extras(row))
+        return ready._replace(extras=_Prepared(ready.extras, [(frame.index, frame.time) for frame in frames]))
+
+    def prepare_extras(self, row: Row) -> Caption:
+        """The tokens of the caption and of its references."""
+        candidates = self._texts(row, self.candidate_column)
+        references = self._texts(row, self.reference_column) if self.reference_column else []
+        if not candidates:
+            raise _unusable(row, f"the cell of column {self.candidate_column} is empty")
+        if not references and VIDEO not in (self.score_types or ()):
+            raise _unusable(row, f"the cell of column {self.reference_column} is empty")
+        return Caption(
+            self._tokens(row, self.candidate_column, candidates[0]),
+            tuple(self._tokens(row, str(self.reference_column), text) for text in references),
+        )
+
+    def use(self, features: ClipFeatures) -> None:
+        """Take a loaded CLIP; vocabulary and IDF must be those that the texts are written in."""
+        from tools.models.clip_tokenizer import check_vocabulary, load_tokenizer
+
+        self._tokenizer = load_tokenizer(self.vocabulary)
+        check_vocabulary(features.encoder, self._tokenizer)
+        if self.idf is not None:
+            self.idf.check(self._tokenizer)
+        super().use(features)
+
+    def score(self, batch: list[ClipRow]) -> list[dict[str, Any] | MediaError]:
+        """Encode pictures and texts of all rows; where only texts are compared, these alone."""
+        if self._looks:
+            return super().score(batch)
+        return list(self.score_features([np.empty((0, 0))] * len(batch), [row.extras for row in batch]))
+
+    def score_features(self, features: list[np.ndarray], extras: list[_Prepared]) -> list[dict[str, Any]]:
+        """The metrics of each row."""
+        captions = caption_features(self._features.encoder, [own.caption for own in extras], self.idf)
+        return [
+            self._values(images, own, caption)
+            for images, own, caption in zip(features, extras, captions, strict=True)
+        ]
+
+    @property
+    def _looks(self) -> bool:
+        return self.frame_details or bool({VIDEO, BOTH} & set(self.score_types or ()))
+
+    def _possible_types(self) -> tuple[str, ...]:
+        if self.score_types is None and self.reference_column is None:
+            return (VIDEO,)
+        chosen = chosen_names("score_types", self.score_types, SCORE_TYPES)
+        if self.reference_column is None and chosen != (VIDEO,):
+            wanting = next(name for name in chosen if name != VIDEO)
+            raise UserError(f"{wanting} compares captions with references: name the column of these")
+        return chosen
+
+    def _texts(self, row: Row, column: str) -> list[str]:
+        cell = row[column]
+        if column == self.candidate_column:  # one text, whatever it looks like
+            return [str(cell)] if cell is not None and str(cell).strip() else []
+        try:
+            return cell_texts(cell)
+        except ValueError as error:
+            raise _unusable(row, f"column {column}: {error}") from None
+
+    def _tokens(self, row: Row, column: str, text: str) -> Any:
+        from tools.models.clip_tokenizer import load_tokenizer
+
+        try:
+            return tokenize(load_tokenizer(self.vocabulary), text, self.context_length, self.long_text)
+        except ValueError as error:
+            raise _unusable(row, f"column {column}: {error}") from None
+
+    def _values(self, images: np.ndarray, own: _Prepared, caption: Caption) -> dict[str, Any]:
+        kinds, metrics = self.score_types or (), self.metrics or ()
+        scores = score_caption(caption, images, kinds)
+        values: dict[str, Any] = {
+            column_of(kind, metric): _rounded(scores[kind][metric]) if kind in scores else None
+            for kind in kinds
+            for metric in metrics
+        }
+        if self.frame_details:
+            values[FRAME_DETAILS] = self._details(images, own, caption)
+        reason = undefined(caption, scores, metrics)
+        return {**values, FAILURES: [["bad_value", reason]] if reason else [], REMARKS: self._remarks(own)}
+
+    def _details(self, images: np.ndarray, own: _Prepared, caption: Caption) -> str:
+        """For each frame its number, its time, the words that it matches best, and its scores."""
+        spelled = best_frames(caption.candidate, images, words(self._tokenizer, own.caption.candidate))
+        scores = score_frames(caption, images, self.score_types or ())
+        details = [
+            {
+                "frame_index": index,
+                "timestamp": round(time, _DECIMALS),
+                "words": best,
+                **{kind: self._shown(found) for kind, found in single.items()},
+            }
+            for (index, time), best, single in zip(own.frames, spelled, scores, strict=True)
+        ]
+        return json.dumps(details, ensure_ascii=False)
+
+    def _shown(self, found: Metrics) -> Mapping[str, float | None]:
+        return {metric: _rounded(found[metric]) for metric in self.metrics or ()}
+
+    def _remarks(self, own: _Prepared) -> list[str]:
+        cut = {"caption": [own.caption.candidate], "reference": own.caption.references}
+        remarks = [
+            f"{what} longer than the {self.context_length} tokens that CLIP takes, cut there"
+            for what, several in cut.items()
+            if any(text.cut for text in several)
+        ]
+        if self.reference_column and not own.caption.references:
+            remarks.append(f"no {REFERENCE}: the cell of column {self.reference_column} is empty")
+        return remarks
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DECIMALS)
+
+
+def _unusable(row: Row, message: str) -> MediaError:
+    return MediaError("bad_value", row.get("path") or "", message)
