@@ -84,6 +84,14 @@ def test_all_rows_with_two_more_columns(table, capsys):
     assert "broken.mp4" in table.with_name("meta_fingerprint.failures.csv").read_text()
 
 
+def test_the_last_lines_say_how_many_copies_there_are(table, capsys):
+    assert main([str(table), *INLINE]) == 0
+    said = capsys.readouterr().err.splitlines()
+    # small is a copy of first, piece of second; broken was not compared
+    assert said[-2] == "4 rows compared: 2 copies in 2 groups; 1 rows without a fingerprint"
+    assert said[-1] == f"5 rows: {table.with_name('meta_dedup.csv')}"
+
+
 def test_split(table):
     assert main([str(table), "--split", *INLINE]) == 0
     rows = {n: set(kept(table.with_name(f"meta_{n}.csv"))) for n in ("dedup", "dup")}

@@ -135,6 +135,15 @@ def test_a_long_clip_is_no_copy_of_its_piece(tmp_path):
     assert set(copies_among([whole, piece], keep=["frames", "resolution"])) == {"piece.mp4"}
 
 
+def test_the_less_compressed_copy_is_kept(tmp_path):
+    """By the size of the file when nothing else is known; a frame more or less does not count."""
+    pictures = Scene(1).film(0, 4)
+    worse = film(tmp_path / "a.mp4", pictures, options={"crf": "40"})
+    better = film(tmp_path / "b.mp4", pictures[:-1], options={"crf": "18"})
+    assert set(copies_among([worse, better])) == {"a.mp4"}
+    assert set(copies_among([worse, better], keep=["first"])) == {"b.mp4"}
+
+
 def test_a_column_decides(tmp_path):
     pictures = Scene(1).film(0, 3)
     paths = [film(tmp_path / f"{n}.mp4", pictures, options={"crf": str(20 + n)}) for n in range(3)]

@@ -9,19 +9,17 @@ import numpy as np
 import polars as pl
 
 from tools.errors import UserError
+from tools.scoring.dedup.criteria import KEEP, check_keep
 from tools.scoring.dedup.features import decode_feature, find_similar
-from tools.scoring.dedup.fingerprint import About, decode, decode_about
+from tools.scoring.dedup.fingerprint import decode, decode_about
 from tools.scoring.dedup.matching import Match, find_copies
+from tools.scoring.dedup.ranking import rank
 from tools.scoring.dedup.stage import FEATURE, FINGERPRINT
-from tools.table import numeric
 
 METHODS: dict[str, tuple[str, float]] = {"hash": (FINGERPRINT, 0.9), "clip": (FEATURE, 0.98)}
 """Name of a method to the column that it compares, and its threshold when none is given."""
-KEEP = ("resolution", "frames", "aes", "quality")
-"""What makes the better of two copies, in this order, when nothing else is said."""
 
 _DECIMALS = 4
-_AREA_STEPS = 16  # the area within bars is known to about so many parts
 
 
 def mark_copies(
@@ -40,9 +38,7 @@ def mark_copies(
             whose fingerprint is empty is neither a copy nor has one. Images are compared with images.
         method: ``hash`` or ``clip``.
         threshold: Similarity from which on a row is a copy; by default 0.9 (hash) or 0.98 (clip).
-        keep: What makes the better copy, the first criterion first: ``resolution`` (pixels inside bars),
-            ``frames``, ``first`` (place in the table), or any column of numbers, larger being better. Of
-            the default, columns that the table lacks are left out.
+        keep: What makes the better copy, the first criterion first; see `tools.scoring.dedup.ranking.rank`.
         search: For clip, see `tools.scoring.dedup.features.find_similar`.
         device: For clip, where it is computed.
 
@@ -65,7 +61,7 @@ def mark_copies(
         read = _Reader(cells, decode_feature)
         about = _Reader(cells, lambda cell: decode_feature(cell).about)
     known = [about(row) for row in range(len(cells))]
-    order = _rank(table, known, keep)
+    order = rank(table, known, keep)
     found: dict[int, Match] = {}
     if method == "hash":
         found = _in_rows(find_copies(lambda i: read(order[i]), len(order), threshold), order)
@@ -94,10 +90,7 @@ def check_options(
         raise UserError(f"Invalid method ({method}). Supported values are {', '.join(METHODS)}.")
     if threshold is not None and not 0 < threshold <= 1:
         raise UserError(f"Invalid threshold ({threshold}). It must be greater than 0 and at most 1.")
-    if tuple(keep) != KEEP:
-        for name in keep:
-            if name not in ("resolution", "frames", "first", *columns):
-                raise UserError(f"--keep {name}: no such column (there are: {', '.join(columns)})")
+    check_keep(keep, columns)
 
 
 class _Reader:
@@ -114,31 +107,6 @@ class _Reader:
             return self._unpack(cell)
         except ValueError as error:
             raise UserError(f"row {row + 1}: {error}; make the fingerprints anew") from None
-
-
-def _rank(table: pl.DataFrame, known: Sequence[About | None], keep: Sequence[str]) -> list[int]:
-    """Numbers of the rows from the best to the worst."""
-    keys = []
-    for name in keep:
-        if name == "first":
-            break
-        if name in ("resolution", "frames"):
-            keys.append(np.array([_measure(about, name) for about in known]))
-        elif name in table.columns:
-            keys.append(table.select(numeric(name).fill_null(-np.inf))[name].to_numpy())
-    if not keys:
-        return list(range(len(known)))
-    return np.lexsort([-key for key in reversed(keys)]).tolist()
-
-
-def _measure(about: About | None, name: str) -> float:
-    if about is None:
-        return 0.0
-    if name == "frames":
-        return about.num_frames
-    left, right, top, bottom = about.box
-    part = round((right - left) * (bottom - top) * _AREA_STEPS) / _AREA_STEPS
-    return about.height * about.width * part
 
 
 def _vectors(read: _Reader, rows: list[int], column: str) -> np.ndarray:

@@ -17,8 +17,8 @@ SEARCHES = ("auto", "exact", "index")
 EXACT_ROWS = 100_000
 """Rows up to which ``auto`` is ``exact``."""
 
-_HEADER = struct.Struct("<BBIII")  # version, video, height, width, frames
-_VERSION = 1
+_HEADER = struct.Struct("<BBIIIQ")  # version, video, height, width, frames, bytes
+_VERSION = 2
 _BLOCK = 1024  # rows compared at a time ...
 _KEPT = 65_536  # ... with so many kept ones
 _PLANES = 256  # random planes, in words of 64
@@ -40,7 +40,8 @@ class Feature:
 def encode_feature(feature: Feature) -> str:
     """A feature as text, for a cell of a table."""
     about = feature.about
-    header = _HEADER.pack(_VERSION, about.video, about.height, about.width, about.num_frames)
+    size = about.height, about.width, about.num_frames, about.num_bytes
+    header = _HEADER.pack(_VERSION, about.video, *size)
     return base64.b64encode(header + feature.vector.astype("<f4").tobytes()).decode()
 
 
@@ -52,13 +53,13 @@ def decode_feature(text: str) -> Feature:
     """
     try:
         data = base64.b64decode(text, validate=True)
-        version, video, height, width, frames = _HEADER.unpack_from(data)
+        version, video, height, width, frames, size = _HEADER.unpack_from(data)
         vector = np.frombuffer(data[_HEADER.size :], "<f4")
     except (ValueError, struct.error) as error:
         raise ValueError(f"no feature: {text[:20]!r}... ({error})") from None
     if version != _VERSION or not len(vector):
         raise ValueError(f"a feature of version {version}, not {_VERSION}")
-    return Feature(About(height, width, frames, bool(video)), vector)
+    return Feature(About(height, width, frames, bool(video), num_bytes=size), vector)
 
 
 def find_similar(

@@ -28,10 +28,9 @@ Box = tuple[float, float, float, float]
 """Left, right, top and bottom of a part of the picture, as fractions of its width and height."""
 WHOLE: Box = (0.0, 1.0, 0.0, 1.0)
 
-_VERSION = 1
-_HEADER = struct.Struct(
-    "<BBIIIIHHHHf"
-)  # version, video, height, width, frames, pictures, box in 1/65535, step
+_VERSION = 2
+_HEADER = struct.Struct("<BBIIIQIHHHHfx")
+# version, video, height, width, frames, bytes, pictures, box in 1/65535, step, and one byte of nothing
 _HEADER_TEXT = _HEADER.size // 3 * 4  # characters of the header, whose length is a multiple of 3
 _BAR_LEVEL = 48  # grey levels: bars are dark ...
 _BAR_RANGE = 8  # ... and even, over their whole length and the whole time
@@ -48,6 +47,7 @@ class About:
         num_frames: Frames of the video; 1 for an image.
         video: Whether it is one.
         box: Where the picture is without dark bars at its edges; `WHOLE` without bars.
+        num_bytes: Size of the file; 0 where it is not known.
     """
 
     height: int
@@ -55,6 +55,7 @@ class About:
     num_frames: int
     video: bool
     box: Box = WHOLE
+    num_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def _cells(count: int, low: float, high: float) -> slice:
 
 
 def make_fingerprint(
-    thumbnails: np.ndarray, times: np.ndarray, *, height: int, width: int, video: bool
+    thumbnails: np.ndarray, times: np.ndarray, *, height: int, width: int, video: bool, num_bytes: int = 0
 ) -> Fingerprint:
     """Make a fingerprint.
 
@@ -99,6 +100,7 @@ def make_fingerprint(
         height: Height of the video in pixels.
         width: Width of the video in pixels.
         video: Whether it is one, or an image.
+        num_bytes: Size of the file.
 
     Returns:
         Its fingerprint, without a digest.
@@ -111,7 +113,8 @@ def make_fingerprint(
     darkest = halved.min()
     step = np.float32(max(float(halved.max() - darkest), 1.0) / 255)
     pictures = np.rint((halved - darkest) / step).astype(np.uint8)
-    return Fingerprint(About(height, width, len(thumbnails), video, box), pictures, float(step))
+    about = About(height, width, len(thumbnails), video, box, num_bytes)
+    return Fingerprint(about, pictures, float(step))
 
 
 def _without_edges_of_bars(means: np.ndarray, box: Box) -> np.ndarray:
@@ -205,7 +208,7 @@ def encode(fingerprint: Fingerprint) -> str:
     """A fingerprint as text, for a cell of a table."""
     about = fingerprint.about
     box = [round(edge * 65535) for edge in about.box]
-    size = about.height, about.width, about.num_frames
+    size = about.height, about.width, about.num_frames, about.num_bytes
     header = _HEADER.pack(_VERSION, about.video, *size, len(fingerprint.pictures), *box, fingerprint.step)
     # Differences over time are small numbers, which compress better.
     steps = np.diff(fingerprint.pictures, axis=0, prepend=np.zeros_like(fingerprint.pictures[:1]))
@@ -237,12 +240,13 @@ def decode_about(text: str) -> About:
 def _read_header(text: str) -> tuple[About, int, float]:
     try:
         data = base64.b64decode(text[:_HEADER_TEXT], validate=True)
-        version, video, height, width, frames, count, *box, step = _HEADER.unpack(data)
+        version, video, height, width, frames, size, count, *box, step = _HEADER.unpack(data)
     except (ValueError, struct.error) as error:
         raise _no_fingerprint(text, str(error)) from None
     if version != _VERSION or not count:
         raise _no_fingerprint(text, f"version {version}, not {_VERSION}")
-    return About(height, width, frames, bool(video), tuple(edge / 65535 for edge in box)), count, step
+    box = tuple(edge / 65535 for edge in box)
+    return About(height, width, frames, bool(video), box, size), count, step
 
 
 def _no_fingerprint(text: str, why: str) -> ValueError:

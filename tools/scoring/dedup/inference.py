@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tools import cli
 
@@ -17,9 +17,28 @@ if TYPE_CHECKING:
 _MODULE = "tools.scoring.dedup.inference"
 
 
+class Written(NamedTuple):
+    """What `write_copies` wrote.
+
+    Attributes:
+        tables: Path of each table to its rows.
+        rows: Rows that were compared.
+        copies: Those that are copies of others.
+        groups: Rows that have copies.
+        unknown: Rows without a fingerprint, which were not compared.
+    """
+
+    tables: dict[Path, int]
+    rows: int
+    copies: int
+    groups: int
+    unknown: int
+
+
 def parser() -> cli.ArgumentParser:
     """The parser of the command."""
     from tools.scoring.clip_arguments import add_clip_arguments
+    from tools.scoring.dedup.criteria import KEEP
     from tools.stage.options import add_stage_arguments
 
     made = cli.ArgumentParser(
@@ -57,8 +76,8 @@ def parser() -> cli.ArgumentParser:
         "--keep",
         nargs="+",
         metavar="CRITERION",
-        help="which copy is kept: resolution, frames, first, or columns whose larger numbers are better; "
-        "the first that differs decides (resolution frames aes quality)",
+        help="which copy is kept: resolution, frames, filesize, first, or columns of numbers; the first that "
+        f"differs decides ({' '.join(KEEP)}, as far as they are there)",
     )
     group.add_argument(
         "--split",
@@ -102,7 +121,7 @@ def write_copies(
     search: str = "auto",
     device: str = "auto",
     split: bool = False,
-) -> dict[Path, int]:
+) -> Written:
     """Compare the fingerprints of a table, and write which row is a copy of which.
 
     Args:
@@ -117,7 +136,7 @@ def write_copies(
         split: Write two tables.
 
     Returns:
-        The paths written, with the number of rows of each.
+        What was found and written.
 
     Raises:
         UserError: The table cannot be read or written, or an option is wrong.
@@ -125,12 +144,13 @@ def write_copies(
     import polars as pl
 
     from tools.models.device import resolve_device
-    from tools.scoring.dedup.copies import mark_copies
+    from tools.scoring.dedup.copies import METHODS, mark_copies
     from tools.table import read_table, table_extension, table_stem, write_table
 
     device = resolve_device(device) if method == "clip" else "cpu"
+    known = read_table(fingerprints)
     table = mark_copies(
-        read_table(fingerprints),
+        known,
         method=method,
         threshold=threshold,
         keep=keep,
@@ -146,7 +166,20 @@ def write_copies(
         }
     for path, rows in parts.items():
         write_table(rows, path, inputs=[fingerprints])
-    return {path: rows.height for path, rows in parts.items()}
+    given = known[METHODS[method][0]].cast(pl.String)
+    unknown = table.select((given.is_null() | (given == "")).sum()).item()
+    copies = table["dup_of"].drop_nulls()
+    tables = {path: rows.height for path, rows in parts.items()}
+    return Written(tables, table.height - unknown, len(copies), copies.n_unique(), unknown)
+
+
+def summary(written: Written) -> str:
+    """What was found, and where it went: a line for each."""
+    found = f"{written.rows} rows compared: {written.copies} copies in {written.groups} groups"
+    if written.unknown:
+        found += f"; {written.unknown} rows without a fingerprint"
+    tables = [f"{rows} rows: {path}" for path, rows in reversed(written.tables.items())]
+    return "\n".join([found, *tables])
 
 
 def main(argv: list[str] | None = None) -> int | None:
@@ -154,7 +187,8 @@ def main(argv: list[str] | None = None) -> int | None:
     args = parser().parse_args(argv)
 
     from tools.scoring.clip_arguments import warn_of_slow_precision
-    from tools.scoring.dedup.copies import KEEP, METHODS, check_options
+    from tools.scoring.dedup.copies import METHODS, check_options
+    from tools.scoring.dedup.criteria import KEEP
     from tools.stage.options import run_command
     from tools.stage.shards import current_shard
     from tools.table import output_path, scan_table, table_stem
@@ -187,8 +221,7 @@ def main(argv: list[str] | None = None) -> int | None:
         device=args.device,
         split=args.split,
     )
-    for path, rows in reversed(written.items()):
-        print(f"{rows} rows: {path}", file=sys.stderr)
+    print(summary(written), file=sys.stderr)
     print(output)
     return code
 

@@ -39,6 +39,7 @@ class FingerprintStage(Stage):
 
     name: ClassVar[str] = "fingerprint"
     suffix: ClassVar[str] = "_fingerprint"
+    version: ClassVar[int] = 2
     adds: ClassVar[dict[str, type[pl.DataType]]] = {FINGERPRINT: pl.String}
     thumbnails: ClassVar[tuple[int, int]] = THUMBNAIL_SIZE
 
@@ -51,7 +52,12 @@ class FingerprintStage(Stage):
         """The fingerprint. Runs in a worker process."""
         height, width = frames[0].image.shape[:2]
         made = make_fingerprint(
-            frames.thumbnails, frames.times, height=height, width=width, video=not is_image(row["path"])
+            frames.thumbnails,
+            frames.times,
+            height=height,
+            width=width,
+            video=not is_image(row["path"]),
+            num_bytes=_file_size(row["path"]),
         )
         if (made.contrast < FLAT).all():
             made = dataclasses.replace(made, digest=_digest(row["path"]))
@@ -67,12 +73,14 @@ class FeatureStage(ClipStage):
 
     name: ClassVar[str] = "clip_feature"
     suffix: ClassVar[str] = "_clip_feature"
+    version: ClassVar[int] = 2
     adds: ClassVar[dict[str, Any]] = {FEATURE: pl.String}
 
     def prepare(self, row: Row, frames: Frames) -> ClipRow:
         """Crops for CLIP, and what is known of the file."""
         height, width = frames[0].image.shape[:2]
-        about = About(height, width, len(frames.times), not is_image(row["path"]))
+        video, size = not is_image(row["path"]), _file_size(row["path"])
+        about = About(height, width, len(frames.times), video, num_bytes=size)
         return super().prepare(row, frames)._replace(extras=about)
 
     def score_features(self, features: list[np.ndarray], extras: list[About]) -> list[dict[str, Any]]:
@@ -81,6 +89,14 @@ class FeatureStage(ClipStage):
             {FEATURE: encode_feature(Feature(about, mean_feature(own).astype(np.float32)))}
             for own, about in zip(features, extras, strict=True)
         ]
+
+
+def _file_size(path: str) -> int:
+    """Bytes; 0 for what was read and is gone by now."""
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return 0
 
 
 def _digest(path: str) -> bytes:
