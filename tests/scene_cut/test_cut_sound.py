@@ -12,6 +12,7 @@ import pytest
 from tests.support import ffmpeg_frames, make_video, remux, run_ffmpeg
 from tools.media.probe import probe
 from tools.scene_cut.clips.cutting import Clip, CutOptions, cut_clips
+from tools.scene_cut.clips.sound import read_sound, sound_format
 
 RATE = 48_000
 FLASHES = [3, 30, 31, 62, 90, 110]
@@ -163,3 +164,15 @@ def test_clip_sound_is_as_long_as_the_pictures(tmp_path: Path) -> None:
     assert np.abs(sound[200 : RATE - 200]).max() > 0.3
     crossings = np.flatnonzero(np.diff(np.signbit(sound[1000 : RATE - 1000]).astype(int)))
     assert np.ptp(np.diff(crossings)) <= 2  # a 1 kHz tone without a click: half a period is 24 samples
+
+
+@pytest.mark.parametrize("start", [Fraction(1, 2), Fraction(7, 8), Fraction(4, 3)])
+def test_the_first_samples_of_a_clip_are_those_of_the_source(tmp_path: Path, start: Fraction) -> None:
+    # the packet in which a clip begins is cut at that sample, wherever in the packet it lies
+    source = make_video(tmp_path / "v.mp4", 75, audio="sine")
+    form = sound_format(source)
+    whole = np.concatenate(list(read_sound(source, form, Fraction(0), Fraction(3))), axis=1)
+    clip = np.concatenate(list(read_sound(source, form, start, Fraction(1))), axis=1)
+    first = round(start * form.rate)
+    assert clip.shape[1] == form.rate
+    assert clip == pytest.approx(whole[:, first : first + form.rate], abs=1e-3)

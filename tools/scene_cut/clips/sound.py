@@ -10,8 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-_PREROLL = Fraction(1, 4)  # seconds; decoders need some packets before the first right sample (opus: 80 ms)
-_SLACK = Fraction(3, 100)  # seconds by which time stamps may wander before sound is moved to follow them
+from tools.media.audio_decoding import AudioDecoder, open_audio
+
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 _BITS_PER_CHANNEL = 96_000
@@ -43,7 +43,7 @@ class SoundFormat:
 
 def sound_format(path: str | Path) -> SoundFormat | None:
     """Choose the format of the clips' sound: the source's where AAC has it; None without decodable sound."""
-    opened = _open(path)
+    opened = open_audio(path)
     if opened is None:
         return None
     container, stream = opened
@@ -74,7 +74,7 @@ def read_sound(
     """
     total = round(duration * form.rate)
     written = 0
-    for at, block in _blocks(path, form, start):
+    for at, block in AudioDecoder(path, form.rate, form.layout).blocks(start):
         if at >= total:
             return
         block = block[:, max(0, written - at) : total - at]
@@ -88,105 +88,3 @@ def read_sound(
         written += block.shape[1]
         if written >= total:
             return
-
-
-def _blocks(path: str | Path, form: SoundFormat, start: Fraction) -> Iterator[tuple[int, np.ndarray]]:
-    """Decoded sound with the number of its first sample, counted from `start`; ascending, may overlap."""
-    expected: int | None = None
-    for frame in _resampled(path, form, start):
-        at = expected
-        if frame.pts is not None:
-            at = round((frame.pts * frame.time_base - start) * form.rate)
-            if expected is not None and abs(at - expected) <= _SLACK * form.rate:
-                at = expected
-        expected = (at or 0) + frame.samples
-        if expected > 0:
-            yield (
-                at or 0,
-                frame.to_ndarray()[:, max(0, -(at or 0)) :] if (at or 0) < 0 else frame.to_ndarray(),
-            )
-
-
-def _resampled(path: str | Path, form: SoundFormat, start: Fraction) -> Iterator[av.AudioFrame]:
-    resampler: av.AudioResampler | None = None
-    current: tuple[str, str, int] | None = None
-    for frame in _decoded(path, start):
-        frame = _with_layout(frame)
-        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if kind != current:  # streams from television change their layout between programmes
-            if resampler is not None:
-                yield from resampler.resample(None)
-            resampler, current = av.AudioResampler(format="fltp", layout=form.layout, rate=form.rate), kind
-        yield from resampler.resample(frame)
-    if resampler is not None:
-        yield from resampler.resample(None)
-
-
-def _decoded(path: str | Path, start: Fraction) -> Iterator[av.AudioFrame]:
-    """Decode from a little before `start` on; from the beginning where the file cannot be searched."""
-    for attempt in ("seek", "linear"):
-        opened = _open(path)
-        if opened is None:
-            return
-        container, stream = opened
-        with container:
-            if attempt == "seek":
-                try:
-                    target = int((start - _PREROLL) / stream.time_base)
-                    if target <= (stream.start_time or 0):
-                        continue
-                    container.seek(target, stream=stream, backward=True)
-                except av.error.FFmpegError:
-                    continue
-            first = True
-            for frame in _frames(container, stream):
-                if (
-                    first
-                    and attempt == "seek"
-                    and (frame.pts is None or frame.pts * frame.time_base > start - _PREROLL / 5)
-                ):
-                    break  # landed too late
-                first = False
-                yield frame
-            if not first:
-                return
-
-
-def _frames(container: av.container.InputContainer, stream: av.AudioStream) -> Iterator[av.AudioFrame]:
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):  # a damaged end is the end
-            return
-        try:
-            yield from packet.decode()
-        except av.error.FFmpegError as error:
-            if isinstance(error, MemoryError):
-                raise
-
-
-def _with_layout(frame: av.AudioFrame) -> av.AudioFrame:
-    """Give a frame whose layout is not said (raw PCM) the usual one for its number of channels."""
-    channels = frame.layout.nb_channels
-    if not frame.layout.name.endswith("channels") or channels not in _LAYOUTS:
-        return frame
-    named = av.AudioFrame.from_ndarray(
-        frame.to_ndarray(), format=frame.format.name, layout=_LAYOUTS[channels]
-    )
-    named.sample_rate, named.pts, named.time_base = frame.sample_rate, frame.pts, frame.time_base
-    return named
-
-
-def _open(path: str | Path) -> tuple[av.container.InputContainer, av.AudioStream] | None:
-    options = {"protocol_whitelist": "file"}
-    container = av.open(f"file:{path}", options=options, metadata_errors="replace")
-    for stream in container.streams.audio:
-        if stream.codec_context is not None and stream.codec_context.codec is not None:
-            for other in container.streams:
-                if other.index != stream.index:
-                    other.discard = av.stream.Discard.all
-            stream.codec_context.thread_count = 1
-            return container, stream
-    container.close()
-    return None

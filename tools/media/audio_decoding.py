@@ -1,0 +1,158 @@
+"""Decode sound: blocks of samples at a wanted rate, each with its exact place in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+_PREROLL = Fraction(1, 4)  # seconds; decoders need some packets before the first right sample (opus: 80 ms)
+_SLACK = Fraction(3, 100)  # seconds by which time stamps may wander before sound is moved to follow them
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+
+
+def open_audio(path: str | Path) -> tuple[av.container.InputContainer, av.AudioStream] | None:
+    """Open a file for reading its sound: the first stream of sound that can be decoded.
+
+    Returns:
+        The container, which the caller closes, and the stream; None without decodable sound.
+
+    Raises:
+        av.error.FFmpegError: The file cannot be opened.
+    """
+    # Prefix and whitelist as in tools.media.container.open_video.
+    options = {"protocol_whitelist": "file"}
+    container = av.open(f"file:{path}", options=options, metadata_errors="replace")
+    for stream in container.streams.audio:
+        if stream.codec_context is not None and stream.codec_context.codec is not None:
+            for other in container.streams:
+                if other.index != stream.index:
+                    other.discard = av.stream.Discard.all
+            stream.codec_context.thread_count = 1
+            return container, stream
+    container.close()
+    return None
+
+
+class AudioDecoder:
+    """Decodes the sound of one file, on the file's own clock.
+
+    Time stamps are those that libav gives: edit lists are applied, and what encoders put before the first
+    sample (priming) is gone. Damaged packets are left out.
+
+    Args:
+        path: The file.
+        rate: Samples per second that come out.
+        layout: Channel layout that comes out, libav's name; None keeps that of the file.
+
+    Attributes:
+        packets: Packets that have been read so far.
+        damaged: Those of them that the decoder refused.
+    """
+
+    def __init__(self, path: str | Path, rate: int, layout: str | None = None) -> None:
+        self._path, self._rate, self._layout = path, rate, layout
+        self.packets = self.damaged = 0
+
+    def blocks(self, start: Fraction) -> Iterator[tuple[int, np.ndarray]]:
+        """Decode from a time on.
+
+        Args:
+            start: Seconds on the file's clock.
+
+        Yields:
+            The number of a block's first sample, counted from `start` and never negative; and the block,
+            float32, shape (channels, samples). Blocks ascend; there may be gaps, and a few samples twice.
+        """
+        expected: int | None = None
+        for frame in self._resampled(start):
+            at = expected or 0
+            if frame.pts is not None:
+                stamped = round((frame.pts * frame.time_base - start) * self._rate)
+                # Containers round their time stamps; sound that goes on is not torn apart for that.
+                if expected is None or abs(stamped - expected) > _SLACK * self._rate:
+                    at = stamped
+            expected = at + frame.samples
+            if expected > 0:
+                yield max(0, at), frame.to_ndarray()[:, max(0, -at) :]
+
+    def frames(self) -> Iterator[av.AudioFrame]:
+        """Decode from the beginning, as the file has it."""
+        return self._decoded(None)
+
+    def _resampled(self, start: Fraction) -> Iterator[av.AudioFrame]:
+        resampler: av.AudioResampler | None = None
+        current: tuple[str, str, int] | None = None
+        for frame in self._decoded(start):
+            frame = _with_layout(frame)
+            kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if kind != current:  # streams from television change their layout between programmes
+                if resampler is not None:
+                    yield from resampler.resample(None)
+                layout = self._layout or frame.layout.name
+                resampler, current = av.AudioResampler(format="fltp", layout=layout, rate=self._rate), kind
+            yield from resampler.resample(frame)
+        if resampler is not None:
+            yield from resampler.resample(None)
+
+    def _decoded(self, start: Fraction | None) -> Iterator[av.AudioFrame]:
+        """Decode from a little before `start` on; from the beginning where the file cannot be searched."""
+        for attempt in ("linear",) if start is None else ("seek", "linear"):
+            opened = open_audio(self._path)
+            if opened is None:
+                return
+            container, stream = opened
+            self.packets = self.damaged = 0
+            with container:
+                if attempt == "seek":
+                    try:
+                        target = int((start - _PREROLL) / stream.time_base)
+                        if target <= (stream.start_time or 0):
+                            continue
+                        container.seek(target, stream=stream, backward=True)
+                    except av.error.FFmpegError:
+                        continue
+                first = True
+                for frame in self._frames(container, stream):
+                    if (
+                        first
+                        and attempt == "seek"
+                        and (frame.pts is None or frame.pts * frame.time_base > start - _PREROLL / 5)
+                    ):
+                        break  # landed too late
+                    first = False
+                    yield frame
+                if not first:
+                    return
+
+    def _frames(
+        self, container: av.container.InputContainer, stream: av.AudioStream
+    ) -> Iterator[av.AudioFrame]:
+        packets = container.demux(stream)
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, av.error.FFmpegError):  # a damaged end is the end
+                return
+            self.packets += bool(packet.size)
+            try:
+                yield from packet.decode()
+            except av.error.FFmpegError as error:
+                if isinstance(error, MemoryError):
+                    raise
+                self.damaged += 1
+
+
+def _with_layout(frame: av.AudioFrame) -> av.AudioFrame:
+    """Give a frame whose layout is not said (raw PCM) the usual one for its number of channels."""
+    channels = frame.layout.nb_channels
+    if not frame.layout.name.endswith("channels") or channels not in _LAYOUTS:
+        return frame
+    named = av.AudioFrame.from_ndarray(
+        frame.to_ndarray(), format=frame.format.name, layout=_LAYOUTS[channels]
+    )
+    named.sample_rate, named.pts, named.time_base = frame.sample_rate, frame.pts, frame.time_base
+    return named
