@@ -8,20 +8,17 @@ a signal that kills the worker.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import pickle
-import shutil
 import tempfile
-import time
 import uuid
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tools.media.own_folder import OwnFolder
+
 _SMALL = 64 * 1024  # bytes; below this a pipe is as fast
-_PREFIX = "vidsieve-"
 _UNFINISHED = "unfinished-"  # and the number of the process that writes it
-_SETTLED = 60  # seconds; a folder younger than this may not have its lock yet
 
 
 class Parcel(NamedTuple):
@@ -66,18 +63,11 @@ def pack(result: Any, folder: str) -> Parcel:
 
 
 class Handover:
-    """The parent's side: a folder of its own in shared memory, removed at the end.
-
-    Folders of parents that were killed are removed by the next one.
-    """
+    """The parent's side: a folder of its own in shared memory, removed at the end."""
 
     def __init__(self) -> None:
-        base = _shared_memory()
-        _remove_leftovers(base)
-        self.folder = tempfile.mkdtemp(prefix=_PREFIX, dir=base)
-        # Held until this process ends, however it does: so others see that the folder is in use.
-        self._lock = os.open(Path(self.folder) / "lock", os.O_CREAT | os.O_RDWR)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._own = OwnFolder(_shared_memory())
+        self.folder = str(self._own.path)
 
     def unpack(self, packed: Parcel) -> Any:
         """Get back what a worker packed."""
@@ -106,8 +96,7 @@ class Handover:
 
     def close(self) -> None:
         """Remove the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os.close(self._lock)
+        self._own.close()
 
 
 def process_exists(pid: int) -> bool:
@@ -124,24 +113,3 @@ def process_exists(pid: int) -> bool:
 def _shared_memory() -> str:
     folder = "/dev/shm"
     return folder if os.access(folder, os.W_OK | os.X_OK) else tempfile.gettempdir()
-
-
-def _remove_leftovers(base: str) -> None:
-    for folder in Path(base).glob(f"{_PREFIX}*"):
-        try:
-            if time.time() - folder.stat().st_mtime < _SETTLED:
-                continue
-            lock = os.open(folder / "lock", os.O_RDWR)
-        except FileNotFoundError:  # killed before it had a lock, or being removed by somebody else
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-            continue
-        except OSError:  # not ours to read
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-        except OSError:
-            pass  # its owner is alive
-        finally:
-            os.close(lock)

@@ -29,9 +29,13 @@ from tools.media.handover import Handover, Parcel, process_exists
 Job = tuple[Hashable, str, Any]
 """Key of the job, path of the file it is about (for error messages), argument of the function."""
 
+NOT_YET: Any = object()
+"""Stands among jobs for one that is not there yet: the pool goes on, and asks for the next a little later."""
+
 _IN_FLIGHT_PER_WORKER = 3  # one in work, one ready to start, one whose result is on its way back
 _END_WITHIN = 15.0  # seconds for Pebble to stop its workers and threads
 _LOOK_EVERY = 0.5  # seconds; also how late Ctrl-C is seen at most
+_ASK_AGAIN = 0.02  # seconds, for jobs that were not there yet
 
 
 def usable_cores() -> int:
@@ -72,6 +76,11 @@ class WorkerPool:
         if self._handover is not None:
             self._handover.close()
 
+    @property
+    def is_active(self) -> bool:
+        """Whether jobs can be handed in: the pool was entered, not left, and has not broken since."""
+        return self._pool is not None and self._pool.active if self.num_workers > 0 else True
+
     def _start(self) -> None:
         from pebble import ProcessPool
 
@@ -103,8 +112,8 @@ class WorkerPool:
 
         Args:
             function: Importable by name, as everything that goes to another process.
-            jobs: Key, path and argument of each.
-            idle: Called about twice a second while there is no result to yield.
+            jobs: Key, path and argument of each; `NOT_YET` where the next one must be waited for.
+            idle: Called twice a second or more often while there is no result to yield.
 
         Yields:
             Key and result. The result is a `MediaError` where the function raised one, ran out of time
@@ -114,7 +123,7 @@ class WorkerPool:
             UserError: Workers cannot start, or the function raised one.
         """
         if self._pool is None:
-            results = ((key, worker.guarded(partial(function, a), path)) for key, path, a in jobs)
+            results = ((key, worker.guarded(partial(function, a), path)) for key, path, a in _there(jobs))
         else:
             results = _Dispatch(self, function, iter(jobs), idle or _nothing).results()
         for key, result in results:
@@ -147,15 +156,16 @@ class _Dispatch:
         self._dead: set[Any] = set()
         self._repeated: set[Hashable] = set()  # jobs that were done, but whose result was lost
         self._progress = False
+        self._waits = False  # the next job is not there yet
 
     def results(self) -> Iterator[tuple[Hashable, Any]]:
         while True:
             self._fill()
-            if not self._running and not self._again:
+            if not self._running and not self._again and not self._waits:
                 return
             yield from self._lost()
             self._take_back()
-            if self._ready.acquire(timeout=_LOOK_EVERY):
+            if self._ready.acquire(timeout=_ASK_AGAIN if self._waits else _LOOK_EVERY):
                 future = self._done.popleft()
                 if future in self._running:
                     yield from self._finish(future)
@@ -164,9 +174,13 @@ class _Dispatch:
 
     def _fill(self) -> None:
         """Give workers jobs, as far as there is room."""
+        self._waits = False
         while len(self._running) < self._room:
             job = self._again.popleft() if self._again else next(self._jobs, None)
             if job is None:
+                return
+            if job is NOT_YET:
+                self._waits = True
                 return
             if not self._submit(job):
                 self._again.appendleft(job)
@@ -288,6 +302,14 @@ class _Dispatch:
         except FileNotFoundError:
             return False  # nobody has started on it
         return pid.isdecimal() and not process_exists(int(pid))
+
+
+def _there(jobs: Iterable[Job]) -> Iterator[Job]:
+    for job in jobs:
+        if job is NOT_YET:
+            time.sleep(_ASK_AGAIN)
+        else:
+            yield job
 
 
 def _nothing() -> None:

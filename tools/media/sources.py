@@ -111,6 +111,29 @@ class Source:
         return self.format.lower().partition(":")[0] == BASE64
 
 
+def as_source(content: Content | Source, format: str = "mp4") -> Source:
+    """Make a source of what names one; one that is one already stays as it is.
+
+    Raises:
+        MediaError: ``bad_value``: it is no path, address or bytes.
+    """
+    if isinstance(content, Source):
+        return content
+    if not isinstance(content, (str, os.PathLike, bytes, bytearray, memoryview)):
+        raise MediaError("bad_value", "", f"a {type(content).__name__} is no path, address or bytes")
+    return Source(content, format)
+
+
+def source_name(content: Any) -> str:
+    """What a file is called in messages, whatever its path was given as; empty when there is none."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    try:
+        return as_source(content).name
+    except MediaError:
+        return str(content)
+
+
 @contextmanager
 def local_file(
     source: Content | Source,
@@ -139,8 +162,7 @@ def local_file(
             bytes; ``bad_value`` for what is no source.
         UserError: A package for this kind of storage is not installed; the temporary file cannot be written.
     """
-    if not isinstance(source, Source):
-        source = _checked(source, format)
+    source = as_source(source, format)
     if (path := source.local) is not None:
         yield path
         return
@@ -153,22 +175,17 @@ def local_file(
         path.unlink(missing_ok=True)
 
 
-def _checked(content: Any, format: str) -> Source:
-    if not isinstance(content, (str, os.PathLike, bytes, bytearray, memoryview)):
-        raise MediaError("bad_value", "", f"a {type(content).__name__} is no path, address or bytes")
-    return Source(content, format)
-
-
 def _temporary(source: Source, options: FetchOptions) -> Path:
     try:
-        handle, name = tempfile.mkstemp(source.suffix, "vidsieve-", options.folder)
+        handle, name = tempfile.mkstemp(source.suffix, "source-", options.folder)
     except OSError as error:
-        raise _cannot_write(options.folder or tempfile.gettempdir(), error) from error
+        raise cannot_write(options.folder or tempfile.gettempdir(), error) from error
     os.close(handle)
     return Path(name)
 
 
-def _cannot_write(place: str | Path, error: OSError) -> UserError:
+def cannot_write(place: str | Path, error: OSError) -> UserError:
+    """The error that tells of a folder for temporary files in which there is no writing."""
     return UserError(
         f"{place}: a temporary file cannot be written ({error.strerror or error}); name another folder"
     )
@@ -190,7 +207,7 @@ def _bring(source: Source, path: Path, options: FetchOptions, cancelled: threadi
                     content, file, limits=options.limits, options=options.storage, cancelled=cancelled
                 )
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise cannot_write(path, error) from error
     if path.stat().st_size == 0:
         raise MediaError("empty", source.name, "has no bytes")
 

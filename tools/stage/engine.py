@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+import weakref
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tools.errors import MediaError, UserError
 from tools.media.requests import NOTHING, Frames, read_requests
+from tools.media.sources import FetchOptions, source_name
 from tools.stage.batches import Scoring
 from tools.stage.ledger import Outcome
 from tools.stage.stage import Row, Stage
+
+if TYPE_CHECKING:
+    from tools.media.pool import WorkerPool
 
 
 @dataclass(frozen=True)
@@ -50,37 +57,146 @@ class RunOptions:
             raise UserError(f"Invalid batch_size ({self.batch_size}). It must be 1 or more.")
 
 
+class Session:
+    """A stage that is set up, and its workers: for one run after another over a few rows each.
+
+    `Stage.setup` is called once, at the first run; workers start then, and stay. So a caller that gets its
+    rows in small batches (a data frame engine) makes one session and keeps it. Runs may come from several
+    threads; one waits for the other. A session that was used and dropped without `close` ends its workers
+    when it is collected, or with the program.
+
+    Args:
+        stage: What to do with each row.
+        options: How.
+        fetch: With it, ``path`` may be anything that `tools.media.sources.Source` names, or a `Source`: what
+            is not on this machine is fetched in threads while earlier rows are prepared and scored. Without,
+            ``path`` is a file.
+    """
+
+    def __init__(
+        self, stage: Stage, options: RunOptions | None = None, *, fetch: FetchOptions | None = None
+    ) -> None:
+        self.stage = stage
+        self.options = options or RunOptions()
+        self._fetch = fetch
+        self._is_set_up = False
+        self._pool: WorkerPool | None = None
+        self._workers = ExitStack()
+        self._lock = threading.RLock()
+        weakref.finalize(self, self._workers.close)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the workers. The stage stays set up, and a further run starts new ones."""
+        with self._lock:
+            self._pool = None
+            self._workers.close()
+
+    def setup(self) -> None:
+        """Set the stage up, if that has not been done: missing weights are told before any file is read.
+
+        Raises:
+            UserError: What the stage says.
+        """
+        with self._lock:
+            if not self._is_set_up:
+                self.stage.setup()
+                self._is_set_up = True
+
+    def work(
+        self,
+        rows: Iterable[tuple[str, Row]],
+        finished: Callable[[list[tuple[str, Outcome]]], None],
+    ) -> None:
+        """Run the stage over rows.
+
+        Args:
+            rows: Key and row, each key once.
+            finished: Called in this thread with keys and outcomes, in the order in which rows finish.
+
+        Raises:
+            UserError: What `setup`, `prepare` or `score` say of the run as a whole.
+        """
+        from tools.stage.jobs import Jobs
+
+        with self._lock:
+            self.setup()
+            pool = self._started()
+            try:
+                with (
+                    Jobs(rows, self._fetch, finished) as jobs,
+                    Scoring(self.stage, self.options.batch_size, finished) as scoring,
+                ):
+                    prepare = partial(_prepare, self.stage)
+                    for key, prepared in pool.imap_unordered(prepare, jobs, idle=scoring.look):
+                        prepared = jobs.finish(key, prepared)
+                        if isinstance(prepared, MediaError):
+                            finished([(str(key), prepared)])
+                        else:
+                            scoring.add(str(key), prepared)
+            except BaseException:
+                self.close()  # workers may still be at jobs of this run
+                raise
+
+    def map_rows(self, rows: Iterable[Row], *, label: str | None = None) -> list[Outcome]:
+        """Run the stage over rows in memory: no table, no ledger.
+
+        Args:
+            rows: The rows; cells that the stage does not read are ignored.
+            label: Text of the progress bar; by default the stage's name.
+
+        Returns:
+            One outcome for each row, in order: a dict with the columns that the stage adds, or a
+            `MediaError`.
+
+        Raises:
+            UserError: See `work`.
+        """
+        from tools.stage.progress import Progress
+
+        rows = list(rows)
+        outcomes: list[Outcome | None] = [None] * len(rows)
+        wanted = (*self.stage.needs, *self.stage.uses)
+        with Progress(len(rows), label or self.stage.name, shown=self.options.progress) as progress:
+
+            def finished(results: list[tuple[str, Outcome]]) -> None:
+                for key, outcome in results:
+                    outcomes[int(key)] = with_path(outcome, source_name(rows[int(key)].get("path")))
+                progress.count(results)
+
+            self.work(
+                ((str(i), {n: row.get(n) for n in wanted}) for i, row in enumerate(rows)),
+                finished,
+            )
+        return outcomes  # type: ignore[return-value]  # every row has an outcome by now
+
+    def _started(self) -> WorkerPool:
+        """The workers, started unless they run."""
+        from tools.media.pool import WorkerPool
+
+        if self._pool is None or not self._pool.is_active:
+            self.close()
+            options = self.options
+            memory = None if options.memory_gb is None else int(options.memory_gb * 2**30)
+            pool = WorkerPool(options.num_workers, timeout=options.timeout, memory_bytes=memory)
+            self._pool = self._workers.enter_context(pool)
+        return self._pool
+
+
 def work(
     stage: Stage,
     rows: Iterable[tuple[str, Row]],
     options: RunOptions,
     finished: Callable[[list[tuple[str, Outcome]]], None],
 ) -> None:
-    """Run a stage over rows.
-
-    Args:
-        stage: What to do; `setup` is called first, so missing weights are told before any file is read.
-        rows: Key and row, each key once.
-        options: How.
-        finished: Called in this thread with keys and outcomes, in the order in which rows finish.
-
-    Raises:
-        UserError: What `setup`, `prepare` or `score` say of the run as a whole.
-    """
-    from tools.media.pool import WorkerPool
-
-    stage.setup()
-    memory = None if options.memory_gb is None else int(options.memory_gb * 2**30)
-    jobs = ((key, str(row.get("path") or ""), row) for key, row in rows)
-    with (
-        WorkerPool(options.num_workers, timeout=options.timeout, memory_bytes=memory) as pool,
-        Scoring(stage, options.batch_size, finished) as scoring,
-    ):
-        for key, prepared in pool.imap_unordered(partial(_prepare, stage), jobs, idle=scoring.look):
-            if isinstance(prepared, MediaError):
-                finished([(str(key), prepared)])
-            else:
-                scoring.add(str(key), prepared)
+    """Run a stage over rows, once: set it up, start workers and end them; see `Session.work`."""
+    with Session(stage, options) as session:
+        session.work(rows, finished)
 
 
 def _prepare(stage: Stage, row: Row) -> Any:
@@ -99,37 +215,12 @@ def _prepare(stage: Stage, row: Row) -> Any:
 def map_rows(
     stage: Stage, rows: Iterable[Row], options: RunOptions | None = None, *, label: str | None = None
 ) -> list[Outcome]:
-    """Run a stage over rows in memory: no table, no ledger.
+    """Run a stage over rows in memory, once: set it up, start workers and end them.
 
-    Args:
-        stage: What to do.
-        rows: The rows; cells that the stage does not read are ignored.
-        options: How.
-        label: Text of the progress bar; by default the stage's name.
-
-    Returns:
-        One outcome for each row, in order: a dict with the columns that the stage adds, or a `MediaError`.
+    Arguments, result and errors are those of `Session.map_rows`.
     """
-    from tools.stage.progress import Progress
-
-    options = options or RunOptions()
-    rows = list(rows)
-    outcomes: list[Outcome | None] = [None] * len(rows)
-    wanted = (*stage.needs, *stage.uses)
-    with Progress(len(rows), label or stage.name, shown=options.progress) as progress:
-
-        def finished(results: list[tuple[str, Outcome]]) -> None:
-            for key, outcome in results:
-                outcomes[int(key)] = with_path(outcome, rows[int(key)].get("path"))
-            progress.count(results)
-
-        work(
-            stage,
-            ((str(i), {n: row.get(n) for n in wanted}) for i, row in enumerate(rows)),
-            options,
-            finished,
-        )
-    return outcomes  # type: ignore[return-value]  # every row has an outcome by now
+    with Session(stage, options) as session:
+        return session.map_rows(rows, label=label)
 
 
 def with_path(outcome: Outcome, path: str | None) -> Outcome:
