@@ -126,8 +126,8 @@ def with_columns(frame: pd.DataFrame, columns: Mapping[str, Sequence[Any]]) -> p
 
     result = frame.copy(deep=False)
     for name, values in columns.items():
-        numbers = all(value is None or isinstance(value, float) for value in values)
-        series = pd.Series(list(values), dtype="float64" if numbers and values else object)
+        numbers = {type(value) for value in values} in ({float}, {float, type(None)})
+        series = pd.Series(list(values), dtype="float64" if numbers else object)
         result[name] = series.set_axis(frame.index)
     return result
 
