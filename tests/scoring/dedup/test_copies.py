@@ -151,7 +151,7 @@ def test_a_column_decides(tmp_path):
     frame = pl.DataFrame(
         {"path": ["a", "b", "c"], "aes": ["4.5", "", "6.25"], FINGERPRINT: [r[FINGERPRINT] for r in rows]}
     )
-    assert mark_copies(frame)["dup_of"].to_list() == ["c", "c", None]
+    assert mark_copies(frame, keep=["aes"])["dup_of"].to_list() == ["c", "c", None]
     assert mark_copies(frame, keep=["resolution", "first"])["dup_of"].to_list() == [None, "a", "a"]
     with pytest.raises(UserError, match="no such column"):
         mark_copies(frame, keep=["beauty"])

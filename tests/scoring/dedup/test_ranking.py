@@ -33,12 +33,12 @@ def test_bars_are_no_pixels():
 
 @pytest.mark.parametrize("column", ["sharpness", "quality", "aes"])
 def test_more_is_better(column):
-    assert order([about()] * 3, **{column: ["2.5", "10", None]}) == [1, 0, 2]
+    assert order([about()] * 3, (column,), **{column: ["2.5", "10", None]}) == [1, 0, 2]
 
 
 @pytest.mark.parametrize("column", ["niqe", "blockiness"])
 def test_less_is_better(column):
-    assert order([about()] * 4, **{column: ["2.5", "10", None, "nan"]})[:2] == [0, 1]
+    assert order([about()] * 4, (column,), **{column: ["2.5", "10", None, "nan"]})[:2] == [0, 1]
 
 
 def test_a_few_frames_more_are_not_more():

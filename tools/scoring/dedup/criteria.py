@@ -8,8 +8,10 @@ from tools.errors import UserError
 
 KNOWN = ("resolution", "frames", "filesize", "first")
 """Criteria that need no column: they are known from the fingerprint, or the table's order."""
-KEEP = ("resolution", "frames", "sharpness", "quality", "aes", "niqe", "blockiness", "filesize")
-"""What makes the better of two copies, in this order, when nothing else is said."""
+KEEP = ("resolution", "frames", "sharpness", "filesize")
+"""What makes the better of two copies, in this order, when nothing else is said.
+
+docs/dedup.md has the measurements that it rests on."""
 LESS_IS_BETTER = frozenset(
     {"niqe", "blockiness", "upscaled", "black_bars", "static_ratio", "interlaced", "logo"}
 )
