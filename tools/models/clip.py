@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from tools.models.clip_openai import first_line, openai_config, read_openai_chec
 from tools.models.clip_preprocess import normalize_crops
 from tools.models.clip_source import ClipSource, find_clip
 from tools.models.device import resolve_device, resolve_precision
+from tools.models.strict import align, load_strictly
 
 if TYPE_CHECKING:
     import torch
@@ -56,7 +57,7 @@ def load_clip(
     load = _load_folder if source.path.is_dir() else _load_openai
     model = load(source.path, dtype)
     return ClipEncoder(
-        _align(model.eval().requires_grad_(False).to(device)),
+        align(model.eval().requires_grad_(False).to(device)),
         digest=source.digest,
         device=device,
         precision=precision,
@@ -200,7 +201,7 @@ class ClipEncoder:
         if len(rows) == 0:
             return torch.empty(0, self.embed_dim)
 
-        prepare = prepare or torch.clone  # either way into memory of its own, see `_align`
+        prepare = prepare or torch.clone  # either way into memory of its own, see `align`
 
         def step(part: torch.Tensor) -> torch.Tensor:
             with torch.inference_mode():
@@ -249,51 +250,16 @@ class ClipEncoder:
         return features
 
 
-def _align(model: CLIPModel) -> CLIPModel:
-    """Move tensors to the start of a cache line: CPU kernels round differently at other addresses."""
-    for parameter in model.parameters():
-        if parameter.data_ptr() % 64:
-            parameter.data = parameter.data.clone()
-    return model
-
-
 def _load_openai(path: Path, dtype: torch.dtype) -> CLIPModel:
-    from transformers import CLIPConfig
+    from transformers import CLIPConfig, CLIPModel
 
     state = read_openai_checkpoint(path)
     config = CLIPConfig(**openai_config(state, path))
-    return _load_strictly(path, None, dtype, config=config, state_dict=to_transformers(state))
+    arguments = {"config": config, "state_dict": to_transformers(state)}
+    return load_strictly(CLIPModel, "CLIP", path, None, dtype, **arguments)
 
 
 def _load_folder(folder: Path, dtype: torch.dtype) -> CLIPModel:
-    return _load_strictly(folder, str(folder), dtype, local_files_only=True)
-
-
-def _load_strictly(path: Path, name: str | None, dtype: torch.dtype, **arguments: Any) -> CLIPModel:
-    """`CLIPModel.from_pretrained`, which fills gaps with random numbers, made to refuse them."""
     from transformers import CLIPModel
-    from transformers.utils import logging
 
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        model, report = CLIPModel.from_pretrained(
-            name, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **arguments
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise UserError(f"{path}: CLIP cannot be loaded ({first_line(error)})") from error
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
-    unexpected = {key for key in report["unexpected_keys"] if not key.endswith("position_ids")}
-    for kind, keys in (
-        ("missing", report["missing_keys"]),
-        ("unexpected", unexpected),
-        ("of another shape", report["mismatched_keys"]),
-    ):
-        if keys:
-            shown = ", ".join(sorted(map(str, keys))[:5])
-            raise UserError(f"{path}: does not fit CLIP: {len(keys)} tensors {kind}, such as {shown}")
-    return model
+    return load_strictly(CLIPModel, "CLIP", folder, str(folder), dtype, local_files_only=True)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.errors import UserError
-from tools.models.clip_openai import first_line, openai_config, read_openai_checkpoint
+from tools.models.clip_openai import openai_config, read_openai_checkpoint
 from tools.models.digests import combined_sha256
+from tools.models.hub import hub_folder, is_hub_id, weight_files
 from tools.models.weights import FoundWeights, find_weights
 
 CLIP_MODELS: dict[str, tuple[str, int]] = {
@@ -18,6 +19,8 @@ CLIP_MODELS: dict[str, tuple[str, int]] = {
     "ViT-B/16": ("clip-vit-b-16", 224),
 }
 """OpenAI's models: name to (key of the weights, image side in pixels)."""
+
+_BESIDE_WEIGHTS = ("config.json", "vocab.json", "merges.txt", "tokenizer.json")
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,11 @@ def find_clip(name_or_path: str | Path = "ViT-L/14") -> ClipSource:
     if known := _published(name):
         key, image_size = known
         return _file_source(find_weights(key), image_size)
-    if path.suffix or name.count("/") != 1 or name.startswith((".", "/", "~")):
+    if not is_hub_id(name):
         raise UserError(
             f"{name}: no such file or folder, and no known model; the names are {', '.join(CLIP_MODELS)}"
         )
-    return _folder_source(_hub_folder(name))
+    return _folder_source(hub_folder(name, _BESIDE_WEIGHTS, known=tuple(CLIP_MODELS)))
 
 
 def _published(name: str) -> tuple[str, int] | None:
@@ -79,7 +82,7 @@ def _file_source(found: FoundWeights, image_size: int | None) -> ClipSource:
 
 
 def _folder_source(folder: Path) -> ClipSource:
-    weights = _weight_files(folder)
+    weights = weight_files(folder)
     try:
         config = json.loads((folder / "config.json").read_text())
     except (OSError, ValueError) as error:
@@ -96,32 +99,3 @@ def _folder_source(folder: Path) -> ClipSource:
     # 224 and 77 are the format's own defaults
     sizes = vision.get("image_size", 224), text.get("max_position_embeddings", 77)
     return ClipSource(folder, digest, *sizes)
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    """The files that transformers reads the weights from: safetensors before pickles."""
-    for pattern in ("model*.safetensors", "pytorch_model*.bin"):
-        if files := sorted(folder.glob(pattern)):
-            return files
-    return []
-
-
-def _hub_folder(name: str) -> Path:
-    """The folder of a Hugging Face model: from the local cache, else downloaded."""
-    from huggingface_hub import snapshot_download
-
-    small = ["config.json", "vocab.json", "merges.txt", "tokenizer.json"]
-    safe, pickled = [*small, "model*.safetensors*"], [*small, "pytorch_model*.bin*"]
-    reason = "it has no weights that transformers reads"
-    for local, patterns in ((True, safe + pickled), (False, safe), (False, pickled)):
-        try:
-            folder = Path(snapshot_download(name, allow_patterns=patterns, local_files_only=local))
-        except Exception as error:  # the hub library raises many kinds: no network, no such model, no access
-            reason = first_line(error)
-            continue
-        if _weight_files(folder):
-            return folder
-    raise UserError(
-        f"{name}: not a file or folder here, not one of {', '.join(CLIP_MODELS)}, "
-        f"and Hugging Face could not give it ({reason})"
-    )
