@@ -135,10 +135,14 @@ def image_features(
 
 def text_features(state: dict[str, torch.Tensor], token_ids: np.ndarray) -> np.ndarray:
     """Features of token ids, shape (N, context) to (N, D), in float64."""
+    return token_features(state, token_ids)[np.arange(len(token_ids)), token_ids.argmax(axis=1)]
+
+
+def token_features(state: dict[str, torch.Tensor], token_ids: np.ndarray) -> np.ndarray:
+    """Features of every token, shape (N, context) to (N, context, D), in float64."""
     w = {name: tensor.double().numpy() for name, tensor in state.items()}
     x = w["token_embedding.weight"][token_ids] + w["positional_embedding"]
-    x = _norm(w, "ln_final", _blocks(w, "", x, causal=True))
-    return x[np.arange(len(x)), token_ids.argmax(axis=1)] @ w["text_projection"]
+    return _norm(w, "ln_final", _blocks(w, "", x, causal=True)) @ w["text_projection"]
 
 
 def random_tokens(count: int, shape: Shape = Shape(), seed: int = 1) -> np.ndarray:

@@ -17,6 +17,7 @@ from tests.models.openai_clip import Shape, random_state, save_state
 from tools.errors import UserError
 from tools.models.clip_source import find_clip
 from tools.models.clip_tokenizer import (
+    START,
     clean_text,
     find_vocabulary,
     load_clip_and_tokenizer,
@@ -181,3 +182,14 @@ def test_other_files_are_no_vocabulary(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match="not a vocabulary of CLIP"):
         load_tokenizer(path)
+
+
+@pytest.mark.parametrize("text", [text for text in TEXTS if START not in text])
+def test_tokens_spell_the_words_that_they_came_from(tokenizer, text):
+    """transformers' tokenizer puts the text of tokens together, with a space after each word."""
+    tokens = tokenizer.encode(text)
+    spelled = tokenizer.words(tokens)
+    assert " ".join(word for word, _ in spelled) == " ".join(reference().decode(tokens).split())
+    assert sum(count for _, count in spelled) == len(tokens)
+    first, count = spelled[0]
+    assert reference().decode(tokens[:count]).strip() == first
