@@ -60,7 +60,7 @@ def run_rows(stage: Stage, rows: Iterable[Row], options: RunOptions | None = Non
     def work() -> tuple[int, list[dict[str, Any] | MediaError]]:
         if not share:
             return len(rows), []
-        with _workers_without_script(stage):
+        with workers_without_script(stage):
             return len(rows), map_rows(stage, [rows[i] for i in share], options)
 
     parts = on_every_rank(work)
@@ -152,7 +152,7 @@ def tell_failures(reasons: Iterable[str | None], what: str) -> None:
 
 
 @contextlib.contextmanager
-def _workers_without_script(stage: Stage) -> Iterator[None]:
+def workers_without_script(stage: Stage) -> Iterator[None]:
     """Keep workers from running the user's script again, unless the stage is defined in it.
 
     A new worker imports the main module, as multiprocessing has it. A script that calls an operator at its
