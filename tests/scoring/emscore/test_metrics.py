@@ -1,4 +1,4 @@
-"""EMScore's numbers against the values of the original code, and against the definition on random features."""
+"""EMScore's numbers against the values of the original code, and against the definition on random ones."""
 
 from __future__ import annotations
 

@@ -117,14 +117,14 @@ def make_stage(args: argparse.Namespace) -> EMScoreStage:
 def _choose_frames(args: argparse.Namespace) -> None:
     """Make ``--sampling`` of the two flags that are other names for it."""
     flags = {
-        "--every-n-seconds": args.every_n_seconds and f"interval_time:{args.every_n_seconds!r}",
-        "--every-n-frames": args.every_n_frames and f"interval_frames:{args.every_n_frames}",
-        "--sampling": args.sampling,
+        "--every-n-seconds": ("interval_time:", args.every_n_seconds),
+        "--every-n-frames": ("interval_frames:", args.every_n_frames),
+        "--sampling": ("", args.sampling),
     }
-    given = [flag for flag, value in flags.items() if value is not None]
+    given = {flag: f"{policy}{value}" for flag, (policy, value) in flags.items() if value is not None}
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)} exclude each other: give one")
-    args.sampling = flags[given[0]] if given else None
+    args.sampling = next(iter(given.values()), None)
 
 
 def _weights(args: argparse.Namespace) -> Idf | None:
