@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tools.errors import UserError
@@ -34,6 +35,7 @@ def load_strictly(
     Raises:
         UserError: It cannot be loaded, or tensors are missing, left over or of another shape.
     """
+    from safetensors import SafetensorError
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -43,7 +45,7 @@ def load_strictly(
         model, report = kind.from_pretrained(
             name, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **arguments
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, EOFError, SafetensorError, UnpicklingError) as error:
         raise UserError(f"{path}: {title} cannot be loaded ({first_line(error)})") from error
     finally:
         logging.set_verbosity(verbosity)
