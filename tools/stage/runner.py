@@ -91,7 +91,7 @@ def run_stage(
     meta = Path(meta)
     target = output_path(meta, stage.suffix, output=output)
     table_format(target)  # a name that is none of a table is told before the work, not after it
-    table = _read(stage, meta)
+    table = read_input(stage, meta)
     # Rows first: what follows from the whole table must not depend on the rank.
     rows = _rows(stage, table, shard)
     keys = [row_key(row) for row in rows.iter_rows(named=True)]
@@ -134,8 +134,18 @@ def run_stage(
     )
 
 
-def _read(stage: Stage, meta: Path) -> pl.DataFrame:
-    table = read_table(meta)
+def read_input(stage: Stage, meta: str | Path, *, file: Path | None = None) -> pl.DataFrame:
+    """Read the table that a stage is to run over, and check that it can.
+
+    Args:
+        stage: Who needs its columns.
+        meta: What the table is called.
+        file: Where it is, when it is a copy.
+
+    Raises:
+        UserError: It cannot be read, is a part of a table, is empty, or lacks a column.
+    """
+    table = read_table(file or meta)
     require_columns(table, stage.needs, meta)
     if PART_COLUMN in table.columns:
         raise UserError(

@@ -76,6 +76,12 @@ class Stage:
     vector_file: ClassVar[str | None] = None
     batch_seconds: ClassVar[float] = 10.0
 
+    def __new__(cls, *args: Any, **options: Any) -> Stage:
+        """Remember what the stage is made with, so that it can be made again elsewhere."""
+        made = super().__new__(cls)
+        made.made_with = (args, options)  # see tools.stage.recipe
+        return made
+
     @property
     def sampling(self) -> FrameChoice | None:
         """Which frames `prepare` gets; None when it wants none in full."""

@@ -1,0 +1,36 @@
+"""Stages on Daft: as a column expression, and over a whole table, on one machine or on a Ray cluster.
+
+It stands below the operators and the commands because both use it. Nothing here is imported unless asked for.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from tools.errors import UserError
+
+
+def import_daft() -> ModuleType:
+    """The package daft.
+
+    Raises:
+        UserError: It is not installed.
+    """
+    try:
+        import daft
+    except ImportError:
+        raise UserError("Daft: its package is not installed: pip install 'vidsieve[daft]'") from None
+    return daft
+
+
+def import_ray() -> ModuleType:
+    """The package ray.
+
+    Raises:
+        UserError: It is not installed.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise UserError("Ray: its package is not installed: pip install 'vidsieve[daft]'") from None
+    return ray

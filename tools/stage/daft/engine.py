@@ -1,0 +1,330 @@
+"""Run a stage over a table on Daft, on this machine or on a Ray cluster, and write a folder of Parquet parts."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tools.errors import MediaError, ToolError, UserError
+from tools.stage.daft import import_daft, import_ray
+from tools.stage.daft.parts import Layout, Parts, error_column, state_place
+from tools.stage.daft.places import Folder, is_address, local_table
+from tools.stage.daft.resources import Workers, share_of_a_machine, spread_workers
+from tools.stage.daft.stage_udf import StageWorker, daft_type, outcomes_udf, value_columns
+from tools.stage.engine import RunOptions
+from tools.stage.failures import write_failures
+from tools.stage.ledger import Outcome, ask_of
+from tools.stage.output import Counts, Origin, digest_file
+from tools.stage.progress import Progress
+from tools.stage.recipe import Recipe
+from tools.stage.runner import RunResult, read_input
+from tools.stage.stage import FAILURES, REMARKS, Stage
+from tools.table import failures_path, output_path, table_extension
+from tools.table.writing import contract_types
+
+_ATTEMPTS = 3  # without a finished part, before a run that breaks off is given up
+_LARGEST_PART = 1000  # rows
+_PARTS_PER_WORKER = 4  # at least, where there are rows enough: so none waits long for the last one
+_NUMBER = "__row"
+
+
+@dataclass(frozen=True)
+class DaftOptions:
+    """Where and on what a stage is run; nothing here changes a value.
+
+    Attributes:
+        ray: Address of a Ray cluster (``10.0.0.1:6379``), ``auto`` for the one that this machine belongs to,
+            ``local`` to start one here; None for Daft's own runner on this machine.
+        gpus: GPUs of each worker.
+        concurrency: How many workers, each with a model; by default as many as there is room for.
+        cpus: CPUs of each worker; by default its part of its node.
+        part_rows: Rows of a part of the output; by default what gives each worker several, at most 1000.
+    """
+
+    ray: str | None = None
+    gpus: float = 0
+    concurrency: int | None = None
+    cpus: float | None = None
+    part_rows: int | None = None
+
+
+def run_on_daft(
+    stage: Stage,
+    meta: str | Path,
+    *,
+    output: str | Path | None = None,
+    options: RunOptions | None = None,
+    where: DaftOptions | None = None,
+) -> RunResult:
+    """Run a stage over the rows of a table, and write a folder of Parquet parts.
+
+    The values are those of `tools.stage.runner.run_stage`. Each part has the input's columns, the stage's, one with
+    what failed (`tools.stage.daft.parts.error_column`), and the columns ``_row`` and ``_part`` by which
+    ``datautil`` merges them. Parts appear as they are finished. After a kill, or after the loss of the cluster,
+    the same call goes on with those that are missing; the loss of a node costs what it was at.
+
+    Args:
+        stage: What to do with each row.
+        meta: The table, on this machine or in object storage (``s3://...``).
+        output: The folder to write, likewise; by default ``<stem><suffix>.parquet`` beside ``meta``. What failed is
+            listed beside it, in ``<stem><suffix>.failures.csv``.
+        options: How to run.
+        where: Where to run.
+
+    Returns:
+        What was done.
+
+    Raises:
+        UserError: As `run_stage`; Daft or Ray is not installed, there is no such cluster, or it has not what is
+            asked for.
+    """
+    options, where = options or RunOptions(), where or DaftOptions()
+    _check_stage(stage)
+    import_daft()
+    target = _target(stage, meta, output)
+    with local_table(meta) as file:
+        table = read_input(stage, meta, file=file)
+        origin = Origin(ask_of(stage), digest_file(file), "", 0, options.on_error)
+    connect(where.ray)
+    workers = _workers(where, options)
+    parts = Parts(Folder(target), Folder(state_place(target)), origin)
+    layout = parts.clear_the_way(_layout(table.height, where, workers), overwrite=options.overwrite)
+    if options.retry_failed:
+        parts.drop_failed()
+    standing = parts.done()
+    todo = [part for part in range(layout.parts) if part not in standing]
+    if todo:
+        _Run(stage, table, parts, layout, options, where).finish(todo)
+    return _result(target, parts, layout, standing, todo)
+
+
+def connect(address: str | None) -> None:
+    """Make Daft run on a cluster, or on this machine.
+
+    Args:
+        address: See `DaftOptions.ray`.
+
+    Raises:
+        UserError: There is no such cluster, or Daft runs elsewhere already.
+    """
+    daft = import_daft()
+    os.environ.setdefault("DAFT_PROGRESS_BAR", "0")  # the run has its own
+    if address is None:
+        _set_runner(daft.set_runner_native)
+        return
+    ray = import_ray()
+    if not ray.is_initialized():
+        # Where weights are looked for must be the same everywhere; a node's own environment says otherwise.
+        weights = {name: value for name, value in os.environ.items() if name.startswith("VIDSIEVE_")}
+        local = {"_node_ip_address": "127.0.0.1", "include_dashboard": False} if address == "local" else {}
+        try:
+            ray.init(address, runtime_env={"env_vars": weights}, log_to_driver=False, **local)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            said = str(error).strip().partition("\n")[0]
+            raise UserError(f"--ray {address}: no Ray cluster can be reached there: {said}") from error
+    _set_runner(daft.set_runner_ray, noop_if_initialized=True)
+
+
+def _set_runner(set_runner: Any, **options: Any) -> None:
+    from tools.stage.daft.resources import is_on_ray
+
+    wants_ray = bool(options)
+    try:
+        set_runner(**options)
+    except Exception as error:  # Daft has a class of its own for it, which is no part of its interface
+        if is_on_ray() == wants_ray:
+            return
+        raise UserError(f"Daft runs elsewhere in this process already: {error}") from error
+
+
+def _check_stage(stage: Stage) -> None:
+    """Only what turns a row into values can be done anywhere."""
+    if stage.vector_file:
+        raise UserError("--save-embeddings: not with --engine daft, whose workers share no file")
+    if stage.one_to_many or type(stage).still_there is not Stage.still_there:
+        raise UserError(f"stage {stage.name}: writes files or further rows; --engine daft is for scores")
+
+
+def _target(stage: Stage, meta: str | Path, output: str | Path | None) -> str:
+    if output is not None:
+        return str(output).rstrip("/")
+    if not is_address(meta):
+        return str(output_path(meta, stage.suffix, format="parquet"))
+    folder, _, name = str(meta).partition("?")[0].rpartition("/")
+    if str(meta).startswith(("http://", "https://")):
+        raise UserError(f"{meta}: nothing can be written there; say --output")
+    return f"{folder}/{name.removesuffix(table_extension(name))}{stage.suffix}.parquet"
+
+
+def _workers(where: DaftOptions, options: RunOptions) -> Workers:
+    return spread_workers(
+        gpus=where.gpus, concurrency=where.concurrency, cpus=where.cpus, num_workers=options.num_workers
+    )
+
+
+def _layout(rows: int, where: DaftOptions, workers: Workers) -> Layout:
+    share = -(-rows // (_PARTS_PER_WORKER * workers.concurrency))
+    return Layout(rows, where.part_rows or min(_LARGEST_PART, share))
+
+
+class _Run:
+    """The work on parts that are missing."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        table: pl.DataFrame,
+        parts: Parts,
+        layout: Layout,
+        options: RunOptions,
+        where: DaftOptions,
+    ) -> None:
+        self._stage = stage
+        self._parts = parts
+        self._layout = layout
+        self._options = options
+        self._where = where
+        self._table = contract_types(table.lazy()).collect()
+        planned = stage.plan(table)
+        self._names = tuple(n for n in (*stage.needs, *stage.uses) if n in planned.columns)
+        self._rows = planned.select(self._names).with_row_index(_NUMBER)
+        self._missing: set[int] = set()
+
+    def finish(self, todo: Sequence[int]) -> None:
+        """Compute and write parts; what breaks off is begun again with those that are still missing."""
+        self._missing = set(todo)
+        rows = sum(len(self._layout.rows_of(part)) for part in todo)
+        failures = 0
+        with Progress(rows, self._stage.name, shown=self._options.progress) as progress:
+            while self._missing:
+                before = len(self._missing)
+                try:
+                    self._attempt(progress)
+                    trouble = "rows did not come back"
+                except ToolError:
+                    raise
+                except (
+                    Exception
+                ) as error:  # Ray and Daft have many; which of them a lost node causes is not told
+                    trouble = f"{type(error).__name__}: {_first_line(error)}"
+                if not self._missing:
+                    return
+                failures = failures + 1 if len(self._missing) == before else 0
+                if failures == _ATTEMPTS:
+                    raise UserError(
+                        f"the run broke off {failures} times without finishing a part ({trouble}); "
+                        "parts that are finished are kept, the same command goes on with the rest"
+                    )
+                print(f"warning: {trouble}; going on with {len(self._missing)} parts", file=sys.stderr)
+
+    def _attempt(self, progress: Progress) -> None:
+        arrived: dict[int, dict[int, Outcome]] = {}
+        for number, outcome in self._outcomes(sorted(self._missing)):
+            part = number // self._layout.part_rows
+            if part not in self._missing:  # came twice: its worker was lost after it had answered
+                continue
+            rows = arrived.setdefault(part, {})
+            rows[number] = outcome
+            if len(rows) == len(self._layout.rows_of(part)):
+                self._write(part, [rows[n] for n in self._layout.rows_of(part)])
+                progress.count([(str(n), outcome) for n, outcome in arrived.pop(part).items()])
+                self._missing.remove(part)
+
+    def _write(self, part: int, outcomes: list[Outcome]) -> None:
+        numbers = self._layout.rows_of(part)
+        frame = self._table[numbers.start : numbers.stop]
+        self._parts.write(part, frame, self._stage, outcomes, drop=self._options.on_error == "drop")
+
+    def _outcomes(self, parts: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
+        """Let the workers compute parts; yield rows as they come, by their numbers."""
+        daft = import_daft()
+        workers = _workers(self._where, self._options)  # anew: after a loss there are fewer
+        worker = StageWorker(
+            Recipe.of(self._stage),
+            self._names,
+            self._session_options(workers),
+            actors=share_of_a_machine(workers),
+        )
+        dtypes = {name: daft_type(dtype) for name, dtype in value_columns(self._stage).items()}
+        workers = Workers(
+            workers.gpus, workers.concurrency, self._layout.part_rows, workers.num_workers, workers.cpus
+        )
+        score = outcomes_udf(worker, dtypes, workers, self._stage.name)
+        slices = (self._layout.rows_of(part) for part in parts)
+        frame = daft.from_arrow([self._rows[s.start : s.stop].to_arrow() for s in slices])
+        found = frame.select(daft.col(_NUMBER), score(*map(daft.col, self._names)).alias("outcome"))
+        for batch in found.to_arrow_iter(results_buffer_size=workers.concurrency + 1):
+            for number, told in zip(*(batch.column(i).to_pylist() for i in range(2)), strict=True):
+                yield number, self._understood(number, told)
+
+    def _session_options(self, workers: Workers) -> RunOptions:
+        options = self._options
+        return RunOptions(
+            batch_size=options.batch_size,
+            num_workers=workers.num_workers,
+            timeout=options.timeout,
+            memory_gb=options.memory_gb,
+            progress=False,
+        )
+
+    def _understood(self, number: int, told: dict[str, Any]) -> Outcome:
+        """An outcome as a worker told it."""
+        if told["fatal"] is not None:
+            raise UserError(told["fatal"])
+        self._parts.agree(told["asked"])
+        if told["failed"]:
+            ((kind, message),) = told["failures"]
+            path = self._rows["path"][number] if "path" in self._names else ""
+            return MediaError(kind, str(path or ""), message)
+        return {**told["values"], FAILURES: told["failures"] or [], REMARKS: told["remarks"] or []}
+
+
+def _first_line(error: Exception) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), "").strip()[:200]
+
+
+def _result(target: str, parts: Parts, layout: Layout, standing: set[int], todo: Sequence[int]) -> RunResult:
+    said = [parts.said(part) for part in range(layout.parts)]
+    failures = [failure for one in said for failure in one.failures]
+    remarks: dict[str, int] = {}
+    for one in said:
+        for remark, count in one.remarks.items():
+            remarks[remark] = remarks.get(remark, 0) + count
+    failed = sum(one.failed for one in said)
+    return RunResult(
+        target,  # type: ignore[arg-type]  # an address is no Path
+        layout.rows,
+        failures,
+        failed,
+        sum(len(layout.rows_of(part)) for part in standing),
+        _write_failures(target, failures),
+        already_complete=not todo,
+        totals=Counts(layout.rows, failed, len(failures)),
+        remarks=remarks,
+    )
+
+
+def _write_failures(target: str, failures: Sequence[MediaError]) -> Any:
+    """List what failed beside the folder of parts."""
+    if not is_address(target):
+        return write_failures(failures, failures_path(target))
+    folder, _, name = target.rpartition("/")
+    place = Folder(folder)
+    listed = failures_path(name).name
+    if failures:
+        rows = [(f.path, f.kind, f.message) for f in failures]
+        frame = pl.DataFrame(rows, schema=["path", "kind", "message"], orient="row")
+        place.write(listed, frame.write_csv().encode())
+        return f"{folder}/{listed}"
+    if listed in place.names():
+        place.remove(listed)
+    return None
+
+
+__all__ = ["DaftOptions", "connect", "error_column", "run_on_daft"]
