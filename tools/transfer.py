@@ -244,7 +244,10 @@ class _Transfer:
     def _judge(self, error: urllib.error.HTTPError) -> Exception:
         said = f"HTTP {error.code} {error.reason}"
         if error.code == 416:  # what is here is longer than the file, or of another one
+            here, total = self.file.tell(), self.total
             self._restart()
+            if total is not None:
+                return _BrokenError(f"{here} of {total} bytes came, and the server has no more")
             return _BrokenError("what was here did not fit the file and was dropped")
         if error.code in _AGAIN or error.code >= 500:
             return _BrokenError(said, wait=retry_after(error.headers))
