@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "ClipScore": "clip_score",
     "EMScoreEval": "emscore",
     "FileStorage": "storage",
     "VideoAestheticEvaluator": "aesthetic",

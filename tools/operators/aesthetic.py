@@ -52,7 +52,7 @@ class VideoAestheticEvaluator:
 
     A clip's dict gets ``aesthetic_score`` (about 1 to 10, higher is better): the mean over `load_num` frames
     spread evenly from its first to its last, which with 3 are first, middle and last; and
-    ``aesthetic_frames``: {"from": "files" or "video", "numbers": frames counted from the clip's first,
+    ``aesthetic_frames``: {"from": "files" or "video", "frame_indices": counted from the clip's first,
     "scores": one for each}. Where there is no score both are null, and ``aesthetic_error`` says why.
 
     Frames are the pictures under `figure_root` that `VideoFrameFilter` or other software wrote for this clip;
@@ -176,7 +176,7 @@ def _entries(result: Result) -> dict[str, Any]:
         return {SCORE: None, FRAMES: None, ERROR: result.reason}
     looked_at = {
         "from": values[FRAMES_FROM],
-        "numbers": values[FRAME_NUMBERS],
+        "frame_indices": values[FRAME_NUMBERS],
         "scores": values[_FRAME_SCORES],
     }
     return {SCORE: values["aes"], FRAMES: looked_at}

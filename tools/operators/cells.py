@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import ast
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -25,15 +25,35 @@ def plain(value: Any) -> Any:
     return None if type(value).__name__ in ("NAType", "NaTType") else value
 
 
+def parsed(cell: Any, kind: type) -> Any:
+    """A list or dict that came as text, through a CSV: as JSON, or as Python prints it (so does pandas).
+
+    Args:
+        cell: Anything.
+        kind: list or dict.
+
+    Returns:
+        The value of a text that stands for such a value; any other cell as it is.
+    """
+    if not isinstance(cell, str) or cell[:1] not in ("[", "{"):
+        return cell
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            value = parse(cell)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+        if isinstance(value, kind):
+            return value
+    return cell
+
+
 def one_path(cell: Any) -> str:
     """The path in a cell: a text, or a list with one text.
 
     Raises:
         MediaError: bad_value: there is none, or there are several.
     """
-    if isinstance(cell, str) and cell.startswith("["):  # a list that came through a CSV
-        with contextlib.suppress(ValueError):
-            cell = json.loads(cell)
+    cell = parsed(cell, list)
     paths = cell if isinstance(cell, (list, tuple)) else [cell]
     if len(paths) > 1:
         raise MediaError("bad_value", "", f"{len(paths)} paths stand in the cell where one is expected")

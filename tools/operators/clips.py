@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import MediaError
-from tools.operators.cells import one_path
+from tools.operators.cells import one_path, parsed
 from tools.operators.run import Result, cells, reason_of
 
 if TYPE_CHECKING:
@@ -109,7 +107,7 @@ class ClipTable:
     Args:
         frame: The table; it stays as it is.
         video_key: Column with the path of the video, a text or a list of one text.
-        clips_key: Column with the dicts. JSON, and what Python prints of a dict, are read too.
+        clips_key: Column with the dicts. Text that stands for one is read too.
 
     Attributes:
         structs: For each row a copy of its dict; None where there is none.
@@ -160,14 +158,7 @@ class ClipTable:
 
 
 def _struct(cell: Any) -> dict[str, Any] | None:
-    if isinstance(cell, str):
-        try:
-            cell = json.loads(cell)
-        except ValueError:
-            try:  # pandas writes a dict into a CSV as Python prints it
-                cell = ast.literal_eval(cell)
-            except (ValueError, SyntaxError, MemoryError, RecursionError):
-                return None
+    cell = parsed(cell, dict)
     return cell if isinstance(cell, dict) else None
 
 

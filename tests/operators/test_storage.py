@@ -1,0 +1,107 @@
+"""FileStorage: files that other readers understand, and cells that come back as they were."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from tools.errors import UserError
+from tools.operators import FileStorage
+
+ROWS = [
+    {
+        "video": ["./a.mp4"],
+        "id": "007",
+        "count": 3,
+        "score": 0.1,
+        "good": True,
+        "text": 'é, "q"\n[x]',
+        "video_clips": {"clips": [{"id": "a_0", "frame_start": 0, "score": None}]},
+    },
+    {
+        "video": ["b.mp4"],
+        "id": "NA",
+        "count": None,
+        "score": None,
+        "good": False,
+        "text": None,
+        "video_clips": None,
+    },
+]
+
+
+@pytest.fixture
+def entry(tmp_path):
+    path = tmp_path / "in.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    return path
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "parquet"])
+def test_cells_come_back_as_they_were(entry, tmp_path, kind):
+    storage = FileStorage(str(entry), str(tmp_path / "cache"), "p", kind)
+    assert storage.step() is storage
+    written = storage.write(storage.read("dataframe"))
+    assert written == str(tmp_path / "cache" / f"p_step1.{kind}")
+    assert storage.step().read("dict") == ROWS
+    storage.write(storage.read("dict"))
+    assert storage.step().read("dict") == ROWS
+    assert storage.reset().step().read("dict") == ROWS
+    assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == [f"p_step1.{kind}", f"p_step2.{kind}"]
+
+
+def test_the_files_are_what_other_readers_expect(entry, tmp_path):
+    for kind in ("jsonl", "json", "csv", "parquet"):
+        storage = FileStorage(str(entry), str(tmp_path), "p", kind).step()
+        storage.write(storage.read())
+    assert [json.loads(line) for line in (tmp_path / "p_step1.jsonl").read_text().splitlines()] == ROWS
+    assert json.loads((tmp_path / "p_step1.json").read_text()) == ROWS
+    with (tmp_path / "p_step1.csv").open(newline="") as file:
+        first = next(csv.DictReader(file))
+    assert json.loads(first["video_clips"]) == ROWS[0]["video_clips"]
+    assert (first["id"], first["count"], first["score"], first["good"]) == ("007", "3", "0.1", "True")
+    frame = pl.read_parquet(tmp_path / "p_step1.parquet")
+    assert frame["count"].dtype == pl.Int64
+    assert frame["video_clips"][0] == ROWS[0]["video_clips"]
+
+
+def test_what_pandas_puts_into_cells_is_written_plainly(entry, tmp_path):
+    storage = FileStorage(str(entry), str(tmp_path), "p").step()
+    clips = np.array([{"id": "a", "score": np.float32(0.5), "n": np.int64(3)}], dtype=object)
+    storage.write(pd.DataFrame({"c": [{"clips": clips}, np.nan], "x": [1.5, np.nan], "y": [pd.NA, "t"]}))
+    assert storage.step().read("dict") == [
+        {"c": {"clips": [{"id": "a", "score": 0.5, "n": 3}]}, "x": 1.5, "y": None},
+        {"c": None, "x": None, "y": "t"},
+    ]
+
+
+def test_a_column_of_one_kind_has_its_kind(tmp_path):
+    (tmp_path / "in.csv").write_text("a,b,c\n1,0.5,x\n2,1.25,007\n")
+    frame = FileStorage(str(tmp_path / "in.csv")).step().read()
+    assert [str(frame[name].dtype) for name in "ab"] == ["int64", "float64"]
+    assert frame["c"].tolist() == ["x", "007"]
+
+
+def test_trouble_is_one_clear_line(entry, tmp_path):
+    with pytest.raises(UserError, match="cache_type"):
+        FileStorage(str(entry), cache_type="xlsx")
+    storage = FileStorage(str(entry), str(tmp_path), "p", "parquet")
+    with pytest.raises(UserError, match=r"storage\.step\(\)"):
+        storage.read()
+    with pytest.raises(UserError, match="output_type"):
+        storage.step().read("list")
+    with pytest.raises(UserError, match=r"p_step1\.parquet: the table cannot be written"):
+        storage.write([{"a": 1}, {"a": "text"}])
+    assert [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]
+    with pytest.raises(UserError, match="there is no such file"):
+        storage.step().read()
+    entry.write_text('{"a": 1}\n[1]\n')
+    with pytest.raises(UserError, match="a record is expected"):
+        storage.reset().step().read()
+    with pytest.raises(UserError, match=r"in\.txt: file type"):
+        FileStorage("in.txt").step().read()
