@@ -155,7 +155,8 @@ def test_a_row_without_a_reference_keeps_its_other_scores(clip_environment, medi
     expected = {**dict.fromkeys(scores(outcome)), **scores(alone)}
     assert scores(outcome) == expected and len(expected) == 21
     assert outcome["emscore"] is not None and outcome["emscore_ref"] is None
-    assert outcome[REMARKS] == ["no EMScore(X,X*): the cell of column reference is empty"]
+    assert outcome[REMARKS] == []
+    assert outcome[FAILURES] == [["bad_value", "no EMScore(X,X*): the cell of column reference is empty"]]
 
 
 @pytest.mark.parametrize(
@@ -410,7 +411,9 @@ def test_the_command_alone_and_under_torchrun(small_clip, media, tmp_path):
     assert run.stdout.splitlines()[-1] == str(alone)
     shown = run.stderr.splitlines()
     assert any(line.startswith("4 rows: 3 done, 1 failed") for line in shown)
-    assert any(line.startswith("1 rows: no EMScore(X,X*)") for line in shown)
+    failures = pl.read_csv(tmp_path / "alone.failures.csv")
+    assert failures["path"].to_list() == [str(media["wide"]), str(broken)]
+    assert failures["message"][0] == "no EMScore(X,X*): the cell of column reference is empty"
     found = pl.read_csv(alone)
     assert found.columns == ["path", "text", "reference", "emscore", "emscore_ref", "emscore_both"]
     assert found["emscore"].is_null().to_list() == [False, False, True, False]

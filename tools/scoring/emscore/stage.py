@@ -201,10 +201,10 @@ class EMScoreStage(ClipStage):
 
     def _texts(self, row: Row, column: str) -> list[str]:
         cell = row[column]
-        if column == self.candidate_column:  # one text, whatever it looks like
-            return [str(cell)] if cell is not None and str(cell).strip() else []
         try:
-            return cell_texts(cell)
+            if column == self.reference_column:
+                return cell_texts(cell)
+            return cell_texts([cell])  # one text, also where it looks like a list
         except ValueError as error:
             raise _unusable(row, f"column {column}: {error}") from None
 
@@ -226,8 +226,11 @@ class EMScoreStage(ClipStage):
         }
         if self.frame_details:
             values[FRAME_DETAILS] = self._details(images, own, caption)
-        reason = undefined(caption, scores, metrics)
-        return {**values, FAILURES: [["bad_value", reason]] if reason else [], REMARKS: self._remarks(own)}
+        reasons = [undefined(caption, scores, metrics)]
+        if self.reference_column and not caption.references:
+            reasons.append(f"no {REFERENCE}: the cell of column {self.reference_column} is empty")
+        failures = [["bad_value", reason] for reason in reasons if reason]
+        return {**values, FAILURES: failures, REMARKS: self._remarks(own.caption)}
 
     def _details(self, images: np.ndarray, own: _Prepared, caption: Caption) -> str:
         """For each frame its number, its time, the words that it matches best, and its scores."""
@@ -247,16 +250,13 @@ class EMScoreStage(ClipStage):
     def _shown(self, found: Metrics) -> Mapping[str, float | None]:
         return {metric: _rounded(found[metric]) for metric in self.metrics or ()}
 
-    def _remarks(self, own: _Prepared) -> list[str]:
-        cut = {"caption": [own.caption.candidate], "reference": own.caption.references}
-        remarks = [
+    def _remarks(self, tokens: Caption) -> list[str]:
+        cut = {"caption": [tokens.candidate], "reference": tokens.references}
+        return [
             f"{what} longer than the {self.context_length} tokens that CLIP takes, cut there"
             for what, several in cut.items()
             if any(text.cut for text in several)
         ]
-        if self.reference_column and not own.caption.references:
-            remarks.append(f"no {REFERENCE}: the cell of column {self.reference_column} is empty")
-        return remarks
 
 
 def _rounded(value: float | None) -> float | None:

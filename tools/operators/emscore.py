@@ -1,0 +1,179 @@
+"""Operator: EMScore, how well captions fit videos and reference captions, in DataFlow's shape."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.errors import MediaError, UserError
+from tools.media.sampling import Sampling
+from tools.operators.cells import one_path
+from tools.operators.run import (
+    Result,
+    RunOptions,
+    cells,
+    read_frame,
+    result_of,
+    run_rows,
+    tell_failures,
+    with_columns,
+    write_frame,
+)
+from tools.scoring.emscore.idf import Idf
+from tools.scoring.emscore.metrics import METRICS, SCORE_TYPES, chosen_names
+from tools.scoring.emscore.scorer import DEFAULT_CLIP
+from tools.scoring.emscore.stage import FRAME_DETAILS, FRAMES, EMScoreStage, column_of
+from tools.stage.stage import FAILURES, REMARKS, Row
+
+if TYPE_CHECKING:
+    from tools.operators.storage import Storage
+
+ERROR = "emscore_error"
+
+_LOG = logging.getLogger("tools.operators")
+
+
+class EMScoreEval:
+    """Scores the caption of each video against its frames, against reference captions, and against both.
+
+    Adds a column for each score type and metric, ``EMScore(X,V)_figr_P`` to ``EMScore(X,V,X*)_full_F``, the
+    same ones whatever the rows are like. A cell that cannot be had is null, and column ``emscore_error`` says
+    why: a row without a reference has EMScore(X,V) all the same. A reference may be a list of texts; each
+    metric is then that of the reference which suits it best.
+
+    Args:
+        every_n_seconds: A frame each so many seconds, from 0 on, by the true times of the frames.
+        every_n_frames: Each so manieth frame, from the first on. With neither, 10 frames at equal distances
+            from first to last.
+        return_all_frames: Add column ``frame_details``: JSON, for each frame its index, its timestamp, its
+            scores as a video of one frame, and the words that it matches best.
+        clip_model_path: Name (``ViT-B/32``), file (``.pt``) or folder of a CLIP.
+        score_types: Names of `tools.scoring.emscore.metrics.SCORE_TYPES`; None for all.
+        metrics: Names of `tools.scoring.emscore.metrics.METRICS`; None for all.
+        idf: Weights of the tokens: an `Idf`, or the file of one; None for 1 each.
+        long_text: Texts of more than 77 tokens: ``split``, ``truncate`` or ``error``.
+        batch_size: Most rows that are scored at once.
+        num_workers: Processes that decode, never more than cores; 0 works in this process, without guards.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+
+    Raises:
+        UserError: An option is wrong; both intervals are given.
+    """
+
+    def __init__(
+        self,
+        every_n_seconds: float | None = None,
+        every_n_frames: int | None = None,
+        return_all_frames: bool = False,
+        clip_model_path: str | None = None,
+        score_types: Sequence[str] | None = None,
+        metrics: Sequence[str] | None = None,
+        *,
+        idf: Idf | str | Path | None = None,
+        long_text: str = "split",
+        batch_size: int = 64,
+        num_workers: int = 4,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        self.sampling = _sampling(every_n_seconds, every_n_frames)
+        self.return_all_frames = return_all_frames
+        self.clip_model = DEFAULT_CLIP if clip_model_path is None else str(clip_model_path)
+        self.score_types = chosen_names("score_types", score_types, SCORE_TYPES)
+        self.metrics = chosen_names("metrics", metrics, METRICS)
+        self.idf = Idf.load(idf) if isinstance(idf, (str, Path)) else idf
+        self.long_text = long_text
+        self.options = RunOptions(batch_size=batch_size, num_workers=num_workers)
+        self.device = device
+        self.precision = precision
+
+    def run(
+        self,
+        storage: Storage,
+        video_key: str = "video_path",
+        candidate_key: str = "candidate",
+        reference_key: str = "reference",
+    ) -> None:
+        """Read the table, score its rows, write it.
+
+        Args:
+            storage: A `FileStorage`, DataFlow's, or anything with its ``read`` and ``write``.
+            video_key: Column with the path of the video (or image), a text or a list of one text.
+            candidate_key: Column with the caption that is judged.
+            reference_key: Column with the reference, a text or a list of texts; it may be missing.
+
+        Raises:
+            UserError: Weights or a column are missing.
+        """
+        frame = read_frame(storage, video_key, candidate_key)
+        stage = EMScoreStage(
+            sampling=self.sampling,
+            clip_model=self.clip_model,
+            device=self.device,
+            precision=self.precision,
+            candidate_column=candidate_key,
+            reference_column=reference_key,
+            score_types=self.score_types,
+            metrics=self.metrics,
+            idf=self.idf,
+            long_text=self.long_text,
+            frame_details=self.return_all_frames,
+        )
+        columns = [name for name in (candidate_key, reference_key) if name in frame.columns]
+        texts = [
+            dict(zip(columns, own, strict=True))
+            for own in zip(*(cells(frame, c) for c in columns), strict=True)
+        ]
+        rows = [_row(path, own) for path, own in zip(cells(frame, video_key), texts, strict=True)]
+        scored = iter(run_rows(stage, [row for row in rows if not isinstance(row, MediaError)], self.options))
+        results = [result_of(row) if isinstance(row, MediaError) else next(scored) for row in rows]
+        reasons = [_reason(result) for result in results]
+        write_frame(storage, with_columns(frame, {**self._columns(results), ERROR: reasons}))
+        tell_failures(reasons, "rows lack an EMScore")
+        for remark, count in Counter(
+            r for own in results for r in (own.values or {}).get(REMARKS, ())
+        ).items():
+            _LOG.warning("%d of %d rows: %s", count, len(results), remark)
+
+    def _columns(self, results: list[Result]) -> dict[str, list[Any]]:
+        names = {
+            f"{kind}_{metric}": column_of(kind, metric)
+            for kind in self.score_types
+            for metric in self.metrics
+        }
+        if self.return_all_frames:
+            names[FRAME_DETAILS] = FRAME_DETAILS
+        return {
+            shown: [None if own.values is None else own.values[name] for own in results]
+            for shown, name in names.items()
+        }
+
+
+def _sampling(every_n_seconds: float | None, every_n_frames: int | None) -> Sampling:
+    if every_n_seconds is not None and every_n_frames is not None:
+        raise UserError("every_n_seconds and every_n_frames exclude each other: give one")
+    if every_n_seconds is not None:
+        return Sampling("interval_time", interval=float(every_n_seconds))
+    if every_n_frames is None:
+        return FRAMES
+    if every_n_frames != int(every_n_frames):
+        raise UserError(f"every_n_frames is a whole number, not {every_n_frames}")
+    return Sampling("interval_frames", step=int(every_n_frames))
+
+
+def _row(video: Any, texts: Row) -> Row | MediaError:
+    try:
+        return {**texts, "path": one_path(video)}
+    except MediaError as error:
+        return error
+
+
+def _reason(result: Result) -> str | None:
+    """Why cells of a row are empty; None when none is."""
+    if result.values is None:
+        return result.reason
+    return "; ".join(f"{kind}: {message}" for kind, message in result.values[FAILURES]) or None
