@@ -33,7 +33,7 @@ def _parser() -> cli.ArgumentParser:
     for flag, text in _SHARED.items():
         parser.add_argument(flag, help=text)
     parser.add_argument("--decoder", default="pyav", choices=DECODERS, help="video decoder (pyav)")
-    add_stage_arguments(parser, batch_size=256)
+    add_stage_arguments(parser, batch_size=256, engine=True)
     return parser
 
 

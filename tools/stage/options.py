@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tools import cli
+from tools.errors import UserError
 
 if TYPE_CHECKING:
     from tools.stage.engine import RunOptions
@@ -21,6 +22,7 @@ def add_stage_arguments(
     num_workers: int = 16,
     timeout: float = 600,
     memory_gb: float = 4,
+    engine: bool = False,
 ) -> None:
     """Add what every per-row command understands.
 
@@ -30,6 +32,7 @@ def add_stage_arguments(
         num_workers: Default of ``--num-workers``.
         timeout: Default of ``--timeout``, seconds for one file.
         memory_gb: Default of ``--max-memory``, GiB for one worker.
+        engine: Add ``--engine`` and what belongs to it: for stages that turn a row into values, and no more.
     """
     group = parser.add_argument_group("running")
     group.add_argument("--output", metavar="FILE", help="table to write (META with a suffix)")
@@ -74,6 +77,39 @@ def add_stage_arguments(
     group.add_argument("--overwrite", action="store_true", help="replace an output made otherwise")
     group.add_argument("--retry-failed", action="store_true", help="do rows again that failed before")
     group.add_argument("--quiet", action="store_true", help="no progress bar")
+    if engine:
+        _add_engine_arguments(parser)
+
+
+def _add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("running on Daft, see docs/daft.md and docs/ray.md")
+    group.add_argument(
+        "--engine",
+        choices=("daft",),
+        help="run on Daft: META and --output may be in object storage (s3://...), and --output is a folder "
+        "of Parquet parts",
+    )
+    group.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="with --engine daft: run on this Ray cluster (host:6379; auto; local starts one here)",
+    )
+    group.add_argument(
+        "--gpus", type=_share, metavar="N", help="GPUs of each worker, or a fraction of one (0)"
+    )
+    group.add_argument(
+        "--concurrency", type=cli.whole_number(1), metavar="N", help="workers (as many as there is room for)"
+    )
+    group.add_argument(
+        "--cpus", type=cli.positive_number, metavar="N", help="CPUs of each worker (its part of its node)"
+    )
+    group.add_argument(
+        "--part-rows", type=cli.whole_number(1), metavar="N", help="rows of a part (at most 1000)"
+    )
+
+
+def _share(text: str) -> float:
+    return 0.0 if text == "0" else cli.positive_number(text)
 
 
 def run_options(args: argparse.Namespace) -> RunOptions:
@@ -104,10 +140,14 @@ def run_command(stage: Stage, args: argparse.Namespace) -> int:
         The exit code: 1 when every row failed, or one did under ``--strict``. Of several ranks the one that
         finishes last judges for all; `torchrun` kills the other ranks when one ends with an error.
     """
-    from tools.stage.runner import run_stage
-
     options = run_options(args)
-    result = run_stage(stage, args.meta, output=args.output, options=options)
+    if getattr(args, "engine", None):
+        result = _run_on_daft(stage, args, options)
+    else:
+        _refuse_daft_options(args)
+        from tools.stage.runner import run_stage
+
+        result = run_stage(stage, args.meta, output=args.output, options=options)
     print(summary(result), file=sys.stderr)
     print(result.output)
     totals = result.totals
@@ -118,6 +158,23 @@ def run_command(stage: Stage, args: argparse.Namespace) -> int:
         print(f"error: {args.meta}: every row failed{first}", file=sys.stderr)
         return 1
     return 1 if options.strict and totals.failures else 0
+
+
+_DAFT_OPTIONS = ("ray", "gpus", "concurrency", "cpus", "part_rows")
+
+
+def _run_on_daft(stage: Stage, args: argparse.Namespace, options: RunOptions) -> RunResult:
+    from tools.stage.daft.engine import DaftOptions, run_on_daft
+
+    given = {name: value for name in _DAFT_OPTIONS if (value := getattr(args, name)) is not None}
+    return run_on_daft(stage, args.meta, output=args.output, options=options, where=DaftOptions(**given))
+
+
+def _refuse_daft_options(args: argparse.Namespace) -> None:
+    """Say so when a flag would have no effect."""
+    for name in _DAFT_OPTIONS:
+        if getattr(args, name, None) is not None:
+            raise UserError(f"--{name.replace('_', '-')}: only with --engine daft")
 
 
 def summary(result: RunResult) -> str:

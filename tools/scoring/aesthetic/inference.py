@@ -28,7 +28,7 @@ def parser() -> cli.ArgumentParser:
         """,
     )
     made.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
-    add_stage_arguments(made, batch_size=1024, num_workers=16)
+    add_stage_arguments(made, batch_size=1024, num_workers=16, engine=True)
     group = made.add_argument_group("aesthetic score")
     add_clip_arguments(group, frames="3", sampling="first_middle_last")
     group.add_argument("--head", metavar="PATH", help="weights of the head (pretrained_models/aesthetic.pth)")

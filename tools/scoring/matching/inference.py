@@ -29,7 +29,7 @@ def parser() -> cli.ArgumentParser:
         """,
     )
     made.add_argument("meta", help="table with columns path and text: .csv, .parquet or .jsonl")
-    add_stage_arguments(made, batch_size=1024, num_workers=16)
+    add_stage_arguments(made, batch_size=1024, num_workers=16, engine=True)
     group = made.add_argument_group("match")
     add_clip_arguments(group, frames="1", sampling="middle; with --num-frames first_middle_last")
     group.add_argument(

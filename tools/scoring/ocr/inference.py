@@ -30,7 +30,7 @@ def parser() -> cli.ArgumentParser:
         """,
     )
     made.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
-    add_stage_arguments(made, batch_size=16, num_workers=16)
+    add_stage_arguments(made, batch_size=16, num_workers=16, engine=True)
     group = made.add_argument_group("text in the picture")
     group.add_argument("--num-frames", type=cli.whole_number(1), metavar="N", help="frames of a video (3)")
     group.add_argument(

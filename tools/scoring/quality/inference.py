@@ -31,7 +31,7 @@ def parser() -> cli.ArgumentParser:
         """,
     )
     made.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
-    add_stage_arguments(made, batch_size=512, num_workers=16)
+    add_stage_arguments(made, batch_size=512, num_workers=16, engine=True)
     group = made.add_argument_group("quality")
     group.add_argument(
         "--prompts",

@@ -31,7 +31,7 @@ def parser() -> cli.ArgumentParser:
         """,
     )
     parser.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
-    add_stage_arguments(parser)
+    add_stage_arguments(parser, engine=True)
     group = parser.add_argument_group("technical measures")
     group.add_argument(
         "--measures",

@@ -1,4 +1,4 @@
-"""Run a stage over a table on Daft, on this machine or on a Ray cluster, and write a folder of Parquet parts."""
+"""Run a stage over a table on Daft, on this machine or on a Ray cluster, into a folder of Parquet parts."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from tools.stage.output import Counts, Origin, digest_file
 from tools.stage.progress import Progress
 from tools.stage.recipe import Recipe
 from tools.stage.runner import RunResult, read_input
+from tools.stage.shards import current_shard
 from tools.stage.stage import FAILURES, REMARKS, Stage
 from tools.table import failures_path, output_path, table_extension
 from tools.table.writing import contract_types
@@ -64,16 +65,16 @@ def run_on_daft(
 ) -> RunResult:
     """Run a stage over the rows of a table, and write a folder of Parquet parts.
 
-    The values are those of `tools.stage.runner.run_stage`. Each part has the input's columns, the stage's, one with
-    what failed (`tools.stage.daft.parts.error_column`), and the columns ``_row`` and ``_part`` by which
-    ``datautil`` merges them. Parts appear as they are finished. After a kill, or after the loss of the cluster,
-    the same call goes on with those that are missing; the loss of a node costs what it was at.
+    The values are those of `tools.stage.runner.run_stage`. Each part has the input's columns, the stage's, one
+    with what failed (`error_column`), and the columns ``_row`` and ``_part`` by which ``datautil`` merges
+    them. Parts appear as they are finished. After a kill, or after the loss of the cluster, the same call
+    goes on with those that are missing; the loss of a node costs what it was at.
 
     Args:
         stage: What to do with each row.
         meta: The table, on this machine or in object storage (``s3://...``).
-        output: The folder to write, likewise; by default ``<stem><suffix>.parquet`` beside ``meta``. What failed is
-            listed beside it, in ``<stem><suffix>.failures.csv``.
+        output: The folder to write, likewise; by default ``<stem><suffix>.parquet`` beside ``meta``. What
+            failed is listed beside it, in ``<stem><suffix>.failures.csv``.
         options: How to run.
         where: Where to run.
 
@@ -81,8 +82,8 @@ def run_on_daft(
         What was done.
 
     Raises:
-        UserError: As `run_stage`; Daft or Ray is not installed, there is no such cluster, or it has not what is
-            asked for.
+        UserError: As `run_stage`; Daft or Ray is not installed, there is no such cluster, or it has not what
+            is asked for.
     """
     options, where = options or RunOptions(), where or DaftOptions()
     _check_stage(stage)
@@ -147,6 +148,8 @@ def _check_stage(stage: Stage) -> None:
     """Only what turns a row into values can be done anywhere."""
     if stage.vector_file:
         raise UserError("--save-embeddings: not with --engine daft, whose workers share no file")
+    if not current_shard().alone:
+        raise UserError("--engine daft: is no command for torchrun; Daft deals out the rows itself")
     if stage.one_to_many or type(stage).still_there is not Stage.still_there:
         raise UserError(f"stage {stage.name}: writes files or further rows; --engine daft is for scores")
 

@@ -1,9 +1,9 @@
 """The output of a run on Daft: a folder of Parquet parts, each with a range of the input's rows.
 
-Part k holds rows k * n to (k + 1) * n - 1 of the input, whoever computed them and in whatever order: so a part is
-there or not, and no row can be lost or stand twice. A run that was killed goes on with the parts that are missing,
-and the parts are those of an uninterrupted run. Only the process that was started writes; the cluster's nodes send
-it their values.
+Part k holds rows k * n to (k + 1) * n - 1 of the input, whoever computed them and in whatever order: so a part
+is there or not, and no row can be lost or stand twice. A run that was killed goes on with the parts that are
+missing, and the parts are those of an uninterrupted run. Only the process that was started writes; the cluster's
+nodes send it their values.
 """
 
 from __future__ import annotations
@@ -197,7 +197,7 @@ class Parts:
                 said = json.loads(pl.read_parquet_metadata(file)[_SAID])
         except (OSError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
             raise UserError(
-                f"{self.folder / _part_name(part)}: is no part that this command wrote, or was damaged; remove it ({error})"
+                f"{self.folder / _part_name(part)}: is no part of this command, or damaged; remove it ({error})"
             ) from None
         return Said(said["rows"], said["failed"], [MediaError(*f) for f in said["failures"]], said["remarks"])
 
@@ -262,4 +262,4 @@ def _failures(outcome: Outcome, path: str) -> list[MediaError]:
 
 def _difference(here: dict[str, Any], there: dict[str, Any]) -> str:
     names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
-    return "; ".join(f"{name} {str(here.get(name)):.30}, there {str(there.get(name)):.30}" for name in names)
+    return "; ".join(f"{name} {here.get(name)!s:.30}, there {there.get(name)!s:.30}" for name in names)

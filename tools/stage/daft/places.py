@@ -1,4 +1,4 @@
-"""Files that lie on this machine or in object storage, by one name: a path, or an address that fsspec knows."""
+"""Files that lie on this machine or in object storage, by one name: a path, or an address of fsspec's."""
 
 from __future__ import annotations
 
