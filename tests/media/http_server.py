@@ -25,6 +25,7 @@ class Server:
         headers: Further headers of answers with such a status.
         claimed: Bytes that Content-Length claims, whatever is sent; None for no such header.
         hang: Seconds before the first byte.
+        before: Called before the first byte.
         slow: Seconds between pieces of 1000 bytes.
         changes: Called after the body, before the connection is closed.
         seen: Range of each request.
@@ -40,6 +41,7 @@ class Server:
     headers: dict[str, str] = field(default_factory=dict)
     claimed: Any = "the truth"
     hang: list[float] = field(default_factory=list)
+    before: Callable[[], Any] = lambda: None
     slow: float = 0.0
     changes: list[Callable[[], Any]] = field(default_factory=list)
     seen: list[str | None] = field(default_factory=list)
@@ -62,6 +64,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             stop = told.break_after.pop(0) if told.break_after else None
         try:
             time.sleep(hang)
+            told.before()
             with contextlib.suppress(ConnectionError):
                 self._answer(told, status, stop)
         finally:

@@ -62,6 +62,7 @@ class WorkerPool:
         self.num_workers = min(num_workers, usable_cores())
         self.timeout = timeout
         self.memory_bytes = memory_bytes
+        self.has_worked = False  # workers can start here, then; if they die later, others can take over
         self._pool: Any = None
         self._handover: Handover | None = None
 
@@ -155,7 +156,7 @@ class _Dispatch:
         self._looked = time.monotonic()
         self._dead: set[Any] = set()
         self._repeated: set[Hashable] = set()  # jobs that were done, but whose result was lost
-        self._progress = False
+        self._progress = owner.has_worked  # since the pool was started last
         self._waits = False  # the next job is not there yet
 
     def results(self) -> Iterator[tuple[Hashable, Any]]:
@@ -252,7 +253,7 @@ class _Dispatch:
             return
         except Exception as error:  # the result arrived, but cannot be unpacked
             result = MediaError("internal", path, f"{type(error).__name__}: {error}")
-        self._progress = True
+        self._progress = self._owner.has_worked = True
         yield key, result
 
     def _lost(self) -> Iterator[tuple[Hashable, Any]]:
