@@ -8,7 +8,6 @@ their last bits, so every forward pass has the same shape and, on a CPU, one thr
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ from tools.models.clip_openai import first_line, openai_config, read_openai_chec
 from tools.models.clip_preprocess import normalize_crops
 from tools.models.clip_source import ClipSource, find_clip
 from tools.models.device import resolve_device, resolve_precision
+from tools.models.forward import forward_rows
 from tools.models.strict import align, load_strictly
 
 if TYPE_CHECKING:
@@ -201,16 +201,16 @@ class ClipEncoder:
         if len(rows) == 0:
             return torch.empty(0, self.embed_dim)
 
-        prepare = prepare or torch.clone  # either way into memory of its own, see `align`
-
         def step(part: torch.Tensor) -> torch.Tensor:
-            with torch.inference_mode():
-                return forward(prepare(part.to(self.device))).float()
+            part = part.to(self.device)
+            return forward(prepare(part) if prepare else part).float()
 
-        spread = self._one_by_one if self.device == "cpu" else self._padded
+        def run(rows: torch.Tensor) -> torch.Tensor:
+            return forward_rows(step, rows, device=self.device, batch_size=_GPU_BATCH, threads=self._threads)
+
         if forward is self._image_forward and not self._compiled:
-            self._compile(lambda: spread(step, rows[:1]))
-        return torch.cat(spread(step, rows)).cpu()
+            self._compile(lambda: run(rows[:1]))
+        return run(rows)
 
     def _compile(self, first_pass: Callable[[], object]) -> None:
         """Compile in one pass alone, before several threads run at a time."""
@@ -221,33 +221,6 @@ class ClipEncoder:
                 f"torch.compile fails here ({first_line(error)}); do without --compile"
             ) from error
         self._compiled = True
-
-    def _one_by_one(
-        self, step: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor
-    ) -> list[torch.Tensor]:
-        import torch
-
-        def single(row: torch.Tensor) -> torch.Tensor:
-            torch.set_num_threads(1)  # holds for the calling thread
-            return step(row)
-
-        before = torch.get_num_threads()
-        try:
-            with ThreadPoolExecutor(self._threads) as pool:
-                return list(pool.map(single, rows.split(1)))
-        finally:
-            torch.set_num_threads(before)
-
-    def _padded(self, step: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor) -> list[torch.Tensor]:
-        import torch
-
-        features = []
-        # by default PyTorch convolves fp32 with 11 significant bits (TF32)
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-            for part in rows.split(_GPU_BATCH):
-                padding = part.new_zeros(_GPU_BATCH - len(part), *part.shape[1:])
-                features.append(step(torch.cat([part, padding]))[: len(part)])
-        return features
 
 
 def _load_openai(path: Path, dtype: torch.dtype) -> CLIPModel:
