@@ -44,7 +44,7 @@ class PerClipStage(Stage):
     among them, just as in a file cut to them.
 
     Attributes:
-        stage: The stage; one that looks at frames, but not at all of them.
+        stage: The stage; one that looks at some of a video's frames, not at all of them.
 
     Adds the columns of the other stage, and:
         frames_from: ``files`` (pictures on disk), ``video``, or ``image``.
@@ -63,7 +63,7 @@ class PerClipStage(Stage):
     def __post_init__(self) -> None:
         if self.stage.sampling is None or self.stage.request.thumbnails or self.stage.one_to_many:
             raise UserError(
-                f"{type(self.stage).__name__} does not look at some frames of a video; "
+                f"{type(self.stage).__name__} cannot score a part of a video; "
                 "cut the clips into files of their own for it"
             )
         self.name = self.stage.name
