@@ -11,7 +11,6 @@ import numpy as np
 from tools.scoring.clip_features import image_features
 from tools.scoring.emscore.metrics import (
     BOTH,
-    METRICS,
     REFERENCE,
     SCORE_TYPES,
     VIDEO,
@@ -62,14 +61,9 @@ def score_caption(
     Returns:
         For each name that is wanted and can be had, the metrics.
     """
-    found: dict[str, Metrics] = {}
-    if frames is not None and len(frames) and {VIDEO, BOTH} & set(wanted):
-        found[VIDEO] = score_video(caption.candidate, frames)
-    if caption.references and {REFERENCE, BOTH} & set(wanted):
-        found[REFERENCE] = best_of([score_reference(caption.candidate, own) for own in caption.references])
-    if VIDEO in found and REFERENCE in found:
-        found[BOTH] = mean_of(found[VIDEO], found[REFERENCE])
-    return {name: found[name] for name in wanted if name in found}
+    looked = frames is not None and len(frames) > 0 and bool({VIDEO, BOTH} & set(wanted))
+    video = score_video(caption.candidate, frames) if looked else None
+    return _chosen(wanted, video, _references(caption, wanted))
 
 
 def score_frames(
@@ -79,7 +73,9 @@ def score_frames(
 
     Their means are not the score of the video: that looks for each token in all frames.
     """
-    return [score_caption(caption, frames[n : n + 1], wanted) for n in range(len(frames))]
+    reference = _references(caption, wanted)  # no matter of frames
+    singles = (score_video(caption.candidate, frames[n : n + 1]) for n in range(len(frames)))
+    return [_chosen(wanted, video, reference) for video in singles]
 
 
 def best_frames(
@@ -210,17 +206,13 @@ def caption_features(clip: ClipEncoder, captions: Sequence[Caption], idf: Idf | 
     return [Caption(next(found), tuple(next(found) for _ in own.references)) for own in captions]
 
 
-__all__ = [
-    "BOTH",
-    "METRICS",
-    "REFERENCE",
-    "SCORE_TYPES",
-    "VIDEO",
-    "Caption",
-    "EMScorer",
-    "best_frames",
-    "caption_features",
-    "score_caption",
-    "score_frames",
-    "undefined",
-]
+def _references(caption: Caption, wanted: Sequence[str]) -> Metrics | None:
+    if not caption.references or not {REFERENCE, BOTH} & set(wanted):
+        return None
+    return best_of([score_reference(caption.candidate, own) for own in caption.references])
+
+
+def _chosen(wanted: Sequence[str], video: Metrics | None, reference: Metrics | None) -> dict[str, Metrics]:
+    both = mean_of(video, reference) if video and reference else None
+    found = {VIDEO: video, REFERENCE: reference, BOTH: both}
+    return {name: own for name in wanted if (own := found[name]) is not None}
