@@ -151,8 +151,8 @@ def find_pictures(
         shared: See `find_folder`.
 
     Returns:
-        Pictures in the order of their numbers. Empty when those there are of another clip: of other frames, of a
-        file that has changed since, or from an export that was cut off.
+        Pictures in the order of their numbers. Empty when those there are of other frames, of a file
+        that has changed since, or from an export that was cut off.
     """
     folder = find_folder(root, video, shared=shared)
     if folder is None:
