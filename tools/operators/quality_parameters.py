@@ -108,14 +108,18 @@ def _prompts(prompt: Any) -> tuple[str, ...]:
     """Prompts as `parse_prompts` reads them."""
     if isinstance(prompt, str):
         return (prompt,)
-    items = list(prompt)
-    plain = all(isinstance(item, str) and item not in PROMPTS and "|" not in item for item in items)
-    if plain and len(items) == 2:  # two texts that are neither names nor pairs are a pair
+    items = list(prompt) if isinstance(prompt, (list, tuple)) else [None]
+    if len(items) == 2 and not any(_names_a_pair(item) for item in items):
         items = [tuple(items)]
-    texts = ["|".join(item) if isinstance(item, (tuple, list)) else item for item in items]
+    texts = ["|".join(map(str, item)) if isinstance(item, (tuple, list)) else item for item in items]
     if not all(isinstance(text, str) for text in texts):
         raise UserError(f"Invalid prompt ({prompt!r}). It is a name, a pair of texts, or a list of these.")
     return tuple(texts)
+
+
+def _names_a_pair(item: Any) -> bool:
+    """Whether this is a prompt, not a half of one."""
+    return not isinstance(item, str) or item in PROMPTS or "|" in item
 
 
 def choose_device(device: str) -> str:
