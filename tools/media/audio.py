@@ -14,6 +14,7 @@ from tools.errors import MediaError
 from tools.media.audio_decoding import AudioDecoder
 from tools.media.container import check_file, reason
 from tools.media.extensions import is_image
+from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
 
 QUIETEST = -120.0
@@ -88,10 +89,12 @@ class AudioTrack:
     Args:
         path: A video or an audio file.
         rate: Samples per second that come out.
+        index: The packets of the video, when they have been read already.
 
     Attributes:
         path: See above.
         rate: See above.
+        damaged: Whether a part of what was read last is damaged, and silent therefore.
         offset: Seconds from the first frame to the first sample, greater than 0 when the sound begins later;
             None without pictures.
 
@@ -100,10 +103,10 @@ class AudioTrack:
             in it; decode when none of it can be decoded. What is wrong with the pictures is raised as well.
     """
 
-    def __init__(self, path: str | Path, rate: int = 48_000) -> None:
-        self.path, self.rate = str(path), rate
+    def __init__(self, path: str | Path, rate: int = 48_000, *, index: PacketIndex | None = None) -> None:
+        self.path, self.rate, self.damaged = str(path), rate, False
         first = _first_sample(check_file(path))
-        pictures = _first_frame(path)
+        pictures = _first_frame(path) if index is None else int(index.pts[0]) * index.time_base
         self._origin = first if pictures is None else pictures
         self.offset = None if pictures is None else float(first - pictures)
 
@@ -139,6 +142,7 @@ class AudioTrack:
                 expected = at + len(block)
             if stop is not None and expected is not None and expected >= stop:
                 break
+        self.damaged = decoder.damaged > 0
         if decoder.damaged > _MOST_DAMAGED * decoder.packets:
             message = f"{decoder.damaged} of {decoder.packets} packets of sound cannot be decoded"
             raise MediaError("decode", self.path, message)
