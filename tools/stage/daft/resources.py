@@ -119,12 +119,13 @@ def check_resources(workers: Workers, *, memory: float = 0) -> None:
     if there is None:
         return
     if is_on_ray():
-        _check_cluster(workers, there, memory)
+        check_cluster(workers, there, memory)
     else:
-        _check_machine(workers, there[0], memory)
+        check_machine(workers, there[0], memory)
 
 
-def _check_machine(workers: Workers, machine: Machine, memory: float) -> None:
+def check_machine(workers: Workers, machine: Machine, memory: float = 0) -> None:
+    """As `check_resources`, for Daft's native runner on this machine."""
     # Daft's native runner reserves no CPUs: more actors than cores only take turns.
     if workers.gpus * workers.concurrency > machine.gpus:
         raise UserError(
@@ -143,7 +144,8 @@ def _check_machine(workers: Workers, machine: Machine, memory: float) -> None:
         )
 
 
-def _check_cluster(workers: Workers, there: Sequence[Machine], memory: float) -> None:
+def check_cluster(workers: Workers, there: Sequence[Machine], memory: float = 0) -> None:
+    """As `check_resources`, for a Ray cluster of these nodes."""
     room = sum(machine.room_for(workers, memory) for machine in there)
     cpus, gpus = sum(m.cpus for m in there), sum(m.gpus for m in there)
     has = f"the Ray cluster has {cpus:g} CPUs and {_gpus(gpus)} on {len(there)} nodes"
@@ -174,41 +176,52 @@ def spread_workers(
     concurrency: int | None = None,
     cpus: float | None = None,
     num_workers: int = 16,
-    batch_size: int = 64,
 ) -> Workers:
-    """Fill the cluster with actors: one for each GPU (or share of one), or one on each node.
-
-    Each gets its part of its node's CPUs, and one CPU of each node is left to read with. On one machine
-    without Ray it is one actor.
+    """Fill what there is with actors: the cluster, or this machine, on which there is one.
 
     Args:
         gpus: GPUs of each.
-        concurrency: How many; by default as many as fit.
-        cpus: CPUs of each, in place of its part.
+        concurrency: How many, in place of as many as fit.
+        cpus: CPUs of each, in place of its part of its node.
         num_workers: Decoding processes of each, no more than its CPUs.
-        batch_size: See `Workers`.
 
     Raises:
         UserError: They do not fit, see `check_resources`.
     """
     there = machines() or [this_machine()]
-    if not is_on_ray():
-        there = [Machine(there[0].cpus + _FOR_READS, max(there[0].gpus, gpus))]
-    able = [m for m in there if m.gpus >= gpus and m.cpus >= (cpus or 1)] or there
-    on_each = [max(1, int(m.gpus / gpus)) if gpus else 1 for m in able]
-    if cpus is None:
-        shares = [max(1, int((m.cpus - _FOR_READS) / n)) for m, n in zip(able, on_each, strict=True)]
-        cpus = min(shares)
-    workers = Workers(gpus, 1, batch_size, min(num_workers, math.ceil(cpus)), cpus)
-    if concurrency is None:
-        concurrency = 1
-        if is_on_ray():
-            rooms = [min(n, m.room_for(workers)) for m, n in zip(able, on_each, strict=True)]
-            spare = (sum(m.cpus for m in there) - _FOR_READS) / cpus
-            concurrency = max(1, int(min(sum(rooms), spare)))
-    workers = dataclasses.replace(workers, concurrency=concurrency)
+    if is_on_ray():
+        share, room = fill(there, gpus=gpus, cpus=cpus)
+    else:
+        share, room = cpus or there[0].cpus, 1
+    workers = Workers(gpus, concurrency or room, num_workers=min(num_workers, math.ceil(share)), cpus=share)
     check_resources(workers)
     return workers
+
+
+def fill(there: Sequence[Machine], *, gpus: float = 0, cpus: float | None = None) -> tuple[float, int]:
+    """How many CPUs an actor should take, so that actors leave the least of the nodes idle, and how many fit.
+
+    One CPU of each node is left to read with.
+
+    Args:
+        there: The nodes.
+        gpus: GPUs of each actor; as many actors as there are such shares are wanted, or else as many CPUs at
+            work as can be.
+        cpus: CPUs of each, when that is decided.
+    """
+    able = [m for m in there if m.gpus >= gpus] or there
+    wanted = [max(1, int(m.gpus / gpus)) if gpus else 1 for m in able]
+    shares = {max(1, int((m.cpus - _FOR_READS) / number)) for m, number in zip(able, wanted, strict=True)}
+
+    def room(share: float) -> int:
+        spared = [dataclasses.replace(m, cpus=m.cpus - _FOR_READS) for m in able]
+        return sum(machine.room_for(Workers(gpus, cpus=share)) for machine in spared)
+
+    def worth(share: float) -> tuple[float, float]:
+        return room(share) * (1 if gpus else share), share
+
+    best = cpus or max(shares, key=worth)
+    return best, max(1, room(best))
 
 
 def share_of_a_machine(workers: Workers) -> int:

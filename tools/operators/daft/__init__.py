@@ -1,0 +1,34 @@
+"""The scorers as expressions on the columns of a Daft frame, and operators of LAS's shape as Daft functions.
+
+Importing this package imports neither Daft nor a model; each name is loaded when it is asked for. What runs a
+stage on Daft stands below, in `tools.stage.daft`, because the commands use it too (``--engine daft``).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "las_udf": "las",
+    "ocr_score": "expressions",
+    "optical_flow_score": "expressions",
+    "score_with": "expressions",
+    "technical_score": "expressions",
+    "video_aesthetic_score": "expressions",
+    "video_quality_score": "expressions",
+    "video_text_match": "expressions",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    """The function of this name, from its own module."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
