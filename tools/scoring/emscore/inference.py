@@ -37,7 +37,7 @@ def parser() -> cli.ArgumentParser:
         """,
     )
     made.add_argument("meta", help="table with column path and captions: .csv, .parquet or .jsonl")
-    add_stage_arguments(made, batch_size=128, num_workers=16)
+    add_stage_arguments(made, batch_size=128, num_workers=16, engine=True)
     group = made.add_argument_group("EMScore")
     group.add_argument("--candidate-column", default="text", metavar="NAME", help="captions to judge (text)")
     group.add_argument(
