@@ -25,10 +25,10 @@ def films(tmp_path_factory) -> dict[str, Path]:
     parts = np.concatenate([noise(1.5, seed=1), sine(1.5, 700.0), noise(1.5, seed=2)], axis=1)
     quiet = np.concatenate([noise(2.5, seed=3), np.zeros((1, 96_000), np.float32)], axis=1)
     return {
-        "parts": video_with_sound(folder / "parts.mov", parts, num_frames=112),  # 4.48 s
+        "parts": video_with_sound(folder / "parts.mov", parts, num_frames=111),  # 4.44 s
         "short": video_with_sound(folder / "short.mp4", sine(1.0, 300.0), num_frames=25),
         "half": video_with_sound(folder / "half.mkv", noise(2.2, seed=4), num_frames=150),  # 6 s of picture
-        "quiet": video_with_sound(folder / "quiet.mov", quiet, num_frames=112),
+        "quiet": video_with_sound(folder / "quiet.mov", quiet, num_frames=111),
         "silent": video_with_sound(folder / "silent.mp4", np.zeros((1, 96_000), np.float32)),
         "mute": make_video(folder / "mute.mp4", 30),
         "wav": save_sound(folder / "sound.wav", sine(3.0, 900.0)),
