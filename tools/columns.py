@@ -43,6 +43,7 @@ _TRANSFORM = "tools.datasets.transform"
 _FRAMES = "tools.datasets.transform vid_frame_extract"
 _FLOW = "tools.scoring.optical_flow.inference"
 _TECHNICAL = "tools.scoring.technical.inference"
+_EMSCORE = "tools.scoring.emscore.inference"
 _DEDUP = "tools.scoring.dedup.inference"
 _CMOTION = "tools.caption.camera_motion_detect"
 _INTEGRITY = "tools.datasets.check_integrity"
@@ -69,6 +70,9 @@ _QUALITIES = {
         "relaxing",
     )
 }
+
+_EMSCORES = {"emscore": "the video", "emscore_ref": "its references", "emscore_both": "video and references"}
+_EMSCORE_PARTS = ("figr_p", "figr_r", "figr_f", "cogr", "full_p", "full_r")
 
 COLUMNS: dict[str, Column] = {
     "path": Column("String", "the image or video file that the row is about", _CONVERT),
@@ -133,6 +137,16 @@ COLUMNS: dict[str, Column] = {
     "match": Column(
         "Float64", "100 x cosine of image and text features", "tools.scoring.matching.inference", score=True
     ),
+    **{
+        name: Column("Float64", f"EMScore of caption and {other}, -1 to 1", _EMSCORE, score=True)
+        for name, other in _EMSCORES.items()
+    },
+    **{
+        f"{name}_{part}": Column("Float64", f"{part} of {name}", f"{_EMSCORE} META --metrics")
+        for name in _EMSCORES
+        for part in _EMSCORE_PARTS
+    },
+    "frame_details": Column("String", "scores of each frame, JSON", f"{_EMSCORE} META --return-all-frames"),
     "ocr": Column(
         "Int64", "regions of text, the most of any frame", "tools.scoring.ocr.inference", score=True
     ),

@@ -15,6 +15,7 @@ SCORERS: dict[str, str] = {
     "flow": "tools.scoring.optical_flow.inference",
     "ocr": "tools.scoring.ocr.inference",
     "match": "tools.scoring.matching.inference",
+    "emscore": "tools.scoring.emscore.inference",
     "quality": "tools.scoring.quality.inference",
     "technical": "tools.scoring.technical.inference",
     "dedup": "tools.scoring.dedup.inference",  # the fingerprints; its own command then compares them
