@@ -1,0 +1,52 @@
+"""Run a script that was written for DataFlow or LAS as it stands: ``python -m tools.operators SCRIPT``."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+import traceback
+from pathlib import Path
+
+from tools import cli
+from tools.errors import ToolError, UserError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the script; its own errors are shown with their traceback."""
+    parser = cli.ArgumentParser(
+        "tools.operators",
+        "Run a script that imports operators from dataflow or daft.las, which need not be installed.\n"
+        "What stands after the script is the script's.",
+        "python -m tools.operators evaluate.py",
+    )
+    parser.add_argument("script", help="a Python file")
+    own, *arguments = (sys.argv[1:] if argv is None else argv) or [""]
+    script = Path(parser.parse_args([own] if own else []).script)
+    try:
+        run_script(script, arguments)
+    except ToolError:
+        raise
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def run_script(script: Path, arguments: list[str]) -> None:
+    """Run a file as ``python SCRIPT ARGUMENTS`` does, with `tools.operators.aliases` in place.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    from tools.operators.aliases import install
+
+    if not script.is_file():
+        raise UserError(f"{script}: no such script")
+    install()
+    sys.argv = [str(script), *arguments]
+    sys.path.insert(0, str(script.resolve().parent))
+    runpy.run_path(str(script), run_name="__main__")
+
+
+if __name__ == "__main__":
+    cli.run(main)
