@@ -48,7 +48,7 @@ def parser() -> cli.ArgumentParser:
         """,
     )
     made.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
-    add_stage_arguments(made, batch_size=256, num_workers=16)
+    add_stage_arguments(made, batch_size=256, num_workers=16, engine=True)
     group = made.add_argument_group("audio similarity")
     modes = "; ".join(f"{name}: {text}" for name, text in MODES.items())
     group.add_argument(

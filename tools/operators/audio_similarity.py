@@ -1,0 +1,317 @@
+"""Operator: how well the sound of videos fits their pictures or captions, in DataFlow's shape."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tools.errors import MediaError, UserError
+from tools.media.sampling import Sampling
+from tools.operators.run import (
+    Result,
+    RunOptions,
+    cells,
+    read_frame,
+    reason_of,
+    result_of,
+    run_rows,
+    tell_failures,
+    with_columns,
+    write_frame,
+)
+from tools.scoring.audio_similarity.scorer import MODES, REDUCE, check_reduce
+from tools.scoring.audio_similarity.stage import SIMILARITIES, ClapStage, Moments, ShotChanges
+from tools.stage.stage import FAILURES, REMARKS, Row, Stage
+
+if TYPE_CHECKING:
+    from tools.operators.storage import Storage
+
+ERROR = "similarity_error"
+MODE = "similarity_mode"
+
+_LOG = logging.getLogger("tools.operators")
+_AUDIO_KEY = "audio_path"
+_AUDIO = "audio"
+_CAPTION = "caption"
+_NEEDS_CAPTION = ("clap", "audio_caption")
+_OPENAI = {  # ids of the models that the toolkit knows under OpenAI's names
+    "openai/clip-vit-base-patch32": "ViT-B/32",
+    "openai/clip-vit-base-patch16": "ViT-B/16",
+    "openai/clip-vit-large-patch14": "ViT-L/14",
+    "openai/clip-vit-large-patch14-336": "ViT-L/14@336px",
+}
+
+
+class VideoAudioSimilarity:
+    """Scores how well what is heard in a video fits what is seen in it, or what a caption says.
+
+    Adds ``avg_similarity``, ``max_similarity`` and ``min_similarity`` over the moments of the video;
+    ``passed_filter``: whether the one of `reduce_mode` lies from `min_score` to `max_score` (no row is
+    removed); ``similarity_mode``, ``av_offset`` (seconds from the first frame to the first sample) and
+    ``audio_level`` (dBFS). Cells that cannot be had are null, ``passed_filter`` too, and ``similarity_error``
+    says why: a video without sound, or with nothing but silence, has no similarity.
+
+    The modes, see `tools.scoring.audio_similarity.scorer.MODES`: ``auto`` is ``clap`` where `run` gets a
+    column of captions, and ``labels`` where it does not. Only ``compat``, which has to be asked for, gives
+    numbers for sound that nobody listened to.
+
+    A cell may hold a list of several videos (and of as many audio files): similarities are then over the
+    moments of all of them, and `any_or_all` tells how many must pass.
+
+    Args:
+        hf_clip: Name (``ViT-B/32``), file (``.pt``), folder or Hugging Face id of a CLIP. In mode ``compat``
+            any name with "clip" in it means ViT-B/32, as it did there.
+        trust_remote_code: Accepted for DataFlow's sake; code that comes with a model is never run.
+        min_score: Lowest similarity that passes.
+        max_score: Highest similarity that passes.
+        frame_sampling_method: ``uniform``: `frame_num` frames from first to last (1: the middle one);
+            ``all_keyframes``: the first frame, and each that differs from the one before by more than 30.
+        frame_num: Frames of a video, for ``uniform``.
+        horizontal_flip: Also score the mirrored copy of each frame.
+        vertical_flip: Also score the copy of each frame that is upside down.
+        any_or_all: Of a row with several videos, ``any`` or ``all`` must lie within the scores.
+        reduce_mode: ``avg``, ``max`` or ``min`` of the moments is compared with the scores.
+        mode: ``auto`` or a key of `MODES`.
+        clap_model: Folder or Hugging Face id of a CLAP; None for laion/clap-htsat-unfused.
+        window: Seconds of sound around each frame; None for what CLAP takes (10).
+        silence: dBFS; a peak below is silence.
+        labels: File with labels for mode ``labels``; None for the toolkit's own.
+        batch_size: Most videos that are scored at once.
+        num_workers: Processes that decode, never more than cores; 0 works in this process, without guards.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: Of CLIP: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+
+    Raises:
+        UserError: An option is wrong.
+    """
+
+    def __init__(
+        self,
+        hf_clip: str = "openai/clip-vit-base-patch32",
+        trust_remote_code: bool = False,
+        min_score: float = 0.0,
+        max_score: float = 1.0,
+        frame_sampling_method: str = "uniform",
+        frame_num: int = 3,
+        horizontal_flip: bool = False,
+        vertical_flip: bool = False,
+        any_or_all: str = "any",
+        reduce_mode: str = "avg",
+        *,
+        mode: str = "auto",
+        clap_model: str | Path | None = None,
+        window: float | None = None,
+        silence: float = -60.0,
+        labels: str | Path | None = None,
+        batch_size: int = 64,
+        num_workers: int = 4,
+        device: str = "auto",
+        precision: str = "auto",
+    ) -> None:
+        _check("mode", mode, ("auto", *MODES))
+        _check("any_or_all", any_or_all, ("any", "all"))
+        check_reduce(reduce_mode)
+        if min_score > max_score:
+            raise UserError(f"min_score {min_score:g} is greater than max_score {max_score:g}")
+        self.moments = _moments(frame_sampling_method, frame_num)
+        self.hf_clip = str(hf_clip)
+        self.min_score, self.max_score = min_score, max_score
+        self.flips = {"horizontal_flip": horizontal_flip, "vertical_flip": vertical_flip}
+        self.any_or_all = any_or_all
+        self.reduce_mode = reduce_mode
+        self.mode = mode
+        self.clap_model = "" if clap_model is None else str(clap_model)
+        self.window = window
+        self.silence = silence
+        self.labels = None if labels is None else str(labels)
+        self.options = RunOptions(batch_size=batch_size, num_workers=num_workers)
+        self.device, self.precision = device, precision
+
+    def run(
+        self,
+        storage: Storage,
+        video_key: str = "video_path",
+        audio_key: str = _AUDIO_KEY,
+        *,
+        caption_key: str | None = None,
+    ) -> None:
+        """Read the table, score its rows, write it.
+
+        Args:
+            storage: A `FileStorage`, DataFlow's, or anything with its ``read`` and ``write``.
+            video_key: Column with the path of the video, a text or a list.
+            audio_key: Column with the path of a file that has the sound. The video's own track is heard where
+                a cell is empty, and where there is no column ``audio_path``.
+            caption_key: Column with the caption, for modes ``clap`` and ``audio_caption``.
+
+        Raises:
+            UserError: Weights or a column are missing, or the mode needs captions.
+        """
+        frame = read_frame(storage, video_key, *((caption_key,) if caption_key else ()))
+        mode = self._mode(caption_key)
+        if audio_key != _AUDIO_KEY and audio_key not in frame.columns:
+            read_frame(storage, audio_key)  # says that the column is missing
+        stage = self._stage(mode)
+        missing = [None] * len(frame)
+        audio = cells(frame, audio_key) if audio_key in frame.columns else missing
+        captions = cells(frame, caption_key) if caption_key else missing
+        jobs = [_jobs(*row) for row in zip(cells(frame, video_key), audio, captions, strict=True)]
+        scored = iter(run_rows(stage, list(_rows(jobs)), self.options))
+        entries = [self._entry(_results(job, scored)) for job in jobs]
+        names = ("avg_similarity", "max_similarity", "min_similarity", "passed_filter")
+        columns = {name: [entry[name] for entry in entries] for name in (*names, "av_offset", "audio_level")}
+        columns |= {MODE: [mode] * len(entries), ERROR: [entry[ERROR] for entry in entries]}
+        write_frame(storage, with_columns(frame, columns))
+        tell_failures(columns[ERROR], "rows lack a similarity")
+        _tell_remarks(entries)
+
+    def _mode(self, caption_key: str | None) -> str:
+        mode = self.mode
+        if mode == "auto":
+            mode = "clap" if caption_key else "labels"
+        if mode in _NEEDS_CAPTION and not caption_key:
+            raise UserError(f"mode {mode} compares with captions: name their column, run(caption_key=...)")
+        return mode
+
+    def _stage(self, mode: str) -> Stage:
+        common = {"reduce": self.reduce_mode, "silence": self.silence, "device": self.device, "details": True}
+        if mode == "clap":
+            return ClapStage(
+                caption_column=_CAPTION,
+                audio_column=_AUDIO,
+                moments=self.moments,
+                window=self.window,
+                clap_model=self.clap_model,
+                **common,
+            )
+        from tools.scoring.audio_similarity.picture_stages import AudioCaptionStage, CompatStage, LabelsStage
+
+        common |= {"sampling": self.moments, "precision": self.precision, **self.flips}
+        common["clip_model"] = _clip_model(self.hf_clip, mode)
+        if mode == "compat":
+            return CompatStage(**common)
+        if mode == "audio_caption":
+            return AudioCaptionStage(caption_column=_CAPTION, audio_column=_AUDIO, **common)
+        return LabelsStage(
+            audio_column=_AUDIO,
+            labels=self.labels,
+            window=self.window,
+            clap_model=self.clap_model,
+            **common,
+        )
+
+    def _entry(self, results: list[Result]) -> dict[str, Any]:
+        """The cells of a row from the results of its videos."""
+        values = [result.values or {} for result in results]
+        scores = [own[SIMILARITIES] for own in values if own.get(SIMILARITIES)]
+        together = [score for several in scores for score in several]
+        alone = values[0] if len(values) == 1 else {}
+        reduced = [None if not own.get(SIMILARITIES) else own["audio_match"] for own in values]
+        return {
+            **{f"{name}_similarity": _reduced(name, together) for name in REDUCE},
+            "passed_filter": _passed(
+                [None if s is None else self.min_score <= s <= self.max_score for s in reduced],
+                self.any_or_all,
+            ),
+            "av_offset": alone.get("av_offset"),
+            "audio_level": alone.get("audio_level"),
+            ERROR: "; ".join(reason for result in results if (reason := _reason(result))) or None,
+            REMARKS: [remark for own in values for remark in own.get(REMARKS, ())],
+        }
+
+
+class _Job(NamedTuple):
+    """The videos of a row; an error instead when its cells cannot be used."""
+
+    rows: list[Row]
+    error: MediaError | None = None
+
+
+def _jobs(video: Any, audio: Any, caption: Any) -> _Job:
+    """The rows of the stage that a row of the table stands for."""
+    videos, sounds = _paths(video), _paths(audio)
+    if not videos or None in videos:
+        return _Job([], MediaError("bad_value", "", "the cell of the path is empty"))
+    if len(sounds) not in (0, len(videos)):
+        return _Job([], MediaError("bad_value", "", f"{len(videos)} videos, but {len(sounds)} audio files"))
+    pairs = zip(videos, sounds or [None] * len(videos), strict=True)
+    return _Job([{"path": path, _AUDIO: sound, _CAPTION: caption} for path, sound in pairs])
+
+
+def _rows(jobs: Sequence[_Job]) -> Iterator[Row]:
+    for job in jobs:
+        yield from job.rows
+
+
+def _results(job: _Job, scored: Iterator[Result]) -> list[Result]:
+    return [result_of(job.error)] if job.error else [next(scored) for _ in job.rows]
+
+
+def _paths(cell: Any) -> list[str | None]:
+    """The paths in a cell, None for an empty one among several; empty without any."""
+    if isinstance(cell, str) and cell.startswith("["):  # a list that came through a CSV
+        with contextlib.suppress(ValueError):
+            cell = json.loads(cell)
+    paths = cell if isinstance(cell, (list, tuple)) else [cell]
+    found = [str(path) if path is not None and str(path).strip() else None for path in paths]
+    return found if any(found) else []
+
+
+def _reason(result: Result) -> str | None:
+    """Why a video has no similarity; None when it has one."""
+    if result.values is None:
+        return result.reason
+    return "; ".join(reason_of(MediaError(kind, "", text)) for kind, text in result.values[FAILURES]) or None
+
+
+def _reduced(name: str, similarities: list[float]) -> float | None:
+    return round(float(REDUCE[name](similarities)), 6) if similarities else None
+
+
+def _passed(videos: list[bool | None], any_or_all: str) -> bool | None:
+    """Whether any or all pass; None when that hangs on a video without a similarity."""
+    decisive = any_or_all == "any"
+    if decisive in videos:
+        return decisive
+    return None if None in videos or not videos else not decisive
+
+
+def _moments(method: str, frame_num: int) -> Moments:
+    _check("frame_sampling_method", method, ("uniform", "all_keyframes"))
+    return ShotChanges() if method == "all_keyframes" else Sampling("first_middle_last", frame_num)
+
+
+def _clip_model(name: str, mode: str) -> str:
+    """The CLIP that is meant by a name."""
+    from tools.models.clip_source import find_clip
+
+    if mode == "compat" and "clip" in name.lower() and not Path(name).expanduser().exists():
+        return "ViT-B/32"
+    known = _OPENAI.get(name)
+    if known is None:
+        return name
+    try:
+        find_clip(known)
+    except UserError as missing:
+        try:
+            find_clip(name)  # the same model as Hugging Face has it
+        except UserError:
+            raise missing from None
+        return name
+    return known
+
+
+def _tell_remarks(entries: list[dict[str, Any]]) -> None:
+    counts = Counter(remark for entry in entries for remark in dict.fromkeys(entry[REMARKS]))
+    for remark, count in counts.items():
+        _LOG.warning("%d of %d rows: %s", count, len(entries), remark)
+
+
+def _check(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UserError(f"Invalid {name} ({value}). Supported values are {', '.join(choices)}.")
