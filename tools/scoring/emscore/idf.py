@@ -149,7 +149,7 @@ def fit_table(table: str | Path, column: str, clip_model: str | None = None) -> 
 
     Args:
         table: CSV, Parquet or JSON Lines.
-        column: Its captions; a cell may hold several, as `tools.scoring.emscore.texts.cell_texts` reads it.
+        column: Its captions; a cell may hold several, as `tools.scoring.emscore.cells.cell_texts` reads it.
         clip_model: CLIP whose vocabulary it is for; None for OpenAI's.
 
     Raises:
@@ -158,7 +158,7 @@ def fit_table(table: str | Path, column: str, clip_model: str | None = None) -> 
     from tools.models.clip_source import find_clip
     from tools.models.clip_tokenizer import find_vocabulary, load_tokenizer, require_ftfy
     from tools.models.weights import find_weights
-    from tools.scoring.emscore.texts import cell_texts
+    from tools.scoring.emscore.cells import cell_texts
     from tools.table import require_columns, scan_table
 
     require_ftfy()

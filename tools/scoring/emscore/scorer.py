@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tools.scoring.clip_features import image_features
+from tools.scoring.emscore.cells import cell_texts
 from tools.scoring.emscore.metrics import (
     BOTH,
     REFERENCE,
@@ -22,7 +23,7 @@ from tools.scoring.emscore.metrics import (
     score_video,
     similarities,
 )
-from tools.scoring.emscore.texts import LONG_TEXT, cell_texts, token_features
+from tools.scoring.emscore.texts import LONG_TEXT, token_features
 from tools.scoring.matching.scorer import TextTokens, check_choice, tokenize
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from tools.media.requests import FrameRequest, Frames
 from tools.media.sampling import Sampling
 from tools.scoring.clip_features import ClipFeatures
 from tools.scoring.clip_stage import ClipRow, ClipStage
+from tools.scoring.emscore.cells import cell_texts
 from tools.scoring.emscore.idf import Idf
 from tools.scoring.emscore.metrics import (
     BOTH,
@@ -35,7 +36,7 @@ from tools.scoring.emscore.scorer import (
     score_frames,
     undefined,
 )
-from tools.scoring.emscore.texts import LONG_TEXT, cell_texts, words
+from tools.scoring.emscore.texts import LONG_TEXT, words
 from tools.scoring.matching.scorer import check_choice, tokenize
 from tools.stage.stage import FAILURES, REMARKS, Row
 
@@ -69,7 +70,7 @@ class EMScoreStage(ClipStage):
     Attributes:
         candidate_column: The captions that are judged.
         reference_column: Other captions of the same videos, one or several in a cell, see
-            `tools.scoring.emscore.texts.cell_texts`; None for none.
+            `tools.scoring.emscore.cells.cell_texts`; None for none.
         score_types: Names of `SCORE_TYPES`; None for all that the columns allow. Without the video in any of
             them, and without details of frames, no file is opened.
         metrics: Names of `METRICS`; None for all.

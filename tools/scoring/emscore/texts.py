@@ -1,13 +1,10 @@
-"""Texts for EMScore: from the cells of a table to tokens, and from tokens to the features of each."""
+"""Texts for EMScore: their tokens, and the features of each."""
 
 from __future__ import annotations
 
-import ast
-import json
-import math
 from collections.abc import Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -28,28 +25,6 @@ LONG_TEXT: dict[str, str] = {
 """What can be done with a text that has more tokens than CLIP reads."""
 
 _TEXTS = 256  # encoded at a time: 40 MB at 77 tokens of 512 numbers; a multiple of the GPU's batch
-
-
-def cell_texts(cell: Any) -> list[str]:
-    """The texts of a cell: one, a list of them, or a list written as JSON (or as Python writes it).
-
-    Args:
-        cell: Text, None, NaN, or any sequence of these.
-
-    Returns:
-        The texts that say something; empty for a cell without one.
-
-    Raises:
-        ValueError: An item of the list is no text.
-    """
-    if isinstance(cell, str):
-        cell = _written_list(cell)
-    if isinstance(cell, str) or not hasattr(cell, "__iter__"):
-        cell = [cell]
-    texts = [item for item in cell if not _missing(item)]
-    if wrong := [item for item in texts if not isinstance(item, str)]:
-        raise ValueError(f"{wrong[0]!r} is no text")
-    return [text for text in texts if text.strip()]
 
 
 def token_features(clip: ClipEncoder, texts: Sequence[TextTokens], idf: Idf | None) -> list[TextFeatures]:
@@ -108,21 +83,3 @@ def _join(chunks: list[np.ndarray], ids: list[int], idf: Idf | None) -> TextFeat
 def _length(row: np.ndarray) -> int:
     """Tokens up to and with the end token, which has the highest id."""
     return int(row.argmax()) + 1
-
-
-def _written_list(text: str) -> Any:
-    """A list of texts where the text is one, else the text."""
-    if not text.lstrip().startswith("["):
-        return text
-    for read in (json.loads, ast.literal_eval):
-        try:
-            value = read(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        if isinstance(value, list) and all(item is None or isinstance(item, str) for item in value):
-            return value
-    return text
-
-
-def _missing(item: Any) -> bool:
-    return item is None or (isinstance(item, (float, np.floating)) and math.isnan(item))
