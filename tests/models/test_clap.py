@@ -159,6 +159,12 @@ def test_a_name_that_cannot_be_had(monkeypatch):
         find_clap("laion/no-such-clap")
 
 
+def test_a_folder_may_stand_for_the_published_model(small, monkeypatch):
+    monkeypatch.setenv("VIDSIEVE_CLAP", str(small.folder))
+    assert find_clap() == find_clap(small.folder)
+    assert load_clap(device="cpu").embed_dim == 24
+
+
 def test_the_digest_stands_for_all_that_counts(small, tmp_path):
     digest = find_clap(small.folder).digest
     assert find_clap(copied(small, tmp_path / "same")).digest == digest

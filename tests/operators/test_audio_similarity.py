@@ -116,11 +116,8 @@ def test_the_example_of_the_document(files, tmp_path, clip, clap):
     ]
     table.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     script = tmp_path / "example.py"
-    # The published model cannot be had without a network: its name stands for the small one.
     script.write_text(
         f"""
-import tools.models.clap
-tools.models.clap.CLAP_MODEL = {str(clap.folder)!r}
 from tools.operators import FileStorage, VideoAudioSimilarity
 
 class Pipeline:
@@ -152,7 +149,7 @@ Pipeline().forward()
     run = subprocess.run(
         [sys.executable, str(script)],
         cwd=ROOT,
-        env={**os.environ, **clip.environment, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, **clip.environment, "VIDSIEVE_CLAP": str(clap.folder), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=200,

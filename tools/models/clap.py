@@ -7,6 +7,7 @@ augmentation", ICASSP 2023. A feature depends on its own sound (or text) and on 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 CLAP_MODEL = "laion/clap-htsat-unfused"
 """The model that is used when none is named; Apache-2.0, 614 MB."""
+
+CLAP_VARIABLE = "VIDSIEVE_CLAP"
+"""Environment variable that may hold the folder to use when none is named."""
 
 _TOKENIZER = ("tokenizer.json", "vocab.json", "merges.txt")
 _TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -56,12 +60,14 @@ def find_clap(name_or_path: str | Path = CLAP_MODEL) -> ClapSource:
 
     Args:
         name_or_path: A folder with a Hugging Face CLAP, or an id such as ``laion/clap-htsat-unfused`` (taken
-            from the local cache when it is there).
+            from the local cache when it is there). For `CLAP_MODEL` the folder in $VIDSIEVE_CLAP, if any.
 
     Raises:
         UserError: There is none, or it is not complete.
     """
     name = str(name_or_path)
+    if name == CLAP_MODEL:
+        name = os.environ.get(CLAP_VARIABLE) or name
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _folder_source(folder)
