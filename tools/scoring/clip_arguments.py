@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import UserError
@@ -60,6 +61,24 @@ def add_clip_arguments(
         "--save-embeddings",
         metavar="FILE",
         help="also write the CLIP feature of each row, the mean of its frames: .npy or .parquet",
+    )
+
+
+def add_long_text_argument(group: argparse._ArgumentGroup, choices: Mapping[str, str], default: str) -> None:
+    """Add the flag on texts that are longer than CLIP reads.
+
+    Args:
+        group: Where to.
+        choices: What can be done with them, and what it means.
+        default: One of them.
+    """
+    group.add_argument(
+        "--long-text",
+        default=default,
+        choices=tuple(choices),
+        help="a text of more than CLIP's 77 tokens: "
+        + "; ".join(f"{name}: {text}" for name, text in choices.items())
+        + f" ({default})",
     )
 
 

@@ -17,7 +17,7 @@ _TYPES = {"video": "EMScore(X,V)", "reference": "EMScore(X,X*)", "both": "EMScor
 
 def parser() -> cli.ArgumentParser:
     """The command line."""
-    from tools.scoring.clip_arguments import add_clip_arguments
+    from tools.scoring.clip_arguments import add_clip_arguments, add_long_text_argument
     from tools.scoring.emscore.metrics import METRICS
     from tools.scoring.emscore.scorer import DEFAULT_CLIP
     from tools.scoring.emscore.texts import LONG_TEXT
@@ -75,14 +75,7 @@ def parser() -> cli.ArgumentParser:
         metavar="NAME",
         help="its captions (the reference column, or that of the captions where there is none)",
     )
-    group.add_argument(
-        "--long-text",
-        default="split",
-        choices=tuple(LONG_TEXT),
-        help="a text of more than CLIP's 77 tokens: "
-        + "; ".join(f"{name}: {text}" for name, text in LONG_TEXT.items())
-        + " (split)",
-    )
+    add_long_text_argument(group, LONG_TEXT, "split")
     group.add_argument(
         "--return-all-frames",
         action="store_true",

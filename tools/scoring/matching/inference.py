@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def parser() -> cli.ArgumentParser:
     """The command line."""
-    from tools.scoring.clip_arguments import add_clip_arguments
+    from tools.scoring.clip_arguments import add_clip_arguments, add_long_text_argument
     from tools.scoring.matching.scorer import LONG_TEXT, REDUCE
     from tools.stage.options import add_stage_arguments
 
@@ -38,14 +38,7 @@ def parser() -> cli.ArgumentParser:
         choices=tuple(REDUCE),
         help="several frames: " + ", ".join(f"{name} {text}" for name, text in REDUCE.items()) + " (mean)",
     )
-    group.add_argument(
-        "--long-text",
-        default="truncate",
-        choices=tuple(LONG_TEXT),
-        help="a caption of more than CLIP's 77 tokens: "
-        + "; ".join(f"{name}: {text}" for name, text in LONG_TEXT.items())
-        + " (truncate)",
-    )
+    add_long_text_argument(group, LONG_TEXT, "truncate")
     group.add_argument(
         "--skip-if-existing",
         action="store_true",
