@@ -3,13 +3,12 @@
 
     python scripts/ray_two_nodes.py META [--score technical] [--cpus 2] [any flag of the score]
 
-The second node is killed as soon as the first part of the output is there. The run goes on with what is left of
-the cluster, and at the end the script counts: every row of META must stand in the parts, and no row twice.
+The second node is killed as soon as the first part of the output is there. The run goes on with what is left,
+and at the end the script counts: every row of META must stand in the parts, and no row twice.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import threading
 import time

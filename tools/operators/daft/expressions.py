@@ -1,8 +1,8 @@
 """Each scorer as an expression: ``df.with_column("quality", video_quality_score(col("video_path")))``.
 
-The stage is that of the command, and so are the values. What all functions take beside the stage's own options is
-described at `score_with`. The stage is made in the workers; this machine needs weights only where the columns of
-a struct follow from them.
+The stage is that of the command, and so are the values. What all functions take beside the stage's own
+options is described at `score_with`. The stage is made in the workers; this machine needs weights for the
+struct forms alone, whose columns are asked of the stage.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ from tools.errors import UserError
 from tools.media.sampling import Sampling, parse_sampling
 from tools.stage.daft import import_daft
 from tools.stage.daft.resources import Workers, check_resources, share_of_a_machine
-from tools.stage.daft.stage_udf import ERROR, FORMAT, StageWorker, daft_type, value_columns, values_udf
+from tools.stage.daft.stage_udf import (
+    ERROR,
+    FORMAT,
+    StageWorker,
+    daft_type,
+    portion,
+    value_columns,
+    values_udf,
+)
 from tools.stage.engine import RunOptions
 from tools.stage.recipe import Recipe
 from tools.stage.stage import Stage
@@ -35,7 +43,7 @@ def score_with(
     struct: bool = False,
     gpus: float = 0,
     max_concurrency: int = 1,
-    batch_size: int = 64,
+    batch_size: int = 256,
     num_workers: int = 2,
     cpus: float | None = None,
     timeout: float | None = 600.0,
@@ -56,8 +64,9 @@ def score_with(
             that has its values. Also where the stage adds several columns and `column` does not choose.
         gpus: GPUs of each worker; a fraction lets workers share one.
         max_concurrency: Workers (Daft calls them actors), each with the model.
-        batch_size: Rows that a worker gets at a time. Decoding and model overlap within them; where that
-            leaves a GPU idle between them, let two workers share it: ``gpus=0.5, max_concurrency=2``.
+        batch_size: Rows that a worker gets at a time. The model gets them in quarters, and works on one
+            while the next is decoded. Between batches it waits for the first rows of the next one; where that
+            matters, let two workers share the GPU: ``gpus=0.5, max_concurrency=2``.
         num_workers: Decoding processes of each worker; 0 decodes in the worker itself, without guards.
         cpus: CPUs of each worker, as Ray counts them; by default one for each decoding process.
         timeout: Seconds that preparing one row may take; None for no limit.
@@ -68,8 +77,8 @@ def score_with(
         The expression.
 
     Raises:
-        UserError: Daft is not installed; a column or an option is wrong; the cluster (or this machine) has not
-            what the workers take. It is the runner that is set now which is looked at.
+        UserError: Daft is not installed; a column or an option is wrong; the cluster (or this machine) has
+            not what the workers take. It is the runner that is set now which is looked at.
     """
     import_daft()
     cells = {**(cells or {}), **further_cells}
@@ -83,9 +92,12 @@ def score_with(
     names = tuple(dtypes)
     workers = Workers(gpus, max_concurrency, batch_size, num_workers, cpus)
     check_resources(workers)
-    # The model gets portions of what Daft hands over: so it works on the first while the rest is decoded.
     options = RunOptions(
-        batch_size=batch_size, num_workers=num_workers, timeout=timeout, memory_gb=memory_gb, progress=False
+        batch_size=portion(batch_size),
+        num_workers=num_workers,
+        timeout=timeout,
+        memory_gb=memory_gb,
+        progress=False,
     )
     worker = StageWorker(recipe, tuple(cells), options, actors=share_of_a_machine(workers))
     score = values_udf(
@@ -167,8 +179,8 @@ def ocr_score(path: Expression, *, struct: bool = False, **options: Any) -> Expr
     Args:
         path: Paths, addresses or bytes of videos and images.
         struct: Give ``{ocr, ocr_area, error}``, and ``ocr_text`` with ``text=True``.
-        options: ``format``; ``num_frames``, ``sampling``; options of `tools.scoring.ocr.stage.OcrStage` and of
-            `score_with`.
+        options: ``format``; ``num_frames``, ``sampling``; options of `tools.scoring.ocr.stage.OcrStage` and
+            of `score_with`.
     """
     from tools.scoring.ocr.stage import OcrStage
 

@@ -1,7 +1,7 @@
 """Operators of LAS's shape as Daft functions, with the call that LAS's documents show.
 
-Such an operator is a class: made with keyword arguments, its ``transform`` takes columns as arrays and gives an
-array, and ``return_type()`` is the array's Arrow type.
+Such an operator is a class: made with keyword arguments, its ``transform`` takes columns as arrays and gives
+an array, and ``return_type()`` is the array's Arrow type.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ def las_udf(
     method: str = "transform",
     return_type: Any = None,
 ) -> Callable[..., Expression]:
-    """Make a Daft function of an operator::
+    """Make a Daft function of an operator.
 
-        las_udf(VideoQualityScore, construct_args={"device": "cuda"}, num_gpus=1)(col("video_path"))
-
+    As in ``las_udf(VideoQualityScore, construct_args={"prompt": "quality"}, num_gpus=1)(col("video_path"))``.
     The operator is made in the workers, once in each. Its columns may be given by position or by name:
     ``(video_binaries=col("bytes"), video_formats=col("format"))``.
 
@@ -121,6 +120,6 @@ def _return_type(operator: type, method: str) -> Any:
     teller = getattr(operator, name, None)
     if not hasattr(operator, method) or teller is None:
         raise UserError(
-            f"{operator.__name__}: no operator with {method}() and {name}(); say return_type where it has no {name}"
+            f"{operator.__name__}: has no {method}() or no {name}(); say return_type for the latter"
         )
     return teller() if callable(teller) else teller

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +18,7 @@ from tools.stage.daft import import_daft, import_ray
 from tools.stage.daft.parts import Layout, Parts, error_column, state_place
 from tools.stage.daft.places import Folder, is_address, local_table
 from tools.stage.daft.resources import Workers, share_of_a_machine, spread_workers
-from tools.stage.daft.stage_udf import StageWorker, daft_type, outcomes_udf, value_columns
+from tools.stage.daft.stage_udf import StageWorker, daft_type, outcomes_udf, portion, value_columns
 from tools.stage.engine import RunOptions
 from tools.stage.failures import write_failures
 from tools.stage.ledger import Outcome, ask_of
@@ -29,6 +31,7 @@ from tools.stage.stage import FAILURES, REMARKS, Stage
 from tools.table import failures_path, output_path, table_extension
 from tools.table.writing import contract_types
 
+_ANSWERS_WITHIN = 10.0  # seconds
 _ATTEMPTS = 3  # without a finished part, before a run that breaks off is given up
 _LARGEST_PART = 1000  # rows
 _PARTS_PER_WORKER = 4  # at least, where there are rows enough: so none waits long for the last one
@@ -65,8 +68,8 @@ def run_on_daft(
 ) -> RunResult:
     """Run a stage over the rows of a table, and write a folder of Parquet parts.
 
-    The values are those of `tools.stage.runner.run_stage`. Each part has the input's columns, the stage's, one
-    with what failed (`error_column`), and the columns ``_row`` and ``_part`` by which ``datautil`` merges
+    The values are those of `tools.stage.runner.run_stage`. Each part has the input's columns, the stage's,
+    one with what failed (`error_column`), and the columns ``_row`` and ``_part`` by which ``datautil`` merges
     them. Parts appear as they are finished. After a kill, or after the loss of the cluster, the same call
     goes on with those that are missing; the loss of a node costs what it was at.
 
@@ -121,6 +124,7 @@ def connect(address: str | None) -> None:
         return
     ray = import_ray()
     if not ray.is_initialized():
+        _check_listening(address)
         # Where weights are looked for must be the same everywhere; a node's own environment says otherwise.
         weights = {name: value for name, value in os.environ.items() if name.startswith("VIDSIEVE_")}
         local = {"_node_ip_address": "127.0.0.1", "include_dashboard": False} if address == "local" else {}
@@ -130,6 +134,19 @@ def connect(address: str | None) -> None:
             said = str(error).strip().partition("\n")[0]
             raise UserError(f"--ray {address}: no Ray cluster can be reached there: {said}") from error
     _set_runner(daft.set_runner_ray, noop_if_initialized=True)
+
+
+def _check_listening(address: str) -> None:
+    """Make sure that something answers at ``host:port``; Ray would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # auto and local: Ray looks for itself
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWERS_WITHIN).close()
+    except OSError as error:
+        raise UserError(
+            f"--ray {address}: no Ray cluster can be reached there: {error.strerror or error}"
+        ) from error
 
 
 def _set_runner(set_runner: Any, **options: Any) -> None:
@@ -215,6 +232,7 @@ class _Run:
                 except (
                     Exception
                 ) as error:  # Ray and Daft have many; which of them a lost node causes is not told
+                    _refuse_missing_module(error)
                     trouble = f"{type(error).__name__}: {_first_line(error)}"
                 if not self._missing:
                     return
@@ -269,7 +287,7 @@ class _Run:
     def _session_options(self, workers: Workers) -> RunOptions:
         options = self._options
         return RunOptions(
-            batch_size=options.batch_size,
+            batch_size=min(options.batch_size, portion(self._layout.part_rows)),
             num_workers=workers.num_workers,
             timeout=options.timeout,
             memory_gb=options.memory_gb,
@@ -286,6 +304,14 @@ class _Run:
             path = self._rows["path"][number] if "path" in self._names else ""
             return MediaError(kind, str(path or ""), message)
         return {**told["values"], FAILURES: told["failures"] or [], REMARKS: told["remarks"] or []}
+
+
+def _refuse_missing_module(error: Exception) -> None:
+    """Say what no further attempt can change."""
+    if missing := re.search(r"ModuleNotFoundError: No module named [\\'\"]*([\w.]+)", str(error)):
+        raise UserError(
+            f"the workers cannot import {missing[1]}: it must be installed on every node"
+        ) from error
 
 
 def _first_line(error: Exception) -> str:

@@ -1,9 +1,9 @@
 """The output of a run on Daft: a folder of Parquet parts, each with a range of the input's rows.
 
-Part k holds rows k * n to (k + 1) * n - 1 of the input, whoever computed them and in whatever order: so a part
-is there or not, and no row can be lost or stand twice. A run that was killed goes on with the parts that are
-missing, and the parts are those of an uninterrupted run. Only the process that was started writes; the cluster's
-nodes send it their values.
+Part k holds rows k * n to (k + 1) * n - 1 of the input, whoever computed them and in whatever order: so a
+part is there or not, and no row can be lost or stand twice. A run that was killed goes on with the parts that
+are missing, and the parts are those of an uninterrupted run. Only the process that was started writes; the
+nodes of a cluster send it their values.
 """
 
 from __future__ import annotations
@@ -196,9 +196,8 @@ class Parts:
             with self.folder.open(_part_name(part)) as file:
                 said = json.loads(pl.read_parquet_metadata(file)[_SAID])
         except (OSError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
-            raise UserError(
-                f"{self.folder / _part_name(part)}: is no part of this command, or damaged; remove it ({error})"
-            ) from None
+            file = self.folder / _part_name(part)
+            raise UserError(f"{file}: is no part of this run, or damaged; remove it ({error})") from None
         return Said(said["rows"], said["failed"], [MediaError(*f) for f in said["failures"]], said["remarks"])
 
     def _filled(

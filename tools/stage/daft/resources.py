@@ -25,7 +25,7 @@ class Workers:
     Attributes:
         gpus: GPUs of each; a fraction lets several share one.
         concurrency: How many actors.
-        batch_size: Rows that Daft hands over at a time. Within them decoding and model overlap.
+        batch_size: Rows that Daft hands over at a time.
         num_workers: Decoding processes of each; 0 decodes in the actor itself, without guards.
         cpus: CPUs of each; by default one for each decoding process, at least one.
 
@@ -35,7 +35,7 @@ class Workers:
 
     gpus: float = 0
     concurrency: int = 1
-    batch_size: int = 64
+    batch_size: int = 256
     num_workers: int = 2
     cpus: float | None = None
 

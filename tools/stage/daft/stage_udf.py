@@ -99,6 +99,11 @@ class StageWorker:
         return {**row, "path": path}
 
 
+def portion(rows: int) -> int:
+    """How many rows of a batch the model gets at a time: so it works on some while others are decoded."""
+    return max(1, rows // 4)
+
+
 def value_columns(stage: Stage) -> dict[str, pl.DataType | type[pl.DataType]]:
     """The columns that a stage adds to a table, with their types."""
     return {name: dtype for name, dtype in stage.adds.items() if name not in ASIDE}

@@ -1,0 +1,204 @@
+"""A stage over a table on Daft's native runner: parts, what stands in the way, resuming, object storage."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.operators.daft.stages import SizeStage, WeightlessStage
+from tests.stage.stages import BytesStage
+from tools.errors import UserError
+from tools.scoring.technical.inference import main as technical_command
+from tools.stage.daft.engine import DaftOptions, run_on_daft
+from tools.stage.runner import RunOptions, run_stage
+from tools.table import merge_tables, read_table
+
+daft = pytest.importorskip("daft", reason="Daft is not installed: pip install 'vidsieve[daft]'")
+fsspec = pytest.importorskip("fsspec", reason="fsspec comes with Daft")
+ROOT = Path(__file__).resolve().parents[3]
+QUIET = RunOptions(num_workers=1, progress=False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def native() -> None:
+    daft.set_runner_native()
+
+
+@pytest.fixture
+def single(table, monkeypatch) -> pl.DataFrame:
+    """What one process makes of the table."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(table.parent)
+    return read_table(run_stage(SizeStage(), table, options=QUIET).output)
+
+
+def run(table, stage=None, *, part_rows=5, options=QUIET, **more):
+    return run_on_daft(
+        stage or SizeStage(), table, options=options, where=DaftOptions(part_rows=part_rows), **more
+    )
+
+
+def parts(folder) -> list[Path]:
+    return sorted(Path(folder).glob("*"))
+
+
+def values(frame: pl.DataFrame) -> list[tuple]:
+    """The cells that both outputs have, as text, as they stand in a CSV."""
+    return frame.select(pl.col("id", "path", "fps", "size", "third").cast(pl.String)).rows()
+
+
+def test_the_parts_hold_what_one_process_writes(table, single):
+    result = run(table)
+    folder = table.with_name("meta_size.parquet")
+    assert str(result.output) == str(folder)
+    assert [file.name for file in parts(folder)] == [f"part-{n:05d}.parquet" for n in range(5)]
+    frame = pl.read_parquet(parts(folder))
+    assert frame["_row"].to_list() == list(range(23))
+    typed = frame.with_columns(pl.col("fps").cast(pl.String))
+    assert values(typed) == values(single.with_columns(pl.col("third").cast(pl.Float64)))
+    assert frame["fps"].dtype == pl.Float64  # the contract's type, as in other Parquet outputs
+    errors = dict(frame.filter(pl.col("size_error").is_not_null()).select("path", "size_error").rows())
+    assert errors["5.bin"] == "crash: the worker process died (exit code 3)"
+    assert sorted(errors) == ["0.bin", "22.bin", "5.bin", "9.bin"]
+    assert (result.rows, result.failed, len(result.failures)) == (23, 3, 4)
+    assert result.remarks == {"empty": 1}
+    # beside it as for any output; the single process has listed the same
+    assert result.failures_file == table.with_name("meta_size.failures.csv")
+    listed = read_table(result.failures_file)
+    run_stage(SizeStage(), table, options=RunOptions(num_workers=1, progress=False, overwrite=True))
+    assert listed.rows() == read_table(table.with_name("meta_size.failures.csv")).rows()
+
+
+def test_datautil_merges_the_parts(table, single):
+    run(table)
+    merged = merge_tables(parts(table.with_name("meta_size.parquet"))[::-1]).collect()
+    assert merged.columns == [*single.columns, "size_error"]
+    assert merged["id"].to_list() == single["id"].to_list()
+    with pytest.raises(UserError, match="part 3/5: missing"):
+        merge_tables([p for p in parts(table.with_name("meta_size.parquet")) if "00003" not in p.name])
+
+
+def test_a_run_goes_on_where_it_was_stopped(table, single):
+    run(table)
+    folder = table.with_name("meta_size.parquet")
+    whole = {file.name: file.read_bytes() for file in parts(folder)}
+    assert run(table).already_complete
+    for name in ("part-00001.parquet", "part-00004.parquet"):
+        (folder / name).unlink()
+    kept = (folder / "part-00000.parquet").stat().st_mtime_ns
+    again = run(table, part_rows=7)  # the parts that are there decide how rows are dealt out
+    assert (again.reused, again.failed, again.already_complete) == (15, 3, False)
+    assert {file.name: file.read_bytes() for file in parts(folder)} == whole
+    assert (folder / "part-00000.parquet").stat().st_mtime_ns == kept
+
+
+def test_failed_rows_are_done_again_when_asked(table, single):
+    run(table)
+    (table.parent / "22.bin").write_bytes(b"here now")
+    assert run(table).already_complete
+    result = run(table, options=RunOptions(num_workers=1, progress=False, retry_failed=True))
+    assert result.failed == 2
+    assert pl.read_parquet(parts(result.output))["size"][22] == 8
+
+
+def test_failed_rows_can_be_dropped_and_are_still_listed(table, single):
+    result = run(table, options=RunOptions(num_workers=1, progress=False, on_error="drop"))
+    frame = pl.read_parquet(parts(result.output))
+    assert frame["_row"].to_list() == [n for n in range(23) if n not in (0, 5, 9, 22)]
+    assert (result.failed, len(result.failures)) == (3, 4)
+    assert len(read_table(result.failures_file)) == 4
+
+
+def test_what_was_made_otherwise_is_not_mixed_in(table, single):
+    run(table)
+    other = SizeStage(precision="fp16")
+    with pytest.raises(UserError, match=r"precision fp32, now fp16.*--overwrite"):
+        run(table, other)
+    pl.concat([read_table(table), read_table(table)[:1]]).write_csv(table)
+    with pytest.raises(UserError, match="another input"):
+        run(table)
+    strange = table.with_name("strange.parquet")
+    strange.mkdir()
+    (strange / "part-00000.parquet").write_bytes(b"?")
+    with pytest.raises(UserError, match="not by this command"):
+        run(table, output=strange)
+
+
+def test_a_cut_off_receipt_is_no_receipt(table, single):
+    run(table)
+    receipt = table.parent / ".vidsieve" / "meta_size.parquet" / "receipt.json"
+    assert set(json.loads(receipt.read_text())) == {"made", "part_rows", "asked"}
+    receipt.write_text("{")
+    with pytest.raises(UserError, match="in the way"):
+        run(table)
+    assert run(table, options=RunOptions(num_workers=1, progress=False, overwrite=True)).reused == 0
+
+
+def test_object_storage(table, single):
+    """fsspec's own storage in memory stands for S3: the same calls, and nothing on the disk."""
+    storage = fsspec.filesystem("memory")
+    absolute = read_table(table).with_columns(path=f"{table.parent}/" + pl.col("path"))
+    storage.pipe_file("/bucket/meta.csv", absolute.write_csv().encode())
+    try:
+        result = run("memory://bucket/meta.csv")
+        assert result.output == "memory://bucket/meta_size.parquet"
+        names = sorted(storage.ls("/bucket/meta_size.parquet", detail=False))
+        assert [name.rpartition("/")[2] for name in names] == [f"part-{n:05d}.parquet" for n in range(5)]
+        frame = pl.concat([pl.read_parquet(io.BytesIO(storage.cat_file(name))) for name in names])
+        assert frame["third"].to_list() == single["third"].cast(pl.Float64).to_list()
+        assert storage.cat_file("/bucket/meta_size.failures.csv").count(b"\n") == 5
+        assert run("memory://bucket/meta.csv").already_complete
+        with pytest.raises(UserError, match=r"none\.csv: cannot read the table: there is no such object"):
+            run("memory://bucket/none.csv")
+    finally:
+        storage.rm("/bucket", recursive=True)
+
+
+def test_what_the_workers_lack_is_one_line(table, single):
+    with pytest.raises(UserError, match=r"^weights of size: not found at /nowhere; download them$"):
+        run(table, WeightlessStage())
+    assert not parts(table.with_name("meta_size.parquet"))
+
+
+def test_only_scores_run_there(table):
+    with pytest.raises(UserError, match="stage bytes"):
+        run(table, BytesStage())
+
+
+def test_the_command(clips, tmp_path):
+    meta = tmp_path / "meta.jsonl"
+    meta.write_text("".join(json.dumps({"path": path, "n": n}) + "\n" for n, path in enumerate(clips)))
+    flags = [str(meta), "--measures", "sharpness", "--num-workers", "1", "--quiet"]
+    command = [sys.executable, "-m", "tools.scoring.technical.inference", *flags, "--engine", "daft"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ})
+    assert ran.returncode == 0, ran.stderr
+    folder = tmp_path / "meta_technical.parquet"
+    assert ran.stdout.splitlines()[-1] == str(folder)
+    assert "6 rows: 4 done, 2 failed: unreadable 1, missing 1" in ran.stderr
+    technical_command(flags)
+    expected = read_table(tmp_path / "meta_technical.jsonl")
+    assert pl.read_parquet(parts(folder))["sharpness"].to_list() == expected["sharpness"].to_list()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--ray", "auto"], "--ray: only with --engine daft"),
+        (["--engine", "daft", "--ray", "127.0.0.1:1"], "--ray 127.0.0.1:1: no Ray cluster can be reached"),
+        (["--engine", "daft", "--gpus", "64"], "64 GPUs each"),
+        (["--engine", "spark"], "invalid choice"),
+    ],
+)
+def test_the_command_tells_what_is_wrong(table, flags, said):
+    command = [sys.executable, "-m", "tools.scoring.technical.inference", str(table), *flags]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 2
+    assert said in ran.stderr
+    assert ran.stderr.strip().splitlines()[-1].startswith("error: ")
