@@ -94,3 +94,15 @@ def video_with_sound(
     codecs = ["-map", "0:v", "-map", "1:a", "-c:v", "copy", "-c:a", ENCODERS[path.suffix]]
     run_ffmpeg([*inputs, *codecs, str(path)])
     return path
+
+
+def spoil_sound(source: Path, target: Path, *, keep: int) -> Path:
+    """Copy a video, with random bytes in all packets of its sound but the first `keep`."""
+    data = bytearray(source.read_bytes())
+    rng = np.random.default_rng(5)
+    with av.open(str(source)) as container:
+        packets = [p for p in container.demux(audio=0) if p.size]
+        for packet in packets[keep:]:
+            data[packet.pos : packet.pos + packet.size] = rng.bytes(packet.size)
+    target.write_bytes(data)
+    return target

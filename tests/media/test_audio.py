@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.media.sounds import RATE, burst, noise, save_sound, sine, video_with_sound
+from tests.media.sounds import RATE, burst, noise, save_sound, sine, spoil_sound, video_with_sound
 from tests.support import make_video, run_ffmpeg
 from tools.errors import MediaError
 from tools.media.audio import QUIETEST, AudioTrack, Level, cut_windows, read_audio
@@ -188,18 +188,6 @@ def test_real_tracks_that_hold_nothing(videos_dir, name, silent):
     assert (read_audio(videos_dir / name).level.peak == QUIETEST) == expected == silent
 
 
-def spoil_sound(source: Path, target: Path, *, keep: int) -> Path:
-    """Copy a video, with random bytes in all packets of its sound but the first `keep`."""
-    data = bytearray(source.read_bytes())
-    rng = np.random.default_rng(5)
-    with av.open(str(source)) as container:
-        packets = [p for p in container.demux(audio=0) if p.size]
-        for packet in packets[keep:]:
-            data[packet.pos : packet.pos + packet.size] = rng.bytes(packet.size)
-    target.write_bytes(data)
-    return target
-
-
 @pytest.mark.parametrize("keep", [0, 40])
 def test_a_broken_track_beside_whole_pictures(tmp_path, keep):
     video = video_with_sound(tmp_path / "v.mp4", noise(2.0))
@@ -207,3 +195,13 @@ def test_a_broken_track_beside_whole_pictures(tmp_path, keep):
     with av.open(str(broken)) as container:
         assert sum(1 for _ in container.decode(video=0)) == 50
     assert kind_of(broken) == "decode"
+
+
+def test_a_little_damage_is_told(tmp_path):
+    whole = video_with_sound(tmp_path / "v.mp4", noise(2.0))
+    track = AudioTrack(spoil_sound(whole, tmp_path / "damaged.mp4", keep=88))  # of 95
+    samples = track.read().samples
+    assert track.damaged and abs(lag(samples[:72_000], noise(2.0)[0][:72_000])) <= 1
+    intact = AudioTrack(whole)
+    intact.read()
+    assert not intact.damaged

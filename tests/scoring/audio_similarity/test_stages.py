@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.media.sounds import spoil_sound
 from tests.models.clap_files import RATE, SmallClap
 from tests.scoring.clip_files import SmallClip, pictures
 from tests.support import make_video
@@ -99,6 +100,27 @@ def test_rows_without_sound_have_a_reason_and_no_number(small_clap, films):
         {"path": films["parts"], "text": " "},
     )
     assert missing.kind == "missing" and empty.kind == "bad_value" and "column text" in empty.message
+
+
+def test_a_broken_track_beside_whole_pictures(small_clap, clip_environment, films, labels, tmp_path):
+    row = {"path": spoil_sound(films["short"], tmp_path / "broken.mp4", keep=3), "text": CAPTION}
+    clap = {"clap_model": str(small_clap.folder), "labels": labels}
+    for stage in (clap_stage(small_clap), clip_stage(LabelsStage, clip_environment, **clap)):
+        (failed,) = run(stage, row)
+        assert isinstance(failed, MediaError) and failed.kind == "decode" and "packets" in failed.message
+    (compat,) = run(clip_stage(CompatStage, clip_environment), row)
+    assert compat["audio_match"] is not None  # the pictures are whole
+
+
+def test_real_videos(small_clap, videos_dir):
+    names = ["moviepy_chaplin.mp4", "tc_nasa_13013.mp4", "iscc_demo.mpg", "gradio_a.mp4", "skv_bikes.mp4"]
+    rows = [{"path": videos_dir / name, "text": CAPTION} for name in names]
+    *heard, silent, mute = run(clap_stage(small_clap), *rows)
+    assert all(own["audio_match"] is not None and own[FAILURES] == [] for own in heard)
+    # start times that the headers of the MPEG file give: sound 0.519856 s, pictures 0.541667 s
+    assert [own["av_offset"] for own in heard] == pytest.approx([0, 0, 0.519856 - 0.541667], abs=1e-5)
+    assert silent["audio_match"] is None and silent[FAILURES][0][0] == "silent"
+    assert mute.kind == "no_audio"
 
 
 def test_sound_in_a_file_of_its_own(small_clap, films):
