@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "match": ("tools.scoring.matching.inference", "score how well captions fit"),
     "emscore": ("tools.scoring.emscore.inference", "EMScore of captions against videos and references"),
     "emscore_idf": ("tools.scoring.emscore.idf", "weights of EMScore's tokens from a corpus"),
+    "audio": ("tools.scoring.audio_similarity.inference", "compare the sound with captions or pictures"),
     "quality": ("tools.scoring.quality.inference", "score the quality of pictures with CLIP-IQA"),
     "dedup": ("tools.scoring.dedup.inference", "find copies of images and videos"),
     "scoring": ("tools.scoring.__main__", "several scores in one run, one decode of each file"),

@@ -44,6 +44,7 @@ _FRAMES = "tools.datasets.transform vid_frame_extract"
 _FLOW = "tools.scoring.optical_flow.inference"
 _TECHNICAL = "tools.scoring.technical.inference"
 _EMSCORE = "tools.scoring.emscore.inference"
+_AUDIO = "tools.scoring.audio_similarity.inference"
 _DEDUP = "tools.scoring.dedup.inference"
 _CMOTION = "tools.caption.camera_motion_detect"
 _INTEGRITY = "tools.datasets.check_integrity"
@@ -146,6 +147,10 @@ COLUMNS: dict[str, Column] = {
         for name in _EMSCORES
         for part in _EMSCORE_PARTS
     },
+    "audio_match": Column("Float64", "similarity of the sound with what audio_mode says", _AUDIO, score=True),
+    "audio_mode": Column("String", "what was compared: clap, labels, audio_caption, compat", _AUDIO),
+    "av_offset": Column("Float64", "seconds from the first frame to the first sample", _AUDIO, score=True),
+    "audio_level": Column("Float64", "loudness of the sound, RMS in dBFS", _AUDIO, score=True),
     "frame_details": Column("String", "scores of each frame, JSON", f"{_EMSCORE} META --return-all-frames"),
     "ocr": Column(
         "Int64", "regions of text, the most of any frame", "tools.scoring.ocr.inference", score=True

@@ -17,6 +17,7 @@ SCORERS: dict[str, str] = {
     "match": "tools.scoring.matching.inference",
     "emscore": "tools.scoring.emscore.inference",
     "quality": "tools.scoring.quality.inference",
+    "audio": "tools.scoring.audio_similarity.inference",
     "technical": "tools.scoring.technical.inference",
     "dedup": "tools.scoring.dedup.inference",  # the fingerprints; its own command then compares them
 }
