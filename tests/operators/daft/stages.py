@@ -15,7 +15,7 @@ from tools.stage.stage import Stage
 
 @dataclasses.dataclass
 class SizeStage(Stage):
-    """Bytes of a file, and a third of that; what is in the file decides what goes wrong."""
+    """Bytes of a file, and a third of that; what is in it decides what goes wrong."""
 
     name = "size"
     suffix = "_size"
@@ -84,3 +84,24 @@ class WeightlessStage(SizeStage):
         from tools.errors import UserError
 
         raise UserError("weights of size: not found at /nowhere; download them")
+
+
+@dataclasses.dataclass
+class DyingStage(SizeStage):
+    """Takes its actor down with it when it first meets `victim`, or whenever it does."""
+
+    name = "dying"
+    suffix = "_dying"
+
+    victim: str = ""
+    marker: str = ""
+
+    def prepare(self, row, frames):
+        return super().prepare(row, frames), Path(row["path"]).name
+
+    def score(self, batch):
+        if any(name == self.victim for _, name in batch) and not (self.marker and Path(self.marker).exists()):
+            if self.marker:
+                Path(self.marker).touch()
+            os._exit(9)
+        return [outcome for data, _ in batch for outcome in super(DyingStage, self).score([data])]

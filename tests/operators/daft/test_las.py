@@ -39,9 +39,7 @@ class Doubler:
         return pa.int64()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def native() -> None:
-    daft.set_runner_native()
+pytestmark = pytest.mark.usefixtures("native")
 
 
 def test_the_document_as_it_is_typed(weights, weights_environment, clips, tmp_path):

@@ -47,11 +47,10 @@ def on_ray(cluster, weights, clips, tmp_path_factory) -> tuple[dict, Path]:
     return json.loads(ran.stdout.splitlines()[-1]), folder
 
 
-def test_native_ray_and_command_agree_to_the_last_digit(on_ray, clips, weights_environment):
+def test_native_ray_and_command_agree_to_the_last_digit(on_ray, clips, weights_environment, native):
     found, folder = on_ray
     quality_command([str(folder / "meta.csv"), "--num-workers", "1", "--quiet"])
     command = [None if c is None else float(c) for c in read_table(folder / "meta_quality.csv")["quality"]]
-    daft.set_runner_native()
     from tools.operators.daft import video_quality_score
 
     frame = daft.from_pydict({"path": clips})

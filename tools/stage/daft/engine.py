@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import socket
@@ -182,10 +183,14 @@ def _target(stage: Stage, meta: str | Path, output: str | Path | None) -> str:
     return f"{folder}/{name.removesuffix(table_extension(name))}{stage.suffix}.parquet"
 
 
-def _workers(where: DaftOptions, options: RunOptions) -> Workers:
-    return spread_workers(
-        gpus=where.gpus, concurrency=where.concurrency, cpus=where.cpus, num_workers=options.num_workers
-    )
+def _workers(where: DaftOptions, options: RunOptions, *, after_a_loss: bool = False) -> Workers:
+    """The actors of a run; after a loss as many of them as still fit."""
+    share = {"gpus": where.gpus, "cpus": where.cpus, "num_workers": options.num_workers}
+    if not after_a_loss:
+        return spread_workers(concurrency=where.concurrency, **share)
+    fitting = spread_workers(**share)
+    wanted = where.concurrency or fitting.concurrency
+    return dataclasses.replace(fitting, concurrency=min(wanted, fitting.concurrency))
 
 
 def _layout(rows: int, where: DaftOptions, workers: Workers) -> Layout:
@@ -215,6 +220,7 @@ class _Run:
         self._names = tuple(n for n in (*stage.needs, *stage.uses) if n in planned.columns)
         self._rows = planned.select(self._names).with_row_index(_NUMBER)
         self._missing: set[int] = set()
+        self._lost = False
 
     def finish(self, todo: Sequence[int]) -> None:
         """Compute and write parts; what breaks off is begun again with those that are still missing."""
@@ -229,9 +235,7 @@ class _Run:
                     trouble = "rows did not come back"
                 except ToolError:
                     raise
-                except (
-                    Exception
-                ) as error:  # Ray and Daft have many; which of them a lost node causes is not told
+                except Exception as error:  # nobody tells which ones a lost node causes
                     _refuse_missing_module(error)
                     trouble = f"{type(error).__name__}: {_first_line(error)}"
                 if not self._missing:
@@ -242,7 +246,11 @@ class _Run:
                         f"the run broke off {failures} times without finishing a part ({trouble}); "
                         "parts that are finished are kept, the same command goes on with the rest"
                     )
-                print(f"warning: {trouble}; going on with {len(self._missing)} parts", file=sys.stderr)
+                self._lost = True
+                print(
+                    f"warning: workers were lost; going on with {len(self._missing)} parts ({trouble})",
+                    file=sys.stderr,
+                )
 
     def _attempt(self, progress: Progress) -> None:
         arrived: dict[int, dict[int, Outcome]] = {}
@@ -265,7 +273,7 @@ class _Run:
     def _outcomes(self, parts: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
         """Let the workers compute parts; yield rows as they come, by their numbers."""
         daft = import_daft()
-        workers = _workers(self._where, self._options)  # anew: after a loss there are fewer
+        workers = _workers(self._where, self._options, after_a_loss=self._lost)
         worker = StageWorker(
             Recipe.of(self._stage),
             self._names,
@@ -273,9 +281,7 @@ class _Run:
             actors=share_of_a_machine(workers),
         )
         dtypes = {name: daft_type(dtype) for name, dtype in value_columns(self._stage).items()}
-        workers = Workers(
-            workers.gpus, workers.concurrency, self._layout.part_rows, workers.num_workers, workers.cpus
-        )
+        workers = dataclasses.replace(workers, batch_size=self._layout.part_rows)
         score = outcomes_udf(worker, dtypes, workers, self._stage.name)
         slices = (self._layout.rows_of(part) for part in parts)
         frame = daft.from_arrow([self._rows[s.start : s.stop].to_arrow() for s in slices])
