@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -169,3 +170,20 @@ def test_without_daft_the_message_names_the_extra(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert "pip install 'vidsieve[daft]'" in run.stdout, run.stderr
+
+
+def test_the_example_of_the_page(clips, tmp_path):
+    page = (ROOT / "docs" / "daft.md").read_text()
+    code = re.search(r"```python\n(.*?)```", page, re.DOTALL).group(1)
+    (tmp_path / "example.py").write_text(code)  # no main guard: workers must not run it again
+    pl.DataFrame({"path": clips[:3]}).write_csv(tmp_path / "meta.csv")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(
+        [sys.executable, "example.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr
+    cells = [line.strip("│").split("┆") for line in run.stdout.splitlines() if line.startswith("│")]
+    rows = cells[3:]  # below names, a line, and types
+    assert len(rows) == 3
+    assert all(float(row[1]) >= 0 and float(row[2]) >= 0 for row in rows[:2])
+    assert "unreadable: " in rows[2][3]
