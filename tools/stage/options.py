@@ -172,8 +172,8 @@ def _run_on_daft(stage: Stage, args: argparse.Namespace, options: RunOptions) ->
 
 def _refuse_daft_options(args: argparse.Namespace) -> None:
     """Say so when a flag would have no effect."""
-    for name in _DAFT_OPTIONS:
-        if getattr(args, name, None) is not None:
+    for name in _DAFT_OPTIONS if "engine" in args else ():  # others have flags of the same names
+        if getattr(args, name) is not None:
             raise UserError(f"--{name.replace('_', '-')}: only with --engine daft")
 
 

@@ -29,10 +29,16 @@ class Recipe:
 
     @classmethod
     def of(cls, stage: Stage | Recipe) -> Recipe:
-        """The recipe of a stage, with the arguments that its class was called with."""
+        """The recipe of a stage, with the arguments that its class was called with.
+
+        Raises:
+            TypeError: The stage was not made, but copied.
+        """
         if isinstance(stage, Recipe):
             return stage
-        args, options = stage.made_with
+        if stage._made_with is None:
+            raise TypeError(f"{type(stage).__name__}: a copy, of which nobody knows what it was made with")
+        args, options = stage._made_with
         return cls(type(stage), _packed(args), {name: _packed(value) for name, value in options.items()})
 
     def check_options(self) -> None:

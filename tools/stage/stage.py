@@ -79,7 +79,7 @@ class Stage:
     def __new__(cls, *args: Any, **options: Any) -> Stage:
         """Remember what the stage is made with, so that it can be made again elsewhere."""
         made = super().__new__(cls)
-        made.made_with = (args, options)  # see tools.stage.recipe
+        made._made_with = (args, options)  # see tools.stage.recipe
         return made
 
     @property
@@ -139,3 +139,7 @@ class Stage:
     def __getstate__(self) -> dict[str, Any]:
         """Leave models behind: what starts with an underscore does not travel to workers."""
         return {key: value for key, value in self.__dict__.items() if not key.startswith("_")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what travelled. A copy does not know what the stage was made with."""
+        self.__dict__.update(state, _made_with=None)
