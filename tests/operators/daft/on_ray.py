@@ -18,7 +18,7 @@ from tools.errors import UserError
 from tools.operators import VideoQualityScore
 from tools.operators.daft import las_udf, score_with, video_quality_score
 from tools.scoring.technical.inference import main as technical_command
-from tools.stage.daft.engine import connect
+from tools.stage.daft.connection import connect
 from tools.stage.runner import RunOptions
 
 

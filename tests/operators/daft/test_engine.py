@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from tests.operators.daft.stages import DyingStage, SizeStage, WeightlessStage
 from tests.stage.stages import BytesStage
 from tools.errors import UserError
-from tools.scoring.technical.inference import main as technical_command
+from tools.scoring.__main__ import main as scores_command
 from tools.stage.daft.engine import DaftOptions, run_on_daft
 from tools.stage.runner import RunOptions, run_stage
 from tools.table import merge_tables, read_table
@@ -175,19 +174,30 @@ def test_only_scores_run_there(table):
         run(table, BytesStage())
 
 
-def test_the_command(clips, tmp_path):
+def test_the_command_with_several_scores(clips, tmp_path):
     meta = tmp_path / "meta.jsonl"
     meta.write_text("".join(json.dumps({"path": path, "n": n}) + "\n" for n, path in enumerate(clips)))
-    flags = [str(meta), "--measures", "sharpness", "--num-workers", "1", "--quiet"]
-    command = [sys.executable, "-m", "tools.scoring.technical.inference", *flags, "--engine", "daft"]
-    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env={**os.environ})
+    flags = [
+        str(meta),
+        "--scores",
+        "technical,flow",
+        "--flow.method",
+        "dis",
+        "--technical.measures",
+        "sharpness",
+    ]
+    flags += ["--num-workers", "1", "--quiet"]
+    command = [sys.executable, "-m", "tools.scoring", *flags, "--engine", "daft"]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
-    folder = tmp_path / "meta_technical.parquet"
+    folder = tmp_path / "meta_technical_flow.parquet"
     assert ran.stdout.splitlines()[-1] == str(folder)
-    assert "6 rows: 4 done, 2 failed: unreadable 1, missing 1" in ran.stderr
-    technical_command(flags)
-    expected = read_table(tmp_path / "meta_technical.jsonl")
-    assert pl.read_parquet(parts(folder))["sharpness"].to_list() == expected["sharpness"].to_list()
+    assert "6 rows: 4 done, 2 failed: " in ran.stderr
+    scores_command(flags)
+    expected = read_table(tmp_path / "meta_technical_flow.jsonl")
+    found = pl.read_parquet(parts(folder))
+    assert found.select(expected.columns).rows() == expected.rows()
+    assert found["flow"].null_count() == 2
 
 
 @pytest.mark.parametrize(

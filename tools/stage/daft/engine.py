@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +13,9 @@ from typing import Any
 import polars as pl
 
 from tools.errors import MediaError, ToolError, UserError
-from tools.stage.daft import import_daft, import_ray
-from tools.stage.daft.parts import Layout, Parts, error_column, state_place
+from tools.stage.daft import import_daft
+from tools.stage.daft.connection import connect
+from tools.stage.daft.parts import Layout, Parts, state_place
 from tools.stage.daft.places import Folder, is_address, local_table
 from tools.stage.daft.resources import Workers, share_of_a_machine, spread_workers
 from tools.stage.daft.stage_udf import StageWorker, daft_type, outcomes_udf, portion, value_columns
@@ -32,7 +31,6 @@ from tools.stage.stage import FAILURES, REMARKS, Stage
 from tools.table import failures_path, output_path, table_extension
 from tools.table.writing import contract_types
 
-_ANSWERS_WITHIN = 10.0  # seconds
 _ATTEMPTS = 3  # without a finished part, before a run that breaks off is given up
 _LARGEST_PART = 1000  # rows
 _PARTS_PER_WORKER = 4  # at least, where there are rows enough: so none waits long for the last one
@@ -70,9 +68,9 @@ def run_on_daft(
     """Run a stage over the rows of a table, and write a folder of Parquet parts.
 
     The values are those of `tools.stage.runner.run_stage`. Each part has the input's columns, the stage's,
-    one with what failed (`error_column`), and the columns ``_row`` and ``_part`` by which ``datautil`` merges
-    them. Parts appear as they are finished. After a kill, or after the loss of the cluster, the same call
-    goes on with those that are missing; the loss of a node costs what it was at.
+    one with what failed (`tools.stage.daft.parts.error_column`), and the columns ``_row`` and ``_part`` by
+    which ``datautil`` merges them. Parts appear as they are finished. After a kill, or after the loss of the
+    cluster, the same call goes on with those that are missing; a lost node costs what it was at.
 
     Args:
         stage: What to do with each row.
@@ -109,67 +107,14 @@ def run_on_daft(
     return _result(target, parts, layout, standing, todo)
 
 
-def connect(address: str | None) -> None:
-    """Make Daft run on a cluster, or on this machine.
-
-    Args:
-        address: See `DaftOptions.ray`.
-
-    Raises:
-        UserError: There is no such cluster, or Daft runs elsewhere already.
-    """
-    daft = import_daft()
-    os.environ.setdefault("DAFT_PROGRESS_BAR", "0")  # the run has its own
-    if address is None:
-        _set_runner(daft.set_runner_native)
-        return
-    ray = import_ray()
-    if not ray.is_initialized():
-        _check_listening(address)
-        # Where weights are looked for must be the same everywhere; a node's own environment says otherwise.
-        weights = {name: value for name, value in os.environ.items() if name.startswith("VIDSIEVE_")}
-        local = {"_node_ip_address": "127.0.0.1", "include_dashboard": False} if address == "local" else {}
-        try:
-            ray.init(address, runtime_env={"env_vars": weights}, log_to_driver=False, **local)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            said = str(error).strip().partition("\n")[0]
-            raise UserError(f"--ray {address}: no Ray cluster can be reached there: {said}") from error
-    _set_runner(daft.set_runner_ray, noop_if_initialized=True)
-
-
-def _check_listening(address: str) -> None:
-    """Make sure that something answers at ``host:port``; Ray would try for many minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        return  # auto and local: Ray looks for itself
-    try:
-        socket.create_connection((host, int(port)), timeout=_ANSWERS_WITHIN).close()
-    except OSError as error:
-        raise UserError(
-            f"--ray {address}: no Ray cluster can be reached there: {error.strerror or error}"
-        ) from error
-
-
-def _set_runner(set_runner: Any, **options: Any) -> None:
-    from tools.stage.daft.resources import is_on_ray
-
-    wants_ray = bool(options)
-    try:
-        set_runner(**options)
-    except Exception as error:  # Daft has a class of its own for it, which is no part of its interface
-        if is_on_ray() == wants_ray:
-            return
-        raise UserError(f"Daft runs elsewhere in this process already: {error}") from error
-
-
 def _check_stage(stage: Stage) -> None:
     """Only what turns a row into values can be done anywhere."""
     if stage.vector_file:
         raise UserError("--save-embeddings: not with --engine daft, whose workers share no file")
     if not current_shard().alone:
         raise UserError("--engine daft: is no command for torchrun; Daft deals out the rows itself")
-    if stage.one_to_many or type(stage).still_there is not Stage.still_there:
-        raise UserError(f"stage {stage.name}: writes files or further rows; --engine daft is for scores")
+    if stage.one_to_many:
+        raise UserError(f"stage {stage.name}: makes several rows of one; --engine daft is for scores")
 
 
 def _target(stage: Stage, meta: str | Path, output: str | Path | None) -> str:
@@ -360,6 +305,3 @@ def _write_failures(target: str, failures: Sequence[MediaError]) -> Any:
     if listed in place.names():
         place.remove(listed)
     return None
-
-
-__all__ = ["DaftOptions", "connect", "error_column", "run_on_daft"]

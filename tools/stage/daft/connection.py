@@ -1,0 +1,64 @@
+"""Where Daft runs: on this machine, or on a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from tools.errors import UserError
+from tools.stage.daft import import_daft, import_ray
+from tools.stage.daft.resources import is_on_ray
+
+_ANSWERS_WITHIN = 10.0  # seconds
+
+
+def connect(address: str | None) -> None:
+    """Make Daft run on a cluster, or on this machine.
+
+    Args:
+        address: See `DaftOptions.ray`.
+
+    Raises:
+        UserError: There is no such cluster, or Daft runs elsewhere already.
+    """
+    daft = import_daft()
+    os.environ.setdefault("DAFT_PROGRESS_BAR", "0")  # the run has its own
+    if address is None:
+        _set_runner(daft.set_runner_native)
+        return
+    ray = import_ray()
+    if not ray.is_initialized():
+        _check_listening(address)
+        # Where weights are looked for must be the same everywhere; a node's own environment says otherwise.
+        weights = {name: value for name, value in os.environ.items() if name.startswith("VIDSIEVE_")}
+        local = {"_node_ip_address": "127.0.0.1", "include_dashboard": False} if address == "local" else {}
+        try:
+            ray.init(address, runtime_env={"env_vars": weights}, log_to_driver=False, **local)
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            said = str(error).strip().partition("\n")[0]
+            raise UserError(f"--ray {address}: no Ray cluster can be reached there: {said}") from error
+    _set_runner(daft.set_runner_ray, noop_if_initialized=True)
+
+
+def _check_listening(address: str) -> None:
+    """Make sure that something answers at ``host:port``; Ray would try for many minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # auto and local: Ray looks for itself
+    try:
+        socket.create_connection((host, int(port)), timeout=_ANSWERS_WITHIN).close()
+    except OSError as error:
+        raise UserError(
+            f"--ray {address}: no Ray cluster can be reached there: {error.strerror or error}"
+        ) from error
+
+
+def _set_runner(set_runner: Any, **options: Any) -> None:
+    wants_ray = bool(options)
+    try:
+        set_runner(**options)
+    except Exception as error:  # Daft has a class of its own for it, which is no part of its interface
+        if is_on_ray() == wants_ray:
+            return
+        raise UserError(f"Daft runs elsewhere in this process already: {error}") from error
