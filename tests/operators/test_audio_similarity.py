@@ -28,21 +28,8 @@ from tools.stage.stage import Stage
 ROOT = Path(__file__).resolve().parents[2]
 SCORES = ["avg_similarity", "max_similarity", "min_similarity"]
 COLUMNS = [*SCORES, "passed_filter", "av_offset", "audio_level", "similarity_mode", "similarity_error"]
+pytestmark = pytest.mark.usefixtures("clip_environment")
 LABELS = "the cat | a cat\ngood harbour | the sea\na dog | a dog\n"
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> SmallClip:
-    """Random weights where the toolkit looks for ViT-B/32, and a small vocabulary."""
-    made = SmallClip(tmp_path_factory.mktemp("clip"))
-    made.environment["VIDSIEVE_CLIP_VIT_B_32"] = made.environment.pop("VIDSIEVE_CLIP_VIT_L_14")
-    return made
-
-
-@pytest.fixture(autouse=True)
-def environment(clip, monkeypatch) -> None:
-    for name, value in clip.environment.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="module")

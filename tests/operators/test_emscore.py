@@ -12,7 +12,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.scoring.clip_files import SmallClip
 from tests.support import make_video
 from tools.errors import UserError
 from tools.media.sampling import Sampling
@@ -24,21 +23,8 @@ from tools.stage.engine import RunOptions, map_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = [f"{kind}_{metric}" for kind in SCORE_TYPES for metric in METRICS]
+pytestmark = pytest.mark.usefixtures("clip_environment")
 REFERENCES = ["the dog in the harbour", "sharp photo of the cat"]
-
-
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory) -> SmallClip:
-    """Random weights where the toolkit looks for ViT-B/32, and a small vocabulary."""
-    made = SmallClip(tmp_path_factory.mktemp("clip"))
-    made.environment["VIDSIEVE_CLIP_VIT_B_32"] = made.environment.pop("VIDSIEVE_CLIP_VIT_L_14")
-    return made
-
-
-@pytest.fixture(autouse=True)
-def environment(clip, monkeypatch) -> None:
-    for name, value in clip.environment.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from tests.media.sounds import noise, sine, video_with_sound
+from tests.models.clap_files import SmallClap
 from tests.operators.daft.stages import ClockStage, SizeStage
 from tools.errors import UserError
 from tools.operators.daft import (
@@ -20,9 +22,13 @@ from tools.operators.daft import (
     score_with,
     technical_score,
     video_aesthetic_score,
+    video_audio_similarity,
+    video_emscore,
     video_quality_score,
     video_text_match,
 )
+from tools.scoring.audio_similarity.inference import main as audio_command
+from tools.scoring.emscore.inference import main as emscore_command
 from tools.scoring.matching.inference import main as matching_command
 from tools.scoring.optical_flow.inference import main as flow_command
 from tools.scoring.quality.inference import main as quality_command
@@ -67,6 +73,34 @@ def test_clip_scores_are_those_of_the_commands(clips, commanded):
         *(None, None, "unreadable", None, None),
         "missing",
     ]
+
+
+def test_captions_and_references_are_those_of_the_command(clips, commanded):
+    frame = daft.from_pydict({"video": clips, "a": ["a dog"] * len(clips), "b": ["the cat"] * len(clips)})
+    options = {"clip_model": "ViT-L/14", "num_workers": 0}
+    frame = frame.with_column("alone", video_emscore(col("video"), col("a"), **options))
+    frame = frame.with_column("scores", video_emscore(col("video"), col("a"), col("b"), **options))
+    found = frame.to_pydict()
+    expected = commanded(emscore_command, "emscore", "--clip-model", "ViT-L/14")
+    assert found["alone"] == expected
+    assert [row["emscore"] for row in found["scores"]] == expected
+    both = [row["emscore_both"] for row in found["scores"]]
+    assert [value is None for value in both] == [value is None for value in expected]
+    assert {row["emscore_ref"] for row in found["scores"] if row["emscore"] is not None} != {None}
+
+
+def test_sound_is_that_of_the_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("VIDSIEVE_CLAP", str(SmallClap(tmp_path / "clap").folder))
+    sounds = {"noise": noise(2.0), "sine": sine(2.0, 300.0)}
+    videos = [str(video_with_sound(tmp_path / f"{name}.mp4", sound)) for name, sound in sounds.items()]
+    meta = tmp_path / "meta.csv"
+    pl.DataFrame({"path": videos, "text": ["a dog", "a dog"]}).write_csv(meta)
+    assert audio_command([str(meta), "--num-workers", "0", "--quiet"]) == 0
+    expected = read_table(tmp_path / "meta_audio.csv")["audio_match"].cast(pl.Float64).to_list()
+    frame = daft.from_pydict({"video": videos, "caption": ["a dog", "a dog"]})
+    score = video_audio_similarity(col("video"), col("caption"), num_workers=0)
+    assert frame.with_column("score", score).to_pydict()["score"] == expected
+    assert len(set(expected)) == 2
 
 
 def test_scores_without_weights_and_of_bytes(clips, commanded):

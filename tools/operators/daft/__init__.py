@@ -16,6 +16,8 @@ _HOMES = {
     "score_with": "expressions",
     "technical_score": "expressions",
     "video_aesthetic_score": "expressions",
+    "video_audio_similarity": "expressions",
+    "video_emscore": "expressions",
     "video_quality_score": "expressions",
     "video_text_match": "expressions",
 }

@@ -159,6 +159,54 @@ def video_text_match(
     return _score(MatchingStage, "match", {"path": path, "text": text}, struct, options)
 
 
+def video_emscore(
+    path: Expression,
+    text: Expression,
+    reference: Expression | None = None,
+    *,
+    struct: bool = False,
+    **options: Any,
+) -> Expression:
+    """EMScore of caption and video, -1 to 1: Float64; with references a struct of all three scores.
+
+    Args:
+        path: Paths, addresses or bytes of videos and images.
+        text: Captions.
+        reference: Other captions of the same videos, one or a list of them.
+        struct: Give ``{emscore, error}``; also with several ``metrics``.
+        options: As for `video_aesthetic_score`, with `tools.scoring.emscore.stage.EMScoreStage`.
+    """
+    from tools.scoring.emscore.stage import EMScoreStage
+
+    cells = {"path": path, "text": text}
+    if reference is not None:
+        cells["reference"] = reference
+        options["reference_column"] = "reference"
+    alone = None if reference is not None or "metrics" in options or "score_types" in options else "emscore"
+    return _score(EMScoreStage, alone, cells, struct, options)
+
+
+def video_audio_similarity(
+    path: Expression, text: Expression | None = None, *, struct: bool = False, **options: Any
+) -> Expression:
+    """How well the sound fits a caption (CLAP), or without captions the pictures (labels): Float64.
+
+    Args:
+        path: Paths, addresses or bytes of videos.
+        text: Captions.
+        struct: Give ``{audio_match, audio_mode, av_offset, audio_level, error}``.
+        options: ``format``; options of `score_with` and of `tools.scoring.audio_similarity.stage.ClapStage`;
+            without captions of `tools.scoring.audio_similarity.picture_stages.LabelsStage`, and
+            ``num_frames``, ``sampling``.
+    """
+    from tools.scoring.audio_similarity.picture_stages import LabelsStage
+    from tools.scoring.audio_similarity.stage import ClapStage
+
+    if text is None:
+        return _score(LabelsStage, "audio_match", {"path": path}, struct, options)
+    return _score(ClapStage, "audio_match", {"path": path, "text": text}, struct, options)
+
+
 def optical_flow_score(path: Expression, *, struct: bool = False, **options: Any) -> Expression:
     """Open-Sora's optical flow score: Float64; as a struct with the columns of motion.
 
