@@ -184,13 +184,14 @@ def _show_stats(args: argparse.Namespace, operations: dict[str, Any]) -> int:
 
 
 def _show_plan(args: argparse.Namespace, operations: dict[str, Any]) -> int:
-    from tools.datasets.edit import rows_of
+    from tools.datasets.edit import check_rows, count_rows_of
     from tools.datasets.pipeline import explain, run_operations
 
     plan = plan_datautil(
         args.input, operations, output=args.output, format=args.format, settings=_settings(args)
     )
-    rows = rows_of(plan)
+    check_rows(plan)
+    rows = count_rows_of(plan)
     print("read:", *plan.paths)
     for number, label in enumerate(plan.describe(), 1):
         print(f"{number:>4}. {label}")

@@ -176,16 +176,17 @@ def run_datautil(
     from tools.table import failures_path
 
     plan = plan_datautil(inputs, operations, output=output, format=format, settings=settings)
-    rows_in = rows_of(plan)
+    check_rows(plan)
     steps = run_operations(plan.frame, plan.values, plan.context)
     final = steps[-1].after if steps else plan.frame
-    result = DatautilResult([], rows_in, 0, plan.context.failures, notes=plan.context.notes)
+    result = DatautilResult([], 0, 0, plan.context.failures, notes=plan.context.notes)
     if explained:
         result.explanation = explain(plan.frame, plan.values, plan.context, steps)
     if rejected is not None:
         result.rejected = _write_rejected(Path(rejected), plan, steps)
     written = _write(final, plan.target, shard, plan.read)
     result.outputs, result.rows_out = list(written), sum(written.values())
+    result.rows_in = count_rows_of(plan) if plan.values else result.rows_out
     if any(OPERATIONS[name].opens_files for name in plan.values):
         result.failures_file = write_failures(plan.context.failures, failures_path(plan.target))
     return result
@@ -201,7 +202,7 @@ def table_stats(
     from tools.report.summary import summarize
 
     plan = plan_datautil(inputs, operations, settings=settings, writes=False)
-    rows_of(plan)
+    check_rows(plan)
     steps = run_operations(plan.frame, plan.values, plan.context)
     return summarize(steps[-1].after if steps else plan.frame, source=plan.context.source)
 
@@ -267,18 +268,31 @@ def _target(
     return output_path(named, name_suffix(shown), format=format)
 
 
-def rows_of(plan: Plan) -> int:
-    """Rows of the inputs.
-
-    Raises:
-        UserError: There are none, or the inputs cannot be read.
-    """
+def count_rows_of(plan: Plan) -> int:
+    """Rows of the inputs."""
     from tools.table import count_rows
 
-    rows = sum(count_rows(path) for path in plan.paths)
-    if not rows:
-        raise UserError(f"{plan.context.source}: no rows, there is nothing to do")
-    return rows
+    return sum(count_rows(path) for path in plan.paths)
+
+
+def check_rows(plan: Plan) -> None:
+    """Check that the inputs have a row at all, without reading more.
+
+    Raises:
+        UserError: They have none, or cannot be read.
+    """
+    import polars as pl
+
+    from tools.table import scan_table
+    from tools.table.files import unreadable
+
+    for path in plan.paths:
+        try:
+            if scan_table(path).head(1).collect(engine="streaming").height:
+                return
+        except pl.exceptions.PolarsError as error:
+            raise unreadable(path, error) from None
+    raise UserError(f"{plan.context.source}: no rows, there is nothing to do")
 
 
 def _write_rejected(path: Path, plan: Plan, steps: Sequence[Step]) -> Path:

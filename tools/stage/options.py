@@ -85,6 +85,7 @@ def _add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("running on Daft, see docs/daft.md and docs/ray.md")
     group.add_argument(
         "--engine",
+        dest="run_on",  # cut has an --engine of its own
         choices=("daft",),
         help="run on Daft: META and --output may be in object storage (s3://...), and --output is a folder "
         "of Parquet parts",
@@ -141,7 +142,7 @@ def run_command(stage: Stage, args: argparse.Namespace) -> int:
         finishes last judges for all; `torchrun` kills the other ranks when one ends with an error.
     """
     options = run_options(args)
-    if getattr(args, "engine", None):
+    if getattr(args, "run_on", None):
         result = _run_on_daft(stage, args, options)
     else:
         _refuse_daft_options(args)
@@ -172,7 +173,7 @@ def _run_on_daft(stage: Stage, args: argparse.Namespace, options: RunOptions) ->
 
 def _refuse_daft_options(args: argparse.Namespace) -> None:
     """Say so when a flag would have no effect."""
-    for name in _DAFT_OPTIONS if "engine" in args else ():  # others have flags of the same names
+    for name in _DAFT_OPTIONS if "run_on" in args else ():  # others have flags of the same names
         if getattr(args, name) is not None:
             raise UserError(f"--{name.replace('_', '-')}: only with --engine daft")
 

@@ -109,7 +109,8 @@ def read_table(path: str | Path) -> pl.DataFrame:
         raise unreadable(path, error) from None
 
 
-def _scan_csv(path: Path) -> pl.LazyFrame:
+def scan_csv(path: Path | list[Path]) -> pl.LazyFrame:
+    """One CSV, or several of the same header, whose rows follow each other; every column is text."""
     return pl.scan_csv(path, infer_schema=False, glob=False)
 
 
@@ -121,7 +122,7 @@ def _scan_jsonl(path: Path) -> pl.LazyFrame:
     return pl.scan_ndjson(path, infer_schema_length=None)
 
 
-_SCANNERS = {"csv": _scan_csv, "parquet": _scan_parquet, "jsonl": _scan_jsonl}
+_SCANNERS = {"csv": scan_csv, "parquet": _scan_parquet, "jsonl": _scan_jsonl}
 
 
 def _check_header(path: Path, names: list[str]) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 
 from tools.columns import PART_COLUMN, ROW_COLUMN
 from tools.errors import UserError
-from tools.table.files import scan_table, unreadable
+from tools.table.files import compression, scan_csv, scan_table, table_format, unreadable
 from tools.table.names import is_failures_file, part_path, split_part
 
 
@@ -64,13 +64,22 @@ def merge_tables(paths: Sequence[str | Path]) -> pl.LazyFrame:
         raise UserError(f"{_first_repeated(paths)}: the table is named twice among the inputs")
     are_parts = [PART_COLUMN in frame.collect_schema().names() for frame in frames.values()]
     if not any(are_parts):
-        return concat_tables(list(frames.values()))
+        return _under_each_other(frames)
     if not all(are_parts):
         odd = list(frames)[are_parts.index(False)]
         raise UserError(f"{odd}: not a part, but the other inputs are parts of one run; merge those first")
     _check_parts(frames)
     merged = concat_tables(list(frames.values())).sort(pl.col(ROW_COLUMN).cast(pl.Int64), maintain_order=True)
     return merged.drop(ROW_COLUMN, PART_COLUMN)
+
+
+def _under_each_other(frames: dict[Path, pl.LazyFrame]) -> pl.LazyFrame:
+    """As `concat_tables`; plain CSVs of one header are read one after the other, which takes less memory."""
+    headers = {tuple(frame.collect_schema().names()) for frame in frames.values()}
+    plain = all(table_format(path) == "csv" and compression(path) == "uncompressed" for path in frames)
+    if len(frames) > 1 and len(headers) == 1 and plain:
+        return scan_csv(list(frames))
+    return concat_tables(list(frames.values()))
 
 
 def _first_repeated(paths: Sequence[str | Path]) -> Path:
