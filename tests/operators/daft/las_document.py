@@ -1,4 +1,4 @@
-"""The example of LAS's document on its video quality operator, with the imports of this toolkit."""
+"""The example of LAS's document on its video quality operator."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import os
 
 import daft
 from daft import col
-
-from tools.operators import VideoQualityScore
-from tools.operators.daft import las_udf
+from daft.las.functions.udf import las_udf
+from daft.las.functions.video import VideoQualityScore
 
 if __name__ == "__main__":
     TOS_TEST_DIR_URL = os.getenv("TOS_TEST_DIR_URL", "las-cn-beijing-public-online.tos-cn-beijing.volces.com")

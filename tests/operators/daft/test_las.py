@@ -55,7 +55,8 @@ def test_the_document_as_it_is_typed(weights, weights_environment, clips, tmp_pa
         environment = os.environ | weights.environment
         environment |= {"TOS_TEST_DIR_URL": server.url.removeprefix("http://"), "no_proxy": "127.0.0.1"}
         environment |= {"PYTHONPATH": str(ROOT), "DAFT_RUNNER": "native"}
-        ran = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True)
+        command = [sys.executable, "-m", "tools.operators", str(script)]
+        ran = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
     assert len(server.seen) == 3  # it was cut off twice
     with VideoQualityScore(device="cpu", count_k=4, options=RunOptions(num_workers=0)) as here:
