@@ -23,14 +23,14 @@ from tools.stage.daft import import_ray
 from tools.stage.daft.engine import DaftOptions, run_on_daft
 from tools.stage.engine import RunOptions
 from tools.stage.options import summary
-from tools.table import ROW_COLUMN, count_rows
+from tools.table import ROW_COLUMN, count_rows, output_path
 
 
 def main(argv: list[str] | None = None) -> int:
     """Start the cluster, score, kill a node meanwhile, count."""
     args, flags = _parser().parse_known_args(argv)
     stage = make_scorer(args.score, flags, {})
-    folder = Path(args.output or Path(args.meta).with_suffix("").name + stage.suffix + ".parquet")
+    folder = Path(args.output or output_path(args.meta, stage.suffix, format="parquet"))
     if folder.exists():
         raise UserError(f"{folder}: is there already; the example begins with an empty place")
     cluster, second = _start_cluster(args.cpus)
@@ -62,7 +62,7 @@ def _parser() -> cli.ArgumentParser:
     )
     parser.add_argument("meta", help="table with a column path")
     parser.add_argument("--score", default="technical", choices=tuple(SCORERS), help="what to compute")
-    parser.add_argument("--output", help="folder of parts (META with the score's suffix, here)")
+    parser.add_argument("--output", help="folder of parts (META with the score's suffix)")
     parser.add_argument("--part-rows", type=cli.whole_number(1), default=2, help="rows of a part (2)")
     parser.add_argument("--cpus", type=_two_or_more, default=2, help="CPUs that each node claims to have (2)")
     return parser
