@@ -15,6 +15,7 @@ import pytest
 
 from tests.media.sounds import noise, save_sound, sine, video_with_sound
 from tests.models.clap_files import SmallClap
+from tests.operators.dataflow_files import Memory
 from tests.scoring.clip_files import SmallClip
 from tests.support import make_video
 from tools.errors import UserError
@@ -56,19 +57,6 @@ def files(tmp_path_factory) -> dict[str, str]:
         "wav": save_sound(folder / "a.wav", sine(1.0, 900.0)),
     }
     return {name: str(path) for name, path in made.items()}
-
-
-class Memory:
-    """A storage of another make, with nothing but what operators use."""
-
-    def __init__(self, rows):
-        self.frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
-
-    def read(self, output_type):
-        return self.frame
-
-    def write(self, data):
-        self.frame = data
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.operators.dataflow_files import Memory
 from tests.support import make_video
 from tools.errors import UserError
 from tools.media.sampling import Sampling
@@ -32,19 +33,6 @@ def videos(tmp_path_factory) -> list[str]:
     """5 s and 1 s, 10 frames per second."""
     folder = tmp_path_factory.mktemp("videos")
     return [str(make_video(folder / f"{n}.mp4", n, fps=10)) for n in (50, 10)]
-
-
-class Memory:
-    """A storage of another make, with nothing but what operators use."""
-
-    def __init__(self, rows):
-        self.frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame(rows)
-
-    def read(self, output_type):
-        return self.frame
-
-    def write(self, data):
-        self.frame = data
 
 
 def evaluated(rows, *, reference_key: str = "reference", **options) -> pd.DataFrame:

@@ -198,18 +198,30 @@ def _bring(source: Source, path: Path, options: FetchOptions, cancelled: threadi
         with path.open("ab") as file:
             if not isinstance(content, str) or source._is_encoded:
                 file.write(_content_bytes(source))
-            elif _scheme(content) in ("http", "https"):
-                _bring_http(content, file, options.limits, cancelled)
             else:
-                from tools.media.storage import copy_from_storage
-
-                copy_from_storage(
-                    content, file, limits=options.limits, options=options.storage, cancelled=cancelled
-                )
+                copy_from_address(content, file, options, cancelled)
     except OSError as error:
         raise cannot_write(path, error) from error
     if path.stat().st_size == 0:
         raise MediaError("empty", source.name, "has no bytes")
+
+
+def copy_from_address(
+    address: str, file: BinaryIO, options: FetchOptions, cancelled: threading.Event | None = None
+) -> None:
+    """Append to a file what is at an address: ``http(s)://``, or a storage that fsspec knows.
+
+    Raises:
+        MediaError: As `local_file`.
+        UserError: A package for this kind of storage is not installed.
+        OSError: The file cannot be written.
+    """
+    if _scheme(address) in ("http", "https"):
+        _bring_http(address, file, options.limits, cancelled)
+        return
+    from tools.media.storage import copy_from_storage
+
+    copy_from_storage(address, file, limits=options.limits, options=options.storage, cancelled=cancelled)
 
 
 def _bring_http(url: str, file: BinaryIO, limits: Limits, cancelled: threading.Event | None) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import polars as pl
 
 from tools.media.sampling import Sampling
@@ -41,10 +42,8 @@ class _FrameScores(AestheticStage):
 
     adds: ClassVar[dict[str, Any]] = {**AestheticStage.adds, _FRAME_SCORES: pl.List(pl.Float64)}
 
-    def score_features(self, features: list[Any], extras: list[Any]) -> list[dict[str, Any]]:
-        means = super().score_features(features, extras)
-        each = [[round(float(s), _DECIMALS) for s in self._scorer.score_features(row)] for row in features]
-        return [{**mean, _FRAME_SCORES: scores} for mean, scores in zip(means, each, strict=True)]
+    def values(self, scores: np.ndarray) -> dict[str, Any]:
+        return {**super().values(scores), _FRAME_SCORES: [round(float(s), _DECIMALS) for s in scores]}
 
 
 class VideoAestheticEvaluator:

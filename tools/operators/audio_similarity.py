@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import logging
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tools.errors import MediaError, UserError
 from tools.media.sampling import Sampling
+from tools.operators.clip_names import known_clip
 from tools.operators.run import (
     Result,
     RunOptions,
     cells,
+    lacking,
     read_frame,
-    reason_of,
     result_of,
     run_rows,
     tell_failures,
+    tell_remarks,
     with_columns,
     write_frame,
 )
 from tools.scoring.audio_similarity.scorer import MODES, REDUCE, check_reduce
 from tools.scoring.audio_similarity.stage import SIMILARITIES, ClapStage, Moments, ShotChanges
-from tools.stage.stage import FAILURES, REMARKS, Row, Stage
+from tools.stage.stage import REMARKS, Row, Stage
+from tools.table.cells import parsed
 
 if TYPE_CHECKING:
     from tools.operators.storage import Storage
@@ -34,17 +33,10 @@ if TYPE_CHECKING:
 ERROR = "similarity_error"
 MODE = "similarity_mode"
 
-_LOG = logging.getLogger("tools.operators")
 _AUDIO_KEY = "audio_path"
 _AUDIO = "audio"
 _CAPTION = "caption"
 _NEEDS_CAPTION = ("clap", "audio_caption")
-_OPENAI = {  # ids of the models that the toolkit knows under OpenAI's names
-    "openai/clip-vit-base-patch32": "ViT-B/32",
-    "openai/clip-vit-base-patch16": "ViT-B/16",
-    "openai/clip-vit-large-patch14": "ViT-L/14",
-    "openai/clip-vit-large-patch14-336": "ViT-L/14@336px",
-}
 
 
 class VideoAudioSimilarity:
@@ -168,7 +160,7 @@ class VideoAudioSimilarity:
         columns |= {MODE: [mode] * len(entries), ERROR: [entry[ERROR] for entry in entries]}
         write_frame(storage, with_columns(frame, columns))
         tell_failures(columns[ERROR], "rows lack a similarity")
-        _tell_remarks(entries)
+        tell_remarks([entry[REMARKS] for entry in entries])
 
     def _mode(self, caption_key: str | None) -> str:
         mode = self.mode
@@ -220,7 +212,7 @@ class VideoAudioSimilarity:
             ),
             "av_offset": alone.get("av_offset"),
             "audio_level": alone.get("audio_level"),
-            ERROR: "; ".join(reason for result in results if (reason := _reason(result))) or None,
+            ERROR: "; ".join(reason for result in results if (reason := lacking(result))) or None,
             REMARKS: [remark for own in values for remark in own.get(REMARKS, ())],
         }
 
@@ -254,19 +246,10 @@ def _results(job: _Job, scored: Iterator[Result]) -> list[Result]:
 
 def _paths(cell: Any) -> list[str | None]:
     """The paths in a cell, None for an empty one among several; empty without any."""
-    if isinstance(cell, str) and cell.startswith("["):  # a list that came through a CSV
-        with contextlib.suppress(ValueError):
-            cell = json.loads(cell)
+    cell = parsed(cell, list)
     paths = cell if isinstance(cell, (list, tuple)) else [cell]
     found = [str(path) if path is not None and str(path).strip() else None for path in paths]
     return found if any(found) else []
-
-
-def _reason(result: Result) -> str | None:
-    """Why a video has no similarity; None when it has one."""
-    if result.values is None:
-        return result.reason
-    return "; ".join(reason_of(MediaError(kind, "", text)) for kind, text in result.values[FAILURES]) or None
 
 
 def _reduced(name: str, similarities: list[float]) -> float | None:
@@ -288,28 +271,12 @@ def _moments(method: str, frame_num: int) -> Moments:
 
 def _clip_model(name: str, mode: str) -> str:
     """The CLIP that is meant by a name."""
-    from tools.models.clip_source import find_clip
-
     if mode == "compat" and "clip" in name.lower() and not Path(name).expanduser().exists():
         return "ViT-B/32"
-    known = _OPENAI.get(name)
+    known, reasons = known_clip(name)
     if known is None:
-        return name
-    try:
-        find_clip(known)
-    except UserError as missing:
-        try:
-            find_clip(name)  # the same model as Hugging Face has it
-        except UserError:
-            raise missing from None
-        return name
+        raise UserError(reasons[0])
     return known
-
-
-def _tell_remarks(entries: list[dict[str, Any]]) -> None:
-    counts = Counter(remark for entry in entries for remark in dict.fromkeys(entry[REMARKS]))
-    for remark, count in counts.items():
-        _LOG.warning("%d of %d rows: %s", count, len(entries), remark)
 
 
 def _check(name: str, value: str, choices: Sequence[str]) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import ast
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from tools.errors import MediaError
+from tools.table.cells import parsed
 
 
 def plain(value: Any) -> Any:
@@ -25,26 +24,12 @@ def plain(value: Any) -> Any:
     return None if type(value).__name__ in ("NAType", "NaTType") else value
 
 
-def parsed(cell: Any, kind: type) -> Any:
-    """A list or dict that came as text, through a CSV: as JSON, or as Python prints it (so does pandas).
-
-    Args:
-        cell: Anything.
-        kind: list or dict.
-
-    Returns:
-        The value of a text that stands for such a value; any other cell as it is.
-    """
-    if not isinstance(cell, str) or cell[:1] not in ("[", "{"):
-        return cell
-    for parse in (json.loads, ast.literal_eval):
-        try:
-            value = parse(cell)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            continue
-        if isinstance(value, kind):
-            return value
-    return cell
+def path_or_error(cell: Any) -> str | MediaError:
+    """As `one_path`, but gives the error."""
+    try:
+        return one_path(cell)
+    except MediaError as error:
+        return error
 
 
 def one_path(cell: Any) -> str:

@@ -13,14 +13,13 @@ import polars as pl
 
 from tools.errors import MediaError, UserError
 from tools.media.requests import Frames
-from tools.operators.cells import one_path, plain
+from tools.operators.cells import path_or_error, plain
 from tools.operators.clips import Clip, ClipSpan, ClipTable
 from tools.operators.frame_folders import Picture, find_pictures, shared_names
 from tools.operators.run import (
     Result,
     RunOptions,
     read_frame,
-    result_of,
     run_rows,
     tell_failures,
     with_columns,
@@ -226,17 +225,9 @@ def score_files(stage: Stage, cells: Iterable[Any], options: RunOptions) -> list
     Returns:
         For each the columns of `PerClipStage`, or why there are none.
     """
-    paths = [_path(plain(cell)) for cell in cells]
-    rows = [{"path": path, "clip": ClipSource()} for path in paths if not isinstance(path, MediaError)]
-    results = iter(run_rows(PerClipStage(stage), rows, options))
-    return [result_of(path) if isinstance(path, MediaError) else next(results) for path in paths]
-
-
-def _path(cell: Any) -> str | MediaError:
-    try:
-        return one_path(cell)
-    except MediaError as error:
-        return error
+    paths = (path_or_error(plain(cell)) for cell in cells)
+    rows = [path if isinstance(path, MediaError) else {"path": path, "clip": ClipSource()} for path in paths]
+    return run_rows(PerClipStage(stage), rows, options)
 
 
 class ClipScore:

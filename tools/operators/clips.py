@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import MediaError
-from tools.operators.cells import one_path, parsed
+from tools.operators.cells import one_path
 from tools.operators.run import Result, cells, reason_of
+from tools.table.cells import parsed
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import MediaError, UserError
 from tools.media.sampling import Sampling
-from tools.operators.cells import one_path
+from tools.operators.cells import path_or_error
 from tools.operators.run import (
     Result,
     RunOptions,
     cells,
+    lacking,
     read_frame,
-    result_of,
     run_rows,
     tell_failures,
+    tell_remarks,
     with_columns,
     write_frame,
 )
@@ -26,14 +25,12 @@ from tools.scoring.emscore.idf import Idf
 from tools.scoring.emscore.metrics import METRICS, SCORE_TYPES, chosen_names
 from tools.scoring.emscore.scorer import DEFAULT_CLIP
 from tools.scoring.emscore.stage import FRAME_DETAILS, FRAMES, EMScoreStage, column_of
-from tools.stage.stage import FAILURES, REMARKS, Row
+from tools.stage.stage import REMARKS
 
 if TYPE_CHECKING:
     from tools.operators.storage import Storage
 
 ERROR = "emscore_error"
-
-_LOG = logging.getLogger("tools.operators")
 
 
 class EMScoreEval:
@@ -128,16 +125,16 @@ class EMScoreEval:
             dict(zip(columns, own, strict=True))
             for own in zip(*(cells(frame, c) for c in columns), strict=True)
         ]
-        rows = [_row(path, own) for path, own in zip(cells(frame, video_key), texts, strict=True)]
-        scored = iter(run_rows(stage, [row for row in rows if not isinstance(row, MediaError)], self.options))
-        results = [result_of(row) if isinstance(row, MediaError) else next(scored) for row in rows]
-        reasons = [_reason(result) for result in results]
+        paths = [path_or_error(cell) for cell in cells(frame, video_key)]
+        rows = [
+            path if isinstance(path, MediaError) else {**own, "path": path}
+            for path, own in zip(paths, texts, strict=True)
+        ]
+        results = run_rows(stage, rows, self.options)
+        reasons = [lacking(result) for result in results]
         write_frame(storage, with_columns(frame, {**self._columns(results), ERROR: reasons}))
         tell_failures(reasons, "rows lack an EMScore")
-        for remark, count in Counter(
-            r for own in results for r in (own.values or {}).get(REMARKS, ())
-        ).items():
-            _LOG.warning("%d of %d rows: %s", count, len(results), remark)
+        tell_remarks([(own.values or {}).get(REMARKS, ()) for own in results])
 
     def _columns(self, results: list[Result]) -> dict[str, list[Any]]:
         names = {
@@ -163,17 +160,3 @@ def _sampling(every_n_seconds: float | None, every_n_frames: int | None) -> Samp
     if every_n_frames != int(every_n_frames):
         raise UserError(f"every_n_frames is a whole number, not {every_n_frames}")
     return Sampling("interval_frames", step=int(every_n_frames))
-
-
-def _row(video: Any, texts: Row) -> Row | MediaError:
-    try:
-        return {**texts, "path": one_path(video)}
-    except MediaError as error:
-        return error
-
-
-def _reason(result: Result) -> str | None:
-    """Why cells of a row are empty; None when none is."""
-    if result.values is None:
-        return result.reason
-    return "; ".join(f"{kind}: {message}" for kind, message in result.values[FAILURES]) or None

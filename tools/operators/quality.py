@@ -28,7 +28,6 @@ from tools.operators.quality_parameters import (
 from tools.operators.run import reason_of, workers_without_script
 from tools.scoring.clip_stage import ClipRow
 from tools.scoring.quality.prompts import parse_prompts
-from tools.scoring.quality.scorer import clip_iqa
 from tools.scoring.quality.stage import QualityStage
 from tools.stage.engine import RunOptions, Session
 from tools.stage.stage import Row
@@ -264,15 +263,17 @@ class _FrameStage(QualityStage):
         return super().prepare(row, frames)._replace(extras=where)
 
     def score_features(self, features: list[np.ndarray], extras: list[Any]) -> list[dict[str, Any]]:
-        """Add the columns of frames."""
-        scale = self._features.encoder.logit_scale
+        """Add when each frame is shown."""
         rows = super().score_features(features, extras)
-        for row, images, (indices, times) in zip(rows, features, extras, strict=True):
-            scores = [clip_iqa(images, pair, scale) for pair in self._prompts]
-            row["frame_scores"] = [[round(float(score), _DECIMALS) for score in own] for own in scores]
-            row["timestamps"] = times
-            row["frame_indices"] = indices
-        return rows
+        return [
+            {**row, "timestamps": times, "frame_indices": indices}
+            for row, (indices, times) in zip(rows, extras, strict=True)
+        ]
+
+    def values(self, scores: list[np.ndarray]) -> dict[str, Any]:
+        """Add the score of each frame."""
+        of_frames = [[round(float(score), _DECIMALS) for score in own] for own in scores]
+        return {**super().values(scores), "frame_scores": of_frames}
 
 
 def _mean(scores: Sequence[float]) -> float:

@@ -12,6 +12,7 @@ import numpy as np
 from tools.errors import MediaError, UserError
 from tools.media.sampling import Sampling
 from tools.media.sources import BASE64, Source
+from tools.operators.clip_names import known_clip
 from tools.scoring.quality.prompts import PROMPTS, parse_prompts
 from tools.scoring.quality.scorer import REDUCE
 
@@ -30,12 +31,6 @@ DEFAULT_COUNT = 8
 Prompt = str | tuple[str, str]
 """One or two texts that name a pair of opposite prompts."""
 
-_SAME_MODELS = {
-    "openai/clip-vit-large-patch14": "ViT-L/14",
-    "openai/clip-vit-large-patch14-336": "ViT-L/14@336px",
-    "openai/clip-vit-base-patch32": "ViT-B/32",
-    "openai/clip-vit-base-patch16": "ViT-B/16",
-}  # Hugging Face ids of models of which OpenAI's own file may be here
 _WHOLE = ("count_k", "interval_frames", "max_frames")
 
 
@@ -142,21 +137,12 @@ def choose_clip(model_path: str, name: str) -> str:
     Raises:
         UserError: It is in none of these places, which the message names.
     """
-    from tools.models.clip_source import find_clip
-
     for place in (Path(model_path).expanduser() / name, Path(name).expanduser()):
         if place.exists():
             return str(place)
-    reasons = []
-    for known in (_SAME_MODELS.get(name), name):  # OpenAI's file first: looking for it needs no network
-        if known is None:
-            continue
-        try:
-            find_clip(known)
-        except UserError as error:
-            reasons.append(str(error))
-        else:
-            return known
+    known, reasons = known_clip(name)
+    if known is not None:
+        return known
     raise UserError(
         f"weights of {name} are missing: there is no {Path(model_path) / name} (model_path/clip_model_name); "
         + "; ".join(reasons)

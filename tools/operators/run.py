@@ -15,7 +15,7 @@ from tools.operators.cells import plain
 from tools.operators.ranks import on_every_rank, on_first_rank
 from tools.stage.engine import RunOptions, map_rows
 from tools.stage.shards import current_shard
-from tools.stage.stage import Row, Stage
+from tools.stage.stage import FAILURES, Row, Stage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,12 +39,14 @@ class Result(NamedTuple):
     reason: str | None
 
 
-def run_rows(stage: Stage, rows: Iterable[Row], options: RunOptions | None = None) -> list[Result]:
+def run_rows(
+    stage: Stage, rows: Iterable[Row | MediaError], options: RunOptions | None = None
+) -> list[Result]:
     """Run a stage over rows; under ``torchrun`` each rank does its share, and every rank gets all results.
 
     Args:
         stage: What to do.
-        rows: The rows, the same on all ranks.
+        rows: The rows, the same on all ranks; an error instead of one whose cells cannot be used.
         options: How.
 
     Returns:
@@ -53,7 +55,8 @@ def run_rows(stage: Stage, rows: Iterable[Row], options: RunOptions | None = Non
     Raises:
         UserError: The run as a whole is impossible (missing weights, for example), on whichever rank.
     """
-    rows = list(rows)
+    given_rows = list(rows)
+    rows = [row for row in given_rows if not isinstance(row, MediaError)]
     shard = current_shard()
     share = shard.rows(len(rows))
 
@@ -69,7 +72,8 @@ def run_rows(stage: Stage, rows: Iterable[Row], options: RunOptions | None = Non
     outcomes: list[Any] = [None] * len(rows)
     for rank, (_, part) in enumerate(parts):
         outcomes[rank :: shard.world] = part
-    return [result_of(outcome) for outcome in outcomes]
+    done = iter(outcomes)
+    return [result_of(row if isinstance(row, MediaError) else next(done)) for row in given_rows]
 
 
 def result_of(outcome: dict[str, Any] | MediaError) -> Result:
@@ -82,6 +86,13 @@ def result_of(outcome: dict[str, Any] | MediaError) -> Result:
 def reason_of(error: MediaError) -> str:
     """How a failure stands in a cell: ``kind: message``."""
     return f"{error.kind}: {error.message}"
+
+
+def lacking(result: Result) -> str | None:
+    """Why a row lacks values, all or some of them; None when it has them all."""
+    if result.values is None:
+        return result.reason
+    return "; ".join(f"{kind}: {message}" for kind, message in result.values[FAILURES]) or None
 
 
 def read_frame(storage: Storage, *columns: str) -> pd.DataFrame:
@@ -149,6 +160,17 @@ def tell_failures(reasons: Iterable[str | None], what: str) -> None:
     if kinds and current_shard().rank == 0:
         counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
         _LOG.warning("%d of %d %s: %s", kinds.total(), len(reasons), what, counted)
+
+
+def tell_remarks(remarks: Sequence[Iterable[str]]) -> None:
+    """Log what was said of rows, and of how many.
+
+    Args:
+        remarks: For each row what was said of it, perhaps more than once.
+    """
+    counts = Counter(remark for own in remarks for remark in dict.fromkeys(own))
+    for remark, count in counts.items():
+        _LOG.warning("%d of %d rows: %s", count, len(remarks), remark)
 
 
 @contextlib.contextmanager

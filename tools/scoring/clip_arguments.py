@@ -96,6 +96,14 @@ def clip_options(args: argparse.Namespace, default: Sampling) -> dict[str, Any]:
     return {"sampling": _sampling(args, default), **{name: getattr(args, name) for name in names}}
 
 
+def run_clip_command(stage: Any, args: argparse.Namespace) -> int:
+    """As `tools.stage.options.run_command`, with a word on a precision that is slow here."""
+    from tools.stage.options import run_command
+
+    warn_of_slow_precision(stage)
+    return run_command(stage, args)
+
+
 def warn_of_slow_precision(stage: Any) -> None:
     """Tell the user when the CPU would take a hundred times as long as with fp32."""
     from tools.models.device import cpu_multiplies_bf16

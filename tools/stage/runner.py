@@ -130,7 +130,7 @@ def run_stage(
         already_complete=complete,
         totals=place.totals(),
         vectors=vectors.path if vectors else None,
-        remarks=_remarks(outcomes),
+        remarks=count_remarks(outcomes),
     )
 
 
@@ -232,7 +232,7 @@ def _is_in_output(outcome: Outcome, options: RunOptions) -> bool:
     return options.on_error == "keep" or not _has_failed(outcome)
 
 
-def _remarks(outcomes: list[Outcome]) -> dict[str, int]:
+def count_remarks(outcomes: Sequence[Outcome]) -> dict[str, int]:
     """What was said of rows, and of how many."""
     values = (outcome for outcome in outcomes if not isinstance(outcome, MediaError))
     return dict(Counter(remark for value in values for remark in value.get(REMARKS) or ()).most_common())

@@ -56,4 +56,8 @@ class AestheticStage(ClipStage):
 
     def score_features(self, features: list[np.ndarray], extras: list[Any]) -> list[dict[str, Any]]:
         """Mean score over the frames of each row."""
-        return [{"aes": round(float(self._scorer.score_features(row).mean()), _DECIMALS)} for row in features]
+        return [self.values(self._scorer.score_features(row)) for row in features]
+
+    def values(self, scores: np.ndarray) -> dict[str, Any]:
+        """The columns of a row from the scores of its frames: float64, shape (frames,)."""
+        return {"aes": round(float(scores.mean()), _DECIMALS)}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import math
 from typing import Any
 
 import numpy as np
+
+from tools.table.cells import parsed
 
 
 def cell_texts(cell: Any) -> list[str]:
@@ -34,15 +34,9 @@ def cell_texts(cell: Any) -> list[str]:
 
 def _written_list(text: str) -> Any:
     """A list of texts where the text is one, else the text."""
-    if not text.lstrip().startswith("["):
-        return text
-    for read in (json.loads, ast.literal_eval):
-        try:
-            value = read(text.strip())
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            continue
-        if isinstance(value, list) and all(item is None or isinstance(item, str) for item in value):
-            return value
+    value = parsed(text, list)
+    if isinstance(value, list) and all(item is None or isinstance(item, str) for item in value):
+        return value
     return text
 
 

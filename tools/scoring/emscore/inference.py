@@ -135,12 +135,9 @@ def main(argv: list[str] | None = None) -> int | None:
     """Parse the command line and run the stage."""
     args = parser().parse_args(argv)
 
-    from tools.scoring.clip_arguments import warn_of_slow_precision
-    from tools.stage.options import run_command
+    from tools.scoring.clip_arguments import run_clip_command
 
-    stage = make_stage(args)
-    warn_of_slow_precision(stage)
-    return run_command(stage, args)
+    return run_clip_command(make_stage(args), args)
 
 
 if __name__ == "__main__":

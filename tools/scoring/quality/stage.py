@@ -79,17 +79,15 @@ class QualityStage(ClipStage):
     def score_features(self, features: list[np.ndarray], extras: list[Any]) -> list[dict[str, Any]]:
         """The reductions over the frames of each row, for each pair of prompts."""
         scale = self._features.encoder.logit_scale
-        rows = []
-        for images in features:
-            scores = [clip_iqa(images, pair, scale) for pair in self._prompts]
-            rows.append(
-                {
-                    column: round(float(REDUCE[reduction](own)), _DECIMALS)
-                    for own, columns in zip(scores, self._columns, strict=True)
-                    for column, reduction in zip(columns, self.reduce, strict=True)
-                }
-            )
-        return rows
+        return [self.values([clip_iqa(images, pair, scale) for pair in self._prompts]) for images in features]
+
+    def values(self, scores: list[np.ndarray]) -> dict[str, Any]:
+        """The columns of a row from the scores of its frames: for each pair float64, shape (frames,)."""
+        return {
+            column: round(float(REDUCE[reduction](own)), _DECIMALS)
+            for own, columns in zip(scores, self._columns, strict=True)
+            for column, reduction in zip(columns, self.reduce, strict=True)
+        }
 
     def _column(self, column: str, reduction: str) -> str:
         if reduction not in REDUCE:

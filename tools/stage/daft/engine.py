@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -272,10 +273,9 @@ def _first_line(error: Exception) -> str:
 def _result(target: str, parts: Parts, layout: Layout, standing: set[int], todo: Sequence[int]) -> RunResult:
     said = [parts.said(part) for part in range(layout.parts)]
     failures = [failure for one in said for failure in one.failures]
-    remarks: dict[str, int] = {}
+    remarks: Counter[str] = Counter()
     for one in said:
-        for remark, count in one.remarks.items():
-            remarks[remark] = remarks.get(remark, 0) + count
+        remarks.update(one.remarks)
     failed = sum(one.failed for one in said)
     return RunResult(
         target,  # type: ignore[arg-type]  # an address is no Path
@@ -286,7 +286,7 @@ def _result(target: str, parts: Parts, layout: Layout, standing: set[int], todo:
         _write_failures(target, failures),
         already_complete=not todo,
         totals=Counts(layout.rows, failed, len(failures)),
-        remarks=remarks,
+        remarks=dict(remarks),
     )
 
 

@@ -23,7 +23,8 @@ from tools.stage.daft.places import Folder
 from tools.stage.daft.stage_udf import error_text, value_columns
 from tools.stage.ledger import Outcome
 from tools.stage.output import STATE_FOLDER, Origin
-from tools.stage.stage import FAILURES, REMARKS, Stage
+from tools.stage.runner import count_remarks
+from tools.stage.stage import FAILURES, Stage
 from tools.table import PART_COLUMN, ROW_COLUMN
 
 _PART_NAME = re.compile(r"part-(\d{5,})\.parquet")
@@ -166,16 +167,11 @@ class Parts:
             for outcome, row in zip(outcomes, _paths(frame), strict=True)
             for failure in _failures(outcome, row)
         ]
-        remarks: dict[str, int] = {}
-        for outcome in outcomes:
-            if not isinstance(outcome, MediaError):
-                for remark in outcome.get(REMARKS) or ():
-                    remarks[remark] = remarks.get(remark, 0) + 1
         said = {
             "rows": len(outcomes),
             "failed": sum(isinstance(outcome, MediaError) for outcome in outcomes),
             "failures": [[f.kind, f.path, f.message] for f in failures],
-            "remarks": remarks,
+            "remarks": count_remarks(outcomes),
         }
         frame = self._filled(part, frame, stage, outcomes)
         if drop:

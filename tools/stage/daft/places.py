@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.errors import MediaError, UserError
-from tools.media.sources import FetchOptions
+from tools.media.sources import FetchOptions, copy_from_address
 from tools.table import table_extension
 
 
@@ -42,18 +42,9 @@ def local_table(path: str | Path) -> Iterator[Path]:
 
 
 def _copy(address: str, path: Path) -> None:
-    from tools.media.storage import copy_from_storage
-    from tools.transfer import TransferError, fetch
-
-    limits = FetchOptions().limits
     try:
         with path.open("ab") as file:
-            if address.startswith(("http://", "https://")):
-                fetch(address, file, limits=limits)
-            else:
-                copy_from_storage(address, file, limits=limits, options={})
-    except TransferError as error:
-        raise UserError(f"{address}: cannot read the table: {error.reason}") from error
+            copy_from_address(address, file, FetchOptions())
     except MediaError as error:
         raise UserError(f"{address}: cannot read the table: {error.message}") from error
 
