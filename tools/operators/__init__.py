@@ -5,8 +5,7 @@ Importing this package imports nothing else; each name is loaded when it is aske
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from tools.lazy import loader
 
 _HOMES = {
     "ClipScore": "clip_score",
@@ -19,13 +18,7 @@ _HOMES = {
 }
 
 __all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    """The operator of this name, from its own module."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = loader(__name__, {name: f"{__name__}.{home}" for name, home in _HOMES.items()})
 
 
 def __dir__() -> list[str]:

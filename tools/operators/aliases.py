@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+
+from tools.lazy import loader
 
 _OPERATORS = "tools.operators"
 _VISION = (
@@ -54,10 +54,4 @@ class _Finder(MetaPathFinder, Loader):
     def exec_module(self, module: ModuleType) -> None:
         """Give it its names, which are loaded when they are asked for."""
         homes = ALIASES.get(module.__name__, {})
-
-        def load(name: str) -> Any:
-            if name not in homes:
-                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
-            return getattr(import_module(homes[name]), name)
-
-        module.__dict__.update(__getattr__=load, __all__=sorted(homes))
+        module.__dict__.update(__getattr__=loader(module.__name__, homes), __all__=sorted(homes))

@@ -6,8 +6,7 @@ stage on Daft stands below, in `tools.stage.daft`, because the commands use it t
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from tools.lazy import loader
 
 _HOMES = {
     "las_udf": "las",
@@ -23,13 +22,7 @@ _HOMES = {
 }
 
 __all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    """The function of this name, from its own module."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = loader(__name__, {name: f"{__name__}.{home}" for name, home in _HOMES.items()})
 
 
 def __dir__() -> list[str]:
