@@ -63,6 +63,21 @@ def test_slides_have_the_rate_at_which_they_change(tmp_path):
     assert found["true_fps"] == pytest.approx(2 / (119 / 30), rel=0.05)
 
 
+def test_a_picture_that_stands_counts_by_its_time(tmp_path):
+    # 60 frames, of which two stand: 10 s, as `ffmpeg -fps_mode cfr -r 30` would write them in 300 frames.
+    lasts = [4 if i in (1, 30) else 1 / 30 for i in range(60)]
+    times = np.concatenate([[0], np.cumsum(lasts)[:-1]])
+    found = over_time(filmed(tmp_path / "a.mp4", PAN, times=times))
+    assert found["static_ratio"] == pytest.approx(2 * 119 / (57 + 2 * 120), abs=0.001)
+    assert found["true_fps"] == pytest.approx(30, rel=0.01)
+
+
+def test_slides_of_a_few_frames_stand_still(tmp_path):
+    found = over_time(filmed(tmp_path / "a.mp4", [PAN[0], PAN[30], PAN[50]], times=[0, 5, 9]))
+    assert found["static_ratio"] > 0.95
+    assert found["true_fps"] == pytest.approx(2 / 9, rel=0.01)
+
+
 def test_the_noise_of_a_live_static_camera_is_no_repetition(tmp_path):
     found = over_time(filmed(tmp_path / "a.mp4", noisy(PAN[0], 40, sigma=5), crf=18))
     assert found["static_ratio"] == 0

@@ -129,7 +129,7 @@ def _over_time(thumbnails: np.ndarray, times: np.ndarray, measures: Sequence[str
     values: dict[str, float] = {}
     if "static_ratio" in measures or "true_fps" in measures:
         repeated = repeats.find_repeats(repeats.frame_changes(thumbnails), times)
-        values["static_ratio"] = repeats.static_ratio(repeated)
+        values["static_ratio"] = repeats.static_ratio(repeated, times)
         values["true_fps"] = repeats.true_fps(repeated, times)
     if "fade" in measures:
         values["fade"] = float(fades.find_fades(thumbnails, times).mean())

@@ -70,6 +70,7 @@ class TechnicalStage(Stage):
     """
 
     name: ClassVar[str] = "technical"
+    version: ClassVar[int] = 2
     suffix: ClassVar[str] = "_technical"
 
     measures: tuple[str, ...] = DEFAULT_MEASURES
