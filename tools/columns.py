@@ -172,7 +172,7 @@ COLUMNS: dict[str, Column] = {
     "black_bars": Column("Float64", "share of the frame in black bars", _TECHNICAL, score=True),
     "crop": Column("String", "the picture inside black bars, w:h:x:y", _TECHNICAL),
     "interlaced": Column("Float64", "share of frames whose fields differ in time", _TECHNICAL, score=True),
-    "static_ratio": Column("Float64", "share of the time in which the picture stands", _TECHNICAL, score=True),
+    "static_ratio": Column("Float64", "share of the time the picture stands", _TECHNICAL, score=True),
     "true_fps": Column("Float64", "new pictures per second where it moves", _TECHNICAL, score=True),
     "fade": Column("Float64", "share of frames that are black, fade or dissolve", _TECHNICAL, score=True),
     "logo": Column("Float64", "confidence of a static overlay, 0 to 1", _TECHNICAL, score=True),

@@ -57,8 +57,8 @@ def find_repeats(changes: np.ndarray, times: np.ndarray) -> np.ndarray:
 def static_ratio(repeats: np.ndarray, times: np.ndarray) -> float:
     """Share of the time in which the picture stands: 0 to 1.
 
-    At a constant rate it is the share of the frames, but the first, that repeat the one before. A picture that
-    stands for half a second and more counts as often as it would have been repeated at the usual rate.
+    At a constant rate it is the share of the frames, but the first, that repeat the one before. A picture
+    that stands for half a second and more counts as often as the usual rate would have repeated it.
 
     Args:
         repeats: What `find_repeats` gives.
@@ -74,8 +74,8 @@ def static_ratio(repeats: np.ndarray, times: np.ndarray) -> float:
 def true_fps(repeats: np.ndarray, times: np.ndarray) -> float:
     """New pictures per second where the video moves.
 
-    Stretches of half a second and more without a new picture, repeated or standing, are pauses: they count for
-    `static_ratio`, not here. When less than a tenth of the video moves, all of it counts.
+    Stretches of half a second and more without a new picture, repeated or standing, are pauses: they count
+    for `static_ratio`, not here. When less than a tenth of the video moves, all of it counts.
 
     Args:
         repeats: What `find_repeats` gives.
