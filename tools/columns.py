@@ -5,6 +5,7 @@ It stands above the packages, and imports none of them, so that a command line c
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,16 @@ class Column:
         meaning: What a cell says, with its unit.
         made_by: The command that adds it, as typed after ``python -m``; empty when it is the user's own.
         score: It is a number that rows are chosen by: datautil gets ``--<name>min`` and ``--<name>max``.
+        measured_on: What a cell would have to be measured on again, were it another one: the ``file`` at
+            path; the ``clip``, as a piece of its source; the ``caption`` alone; or nothing but the row, as
+            it stands in the ``table``.
     """
 
     kind: str
     meaning: str
     made_by: str = ""
     score: bool = False
+    measured_on: str = "file"
 
     @property
     def dtype(self) -> type[pl.DataType]:
@@ -76,10 +81,10 @@ _EMSCORES = {"emscore": "the video", "emscore_ref": "its references", "emscore_b
 _EMSCORE_PARTS = ("figr_p", "figr_r", "figr_f", "cogr", "full_p", "full_r")
 
 COLUMNS: dict[str, Column] = {
-    "path": Column("String", "the image or video file that the row is about", _CONVERT),
-    "id": Column("String", "file name without its extension; always text", _CONVERT),
-    "relpath": Column("String", "path relative to the scanned folder", _CONVERT),
-    "text": Column("String", "caption, prompt or class name"),
+    "path": Column("String", "the image or video file that the row is about", _CONVERT, measured_on="table"),
+    "id": Column("String", "file name without its extension; always text", _CONVERT, measured_on="table"),
+    "relpath": Column("String", "path relative to the scanned folder", _CONVERT, measured_on="table"),
+    "text": Column("String", "caption, prompt or class name", measured_on="table"),
     "num_frames": Column(
         "Int64", "frames as a full decode shows them; 1 for an image, 0 for a broken file", _INFO
     ),
@@ -97,19 +102,29 @@ COLUMNS: dict[str, Column] = {
     "stats": Column(
         "String", "file of what the detector measured", "tools.scene_cut.scene_detect META --stats-dir DIR"
     ),
-    "source": Column("String", "the video that a clip was cut from", _CUT),
-    "scene": Column("Int64", "index of the clip's shot in its source", _CUT),
-    "start": Column("Float64", "start of the clip in its source, seconds", _CUT),
-    "end": Column("Float64", "end of the clip in its source, seconds, exclusive", _CUT),
-    "start_frame": Column("Int64", "first frame of the clip in its source", _CUT),
-    "end_frame": Column("Int64", "one past the last frame of the clip in its source", _CUT),
+    "source": Column("String", "the video that a clip was cut from", _CUT, measured_on="clip"),
+    "scene": Column("Int64", "index of the clip's shot in its source", _CUT, measured_on="clip"),
+    "start": Column("Float64", "start of the clip in its source, seconds", _CUT, measured_on="clip"),
+    "end": Column("Float64", "end of the clip in its source, seconds, exclusive", _CUT, measured_on="clip"),
+    "start_frame": Column("Int64", "first frame of the clip in its source", _CUT, measured_on="clip"),
+    "end_frame": Column(
+        "Int64", "one past the last frame of the clip in its source", _CUT, measured_on="clip"
+    ),
     "has_audio": Column("Boolean", "whether the clip has a sound track", _CUT),
+    "mode": Column("String", "how the clip was cut: exact, copy, smart", _CUT, measured_on="clip"),
+    "copied_seconds": Column(
+        "Float64", "seconds of the clip that were not encoded", _CUT, measured_on="clip"
+    ),
+    "snap_start": Column(
+        "Float64", "seconds that the clip begins before its scene", _CUT, measured_on="clip"
+    ),
+    "snap_end": Column("Float64", "seconds that the clip ends after its scene", _CUT, measured_on="clip"),
     "original_path": Column("String", "the file that path was made from", _TRANSFORM),
     "first_frame_path": Column("String", "the first frame as an image", "tools.datasets.save_first_frame"),
     "dropped_streams": Column("String", "what MP4 cannot hold and was left out", _TRANSFORM),
-    "frame": Column("Int64", "number of the frame in its source, from 0", _FRAMES),
-    "time": Column("Float64", "seconds since the first frame of its source", _FRAMES),
-    "point": Column("Float64", "place in its source that was asked for, 0 to 1", _FRAMES),
+    "frame": Column("Int64", "number of the frame in its source, from 0", _FRAMES, measured_on="clip"),
+    "time": Column("Float64", "seconds since the first frame of its source", _FRAMES, measured_on="clip"),
+    "point": Column("Float64", "place in its source that was asked for, 0 to 1", _FRAMES, measured_on="clip"),
     "intact": Column("Boolean", "whether everything in the file decodes", _INTEGRITY),
     "broken_at": Column("Float64", "seconds from the first frame to the first damage", _INTEGRITY),
     "broken_frames": Column("Int64", "frames that are missing or damaged", _INTEGRITY),
@@ -117,10 +132,15 @@ COLUMNS: dict[str, Column] = {
     "broken_reason": Column("String", "what is wrong with the file", _INTEGRITY),
     "bucket": Column("String", "training bucket: resolution, frames, aspect ratio", "tools.datasets.split"),
     "rejected_by": Column(
-        "String", "flag that removed the row", "tools.datasets.datautil META --rejected FILE"
+        "String",
+        "flag that removed the row",
+        "tools.datasets.datautil META --rejected FILE",
+        measured_on="table",
     ),
     "filesize": Column("Float64", "size of the file in MiB", "tools.datasets.datautil META --filesize"),
-    "text_len": Column("Int64", "tokens of text", "tools.datasets.datautil META --count-num-token"),
+    "text_len": Column(
+        "Int64", "tokens of text", "tools.datasets.datautil META --count-num-token", measured_on="caption"
+    ),
     "aes": Column(
         "Float64", "LAION aesthetic score, about 1 to 10", "tools.scoring.aesthetic.inference", score=True
     ),
@@ -179,15 +199,26 @@ COLUMNS: dict[str, Column] = {
     "niqe": Column("Float64", "unnaturalness; less is better", _TECHNICAL, score=True),
     "dup_of": Column("String", "path of the copy that is kept; empty: this one is kept", _DEDUP),
     "dup_score": Column("Float64", "how much it is a copy, 0 to 1", _DEDUP, score=True),
-    "text_finish": Column("String", "why the model stopped: stop, length", "tools.caption.caption_api"),
+    "text_finish": Column(
+        "String", "why the model stopped: stop, length", "tools.caption.caption_api", measured_on="caption"
+    ),
     "caption_flags": Column(
-        "String", "what is wrong with text, joined by +; empty: nothing", "tools.caption.caption_checks"
+        "String",
+        "what is wrong with text, joined by +; empty: nothing",
+        "tools.caption.caption_checks",
+        measured_on="caption",
     ),
     "objects": Column(
-        "String", "objects named in text, joined by commas; NONE", "tools.caption.tag META --key objects"
+        "String",
+        "objects named in text, joined by commas; NONE",
+        "tools.caption.tag META --key objects",
+        measured_on="caption",
     ),
     "actions": Column(
-        "String", "actions named in text, joined by commas; NONE", "tools.caption.tag META --key actions"
+        "String",
+        "actions named in text, joined by commas; NONE",
+        "tools.caption.tag META --key actions",
+        measured_on="caption",
     ),
     "cmotion": Column("String", "camera motion labels, joined by +", _CMOTION),
     "pan": Column("Float64", "camera to the right, picture widths per second", _CMOTION),
@@ -196,6 +227,24 @@ COLUMNS: dict[str, Column] = {
     "roll": Column("Float64", "camera clockwise, radians per second", _CMOTION),
     "shake": Column("Float64", "distance from the smoothed path, of the shorter side", _CMOTION),
 }
+
+_FAMILIES = (
+    "quality_",
+    "emscore_",
+)  # a prompt of the user's own, another reduction: quality_user0, quality_p10
+
+
+def measured_on(names: Sequence[str], *what: str) -> list[str]:
+    """Those columns whose values are true of this file, clip or caption alone, and of no other.
+
+    Args:
+        names: Columns of a table. Those that are not of the contract are the user's own.
+        what: ``file``, ``clip``, ``caption``, ``table``: values of `Column.measured_on`.
+    """
+    known = {name: COLUMNS[name].measured_on for name in names if name in COLUMNS}
+    known |= {name: "file" for name in names if name not in known and name.startswith(_FAMILIES)}
+    return [name for name in names if known.get(name) in what]
+
 
 ROW_COLUMN = "_row"
 """In a part table: number of the row in the input table."""

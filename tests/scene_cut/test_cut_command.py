@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.support import make_video
+from tests.support import MEASURED_ON_FILE, NOT_MEASURED_ON_FILE, make_video
 from tools.errors import UserError
 from tools.media.probe import probe
 from tools.scene_cut import cut
@@ -83,6 +83,17 @@ def test_table_of_clips(meta: Path, tmp_path: Path) -> None:
     failures = read_table(tmp_path / "meta_clips.failures.csv")
     assert failures["kind"].to_list() == ["unreadable", "too_short"]
     assert "scene 1" in failures["message"][1]
+
+
+def test_what_was_measured_on_the_source_is_not_said_of_its_clips(meta: Path, tmp_path: Path) -> None:
+    columns = [pl.lit("7").alias(name) for name in (*MEASURED_ON_FILE, *NOT_MEASURED_ON_FILE)]
+    table = read_table(meta)[:1].with_columns(columns).with_columns(timestamp=pl.lit(TIMES))
+    done = run(str(write_table(table, tmp_path / "scored.csv")), "--save_dir", str(tmp_path / "clips"))
+    assert done.returncode == 0, done.stderr
+    clips = read_table(tmp_path / "scored_clips.csv")
+    assert set(MEASURED_ON_FILE) & set(clips.columns) == set()
+    kept = [name for name in NOT_MEASURED_ON_FILE if name != "id"]
+    assert clips.select(kept).unique().row(0) == ("7",) * len(kept)
 
 
 def test_second_run_does_nothing_and_ends_well(meta: Path, tmp_path: Path) -> None:

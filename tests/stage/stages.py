@@ -75,7 +75,9 @@ class BytesStage(Stage):
     adds = {"rows": pl.Object, "failures": pl.Object}
     one_to_many = True
     row_columns = {"byte": pl.Int64}
-    drops = ("id",)
+
+    def stale(self, columns):
+        return ["id"]
 
     def prepare(self, row, frames):
         data = Path(row["path"]).read_bytes()

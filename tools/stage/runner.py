@@ -277,7 +277,7 @@ def _output_frame(
         columns = {name: dtype for name, dtype in stage.adds.items() if name not in ASIDE}
         numbers = [number for number, _ in pairs]
         values = [outcome or {} for _, outcome in pairs]
-    frame = table[numbers].drop(stage.drops, strict=False)
+    frame = table[numbers].drop([name for name in stage.stale(table.columns) if name not in columns])
     frame = frame.with_columns(
         pl.Series(name, [value.get(name) for value in values], dtype=dtype) for name, dtype in columns.items()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import polars as pl
@@ -56,7 +57,6 @@ class Stage:
             columns of `adds` are then ``rows``, a list of dicts with the columns of `row_columns`, and
             `FAILURES`.
         row_columns: For such a stage, the columns of its output rows, with their types.
-        drops: Columns of the input that say nothing true about the output's rows.
         vector_file: Where the `VECTOR` of each row goes, a name that ends in .npy or .parquet; None for
             nowhere.
         batch_seconds: A batch that takes longer is made smaller: that much work a kill may cost.
@@ -72,7 +72,6 @@ class Stage:
     decoder: ClassVar[str] = "pyav"
     one_to_many: ClassVar[bool] = False
     row_columns: ClassVar[dict[str, pl.DataType | type[pl.DataType]]] = {}
-    drops: ClassVar[tuple[str, ...]] = ()
     vector_file: ClassVar[str | None] = None
     batch_seconds: ClassVar[float] = 10.0
 
@@ -121,6 +120,13 @@ class Stage:
         Called in the parent before rows are dealt out; the columns do not go to the output.
         """
         return table
+
+    def stale(self, columns: Sequence[str]) -> list[str]:
+        """Columns of the input that say nothing true about the output's rows, and are left out.
+
+        Those that the stage fills itself may be among them.
+        """
+        return []
 
     def still_there(self, values: dict[str, Any]) -> bool:
         """Whether what a finished row left on disk is still there; if not, the row is done again."""

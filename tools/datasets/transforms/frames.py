@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from tools.columns import measured_on
 from tools.datasets.transforms.places import (
     TARGET,
     make_output_dir,
@@ -41,6 +42,7 @@ class FrameStage(Stage):
 
     name: ClassVar[str] = "vid_frame_extract"
     suffix: ClassVar[str] = "_vid_frame_extract"
+    version: ClassVar[int] = 2
     uses: ClassVar[tuple[str, ...]] = ("relpath", TARGET)
     adds: ClassVar[dict[str, Any]] = {"rows": pl.List, "failures": pl.List}
     one_to_many: ClassVar[bool] = True
@@ -60,13 +62,6 @@ class FrameStage(Stage):
         "fps": pl.Float64,
         "duration": pl.Float64,
     }
-    # Measured on the video, so not true of one frame of it.
-    drops: ClassVar[tuple[str, ...]] = (
-        "timestamp",
-        "filesize",
-        "has_audio",
-        *("aes", "flow", "ocr", "quality", "cmotion", "match"),
-    )
 
     output_dir: str
     input_dir: str | None = None
@@ -88,6 +83,10 @@ class FrameStage(Stage):
     def asked(self) -> dict[str, Any]:
         """All options but the one that only says how to run."""
         return {name: value for name, value in super().asked().items() if name != "overwrite"}
+
+    def stale(self, columns: Sequence[str]) -> list[str]:
+        """What was measured on the video, and where it was cut from: now the video is the source."""
+        return measured_on(columns, "file", "clip")
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Choose the places of all images by the whole table."""

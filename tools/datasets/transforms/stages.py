@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
 
+from tools.columns import measured_on
 from tools.datasets.transforms.places import (
     TARGET,
     make_output_dir,
@@ -29,7 +31,6 @@ _SIZE: dict[str, Any] = {
     "resolution": pl.Int64,
 }
 _LENGTH: dict[str, Any] = {"num_frames": pl.Int64, "fps": pl.Float64, "duration": pl.Float64}
-_SCORES = ("aes", "flow", "ocr", "quality", "cmotion", "match")
 _DECIMALS = 6
 
 
@@ -46,6 +47,7 @@ class FileStage(Stage):
         overwrite: Replace files in the way.
     """
 
+    version: ClassVar[int] = 2
     uses: ClassVar[tuple[str, ...]] = ("relpath", TARGET)
     adds: ClassVar[dict[str, Any]] = {
         "path": pl.String,
@@ -53,7 +55,6 @@ class FileStage(Stage):
         "relpath": pl.String,
         **_SIZE,
     }
-    drops: ClassVar[tuple[str, ...]] = ("filesize",)
     extension: ClassVar[str | None] = None
 
     output_dir: str
@@ -76,6 +77,10 @@ class FileStage(Stage):
         targets = plan_targets(paths, relpaths, input_dir=self.input_dir, extension=self.extension)
         self._own = [targets[row] for row in current_shard().rows(table.height) if targets[row]]
         return table.with_columns(pl.Series(TARGET, targets, dtype=pl.String))
+
+    def stale(self, columns: Sequence[str]) -> list[str]:
+        """What was measured on the old file: the new one looks and sounds otherwise."""
+        return measured_on(columns, "file")
 
     def setup(self) -> None:
         """Make sure that the output folder can be written, before any file is read."""
@@ -166,7 +171,6 @@ class ImageCropStage(FileStage):
 
     name: ClassVar[str] = "img_rand_crop"
     suffix: ClassVar[str] = "_rand_crop"
-    drops: ClassVar[tuple[str, ...]] = ("filesize", *_SCORES)
 
     seed: int = 42
     quality: int = 95
@@ -263,7 +267,6 @@ class VideoCropStage(VideoStage):
 
     name: ClassVar[str] = "vid_crop_center"
     suffix: ClassVar[str] = "_center-crop"
-    drops: ClassVar[tuple[str, ...]] = ("filesize", *_SCORES)
 
     size: tuple[int, int] | None = None
 
@@ -297,6 +300,10 @@ class RemuxStage(FileStage):
         super().__post_init__()
         self._dropped: dict[str, int] = {}
 
+    def stale(self, columns: Sequence[str]) -> list[str]:
+        """The packets are those of the old file, and so are pictures and sound; its size is another."""
+        return [name for name in columns if name == "filesize"]
+
     def make(self, source: str, new: Path, name: str) -> dict[str, Any]:
         """Copy one video into an mp4."""
         from tools.datasets.transforms.videos import remux_video
@@ -325,7 +332,10 @@ class CopyStage(FileStage):
     name: ClassVar[str] = "mp4_to_mp4"
     suffix: ClassVar[str] = "_copy"
     adds: ClassVar[dict[str, Any]] = {**FileStage.adds, **_LENGTH, "has_audio": pl.Boolean}
-    drops: ClassVar[tuple[str, ...]] = ()
+
+    def stale(self, columns: Sequence[str]) -> list[str]:
+        """Nothing: the bytes are the same."""
+        return []
 
     def make(self, source: str, new: Path, name: str) -> dict[str, Any]:
         """Copy one file."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
 
+from tools.columns import measured_on
 from tools.errors import MediaError, UserError
 from tools.media.frames import Frame
 from tools.scene_cut.clips.codecs import check_encoder, find_codec
@@ -34,6 +36,7 @@ class CutStage(Stage):
 
     name: ClassVar[str] = "cut"
     suffix: ClassVar[str] = "_clips"
+    version: ClassVar[int] = 2
     uses: ClassVar[tuple[str, ...]] = ("timestamp", "relpath", _STEM)
     adds: ClassVar[dict[str, Any]] = {"rows": pl.List, "failures": pl.List}
     one_to_many: ClassVar[bool] = True
@@ -60,17 +63,6 @@ class CutStage(Stage):
         "snap_start": pl.Float64,
         "snap_end": pl.Float64,
     }
-    # Measured on the source, so not true of a clip; whoever needs them measures the clips.
-    drops: ClassVar[tuple[str, ...]] = (
-        "timestamp",
-        "filesize",
-        "aes",
-        "flow",
-        "ocr",
-        "quality",
-        "cmotion",
-        "match",
-    )
 
     save_dir: str
     options: CutOptions = dataclasses.field(default_factory=CutOptions)
@@ -84,6 +76,10 @@ class CutStage(Stage):
     def asked(self) -> dict[str, Any]:
         """What changes the clips or where they stand."""
         return {"save_dir": self.save_dir, **self.options.asked()}
+
+    def stale(self, columns: Sequence[str]) -> list[str]:
+        """What was measured on the source is not true of a clip; whoever needs it measures the clips."""
+        return measured_on(columns, "file")
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Choose the stems of all clips by the whole table, and the threads by how many files there are."""
