@@ -94,6 +94,7 @@ COLUMNS: dict[str, Column] = {
     "resolution": Column("Int64", "height x width in pixels", _INFO),
     "fps": Column("Float64", "average frames per second; empty for an image", _INFO),
     "duration": Column("Float64", "seconds", _INFO),
+    "timing": Column("String", "times of the frames: ok, repaired or restarted; empty for an image", _INFO),
     "timestamp": Column(
         "String",
         "shots as JSON [[start, end], ...], half-open, HH:MM:SS.mmm",

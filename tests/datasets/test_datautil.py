@@ -185,10 +185,11 @@ def test_info_gives_the_labelled_facts_of_every_file(videos_dir, tmp_path, capsy
         "fps",
         "resolution",
         "duration",
+        "timing",
     ]
     for row, known in zip(table.to_dicts(), manifest, strict=True):
         if known["frames"] is None:
-            assert list(row.values())[1:] == [0, *[None] * 6]
+            assert list(row.values())[1:] == [0, *[None] * 7]
             continue
         width, height = map(int, known["size"].split("x"))
         if known["rotation"] % 180:

@@ -16,7 +16,7 @@ class ProbeStage(Stage):
     """Size, length and rate of an image or video, from its packets, see `tools.media.probe`.
 
     Adds num_frames, height and width (as displayed, pixels), aspect_ratio (height / width), fps (empty for an
-    image), resolution (height x width) and duration (seconds).
+    image), resolution (height x width), duration (seconds) and timing (ok, repaired, restarted).
 
     Attributes:
         as_video: Take every file for a video, whatever its name.
@@ -32,6 +32,7 @@ class ProbeStage(Stage):
         "fps": pl.Float64,
         "resolution": pl.Int64,
         "duration": pl.Float64,
+        "timing": pl.String,
     }
 
     as_video: bool = False

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from tools.errors import MediaError, UserError
+from tools.media.orientation import Orientation
 from tools.media.packets import PacketIndex
 
 
@@ -45,6 +46,9 @@ def read_images(
         raise UserError(
             "decoder decord is not installed; install it with: pip install 'vidsieve[decord]'"
         ) from None
+    if index.orientation.oblique:
+        turn = f"its display matrix turns pictures by {index.orientation.degrees} degrees"
+        raise MediaError("decode", path, f"{turn}, which decord does not do; use decoder pyav")
     try:
         reader = decord.VideoReader(str(path), num_threads=threads)
         if len(reader) != len(index.pts):
@@ -55,9 +59,17 @@ def read_images(
     except (RuntimeError, IndexError, ValueError, decord.DECORDError) as error:
         raise MediaError("decode", path, f"decord: {error}") from None
     return {
-        number: _scaled(image, size or index.displayed_size)
+        number: _scaled(_upright(image, index.orientation), size or index.displayed_size)
         for number, image in zip(wanted, batch, strict=True)
     }
+
+
+def _upright(image: np.ndarray, orientation: Orientation) -> np.ndarray:
+    """Mirror what decord has only turned, 180 degrees more than `Orientation` says."""
+    if not orientation.mirrored:
+        return image
+    stored = Orientation(-(orientation.rotation + 180) % 360).apply(image)
+    return orientation.apply(stored)
 
 
 def _scaled(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -10,6 +10,7 @@ from functools import cached_property
 import av
 import numpy as np
 
+from tools.media.orientation import Orientation
 from tools.media.sampling import TIME_TOLERANCE, frame_at
 
 
@@ -31,7 +32,7 @@ class PacketIndex:
         counted: True when packets carry no usable presentation times (H.264 in AVI): then a frame is
             known only by counting decoded pictures from the beginning.
         irregular: True when packets are not pictures (fields apart, two packed), so that all were decoded.
-        rotation: Degrees clockwise that the stored picture has to be turned: 0, 90, 180, 270.
+        orientation: How the stored picture has to be turned and mirrored to be upright.
         sample_aspect_ratio: Width of a stored pixel by its height.
         coded_width: Width as stored.
         coded_height: Height as stored.
@@ -39,6 +40,8 @@ class PacketIndex:
         codec: Name of the codec.
         average_rate: Frames per second as the file states or libav guesses, None when unknown.
         has_audio: Whether there is an audio stream.
+        timing: "ok" when all times are those of the file, "repaired" when some were damaged and stand between
+            their neighbours now, "restarted" when the file's clock starts anew and was made to go on.
     """
 
     path: str
@@ -53,7 +56,7 @@ class PacketIndex:
     damaged: np.ndarray
     counted: bool
     irregular: bool
-    rotation: int
+    orientation: Orientation
     sample_aspect_ratio: Fraction
     coded_width: int
     coded_height: int
@@ -61,6 +64,7 @@ class PacketIndex:
     codec: str
     average_rate: Fraction | None
     has_audio: bool
+    timing: str = "ok"
 
     @property
     def num_frames(self) -> int:
@@ -83,10 +87,15 @@ class PacketIndex:
         return float((end - int(self.pts[0])) * self.time_base)
 
     @property
+    def rotation(self) -> int:
+        """Degrees clockwise that the stored picture has to be turned (once mirrored): 0, 90, 180, 270."""
+        return self.orientation.rotation
+
+    @property
     def displayed_size(self) -> tuple[int, int]:
         """Width and height as shown: square pixels, turned upright."""
         width = max(1, round(self.coded_width * self.sample_aspect_ratio))
-        return (self.coded_height, width) if self.rotation % 180 else (width, self.coded_height)
+        return (self.coded_height, width) if self.orientation.swaps_sides else (width, self.coded_height)
 
     def frame_at(self, seconds: float) -> int:
         """The frame on screen at a time: the last that starts at or before it (1 ms of grace), at least 0."""

@@ -8,6 +8,8 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from tools.media.filters import FilterChain
+from tools.media.orientation import UPRIGHT
 from tools.media.packets import PacketIndex
 
 PixelFormat = Literal["rgb24", "bgr24", "gray"]
@@ -25,7 +27,7 @@ class PictureConverter:
         size: Width and height of the arrays. By default the displayed size: upright, and with square pixels.
         format: "rgb24", "bgr24" or "gray".
         interpolation: Filter of the scaler, which also smooths when it scales down.
-        apply_rotation: Turn pictures upright. Without, `size` is that of the picture as stored.
+        apply_rotation: Turn and mirror pictures upright. Without, `size` is that of the picture as stored.
     """
 
     def __init__(
@@ -37,13 +39,14 @@ class PictureConverter:
         interpolation: Interpolation = "bicubic",
         apply_rotation: bool = True,
     ) -> None:
-        self._quarters = index.rotation // 90 if apply_rotation else 0
+        self._orientation = index.orientation if apply_rotation else UPRIGHT
         width, height = size or index.displayed_size
-        turned = self._quarters % 2 if size else index.rotation // 90 % 2
+        turned = (self._orientation if size else index.orientation).swaps_sides
         self._width, self._height = (height, width) if turned else (width, height)
         self._format = format
         self._interpolation = interpolation.upper()
         self._reformatter = VideoReformatter()
+        self._rotate = FilterChain(self._orientation.filters()) if self._orientation.oblique else None
 
     def __call__(self, picture: av.VideoFrame) -> np.ndarray:
         """Convert one picture.
@@ -51,6 +54,8 @@ class PictureConverter:
         Returns:
             uint8, shape (height, width, 3), or (height, width) for "gray"; contiguous.
         """
+        if self._rotate is not None:
+            picture = self._rotate(picture)
         scaled = self._reformatter.reformat(
             picture,
             self._width,
@@ -59,5 +64,4 @@ class PictureConverter:
             interpolation=self._interpolation,
             threads=1,
         )
-        array = scaled.to_ndarray()
-        return np.ascontiguousarray(np.rot90(array, -self._quarters)) if self._quarters else array
+        return np.ascontiguousarray(self._orientation.apply(scaled.to_ndarray()))

@@ -30,13 +30,14 @@ class MediaInfo:
         duration: Seconds from the start of the first frame to the end of the last; 0.0 for an image.
         codec: Name of the codec (h264, hevc, av1, …) or of the image format (jpeg, png, …).
         pix_fmt: libav's name of the pixel format; None for an image.
-        rotation: Degrees clockwise that the stored picture has to be turned to be upright.
+        rotation: Degrees clockwise that the stored picture has to be turned, once it is mirrored if so.
         sample_aspect_ratio: Width of a stored pixel by its height.
         has_audio: Whether the file has an audio stream.
         vfr: Whether the intervals between frames differ.
         coded_width: Width as stored.
         coded_height: Height as stored.
         damaged: Number of packets that are not whole.
+        timing: See `PacketIndex`; None for an image.
     """
 
     num_frames: int
@@ -53,6 +54,7 @@ class MediaInfo:
     coded_width: int
     coded_height: int
     damaged: int = 0
+    timing: str | None = None
 
     @property
     def aspect_ratio(self) -> float:
@@ -103,6 +105,7 @@ def media_info(index: PacketIndex) -> MediaInfo:
         coded_width=index.coded_width,
         coded_height=index.coded_height,
         damaged=len(index.damaged),
+        timing=index.timing,
     )
 
 

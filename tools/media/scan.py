@@ -14,6 +14,7 @@ import numpy as np
 from tools.errors import MediaError
 from tools.media import bitstream
 from tools.media.container import open_video
+from tools.media.orientation import orientation_of
 from tools.media.packets import PacketIndex, decode_packet, packets
 
 # One packet is one picture by the rules of these formats. In the others (avi, mpegts, mpeg, flv, asf) packets
@@ -68,7 +69,7 @@ def index_packets(path: str | Path) -> PacketIndex:
     facts |= {
         "counted": verdict == "count" or not scan.has_unique_times(),
         "irregular": verdict == "decode",
-        "rotation": round(-first.rotation / 90) % 4 * 90,
+        "orientation": orientation_of(first),
         "coded_width": first.width,
         "coded_height": first.height,
         "pix_fmt": first.format.name,

@@ -64,7 +64,7 @@ class Stage:
 
     name: ClassVar[str]
     suffix: ClassVar[str]
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ("path",)
     uses: ClassVar[tuple[str, ...]] = ()
     adds: ClassVar[dict[str, pl.DataType | type[pl.DataType]]]

@@ -9,7 +9,7 @@ from tools.datasets.operations.base import Context, Operation, Split, split_by
 if TYPE_CHECKING:
     import polars as pl
 
-_PROBED = ("num_frames", "height", "width", "aspect_ratio", "fps", "resolution", "duration")
+_PROBED = ("num_frames", "height", "width", "aspect_ratio", "fps", "resolution", "duration", "timing")
 
 
 def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: bool = False) -> pl.LazyFrame:
@@ -71,8 +71,8 @@ def _filesize(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFr
 OPERATIONS = (
     Operation(
         "info",
-        "add num_frames, height, width, aspect_ratio, fps, resolution and duration of images and videos; "
-        "files that cannot be read get num_frames 0",
+        "add num_frames, height, width, aspect_ratio, fps, resolution, duration and timing of images and "
+        "videos; files that cannot be read get num_frames 0",
         _info,
         "_info",
         needs=("path",),

@@ -34,7 +34,7 @@ MODES = {
 """The ways to cut."""
 ENGINES = ("pyav", "ffmpeg")
 """Who encodes: libav in this process, or the ffmpeg program."""
-VERSION = 1
+VERSION = 2
 """Raised whenever the same options would give other clips."""
 
 

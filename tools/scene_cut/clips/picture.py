@@ -7,10 +7,11 @@ import dataclasses
 import av
 from av.video.frame import PictureType
 
+from tools.media.filters import build_graph
 from tools.media.packets import PacketIndex
 
 _LIMITED, _FULL = 1, 2  # libavutil/pixfmt.h: AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
-_UNSPECIFIED, _SMPTE170M = 2, 6  # AVCOL_SPC_…
+_SMPTE170M = 6  # libavutil/pixfmt.h: AVCOL_SPC_…
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +44,7 @@ def clip_shape(index: PacketIndex, shorter_size: int | None = None) -> Shape:
     if shorter_size is not None and shorter > shorter_size:
         factor = shorter_size / shorter
         return Shape(_even(width * factor), _even(height * factor), True)
-    turned = index.rotation % 180 != 0
+    turned = index.orientation.swaps_sides
     stored = (index.coded_height, index.coded_width) if turned else (index.coded_width, index.coded_height)
     if (width, height) != stored or shorter < 2:
         return Shape(_even(width), _even(height), True)
@@ -103,7 +104,7 @@ class PictureTransform:
     """
 
     def __init__(self, index: PacketIndex, shape: Shape, pix_fmt: str, colours: Colours) -> None:
-        self._quarters = index.rotation // 90
+        self._orientation = index.orientation
         self._shape = shape
         self._pix_fmt = pix_fmt
         self._full = colours.range == _FULL
@@ -122,8 +123,9 @@ class PictureTransform:
         return picture
 
     def _build(self, picture: av.VideoFrame) -> av.filter.Graph | None:
-        shape, turned = self._shape, self._quarters % 2
-        steps: list[tuple[str, str]] = []
+        shape, turned = self._shape, self._orientation.swaps_sides
+        upright = self._orientation.filters()
+        steps = [*upright] if self._orientation.oblique else []  # before pixels are made square
         width, height = picture.width, picture.height
         odd_one = (shape.width, shape.height) if not turned else (shape.height, shape.width)
         resize = shape.scaled or not (0 <= width - odd_one[0] <= 1 and 0 <= height - odd_one[1] <= 1)
@@ -135,37 +137,13 @@ class PictureTransform:
                 colours += ":out_color_matrix=bt601"
             steps.append(("scale", f"w={width}:h={height}:flags=bicubic{colours}"))
             steps.append(("format", f"pix_fmts={self._pix_fmt}"))
-        steps += [
-            [],
-            [("transpose", "dir=clock")],
-            [("hflip", ""), ("vflip", "")],
-            [("transpose", "dir=cclock")],
-        ][self._quarters]
+        if not self._orientation.oblique:
+            steps += upright
         if turned:
             width, height = height, width
         if (width, height) != (shape.width, shape.height):
             steps.append(("crop", f"w={shape.width}:h={shape.height}:x=0:y=0:exact=1"))
-        return self._link(picture, steps) if steps else None
-
-    def _link(self, picture: av.VideoFrame, steps: list[tuple[str, str]]) -> av.filter.Graph:
-        graph = av.filter.Graph()
-        graph.threads = 1
-        matrix = int(picture.colorspace)
-        node = graph.add(
-            "buffer",
-            video_size=f"{picture.width}x{picture.height}",
-            pix_fmt=picture.format.name,
-            time_base="1/1000",
-            pixel_aspect="1/1",
-            colorspace=str(matrix if matrix >= 0 else _UNSPECIFIED),
-            range=str(int(picture.color_range)),
-        )
-        for name, arguments in [*steps, ("buffersink", "")]:
-            following = graph.add(name, arguments or None)
-            node.link_to(following)
-            node = following
-        graph.configure()
-        return graph
+        return build_graph(picture, steps) if steps else None
 
 
 def _even(pixels: float) -> int:

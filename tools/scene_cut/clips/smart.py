@@ -15,6 +15,7 @@ from tools.errors import MediaError
 from tools.media.bitstream import nal_length_size
 from tools.media.container import open_video
 from tools.media.frames import iter_video_frames
+from tools.media.orientation import UPRIGHT
 from tools.media.packets import PacketIndex, packets
 from tools.scene_cut.clips.copying import NotCopyable, check_copyable, decoding_ticks
 from tools.scene_cut.clips.encode import Job, configure, encoding, open_output, whole_or_nothing
@@ -226,7 +227,7 @@ def _check(index: PacketIndex, look: Look) -> None:
     if index.codec != "h264" or look.codec.encoder != "libx264":
         raise NotCopyable(f"copying in part is for h264 to h264, not {index.codec} to {look.codec.family}")
     stored = (index.coded_width, index.coded_height)
-    if index.rotation or look.shape.scaled or (look.shape.width, look.shape.height) != stored:
+    if index.orientation != UPRIGHT or look.shape.scaled or (look.shape.width, look.shape.height) != stored:
         raise NotCopyable("the pictures have to be turned, scaled or cropped")
     if index.pix_fmt not in ("yuv420p", "yuvj420p"):
         raise NotCopyable(f"the pixel format {index.pix_fmt} is not one that can be matched")

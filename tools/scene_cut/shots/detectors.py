@@ -124,7 +124,7 @@ def _pictures(path: str | Path, index: PacketIndex, frames: range) -> Iterable[t
 
     cv2.setNumThreads(1)
     width, height = index.coded_width, index.coded_height
-    if index.rotation % 180:
+    if index.orientation.swaps_sides:
         width, height = height, width
     factor = max(width, height) / _SIDE
     small = (max(1, round(width / factor)), max(1, round(height / factor)))
