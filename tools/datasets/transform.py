@@ -50,7 +50,7 @@ def _stage(module: str, name: str) -> Callable[[dict[str, Any]], Stage]:
     return stage
 
 
-_IMAGE, _VIDEO = ("quality",), ("codec", "crf", "preset", "keep_audio", "workers")
+_IMAGE, _VIDEO = ("quality",), ("codec", "crf", "preset", "keep_audio", "hdr", "workers")
 _REMUX = Method("copy a video into an mp4 without encoding", (), _stage("stages", "RemuxStage"))
 
 METHODS: dict[str, Method] = {
@@ -172,6 +172,11 @@ def _add_method_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--codec", metavar="NAME", help="of videos: h264, hevc, av1, vp9, an encoder (h264)")
     group.add_argument("--crf", type=float, metavar="Q", help="quality of videos, lower is better (h264: 18)")
     group.add_argument("--preset", metavar="NAME", help="speed of the encoder (h264: veryfast)")
+    group.add_argument(
+        "--hdr",
+        choices=("tonemap", "keep", "fail"),
+        help="HDR videos: make them SDR, keep them (with --codec hevc or av1), or fail (tonemap)",
+    )
     group.add_argument(
         "--drop-audio", dest="keep_audio", action="store_false", default=None, help="silent videos"
     )

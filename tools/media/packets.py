@@ -10,6 +10,7 @@ from functools import cached_property
 import av
 import numpy as np
 
+from tools.media.hdr import Hdr
 from tools.media.orientation import Orientation
 from tools.media.sampling import TIME_TOLERANCE, frame_at
 
@@ -42,6 +43,8 @@ class PacketIndex:
         has_audio: Whether there is an audio stream.
         timing: "ok" when all times are those of the file, "repaired" when some were damaged and stand between
             their neighbours now, "restarted" when the file's clock starts anew and was made to go on.
+        hdr: How the numbers of the first picture mean light; None for SDR.
+        colour: What the first picture says of its colours, see `tools.media.hdr.colour_name`.
     """
 
     path: str
@@ -65,6 +68,8 @@ class PacketIndex:
     average_rate: Fraction | None
     has_audio: bool
     timing: str = "ok"
+    hdr: Hdr | None = None
+    colour: str = "unknown"
 
     @property
     def num_frames(self) -> int:

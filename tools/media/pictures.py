@@ -1,18 +1,23 @@
-"""From a decoded picture to a numpy array: colours, size, and the right way up."""
+"""From a decoded picture to a numpy array: colours, HDR as SDR, size, and the right way up."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import av
 import numpy as np
+from av.video.reformatter import Interpolation as ScalerFlags
 from av.video.reformatter import VideoReformatter
 
+from tools.errors import MediaError
 from tools.media.filters import FilterChain
+from tools.media.hdr import Hdr, hdr_of, is_hdr, matrix_of
 from tools.media.orientation import UPRIGHT
 from tools.media.packets import PacketIndex
 
 PixelFormat = Literal["rgb24", "bgr24", "gray"]
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # BT.709, item 3.2
 Interpolation = Literal["bicubic", "bilinear", "area", "lanczos", "point", "fast_bilinear"]
 
 
@@ -20,7 +25,7 @@ class PictureConverter:
     """Turns the pictures of one video into arrays with libswscale, in one step from the stored format.
 
     Colours follow the matrix and range that the stream states, as in the ffmpeg program; for 8-bit 4:2:0
-    the result is that program's, bit for bit.
+    the result is that program's, bit for bit. HDR pictures become SDR, see `tools.media.tonemap`.
 
     Args:
         index: The packets of the video.
@@ -28,6 +33,9 @@ class PictureConverter:
         format: "rgb24", "bgr24" or "gray".
         interpolation: Filter of the scaler, which also smooths when it scales down.
         apply_rotation: Turn and mirror pictures upright. Without, `size` is that of the picture as stored.
+
+    Raises:
+        MediaError: hdr: there is no way to show the pictures.
     """
 
     def __init__(
@@ -47,6 +55,7 @@ class PictureConverter:
         self._interpolation = interpolation.upper()
         self._reformatter = VideoReformatter()
         self._rotate = FilterChain(self._orientation.filters()) if self._orientation.oblique else None
+        self._sdr = SdrPictures(index, bits=8)
 
     def __call__(self, picture: av.VideoFrame) -> np.ndarray:
         """Convert one picture.
@@ -56,12 +65,73 @@ class PictureConverter:
         """
         if self._rotate is not None:
             picture = self._rotate(picture)
-        scaled = self._reformatter.reformat(
+        if is_hdr(picture):
+            rgb = self._sdr(picture, self._width, self._height, self._interpolation)
+            array = _in_format(rgb, self._format)
+        else:
+            scaled = self._reformatter.reformat(
+                picture,
+                self._width,
+                self._height,
+                self._format,
+                interpolation=self._interpolation,
+                threads=1,
+            )
+            array = scaled.to_ndarray()
+        return np.ascontiguousarray(self._orientation.apply(array))
+
+
+class SdrPictures:
+    """Turns the HDR pictures of one video into arrays of SDR.
+
+    Args:
+        index: The packets of the video.
+        bits: Of the arrays, 8 or 16.
+
+    Raises:
+        MediaError: hdr: there is no way to show the pictures.
+    """
+
+    def __init__(self, index: PacketIndex, *, bits: int) -> None:
+        if index.hdr is not None and index.hdr.unusable:
+            raise MediaError("hdr", index.path, index.hdr.unusable)
+        self._hdr, self._bits = index.hdr, bits
+        self._map: Callable[[np.ndarray], np.ndarray] | None = None
+        self._reformatter = VideoReformatter()
+
+    def __call__(
+        self, picture: av.VideoFrame, width: int, height: int, interpolation: str = "BICUBIC"
+    ) -> np.ndarray:
+        """Scale one picture and bring it to SDR.
+
+        Returns:
+            uint8 or uint16, shape (height, width, 3): R', G' and B' of BT.709, full range.
+        """
+        if self._map is None:
+            # All pictures go by what the first one says, wherever reading begins.
+            self._map = _tone_map(self._hdr or hdr_of(picture), self._bits)
+        flags = ScalerFlags[interpolation] | ScalerFlags.ACCURATE_RND | ScalerFlags.FULL_CHR_H_INT
+        rgb = self._reformatter.reformat(
             picture,
-            self._width,
-            self._height,
-            self._format,
-            interpolation=self._interpolation,
+            width,
+            height,
+            "rgb48le",
+            src_colorspace=matrix_of(picture),
+            interpolation=flags,
             threads=1,
         )
-        return np.ascontiguousarray(self._orientation.apply(scaled.to_ndarray()))
+        return self._map(rgb.to_ndarray())
+
+
+def _tone_map(hdr: Hdr, bits: int) -> Callable[[np.ndarray], np.ndarray]:
+    from tools.media.tonemap import ToneMap
+
+    return ToneMap(hdr, bits=bits)
+
+
+def _in_format(rgb: np.ndarray, form: PixelFormat) -> np.ndarray:
+    if form == "rgb24":
+        return rgb
+    if form == "bgr24":
+        return np.ascontiguousarray(rgb[..., ::-1])
+    return np.rint(rgb @ _LUMA).astype(np.uint8)

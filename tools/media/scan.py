@@ -14,6 +14,7 @@ import numpy as np
 from tools.errors import MediaError
 from tools.media import bitstream
 from tools.media.container import open_video
+from tools.media.hdr import colour_name, hdr_of
 from tools.media.orientation import orientation_of
 from tools.media.packets import PacketIndex, decode_packet, packets
 
@@ -56,6 +57,7 @@ def index_packets(path: str | Path) -> PacketIndex:
             "average_rate": stream.average_rate or stream.guessed_rate,
             "has_audio": bool(container.streams.audio),
         }
+        tag = stream.codec_context.codec_tag
     first = _settle_start(path, scan, pictures, regular)
     if first is None or not scan.pts:
         raise MediaError("decode", path, f"no picture of its {scan.codec} stream can be decoded")
@@ -73,6 +75,8 @@ def index_packets(path: str | Path) -> PacketIndex:
         "coded_width": first.width,
         "coded_height": first.height,
         "pix_fmt": first.format.name,
+        "hdr": hdr_of(first, tag),
+        "colour": colour_name(first),
     }
     return _build(scan, facts)
 

@@ -62,6 +62,11 @@ def _parser() -> cli.ArgumentParser:
         choices=("pyav", "ffmpeg"),
         help="ffmpeg: encode with the ffmpeg program, for encoders that PyAV lacks (pyav)",
     )
+    group.add_argument(
+        "--hdr",
+        choices=("tonemap", "keep", "fail"),
+        help="HDR pictures (PQ, HLG): make them SDR, keep them (10 bits: --codec hevc, av1), or fail (tonemap)",
+    )
     sound = group.add_mutually_exclusive_group()
     sound.add_argument("--keep-audio", dest="keep_audio", action="store_true", default=True, help="(default)")
     sound.add_argument("--drop-audio", dest="keep_audio", action="store_false", help="silent clips")
@@ -91,6 +96,7 @@ def main(argv: list[str] | None = None) -> int | None:
         keep_audio=args.keep_audio,
         min_seconds=args.min_seconds,
         max_seconds=args.max_seconds,
+        hdr=args.hdr,
     )
     workers = min(1, args.num_workers) if args.disable_parallel else args.num_workers
     stage = CutStage(args.save_dir, options, overwrite=args.overwrite, workers=workers)

@@ -194,6 +194,7 @@ class VideoStage(FileStage):
     crf: float | None = None
     preset: str | None = None
     keep_audio: bool = True
+    hdr: str | None = None
     workers: int = 1
     threads: int = 1
 
@@ -212,7 +213,9 @@ class VideoStage(FileStage):
     def setup(self) -> None:
         """Make sure that the folder can be written and the encoder works."""
         from tools.scene_cut.clips.codecs import check_encoder, find_codec
+        from tools.scene_cut.clips.cutting import check_hdr
 
+        check_hdr(self.hdr, self.codec)
         super().setup()
         check_encoder(find_codec(self.codec), crf=self.crf, preset=self.preset)
 
@@ -220,7 +223,7 @@ class VideoStage(FileStage):
         """Make one video."""
         from tools.datasets.transforms.videos import Encoding
 
-        self.encode(source, new, Encoding(self.codec, self.crf, self.preset, self.keep_audio))
+        self.encode(source, new, Encoding(self.codec, self.crf, self.preset, self.keep_audio, self.hdr))
         return _video_facts(new)
 
     def encode(self, source: str, new: Path, encoding: Any) -> None:

@@ -16,6 +16,7 @@ from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
 from tools.scene_cut.clips.codecs import find_codec, offered_formats, quiet_encoders
 from tools.scene_cut.clips.copying import NotCopyable, clip_extension, copied_audio, copy_plan, write_copies
+from tools.scene_cut.clips.cutting import check_hdr, refuse_hdr
 from tools.scene_cut.clips.encode import ClipEncoder, Job, add_video, encoding, open_output, whole_or_nothing
 from tools.scene_cut.clips.exact import Look, damage, sound_of
 from tools.scene_cut.clips.picture import Colours, PictureTransform, Shape, choose_pix_fmt, clip_shape
@@ -34,12 +35,20 @@ class Encoding:
         crf: Quality in the encoder's scale; None for its default.
         preset: Speed in the encoder's words; None for its default.
         keep_audio: Keep the sound.
+        hdr: What to do with HDR pictures, see `tools.scene_cut.clips.cutting.HDR`; None is "tonemap".
+
+    Raises:
+        UserError: The codec is no one for HDR that is kept.
     """
 
     codec: str = "h264"
     crf: float | None = None
     preset: str | None = None
     keep_audio: bool = True
+    hdr: str | None = None
+
+    def __post_init__(self) -> None:
+        check_hdr(self.hdr, self.codec)
 
 
 def open_index(path: str | Path) -> PacketIndex:
@@ -69,7 +78,7 @@ def resize_video(
 
     Raises:
         MediaError: missing, not_a_file, empty, unreadable, no_video, decode (also for a single damaged
-            frame), encode.
+            frame), hdr, encode.
     """
     index = open_index(source)
     _encode(index, target, clip_shape(index, length), None, encoding, threads)
@@ -137,13 +146,16 @@ def _encode(
     asked: Encoding,
     threads: int,
 ) -> None:
+    refuse_hdr(index, asked.hdr)
+    kept_hdr = index.hdr if asked.hdr == "keep" else None
     plan = plan_clip(index, 0, range(len(index.pts)))
     if (error := damage(index, plan)) is not None:
         raise error
     quiet_encoders()
     form = sound_format(index.path) if asked.keep_audio and index.has_audio else None
     size = window or (shape.width, shape.height)
-    look = Look(find_codec(asked.codec), asked.crf, asked.preset, Shape(*size, scaled=True), form, threads)
+    codec = find_codec(asked.codec)
+    look = Look(codec, asked.crf, asked.preset, Shape(*size, scaled=True), form, threads, kept_hdr)
     pictures = iter_video_frames(
         index.path, frames=plan.shown, threads=threads, on_damage="raise", index=index
     )
@@ -153,8 +165,9 @@ def _encode(
     pix_fmt = choose_pix_fmt(
         first.picture.format.name, offered_formats(look.codec.encoder), deep=look.codec.deep
     )
-    colours = Colours.of(first.picture)
-    scale = PictureTransform(index, shape, pix_fmt, colours)
+    keep = kept_hdr is not None
+    colours = Colours.of(first.picture, keep_hdr=keep)
+    scale = PictureTransform(index, shape, pix_fmt, colours, keep_hdr=keep)
     cut = _Window(window) if window else lambda picture: picture
     with (
         encoding(target),

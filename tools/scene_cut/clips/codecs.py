@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tools.errors import UserError
+
+if TYPE_CHECKING:
+    from tools.media.hdr import Hdr
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +69,12 @@ def find_codec(name: str) -> Codec:
 
 
 def encoder_options(
-    codec: Codec, *, crf: float | None = None, preset: str | None = None, threads: int = 1
+    codec: Codec,
+    *,
+    crf: float | None = None,
+    preset: str | None = None,
+    threads: int = 1,
+    hdr: Hdr | None = None,
 ) -> dict[str, str]:
     """The options of an encoder, as libav and the ffmpeg program take them.
 
@@ -73,6 +83,8 @@ def encoder_options(
         crf: Quality in the encoder's own scale; None for its default.
         preset: Speed in the encoder's own words; None for its default.
         threads: Threads it may use.
+        hdr: Of pictures that stay HDR: what the display that they were graded on can show, and how light they
+            are, go into the stream where the encoder can (libx265, libsvtav1).
     """
     quality = codec.crf if crf is None else crf
     options = {codec.quality: f"{quality:g}"}
@@ -84,9 +96,9 @@ def encoder_options(
     if codec.encoder == "libx265":
         # Without frame threads x265 is slower by itself, but loses nothing to waiting among many workers.
         frames = ":frame-threads=1" if threads == 1 else ""
-        options["x265-params"] = f"log-level=error:pools={threads}{frames}"
+        options["x265-params"] = f"log-level=error:pools={threads}{frames}{_x265_hdr(hdr)}"
     elif codec.encoder == "libsvtav1":
-        options["svtav1-params"] = f"lp={threads}"
+        options["svtav1-params"] = f"lp={threads}{_svtav1_hdr(hdr)}"
     elif codec.encoder == "libvpx-vp9":
         options |= {"b": "0", "deadline": "good", "row-mt": "1"}
     elif codec.encoder.endswith("_nvenc"):
@@ -94,6 +106,34 @@ def encoder_options(
     elif codec.encoder.endswith("_amf"):
         options |= {"rc": "cqp", "qp_p": options["qp_i"]}
     return options
+
+
+def _x265_hdr(hdr: Hdr | None) -> str:
+    """SMPTE ST 2086 in its own units, as the SEI message has it: 1/50000, and 1/10000 cd/m² (x265's --master-display)."""
+    text = ""
+    if hdr and hdr.mastering:
+        points = [round(value * 50_000) for value in hdr.mastering[:8]]
+        least, most = (round(value * 10_000) for value in hdr.mastering[8:])
+        text += f":master-display={_display(points)}L({most},{least})"
+    if hdr and hdr.light_level:
+        text += ":max-cll={},{}".format(*hdr.light_level)
+    return text
+
+
+def _svtav1_hdr(hdr: Hdr | None) -> str:
+    """The same in plain numbers, as SVT-AV1's --mastering-display has it."""
+    text = ""
+    if hdr and hdr.mastering:
+        values = [f"{float(value):.6g}" for value in hdr.mastering]
+        text += f":mastering-display={_display(values[:8])}L({values[9]},{values[8]})"
+    if hdr and hdr.light_level:
+        text += ":content-light={},{}".format(*hdr.light_level)
+    return text
+
+
+def _display(points: Sequence[object]) -> str:
+    red, green, blue, white = (f"({x},{y})" for x, y in zip(points[::2], points[1::2], strict=True))
+    return f"G{green}B{blue}R{red}WP{white}"
 
 
 def quiet_encoders() -> None:
@@ -119,6 +159,15 @@ def offered_formats(encoder: str) -> list[str]:
     if codec.type != "video":
         raise UserError(f"'{encoder}' is no video encoder; use {', '.join(CODECS)}")
     return [f.name for f in codec.video_formats or []]
+
+
+def keeps_ten_bits(codec: Codec) -> bool:
+    """Whether clips of a source with 10 bits get 10. Of encoders that PyAV lacks it is taken for granted."""
+    try:
+        offered = offered_formats(codec.encoder)
+    except UserError:
+        return codec.deep
+    return codec.deep and not {"yuv420p10le", "p010le"}.isdisjoint(offered)
 
 
 def check_encoder(codec: Codec, *, crf: float | None, preset: str | None) -> None:

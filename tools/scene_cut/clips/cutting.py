@@ -16,7 +16,7 @@ from tools.errors import MediaError, UserError
 from tools.media.extensions import is_image
 from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
-from tools.scene_cut.clips.codecs import find_codec
+from tools.scene_cut.clips.codecs import find_codec, keeps_ten_bits
 from tools.scene_cut.clips.copying import NotCopyable
 from tools.scene_cut.clips.cutters import Cutter, Settled, make_cutter
 from tools.scene_cut.clips.encode import COMMENT, Job
@@ -32,6 +32,12 @@ MODES = {
     "smart": "copy what can be copied and encode only the ends of a clip",
 }
 """The ways to cut."""
+HDR = {
+    "tonemap": "make it SDR",
+    "keep": "leave it HDR",
+    "fail": "take no HDR",
+}
+"""What to do with HDR pictures (PQ and HLG)."""
 ENGINES = ("pyav", "ffmpeg")
 """Who encodes: libav in this process, or the ffmpeg program."""
 VERSION = 2
@@ -53,6 +59,7 @@ class CutOptions:
         keep_audio: Keep the sound.
         min_seconds: Leave out scenes that are shorter.
         max_seconds: Cut off what is longer.
+        hdr: One of `HDR`; None is "tonemap", and "keep" in mode copy, which changes no picture.
         threads: Threads of the decoder and of each encoder.
 
     Raises:
@@ -69,6 +76,7 @@ class CutOptions:
     keep_audio: bool = True
     min_seconds: float | None = None
     max_seconds: float | None = None
+    hdr: str | None = None
     threads: int = 1
 
     def __post_init__(self) -> None:
@@ -84,14 +92,60 @@ class CutOptions:
             raise UserError(f"Invalid shorter_size ({self.shorter_size}). It must be even: 4:2:0 video is.")
         if self.mode == "copy" and (self.shorter_size or self.target_fps):
             raise UserError("mode copy encodes nothing: it cannot change the size or the frame rate")
+        check_hdr(self.hdr, self.codec if self.mode != "copy" else None)
         if self.mode != "exact" and self.engine == "ffmpeg":
             raise UserError(f"mode {self.mode} has no engine ffmpeg; leave out --engine")
+
+    @property
+    def keeps_hdr(self) -> bool:
+        """Whether HDR pictures stay HDR."""
+        return self.hdr == "keep" or self.mode == "copy"
 
     def asked(self) -> dict[str, object]:
         """Everything that changes the clips, as JSON."""
         values = dataclasses.asdict(self) | {"version": VERSION}
         del values["threads"]
-        return values | {"target_fps": str(self.target_fps) if self.target_fps else None}
+        hdr = self.hdr or ("keep" if self.mode == "copy" else "tonemap")
+        return values | {"target_fps": str(self.target_fps) if self.target_fps else None, "hdr": hdr}
+
+
+def check_hdr(hdr: str | None, codec: str | None) -> None:
+    """Check what is to be done with HDR pictures.
+
+    Args:
+        hdr: One of `HDR`, or None.
+        codec: What encodes them; None for a copy.
+
+    Raises:
+        UserError: It cannot be done.
+    """
+    if hdr is None:
+        return
+    if hdr not in HDR:
+        raise UserError(f"Invalid hdr ({hdr}). Supported values are {', '.join(HDR)}.")
+    if hdr == "tonemap" and codec is None:
+        raise UserError("mode copy encodes nothing: it cannot make HDR pictures SDR; use --hdr keep or fail")
+    if hdr == "keep" and codec is not None and not keeps_ten_bits(find_codec(codec)):
+        raise UserError(f"--hdr keep: clips in {codec} have 8 bits, too few for HDR; use --codec hevc or av1")
+
+
+def refuse_hdr(index: PacketIndex, hdr: str | None, *, copied: bool = False) -> None:
+    """Refuse a source whose HDR is not wanted, or cannot be shown.
+
+    Args:
+        index: The packets of the source.
+        hdr: One of `HDR`, or None.
+        copied: No picture is decoded.
+
+    Raises:
+        MediaError: hdr.
+    """
+    if index.hdr is None:
+        return
+    if hdr == "fail":
+        raise MediaError("hdr", index.path, f"its pictures are HDR ({index.hdr.kind}); --hdr says to fail")
+    if index.hdr.unusable and not copied:
+        raise MediaError("hdr", index.path, index.hdr.unusable)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,6 +170,7 @@ class Clip:
         snap_end: Seconds by which it ends after its scene (mode copy).
         seconds_left: Seconds of the scene that were cut off because of `max_seconds`.
         note: Why another mode was used than the one asked for; empty otherwise.
+        hdr: What became of HDR pictures: "tonemap" or "keep"; empty when the source is SDR.
         reused: An earlier run had written it.
     """
 
@@ -136,6 +191,7 @@ class Clip:
     snap_end: float = 0.0
     seconds_left: float = 0.0
     note: str = ""
+    hdr: str = ""
     reused: bool = False
 
     @property
@@ -189,13 +245,14 @@ def cut_clips(
 
     Raises:
         MediaError: Nothing can be cut of this source: missing, not_a_file, empty, unreadable, no_video,
-            decode, bad_value (relpath leads elsewhere), encode (the folder cannot be made).
+            decode, hdr, bad_value (relpath leads elsewhere), encode (the folder cannot be made).
         UserError: The encoder does not exist.
     """
     options = options or CutOptions()
     if is_image(path):
         raise MediaError("no_video", path, "is an image")
     index = index_packets(path)
+    refuse_hdr(index, options.hdr, copied=options.mode == "copy")
     fps = Fraction(options.target_fps) if options.target_fps else None
     plans, failures, skipped = plan_clips(
         index, scenes, min_seconds=options.min_seconds, max_seconds=options.max_seconds, target_fps=fps
@@ -232,6 +289,8 @@ def _write(
             continue
         job = Job(settled.plan, place, _mark(index, plan, options))
         clip = _clip(index, plan, settled, place, cutter.size)
+        if index.hdr is not None:
+            clip = dataclasses.replace(clip, hdr="keep" if options.keeps_hdr else "tonemap")
         earlier = _earlier(job)
         if earlier is not None:
             yield dataclasses.replace(clip, has_audio=earlier, reused=True)
@@ -255,6 +314,7 @@ def _cutter(index: PacketIndex, options: CutOptions) -> Cutter:
         clip_shape(index, options.shorter_size),
         sound_format(index.path) if options.keep_audio and index.has_audio else None,
         options.threads,
+        index.hdr if options.keeps_hdr else None,
     )
     return make_cutter(
         index,
@@ -295,7 +355,8 @@ def _mark(index: PacketIndex, plan: Plan, options: CutOptions) -> str:
     """What a clip is made of, as a fingerprint that goes into the file's comment."""
     status = Path(index.path).stat()
     source = [status.st_size, status.st_mtime_ns, plan.frames.start, plan.frames.stop]
-    asked = {k: v for k, v in options.asked().items() if k not in ("min_seconds", "max_seconds")}
+    other = ("min_seconds", "max_seconds") if index.hdr else ("min_seconds", "max_seconds", "hdr")
+    asked = {k: v for k, v in options.asked().items() if k not in other}
     what = json.dumps([source, asked], sort_keys=True)
     return f"vidsieve cut {hashlib.sha256(what.encode()).hexdigest()[:32]}"
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from tools.errors import MediaError
 from tools.media.frames import iter_video_frames
+from tools.media.hdr import Hdr
 from tools.media.packets import PacketIndex
 from tools.scene_cut.clips.codecs import Codec, encoder_options, offered_formats, quiet_encoders
 from tools.scene_cut.clips.encode import (
@@ -40,6 +41,7 @@ class Look:
         shape: Size of the pictures.
         sound: Format of the sound; None for silent clips.
         threads: Threads of the decoder and of each encoder.
+        kept_hdr: How the pictures of clips that stay HDR mean light; None makes them SDR.
     """
 
     codec: Codec
@@ -48,10 +50,13 @@ class Look:
     shape: Shape
     sound: SoundFormat | None
     threads: int = 1
+    kept_hdr: Hdr | None = None
 
     def options(self) -> dict[str, str]:
         """The encoder's options."""
-        return encoder_options(self.codec, crf=self.crf, preset=self.preset, threads=self.threads)
+        return encoder_options(
+            self.codec, crf=self.crf, preset=self.preset, threads=self.threads, hdr=self.kept_hdr
+        )
 
 
 def write_exact(
@@ -172,8 +177,11 @@ class _Pass:
             codec = self._look.codec
             offered = offered_formats(codec.encoder)
             self._pix_fmt = choose_pix_fmt(picture.format.name, offered, deep=codec.deep)
-            self._colours = Colours.of(picture)
-            self._transform = PictureTransform(self._index, self._look.shape, self._pix_fmt, self._colours)
+            keep = self._look.kept_hdr is not None
+            self._colours = Colours.of(picture, keep_hdr=keep)
+            self._transform = PictureTransform(
+                self._index, self._look.shape, self._pix_fmt, self._colours, keep_hdr=keep
+            )
         return self._pix_fmt, self._colours
 
 

@@ -50,6 +50,10 @@ def write_with_ffmpeg(
         Each job, with whether the clip has sound, or with what went wrong.
     """
     whole = []
+    if index.hdr is not None and look.kept_hdr is None:
+        message = "the engine ffmpeg makes no SDR of HDR pictures; leave out --engine, or use --hdr keep"
+        yield from ((job, MediaError("hdr", index.path, message)) for job in jobs)
+        return
     for job in jobs:
         if (error := damage(index, job.plan)) is not None:
             yield job, error

@@ -1,4 +1,4 @@
-"""The pictures of clips: upright, with square pixels and even sides, never enlarged."""
+"""The pictures of clips: SDR unless HDR is kept, upright, with square pixels and even sides, never enlarged."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import av
 from av.video.frame import PictureType
 
 from tools.media.filters import build_graph
+from tools.media.hdr import BT709, is_hdr
 from tools.media.packets import PacketIndex
+from tools.media.pictures import SdrPictures
 
 _LIMITED, _FULL = 1, 2  # libavutil/pixfmt.h: AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
-_SMPTE170M = 6  # libavutil/pixfmt.h: AVCOL_SPC_…
+_RGB, _SMPTE170M = 0, 6  # AVCOL_SPC_…
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,8 +82,10 @@ class Colours:
     transfer: int
 
     @classmethod
-    def of(cls, picture: av.VideoFrame) -> Colours:
-        """The colours of clips made of such pictures: the same; RGB becomes limited BT.601."""
+    def of(cls, picture: av.VideoFrame, *, keep_hdr: bool = False) -> Colours:
+        """The colours of clips made of such pictures: the same; RGB becomes limited BT.601, HDR BT.709."""
+        if is_hdr(picture) and not keep_hdr:
+            return cls(_LIMITED, BT709, BT709, BT709)
         if picture.format.is_rgb:
             return cls(_LIMITED, _SMPTE170M, int(picture.color_primaries), int(picture.color_trc))
         full = picture.format.name.startswith("yuvj")
@@ -101,18 +105,28 @@ class PictureTransform:
         shape: Size of the clips.
         pix_fmt: Their pixel format.
         colours: Their colours.
+        keep_hdr: Leave HDR pictures HDR.
+
+    Raises:
+        MediaError: hdr: there is no way to show the pictures.
     """
 
-    def __init__(self, index: PacketIndex, shape: Shape, pix_fmt: str, colours: Colours) -> None:
+    def __init__(
+        self, index: PacketIndex, shape: Shape, pix_fmt: str, colours: Colours, *, keep_hdr: bool = False
+    ) -> None:
         self._orientation = index.orientation
         self._shape = shape
         self._pix_fmt = pix_fmt
         self._full = colours.range == _FULL
+        self._matrix = "bt709" if colours.matrix == BT709 else "bt601"
+        self._sdr = None if keep_hdr else SdrPictures(index, bits=16)
         self._input: tuple[str, int, int] | None = None
         self._graph: av.filter.Graph | None = None
 
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
         """Transform one picture; one that fits already is given back itself."""
+        if self._sdr is not None and is_hdr(picture):
+            picture = self._in_sdr(picture)
         kind = (picture.format.name, picture.width, picture.height)
         if kind != self._input:  # the size may change within a stream
             self._input, self._graph = kind, self._build(picture)
@@ -121,6 +135,17 @@ class PictureTransform:
             picture = self._graph.vpull()
         picture.pict_type = PictureType.NONE  # the encoder is to decide anew
         return picture
+
+    def _in_sdr(self, picture: av.VideoFrame) -> av.VideoFrame:
+        """An HDR picture as RGB of BT.709, scaled where clips are."""
+        width, height = picture.width, picture.height
+        if self._shape.scaled and not self._orientation.oblique:
+            turned = self._orientation.swaps_sides
+            width, height = (self._shape.width, self._shape.height)[:: -1 if turned else 1]
+        shown = av.VideoFrame.from_ndarray(self._sdr(picture, width, height), "rgb48le")
+        shown.color_range, shown.colorspace = _FULL, _RGB
+        shown.color_primaries = shown.color_trc = BT709
+        return shown
 
     def _build(self, picture: av.VideoFrame) -> av.filter.Graph | None:
         shape, turned = self._shape, self._orientation.swaps_sides
@@ -134,7 +159,7 @@ class PictureTransform:
         if resize or picture.format.name != self._pix_fmt:
             colours = f":out_range={'full' if self._full else 'limited'}"
             if picture.format.is_rgb:
-                colours += ":out_color_matrix=bt601"
+                colours += f":out_color_matrix={self._matrix}"
             steps.append(("scale", f"w={width}:h={height}:flags=bicubic{colours}"))
             steps.append(("format", f"pix_fmts={self._pix_fmt}"))
         if not self._orientation.oblique:

@@ -71,7 +71,7 @@ class CutStage(Stage):
 
     def __post_init__(self) -> None:
         self._own: set[tuple[str | None, str]] = set()
-        self._told: dict[str, Any] = {"skipped": 0, "left": 0.0, "notes": {}}
+        self._told: dict[str, Any] = {"skipped": 0, "left": 0.0, "notes": {}, "hdr": {}}
 
     def asked(self) -> dict[str, Any]:
         """What changes the clips or where they stand."""
@@ -135,6 +135,8 @@ class CutStage(Stage):
             told = values.pop("told")
             self._told["skipped"] += told["skipped"]
             self._told["left"] += told["left"]
+            for done in told["hdr"]:
+                self._told["hdr"][done] = self._told["hdr"].get(done, 0) + 1
             for note in told["notes"]:
                 self._told["notes"][note] = self._told["notes"].get(note, 0) + 1
         return batch
@@ -166,6 +168,10 @@ class CutStage(Stage):
                 f"{self._told['left']:.1f} s lie beyond the {self.options.max_seconds:g} s of their clips"
             )
         lines += [f"{count} clips cut exactly instead: {note}" for note, count in self._told["notes"].items()]
+        if count := self._told["hdr"].get("tonemap"):
+            lines.append(f"{count} clips of HDR sources made SDR; --hdr keep leaves them HDR")
+        if count := self._told["hdr"].get("keep"):
+            lines.append(f"{count} clips are HDR, as their sources")
         return lines
 
 
@@ -191,6 +197,7 @@ def _values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
             "skipped": len(result.skipped),
             "left": sum(clip.seconds_left for clip in result.clips),
             "notes": [clip.note for clip in result.clips if clip.note],
+            "hdr": [clip.hdr for clip in result.clips if clip.hdr],
         },
     }
 
