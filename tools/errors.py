@@ -13,7 +13,7 @@ FAILURE_KINDS: dict[str, str] = {
     "no_audio": "the file has no sound",
     "silent": "the file has a sound track, but nothing is heard in it",
     "decode": "the file opens, but the wanted pictures, or its sound, cannot be decoded",
-    "hdr": "its pictures are HDR, and were not wanted; or HDR that only its maker can show (Dolby Vision profile 5)",
+    "hdr": "its pictures are HDR, which was not wanted, or Dolby Vision without a usable base layer",
     "too_short": "the file is shorter than what was asked of it",
     "bad_value": "a cell of this row cannot be used",
     "encode": "the output could not be written",

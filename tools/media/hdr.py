@@ -69,8 +69,8 @@ class Hdr:
     Attributes:
         transfer: libavutil's code of the transfer function: `PQ` or `HLG`.
         primaries: libavutil's code of the primaries.
-        mastering: Chromaticities x, y of red, green, blue and white of the display that it was graded on, and its
-            least and greatest luminance in cd/m² (SMPTE ST 2086); None when the source does not say.
+        mastering: The display that it was graded on (SMPTE ST 2086): chromaticities x, y of red, green, blue
+            and white, least and greatest luminance in cd/m²; None when the source does not say.
         light_level: MaxCLL and MaxFALL in cd/m² (CTA-861.3); None when the source does not say.
         unusable: Why the pictures cannot be shown; empty when they can.
     """
@@ -119,7 +119,7 @@ def is_hdr(picture: av.VideoFrame) -> bool:
 
 
 def matrix_of(picture: av.VideoFrame) -> int:
-    """libavutil's code of the matrix of an HDR picture: that of BT.2020 where it does not say."""
+    """Code in libavutil of the matrix of an HDR picture: that of BT.2020 where it does not say."""
     matrix = int(picture.colorspace)
     return BT2020 if matrix == UNSPECIFIED else matrix
 
@@ -173,8 +173,8 @@ def _unusable(picture: av.VideoFrame, tag: str) -> str:
 def _dolby_profile(picture: av.VideoFrame) -> int | None:
     """5 for a Dolby Vision picture without a base layer of its own, 0 for another one, None for none.
 
-    By the header of the reference processing unit, as libavcodec/dovi_rpu.c guesses it: a prediction profile of
-    0 with a base layer in full range. libavutil/dovi_meta.h: AVDOVIMetadata, AVDOVIRpuDataHeader.
+    By the header of the reference processing unit, as libavcodec/dovi_rpu.c guesses it: a prediction profile
+    of 0 with a base layer in full range. libavutil/dovi_meta.h: AVDOVIMetadata, AVDOVIRpuDataHeader.
     """
     data = picture.side_data.get(Type.DOVI_METADATA)
     if data is None:

@@ -2,12 +2,12 @@
 
 What a display for SDR (BT.709, BT.1886) with a peak of 203 cd/m² shows of them:
 
-1. Signal to light: PQ by SMPTE ST 2084 (BT.2100, table 4), HLG by the inverse OETF and OOTF of BT.2100 (table 5)
-   for a display with a peak of 1000 cd/m², so with a system gamma of 1.2.
-2. Primaries: those of the stream (BT.2020 when it does not say) to BT.709, linear (BT.2087 the other way round).
-3. Range: the EETF of BT.2390 (section 5.4) on the largest of R, G and B, which keeps the hue. It leaves everything
-   dark alone and rolls highlights off, so that the peak of the source becomes the peak of SDR. SDR white is
-   203 cd/m², the level of HDR reference white (BT.2408).
+1. Signal to light: PQ by SMPTE ST 2084 (BT.2100, table 4), HLG by the inverse OETF and the OOTF of BT.2100
+   (table 5) for a display with a peak of 1000 cd/m², so with a system gamma of 1.2.
+2. Primaries: those of the stream (BT.2020 when it does not say) to BT.709, linear (BT.2087 inverted).
+3. Range: the EETF of BT.2390 (section 5.4) on the largest of R, G and B, which keeps the hue. It leaves what
+   is dark alone and rolls highlights off, so that the peak of the source becomes the peak of SDR. SDR white
+   is 203 cd/m², the level of HDR reference white (BT.2408).
 4. Light to signal: the inverse of the EOTF of BT.1886 for a black of 0, a power of 1 / 2.4.
 """
 
@@ -87,9 +87,7 @@ def eetf(light: np.ndarray, peak: float) -> np.ndarray:
     signal = np.clip(light_to_pq(light) / top, 0, 1)
     t = np.clip((signal - knee) / (1 - knee), 0, 1)
     spline = (
-        (2 * t**3 - 3 * t**2 + 1) * knee
-        + (t**3 - 2 * t**2 + t) * (1 - knee)
-        + (-2 * t**3 + 3 * t**2) * most
+        (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (-2 * t**3 + 3 * t**2) * most
     )
     return np.where(signal < knee, light, pq_to_light(spline * top))
 
@@ -129,7 +127,9 @@ class ToneMap:
 
     def __init__(self, hdr: Hdr, *, bits: int = 8) -> None:
         source = _to_xyz(_PRIMARIES.get(hdr.primaries, _PRIMARIES[BT2020]))
-        self._scene_luminance = (source[1:2] / DEFAULT_PEAK).astype(np.float32) if hdr.transfer == HLG else None
+        self._scene_luminance = (
+            (source[1:2] / DEFAULT_PEAK).astype(np.float32) if hdr.transfer == HLG else None
+        )
         self._matrix = (np.linalg.inv(_to_xyz(_PRIMARIES[BT709])) @ source).astype(np.float32)
         self._light, self._gain = _light_tables(hdr)
         self._signal = _signal_table(bits)

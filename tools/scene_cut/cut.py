@@ -65,7 +65,7 @@ def _parser() -> cli.ArgumentParser:
     group.add_argument(
         "--hdr",
         choices=("tonemap", "keep", "fail"),
-        help="HDR pictures (PQ, HLG): make them SDR, keep them (10 bits: --codec hevc, av1), or fail (tonemap)",
+        help="HDR pictures (PQ, HLG): make them SDR, keep them (--codec hevc or av1), or fail (tonemap)",
     )
     sound = group.add_mutually_exclusive_group()
     sound.add_argument("--keep-audio", dest="keep_audio", action="store_true", default=True, help="(default)")

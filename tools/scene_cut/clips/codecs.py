@@ -109,7 +109,7 @@ def encoder_options(
 
 
 def _x265_hdr(hdr: Hdr | None) -> str:
-    """SMPTE ST 2086 in its own units, as the SEI message has it: 1/50000, and 1/10000 cd/m² (x265's --master-display)."""
+    """SMPTE ST 2086 as x265's --master-display has it: in 1/50000, and in 1/10000 cd/m²."""
     text = ""
     if hdr and hdr.mastering:
         points = [round(value * 50_000) for value in hdr.mastering[:8]]

@@ -1,4 +1,4 @@
-"""The pictures of clips: SDR unless HDR is kept, upright, with square pixels and even sides, never enlarged."""
+"""The pictures of clips: SDR unless HDR is kept, upright, square pixels, even sides, never enlarged."""
 
 from __future__ import annotations
 
