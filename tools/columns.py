@@ -122,7 +122,7 @@ COLUMNS: dict[str, Column] = {
     "snap_end": Column("Float64", "seconds that the clip ends after its scene", _CUT, measured_on="clip"),
     "original_path": Column("String", "the file that path was made from", _TRANSFORM),
     "first_frame_path": Column("String", "the first frame as an image", "tools.datasets.save_first_frame"),
-    "dropped_streams": Column("String", "what MP4 cannot hold and was left out", _TRANSFORM),
+    "dropped_streams": Column("String", "tracks that were left behind", _TRANSFORM),
     "frame": Column("Int64", "number of the frame in its source, from 0", _FRAMES, measured_on="clip"),
     "time": Column("Float64", "seconds since the first frame of its source", _FRAMES, measured_on="clip"),
     "point": Column("Float64", "place in its source that was asked for, 0 to 1", _FRAMES, measured_on="clip"),

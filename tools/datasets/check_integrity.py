@@ -51,6 +51,11 @@ def _parser() -> cli.ArgumentParser:
         """,
     )
     parser.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
+    parser.add_argument(
+        "--audio-track",
+        metavar="N|LANG",
+        help="decode only this sound track: its number from 0 on, or its language: eng, en (all)",
+    )
     add_stage_arguments(parser, num_workers=16, timeout=7200)
     return parser
 
@@ -64,7 +69,7 @@ def main(argv: list[str] | None = None) -> int | None:
     from tools.stage.shards import current_shard
     from tools.table import output_path
 
-    code = run_command(IntegrityStage(), args)
+    code = run_command(IntegrityStage(args.audio_track), args)
     if not current_shard().alone:
         print(f"run it without torchrun for {args.meta}'s _intact and _broken tables", file=sys.stderr)
         return code

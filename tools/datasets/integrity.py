@@ -15,6 +15,7 @@ from tools.media.container import check_file, open_video, reason
 from tools.media.extensions import is_image
 from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
+from tools.media.tracks import choose_audio, decodable
 
 # Formats whose header states a duration; in the others libav estimates it from what is there.
 _STATE_DURATION = ("matroska,webm", "avi", "flv", "asf")
@@ -42,7 +43,7 @@ class Integrity:
     reason: str | None
 
 
-def check_file_integrity(path: str | Path) -> Integrity:
+def check_file_integrity(path: str | Path, *, audio_track: str | None = None) -> Integrity:
     """Decode an image, or all video and audio streams of a file, once.
 
     Damage is: whatever libav calls an error at its log level "error" (so all that ``ffmpeg -v error -f null``
@@ -52,13 +53,14 @@ def check_file_integrity(path: str | Path) -> Integrity:
 
     Args:
         path: An image or a video; the suffix tells which.
+        audio_track: The only sound track that counts, see `tools.media.tracks.choose_audio`; None for all.
 
     Returns:
         The verdict; a file that is missing or cannot be opened is not intact.
     """
     try:
         check_file(path)
-        return _check_image(path) if is_image(path) else _Video(path).check()
+        return _check_image(path) if is_image(path) else _Video(path, audio_track).check()
     except MediaError as error:
         at = None if error.kind in _NOT_THERE else 0.0
         return Integrity(False, at, 0, 0, f"{error.kind}: {error.message}")
@@ -112,10 +114,11 @@ class _Video:
 
     Args:
         path: The file.
+        audio_track: The only sound track that counts; None for all.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = path
+    def __init__(self, path: str | Path, audio_track: str | None = None) -> None:
+        self._path, self._audio_track = path, audio_track
         self._troubles: list[tuple[float, str]] = []
         self._hints: list[tuple[float, str]] = []  # troubles whose place is uncertain
         self._whole: set[int | None] = set()
@@ -159,7 +162,10 @@ class _Video:
                 raise MediaError(error.kind, self._path, error.message + why) from None
 
     def _decode(self, container: av.container.InputContainer, said: list[tuple[int, str, str]]) -> None:
-        streams = [s for s in container.streams if s.type in ("video", "audio") and _has_decoder(s)]
+        streams = [s for s in container.streams if s.type in ("video", "audio") and decodable(s)]
+        if self._audio_track is not None:
+            sound = choose_audio(container, self._path, self._audio_track)
+            streams = [s for s in streams if s.type != "audio" or s == sound]
         for stream in streams:
             stream.discard = av.stream.Discard.default
             stream.codec_context.thread_count = 1
@@ -294,10 +300,6 @@ def _promised(container: av.container.InputContainer, size: int) -> dict[int, li
         for stream in container.streams
         if stream.type in ("video", "audio")
     }
-
-
-def _has_decoder(stream: av.stream.Stream) -> bool:
-    return stream.codec_context is not None and stream.codec_context.codec is not None
 
 
 def _first_line(said: list[tuple[int, str, str]]) -> str:

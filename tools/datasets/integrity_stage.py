@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from tools.media.frames import Frame
+from tools.media.tracks import check_audio_track
 from tools.stage.stage import Row, Stage
 
 
@@ -18,6 +19,9 @@ class IntegrityStage(Stage):
     Adds intact, broken_at (seconds from first frame to first damage), broken_frames, decoded_frames and
     broken_reason. A file that is broken or missing is a result, not a failure; a failure is a file that could
     not be judged (it took too long, say), and leaves the columns empty.
+
+    Attributes:
+        audio_track: The only sound track that counts, by number or language; None for all.
     """
 
     name: ClassVar[str] = "integrity"
@@ -30,10 +34,15 @@ class IntegrityStage(Stage):
         "broken_reason": pl.String,
     }
 
+    audio_track: str | None = None
+
+    def __post_init__(self) -> None:
+        self.audio_track = check_audio_track(self.audio_track)
+
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
         """Decode the file of the row."""
         from tools.datasets.integrity import check_file_integrity
 
-        found = dataclasses.asdict(check_file_integrity(row["path"]))
+        found = dataclasses.asdict(check_file_integrity(row["path"], audio_track=self.audio_track))
         found["broken_reason"] = found.pop("reason")
         return found

@@ -50,8 +50,8 @@ def _stage(module: str, name: str) -> Callable[[dict[str, Any]], Stage]:
     return stage
 
 
-_IMAGE, _VIDEO = ("quality",), ("codec", "crf", "preset", "keep_audio", "hdr", "workers")
-_REMUX = Method("copy a video into an mp4 without encoding", (), _stage("stages", "RemuxStage"))
+_IMAGE, _VIDEO = ("quality",), ("codec", "crf", "preset", "keep_audio", "audio_track", "hdr", "workers")
+_REMUX = Method("copy a video into an mp4 without encoding", ("audio_track",), _stage("stages", "RemuxStage"))
 
 METHODS: dict[str, Method] = {
     "img_resize": Method(
@@ -179,6 +179,11 @@ def _add_method_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--drop-audio", dest="keep_audio", action="store_false", default=None, help="silent videos"
+    )
+    group.add_argument(
+        "--audio-track",
+        metavar="N|LANG",
+        help="of videos: sound track by number from 0 on, or by language: eng, en (that marked default)",
     )
 
 

@@ -80,7 +80,7 @@ class Level:
 
 
 class AudioTrack:
-    """The sound of a file: its first stream that can be decoded, mixed to mono.
+    """The sound of a file, mixed to mono.
 
     Second 0 is the start of the first frame that a player shows; of a file without pictures, the first
     sample. Time stamps are taken as libav gives them: edit lists are applied, and what encoders put before
@@ -90,6 +90,7 @@ class AudioTrack:
         path: A video or an audio file.
         rate: Samples per second that come out.
         index: The packets of the video, when they have been read already.
+        track: Which sound track, see `tools.media.tracks.choose_audio`.
 
     Attributes:
         path: See above.
@@ -99,13 +100,21 @@ class AudioTrack:
             None without pictures.
 
     Raises:
-        MediaError: missing, not_a_file, empty, unreadable; no_audio when there is no sound track, or nothing
-            in it; decode when none of it can be decoded. What is wrong with the pictures is raised as well.
+        MediaError: missing, not_a_file, empty, unreadable; no_audio when there is no sound track, not the one
+            that is wanted, or nothing in it; decode when none of it can be decoded. What is wrong with the
+            pictures is raised as well.
     """
 
-    def __init__(self, path: str | Path, rate: int = 48_000, *, index: PacketIndex | None = None) -> None:
-        self.path, self.rate, self.damaged = str(path), rate, False
-        first = _first_sample(check_file(path))
+    def __init__(
+        self,
+        path: str | Path,
+        rate: int = 48_000,
+        *,
+        index: PacketIndex | None = None,
+        track: str | None = None,
+    ) -> None:
+        self.path, self.rate, self.damaged, self._track = str(path), rate, False, track
+        first = _first_sample(check_file(path), track)
         pictures = _first_frame(path) if index is None else int(index.pts[0]) * index.time_base
         self._origin = first if pictures is None else pictures
         self.offset = None if pictures is None else float(first - pictures)
@@ -129,7 +138,7 @@ class AudioTrack:
         first = round(start * self.rate)
         stop = None if end is None else round(end * self.rate)
         expected: int | None = None
-        decoder = AudioDecoder(self.path, self.rate)
+        decoder = AudioDecoder(self.path, self.rate, track=self._track)
         for at, channels in decoder.blocks(self._origin + Fraction(first, self.rate)):
             at += first
             block = channels.mean(axis=0, dtype=np.float32)
@@ -169,7 +178,12 @@ class AudioTrack:
 
 
 def read_audio(
-    path: str | Path, rate: int = 48_000, *, start: float = 0.0, end: float | None = None
+    path: str | Path,
+    rate: int = 48_000,
+    *,
+    start: float = 0.0,
+    end: float | None = None,
+    track: str | None = None,
 ) -> Audio:
     """Decode sound, mixed to mono.
 
@@ -178,11 +192,12 @@ def read_audio(
         rate: Samples per second that come out.
         start: Seconds from the first frame of the video; of an audio file, from the first sample.
         end: Seconds; None for the end of the track.
+        track: Which sound track, see `tools.media.tracks.choose_audio`.
 
     Raises:
         MediaError: See `AudioTrack`.
     """
-    return AudioTrack(path, rate).read(start, end)
+    return AudioTrack(path, rate, track=track).read(start, end)
 
 
 def cut_windows(
@@ -214,7 +229,7 @@ def cut_windows(
         yield _together(remaining)
 
 
-def _first_sample(path: Path) -> Fraction:
+def _first_sample(path: Path, track: str | None) -> Fraction:
     """When the sound begins, in seconds on the file's clock."""
     if is_image(path):
         raise MediaError("no_audio", path, "is an image")
@@ -225,7 +240,7 @@ def _first_sample(path: Path) -> Fraction:
             streams = len(opened.streams.audio)
         if not streams:
             raise MediaError("no_audio", path, "has no sound track")
-        decoder = AudioDecoder(path, rate=1)
+        decoder = AudioDecoder(path, rate=1, track=track)
         frame = next(decoder.frames(), None)
     except (av.error.FFmpegError, OSError, UnicodeError) as error:
         raise MediaError("unreadable", path, reason(error)) from None

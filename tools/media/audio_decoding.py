@@ -9,32 +9,46 @@ from pathlib import Path
 import av
 import numpy as np
 
+from tools.errors import MediaError
+from tools.media.tracks import choose_audio
+
 _PREROLL = Fraction(1, 4)  # seconds; decoders need some packets before the first right sample (opus: 80 ms)
 _SLACK = Fraction(3, 100)  # seconds by which time stamps may wander before sound is moved to follow them
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
-def open_audio(path: str | Path) -> tuple[av.container.InputContainer, av.AudioStream] | None:
-    """Open a file for reading its sound: the first stream of sound that can be decoded.
+def open_audio(
+    path: str | Path, track: str | None = None
+) -> tuple[av.container.InputContainer, av.AudioStream] | None:
+    """Open a file for reading its sound.
+
+    Args:
+        path: The file.
+        track: Which sound track, see `tools.media.tracks.choose_audio`.
 
     Returns:
         The container, which the caller closes, and the stream; None without decodable sound.
 
     Raises:
         av.error.FFmpegError: The file cannot be opened.
+        MediaError: no_audio: the file has sound, but not the track that is wanted.
     """
     # Prefix and whitelist as in tools.media.container.open_video.
     options = {"protocol_whitelist": "file"}
     container = av.open(f"file:{path}", options=options, metadata_errors="replace")
-    for stream in container.streams.audio:
-        if stream.codec_context is not None and stream.codec_context.codec is not None:
-            for other in container.streams:
-                if other.index != stream.index:
-                    other.discard = av.stream.Discard.all
-            stream.codec_context.thread_count = 1
-            return container, stream
-    container.close()
-    return None
+    try:
+        stream = choose_audio(container, path, track)
+    except MediaError:
+        container.close()
+        raise
+    if stream is None:
+        container.close()
+        return None
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = av.stream.Discard.all
+    stream.codec_context.thread_count = 1
+    return container, stream
 
 
 class AudioDecoder:
@@ -47,14 +61,17 @@ class AudioDecoder:
         path: The file.
         rate: Samples per second that come out.
         layout: Channel layout that comes out, libav's name; None keeps that of the file.
+        track: Which sound track, see `tools.media.tracks.choose_audio`.
 
     Attributes:
         packets: Packets that have been read so far.
         damaged: Those of them that the decoder refused.
     """
 
-    def __init__(self, path: str | Path, rate: int, layout: str | None = None) -> None:
-        self._path, self._rate, self._layout = path, rate, layout
+    def __init__(
+        self, path: str | Path, rate: int, layout: str | None = None, *, track: str | None = None
+    ) -> None:
+        self._path, self._rate, self._layout, self._track = path, rate, layout, track
         self.packets = self.damaged = 0
 
     def blocks(self, start: Fraction) -> Iterator[tuple[int, np.ndarray]]:
@@ -101,7 +118,7 @@ class AudioDecoder:
     def _decoded(self, start: Fraction | None) -> Iterator[av.AudioFrame]:
         """Decode from a little before `start` on; from the beginning where the file cannot be searched."""
         for attempt in ("linear",) if start is None else ("seek", "linear"):
-            opened = open_audio(self._path)
+            opened = open_audio(self._path, self._track)
             if opened is None:
                 return
             container, stream = opened

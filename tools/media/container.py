@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 
 from tools.errors import MediaError
+from tools.media.tracks import choose_video, decodable
 
 
 def check_file(path: str | Path) -> Path:
@@ -40,8 +41,8 @@ def open_video(
 ) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
     """Open a video for reading and close it whatever happens.
 
-    The stream is the first one that is not a cover picture: the one that OpenCV, decord and PySceneDetect
-    read too (the ffmpeg program prefers the largest).
+    The stream is the one that `tools.media.tracks.choose_video` takes: marked default, else the first, never
+    a cover picture.
 
     Args:
         path: The file.
@@ -81,15 +82,13 @@ def reason(error: BaseException) -> str:
 
 
 def _choose_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
-    covers = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
-    streams = [s for s in container.streams.video if not s.disposition & covers]
-    if not streams:
+    stream = choose_video(container)
+    if stream is None:
         kinds = sorted({s.type for s in container.streams}) or ["nothing"]
         raise MediaError("no_video", path, f"has no video stream, only {', '.join(kinds)}")
-    for stream in streams:
-        if stream.codec_context is not None and stream.codec_context.codec is not None:
-            return stream
-    raise MediaError("unreadable", path, "there is no decoder for its video stream")
+    if not decodable(stream):
+        raise MediaError("unreadable", path, "there is no decoder for its video stream")
+    return stream
 
 
 def _kind(mode: int) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tools.errors import MediaError, UserError
 from tools.media.sampling import Sampling
+from tools.media.tracks import check_audio_track
 from tools.operators.clip_names import known_clip
 from tools.operators.run import (
     Result,
@@ -72,6 +73,8 @@ class VideoAudioSimilarity:
         clap_model: Folder or Hugging Face id of a CLAP; None for laion/clap-htsat-unfused.
         window: Seconds of sound around each frame; None for what CLAP takes (10).
         silence: dBFS; a peak below is silence.
+        audio_track: Which sound track: its number from 0 on, or its language (``eng``); None for the one
+            marked default.
         labels: File with labels for mode ``labels``; None for the toolkit's own.
         batch_size: Most videos that are scored at once.
         num_workers: Processes that decode, never more than cores; 0 works in this process, without guards.
@@ -99,6 +102,7 @@ class VideoAudioSimilarity:
         clap_model: str | Path | None = None,
         window: float | None = None,
         silence: float = -60.0,
+        audio_track: str | int | None = None,
         labels: str | Path | None = None,
         batch_size: int = 64,
         num_workers: int = 4,
@@ -120,6 +124,7 @@ class VideoAudioSimilarity:
         self.clap_model = "" if clap_model is None else str(clap_model)
         self.window = window
         self.silence = silence
+        self.audio_track = check_audio_track(audio_track)
         self.labels = None if labels is None else str(labels)
         self.options = RunOptions(batch_size=batch_size, num_workers=num_workers)
         self.device, self.precision = device, precision
@@ -171,7 +176,13 @@ class VideoAudioSimilarity:
         return mode
 
     def _stage(self, mode: str) -> Stage:
-        common = {"reduce": self.reduce_mode, "silence": self.silence, "device": self.device, "details": True}
+        common = {
+            "reduce": self.reduce_mode,
+            "silence": self.silence,
+            "audio_track": self.audio_track,
+            "device": self.device,
+            "details": True,
+        }
         if mode == "clap":
             return ClapStage(
                 caption_column=_CAPTION,

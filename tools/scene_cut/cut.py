@@ -70,6 +70,11 @@ def _parser() -> cli.ArgumentParser:
     sound = group.add_mutually_exclusive_group()
     sound.add_argument("--keep-audio", dest="keep_audio", action="store_true", default=True, help="(default)")
     sound.add_argument("--drop-audio", dest="keep_audio", action="store_false", help="silent clips")
+    group.add_argument(
+        "--audio-track",
+        metavar="N|LANG",
+        help="sound track by number from 0 on, or by language: eng, en (that marked default)",
+    )
     add_stage_arguments(parser, num_workers=16, timeout=7200)
     return parser
 
@@ -94,6 +99,7 @@ def main(argv: list[str] | None = None) -> int | None:
         target_fps=_rate(args.target_fps),
         shorter_size=(default_size if args.shorter_size is None else args.shorter_size) or None,
         keep_audio=args.keep_audio,
+        audio_track=args.audio_track,
         min_seconds=args.min_seconds,
         max_seconds=args.max_seconds,
         hdr=args.hdr,

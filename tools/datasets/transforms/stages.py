@@ -21,8 +21,9 @@ from tools.datasets.transforms.places import (
 )
 from tools.errors import MediaError, UserError
 from tools.media.frames import Frame
+from tools.media.tracks import check_audio_track
 from tools.stage.shards import current_shard
-from tools.stage.stage import Row, Stage
+from tools.stage.stage import REMARKS, Row, Stage
 
 _SIZE: dict[str, Any] = {
     "height": pl.Int64,
@@ -185,18 +186,39 @@ class ImageCropStage(FileStage):
 
 @dataclasses.dataclass
 class VideoStage(FileStage):
-    """Base of what makes new videos; adds num_frames, fps, duration and has_audio, too."""
+    """Base of what makes new videos; adds num_frames, fps, duration and has_audio, too.
 
-    adds: ClassVar[dict[str, Any]] = {**FileStage.adds, **_LENGTH, "has_audio": pl.Boolean}
+    Attributes:
+        codec: See `tools.datasets.transforms.videos.Encoding`, as for the next four.
+        crf: Quality.
+        preset: Speed.
+        keep_audio: Keep the sound.
+        audio_track: Which sound track.
+        workers: Worker processes that will run side by side.
+        threads: Threads of each.
+    """
+
+    version: ClassVar[int] = 2
+    adds: ClassVar[dict[str, Any]] = {
+        **FileStage.adds,
+        **_LENGTH,
+        "has_audio": pl.Boolean,
+        REMARKS: pl.Object,
+    }
     extension: ClassVar[str | None] = ".mp4"
 
     codec: str = "h264"
     crf: float | None = None
     preset: str | None = None
     keep_audio: bool = True
+    audio_track: str | None = None
     hdr: str | None = None
     workers: int = 1
     threads: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.audio_track = check_audio_track(self.audio_track)
 
     def asked(self) -> dict[str, Any]:
         """All options but those that only say how to run."""
@@ -222,9 +244,12 @@ class VideoStage(FileStage):
     def make(self, source: str, new: Path, name: str) -> dict[str, Any]:
         """Make one video."""
         from tools.datasets.transforms.videos import Encoding
+        from tools.scene_cut.clips.sound import left_behind
 
-        self.encode(source, new, Encoding(self.codec, self.crf, self.preset, self.keep_audio, self.hdr))
-        return _video_facts(new)
+        asked = Encoding(self.codec, self.crf, self.preset, self.keep_audio, self.audio_track, self.hdr)
+        self.encode(source, new, asked)
+        left = left_behind(source, keep_audio=self.keep_audio, audio_track=self.audio_track)
+        return {**_video_facts(new), REMARKS: [f"{track} left behind" for track in left]}
 
     def encode(self, source: str, new: Path, encoding: Any) -> None:
         """Encode one video; see `tools.datasets.transforms.videos`."""
@@ -287,9 +312,14 @@ class VideoCropStage(VideoStage):
 
 @dataclasses.dataclass
 class RemuxStage(FileStage):
-    """Copy videos into mp4 without encoding. Adds dropped_streams: what mp4 could not hold."""
+    """Copy videos into mp4 without encoding. Adds dropped_streams: what was left behind.
+
+    Attributes:
+        audio_track: Which sound track, by number or language; None for the one marked default.
+    """
 
     name: ClassVar[str] = "vid_remux"
+    version: ClassVar[int] = 2
     suffix: ClassVar[str] = "_mp4"
     adds: ClassVar[dict[str, Any]] = {
         **FileStage.adds,
@@ -299,8 +329,11 @@ class RemuxStage(FileStage):
     }
     extension: ClassVar[str | None] = ".mp4"
 
+    audio_track: str | None = None
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.audio_track = check_audio_track(self.audio_track)
         self._dropped: dict[str, int] = {}
 
     def stale(self, columns: Sequence[str]) -> list[str]:
@@ -312,7 +345,7 @@ class RemuxStage(FileStage):
         from tools.datasets.transforms.videos import remux_video
 
         # The copier goes by the extension, and moves its file into place itself.
-        dropped = remux_video(source, new)
+        dropped = remux_video(source, new, audio_track=self.audio_track)
         return {**_video_facts(new), "dropped_streams": ", ".join(dropped) or None}
 
     def score(self, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,7 +9,6 @@ from pathlib import Path
 import av
 
 from tools.errors import MediaError
-from tools.media.container import open_video
 from tools.media.extensions import is_image
 from tools.media.frames import iter_video_frames
 from tools.media.packets import PacketIndex
@@ -21,7 +20,7 @@ from tools.scene_cut.clips.encode import ClipEncoder, Job, add_video, encoding, 
 from tools.scene_cut.clips.exact import Look, damage, sound_of
 from tools.scene_cut.clips.picture import Colours, PictureTransform, Shape, choose_pix_fmt, clip_shape
 from tools.scene_cut.clips.plan import Plan, plan_clip
-from tools.scene_cut.clips.sound import sound_format
+from tools.scene_cut.clips.sound import left_behind, sound_format
 
 _COMMENT = "vidsieve transform"
 
@@ -35,6 +34,7 @@ class Encoding:
         crf: Quality in the encoder's scale; None for its default.
         preset: Speed in the encoder's words; None for its default.
         keep_audio: Keep the sound.
+        audio_track: Which sound track, see `tools.media.tracks.choose_audio`.
         hdr: What to do with HDR pictures, see `tools.scene_cut.clips.cutting.HDR`; None is "tonemap".
 
     Raises:
@@ -45,6 +45,7 @@ class Encoding:
     crf: float | None = None
     preset: str | None = None
     keep_audio: bool = True
+    audio_track: str | None = None
     hdr: str | None = None
 
     def __post_init__(self) -> None:
@@ -152,7 +153,7 @@ def _encode(
     if (error := damage(index, plan)) is not None:
         raise error
     quiet_encoders()
-    form = sound_format(index.path) if asked.keep_audio and index.has_audio else None
+    form = sound_format(index.path, asked.audio_track) if asked.keep_audio and index.has_audio else None
     size = window or (shape.width, shape.height)
     codec = find_codec(asked.codec)
     look = Look(codec, asked.crf, asked.preset, Shape(*size, scaled=True), form, threads, kept_hdr)
@@ -243,12 +244,13 @@ def _crop_graph(picture: av.VideoFrame, arguments: str) -> av.filter.Graph:
     return graph
 
 
-def remux_video(source: str | Path, target: Path) -> list[str]:
-    """Copy the packets of a video, and of its first sound track, into an mp4.
+def remux_video(source: str | Path, target: Path, *, audio_track: str | None = None) -> list[str]:
+    """Copy the packets of a video, and of one of its sound tracks, into an mp4.
 
     Args:
         source: The video.
         target: Where to.
+        audio_track: Which sound track, see `tools.media.tracks.choose_audio`.
 
     Returns:
         What the source has beside and does not go along: ``audio dts``, ``subtitle ass``, …
@@ -260,26 +262,15 @@ def remux_video(source: str | Path, target: Path) -> list[str]:
     index = open_index(source)
     if clip_extension(index, None) != ".mp4":
         raise MediaError("encode", source, f"mp4 does not hold {index.codec}; vid_resize encodes it anew")
-    sound = copied_audio(source)
+    sound = copied_audio(source, audio_track)
     keep = sound is not None and clip_extension(index, sound) == ".mp4"
     try:
         plan = copy_plan(index, plan_clip(index, 0, range(len(index.pts))))
     except NotCopyable as error:
         message = f"cannot be copied: {error}; vid_resize encodes it anew"
         raise MediaError("encode", source, message) from None
-    ((_, outcome),) = write_copies(index, [Job(plan, target, _COMMENT)], keep_audio=keep)
+    jobs = [Job(plan, target, _COMMENT)]
+    ((_, outcome),) = write_copies(index, jobs, keep_audio=keep, audio_track=audio_track)
     if isinstance(outcome, MediaError):
         raise outcome
-    return _left_out(index, keep)
-
-
-def _left_out(index: PacketIndex, keep_audio: bool) -> list[str]:
-    left = []
-    with open_video(index.path) as (container, _):
-        copied_sound = next((s.index for s in container.streams.audio if s.codec_context is not None), None)
-        for stream in container.streams:
-            if stream.index == index.stream or (keep_audio and stream.index == copied_sound):
-                continue
-            context = stream.codec_context
-            left.append(f"{stream.type} {context.codec.canonical_name}" if context else str(stream.type))
-    return left
+    return left_behind(source, keep_audio=keep, audio_track=audio_track)

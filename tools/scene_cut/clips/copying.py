@@ -14,6 +14,7 @@ import numpy as np
 from tools.errors import MediaError
 from tools.media.container import open_video
 from tools.media.packets import PacketIndex
+from tools.media.tracks import choose_audio
 from tools.scene_cut.clips.encode import Job, encoding, open_output, whole_or_nothing
 from tools.scene_cut.clips.plan import Plan, plan_clip, source_times
 
@@ -31,10 +32,15 @@ def clip_extension(index: PacketIndex, audio_codec: str | None) -> str:
     return ".mp4" if fits else ".mkv"
 
 
-def copied_audio(path: str | Path) -> str | None:
-    """Codec of the sound that a copy takes along; None when there is none."""
+def copied_audio(path: str | Path, track: str | None = None) -> str | None:
+    """Codec of the sound that a copy takes along; None when there is none.
+
+    Args:
+        path: The source.
+        track: Which sound track, see `tools.media.tracks.choose_audio`.
+    """
     with open_video(path) as (container, _):
-        stream = _sound_stream(container)
+        stream = choose_audio(container, path, track)
         return stream.codec_context.codec.canonical_name if stream else None
 
 
@@ -96,7 +102,7 @@ def decoding_ticks(ticks: Sequence[int]) -> list[int]:
 
 
 def write_copies(
-    index: PacketIndex, jobs: Sequence[Job], *, keep_audio: bool
+    index: PacketIndex, jobs: Sequence[Job], *, keep_audio: bool, audio_track: str | None = None
 ) -> Iterator[tuple[Job, bool | MediaError]]:
     """Write copied clips of one source in one pass over its packets.
 
@@ -104,6 +110,7 @@ def write_copies(
         index: The packets of the source.
         jobs: The clips, planned by `copy_plan`; they may overlap.
         keep_audio: Copy the sound, too: the packets that begin within the clip.
+        audio_track: Which sound track, see `tools.media.tracks.choose_audio`.
 
     Yields:
         Each job, with whether the clip has sound, or with what went wrong.
@@ -111,7 +118,7 @@ def write_copies(
     if not jobs:
         return
     with open_video(index.path) as (container, video), ExitStack() as stack:
-        sound = _sound_stream(container) if keep_audio else None
+        sound = choose_audio(container, index.path, audio_track) if keep_audio else None
         if sound is not None:
             sound.discard = av.stream.Discard.default
         clips = [_CopyClip(index, job, video, sound) for job in jobs]
@@ -147,10 +154,6 @@ def _all_packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
             return
         if packet.size:
             yield packet
-
-
-def _sound_stream(container: av.container.InputContainer) -> av.AudioStream | None:
-    return next((s for s in container.streams.audio if s.codec_context is not None), None)
 
 
 class _CopyClip:

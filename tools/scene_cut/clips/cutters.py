@@ -77,10 +77,11 @@ class ExactCutter:
 class CopyCutter:
     """Copies packets."""
 
-    def __init__(self, index: PacketIndex, *, keep_audio: bool) -> None:
+    def __init__(self, index: PacketIndex, *, keep_audio: bool, audio_track: str | None = None) -> None:
         self.size = index.displayed_size
-        self.extension = clip_extension(index, copied_audio(index.path) if keep_audio else None)
-        self._index, self._keep_audio = index, keep_audio
+        sound = copied_audio(index.path, audio_track) if keep_audio else None
+        self.extension = clip_extension(index, sound)
+        self._index, self._keep_audio, self._audio_track = index, keep_audio, audio_track
 
     def settle(self, plan: Plan) -> Settled:
         """Widen the plan to whole groups of pictures."""
@@ -89,7 +90,7 @@ class CopyCutter:
 
     def write(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Copy."""
-        return write_copies(self._index, jobs, keep_audio=self._keep_audio)
+        return write_copies(self._index, jobs, keep_audio=self._keep_audio, audio_track=self._audio_track)
 
 
 class SmartCutter:
@@ -126,7 +127,14 @@ class SmartCutter:
 
 
 def make_cutter(
-    index: PacketIndex, look: Look, *, mode: str, engine: str, keep_audio: bool, resampled: bool
+    index: PacketIndex,
+    look: Look,
+    *,
+    mode: str,
+    engine: str,
+    keep_audio: bool,
+    audio_track: str | None,
+    resampled: bool,
 ) -> Cutter:
     """Choose the way to cut.
 
@@ -136,10 +144,11 @@ def make_cutter(
         mode: exact, copy or smart.
         engine: pyav or ffmpeg.
         keep_audio: Keep the sound.
+        audio_track: Which sound track, see `tools.media.tracks.choose_audio`.
         resampled: The frame rate is changed.
     """
     if mode == "copy":
-        return CopyCutter(index, keep_audio=keep_audio)
+        return CopyCutter(index, keep_audio=keep_audio, audio_track=audio_track)
     if mode == "smart":
         if resampled:
             return ExactCutter(index, look, note="the frame rate is changed")

@@ -16,6 +16,7 @@ from tools.errors import MediaError, UserError
 from tools.media.extensions import is_image
 from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
+from tools.media.tracks import check_audio_track
 from tools.scene_cut.clips.codecs import find_codec, keeps_ten_bits
 from tools.scene_cut.clips.copying import NotCopyable
 from tools.scene_cut.clips.cutters import Cutter, Settled, make_cutter
@@ -24,7 +25,7 @@ from tools.scene_cut.clips.exact import Look
 from tools.scene_cut.clips.names import clip_name, make_folder
 from tools.scene_cut.clips.picture import clip_shape
 from tools.scene_cut.clips.plan import Plan, Scene, plan_clips, source_times
-from tools.scene_cut.clips.sound import sound_format
+from tools.scene_cut.clips.sound import SoundFormat, left_behind, sound_format
 
 MODES = {
     "exact": "encode every clip: any cut, any size, any codec",
@@ -57,6 +58,8 @@ class CutOptions:
         target_fps: Frames per second of the clips; None keeps every frame at its own time.
         shorter_size: Pixels of the shorter side; smaller sources stay as they are. None keeps all sizes.
         keep_audio: Keep the sound.
+        audio_track: Which sound track: its number from 0 on, or its language (``eng``); None for the one
+            marked default, see `tools.media.tracks.choose_audio`.
         min_seconds: Leave out scenes that are shorter.
         max_seconds: Cut off what is longer.
         hdr: One of `HDR`; None is "tonemap", and "keep" in mode copy, which changes no picture.
@@ -74,12 +77,14 @@ class CutOptions:
     target_fps: Fraction | None = None
     shorter_size: int | None = None
     keep_audio: bool = True
+    audio_track: str | None = None
     min_seconds: float | None = None
     max_seconds: float | None = None
     hdr: str | None = None
     threads: int = 1
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "audio_track", check_audio_track(self.audio_track))
         if self.mode not in MODES:
             raise UserError(f"Invalid mode ({self.mode}). Supported values are {', '.join(MODES)}.")
         if self.engine not in ENGINES:
@@ -208,11 +213,13 @@ class CutResult:
         clips: The clips, in the order of their scenes.
         failures: What went wrong, by scene.
         skipped: Scenes shorter than `min_seconds`.
+        left_behind: What the source has beside, see `tools.scene_cut.clips.sound.left_behind`.
     """
 
     clips: list[Clip]
     failures: dict[int, MediaError]
     skipped: list[int]
+    left_behind: list[str] = dataclasses.field(default_factory=list)
 
 
 def cut_clips(
@@ -270,14 +277,17 @@ def cut_clips(
         scene: MediaError(error.kind, path, f"scene {scene}: {error.message}")
         for scene, error in sorted(failures.items())
     }
-    return CutResult([clips[scene] for scene in sorted(clips)], failures, skipped)
+    left = left_behind(path, keep_audio=options.keep_audio, audio_track=options.audio_track)
+    return CutResult([clips[scene] for scene in sorted(clips)], failures, skipped, left)
 
 
 def _write(
     index: PacketIndex, plans: list[Plan], options: CutOptions, folder: Path, stem: str, overwrite: bool
 ) -> Iterator[Clip | tuple[int, MediaError]]:
     """Make the clips that are not there yet."""
-    cutter = _cutter(index, options)
+    keep_audio = options.keep_audio and index.has_audio
+    sound = sound_format(index.path, options.audio_track) if keep_audio else None
+    cutter = _cutter(index, options, sound)
     todo: dict[Path, tuple[Job, Clip]] = {}
     for plan in plans:
         place = folder / clip_name(stem, plan.scene, cutter.extension)
@@ -287,7 +297,7 @@ def _write(
             message = f"cannot be copied: {error}; use mode exact"
             yield plan.scene, MediaError("encode", index.path, message)
             continue
-        job = Job(settled.plan, place, _mark(index, plan, options))
+        job = Job(settled.plan, place, _mark(index, plan, options, sound))
         clip = _clip(index, plan, settled, place, cutter.size)
         if index.hdr is not None:
             clip = dataclasses.replace(clip, hdr="keep" if options.keeps_hdr else "tonemap")
@@ -306,13 +316,13 @@ def _write(
             yield dataclasses.replace(todo[job.place][1], has_audio=outcome)
 
 
-def _cutter(index: PacketIndex, options: CutOptions) -> Cutter:
+def _cutter(index: PacketIndex, options: CutOptions, sound: SoundFormat | None) -> Cutter:
     look = Look(
         find_codec(options.codec),
         options.crf,
         options.preset,
         clip_shape(index, options.shorter_size),
-        sound_format(index.path) if options.keep_audio and index.has_audio else None,
+        sound,
         options.threads,
         index.hdr if options.keeps_hdr else None,
     )
@@ -322,6 +332,7 @@ def _cutter(index: PacketIndex, options: CutOptions) -> Cutter:
         mode=options.mode,
         engine=options.engine,
         keep_audio=options.keep_audio and index.has_audio,
+        audio_track=options.audio_track,
         resampled=options.target_fps is not None,
     )
 
@@ -351,12 +362,18 @@ def _clip(index: PacketIndex, asked: Plan, settled: Settled, place: Path, size: 
     )
 
 
-def _mark(index: PacketIndex, plan: Plan, options: CutOptions) -> str:
-    """What a clip is made of, as a fingerprint that goes into the file's comment."""
+def _mark(index: PacketIndex, plan: Plan, options: CutOptions, sound: SoundFormat | None) -> str:
+    """What a clip is made of, as a fingerprint that goes into the file's comment.
+
+    What is as it always was is left out, so that clips of an earlier version that are still right are kept.
+    """
     status = Path(index.path).stat()
     source = [status.st_size, status.st_mtime_ns, plan.frames.start, plan.frames.stop]
-    other = ("min_seconds", "max_seconds") if index.hdr else ("min_seconds", "max_seconds", "hdr")
-    asked = {k: v for k, v in options.asked().items() if k not in other}
+    asked = options.asked()
+    for name in ("min_seconds", "max_seconds", "audio_track", *(() if index.hdr else ("hdr",))):
+        del asked[name]
+    if sound is not None and sound.number:
+        asked["track"] = sound.number
     what = json.dumps([source, asked], sort_keys=True)
     return f"vidsieve cut {hashlib.sha256(what.encode()).hexdigest()[:32]}"
 

@@ -95,7 +95,7 @@ def _run(
     source = ffmpeg.input(f"file:{index.path}", **timing)
     sounds = [sound_of(index, job.plan, look.sound) is not None for job in jobs]
     pictures = _branches(source[str(index.stream)], "split", len(jobs))
-    with_sound = _branches(source["a:0"], "asplit", sum(sounds))
+    with_sound = _branches(source[str(look.sound.stream)] if look.sound else None, "asplit", sum(sounds))
     with ExitStack() as files:
         outputs = []
         for job, has_sound in zip(jobs, sounds, strict=True):

@@ -11,6 +11,8 @@ import av
 import numpy as np
 
 from tools.media.audio_decoding import AudioDecoder, open_audio
+from tools.media.container import open_video
+from tools.media.tracks import choose_audio, describe
 
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
@@ -25,10 +27,16 @@ class SoundFormat:
     Attributes:
         rate: Samples per second.
         layout: libav's name of the channel layout.
+        track: Which sound track of the source, as it was asked for; None for the usual one.
+        number: Number of this track among the sound tracks of the source, from 0 on.
+        stream: Number of its stream in the source.
     """
 
     rate: int
     layout: str
+    track: str | None = None
+    number: int = 0
+    stream: int | None = None
 
     @property
     def channels(self) -> int:
@@ -41,18 +49,42 @@ class SoundFormat:
         return min(_BITS_PER_CHANNEL, self.rate * 4) * self.channels
 
 
-def sound_format(path: str | Path) -> SoundFormat | None:
-    """Choose the format of the clips' sound: the source's where AAC has it; None without decodable sound."""
-    opened = open_audio(path)
+def sound_format(path: str | Path, track: str | None = None) -> SoundFormat | None:
+    """Choose the format of the clips' sound: the source's where AAC has it; None without decodable sound.
+
+    Args:
+        path: The source.
+        track: Which sound track, see `tools.media.tracks.choose_audio`.
+
+    Raises:
+        MediaError: no_audio: the source has sound, but not this track.
+    """
+    opened = open_audio(path, track)
     if opened is None:
         return None
     container, stream = opened
     with container:
         rate = stream.codec_context.sample_rate
         channels = stream.codec_context.layout.nb_channels
+        streams, own = [s.index for s in container.streams.audio], stream.index
     if not rate or not channels:
         return None
-    return SoundFormat(rate if rate in _AAC_RATES else 48_000, _LAYOUTS.get(channels, "stereo"))
+    rate = rate if rate in _AAC_RATES else 48_000
+    return SoundFormat(rate, _LAYOUTS.get(channels, "stereo"), track, streams.index(own), own)
+
+
+def left_behind(path: str | Path, *, keep_audio: bool, audio_track: str | None = None) -> list[str]:
+    """What a source has beside its pictures and the sound that is kept, as ``audio aac (fra)``.
+
+    Args:
+        path: The source.
+        keep_audio: Whether its sound is kept.
+        audio_track: Which sound track, see `tools.media.tracks.choose_audio`.
+    """
+    with open_video(path) as (container, video):
+        sound = choose_audio(container, path, audio_track) if keep_audio else None
+        taken = {video.index, None if sound is None else sound.index}
+        return [describe(s, kind=True) for s in container.streams if s.index not in taken]
 
 
 def read_sound(
@@ -74,7 +106,7 @@ def read_sound(
     """
     total = round(duration * form.rate)
     written = 0
-    for at, block in AudioDecoder(path, form.rate, form.layout).blocks(start):
+    for at, block in AudioDecoder(path, form.rate, form.layout, track=form.track).blocks(start):
         if at >= total:
             return
         block = block[:, max(0, written - at) : total - at]

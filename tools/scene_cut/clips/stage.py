@@ -71,7 +71,13 @@ class CutStage(Stage):
 
     def __post_init__(self) -> None:
         self._own: set[tuple[str | None, str]] = set()
-        self._told: dict[str, Any] = {"skipped": 0, "left": 0.0, "notes": {}, "hdr": {}}
+        self._told: dict[str, Any] = {
+            "skipped": 0,
+            "left": 0.0,
+            "notes": {},
+            "hdr": {},
+            "left_behind": {},
+        }
 
     def asked(self) -> dict[str, Any]:
         """What changes the clips or where they stand."""
@@ -135,10 +141,9 @@ class CutStage(Stage):
             told = values.pop("told")
             self._told["skipped"] += told["skipped"]
             self._told["left"] += told["left"]
-            for done in told["hdr"]:
-                self._told["hdr"][done] = self._told["hdr"].get(done, 0) + 1
-            for note in told["notes"]:
-                self._told["notes"][note] = self._told["notes"].get(note, 0) + 1
+            for what in ("notes", "hdr", "left_behind"):
+                for text in told[what]:
+                    self._told[what][text] = self._told[what].get(text, 0) + 1
         return batch
 
     def still_there(self, values: dict[str, Any]) -> bool:
@@ -172,6 +177,9 @@ class CutStage(Stage):
             lines.append(f"{count} clips of HDR sources made SDR; --hdr keep leaves them HDR")
         if count := self._told["hdr"].get("keep"):
             lines.append(f"{count} clips are HDR, as their sources")
+        lines += [
+            f"{count} sources: {track} left behind" for track, count in self._told["left_behind"].items()
+        ]
         return lines
 
 
@@ -198,6 +206,7 @@ def _values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
             "left": sum(clip.seconds_left for clip in result.clips),
             "notes": [clip.note for clip in result.clips if clip.note],
             "hdr": [clip.hdr for clip in result.clips if clip.hdr],
+            "left_behind": result.left_behind,
         },
     }
 

@@ -33,6 +33,7 @@ class Hearing:
         mel: What CLAP takes; None to find out only whether there is something to hear.
         window: Length of a window in seconds; None for as much as CLAP takes.
         silence: dBFS; a window whose peak lies below is silent.
+        track: Which sound track, see `tools.media.tracks.choose_audio`.
 
     Raises:
         UserError: A window of no length, or one that is longer than CLAP takes.
@@ -41,6 +42,7 @@ class Hearing:
     mel: MelOptions | None = None
     window: float | None = None
     silence: float = -60.0
+    track: str | None = None
 
     def __post_init__(self) -> None:
         longest = self.mel.seconds if self.mel else math.inf
@@ -119,7 +121,8 @@ def listen(
         MediaError: no_audio, decode, too_short, or whatever is wrong with the file of the sound.
     """
     own = audio_path is None or os.path.realpath(audio_path) == os.path.realpath(path)
-    track = AudioTrack(path, hearing.rate, index=index) if own else AudioTrack(audio_path, hearing.rate)
+    source, pictures = (path, index) if own else (audio_path, None)
+    track = AudioTrack(source, hearing.rate, index=pictures, track=hearing.track)
     end = _length(track) if index is None else index.duration
     if moments is None:
         moments = covering_moments(end, hearing.seconds)

@@ -16,6 +16,7 @@ _KEYFRAMES = "all_keyframes"
 _CAPTIONS = {"clap": "text", "audio_caption": "audio_caption"}
 _ONLY = {  # flags that mean nothing in other modes
     "caption_column": ("clap", "audio_caption"),
+    "audio_track": ("clap", "labels", "audio_caption"),
     "audio_column": ("clap", "labels", "audio_caption"),
     "window": ("clap", "labels"),
     "clap_model": ("clap", "labels"),
@@ -63,6 +64,11 @@ def parser() -> cli.ArgumentParser:
         "--audio-column",
         metavar="NAME",
         help="column with files that have the sound; without, and for empty cells, the video's own track",
+    )
+    group.add_argument(
+        "--audio-track",
+        metavar="N|LANG",
+        help="sound track by number from 0 on, or by language: eng, en (that marked default)",
     )
     group.add_argument(
         "--reduce", default="avg", choices=tuple(REDUCE), help="several moments become one score (avg)"
@@ -113,7 +119,7 @@ def make_stage(args: argparse.Namespace) -> Stage:
     if args.mode in _CAPTIONS:
         options["caption_column"] = args.caption_column or _CAPTIONS[args.mode]
     if args.mode != "compat":
-        options["audio_column"] = args.audio_column
+        options |= {"audio_column": args.audio_column, "audio_track": args.audio_track}
     if args.mode == "clap":
         moments = _clap_moments(args)
         return ClapStage(

@@ -12,6 +12,7 @@ import numpy as np
 from tools.errors import MediaError, UserError
 from tools.media.frames import Frame, read_frames_at
 from tools.media.requests import FrameRequest, Frames
+from tools.media.tracks import check_audio_track
 from tools.models.clip_preprocess import clip_crop
 from tools.scoring.audio_similarity.hearing import NOT_HEARD, Heard, Hearing, listen, picture_index
 from tools.scoring.audio_similarity.scorer import (
@@ -68,6 +69,7 @@ class _PictureStage(ClipStage):
         horizontal_flip: Score the mirrored copy of each frame as well.
         vertical_flip: Score the copy of each frame that stands on its head as well.
         silence: dBFS; what stays below is silence.
+        audio_track: Which sound track, see `tools.media.tracks.choose_audio`.
         details: Also give the similarity of each picture.
         vocabulary: That of the CLIP; follows from the weights. The others are those of `ClipStage`.
 
@@ -76,6 +78,7 @@ class _PictureStage(ClipStage):
     """
 
     name: ClassVar[str] = "audio"
+    version: ClassVar[int] = 2
     suffix: ClassVar[str] = "_audio"
     mode: ClassVar[str]
 
@@ -85,6 +88,7 @@ class _PictureStage(ClipStage):
     horizontal_flip: bool = False
     vertical_flip: bool = False
     silence: float = -60.0
+    audio_track: str | None = None
     details: bool = False
     vocabulary: Path = dataclasses.field(init=False)
     context_length: int = dataclasses.field(init=False)
@@ -94,12 +98,13 @@ class _PictureStage(ClipStage):
         from tools.models.clip_tokenizer import find_vocabulary
 
         check_reduce(self.reduce)
+        self.audio_track = check_audio_track(self.audio_track)
         self.adds = added(self.details)
         self.needs = columns_of("path", self.audio_column)
         super().__post_init__()
         self.vocabulary = find_vocabulary(self._clip)
         self.context_length = self._clip.context_length
-        self.hearing = Hearing(silence=self.silence)
+        self.hearing = Hearing(silence=self.silence, track=self.audio_track)
 
     @property
     def request(self) -> FrameRequest:
@@ -118,6 +123,7 @@ class _PictureStage(ClipStage):
             "reduce": self.reduce,
             "flips": [self.horizontal_flip, self.vertical_flip],
             "silence": self.silence,
+            "audio_track": self.audio_track,
         }
 
     def prepare(self, row: Row, frames: Frames) -> ClipRow | Unheard:
@@ -282,7 +288,7 @@ class LabelsStage(_PictureStage):
         self._labels = read_labels(self.labels)
         self.clap_model = self.clap_model or CLAP_MODEL
         self._clap = find_clap(self.clap_model)
-        self.hearing = Hearing(self._clap.mel, self.window, self.silence)
+        self.hearing = Hearing(self._clap.mel, self.window, self.silence, self.audio_track)
 
     def asked(self) -> dict[str, Any]:
         """What changes the values."""

@@ -12,6 +12,7 @@ from tools.errors import MediaError
 from tools.media.extensions import is_image
 from tools.media.requests import FrameRequest, Frames
 from tools.media.sampling import Sampling, SamplingError
+from tools.media.tracks import check_audio_track
 from tools.scoring.audio_similarity.hearing import Heard, Hearing, listen, picture_index
 from tools.scoring.audio_similarity.scorer import REDUCE, check_reduce
 from tools.scoring.clip_features import cosines
@@ -171,6 +172,7 @@ class ClapStage(Stage):
         reduce: How windows become one score, a key of `REDUCE`.
         window: Length of a window in seconds; None for what CLAP takes (10).
         silence: dBFS; what stays below is silence.
+        audio_track: Which sound track, see `tools.media.tracks.choose_audio`.
         clap_model: Folder or Hugging Face id of a CLAP.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         details: Also give the similarity of each moment, in the column `SIMILARITIES`.
@@ -181,6 +183,7 @@ class ClapStage(Stage):
     """
 
     name: ClassVar[str] = "audio"
+    version: ClassVar[int] = 2
     suffix: ClassVar[str] = "_audio"
     mode: ClassVar[str] = "clap"
 
@@ -190,6 +193,7 @@ class ClapStage(Stage):
     reduce: str = "avg"
     window: float | None = None
     silence: float = -60.0
+    audio_track: str | None = None
     clap_model: str = ""
     device: str = "auto"
     details: bool = False
@@ -200,9 +204,10 @@ class ClapStage(Stage):
         from tools.models.device import resolve_device
 
         check_reduce(self.reduce)
+        self.audio_track = check_audio_track(self.audio_track)
         self.clap_model = self.clap_model or CLAP_MODEL
         self._clap = find_clap(self.clap_model)
-        self.hearing = Hearing(self._clap.mel, self.window, self.silence)
+        self.hearing = Hearing(self._clap.mel, self.window, self.silence, self.audio_track)
         self.device = resolve_device(self.device)
         self.needs = columns_of("path", self.caption_column, self.audio_column)
         self.adds = added(self.details)
@@ -223,6 +228,7 @@ class ClapStage(Stage):
             "reduce": self.reduce,
             "window": self.hearing.seconds,
             "silence": self.silence,
+            "audio_track": self.audio_track,
         }
 
     def prepare(self, row: Row, frames: Frames) -> SoundRow | Unheard:
