@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from tools.errors import ToolError
+from tools.packages import missing_package
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -18,9 +19,12 @@ class ArgumentParser(argparse.ArgumentParser):
         module: Name of the module as typed after ``python -m``.
         description: What the command does, which columns it needs, and what it writes.
         examples: Command lines shown under ``--help``, one per line.
+        refused: Flags of other software, in ``--dash-form``, and what to type instead.
     """
 
-    def __init__(self, module: str, description: str, examples: str) -> None:
+    def __init__(
+        self, module: str, description: str, examples: str, *, refused: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(
             prog=f"python -m {module}",
             description=description,
@@ -28,13 +32,18 @@ class ArgumentParser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        self._refused = refused or {}
 
     def parse_known_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse after turning the underscores of flag names into dashes (values stay as typed)."""
         args = sys.argv[1:] if args is None else args
-        return super().parse_known_args([_dashed(a) for a in args], namespace)
+        args = [_dashed(a) for a in args]
+        for flag in (arg.partition("=")[0] for arg in args):
+            if flag in self._refused:
+                self.error(f"there is no {flag} here: {self._refused[flag]}")
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
@@ -64,6 +73,9 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         code = 130
     except ToolError as error:
         _complain(str(error))
+        code = 2
+    except ModuleNotFoundError as error:
+        _complain(str(missing_package(error) or f"{error} (unexpected; TOOLS_DEBUG=1 shows where)"))
         code = 2
     except Exception as error:  # the last resort: still one line, still a failing exit code
         _complain(f"{type(error).__name__}: {error} (unexpected; TOOLS_DEBUG=1 shows where)")

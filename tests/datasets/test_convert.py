@@ -114,3 +114,22 @@ def test_vidprom_joins_videos_and_prompts(tmp_path):
         (str(tmp_path / "v/pika-b.mp4"), "a dog, running"),
         (str(tmp_path / "v/pika-a.mp4"), "None"),
     ]
+
+
+def test_a_table_that_knows_more_is_replaced_only_with_overwrite(tmp_path, capsys):
+    touch(tmp_path, "videos/a.mp4")
+    meta = tmp_path / "meta.csv"
+    command = ["video", str(tmp_path / "videos"), "--output", str(meta)]
+    convert.main(command)
+    convert.main(command)  # its own table is simply written again
+    bare = meta.read_bytes()
+    scored = b"path,id,relpath,aes,my note\nx.mp4,x,x.mp4,5.5,hours of work\n"
+    meta.write_bytes(scored)
+    with pytest.raises(UserError, match=r"meta\.csv: .*would lack \(aes, my note\); --overwrite replaces it"):
+        convert.main(command)
+    assert meta.read_bytes() == scored
+    convert.main([*command, "--overwrite"])
+    assert meta.read_bytes() == bare
+    meta.write_bytes(b"\xff\xfe no table")
+    convert.main(command)
+    assert meta.read_bytes() == bare

@@ -15,6 +15,7 @@ import pytest
 from tools.columns import COLUMNS
 from tools.datasets import datautil
 from tools.datasets.datautil import Settings, filter_table, run_datautil
+from tools.datasets.open_sora import REFUSED
 from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, SUFFIX_ORDER
 from tools.errors import UserError
 from tools.table import read_table, write_table
@@ -99,6 +100,99 @@ def test_shards_are_contiguous_and_merge_to_the_original(meta):
     assert [rows(p) for p in result.outputs] == [[0, 1, 2], [3, 4, 5], [6, 7]]
     (merged,) = run_datautil([meta.with_name("s_*.csv")], output=meta.with_name("merged.csv")).outputs
     assert merged.read_bytes() == write_table(read_table(meta), meta.with_name("plain.csv")).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("flags", "same"),
+    [
+        # Open-Sora 1.3's names and those of 1.2 that they replaced, as its history tells.
+        ("--path_subtract {other}", "--difference {other}"),
+        ("--path_intersect {other}", "--intersection {other}"),
+        ("--path_filter_empty", "--remove-empty-path"),
+        ("--path_dedup", "--remove-path-duplication"),
+        ("--path_keep_substr v[12]", "--path-subset v[12]"),
+        ("--text_filter_empty", "--remove-empty-caption"),
+        ("--text_filter_url", "--remove-url"),
+        ("--text_dedup", "--remove-text-duplication"),
+        ("--text_remove_prefix", "--refine-llm-caption"),
+        ("--text_refine_t5", "--clean-caption"),
+        ("--text_append=!", "--append-text=!"),
+        ("--train_column --disable_parallel", "--train-column --disable-parallel"),
+        ("--chunk 2", "--shard 2"),
+    ],
+)
+def test_the_names_of_open_sora_1_3(meta, tmp_path, flags, same):
+    other = write_table(read_table(meta)[::2].with_columns(new=pl.lit("n")), tmp_path / "other.csv")
+    found = []
+    for number, options in enumerate((flags, same)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        words = options.format(other=other).split()
+        assert datautil.main([str(meta), *words, "--output", str(folder / "out.csv"), "--quiet"]) == 0
+        found.append({path.name: path.read_bytes() for path in folder.iterdir()})
+    assert found[0] == found[1] and found[0]
+
+
+@pytest.mark.parametrize("flag", REFUSED)
+def test_names_that_are_refused_are_told_what_to_use(meta, tmp_path, capsys, flag):
+    for typed in (flag, flag.replace("-", "_").replace("__", "--", 1), f"{flag}=5"):
+        with pytest.raises(SystemExit, match="2"):
+            datautil.main([str(meta), typed])
+        told = capsys.readouterr().err
+        assert told.startswith(f"error: there is no {flag} here: use ") and told.count("\n") == 1
+    # What is told to use works: the flags exist, and the conditions can be carried out.
+    numbers = ("pred_score", "face_area_ratio", "text_len")
+    table = write_table(
+        read_table(meta).with_columns(pl.lit("5").alias(n) for n in numbers), tmp_path / "m.csv"
+    )
+    parser = datautil._parser()
+    known = {option for action in parser._actions for option in action.option_strings} | {"--existing-text"}
+    assert set(re.findall(r"--[a-z0-9-]+", REFUSED[flag])) <= known
+    for condition in re.findall(r'--where "([^"]+)"', REFUSED[flag]):
+        assert datautil.main([str(table), "--where", condition.replace("X", "2"), "--quiet"]) == 0
+
+
+def test_shard_alone(meta, capsys):
+    assert datautil.main([str(meta), "--shard", "3"]) == 0
+    parts = [meta.with_name(f"meta_{number}.csv") for number in range(3)]
+    assert [rows(part) for part in parts] == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert capsys.readouterr().out.splitlines() == [str(part) for part in parts]
+    assert datautil.main([str(meta), "--shard", "2"]) == 0
+    assert f"{parts[2]}: of an earlier run with more shards (1 such tables)" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"meta_1\.csv: the output would overwrite the input"):
+        run_datautil([meta.with_name("meta_1.csv")], shard=2, output=meta)
+
+
+@pytest.mark.parametrize(
+    "flag", [[], ["--fmin", "1"], ["--select", "path"], ["--drop-columns", "aes"], ["--train-column"]]
+)
+def test_a_table_that_knows_more_is_replaced_only_with_overwrite(meta, tmp_path, flag):
+    """What the new table has is told by the new table itself, once it may be written."""
+    out, options = tmp_path / "out.csv", [str(meta), "--output", str(tmp_path / "out.csv"), *flag]
+    assert datautil.main(options) == 0
+    assert datautil.main(options) == 0  # written again
+    written, names = out.read_bytes(), read_table(out).columns
+    scored = write_table(read_table(out).with_columns(motion=pl.lit("1")), out).read_bytes()
+    for extra in ([], ["--dry-run"]):
+        with pytest.raises(UserError, match=r"would lack \(motion\); --overwrite replaces it"):
+            datautil.main([*options, *extra])
+    assert out.read_bytes() == scored
+    assert datautil.main([*options, "--overwrite"]) == 0
+    assert out.read_bytes() == written
+    fewer = write_table(read_table(out).select(names[:1]), out)
+    assert datautil.main(options) == 0 and fewer.read_bytes() == written
+
+
+def test_columns_that_operations_add_are_not_lacking(meta, tmp_path):
+    out = tmp_path / "out.csv"
+    flags = [str(meta), "--filesize", "--path-to-id", "--output", str(out)]
+    assert datautil.main(flags) == datautil.main(flags) == 0
+    with pytest.raises(UserError, match=r"out\.csv: .*would lack \(filesize\)"):
+        datautil.main([str(meta), "--fmin", "1", "--output", str(tmp_path / "x.csv"), "--rejected", str(out)])
+    assert not (tmp_path / "x.csv").exists()
+    with pytest.raises(UserError, match=r"out_0\.csv: .*would lack \(more\)"):
+        write_table(pl.DataFrame({"more": ["1"]}), tmp_path / "out_0.csv")
+        datautil.main([*flags, "--shard", "2"])
 
 
 def test_filtering_twice_is_filtering_once(meta):

@@ -35,7 +35,9 @@ def run(meta, name, value=True, **settings) -> pl.DataFrame:
     settings.setdefault("options", RunOptions(num_workers=0, progress=False))
     output = meta.with_name(f"out_{name}.csv")
     return read_table(
-        run_datautil([meta], {name: value}, output=output, settings=Settings(**settings)).outputs[0]
+        run_datautil(
+            [meta], {name: value}, output=output, settings=Settings(**settings), overwrite=True
+        ).outputs[0]
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from tools.datasets.buckets import PIXELS, BucketConfig, Share, nominal_pixels
 from tools.errors import UserError
+from tools.packages import not_installed
 
 _NAME = "bucket_config"
 
@@ -117,7 +118,7 @@ def _parse_yaml(path: Path, content: str) -> dict[str, Any]:
     try:
         import yaml
     except ImportError:
-        raise UserError(f"{path}: YAML: its package is not installed: pip install pyyaml") from None
+        raise not_installed("yaml", str(path)) from None
     try:
         return _unwrapped(path, yaml.safe_load(content))
     except yaml.YAMLError as error:

@@ -162,6 +162,11 @@ def _parser() -> cli.ArgumentParser:
     parser.add_argument("--output", metavar="FILE", help="table to write: .csv, .parquet or .jsonl")
     parser.add_argument("--exts", nargs="+", metavar="EXT", help="file extensions, for video and image")
     parser.add_argument("--split", default="train", help="folder below root, for imagenet and ucf101 (train)")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a table also when it has further columns (scores, say)",
+    )
     parser.add_argument("--info", metavar="FILE", help="table with uuid and prompt, for vidprom")
     return parser
 
@@ -170,7 +175,7 @@ def main(argv: list[str] | None = None) -> None:
     """Parse the command line and write the table."""
     args = _parser().parse_args(argv)
 
-    from tools.table import table_format, write_table
+    from tools.table import refuse_loss, table_format, write_table
 
     output = args.output or _DEFAULT_OUTPUTS.get(args.dataset, "").format(split=args.split)
     if not output:
@@ -178,6 +183,7 @@ def main(argv: list[str] | None = None) -> None:
     table_format(output)
     if args.dataset == "vidprom" and not args.info:
         raise UserError("convert vidprom: needs VidProM's table of prompts: --info VidProM_unique.csv")
+    refuse_loss(Path(output), _COLUMNS.get(args.dataset, ("path", "text")), overwrite=args.overwrite)
     exts = [f".{ext.lower().lstrip('.')}" for group in args.exts or [] for ext in group.split(",") if ext]
     makers: dict[str, Callable[[], pl.DataFrame]] = {
         "video": lambda: convert_video(args.root, exts=exts),
@@ -192,6 +198,7 @@ def main(argv: list[str] | None = None) -> None:
     print(path)
 
 
+_COLUMNS = dict.fromkeys(("video", "image"), ("path", "id", "relpath"))  # of the others: path, text
 _DEFAULT_OUTPUTS = {
     "imagenet": "imagenet_{split}.csv",
     "ucf101": "ucf101_{split}.csv",

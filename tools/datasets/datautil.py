@@ -17,6 +17,7 @@ from tools.datasets.edit import (
     run_datautil,
     table_stats,
 )
+from tools.datasets.open_sora import REFUSED
 from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Operation
 from tools.datasets.operations.filters import THRESHOLDS
 
@@ -39,6 +40,7 @@ def _parser() -> cli.ArgumentParser:
         python -m tools.datasets.datautil meta.csv --where "aes >= 5 and not text.isna()" --explain --dry-run
         python -m tools.datasets.datautil all.csv --difference done.csv --output todo.csv
         """,
+        refused=REFUSED,
     )
     parser.usage = f"{parser.prog} INPUT ... [OPERATIONS] [--output FILE]"
     parser.add_argument(
@@ -62,7 +64,7 @@ def order_shown() -> list[str]:
 
 def _add_flag(group: argparse._ArgumentGroup, operation: Operation) -> None:
     if operation.parse is None:
-        group.add_argument(operation.flag, action="store_true", help=operation.help)
+        group.add_argument(*operation.flags, dest=operation.name, action="store_true", help=operation.help)
         return
 
     def parse(text: str) -> Any:
@@ -73,7 +75,12 @@ def _add_flag(group: argparse._ArgumentGroup, operation: Operation) -> None:
 
     nargs = "+" if operation.many else None
     group.add_argument(
-        operation.flag, type=parse, metavar=operation.metavar, nargs=nargs, help=operation.help
+        *operation.flags,
+        dest=operation.name,
+        type=parse,
+        metavar=operation.metavar,
+        nargs=nargs,
+        help=operation.help,
     )
 
 
@@ -81,7 +88,16 @@ def _add_output_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--output", metavar="FILE", help="table to write")
     group.add_argument("--format", choices=FORMATS, help="format, where --output does not tell")
     group.add_argument(
-        "--shard", type=cli.whole_number(1), metavar="N", help="write N tables of equal size, _0, _1, ..."
+        "--shard",
+        "--chunk",
+        type=cli.whole_number(1),
+        metavar="N",
+        help="write N tables of equal size, _0, _1, ...",
+    )
+    group.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a table also when it has columns that the new one lacks",
     )
     group.add_argument(
         "--rejected", metavar="FILE", help="write the rows that were removed, with the flag that removed them"
@@ -159,6 +175,7 @@ def main(argv: list[str] | None = None) -> int:
         rejected=args.rejected,
         explained=args.explain,
         settings=_settings(args),
+        overwrite=args.overwrite,
     )
     if result.explanation:
         print(result.explanation, file=sys.stderr)
@@ -188,7 +205,13 @@ def _show_plan(args: argparse.Namespace, operations: dict[str, Any]) -> int:
     from tools.datasets.pipeline import explain, run_operations
 
     plan = plan_datautil(
-        args.input, operations, output=args.output, format=args.format, settings=_settings(args)
+        args.input,
+        operations,
+        output=args.output,
+        format=args.format,
+        shard=args.shard,
+        settings=_settings(args),
+        overwrite=args.overwrite,
     )
     check_rows(plan)
     rows = count_rows_of(plan)
@@ -202,7 +225,7 @@ def _show_plan(args: argparse.Namespace, operations: dict[str, Any]) -> int:
             )
         )
     print(f"nothing was written; it would be, from {rows} rows:", file=sys.stderr)
-    print(plan.target)
+    print(*plan.places, sep="\n")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tools.datasets.operations import OPERATIONS, Context, name_suffix
 from tools.datasets.operations.sets import other_tables
 from tools.datasets.pipeline import (
+    REASON_COLUMN,
     Step,
     check_columns,
     checked,
@@ -80,6 +82,7 @@ class Plan:
         frame: Them as one, before any operation.
         values: Operations with parsed values.
         target: Table to write.
+        places: It, or the tables that it is split into; none when no table is to be written.
         context: What the operations share.
     """
 
@@ -88,6 +91,7 @@ class Plan:
     frame: pl.LazyFrame
     values: dict[str, Any]
     target: Path
+    places: list[Path]
     context: Context
 
     def describe(self) -> list[str]:
@@ -101,7 +105,9 @@ def plan_datautil(
     *,
     output: str | Path | None = None,
     format: str | None = None,
+    shard: int | None = None,
     settings: Settings | None = None,
+    overwrite: bool = False,
     writes: bool = True,
 ) -> Plan:
     """Check everything that can be checked before work begins. Arguments and errors as `run_datautil`.
@@ -111,11 +117,13 @@ def plan_datautil(
         operations: Name of an operation to its value.
         output: Where to write.
         format: ``csv``, ``parquet`` or ``jsonl``.
+        shard: Number of tables to write instead of one.
         settings: How operations are carried out.
+        overwrite: Replace a table that has columns which the new one would lack.
         writes: False when no table is to be written, so that no operation is needed.
     """
     from tools.stage.engine import RunOptions
-    from tools.table import expand_inputs, merge_tables, refuse_inputs
+    from tools.table import expand_inputs, merge_tables, refuse_inputs, refuse_loss
 
     settings = settings or Settings()
     values = checked(operations or {})
@@ -124,10 +132,11 @@ def plan_datautil(
     paths = expand_inputs(inputs)
     target = _target(paths, values, settings, output, format)
     read = [*paths, *other_tables(values)]
-    if writes and output is None and target in paths:
+    if writes and not shard and output is None and target in paths:
         raise UserError(f"{target}: {_no_name(values)}")
-    if writes:
-        refuse_inputs(target, read)
+    places = _places(target, shard) if writes else []
+    for place in places:
+        refuse_inputs(place, read)
     frame = merge_tables(paths)
     context = Context(
         ", ".join(map(str, paths)),
@@ -136,8 +145,10 @@ def plan_datautil(
         settings.lang_threshold,
         settings.per_source,
     )
-    check_columns(frame.collect_schema(), values, context.source)
-    return Plan(paths, read, frame, values, target, context)
+    columns = check_columns(frame.collect_schema(), values, context.source)
+    for place in places:
+        refuse_loss(place, columns, overwrite=overwrite)
+    return Plan(paths, read, frame, values, target, places, context)
 
 
 def run_datautil(
@@ -150,6 +161,7 @@ def run_datautil(
     rejected: str | Path | None = None,
     explained: bool = False,
     settings: Settings | None = None,
+    overwrite: bool = False,
 ) -> DatautilResult:
     """Read tables, carry out operations in their fixed order, write the result.
 
@@ -164,19 +176,30 @@ def run_datautil(
         rejected: Write the rows that operations removed to this table, with a column ``rejected_by``.
         explained: Count how many rows each operation removes alone and in its turn.
         settings: How operations are carried out.
+        overwrite: Replace a table that has columns which the new one would lack.
 
     Returns:
         What was done.
 
     Raises:
         UserError: An input is missing, unreadable or empty; a column is missing; an operation is unknown; the
-            output is an input.
+            output is an input, or would replace a table that has further columns.
     """
     from tools.stage.failures import write_failures
     from tools.table import failures_path
 
-    plan = plan_datautil(inputs, operations, output=output, format=format, settings=settings)
+    plan = plan_datautil(
+        inputs,
+        operations,
+        output=output,
+        format=format,
+        shard=shard,
+        settings=settings,
+        overwrite=overwrite,
+    )
     check_rows(plan)
+    if rejected is not None:
+        _check_rejected(Path(rejected), plan, overwrite=overwrite)
     steps = run_operations(plan.frame, plan.values, plan.context)
     final = steps[-1].after if steps else plan.frame
     result = DatautilResult([], 0, 0, plan.context.failures, notes=plan.context.notes)
@@ -184,8 +207,10 @@ def run_datautil(
         result.explanation = explain(plan.frame, plan.values, plan.context, steps)
     if rejected is not None:
         result.rejected = _write_rejected(Path(rejected), plan, steps)
-    written = _write(final, plan.target, shard, plan.read)
+    written = _write(final, plan)
     result.outputs, result.rows_out = list(written), sum(written.values())
+    if shard and (others := _further_shards(plan)):
+        result.notes.append(f"{others[0]}: of an earlier run with more shards ({len(others)} such tables)")
     result.rows_in = count_rows_of(plan) if plan.values else result.rows_out
     if any(OPERATIONS[name].opens_files for name in plan.values):
         result.failures_file = write_failures(plan.context.failures, failures_path(plan.target))
@@ -295,28 +320,52 @@ def check_rows(plan: Plan) -> None:
     raise UserError(f"{plan.context.source}: no rows, there is nothing to do")
 
 
+def _check_rejected(path: Path, plan: Plan, *, overwrite: bool) -> None:
+    """Check before the work that the table of rejected rows is in nobody's way."""
+    from tools.table import refuse_loss
+
+    if path.absolute() in [place.absolute() for place in plan.places]:
+        raise UserError(f"{path}: the table of rejected rows would be that of the others; name another")
+    added = (column for name, value in plan.values.items() for column in OPERATIONS[name].added(value))
+    refuse_loss(path, {*plan.frame.collect_schema(), *added, REASON_COLUMN}, overwrite=overwrite)
+
+
 def _write_rejected(path: Path, plan: Plan, steps: Sequence[Step]) -> Path:
     from tools.table import write_table
 
-    if path.absolute() == plan.target.absolute():
-        raise UserError(f"{path}: the table of rejected rows would be that of the others; name another")
     rows = rejected_rows(steps)
     if rows is None:
         raise UserError("--rejected: no operation removes rows")
     return write_table(rows, path, inputs=plan.read)
 
 
-def _write(frame: pl.LazyFrame, target: Path, shard: int | None, inputs: list[Path]) -> dict[Path, int]:
+def _write(frame: pl.LazyFrame, plan: Plan) -> dict[Path, int]:
     """Write the table, or its shards; the rows of each."""
-    from tools.table import table_extension, table_stem, write_and_count
+    from tools.table import write_and_count
+
+    if plan.places == [plan.target]:
+        return {plan.target: write_and_count(frame, plan.target, inputs=plan.read)}
+    table = frame.collect(engine="streaming")
+    small, larger = divmod(table.height, len(plan.places))
+    written: dict[Path, int] = {}
+    for number, place in enumerate(plan.places):
+        start, rows = sum(written.values()), small + (number < larger)
+        written[place] = write_and_count(table.slice(start, rows), place, inputs=plan.read)
+    return written
+
+
+def _further_shards(plan: Plan) -> list[Path]:
+    """Tables that a pattern for these shards would take in, too."""
+    names = _places(plan.target, len(plan.places) + 1000)[len(plan.places) :]
+    return list(itertools.takewhile(Path.exists, names))
+
+
+def _places(target: Path, shard: int | None) -> list[Path]:
+    """The table, or the tables ``<stem>_0`` ... that it is split into."""
+    from tools.table import table_extension, table_stem
 
     if not shard:
-        return {target: write_and_count(frame, target, inputs=inputs)}
-    table = frame.collect(engine="streaming")
-    small, larger = divmod(table.height, shard)
-    written: dict[Path, int] = {}
-    for number in range(shard):
-        start, rows = sum(written.values()), small + (number < larger)
-        place = target.with_name(f"{table_stem(target)}_{number}{table_extension(target)}")
-        written[place] = write_and_count(table.slice(start, rows), place, inputs=inputs)
-    return written
+        return [target]
+    return [
+        target.with_name(f"{table_stem(target)}_{number}{table_extension(target)}") for number in range(shard)
+    ]

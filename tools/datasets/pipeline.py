@@ -88,8 +88,13 @@ def in_order(values: Mapping[str, Any]) -> Iterator[str]:
         yield name
 
 
-def check_columns(schema: Mapping[str, pl.DataType], values: Mapping[str, Any], source: str) -> None:
+def check_columns(
+    schema: Mapping[str, pl.DataType], values: Mapping[str, Any], source: str
+) -> dict[str, pl.DataType]:
     """Find out before any work is done whether every operation will have its columns.
+
+    Returns:
+        The columns that the result will have.
 
     Raises:
         UserError: Names the operation and the column.
@@ -107,6 +112,9 @@ def check_columns(schema: Mapping[str, pl.DataType], values: Mapping[str, Any], 
             operation.check(value, present)
         for column in operation.added(value):
             present[column] = COLUMNS[column].dtype if column in COLUMNS else present.get(column, pl.String)
+        if operation.chooses is not None:
+            present = {column: present[column] for column in operation.chooses(value, list(present))}
+    return present
 
 
 def run_operations(

@@ -51,6 +51,7 @@ def split_by_bucket(
     frame_interval: int | None = None,
     seed: int | None = None,
     per_bucket: bool = False,
+    overwrite: bool = False,
 ) -> SplitResult:
     """Write the first rows of each training bucket.
 
@@ -62,6 +63,7 @@ def split_by_bucket(
         frame_interval: Every how manieth frame training takes, instead of what the config says.
         seed: Honour the probabilities of the config, drawn with this seed. None: what is above 0 counts as 1.
         per_bucket: Write a table for each bucket, ``<output stem>_<bucket>``, instead of one.
+        overwrite: Replace a table that has columns which the new one would lack.
 
     Returns:
         What was done. Rows are in the order of the inputs, with the column `BUCKET_COLUMN` as the last.
@@ -74,7 +76,15 @@ def split_by_bucket(
 
     from tools.datasets.bucket_config import read_bucket_config
     from tools.datasets.buckets import assign_buckets, bucket_names
-    from tools.table import expand_inputs, merge_tables, output_path, shorten, table_format, table_stem
+    from tools.table import (
+        expand_inputs,
+        merge_tables,
+        output_path,
+        refuse_loss,
+        shorten,
+        table_format,
+        table_stem,
+    )
     from tools.table.files import table_extension
 
     training = read_bucket_config(config)
@@ -86,6 +96,8 @@ def split_by_bucket(
     table_format(target)
     frame = merge_tables(paths)
     source = ", ".join(map(str, paths))
+    if not per_bucket:
+        refuse_loss(target, (*frame.collect_schema(), BUCKET_COLUMN), overwrite=overwrite)
     sizes = _sizes(frame, source)
     names = bucket_names(training.buckets)
     found = assign_buckets(
@@ -231,6 +243,11 @@ def _parser() -> cli.ArgumentParser:
     parser.add_argument(
         "--seed", type=cli.whole_number(0), default=42, metavar="N", help="seed of --probability (42)"
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace a table also when it has columns that the new one lacks",
+    )
     parser.add_argument("--per-bucket", action="store_true", help="write a table for each bucket")
     return parser
 
@@ -246,6 +263,7 @@ def main(argv: list[str] | None = None) -> None:
         frame_interval=args.frame_interval,
         seed=args.seed if args.probability else None,
         per_bucket=args.per_bucket,
+        overwrite=args.overwrite,
     )
     print(render_split(result), file=sys.stderr)
     print(*result.outputs, sep="\n")

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from tools.errors import MediaError, UserError
+from tools.errors import MediaError
 from tools.media.orientation import Orientation
 from tools.media.packets import PacketIndex
+from tools.packages import not_installed
 
 
 def read_images(
@@ -43,9 +44,7 @@ def read_images(
     try:
         import decord
     except ImportError:
-        raise UserError(
-            "decoder decord is not installed; install it with: pip install 'vidsieve[decord]'"
-        ) from None
+        raise not_installed("decord", "--decoder decord") from None
     if index.orientation.oblique:
         turn = f"its display matrix turns pictures by {index.orientation.degrees} degrees"
         raise MediaError("decode", path, f"{turn}, which decord does not do; use decoder pyav")

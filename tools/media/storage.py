@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from tools.errors import MediaError, UserError
+from tools.packages import not_installed
 from tools.transfer import Limits
 
 _BLOCK = 1 << 20  # bytes
-_PACKAGES = {
+PACKAGES = {
     "s3": "s3fs",
     "s3a": "s3fs",
     "gs": "gcsfs",
@@ -23,7 +24,8 @@ _PACKAGES = {
     "az": "adlfs",
     "abfs": "adlfs",
     "abfss": "adlfs",
-}  # what teaches fsspec a storage
+}
+"""Scheme of an address to the package that teaches fsspec its storage."""
 
 
 def copy_from_storage(
@@ -125,15 +127,16 @@ def _storage(url: str, options: Mapping[str, Any]) -> Any:
     try:
         import fsspec
     except ImportError:
-        raise UserError(f"{url}: its package is not installed: pip install fsspec") from None
+        raise not_installed("fsspec", url) from None
     try:
         return fsspec.filesystem(scheme, **options)
     except (ImportError, ValueError) as error:  # known to fsspec without its package; unknown to it
-        package = _PACKAGES.get(scheme)
+        package = PACKAGES.get(scheme)
         if package is None and isinstance(error, ValueError):
             raise MediaError("bad_value", url, f"no storage is called {scheme}") from None
-        hint = f"pip install {package}" if package else _line(error)
-        raise UserError(f"{url}: its package is not installed: {hint}") from None
+        if package is None:
+            raise UserError(f"{url}: its package is not installed: {_line(error)}") from None
+        raise not_installed(package, url) from None
     except TypeError as error:
         raise UserError(f"{url}: the options of the storage are wrong: {error}") from None
 

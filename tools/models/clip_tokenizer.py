@@ -22,6 +22,7 @@ from tools.errors import UserError
 from tools.models.clip_source import ClipSource, find_clip
 from tools.models.digests import combined_sha256, file_sha256
 from tools.models.weights import find_weights
+from tools.packages import not_installed
 
 if TYPE_CHECKING:
     from tools.models.clip import ClipEncoder
@@ -174,7 +175,7 @@ def require_ftfy() -> None:
         UserError: The package ftfy is not installed.
     """
     if find_spec("ftfy") is None:
-        raise UserError("CLIP's tokens: its package is not installed: pip install 'vidsieve[text]'")
+        raise not_installed("ftfy", "CLIP's tokens")
 
 
 def _fix_text(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.errors import UserError
+from tools.packages import not_installed
 from tools.report.numbers import NumberSummary
 from tools.report.render import compact
 from tools.report.results import Summary
@@ -35,9 +35,7 @@ def require_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise UserError(
-            "plots: matplotlib, their package, is not installed: pip install 'vidsieve[report]'"
-        ) from None
+        raise not_installed("matplotlib", "plots") from None
 
 
 def draw_plots(summary: Summary, prefix: str) -> Iterator[tuple[str, bytes]]:

@@ -21,7 +21,7 @@ from tools.table.names import (
     split_part,
     table_stem,
 )
-from tools.table.writing import refuse_inputs, write_and_count, write_table
+from tools.table.writing import refuse_inputs, refuse_loss, write_and_count, write_table
 
 __all__ = [
     "COLUMNS",
@@ -38,6 +38,7 @@ __all__ = [
     "part_path",
     "read_table",
     "refuse_inputs",
+    "refuse_loss",
     "require_columns",
     "scan_table",
     "shorten",

@@ -12,7 +12,15 @@ import polars as pl
 
 from tools.columns import COLUMNS
 from tools.errors import UserError
-from tools.table.files import Table, compression, table_extension, table_format, to_lazy, unreadable
+from tools.table.files import (
+    Table,
+    compression,
+    scan_table,
+    table_extension,
+    table_format,
+    to_lazy,
+    unreadable,
+)
 
 
 def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Path:
@@ -97,6 +105,31 @@ def refuse_inputs(path: Path, inputs: Iterable[str | Path]) -> None:
     for source in inputs:
         if path.exists() and path.samefile(source):
             raise UserError(f"{path}: the output would overwrite the input; choose another --output")
+
+
+def refuse_loss(path: Path, columns: Iterable[str], *, overwrite: bool) -> None:
+    """Check that a table does not replace one that knows more: scores are hours of work.
+
+    Args:
+        path: Where the table is to be written.
+        columns: What it will have.
+        overwrite: Whether it may replace whatever is there.
+
+    Raises:
+        UserError: A table stands there with columns that the new one would lack.
+    """
+    if overwrite or not path.exists():
+        return
+    try:
+        there = scan_table(path).collect_schema().names()
+    except UserError:  # no table, so it has no columns to lose
+        return
+    new = set(columns)
+    if lost := [name for name in there if name not in new]:
+        raise UserError(
+            f"{path}: is in the way, it has columns that the new table would lack ({', '.join(lost)}); "
+            "--overwrite replaces it, --output writes elsewhere"
+        )
 
 
 def _umask() -> int:

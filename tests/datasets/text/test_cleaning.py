@@ -163,5 +163,5 @@ def test_a_missing_package_is_named(monkeypatch):
 
     cleaning._tools.cache_clear()
     monkeypatch.setattr(builtins, "__import__", no_ftfy)
-    with pytest.raises(UserError, match=r"ftfy is not installed: pip install 'vidsieve\[text\]'"):
+    with pytest.raises(UserError, match=r"--clean-caption: package ftfy is not installed: pip install ftfy"):
         clean_caption("a cat")

@@ -208,4 +208,4 @@ def test_a_missing_package_is_one_line():
         "except UserError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "--lang: its package is not installed: pip install 'vidsieve[text]'\n"
+    assert done.stdout == "--lang: package lingua is not installed: pip install 'vidsieve[text]'\n"

@@ -252,7 +252,7 @@ def test_a_missing_package_is_one_line(spiece):
         "except UserError as error: print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "its package is not installed: pip install 'vidsieve[text]'" in done.stdout
+    assert "package sentencepiece is not installed: pip install 'vidsieve[text]'" in done.stdout
     assert done.stdout.count("\n") == 1
 
 

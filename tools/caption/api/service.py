@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from tools.errors import UserError
+from tools.packages import not_installed
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"
@@ -103,6 +104,4 @@ def http_package() -> Any:
 
         return httpx
     except ImportError:
-        raise UserError(
-            "captions by a server: httpx is not installed: pip install 'vidsieve[caption]'"
-        ) from None
+        raise not_installed("httpx", "captions by a server") from None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.caption.llava.checkpoint import Checkpoint
 from tools.errors import UserError
+from tools.packages import not_installed
 
 if TYPE_CHECKING:
     import torch
@@ -95,7 +96,7 @@ def _tensor_parallel(tp_size: int, device: str) -> dict[str, Any]:
     import torch
 
     if importlib.util.find_spec("accelerate") is None:
-        raise UserError("--tp-size: its package is not installed: pip install 'vidsieve[tensor-parallel]'")
+        raise not_installed("accelerate", "--tp-size")
     if device == "cpu" and torch.cuda.is_available():
         raise UserError("--tp-size with --device cpu: PyTorch takes the GPUs it sees; hide them or use them")
     try:

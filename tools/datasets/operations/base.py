@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -105,7 +105,9 @@ class Operation:
         needs: Columns that must be there; or a function of the value that names them.
         adds: Columns that it adds or changes; or a function of the value.
         check: Function of the value and the schema that raises UserError when they do not fit.
+        chooses: Function of the value and the columns that names those that stay; None when all do.
         opens_files: It may find files that cannot be read.
+        aliases: Further names of its flag, with underscores: those of Open-Sora 1.3.
     """
 
     name: str
@@ -118,12 +120,19 @@ class Operation:
     needs: tuple[str, ...] | Callable[[Any], Iterable[str]] = ()
     adds: tuple[str, ...] | Callable[[Any], Iterable[str]] = ()
     check: Callable[[Any, Mapping[str, pl.DataType]], object] | None = None
+    chooses: Callable[[Any, Sequence[str]], list[str]] | None = None
     opens_files: bool = False
+    aliases: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:
         """``--fmin``."""
         return "--" + self.name.replace("_", "-")
+
+    @property
+    def flags(self) -> list[str]:
+        """All names of its flag, its own first."""
+        return [self.flag, *("--" + name.replace("_", "-") for name in self.aliases)]
 
     def label(self, value: object) -> str:
         """As typed: ``--fmin 48``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tools.datasets.operations.base import Context, Operation
@@ -23,27 +24,59 @@ TRAIN_COLUMNS = (
 """What Open-Sora's training reads."""
 
 
+def _stay_train(value: object, present: Sequence[str]) -> list[str]:
+    return [name for name in TRAIN_COLUMNS if name in present]
+
+
+def _stay_select(names: list[str], present: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _stay_drop(names: list[str], present: Sequence[str]) -> list[str]:
+    return [name for name in present if name not in names]
+
+
 def _train(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
-    present = frame.collect_schema()
+    present = frame.collect_schema().names()
     if missing := [name for name in TRAIN_COLUMNS if name not in present]:
         context.notes.append(f"--train-column: the table has no {', '.join(missing)}")
-    return frame.select([name for name in TRAIN_COLUMNS if name in present])
+    return frame.select(_stay_train(value, present))
 
 
 def _select(frame: pl.LazyFrame, names: list[str], context: Context) -> pl.LazyFrame:
-    return frame.select(list(dict.fromkeys(names)))
+    return frame.select(_stay_select(names, ()))
 
 
 def _drop(frame: pl.LazyFrame, names: list[str], context: Context) -> pl.LazyFrame:
     from tools.errors import UserError
 
-    if not set(frame.collect_schema()) - set(names):
+    left = _stay_drop(names, frame.collect_schema().names())
+    if not left:
         raise UserError(f"{context.source}: --drop-columns: no column would be left")
-    return frame.drop(names)
+    return frame.select(left)
 
 
 OPERATIONS = (
-    Operation("train_column", f"keep {', '.join(TRAIN_COLUMNS)}", _train, "", needs=("path", "text")),
-    Operation("select", "keep these columns, in this order", _select, "", str, "COLUMN", True, needs=list),
-    Operation("drop_columns", "remove these columns", _drop, "", str, "COLUMN", True, needs=list),
+    Operation(
+        "train_column",
+        f"keep {', '.join(TRAIN_COLUMNS)}",
+        _train,
+        "",
+        needs=("path", "text"),
+        chooses=_stay_train,
+    ),
+    Operation(
+        "select",
+        "keep these columns, in this order",
+        _select,
+        "",
+        str,
+        "COLUMN",
+        True,
+        needs=list,
+        chooses=_stay_select,
+    ),
+    Operation(
+        "drop_columns", "remove these columns", _drop, "", str, "COLUMN", True, needs=list, chooses=_stay_drop
+    ),
 )

@@ -108,13 +108,21 @@ def _path_to_id(frame: pl.LazyFrame, value: object, context: Context) -> pl.Lazy
 
 
 OPERATIONS = (
-    Operation("remove_empty_path", "keep rows with a path", _remove_empty, "_noemptypath", needs=("path",)),
+    Operation(
+        "remove_empty_path",
+        "keep rows with a path",
+        _remove_empty,
+        "_noemptypath",
+        needs=("path",),
+        aliases=("path_filter_empty",),
+    ),
     Operation(
         "remove_path_duplication",
         "of rows with the same path, keep the first",
         _remove_repeated,
         "_noduppath",
         needs=("path",),
+        aliases=("path_dedup",),
     ),
     Operation(
         "path_subset",
@@ -124,6 +132,7 @@ OPERATIONS = (
         parse=regular_expression,
         metavar="REGEX",
         needs=("path",),
+        aliases=("path_keep_substr",),
     ),
     Operation("img_only", "keep images, by the ending of path", _images, "_img", needs=("path",)),
     Operation("vid_only", "keep all but images, by the ending of path", _videos, "_vid", needs=("path",)),

@@ -114,18 +114,29 @@ def _once(other: pl.LazyFrame, label: str, context: Context, keep: str = "first"
     return other.unique("path", keep=keep, maintain_order=True)
 
 
-def _operation(name: str, help: str, apply: object, suffix: str, adds: object = ()) -> Operation:
-    return Operation(name, help, apply, suffix, TableName, "TABLE", needs=("path",), adds=adds)
+def _operation(
+    name: str, help: str, apply: object, suffix: str, adds: object = (), aliases: tuple[str, ...] = ()
+) -> Operation:
+    return Operation(
+        name, help, apply, suffix, TableName, "TABLE", needs=("path",), adds=adds, aliases=aliases
+    )
 
 
 OPERATIONS = (
-    _operation("difference", "keep rows whose path is not in TABLE", _difference, "-{}"),
+    _operation(
+        "difference",
+        "keep rows whose path is not in TABLE",
+        _difference,
+        "-{}",
+        aliases=("path_subtract",),
+    ),
     _operation(
         "intersection",
         "keep rows whose path is in TABLE, and take over the columns that are not here",
         _intersection,
         "",
         _columns_of,
+        ("path_intersect",),
     ),
     _operation(
         "union",

@@ -223,7 +223,14 @@ OPERATIONS = (
         adds=("text",),
         opens_files=True,
     ),
-    Operation("remove_empty_caption", "keep rows with a text", _remove_empty, "_noempty", needs=("text",)),
+    Operation(
+        "remove_empty_caption",
+        "keep rows with a text",
+        _remove_empty,
+        "_noempty",
+        needs=("text",),
+        aliases=("text_filter_empty",),
+    ),
     Operation(
         "caption_ok",
         "keep rows in which caption_checks found nothing wrong",
@@ -231,7 +238,14 @@ OPERATIONS = (
         "_capok",
         needs=("caption_flags",),
     ),
-    Operation("remove_url", "keep rows without a URL in text", _remove_url, "_nourl", needs=("text",)),
+    Operation(
+        "remove_url",
+        "keep rows without a URL in text",
+        _remove_url,
+        "_nourl",
+        needs=("text",),
+        aliases=("text_filter_url",),
+    ),
     Operation(
         "lang",
         "keep rows whose text is in this language (en), or in one of several (en,fr); see --lang-threshold",
@@ -247,6 +261,7 @@ OPERATIONS = (
         _remove_repeated,
         "_noduptext",
         needs=("text",),
+        aliases=("text_dedup",),
     ),
     Operation(
         "refine_llm_caption",
@@ -255,6 +270,7 @@ OPERATIONS = (
         "_llm",
         needs=("text",),
         adds=("text",),
+        aliases=("text_remove_prefix",),
     ),
     Operation(
         "clean_caption",
@@ -263,6 +279,7 @@ OPERATIONS = (
         "_clean",
         needs=("text",),
         adds=("text",),
+        aliases=("text_refine_t5",),
     ),
     Operation(
         "merge_cmotion",
@@ -281,6 +298,7 @@ OPERATIONS = (
         "TEXT",
         needs=("text",),
         adds=("text",),
+        aliases=("text_append",),
     ),
     Operation(
         "score_to_text",

@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Callable
 from urllib.parse import unquote_plus
 
-from tools.errors import UserError
+from tools.packages import not_installed
 
 _MAX_MARKS = 1000  # combining marks on one letter; normalising takes time in the square of their number
 _MAX_HTML_STEPS = 20_000_000  # characters that unclosed tags make the HTML parser read again; 0.2 s
@@ -57,9 +57,7 @@ def _tools() -> tuple[Callable[[str], str], Callable[[str], str]]:
         from bs4 import BeautifulSoup
         from ftfy import fix_text
     except ImportError as error:
-        raise UserError(
-            f"clean-caption: package {error.name} is not installed: pip install 'vidsieve[text]'"
-        ) from None
+        raise not_installed(str(error.name), "--clean-caption") from None
     return lambda text: BeautifulSoup(text, "html.parser").text, fix_text
 
 

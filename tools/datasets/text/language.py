@@ -33,6 +33,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tools.errors import UserError
+from tools.packages import not_installed
 
 if TYPE_CHECKING:
     from lingua import ConfidenceValue, Language, LanguageDetector
@@ -191,5 +192,5 @@ def _languages() -> list[Language]:
     try:
         import lingua
     except ImportError:
-        raise UserError("--lang: its package is not installed: pip install 'vidsieve[text]'") from None
+        raise not_installed("lingua", "--lang") from None
     return sorted(lingua.Language.all(), key=lambda language: language.name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from tools.errors import UserError
 from tools.models.clip_source import CLIP_MODELS
+from tools.packages import not_installed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,6 @@ ALIASES: dict[str, str] = {
 
 _BATCH = 1000
 _HUB_SECONDS = 10.0
-_NOT_INSTALLED = "its package is not installed: pip install 'vidsieve[text]'"
 
 
 class TokenCounter:
@@ -99,7 +99,7 @@ def _sentencepiece_counter(path: Path) -> _Counting:
     try:
         from sentencepiece import SentencePieceProcessor
     except ImportError:
-        raise _no_tokenizer(path, _NOT_INSTALLED) from None
+        raise not_installed("sentencepiece", f"--count-num-token {path}") from None
     try:
         processor = SentencePieceProcessor(model_file=str(path))
     except Exception as error:  # RuntimeError or OSError, by what is wrong with the file
@@ -152,10 +152,18 @@ def _reason(error: Exception) -> str:
     if "trust_remote_code" in text:
         return "it needs code that comes with the model, which is never run here"
     if "backend tokenizer" in text or isinstance(error, ImportError):
-        if any(find_spec(package) is None for package in ("sentencepiece", "google.protobuf")):
-            return f"no tokenizer.json in it, and for other vocabularies {_NOT_INSTALLED}"
+        for package in ("sentencepiece", "google.protobuf"):
+            if not _is_installed(package):
+                return f"no tokenizer.json in it, and for other vocabularies {not_installed(package)}"
         return "no tokenizer in it: neither a tokenizer.json nor another vocabulary that transformers reads"
     return f"no tokenizer that can be read: {_first_line(error)}"
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # the package above it is not there
+        return False
 
 
 def _first_line(error: Exception) -> str:

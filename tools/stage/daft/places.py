@@ -11,6 +11,8 @@ from typing import Any
 
 from tools.errors import MediaError, UserError
 from tools.media.sources import FetchOptions, copy_from_address
+from tools.media.storage import PACKAGES
+from tools.packages import not_installed
 from tools.table import table_extension
 
 
@@ -66,6 +68,9 @@ class Folder:
         try:
             self._storage, self._root = fsspec.core.url_to_fs(self.place)
         except (ImportError, ValueError) as error:
+            package = PACKAGES.get(self.place.partition("://")[0].lower())
+            if package and isinstance(error, ImportError):
+                raise not_installed(package, self.place) from None
             raise UserError(f"{place}: cannot be written to: {error}") from None
         self._is_local = not is_address(place) or self.place.startswith("file://")
 
