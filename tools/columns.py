@@ -22,6 +22,8 @@ class Column:
         meaning: What a cell says, with its unit.
         made_by: The command that adds it, as typed after ``python -m``; empty when it is the user's own.
         score: It is a number that rows are chosen by: datautil gets ``--<name>min`` and ``--<name>max``.
+        filter: How else rows are chosen by it in datautil: ``bounds`` as by a score; ``values`` by
+            ``--<name> VALUE,...``; or not at all but with ``--where``.
         measured_on: What a cell would have to be measured on again, were it another one: the ``file`` at
             path; the ``clip``, as a piece of its source; the ``caption`` alone; or nothing but the row, as
             it stands in the ``table``.
@@ -31,6 +33,7 @@ class Column:
     meaning: str
     made_by: str = ""
     score: bool = False
+    filter: str = ""
     measured_on: str = "file"
 
     @property
@@ -42,7 +45,7 @@ class Column:
 
 
 _CONVERT = "tools.datasets.convert"
-_INFO = "tools.datasets.datautil META --info"
+INFO = "tools.datasets.datautil META --info"
 _CUT = "tools.scene_cut.cut"
 _TRANSFORM = "tools.datasets.transform"
 _FRAMES = "tools.datasets.transform vid_frame_extract"
@@ -86,15 +89,30 @@ COLUMNS: dict[str, Column] = {
     "relpath": Column("String", "path relative to the scanned folder", _CONVERT, measured_on="table"),
     "text": Column("String", "caption, prompt or class name", measured_on="table"),
     "num_frames": Column(
-        "Int64", "frames as a full decode shows them; 1 for an image, 0 for a broken file", _INFO
+        "Int64", "frames as a full decode shows them; 1 for an image, 0 for a broken file", INFO
     ),
-    "height": Column("Int64", "displayed height in pixels, rotation applied", _INFO),
-    "width": Column("Int64", "displayed width in pixels, rotation applied", _INFO),
-    "aspect_ratio": Column("Float64", "height / width", _INFO),
-    "resolution": Column("Int64", "height x width in pixels", _INFO),
-    "fps": Column("Float64", "average frames per second; empty for an image", _INFO),
-    "duration": Column("Float64", "seconds", _INFO),
-    "timing": Column("String", "times of the frames: ok, repaired or restarted; empty for an image", _INFO),
+    "height": Column("Int64", "displayed height in pixels, rotation applied", INFO),
+    "width": Column("Int64", "displayed width in pixels, rotation applied", INFO),
+    "aspect_ratio": Column("Float64", "height / width", INFO),
+    "fps": Column("Float64", "average frames per second; empty for an image", INFO),
+    "resolution": Column("Int64", "height x width in pixels", INFO),
+    "duration": Column("Float64", "seconds", INFO),
+    "timing": Column(
+        "String", "times of the frames: ok, repaired or restarted; empty for an image", INFO, filter="values"
+    ),
+    "codec": Column("String", "codec of the pictures, or format of the image", INFO, filter="values"),
+    "pix_fmt": Column("String", "pixel format, as ffprobe names it", INFO, filter="values"),
+    "bit_depth": Column("Int64", "bits of a component of a pixel", INFO, filter="bounds"),
+    "color": Column("String", "range/matrix/primaries/transfer, as ffprobe names them", INFO),
+    "hdr": Column("String", "sdr, pq, hlg, dolby-vision (no usable base layer)", INFO, filter="values"),
+    "rotation": Column("Int64", "degrees clockwise that stored pictures are turned", INFO, filter="bounds"),
+    "vfr": Column("Boolean", "whether the intervals between frames differ", INFO, filter="values"),
+    "bitrate": Column("Float64", "of the pictures, bits per second", INFO, filter="bounds"),
+    "bpp": Column("Float64", "of the pictures, bits per stored pixel", INFO, filter="bounds"),
+    "gop": Column("Int64", "most frames from a key frame to the next", INFO, filter="bounds"),
+    "has_audio": Column("Boolean", "whether there is a sound track", INFO, filter="values"),
+    "audio_codec": Column("String", "codec of the sound track that is used", INFO, filter="values"),
+    "audio_tracks": Column("Int64", "sound tracks", INFO, filter="bounds"),
     "timestamp": Column(
         "String",
         "shots as JSON [[start, end], ...], half-open, HH:MM:SS.mmm",
@@ -111,7 +129,6 @@ COLUMNS: dict[str, Column] = {
     "end_frame": Column(
         "Int64", "one past the last frame of the clip in its source", _CUT, measured_on="clip"
     ),
-    "has_audio": Column("Boolean", "whether the clip has a sound track", _CUT),
     "mode": Column("String", "how the clip was cut: exact, copy, smart", _CUT, measured_on="clip"),
     "copied_seconds": Column(
         "Float64", "seconds of the clip that were not encoded", _CUT, measured_on="clip"

@@ -11,6 +11,7 @@ import pytest
 from tools.columns import COLUMNS
 from tools.datasets.datautil import Settings, filter_table, run_datautil
 from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS
+from tools.datasets.operations.filters import VALUES
 from tools.errors import UserError
 from tools.stage.engine import RunOptions
 from tools.table import read_table, write_table
@@ -25,7 +26,8 @@ def hard(tmp_path) -> Path:
     paths = [f"/d/{i}, {text[:9] if text else ''}.mp4" for i, text in enumerate(HARD)]
     table = {"path": paths, "id": ["007"] * rows, "note": HARD, "text": HARD, "cmotion": ["pan_left"] * rows}
     table["caption_flags"] = [""] * rows
-    scores = [name for name, column in COLUMNS.items() if column.score]
+    scores = [name for name, column in COLUMNS.items() if column.score or column.filter == "bounds"]
+    table |= {one.name: ["true" if one.metavar == "true|false" else "h264"] * rows for one in VALUES}
     names = ("num_frames", "height", "width", "fps", "resolution", "filesize", "duration", "aspect_ratio")
     numbers = {name: ["1.50"] * rows for name in (*names, *scores)}
     return write_table(pl.DataFrame({**table, **numbers}), tmp_path / "hard.csv")
@@ -65,6 +67,7 @@ def test_cells_that_an_operation_does_not_touch_stay_as_they_are(hard, name, dat
         "select": ["path", "note", "id", "aes"],
         "drop_columns": ["fps", "height"],
     }
+    values |= {one.name: "true" if one.metavar == "true|false" else "h264" for one in VALUES}
     operation = OPERATIONS[name]
     value = values.get(name, (0 if name.endswith("min") else 99) if operation.parse else True)
     after = run(hard, name, value)
@@ -290,6 +293,45 @@ def test_sampling_of_each_source_at_most(tmp_path):
             assert kept == [path for path in names if path in kept]
     with pytest.raises(UserError, match="--sample N chooses; give both"):
         run_datautil([meta], {"aesmin": 1}, settings=Settings(per_source=2))
+
+
+@pytest.mark.parametrize(
+    ("operation", "value", "kept"),
+    [
+        ("codec", "h264", ["a", "c"]),
+        ("codec", "H264, av1", ["a", "b", "c"]),
+        ("hdr", "sdr", ["a", "c"]),
+        ("vfr", "false", ["a", "b"]),
+        ("vfr", "true,false", ["a", "b", "c"]),
+        ("bit_depthmax", 8, ["a", "c"]),
+        ("rotationmin", 90, ["b"]),
+    ],
+)
+@pytest.mark.parametrize("typed", [True, False])
+def test_rows_by_what_their_files_are(operation, value, kept, typed):
+    frame = pl.DataFrame(
+        {
+            "path": ["a", "b", "c", "d"],
+            "codec": ["h264", "av1", "H264", None],
+            "hdr": ["sdr", "pq", "sdr", None],
+            "vfr": [False, False, True, None],
+            "bit_depth": [8, 10, 8, None],
+            "rotation": [0, 90, 0, None],
+        }
+    )
+    if not typed:  # as a CSV holds them, pandas' spelling of the truth among them
+        frame = frame.with_columns(pl.all().cast(pl.String)).with_columns(
+            pl.col("vfr").replace("true", "True")
+        )
+    assert filter_table(frame, **{operation: value})["path"].to_list() == kept
+
+
+@pytest.mark.parametrize(
+    ("operation", "value"), [("vfr", "maybe"), ("has_audio", "1"), ("codec", ","), ("codec", "")]
+)
+def test_words_that_cannot_be_asked_for(operation, value):
+    with pytest.raises(UserError, match=f"--{operation.replace('_', '-')}: must be"):
+        filter_table(pl.DataFrame({"path": ["a"], operation: ["a"]}), **{operation: value})
 
 
 def test_columns_are_chosen():

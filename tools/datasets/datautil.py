@@ -19,7 +19,7 @@ from tools.datasets.edit import (
 )
 from tools.datasets.open_sora import REFUSED
 from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Operation
-from tools.datasets.operations.filters import THRESHOLDS
+from tools.datasets.operations.filters import THRESHOLDS, VALUES
 
 __all__ = ["DatautilResult", "Settings", "filter_table", "main", "run_datautil", "table_stats"]
 
@@ -48,17 +48,19 @@ def _parser() -> cli.ArgumentParser:
     )
     group = parser.add_argument_group("operations")
     bounds = parser.add_argument_group("thresholds, bounds included")
+    words = parser.add_argument_group("words, one or several with commas between them")
     for operation in OPERATIONS.values():
-        _add_flag(bounds if operation in THRESHOLDS else group, operation)
+        place = bounds if operation in THRESHOLDS else words if operation in VALUES else group
+        _add_flag(place, operation)
     _add_output_flags(parser.add_argument_group("output"))
     _add_running_flags(parser.add_argument_group("running"))
     return parser
 
 
 def order_shown() -> list[str]:
-    """The order of execution as flags without dashes; all thresholds are one step."""
-    names = {operation.name for operation in THRESHOLDS}
-    steps = ("THRESHOLDS" if name in names else name.replace("_", "-") for name in EXECUTION_ORDER)
+    """The order of execution as flags without dashes; all thresholds are one step, and all words."""
+    kinds = {one.name: "THRESHOLDS" for one in THRESHOLDS} | {one.name: "WORDS" for one in VALUES}
+    steps = (kinds.get(name, name.replace("_", "-")) for name in EXECUTION_ORDER)
     return [step for step, _ in itertools.groupby(steps)]
 
 

@@ -7,16 +7,16 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from tools.columns import COLUMNS, INFO
 from tools.media.frames import Frame
 from tools.stage.stage import Row, Stage
 
 
 @dataclasses.dataclass
 class ProbeStage(Stage):
-    """Size, length and rate of an image or video, from its packets, see `tools.media.probe`.
+    """What an image or video is: size, length, rate, colours, sound; see `tools.media.probe`.
 
-    Adds num_frames, height and width (as displayed, pixels), aspect_ratio (height / width), fps (empty for an
-    image), resolution (height x width), duration (seconds) and timing (ok, repaired, restarted).
+    Adds the columns that `tools.columns` says are made by --info.
 
     Attributes:
         as_video: Take every file for a video, whatever its name.
@@ -25,14 +25,7 @@ class ProbeStage(Stage):
     name: ClassVar[str] = "info"
     suffix: ClassVar[str] = "_info"
     adds: ClassVar[dict[str, type[pl.DataType]]] = {
-        "num_frames": pl.Int64,
-        "height": pl.Int64,
-        "width": pl.Int64,
-        "aspect_ratio": pl.Float64,
-        "fps": pl.Float64,
-        "resolution": pl.Int64,
-        "duration": pl.Float64,
-        "timing": pl.String,
+        name: column.dtype for name, column in COLUMNS.items() if column.made_by == INFO
     }
 
     as_video: bool = False

@@ -44,6 +44,9 @@ class PacketIndex:
         timing: "ok" when all times are those of the file, "repaired" when some were damaged and stand between
             their neighbours now, "restarted" when the file's clock starts anew and was made to go on.
         hdr: How the numbers of the first picture mean light; None for SDR.
+        stored_bytes: Bytes of all packets of the stream.
+        audio_codec: Codec of the sound track that is used; None when there is none.
+        audio_tracks: Number of sound tracks.
         colour: What the first picture says of its colours, see `tools.media.hdr.colour_name`.
     """
 
@@ -70,6 +73,9 @@ class PacketIndex:
     timing: str = "ok"
     hdr: Hdr | None = None
     colour: str = "unknown"
+    stored_bytes: int = 0
+    audio_codec: str | None = None
+    audio_tracks: int = 0
 
     @property
     def num_frames(self) -> int:
@@ -101,6 +107,14 @@ class PacketIndex:
         """Width and height as shown: square pixels, turned upright."""
         width = max(1, round(self.coded_width * self.sample_aspect_ratio))
         return (self.coded_height, width) if self.orientation.swaps_sides else (width, self.coded_height)
+
+    @property
+    def longest_group(self) -> int | None:
+        """The most frames from one key frame to the next, in stored order; None without key frames."""
+        if not len(self.key_positions):
+            return None
+        begins = np.searchsorted(np.sort(self.positions), self.key_positions)
+        return int(np.diff(np.append(begins, len(self.positions))).max())
 
     def frame_at(self, seconds: float) -> int:
         """The frame on screen at a time: the last that starts at or before it (1 ms of grace), at least 0."""

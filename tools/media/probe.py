@@ -6,6 +6,7 @@ import dataclasses
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 
 from tools.media.extensions import is_image
@@ -38,6 +39,14 @@ class MediaInfo:
         coded_height: Height as stored.
         damaged: Number of packets that are not whole.
         timing: See `PacketIndex`; None for an image.
+        bit_depth: Bits of a component of a pixel; None when the format does not say.
+        color: Range, matrix, primaries and transfer, see `tools.media.hdr.colour_name`; None for an image.
+        hdr: sdr, pq, hlg or dolby-vision, see `tools.media.hdr.Hdr`.
+        bitrate: Bits per second of the pictures; None for an image.
+        bpp: Bits per stored pixel of the pictures; None for an image.
+        gop: Most frames from a key frame to the next; None for an image.
+        audio_codec: Codec of the sound track that is used; None when there is none.
+        audio_tracks: Number of sound tracks.
     """
 
     num_frames: int
@@ -55,6 +64,14 @@ class MediaInfo:
     coded_height: int
     damaged: int = 0
     timing: str | None = None
+    bit_depth: int | None = None
+    color: str | None = None
+    hdr: str = "sdr"
+    bitrate: float | None = None
+    bpp: float | None = None
+    gop: int | None = None
+    audio_codec: str | None = None
+    audio_tracks: int = 0
 
     @property
     def aspect_ratio(self) -> float:
@@ -90,6 +107,9 @@ def probe(path: str | Path) -> MediaInfo:
 def media_info(index: PacketIndex) -> MediaInfo:
     """The facts of a video whose packets have been read."""
     width, height = index.displayed_size
+    bits = 8 * index.stored_bytes
+    pixels = index.coded_width * index.coded_height * len(index.pts)
+    length = float((index.end_pts - int(index.pts[0])) * index.time_base)
     return MediaInfo(
         num_frames=index.num_frames,
         height=height,
@@ -106,7 +126,21 @@ def media_info(index: PacketIndex) -> MediaInfo:
         coded_height=index.coded_height,
         damaged=len(index.damaged),
         timing=index.timing,
+        bit_depth=_bit_depth(index.pix_fmt),
+        color=index.colour,
+        hdr=index.hdr.kind if index.hdr else "sdr",
+        bitrate=bits / length if length > 0 else None,
+        bpp=bits / pixels,
+        gop=index.longest_group,
+        audio_codec=index.audio_codec,
+        audio_tracks=index.audio_tracks,
     )
+
+
+def _bit_depth(pix_fmt: str | None) -> int | None:
+    if not pix_fmt:
+        return None
+    return max((component.bits for component in av.VideoFormat(pix_fmt).components), default=None)
 
 
 def _rate(index: PacketIndex) -> float | None:

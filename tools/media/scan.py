@@ -56,6 +56,9 @@ def index_packets(path: str | Path) -> PacketIndex:
             "codec": scan.codec,
             "average_rate": stream.average_rate or stream.guessed_rate,
             "has_audio": bool(container.streams.audio),
+            "stored_bytes": scan.bytes,
+            "audio_codec": _sound_codec(container, path),
+            "audio_tracks": len(container.streams.audio),
         }
         tag = stream.codec_context.codec_tag
     first = _settle_start(path, scan, pictures, regular)
@@ -95,6 +98,7 @@ class _Scan:
     head: list[av.Packet] = dataclasses.field(default_factory=list)
     tail: list[av.Packet] = dataclasses.field(default_factory=list)
     suspicious: bool = False
+    bytes: int = 0
 
     def has_unique_times(self) -> bool:
         return None not in self.pts and len(set(self.pts)) == len(self.pts)
@@ -115,6 +119,7 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Sc
     sampled = 1 if regular else _SAMPLE_PACKETS
     unbounded = container.format.name in _UNBOUNDED
     for position, packet in enumerate(packets(container, stream)):
+        scan.bytes += packet.size
         if packet.is_keyframe:
             scan.keys.append((position, packet.pts, packet.dts))
             scan.tail.clear()
@@ -138,6 +143,12 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Sc
     if not scan.keys:  # nothing is marked: then the beginning is the only place to start
         scan.suspicious = True
     return scan
+
+
+def _sound_codec(container: av.container.InputContainer, path: str | Path) -> str | None:
+    """Codec of the sound track that is used; None when there is none that can be decoded."""
+    stream = next((s for s in container.streams.audio if s.codec_context is not None), None)
+    return stream.codec_context.codec.canonical_name if stream is not None else None
 
 
 def _decode_all(context: av.VideoCodecContext, some: list[av.Packet]) -> list[av.VideoFrame]:

@@ -1,7 +1,7 @@
 """The operations of datautil: one object each, from which parser, order, output name and help are made.
 
 To add one, write an `Operation` in the module of its kind and put its name into `EXECUTION_ORDER` and
-`SUFFIX_ORDER`. The thresholds of a new score need neither: mark the score's column in `tools.columns`.
+`SUFFIX_ORDER`. Flags that choose rows by a column need neither: mark the column in `tools.columns`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ OPERATIONS: dict[str, Operation] = {
 """Every operation by name."""
 
 _THRESHOLDS = tuple(operation.name for operation in filters.THRESHOLDS)
+_VALUES = tuple(operation.name for operation in filters.VALUES)
 
 EXECUTION_ORDER: tuple[str, ...] = (
     "difference",
@@ -39,6 +40,7 @@ EXECUTION_ORDER: tuple[str, ...] = (
     "video_info",
     "filesize",
     *_THRESHOLDS,
+    *_VALUES,
     "relpath",
     "abspath",
     "path_to_id",
@@ -100,6 +102,7 @@ SUFFIX_ORDER: tuple[str, ...] = (
     "matchmin",
     "flowmin",
     *sorted(set(_THRESHOLDS) - {"fsmax", "fmin", "fmax", "fpsmax", "hwmax", "aesmin", "matchmin", "flowmin"}),
+    *_VALUES,
     "where",
     "caption_ok",
     "img_only",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tools.columns import COLUMNS, INFO
 from tools.datasets.operations.base import Context, Operation, Split, split_by
 
 if TYPE_CHECKING:
     import polars as pl
 
-_PROBED = ("num_frames", "height", "width", "aspect_ratio", "fps", "resolution", "duration", "timing")
+_PROBED = tuple(name for name, column in COLUMNS.items() if column.made_by == INFO)
 
 
 def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: bool = False) -> pl.LazyFrame:
@@ -71,8 +72,7 @@ def _filesize(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFr
 OPERATIONS = (
     Operation(
         "info",
-        "add num_frames, height, width, aspect_ratio, fps, resolution, duration and timing of images and "
-        "videos; files that cannot be read get num_frames 0",
+        f"add what images and videos are: {', '.join(_PROBED)}; files that cannot be read get num_frames 0",
         _info,
         "_info",
         needs=("path",),

@@ -1,4 +1,4 @@
-"""Operations that remove rows by a number in a column, or by an expression."""
+"""Operations that remove rows by a number or a word in a column, or by an expression."""
 
 from __future__ import annotations
 
@@ -69,15 +69,49 @@ def _where(frame: pl.LazyFrame, text: str, context: Context) -> Split:
     return split_by(frame, parse_where(text, frame))
 
 
-_COLUMNS = _SHORT | {name: name for name, column in COLUMNS.items() if column.score}
+_COLUMNS = _SHORT | {
+    name: name for name, column in COLUMNS.items() if column.score or column.filter == "bounds"
+}
 
 THRESHOLDS = tuple(
     _threshold(short, column, bound) for short, column in _COLUMNS.items() for bound in ("min", "max")
 )
-"""A lower and an upper bound for each size and for each score that the toolkit knows."""
+"""A lower and an upper bound for each size, each score and each other number that the toolkit knows."""
+
+
+def _one_of(name: str) -> Operation:
+    truth = COLUMNS[name].kind == "Boolean"
+
+    def parse(text: str) -> str:
+        values = [value.strip().lower() for value in text.split(",")]
+        if not all(values) or (truth and not {"true", "false"}.issuperset(values)):
+            kind = "true or false" if truth else "a value, or several with commas between them"
+            raise ValueError(f"must be {kind}, not {text}")
+        return ",".join(dict.fromkeys(values))
+
+    def apply(frame: pl.LazyFrame, values: str, context: Context) -> Split:
+        import polars as pl
+
+        text = pl.col(name).cast(pl.String).str.strip_chars().str.to_lowercase()
+        return split_by(frame, text.is_in(values.split(",")))
+
+    return Operation(
+        name,
+        f"keep rows whose {name} is {'true or false' if truth else 'this, or one of several (a,b)'}",
+        apply,
+        suffix=f"_{name.replace('_', '-')}-{{}}",
+        parse=parse,
+        metavar="true|false" if truth else "VALUE",
+        needs=(name,),
+    )
+
+
+VALUES = tuple(_one_of(name) for name, column in COLUMNS.items() if column.filter == "values")
+"""Rows by a word: one flag for each column of words that there are few of."""
 
 OPERATIONS = (
     *THRESHOLDS,
+    *VALUES,
     Operation(
         "where",
         'keep rows for which an expression is true: "aes >= 5 and flow.between(2, 14)", see docs/where.md',
