@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from tools.media.mixtures import RESIDUE, correlation, decompose, find_mixtures
 from tools.scoring.technical.repeats import runs
 
 _BLACK = 25  # luma: a tenth of the range, as ffmpeg's blackdetect has it
@@ -18,11 +19,7 @@ _ALIKE = 0.9  # correlation of neighbouring frames
 _PLAIN = 3.0  # contrast below which correlation means nothing
 _GAIN = 0.5  # contrast at the weak end by that at the strong end
 _SECONDS = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0)  # lengths of mixtures that are looked for
-_DIFFERENT = 12.0  # root mean square, in luma, by which two shots differ
-_UNLIKE = 0.6  # correlation above which two pictures are of the same shot
-_RESIDUE = 0.35  # of a mixture, by the difference of the two shots
 _UNEVEN = 0.12  # how far the share of the second shot may be from steady growth
-_BLOCK = 1024  # frames worked on at a time
 
 
 def find_fades(thumbnails: np.ndarray, times: np.ndarray) -> np.ndarray:
@@ -59,7 +56,7 @@ def _fades(pictures: np.ndarray) -> np.ndarray:
     mean = pictures.mean(axis=1)
     centred = pictures - mean[:, None]
     contrast = centred.std(axis=1)
-    same = _correlation(centred[1:], centred[:-1]) > _ALIKE
+    same = correlation(centred[1:], centred[:-1]) > _ALIKE
     same |= np.minimum(contrast[1:], contrast[:-1]) < _PLAIN
     growth = np.diff(np.log(contrast + 0.5))
     growth = np.convolve(np.pad(growth, 1, mode="edge"), np.full(3, 1 / 3), mode="valid")
@@ -82,55 +79,16 @@ def _dissolves(pictures: np.ndarray, finer: np.ndarray, step: float) -> np.ndarr
     mixed = np.zeros(len(pictures), bool)
     lengths = {max(_SHORTEST, round(seconds / step)) for seconds in _SECONDS} if step > 0 else set()
     for length in sorted(lengths):
-        for block in range(0, len(pictures) - length, _BLOCK):
-            for number in _mixtures(pictures[block : block + _BLOCK + length], length):
-                window = slice(block + number, block + number + length + 1)
-                mixed[window] |= _mixed(finer[window])
+        for number in find_mixtures(pictures, length, uneven=_UNEVEN):
+            window = slice(number, number + length + 1)
+            mixed[window] |= _mixed(finer[window])
     return mixed
-
-
-def _mixtures(pictures: np.ndarray, length: int) -> list[int]:
-    """Frames from which a mixture of this length goes out."""
-    first, second = pictures[:-length], pictures[length:]
-    difference = second - first
-    energy = (difference**2).sum(axis=1)
-    found = energy >= _DIFFERENT**2 * pictures.shape[1]
-    found &= _correlation(_centred(first), _centred(second)) < _UNLIKE
-    candidates = np.flatnonzero(found)
-    for quarter in (1, 2, 3):
-        offset = round(quarter * length / 4)
-        share, residue = _decompose(
-            pictures[candidates + offset], first[candidates], difference[candidates], energy[candidates]
-        )
-        fits = (residue < _RESIDUE) & (np.abs(share - offset / length) < _UNEVEN)
-        candidates = candidates[fits]
-    return candidates.tolist()
 
 
 def _mixed(pictures: np.ndarray) -> np.ndarray:
     """Which frames hold some of the first and some of the last; none when the middle one is no mixture."""
     difference = pictures[-1] - pictures[0]
-    share, residue = _decompose(pictures, pictures[0], difference, (difference**2).sum())
-    if residue[len(pictures) // 2] >= _RESIDUE:
+    share, residue = decompose(pictures, pictures[0], difference, (difference**2).sum())
+    if residue[len(pictures) // 2] >= RESIDUE:
         return np.zeros(len(pictures), bool)
     return (share > 0.03) & (share < 0.97)
-
-
-def _decompose(
-    middle: np.ndarray, first: np.ndarray, difference: np.ndarray, energy: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Share of the second picture in ones between two, and what is left over, by their difference."""
-    beyond = middle - first
-    share = (beyond * difference).sum(axis=-1) / energy
-    rest = beyond - share[:, None] * difference
-    return share, np.sqrt((rest**2).sum(axis=-1) / energy)
-
-
-def _centred(pictures: np.ndarray) -> np.ndarray:
-    return pictures - pictures.mean(axis=1, keepdims=True)
-
-
-def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Of centred pictures; 0 where one of them is plain."""
-    length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    return (a * b).sum(axis=1) / np.maximum(length, 1e-6)
