@@ -77,7 +77,10 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     except ModuleNotFoundError as error:
         _complain(str(missing_package(error) or f"{error} (unexpected; TOOLS_DEBUG=1 shows where)"))
         code = 2
-    except Exception as error:  # the last resort: still one line, still a failing exit code
+    except BaseException as error:  # the last resort: still one line, still a failing exit code
+        # A panic of Polars is no Exception.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         _complain(f"{type(error).__name__}: {error} (unexpected; TOOLS_DEBUG=1 shows where)")
         code = 1
     sys.exit(code)

@@ -23,7 +23,7 @@ from tools.datasets.operations.filters import THRESHOLDS, VALUES
 
 __all__ = ["DatautilResult", "Settings", "filter_table", "main", "run_datautil", "table_stats"]
 
-FORMATS = ("csv", "parquet", "jsonl")
+FORMATS = ("csv", "tsv", "parquet", "jsonl", "json")
 
 
 def _parser() -> cli.ArgumentParser:
@@ -44,7 +44,7 @@ def _parser() -> cli.ArgumentParser:
     )
     parser.usage = f"{parser.prog} INPUT ... [OPERATIONS] [--output FILE]"
     parser.add_argument(
-        "input", nargs="+", help="tables (.csv, .parquet, .jsonl, also .gz, .zst) or patterns"
+        "input", nargs="+", help="tables (.csv, .tsv, .parquet, .jsonl, .json, also .gz, .zst) or patterns"
     )
     group = parser.add_argument_group("operations")
     bounds = parser.add_argument_group("thresholds, bounds included")

@@ -116,14 +116,14 @@ def plan_datautil(
         inputs: Tables or patterns.
         operations: Name of an operation to its value.
         output: Where to write.
-        format: ``csv``, ``parquet`` or ``jsonl``.
+        format: One of `FORMATS` of `tools.datasets.datautil`.
         shard: Number of tables to write instead of one.
         settings: How operations are carried out.
         overwrite: Replace a table that has columns which the new one would lack.
         writes: False when no table is to be written, so that no operation is needed.
     """
     from tools.stage.engine import RunOptions
-    from tools.table import expand_inputs, merge_tables, refuse_inputs, refuse_loss
+    from tools.table import check_types, expand_inputs, merge_tables, refuse_inputs, refuse_loss
 
     settings = settings or Settings()
     values = checked(operations or {})
@@ -145,9 +145,12 @@ def plan_datautil(
         settings.lang_threshold,
         settings.per_source,
     )
-    columns = check_columns(frame.collect_schema(), values, context.source)
+    schema = frame.collect_schema()
+    columns = check_columns(schema, values, context.source)
     for place in places:
         refuse_loss(place, columns, overwrite=overwrite)
+    if writes:
+        check_types({name: kind for name, kind in schema.items() if name in columns}, target)
     return Plan(paths, read, frame, values, target, places, context)
 
 
@@ -171,7 +174,8 @@ def run_datautil(
         operations: Name of an operation to its value (True for a switch), see `tools.datasets.operations`.
         output: Where to write; by default beside the first input, the inputs' stems and a suffix for each
             operation.
-        format: ``csv``, ``parquet`` or ``jsonl``; by default that of ``output`` or of the first input.
+        format: One of `FORMATS` of `tools.datasets.datautil`; by default that of ``output`` or of
+            the first input.
         shard: Write this many tables ``<stem>_0`` ..., of contiguous rows.
         rejected: Write the rows that operations removed to this table, with a column ``rejected_by``.
         explained: Count how many rows each operation removes alone and in its turn.
@@ -207,11 +211,14 @@ def run_datautil(
         result.explanation = explain(plan.frame, plan.values, plan.context, steps)
     if rejected is not None:
         result.rejected = _write_rejected(Path(rejected), plan, steps)
-    written = _write(final, plan)
+    # Before an output moves into place, so that a table that cannot be counted leaves none.
+    rows = count_rows_of(plan) if plan.values or not _is_json(plan.paths) else None
+    all_kept = "union" not in plan.values and all(step.removed is None for step in steps)
+    written = _write(final, plan, rows if all_kept else None)
     result.outputs, result.rows_out = list(written), sum(written.values())
     if shard and (others := _further_shards(plan)):
         result.notes.append(f"{others[0]}: of an earlier run with more shards ({len(others)} such tables)")
-    result.rows_in = count_rows_of(plan) if plan.values else result.rows_out
+    result.rows_in = result.rows_out if rows is None else rows
     if any(OPERATIONS[name].opens_files for name in plan.values):
         result.failures_file = write_failures(plan.context.failures, failures_path(plan.target))
     return result
@@ -293,6 +300,13 @@ def _target(
     return output_path(named, name_suffix(shown), format=format)
 
 
+def _is_json(paths: Sequence[Path]) -> bool:
+    """Whether one of some tables is read as a whole to count its rows, as no other is."""
+    from tools.table import table_format
+
+    return any(table_format(path) in ("jsonl", "json") for path in paths)
+
+
 def count_rows_of(plan: Plan) -> int:
     """Rows of the inputs."""
     from tools.table import count_rows
@@ -301,22 +315,26 @@ def count_rows_of(plan: Plan) -> int:
 
 
 def check_rows(plan: Plan) -> None:
-    """Check that the inputs have a row at all, without reading more.
+    """Check that the inputs have a row at all.
 
     Raises:
         UserError: They have none, or cannot be read.
     """
     import polars as pl
 
-    from tools.table import scan_table
+    from tools.table import count_rows, scan_table, table_format
     from tools.table.files import unreadable
 
     for path in plan.paths:
         try:
-            if scan_table(path).head(1).collect(engine="streaming").height:
-                return
+            if table_format(path) == "csv":
+                found = count_rows(path)
+            else:
+                found = scan_table(path).head(1).collect(engine="streaming").height
         except pl.exceptions.PolarsError as error:
             raise unreadable(path, error) from None
+        if found:
+            return
     raise UserError(f"{plan.context.source}: no rows, there is nothing to do")
 
 
@@ -339,13 +357,16 @@ def _write_rejected(path: Path, plan: Plan, steps: Sequence[Step]) -> Path:
     return write_table(rows, path, inputs=plan.read)
 
 
-def _write(frame: pl.LazyFrame, plan: Plan) -> dict[Path, int]:
-    """Write the table, or its shards; the rows of each."""
+def _write(frame: pl.LazyFrame, plan: Plan, rows: int | None) -> dict[Path, int]:
+    """Write the table, or its shards; the rows of each. Where ``rows`` is known, there have to be so many."""
     from tools.table import write_and_count
 
     if plan.places == [plan.target]:
-        return {plan.target: write_and_count(frame, plan.target, inputs=plan.read)}
+        return {plan.target: write_and_count(frame, plan.target, inputs=plan.read, rows=rows)}
     table = frame.collect(engine="streaming")
+    if rows is not None and table.height != rows:
+        source = plan.context.source
+        raise UserError(f"{source}: {table.height} of {rows} rows were read; did a table change meanwhile?")
     small, larger = divmod(table.height, len(plan.places))
     written: dict[Path, int] = {}
     for number, place in enumerate(plan.places):

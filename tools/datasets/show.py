@@ -24,15 +24,13 @@ def render_table(path: str | Path, *, rows: int = 20, columns: list[str] | None 
     Raises:
         UserError: The table cannot be read or has no such column.
     """
-    import polars as pl
-
-    from tools.table import require_columns, scan_table
+    from tools.table import count_rows, require_columns, scan_table
 
     frame = scan_table(path)
     require_columns(frame, columns or [], path)
     if columns:
         frame = frame.select(columns)
-    total = frame.select(pl.len()).collect().item()
+    total = count_rows(path)
     head = frame.head(rows).collect()
     grid = [
         head.columns,
@@ -66,7 +64,7 @@ def main(argv: list[str] | None = None) -> None:
         python -m tools.datasets.show meta_aes.csv --rows 50 --columns path aes
         """,
     )
-    parser.add_argument("meta", help="table: .csv, .parquet or .jsonl")
+    parser.add_argument("meta", help="table: .csv, .tsv, .parquet, .jsonl or .json")
     parser.add_argument("--rows", type=int, default=20, help="rows to show (20)")
     parser.add_argument("--columns", nargs="+", metavar="COLUMN", help="columns to show (all)")
     args = parser.parse_args(argv)

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from tools.errors import MediaError
-from tools.table.cells import parsed
+from tools.table.cells import parsed, whole_characters
 
 
 def plain(value: Any) -> Any:
-    """A cell as plain Python: lists for arrays, None for NaN, and copies of lists and dicts."""
-    if value is None or isinstance(value, (bool, int, str)):
+    """A cell as plain Python: lists for arrays, None for NaN, whole characters, copies of lists and dicts."""
+    if isinstance(value, str):
+        return whole_characters(value)
+    if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, float):
         return None if value != value else float(value)

@@ -91,13 +91,13 @@ class FileStorage:
             raise UserError(f"Invalid output_type ({output_type}). Supported values are dataframe, dict.")
         path = Path(self.file(self._current()))
         kind = _kind(path.suffix[1:], f"{path}: file type") if self.operator_step == 0 else self.cache_type
-        try:
-            records = _READERS[kind](path)
-        except FileNotFoundError:
+        if not path.exists():
             raise UserError(
                 f"{path}: there is no such file; step {self.operator_step} of the pipeline was to read it"
-            ) from None
-        except (OSError, ValueError) as error:  # pyarrow's and json's errors are ValueErrors
+            )
+        try:
+            records = _READERS[kind](path)
+        except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
             raise UserError(f"{path}: cannot be read as {kind}: {error}") from None
         return _frame(records) if output_type == "dataframe" else records
 
@@ -160,30 +160,18 @@ def _frame(records: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _read_jsonl(path: Path) -> list[dict[str, Any]]:
-    with path.open(encoding="utf-8-sig") as lines:
-        return [_record(json.loads(line)) for line in lines if line.strip()]
-
-
 def _read_json(path: Path) -> list[dict[str, Any]]:
-    records = json.loads(path.read_text(encoding="utf-8-sig"))
-    if not isinstance(records, list):
-        raise ValueError("a list of records is expected")
-    return [_record(record) for record in records]
+    from tools.table.json_rows import json_records
 
-
-def _record(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(f"a record is expected, not {json.dumps(value):.40}")
-    return plain(value)
+    return [plain(record) for record in json_records(path)]
 
 
 def _read_csv(path: Path) -> list[dict[str, Any]]:
-    import pandas as pd
+    from tools.table.csv_rows import csv_rows
 
-    texts = pd.read_csv(path, dtype=str, keep_default_na=False, na_values=[""], encoding="utf-8-sig")
-    columns = {name: _values([plain(cell) for cell in texts[name]]) for name in texts.columns}
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    names, *rows = csv_rows(path)
+    columns = [_values([cell or None for cell in column]) for column in zip(*rows, strict=True)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _values(texts: list[str | None]) -> list[Any]:
@@ -237,13 +225,15 @@ def _write_json(path: Path, records: list[dict[str, Any]], columns: list[str]) -
 
 
 def _write_csv(path: Path, records: list[dict[str, Any]], columns: list[str]) -> None:
-    import pandas as pd
+    from tools.table.csv_rows import csv_line
 
-    def cell(value: Any) -> Any:
-        return _json(value) if isinstance(value, (dict, list)) else value
+    def cell(value: Any) -> str | None:
+        text = _json(value) if isinstance(value, (dict, list)) else str(value)
+        return None if value is None else text or None
 
-    rows = [[cell(record.get(name)) for name in columns] for record in records]
-    pd.DataFrame(rows, columns=columns, dtype=object).to_csv(path, index=False)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(csv_line([str(name) for name in columns]))
+        file.writelines(csv_line([cell(record.get(name)) for name in columns]) for record in records)
 
 
 def _write_parquet(path: Path, records: list[dict[str, Any]], columns: list[str]) -> None:
@@ -258,5 +248,5 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
 
 
-_READERS = {"jsonl": _read_jsonl, "json": _read_json, "csv": _read_csv, "parquet": _read_parquet}
+_READERS = {"jsonl": _read_json, "json": _read_json, "csv": _read_csv, "parquet": _read_parquet}
 _WRITERS = {"jsonl": _write_jsonl, "json": _write_json, "csv": _write_csv, "parquet": _write_parquet}

@@ -11,6 +11,7 @@ from tools.table.files import (
     table_format,
     to_lazy,
 )
+from tools.table.holding import check_types
 from tools.table.merge import concat_tables, expand_inputs, merge_tables
 from tools.table.names import (
     failures_path,
@@ -27,6 +28,7 @@ __all__ = [
     "COLUMNS",
     "PART_COLUMN",
     "ROW_COLUMN",
+    "check_types",
     "concat_tables",
     "count_rows",
     "expand_inputs",

@@ -1,4 +1,4 @@
-"""Lists and dicts that stand as text in the cells of a table."""
+"""What stands in the cells of a table: lists and dicts as text, and text that no file can hold."""
 
 from __future__ import annotations
 
@@ -27,3 +27,10 @@ def parsed(cell: Any, kind: type) -> Any:
         if isinstance(value, kind):
             return value
     return cell
+
+
+def whole_characters(text: str) -> str:
+    """A text with U+FFFD for each half of a surrogate pair, which stands for no character."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

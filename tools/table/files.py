@@ -1,4 +1,4 @@
-"""Read one table, lazily: CSV, Parquet or JSON Lines by extension.
+"""Read one table, lazily: CSV, Parquet or JSON by extension.
 
 Text tables may be compressed: ``.csv.gz``, ``.jsonl.zst``.
 
@@ -9,7 +9,8 @@ Every column of a CSV is read as text, so that cells which nobody touches come o
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
@@ -17,19 +18,29 @@ import polars as pl
 
 from tools.columns import COLUMNS
 from tools.errors import UserError
+from tools.table.csv_check import CheckedCsv, check_csv
+from tools.table.csv_rows import csv_header, csv_rows
+from tools.table.json_rows import corrected_json, has_half_characters, mixed_kinds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Table = Union[pl.DataFrame, pl.LazyFrame, "pd.DataFrame"]
-FORMATS: dict[str, str] = {".csv": "csv", ".parquet": "parquet", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-"""File extension to table format."""
+FORMATS: dict[str, str] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+}
+"""File extension to table format; ``.tsv`` is a CSV with tabs, ``.json`` one list of records."""
 COMPRESSIONS: dict[str, str] = {".gz": "gzip", ".zst": "zstd"}
 """Further extension of a text table to its compression; Parquet is compressed in itself."""
 
 
 def table_format(path: str | Path) -> str:
-    """Return ``csv``, ``parquet`` or ``jsonl``.
+    """Return ``csv``, ``parquet``, ``jsonl`` or ``json``.
 
     Raises:
         UserError: The name ends in none of `FORMATS`, nor in one of `COMPRESSIONS` after it.
@@ -60,8 +71,16 @@ def compression(path: str | Path) -> str:
     return COMPRESSIONS.get(Path(path).suffix.lower(), "uncompressed")
 
 
+def separator(path: str | Path) -> str:
+    """What stands between the cells of a CSV: a tab in ``.tsv``, else a comma."""
+    return "\t" if table_extension(path).lower().startswith(".tsv") else ","
+
+
 def scan_table(path: str | Path) -> pl.LazyFrame:
     """Open a table lazily; columns of a CSV are all text.
+
+    A CSV is looked through first (see `tools.table.csv_check`), so that its rows and cells are those of
+    Python's csv module, whoever reads them.
 
     Args:
         path: A table file.
@@ -70,25 +89,26 @@ def scan_table(path: str | Path) -> pl.LazyFrame:
         A lazy frame whose header has been read and checked.
 
     Raises:
-        UserError: There is no such file, it is not a table, or its header cannot be read.
+        UserError: There is no such file, it is not a table, or it cannot be read.
     """
     path = Path(path)
     kind = table_format(path)
+    _check_file(path)
+    if kind == "csv":
+        return scan_csv([path])
+    try:
+        return _as_text(_scan_parquet(path) if kind == "parquet" else _scan_json(path))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise unreadable(path, error) from None
+
+
+def _check_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except OSError as error:
         raise UserError(f"{path}: cannot open the table: {error.strerror}") from None
     if not stat.S_ISREG(mode):
         raise UserError(f"{path}: not a table but a folder or a device")
-    try:
-        frame = _SCANNERS[kind](path)
-        names = frame.collect_schema().names()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise unreadable(path, error) from None
-    if kind == "csv":
-        _check_header(path, names)
-        return frame
-    return _as_text(frame)
 
 
 def _as_text(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -103,45 +123,108 @@ def _as_text(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 def read_table(path: str | Path) -> pl.DataFrame:
     """Read a whole table into memory; columns of a CSV are all text. Errors as in `scan_table`."""
+    frame = scan_table(path)
     try:
-        return scan_table(path).collect()
+        table = frame.collect()
     except pl.exceptions.PolarsError as error:
         raise unreadable(path, error) from None
+    if table_format(path) == "csv" and table.height != count_rows(path):
+        raise UserError(f"{path}: {table.height} of {count_rows(path)} rows were read; did the table change?")
+    return table
 
 
-def scan_csv(path: Path | list[Path]) -> pl.LazyFrame:
+def column_names(path: str | Path) -> list[str]:
+    """Names of a table's columns; of a CSV no more than the header is read. Errors as in `scan_table`."""
+    path = Path(path)
+    if table_format(path) == "csv":
+        _check_file(path)
+        return csv_header(path, separator(path))
+    return scan_table(path).collect_schema().names()
+
+
+def scan_csv(paths: Sequence[Path]) -> pl.LazyFrame:
     """One CSV, or several of the same header, whose rows follow each other; every column is text."""
-    return pl.scan_csv(path, infer_schema=False, glob=False)
+    tables = [_checked(path) for path in paths]
+    frame = pl.scan_csv(
+        [table.source for table in tables] if len(tables) > 1 else tables[0].source,
+        infer_schema=False,
+        glob=False,
+        separator=tables[0].separator,
+    )
+    try:
+        found = frame.collect_schema().names()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise unreadable(paths[0], error) from None
+    names = tables[0].names
+    return frame if found == names else frame.rename(dict(zip(found, names, strict=True)))
+
+
+def is_plain_csv(path: Path) -> bool:
+    """Whether a table is a CSV that Polars reads as it is, so that it may be read together with others."""
+    return (
+        table_format(path) == "csv" and compression(path) == "uncompressed" and _checked(path).source == path
+    )
+
+
+def _checked(path: Path) -> CheckedCsv:
+    """What is known of a CSV; large ones are looked through once, as long as they stay the same."""
+    try:
+        status = path.stat()
+        same = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if _CHECKED.get(path, (None,))[0] != same or status.st_size < _SMALL:
+            _CHECKED[path] = (same, check_csv(path, separator(path)))
+    except OSError as error:
+        raise UserError(f"{path}: cannot read the table: {error.strerror or error}") from None
+    return _CHECKED[path][1]
+
+
+_CHECKED: dict[Path, tuple[tuple[int, ...], CheckedCsv]] = {}
+_SMALL = (
+    1 << 20
+)  # bytes; a file may be written twice within one tick of its clock, but hardly one of this size
 
 
 def _scan_parquet(path: Path) -> pl.LazyFrame:
     return pl.scan_parquet(path, glob=False)
 
 
-def _scan_jsonl(path: Path) -> pl.LazyFrame:
-    return pl.scan_ndjson(path, infer_schema_length=None)
+def _scan_json(path: Path) -> pl.LazyFrame:
+    """JSON as Polars reads it, or as Python's json module does where Polars fails, or would be wrong."""
+    _JSON.add(path)
+    if table_format(path) == "jsonl" and not has_half_characters(path):
+        frame = pl.scan_ndjson(path, infer_schema_length=None)
+        try:
+            frame.collect_schema()
+        except pl.exceptions.PolarsError:
+            pass
+        else:
+            return frame
+    source = corrected_json(path)
+    if source == b"":
+        raise UserError(f"{path}: cannot read the table: it is empty")
+    return pl.scan_ndjson(source, infer_schema_length=None)
 
 
-_SCANNERS = {"csv": scan_csv, "parquet": _scan_parquet, "jsonl": _scan_jsonl}
+_JSON: set[Path] = set()
 
 
-def _check_header(path: Path, names: list[str]) -> None:
-    # Polars renames the second of two equal names; a table with such a header is ambiguous for everyone.
-    twice = [
-        n for n in names if n.removesuffix("_duplicated_0") != n and n.removesuffix("_duplicated_0") in names
-    ]
-    if twice:
-        raise UserError(
-            f"{path}: column '{twice[0].removesuffix('_duplicated_0')}' stands twice in the header"
-        )
-    if any("\0" in name or "\ufffd" in name for name in names):
-        raise UserError(f"{path}: not a CSV table: the first line is not UTF-8 text")
+def unreadable(source: str | Path, error: Exception) -> UserError:
+    """One line for a table that Polars (or the disk) refuses.
 
-
-def unreadable(path: str | Path, error: Exception) -> UserError:
-    """One line for a table that Polars (or the disk) refuses."""
+    Args:
+        source: The table, or the names of several.
+        error: What was raised; where a look at the tables finds the line that is to blame, that is told.
+    """
+    try:
+        for path in (path for path in _CHECKED if str(path) in str(source)):
+            deque(csv_rows(path, separator(path)), maxlen=0)
+        for path in (path for path in _JSON if str(path) in str(source)):
+            if mixed := mixed_kinds(path):
+                return UserError(f"{path}: {mixed}")
+    except UserError as found:
+        return found
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    return UserError(f"{path}: cannot read the table: {reason}")
+    return UserError(f"{source}: cannot read the table: {reason}")
 
 
 def numeric(column: str) -> pl.Expr:
@@ -164,13 +247,12 @@ def count_rows(path: str | Path) -> int:
     Raises:
         UserError: It cannot be read.
     """
-    frame = scan_table(path)
-    rows = pl.len()
+    path = Path(path)
     if table_format(path) == "csv":
-        # A plain count of a CSV maps the whole file into memory; a look at one column streams it.
-        rows = (pl.nth(-1).is_null() | True).sum()
+        _check_file(path)
+        return _checked(path).rows
     try:
-        return frame.select(rows).collect(engine="streaming").item()
+        return scan_table(path).select(pl.len()).collect(engine="streaming").item()
     except pl.exceptions.PolarsError as error:
         raise unreadable(path, error) from None
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from tools.columns import PART_COLUMN, ROW_COLUMN
 from tools.errors import UserError
-from tools.table.files import compression, scan_csv, scan_table, table_format, unreadable
+from tools.table.files import is_plain_csv, scan_csv, scan_table, separator, unreadable
 from tools.table.names import is_failures_file, part_path, split_part
 
 
@@ -76,8 +76,8 @@ def merge_tables(paths: Sequence[str | Path]) -> pl.LazyFrame:
 def _under_each_other(frames: dict[Path, pl.LazyFrame]) -> pl.LazyFrame:
     """As `concat_tables`; plain CSVs of one header are read one after the other, which takes less memory."""
     headers = {tuple(frame.collect_schema().names()) for frame in frames.values()}
-    plain = all(table_format(path) == "csv" and compression(path) == "uncompressed" for path in frames)
-    if len(frames) > 1 and len(headers) == 1 and plain:
+    alike = len(headers) == 1 and len({separator(path) for path in frames}) == 1
+    if len(frames) > 1 and alike and all(is_plain_csv(path) for path in frames):
         return scan_csv(list(frames))
     return concat_tables(list(frames.values()))
 

@@ -15,20 +15,22 @@ from tools.errors import UserError
 from tools.table.files import (
     Table,
     compression,
-    scan_table,
+    column_names,
+    separator,
     table_extension,
     table_format,
     to_lazy,
     unreadable,
 )
+from tools.table.holding import check_types
 
 
 def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Path:
     """Write a table whole or not at all: to a temporary file beside it, then renamed.
 
-    Lazy frames are streamed. Lists and records become JSON in a CSV. In Parquet and JSON Lines the columns of
-    the contract that are text (because they come from a CSV) get their contract type when no cell would be
-    lost by it.
+    Lazy frames are streamed. Lists and records become JSON in a CSV. In Parquet and JSON the columns of the
+    contract that are text (because they come from a CSV) get their contract type when no cell would be lost
+    by it. In a CSV of one column a missing cell is ``""``: a blank line would be no row.
 
     Args:
         frame: Polars (lazy or not) or pandas frame.
@@ -39,19 +41,29 @@ def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] 
         The path written.
 
     Raises:
-        UserError: The path is one of the inputs, is not a table name, or cannot be written, or a lazily read
-            input turns out to be unreadable.
+        UserError: The path is one of the inputs, is not a table name, or cannot be written, the format cannot
+            hold a column, or a lazily read input turns out to be unreadable.
     """
     write_and_count(frame, path, inputs=inputs)
     return Path(path)
 
 
-def write_and_count(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = ()) -> int:
-    """As `write_table`, but returns the number of rows written."""
+def write_and_count(
+    frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = (), rows: int | None = None
+) -> int:
+    """As `write_table`, but returns the number of rows written.
+
+    Args:
+        frame: As there.
+        path: As there.
+        inputs: As there.
+        rows: How many rows there have to be; when it is another number, nothing is written.
+    """
     path = Path(path)
     table_format(path)
     refuse_inputs(path, inputs)
     lazy = to_lazy(frame)
+    read = ", ".join(str(i) for i in inputs) or path
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,40 +72,73 @@ def write_and_count(frame: Table, path: str | Path, *, inputs: Iterable[str | Pa
         )
         os.close(handle)
         temporary = Path(name)
-        counted = pl.collect_all([_sink(lazy, temporary), lazy.select(pl.len())], engine="streaming")[1]
+        schema = lazy.collect_schema()
+        check_types(schema, path)
+        counted = pl.collect_all([_sink(lazy, temporary), lazy.select(pl.len())], engine="streaming")[
+            1
+        ].item()
+        if rows is not None and counted != rows:
+            raise UserError(f"{read}: {counted} of {rows} rows were read; did a table change meanwhile?")
+        if table_format(path) == "json":
+            _make_list(temporary)
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
         raise UserError(f"{path}: cannot write the table: {error.strerror or error}") from None
     except pl.exceptions.PolarsError as error:
-        raise unreadable(", ".join(str(i) for i in inputs) or path, error) from None
+        raise unreadable(read, error) from None
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-    return counted.item()
+    return counted
 
 
 def _sink(lazy: pl.LazyFrame, path: Path) -> pl.LazyFrame:
     kind = table_format(path)
     if kind == "parquet":
         return contract_types(lazy).sink_parquet(path, lazy=True)
-    packing = {"compression": compression(path), "check_extension": False}  # .GZ is one too
+    packed = "uncompressed" if kind == "json" else compression(path)  # a list is made of its lines afterwards
+    packing = {"compression": packed, "check_extension": False}  # .GZ is one too
     if kind == "csv":
-        return _flat(lazy).sink_csv(path, lazy=True, **packing)
+        return _flat(lazy).sink_csv(path, lazy=True, separator=separator(path), **packing)
     return contract_types(lazy).sink_ndjson(path, lazy=True, **packing)
 
 
 def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Write lists and records as JSON: a cell of a CSV is text."""
     nested = [name for name, dtype in frame.collect_schema().items() if dtype.is_nested()]
-    return frame.with_columns(
+    flat = frame.with_columns(
         pl.col(name).map_batches(_encode, return_dtype=pl.String, is_elementwise=True) for name in nested
     )
+    columns = flat.collect_schema().names()
+    if len(columns) > 1:
+        return flat
+    # In a CSV of one column a row with nothing in it would be a blank line, which is none for any reader.
+    return flat.select(pl.col(name).cast(pl.String).fill_null("") for name in columns)
 
 
 def _encode(cells: pl.Series) -> pl.Series:
     texts = [None if c is None else json.dumps(c, ensure_ascii=False, default=str) for c in cells.to_list()]
     return pl.Series(cells.name, texts, dtype=pl.String)
+
+
+def _make_list(path: Path) -> None:
+    """Turn a file of JSON Lines into one list of records, a line for each."""
+    import pyarrow as pa
+
+    lines = path.with_name(f"{path.name}.lines")
+    path.replace(lines)
+    try:
+        packing = None if compression(path) == "uncompressed" else compression(path)
+        with lines.open("rb") as records, pa.output_stream(str(path), compression=packing) as target:
+            target.write(b"[")
+            before = b"\n"
+            for record in records:
+                target.write(before + record.rstrip(b"\n"))
+                before = b",\n"
+            target.write(b"\n]\n")
+    finally:
+        lines.unlink(missing_ok=True)
 
 
 def refuse_inputs(path: Path, inputs: Iterable[str | Path]) -> None:
@@ -121,7 +166,7 @@ def refuse_loss(path: Path, columns: Iterable[str], *, overwrite: bool) -> None:
     if overwrite or not path.exists():
         return
     try:
-        there = scan_table(path).collect_schema().names()
+        there = column_names(path)
     except UserError:  # no table, so it has no columns to lose
         return
     new = set(columns)
