@@ -193,7 +193,8 @@ def test_a_table_without_rows_has_counts_of_zero(tmp_path):
 
 
 def test_a_table_that_cannot_be_read_is_one_line(tmp_path):
-    frame = scan(tmp_path, "path,aes\na,1\nb,2,3,4\n")
+    frame = scan(tmp_path, "path,aes\na,1\n")
+    (tmp_path / "meta.csv").write_text("path,aes\na,1\nb,2,3,4\n")  # after it was looked through
     with pytest.raises(UserError, match=r"m\.csv: cannot read the table"):
         summarize(frame, source="m.csv")
 

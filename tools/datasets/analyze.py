@@ -73,13 +73,15 @@ def render_analysis(analysis: Analysis) -> str:
     return "\n\n".join(parts)
 
 
-def _write_json(analysis: Analysis, path: Path) -> Path:
+def _write_json(analysis: Analysis, path: Path, inputs: Sequence[str]) -> Path:
     import json
 
+    from tools.table import expand_inputs, refuse_inputs
     from tools.table.files import FORMATS
 
-    if path.suffix.lower() in FORMATS:
+    if FORMATS.get(path.suffix.lower(), "json") != "json":
         raise UserError(f"{path}: the name of a table; the summary is JSON: --json summary.json")
+    refuse_inputs(path, expand_inputs(inputs))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.tmp")
@@ -125,7 +127,7 @@ def main(argv: list[str] | None = None) -> None:
     analysis = analyze(args.input)
     print(render_analysis(analysis), flush=True)
     if args.json is not None:
-        print(_write_json(analysis, Path(args.json)))
+        print(_write_json(analysis, Path(args.json), args.input))
     if args.save_img is not None:
         from tools.report.page import write_report
 

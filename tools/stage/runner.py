@@ -22,6 +22,7 @@ from tools.stage.vectors import VectorFile
 from tools.table import (
     PART_COLUMN,
     ROW_COLUMN,
+    check_types,
     output_path,
     read_table,
     require_columns,
@@ -92,6 +93,7 @@ def run_stage(
     target = output_path(meta, stage.suffix, output=output)
     table_format(target)  # a name that is none of a table is told before the work, not after it
     table = read_input(stage, meta)
+    check_types(table.schema, target)
     # Rows first: what follows from the whole table must not depend on the rank.
     rows = _rows(stage, table, shard)
     keys = [row_key(row) for row in rows.iter_rows(named=True)]

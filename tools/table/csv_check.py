@@ -197,5 +197,8 @@ def _is_utf8(buffer: bytearray, size: int) -> bool:
     import polars as pl
 
     # Polars checks in steps of a vector; Python's decoder would take several times as long.
-    cell = pl.Series([bytes(memoryview(buffer)[:size])], dtype=pl.Binary)
-    return cell.cast(pl.String, strict=False).null_count() == 0
+    try:
+        pl.Series([bytes(memoryview(buffer)[:size])], dtype=pl.Binary).cast(pl.String)
+    except pl.exceptions.PolarsError:
+        return False
+    return True
