@@ -14,8 +14,8 @@ from tools.columns import COLUMNS
 from tools.errors import UserError
 from tools.table.files import (
     Table,
-    compression,
     column_names,
+    compression,
     separator,
     table_extension,
     table_format,
