@@ -282,11 +282,11 @@ def test_info_gives_the_labelled_facts_of_every_file(videos_dir, tmp_path, capsy
         "duration",
         "timing",
         *("codec", "pix_fmt", "bit_depth", "color", "hdr", "rotation", "vfr", "bitrate", "bpp", "gop"),
-        *("has_audio", "audio_codec", "audio_tracks"),
+        *("size_changes", "has_audio", "audio_codec", "audio_tracks"),
     ]
     for row, known in zip(table.to_dicts(), manifest, strict=True):
         if known["frames"] is None:
-            assert list(row.values())[1:] == [0, *[None] * 20]
+            assert list(row.values())[1:] == [0, *[None] * 21]
             continue
         width, height = map(int, known["size"].split("x"))
         if known["rotation"] % 180:

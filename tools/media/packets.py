@@ -45,6 +45,7 @@ class PacketIndex:
             their neighbours now, "restarted" when the file's clock starts anew and was made to go on.
         hdr: How the numbers of the first picture mean light; None for SDR.
         stored_bytes: Bytes of all packets of the stream.
+        size_changes: Where pictures begin to have another size than before, see `tools.media.stated_size`.
         audio_codec: Codec of the sound track that is used; None when there is none.
         audio_tracks: Number of sound tracks.
         colour: What the first picture says of its colours, see `tools.media.hdr.colour_name`.
@@ -74,6 +75,7 @@ class PacketIndex:
     hdr: Hdr | None = None
     colour: str = "unknown"
     stored_bytes: int = 0
+    size_changes: tuple[tuple[int, int, int], ...] = ()
     audio_codec: str | None = None
     audio_tracks: int = 0
 
@@ -115,6 +117,14 @@ class PacketIndex:
             return None
         begins = np.searchsorted(np.sort(self.positions), self.key_positions)
         return int(np.diff(np.append(begins, len(self.positions))).max())
+
+    def from_frame(self, number: int) -> PacketIndex:
+        """The same stream as one whose pictures have the size that they have from a frame on."""
+        position = int(self.positions[number])
+        sizes = [size for at, *size in self.size_changes if at <= position]
+        if not sizes or (size := tuple(sizes[-1])) == (self.coded_width, self.coded_height):
+            return self
+        return dataclasses.replace(self, coded_width=size[0], coded_height=size[1])
 
     def frame_at(self, seconds: float) -> int:
         """The frame on screen at a time: the last that starts at or before it (1 ms of grace), at least 0."""

@@ -26,6 +26,7 @@ class PictureConverter:
 
     Colours follow the matrix and range that the stream states, as in the ffmpeg program; for 8-bit 4:2:0
     the result is that program's, bit for bit. HDR pictures become SDR, see `tools.media.tonemap`.
+    Where the size changes within the stream, pictures keep their shape, between black bars.
 
     Args:
         index: The packets of the video.
@@ -51,6 +52,7 @@ class PictureConverter:
         width, height = size or index.displayed_size
         turned = (self._orientation if size else index.orientation).swaps_sides
         self._width, self._height = (height, width) if turned else (width, height)
+        self._stored = (index.coded_width, index.coded_height)
         self._format = format
         self._interpolation = interpolation.upper()
         self._reformatter = VideoReformatter()
@@ -65,20 +67,50 @@ class PictureConverter:
         """
         if self._rotate is not None:
             picture = self._rotate(picture)
+        size = (self._width, self._height)
+        if (picture.width, picture.height) != self._stored:
+            size = fitted((picture.width, picture.height), self._stored, size)
         if is_hdr(picture):
-            rgb = self._sdr(picture, self._width, self._height, self._interpolation)
-            array = _in_format(rgb, self._format)
+            array = _in_format(self._sdr(picture, *size, self._interpolation), self._format)
         else:
             scaled = self._reformatter.reformat(
                 picture,
-                self._width,
-                self._height,
+                *size,
                 self._format,
                 interpolation=self._interpolation,
                 threads=1,
             )
             array = scaled.to_ndarray()
+        if size != (self._width, self._height):
+            array = _in_the_middle(array, self._width, self._height)
         return np.ascontiguousarray(self._orientation.apply(array))
+
+
+def fitted(picture: tuple[int, int], first: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Size of a picture that has other sides than the first of its stream, so that its shape is kept.
+
+    Args:
+        picture: Its width and height.
+        first: Those of the first picture.
+        size: Those to which the first picture is scaled.
+
+    Returns:
+        The largest width and height of its shape within `size`; `size` itself where that is 1 % away at most.
+    """
+    across, down = size[0] / first[0] * picture[0], size[1] / first[1] * picture[1]
+    factor = min(size[0] / across, size[1] / down)
+    width, height = across * factor, down * factor
+    if width > 0.99 * size[0] and height > 0.99 * size[1]:
+        return size
+    return max(1, round(width)), max(1, round(height))
+
+
+def _in_the_middle(array: np.ndarray, width: int, height: int) -> np.ndarray:
+    """Put a picture into the middle of a black one."""
+    whole = np.zeros((height, width, *array.shape[2:]), array.dtype)
+    top, left = (height - array.shape[0]) // 2, (width - array.shape[1]) // 2
+    whole[top : top + array.shape[0], left : left + array.shape[1]] = array
+    return whole
 
 
 class SdrPictures:

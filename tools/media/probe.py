@@ -45,6 +45,7 @@ class MediaInfo:
         bitrate: Bits per second of the pictures; None for an image.
         bpp: Bits per stored pixel of the pictures; None for an image.
         gop: Most frames from a key frame to the next; None for an image.
+        size_changes: How often the size of the pictures changes.
         audio_codec: Codec of the sound track that is used; None when there is none.
         audio_tracks: Number of sound tracks.
     """
@@ -70,6 +71,7 @@ class MediaInfo:
     bitrate: float | None = None
     bpp: float | None = None
     gop: int | None = None
+    size_changes: int = 0
     audio_codec: str | None = None
     audio_tracks: int = 0
 
@@ -132,6 +134,7 @@ def media_info(index: PacketIndex) -> MediaInfo:
         bitrate=bits / length if length > 0 else None,
         bpp=bits / pixels,
         gop=index.longest_group,
+        size_changes=len(index.size_changes),
         audio_codec=index.audio_codec,
         audio_tracks=index.audio_tracks,
     )

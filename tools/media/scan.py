@@ -17,6 +17,8 @@ from tools.media.container import open_video
 from tools.media.hdr import colour_name, hdr_of
 from tools.media.orientation import orientation_of
 from tools.media.packets import PacketIndex, decode_packet, packets
+from tools.media.stated_size import HeaderWatch, size_changes
+from tools.media.tracks import choose_audio
 
 # One packet is one picture by the rules of these formats. In the others (avi, mpegts, mpeg, flv, asf) packets
 # are cut by a parser or by the muxer's habit, so a few are decoded to see whether that holds.
@@ -80,6 +82,7 @@ def index_packets(path: str | Path) -> PacketIndex:
         "pix_fmt": first.format.name,
         "hdr": hdr_of(first, tag),
         "colour": colour_name(first),
+        "size_changes": size_changes(path, scan.headers.candidates, first.width, first.height),
     }
     return _build(scan, facts)
 
@@ -99,6 +102,7 @@ class _Scan:
     tail: list[av.Packet] = dataclasses.field(default_factory=list)
     suspicious: bool = False
     bytes: int = 0
+    headers: HeaderWatch | None = None
 
     def has_unique_times(self) -> bool:
         return None not in self.pts and len(set(self.pts)) == len(self.pts)
@@ -118,9 +122,11 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Sc
     regular = container.format.name.startswith(_ONE_PICTURE_PER_PACKET)
     sampled = 1 if regular else _SAMPLE_PACKETS
     unbounded = container.format.name in _UNBOUNDED
+    scan.headers = HeaderWatch(codec, length_size)
     for position, packet in enumerate(packets(container, stream)):
         scan.bytes += packet.size
         if packet.is_keyframe:
+            scan.headers.look(position, packet)
             scan.keys.append((position, packet.pts, packet.dts))
             scan.tail.clear()
         if scan.keys and len(scan.head) < sampled:
@@ -147,7 +153,7 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Sc
 
 def _sound_codec(container: av.container.InputContainer, path: str | Path) -> str | None:
     """Codec of the sound track that is used; None when there is none that can be decoded."""
-    stream = next((s for s in container.streams.audio if s.codec_context is not None), None)
+    stream = choose_audio(container, path)
     return stream.codec_context.codec.canonical_name if stream is not None else None
 
 

@@ -32,10 +32,19 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
     failed = [outcome for outcome in outcomes if isinstance(outcome, MediaError)]
     note = f"{table.height} files: {table.height - len(failed)} probed"
     context.notes.append(note + (f", {len(failed)} failed ({count_kinds(failed)})" if failed else ""))
+    changing = [path for path, o in zip(paths, outcomes, strict=True) if _changes_size(o)]
+    if changing:
+        context.notes.append(
+            f"{len(changing)} files change the size of their pictures within, the first: {changing[0]}"
+        )
     context.failures += failed
     values = [{"num_frames": 0} if isinstance(o, MediaError) else o for o in outcomes]
     columns = [pl.Series(n, [v.get(n) for v in values], dtype=t) for n, t in stage.adds.items()]
     return table.drop(list(stage.adds), strict=False).with_columns(columns).lazy()
+
+
+def _changes_size(outcome: object) -> bool:
+    return isinstance(outcome, dict) and bool(outcome.get("size_changes"))
 
 
 def _video_info(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:

@@ -176,6 +176,7 @@ class Clip:
         seconds_left: Seconds of the scene that were cut off because of `max_seconds`.
         note: Why another mode was used than the one asked for; empty otherwise.
         hdr: What became of HDR pictures: "tonemap" or "keep"; empty when the source is SDR.
+        mixed: The size of its pictures changes within it.
         reused: An earlier run had written it.
     """
 
@@ -197,6 +198,7 @@ class Clip:
     seconds_left: float = 0.0
     note: str = ""
     hdr: str = ""
+    mixed: bool = False
     reused: bool = False
 
     @property
@@ -267,18 +269,28 @@ def cut_clips(
     folder = make_folder(save_dir, relpath, path)
     stem = stem or Path(path).stem
     clips: dict[int, Clip] = {}
-    for clip in _write(index, plans, options, folder, stem, overwrite):
-        if isinstance(clip, Clip):
-            clips[clip.scene] = clip
-        else:
-            scene, error = clip
-            failures[scene] = error
+    for sized, some in _by_size(index, plans):
+        for clip in _write(sized, some, options, folder, stem, overwrite):
+            if isinstance(clip, Clip):
+                clips[clip.scene] = clip
+            else:
+                scene, error = clip
+                failures[scene] = error
     failures = {
         scene: MediaError(error.kind, path, f"scene {scene}: {error.message}")
         for scene, error in sorted(failures.items())
     }
     left = left_behind(path, keep_audio=options.keep_audio, audio_track=options.audio_track)
     return CutResult([clips[scene] for scene in sorted(clips)], failures, skipped, left)
+
+
+def _by_size(index: PacketIndex, plans: list[Plan]) -> list[tuple[PacketIndex, list[Plan]]]:
+    """Clips that begin with pictures of one size, for each size that the source has."""
+    sizes: dict[tuple[int, int], tuple[PacketIndex, list[Plan]]] = {}
+    for plan in plans:
+        sized = index.from_frame(plan.shown[0]) if index.size_changes else index
+        sizes.setdefault((sized.coded_width, sized.coded_height), (sized, []))[1].append(plan)
+    return list(sizes.values())
 
 
 def _write(
@@ -359,7 +371,13 @@ def _clip(index: PacketIndex, asked: Plan, settled: Settled, place: Path, size: 
         snap_end=float(end - asked_end),
         seconds_left=float(plan.left),
         note=settled.note,
+        mixed=_is_mixed(index, plan),
     )
+
+
+def _is_mixed(index: PacketIndex, plan: Plan) -> bool:
+    positions = index.positions[plan.frames.start : plan.frames.stop]
+    return any(positions.min() < at <= positions.max() for at, *_ in index.size_changes)
 
 
 def _mark(index: PacketIndex, plan: Plan, options: CutOptions, sound: SoundFormat | None) -> str:

@@ -10,7 +10,7 @@ from av.video.frame import PictureType
 from tools.media.filters import build_graph
 from tools.media.hdr import BT709, is_hdr
 from tools.media.packets import PacketIndex
-from tools.media.pictures import SdrPictures
+from tools.media.pictures import SdrPictures, fitted
 
 _LIMITED, _FULL = 1, 2  # libavutil/pixfmt.h: AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG
 _RGB, _SMPTE170M = 0, 6  # AVCOL_SPC_…
@@ -115,6 +115,7 @@ class PictureTransform:
         self, index: PacketIndex, shape: Shape, pix_fmt: str, colours: Colours, *, keep_hdr: bool = False
     ) -> None:
         self._orientation = index.orientation
+        self._stored = (index.coded_width, index.coded_height)
         self._shape = shape
         self._pix_fmt = pix_fmt
         self._full = colours.range == _FULL
@@ -137,9 +138,9 @@ class PictureTransform:
         return picture
 
     def _in_sdr(self, picture: av.VideoFrame) -> av.VideoFrame:
-        """An HDR picture as RGB of BT.709, scaled where clips are."""
+        """An HDR picture as RGB of BT.709; made smaller already where clips are."""
         width, height = picture.width, picture.height
-        if self._shape.scaled and not self._orientation.oblique:
+        if self._shape.scaled and not self._orientation.oblique and (width, height) == self._stored:
             turned = self._orientation.swaps_sides
             width, height = (self._shape.width, self._shape.height)[:: -1 if turned else 1]
         shown = av.VideoFrame.from_ndarray(self._sdr(picture, width, height), "rgb48le")
@@ -155,13 +156,16 @@ class PictureTransform:
         odd_one = (shape.width, shape.height) if not turned else (shape.height, shape.width)
         resize = shape.scaled or not (0 <= width - odd_one[0] <= 1 and 0 <= height - odd_one[1] <= 1)
         if resize:
-            width, height = odd_one
+            width, height = self._fitted(picture, odd_one)
         if resize or picture.format.name != self._pix_fmt:
             colours = f":out_range={'full' if self._full else 'limited'}"
             if picture.format.is_rgb:
                 colours += f":out_color_matrix={self._matrix}"
             steps.append(("scale", f"w={width}:h={height}:flags=bicubic{colours}"))
             steps.append(("format", f"pix_fmts={self._pix_fmt}"))
+        if resize and (width, height) != odd_one:
+            steps.append(("pad", f"w={odd_one[0]}:h={odd_one[1]}:x=(ow-iw)/2:y=(oh-ih)/2"))
+            width, height = odd_one
         if not self._orientation.oblique:
             steps += upright
         if turned:
@@ -169,6 +173,13 @@ class PictureTransform:
         if (width, height) != (shape.width, shape.height):
             steps.append(("crop", f"w={shape.width}:h={shape.height}:x=0:y=0:exact=1"))
         return build_graph(picture, steps) if steps else None
+
+    def _fitted(self, picture: av.VideoFrame, size: tuple[int, int]) -> tuple[int, int]:
+        """Where the size changes within a stream, pictures keep their shape, between black bars."""
+        sides = (picture.width, picture.height)
+        if sides in (self._stored, size) or (inner := fitted(sides, self._stored, size)) == size:
+            return size
+        return _even(inner[0]), _even(inner[1])
 
 
 def _even(pixels: float) -> int:

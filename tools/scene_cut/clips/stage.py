@@ -76,6 +76,7 @@ class CutStage(Stage):
             "left": 0.0,
             "notes": {},
             "hdr": {},
+            "mixed": 0,
             "left_behind": {},
         }
 
@@ -141,6 +142,7 @@ class CutStage(Stage):
             told = values.pop("told")
             self._told["skipped"] += told["skipped"]
             self._told["left"] += told["left"]
+            self._told["mixed"] += told["mixed"]
             for what in ("notes", "hdr", "left_behind"):
                 for text in told[what]:
                     self._told[what][text] = self._told[what].get(text, 0) + 1
@@ -173,6 +175,10 @@ class CutStage(Stage):
                 f"{self._told['left']:.1f} s lie beyond the {self.options.max_seconds:g} s of their clips"
             )
         lines += [f"{count} clips cut exactly instead: {note}" for note, count in self._told["notes"].items()]
+        if count := self._told["mixed"]:
+            lines.append(
+                f"{count} clips hold pictures of several shapes, between black bars from the second on"
+            )
         if count := self._told["hdr"].get("tonemap"):
             lines.append(f"{count} clips of HDR sources made SDR; --hdr keep leaves them HDR")
         if count := self._told["hdr"].get("keep"):
@@ -206,6 +212,7 @@ def _values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
             "left": sum(clip.seconds_left for clip in result.clips),
             "notes": [clip.note for clip in result.clips if clip.note],
             "hdr": [clip.hdr for clip in result.clips if clip.hdr],
+            "mixed": sum(clip.mixed and clip.mode != "copy" for clip in result.clips),
             "left_behind": result.left_behind,
         },
     }
