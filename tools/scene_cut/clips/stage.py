@@ -176,9 +176,7 @@ class CutStage(Stage):
             )
         lines += [f"{count} clips cut exactly instead: {note}" for note, count in self._told["notes"].items()]
         if count := self._told["mixed"]:
-            lines.append(
-                f"{count} clips hold pictures of several shapes, between black bars from the second on"
-            )
+            lines.append(f"{count} clips hold pictures of several sizes, the later ones between black bars")
         if count := self._told["hdr"].get("tonemap"):
             lines.append(f"{count} clips of HDR sources made SDR; --hdr keep leaves them HDR")
         if count := self._told["hdr"].get("keep"):
