@@ -115,6 +115,7 @@ def test_greys_of_hlg_beside_zscale(hlg: Path) -> None:
 def test_all_readers_show_the_same(pq: Path) -> None:
     image = read_frames(pq, [7])[0].image
     assert (read_frames_at(pq, [7 / 25])[0].image == image).all()
+    assert (read_frames(pq, [7], decoder="decord")[0].image == image).all()
     whole = {form: list(iter_frames(pq, format=form)) for form in ("rgb24", "bgr24", "gray")}
     assert (whole["rgb24"][7].image == image).all()
     assert (whole["bgr24"][7].image[..., ::-1] == image).all()

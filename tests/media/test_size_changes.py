@@ -89,6 +89,7 @@ def test_other_parameters_of_the_same_size_are_no_change(tmp_path: Path) -> None
 def test_pictures_keep_their_shape(tmp_path: Path) -> None:
     path = joined(tmp_path, "h264", "ts", [WIDE, TALL])
     wide, tall = (frame.image for frame in read_frames(path, [3, 18]))
+    assert (read_frames(path, [18], decoder="decord")[0].image == tall).all()
     assert wide.shape == tall.shape == (128, 192, 3)
     assert extent(wide) == pytest.approx((80, 80), abs=2)
     # 192 lines become 128, so the disc of 80 becomes one of 53; 53 columns of 192 are black on either side.

@@ -69,7 +69,8 @@ def read_frames(
     Args:
         path: The video.
         indices: Frame numbers in presentation order, in any order, duplicates allowed; each is decoded once.
-        decoder: "pyav", or "decord" (the package decord2; wrong on HEVC with open groups of pictures).
+        decoder: "pyav", or "decord" (the package decord2; wrong on HEVC with open groups of pictures; what it
+            cannot show, see `decord_shows`, PyAV reads).
         size: Width and height to scale to. By default frames have the displayed size that `probe` gives:
             upright, with square pixels (only videos whose pixels are not square are scaled).
         interpolation: Filter for scaling.
@@ -94,7 +95,7 @@ def read_frames(
         raise MediaError(
             "too_short", path, f"frame {wanted[-1]} is asked for, the video has {len(index.pts)}"
         )
-    if decoder == "decord":
+    if decoder == "decord" and decord_shows(index):
         from tools.media.decord_reader import read_images
 
         images = read_images(path, wanted, index, size=size, threads=0 if threads == "auto" else threads)
@@ -103,6 +104,11 @@ def read_frames(
             path, wanted, index, PictureConverter(index, size=size, interpolation=interpolation), threads
         )
     return [Frame(int(i), int(index.pts[i]), float(index.times[i]), images[int(i)]) for i in indices]
+
+
+def decord_shows(index: PacketIndex) -> bool:
+    """Whether decord gives pictures as they are to be shown: not those of HDR, nor of several sizes."""
+    return index.hdr is None and not index.size_changes
 
 
 def read_frames_at(path: str | Path, times: Sequence[float], **options: object) -> list[Frame]:

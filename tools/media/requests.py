@@ -12,7 +12,7 @@ import numpy as np
 from tools.errors import MediaError
 from tools.media.decoding import Decoder, damaged_frame
 from tools.media.extensions import is_image
-from tools.media.frames import Frame
+from tools.media.frames import Frame, decord_shows
 from tools.media.packets import PacketIndex
 from tools.media.pictures import PictureConverter
 from tools.media.sampling import SamplingError
@@ -95,7 +95,7 @@ def read_requests(
         {number for numbers in chosen if not isinstance(numbers, MediaError) for number in numbers}
     )
     sizes = {request.thumbnails for request in requests} - {None}
-    if decoder == "decord":
+    if decoder == "decord" and decord_shows(index):
         from tools.media.decord_reader import read_images
 
         images = read_images(path, wanted, index)
