@@ -102,9 +102,24 @@ def to_sdr(signal: np.ndarray, hdr: Hdr) -> np.ndarray:
     Returns:
         R', G' and B' of BT.709, 0 to 1, same shape, float64.
     """
-    signal = np.asarray(signal, np.float64)
+    return light_to_sdr(signal_to_light(np.asarray(signal, np.float64), hdr), hdr)
+
+
+def signal_to_light(signal: np.ndarray, hdr: Hdr) -> np.ndarray:
+    """A component's signal to light: cd/m² of the display for PQ, 1000 times that of the scene for HLG."""
+    return pq_to_light(signal) if hdr.transfer == PQ else DEFAULT_PEAK * _hlg_scene(signal)
+
+
+def light_to_sdr(light: np.ndarray, hdr: Hdr) -> np.ndarray:
+    """The rest of `to_sdr`.
+
+    Args:
+        light: What `signal_to_light` gives for R', G' and B', shape (..., 3).
+        hdr: What it means.
+    """
     source = _to_xyz(_PRIMARIES.get(hdr.primaries, _PRIMARIES[BT2020]))
-    light = pq_to_light(signal) if hdr.transfer == PQ else hlg_to_light(signal, source[1])
+    if hdr.transfer == HLG:
+        light = (light / DEFAULT_PEAK @ source[1])[..., None] ** (_HLG_GAMMA - 1) * light
     light = light @ (np.linalg.inv(_to_xyz(_PRIMARIES[BT709])) @ source).T
     most = light.max(axis=-1, keepdims=True)
     gain = eetf(most, hdr.peak) / np.maximum(most, 1e-6) / REFERENCE_WHITE
@@ -180,7 +195,7 @@ def _fourth_root(values: np.ndarray) -> np.ndarray:
 def _light_tables(hdr: Hdr) -> tuple[np.ndarray, np.ndarray]:
     """Tables of 65536 entries: signal to light, and the fourth root of the largest component to its gain."""
     steps = np.arange(_TOP + 1) / _TOP
-    light = pq_to_light(steps) if hdr.transfer == PQ else DEFAULT_PEAK * _hlg_scene(steps)
+    light = signal_to_light(steps, hdr)
     most = _MOST * steps**4
     gain = eetf(most, hdr.peak) / np.maximum(most, 1e-6) / REFERENCE_WHITE
     gain[0] = 1 / REFERENCE_WHITE

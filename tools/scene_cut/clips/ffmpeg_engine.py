@@ -11,6 +11,7 @@ from tools.errors import MediaError, UserError
 from tools.media.ffmpeg import FfmpegError, find_ffmpeg, run_ffmpeg
 from tools.media.packets import PacketIndex
 from tools.scene_cut.clips.codecs import Codec, encoder_options, offered_formats
+from tools.scene_cut.clips.colour_tables import Filters, sdr_filters
 from tools.scene_cut.clips.encode import COMMENT, Job, whole_or_nothing
 from tools.scene_cut.clips.exact import Look, damage, sound_of
 from tools.scene_cut.clips.picture import choose_pix_fmt
@@ -50,10 +51,6 @@ def write_with_ffmpeg(
         Each job, with whether the clip has sound, or with what went wrong.
     """
     whole = []
-    if index.hdr is not None and look.kept_hdr is None:
-        message = "the engine ffmpeg makes no SDR of HDR pictures; leave out --engine, or use --hdr keep"
-        yield from ((job, MediaError("hdr", index.path, message)) for job in jobs)
-        return
     for job in jobs:
         if (error := damage(index, job.plan)) is not None:
             yield job, error
@@ -61,23 +58,27 @@ def write_with_ffmpeg(
             whole.append(job)
     whole.sort(key=lambda job: job.plan.frames.start)
     program = find_ffmpeg(look.codec.encoder)
-    for start in range(0, len(whole), _AT_ONCE):
-        yield from _write_group(program, index, whole[start : start + _AT_ONCE], look)
+    with ExitStack() as tables:
+        to_sdr: Filters = []
+        if index.hdr is not None and look.kept_hdr is None:
+            to_sdr = tables.enter_context(sdr_filters(index.hdr))
+        for start in range(0, len(whole), _AT_ONCE):
+            yield from _write_group(program, index, whole[start : start + _AT_ONCE], look, to_sdr)
 
 
 def _write_group(
-    program: str, index: PacketIndex, jobs: Sequence[Job], look: Look
+    program: str, index: PacketIndex, jobs: Sequence[Job], look: Look, to_sdr: Filters
 ) -> Iterator[tuple[Job, bool | MediaError]]:
     """Write clips in one process; when it fails, each alone and without a seek, to find the cause."""
     try:
-        outcomes = _run(program, index, jobs, look, seek=_seek(index, jobs[0].plan))
+        outcomes = _run(program, index, jobs, look, to_sdr, seek=_seek(index, jobs[0].plan))
     except MediaError as error:
         if len(jobs) == 1 and _seek(index, jobs[0].plan) is None:
             yield jobs[0], error
             return
         for job in jobs:
             try:
-                yield job, _run(program, index, [job], look, seek=None)[0]
+                yield job, _run(program, index, [job], look, to_sdr, seek=None)[0]
             except MediaError as alone:
                 yield job, alone
         return
@@ -85,7 +86,13 @@ def _write_group(
 
 
 def _run(
-    program: str, index: PacketIndex, jobs: Sequence[Job], look: Look, *, seek: Fraction | None
+    program: str,
+    index: PacketIndex,
+    jobs: Sequence[Job],
+    look: Look,
+    to_sdr: Filters,
+    *,
+    seek: Fraction | None,
 ) -> list[bool]:
     import ffmpeg
 
@@ -100,7 +107,7 @@ def _run(
         outputs = []
         for job, has_sound in zip(jobs, sounds, strict=True):
             part = files.enter_context(whole_or_nothing(job.place, len(job.plan.shown)))
-            streams = [_video(next(pictures), index, job.plan, look)]
+            streams = [_video(next(pictures), index, job.plan, look, to_sdr)]
             if has_sound:
                 streams.append(_audio(next(with_sound), index, job.plan))
             outputs.append(ffmpeg.output(*streams, f"file:{part}", **_output_options(index, job, look)))
@@ -117,7 +124,7 @@ def _branches(stream: Any, name: str, count: int) -> Iterator[Any]:
         yield from (split[i] for i in range(count))
 
 
-def _video(stream: Any, index: PacketIndex, plan: Plan, look: Look) -> Any:
+def _video(stream: Any, index: PacketIndex, plan: Plan, look: Look, to_sdr: Filters) -> Any:
     """The filters of one clip. Pictures are upright: the program turns them by itself."""
     frames = plan.frames
     if index.counted:
@@ -139,7 +146,14 @@ def _video(stream: Any, index: PacketIndex, plan: Plan, look: Look) -> Any:
         stream = stream.filter("scale", shape.width, shape.height, flags="bicubic")
     else:
         stream = stream.filter("crop", shape.width, shape.height, 0, 0, exact=1)
-    return stream.filter("setsar", 1).filter("format", _format(look.codec, index.pix_fmt))
+    for name, arguments in to_sdr:
+        stream = stream.filter(name, **arguments)
+    stream = stream.filter("setsar", 1).filter("format", _format(look.codec, index.pix_fmt))
+    if to_sdr:
+        stream = stream.filter(
+            "setparams", range="tv", colorspace="bt709", color_primaries="bt709", color_trc="bt709"
+        )
+    return stream
 
 
 def _audio(stream: Any, index: PacketIndex, plan: Plan) -> Any:
@@ -154,7 +168,7 @@ def _output_options(index: PacketIndex, job: Job, look: Look) -> dict[str, Any]:
     options: dict[str, Any] = {
         "f": "mp4",
         "c:v": look.codec.encoder,
-        **encoder_options(look.codec, crf=look.crf, preset=look.preset, threads=look.threads),
+        **look.options(),
         "threads": look.threads,
         "fps_mode": "passthrough",
         "enc_time_base": f"{job.plan.time_base.numerator}/{job.plan.time_base.denominator}",
