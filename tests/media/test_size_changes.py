@@ -124,6 +124,19 @@ def test_clips_have_the_size_of_their_pictures(tmp_path: Path) -> None:
     assert mixed[1].image[:, :50].max() < 40
 
 
+def test_copies_are_refused_where_the_header_is_not_true(tmp_path: Path) -> None:
+    """A HEVC clip in mp4 would say the size of the first pictures, and decode to rubbish behind them."""
+    path = joined(tmp_path, "hevc", "ts", [WIDE, TALL])
+    half = Fraction(12, 25)
+    scenes = [(Fraction(0), half), (half, 2 * half)]
+    copied = cut_clips(path, scenes, tmp_path / "copies", options=CutOptions(mode="copy"))
+    assert [clip.scene for clip in copied.clips] == [0]
+    assert "another size" in copied.failures[1].message
+    smart = cut_clips(path, scenes, tmp_path / "smart", options=CutOptions(mode="smart")).clips
+    assert [clip.mode for clip in smart] == ["exact", "exact"]
+    assert [(clip.width, clip.height) for clip in smart] == [WIDE, TALL]
+
+
 def test_the_command_says_which_files_change(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = joined(tmp_path, "vp8", "webm", [WIDE, TALL])
     files = [str(make_video(tmp_path / "a.mp4", 6)), str(path)]

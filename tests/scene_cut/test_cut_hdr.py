@@ -21,6 +21,8 @@ from tools.media.probe import index_packets
 from tools.media.tonemap import light_to_pq
 from tools.scene_cut import cut
 from tools.scene_cut.clips.cutting import CutOptions, cut_clips
+from tools.scoring.technical.stage import TechnicalStage
+from tools.stage.engine import RunOptions, map_rows
 
 NITS = [0, 1, 10, 50, 203, 400, 700, 1000]
 SCENE = [(Fraction(6, 25), Fraction(12, 25))]
@@ -60,6 +62,15 @@ def test_clips_are_sdr(pq: Path, tmp_path: Path, codec: str, engine: str) -> Non
     ours = middles(read_frames(pq, [9])[0].image)
     assert np.abs(shown - ours).max() <= 5
     assert np.abs(shown - ours).mean() < 1.3
+
+
+def test_scores_of_a_source_are_those_of_its_clips(pq: Path, tmp_path: Path) -> None:
+    clip = cut_clips(pq, None, tmp_path, options=CutOptions(crf=4)).clips[0].path
+    stage = TechnicalStage(("luminance", "contrast", "colorfulness"))
+    rows = [{"path": str(path)} for path in (pq, clip)]
+    source, made = map_rows(stage, rows, RunOptions(num_workers=0, progress=False), label="technical")
+    for name in stage.measures:
+        assert made[name] == pytest.approx(source[name], rel=0.02), name
 
 
 def test_scaled_clips_are_sdr_too(pq: Path, tmp_path: Path) -> None:

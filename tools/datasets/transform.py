@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools import cli
 from tools.errors import UserError
+from tools.scene_cut.clips.hdr import add_hdr_argument
 
 if TYPE_CHECKING:
     from tools.stage.stage import Stage
@@ -172,11 +173,7 @@ def _add_method_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--codec", metavar="NAME", help="of videos: h264, hevc, av1, vp9, an encoder (h264)")
     group.add_argument("--crf", type=float, metavar="Q", help="quality of videos, lower is better (h264: 18)")
     group.add_argument("--preset", metavar="NAME", help="speed of the encoder (h264: veryfast)")
-    group.add_argument(
-        "--hdr",
-        choices=("tonemap", "keep", "fail"),
-        help="HDR videos: make them SDR, keep them (with --codec hevc or av1), or fail (tonemap)",
-    )
+    add_hdr_argument(group)
     group.add_argument(
         "--drop-audio", dest="keep_audio", action="store_false", default=None, help="silent videos"
     )

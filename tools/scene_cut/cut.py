@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from tools import cli
 from tools.errors import UserError
+from tools.scene_cut.clips.hdr import add_hdr_argument
 
 
 def _parser() -> cli.ArgumentParser:
@@ -62,11 +63,7 @@ def _parser() -> cli.ArgumentParser:
         choices=("pyav", "ffmpeg"),
         help="ffmpeg: encode with the ffmpeg program, for encoders that PyAV lacks (pyav)",
     )
-    group.add_argument(
-        "--hdr",
-        choices=("tonemap", "keep", "fail"),
-        help="HDR pictures (PQ, HLG): make them SDR, keep them (--codec hevc or av1), or fail (tonemap)",
-    )
+    add_hdr_argument(group)
     sound = group.add_mutually_exclusive_group()
     sound.add_argument("--keep-audio", dest="keep_audio", action="store_true", default=True, help="(default)")
     sound.add_argument("--drop-audio", dest="keep_audio", action="store_false", help="silent clips")

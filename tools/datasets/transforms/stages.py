@@ -235,7 +235,7 @@ class VideoStage(FileStage):
     def setup(self) -> None:
         """Make sure that the folder can be written and the encoder works."""
         from tools.scene_cut.clips.codecs import check_encoder, find_codec
-        from tools.scene_cut.clips.cutting import check_hdr
+        from tools.scene_cut.clips.hdr import check_hdr
 
         check_hdr(self.hdr, self.codec)
         super().setup()

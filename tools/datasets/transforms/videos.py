@@ -15,9 +15,9 @@ from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
 from tools.scene_cut.clips.codecs import find_codec, offered_formats, quiet_encoders
 from tools.scene_cut.clips.copying import NotCopyable, clip_extension, copied_audio, copy_plan, write_copies
-from tools.scene_cut.clips.cutting import check_hdr, refuse_hdr
 from tools.scene_cut.clips.encode import ClipEncoder, Job, add_video, encoding, open_output, whole_or_nothing
 from tools.scene_cut.clips.exact import Look, damage, sound_of
+from tools.scene_cut.clips.hdr import check_hdr, refuse_hdr
 from tools.scene_cut.clips.picture import Colours, PictureTransform, Shape, choose_pix_fmt, clip_shape
 from tools.scene_cut.clips.plan import Plan, plan_clip
 from tools.scene_cut.clips.sound import left_behind, sound_format
@@ -35,7 +35,7 @@ class Encoding:
         preset: Speed in the encoder's words; None for its default.
         keep_audio: Keep the sound.
         audio_track: Which sound track, see `tools.media.tracks.choose_audio`.
-        hdr: What to do with HDR pictures, see `tools.scene_cut.clips.cutting.HDR`; None is "tonemap".
+        hdr: What to do with HDR pictures, see `tools.scene_cut.clips.hdr.HDR`; None is "tonemap".
 
     Raises:
         UserError: The codec is no one for HDR that is kept.

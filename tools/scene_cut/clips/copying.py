@@ -51,7 +51,8 @@ def copy_plan(index: PacketIndex, plan: Plan) -> Plan:
     another one: a picture that later ones refer to is stored, and so shown, before its turn.
 
     Raises:
-        NotCopyable: The source has no packet times, or no key frame that far back.
+        NotCopyable: The source has no packet times, no key frame that far back, or pictures of another size
+            than its header says.
     """
     check_copyable(index)
     frames = plan.frames
@@ -70,6 +71,8 @@ def copy_plan(index: PacketIndex, plan: Plan) -> Plan:
         if reached <= stop:
             break
         stop = reached
+    if index.size_changes and last >= index.size_changes[0][0]:
+        raise NotCopyable("its pictures have another size than the file's header says")
     return plan_clip(index, plan.scene, range(start, stop), left=plan.left)
 
 

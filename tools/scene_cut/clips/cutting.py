@@ -17,11 +17,12 @@ from tools.media.extensions import is_image
 from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
 from tools.media.tracks import check_audio_track
-from tools.scene_cut.clips.codecs import find_codec, keeps_ten_bits
+from tools.scene_cut.clips.codecs import find_codec
 from tools.scene_cut.clips.copying import NotCopyable
 from tools.scene_cut.clips.cutters import Cutter, Settled, make_cutter
 from tools.scene_cut.clips.encode import COMMENT, Job
 from tools.scene_cut.clips.exact import Look
+from tools.scene_cut.clips.hdr import check_hdr, refuse_hdr
 from tools.scene_cut.clips.names import clip_name, make_folder
 from tools.scene_cut.clips.picture import clip_shape
 from tools.scene_cut.clips.plan import Plan, Scene, plan_clips, source_times
@@ -33,12 +34,6 @@ MODES = {
     "smart": "copy what can be copied and encode only the ends of a clip",
 }
 """The ways to cut."""
-HDR = {
-    "tonemap": "make it SDR",
-    "keep": "leave it HDR",
-    "fail": "take no HDR",
-}
-"""What to do with HDR pictures (PQ and HLG)."""
 ENGINES = ("pyav", "ffmpeg")
 """Who encodes: libav in this process, or the ffmpeg program."""
 VERSION = 2
@@ -62,7 +57,8 @@ class CutOptions:
             marked default, see `tools.media.tracks.choose_audio`.
         min_seconds: Leave out scenes that are shorter.
         max_seconds: Cut off what is longer.
-        hdr: One of `HDR`; None is "tonemap", and "keep" in mode copy, which changes no picture.
+        hdr: One of `tools.scene_cut.clips.hdr.HDR`; None is "tonemap", and "keep" in mode copy, which changes
+            no picture.
         threads: Threads of the decoder and of each encoder.
 
     Raises:
@@ -112,45 +108,6 @@ class CutOptions:
         del values["threads"]
         hdr = self.hdr or ("keep" if self.mode == "copy" else "tonemap")
         return values | {"target_fps": str(self.target_fps) if self.target_fps else None, "hdr": hdr}
-
-
-def check_hdr(hdr: str | None, codec: str | None) -> None:
-    """Check what is to be done with HDR pictures.
-
-    Args:
-        hdr: One of `HDR`, or None.
-        codec: What encodes them; None for a copy.
-
-    Raises:
-        UserError: It cannot be done.
-    """
-    if hdr is None:
-        return
-    if hdr not in HDR:
-        raise UserError(f"Invalid hdr ({hdr}). Supported values are {', '.join(HDR)}.")
-    if hdr == "tonemap" and codec is None:
-        raise UserError("mode copy encodes nothing: it cannot make HDR pictures SDR; use --hdr keep or fail")
-    if hdr == "keep" and codec is not None and not keeps_ten_bits(find_codec(codec)):
-        raise UserError(f"--hdr keep: clips in {codec} have 8 bits, too few for HDR; use --codec hevc or av1")
-
-
-def refuse_hdr(index: PacketIndex, hdr: str | None, *, copied: bool = False) -> None:
-    """Refuse a source whose HDR is not wanted, or cannot be shown.
-
-    Args:
-        index: The packets of the source.
-        hdr: One of `HDR`, or None.
-        copied: No picture is decoded.
-
-    Raises:
-        MediaError: hdr.
-    """
-    if index.hdr is None:
-        return
-    if hdr == "fail":
-        raise MediaError("hdr", index.path, f"its pictures are HDR ({index.hdr.kind}); --hdr says to fail")
-    if index.hdr.unusable and not copied:
-        raise MediaError("hdr", index.path, index.hdr.unusable)
 
 
 @dataclasses.dataclass(frozen=True)

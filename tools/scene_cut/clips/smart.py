@@ -232,6 +232,8 @@ def _check(index: PacketIndex, look: Look) -> None:
     stored = (index.coded_width, index.coded_height)
     if index.orientation != UPRIGHT or look.shape.scaled or (look.shape.width, look.shape.height) != stored:
         raise NotCopyable("the pictures have to be turned, scaled or cropped")
+    if index.size_changes:
+        raise NotCopyable("the size of the pictures changes within the file")
     if index.hdr is not None and look.kept_hdr is None:
         raise NotCopyable("the pictures are HDR, and are made SDR")
     if index.pix_fmt not in ("yuv420p", "yuvj420p"):
