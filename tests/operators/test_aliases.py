@@ -76,3 +76,17 @@ def test_no_such_script(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert done.stderr == f"error: {tmp_path / 'none.py'}: no such script\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["from daft import col", "import daft", "from daft.las.functions.udf import las_udf", "import daft.las"],
+)
+def test_without_daft_its_extra_is_named(tmp_path, code):
+    hidden = "import sys, importlib.machinery as m\n"
+    hidden += "find = m.PathFinder.find_spec\n"
+    hidden += "m.PathFinder.find_spec = lambda n, p=None, t=None: None if n == 'daft' else find(n, p, t)\n"
+    done = run(tmp_path, f"{hidden}{code}\n")
+    assert done.returncode == 2
+    script = tmp_path / "script.py"
+    assert done.stderr == f"error: {script}: package daft is not installed: pip install 'vidsieve[daft]'\n"

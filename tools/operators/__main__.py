@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 import sys
 import traceback
 from pathlib import Path
+from typing import Any
 
 from tools import cli
 from tools.errors import ToolError, UserError
+from tools.packages import EXTRAS, missing_package
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -26,6 +29,11 @@ def main(argv: list[str] | None = None) -> int:
         run_script(script, arguments)
     except ToolError:
         raise
+    except ModuleNotFoundError as error:
+        if error.name in EXTRAS:
+            raise UserError(f"{script}: {missing_package(error)}") from None
+        traceback.print_exc()
+        return 1
     except Exception:
         traceback.print_exc()
         return 1
@@ -45,7 +53,18 @@ def run_script(script: Path, arguments: list[str]) -> None:
     install()
     sys.argv = [str(script), *arguments]
     sys.path.insert(0, str(script.resolve().parent))
-    runpy.run_path(str(script), run_name="__main__")
+    runpy.run_path(str(script), _named_otherwise(script), run_name="__main__")
+
+
+def _named_otherwise(script: Path) -> dict[str, Any]:
+    """A name that a script calls and never imports: DataFlow's page does, of LocalModelLLMServing."""
+    text = script.read_text(encoding="utf-8", errors="replace")
+    imported, called = "LocalModelLLMServing", "LocalModelLLMServing_vllm"
+    if not re.search(rf"import .*\b{imported}\b", text) or called not in text:
+        return {}
+    from tools.operators import LocalModelLLMServing_vllm
+
+    return {called: LocalModelLLMServing_vllm}
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ import polars as pl
 from tools.media.sampling import Sampling
 from tools.operators.clip_score import FRAME_NUMBERS, FRAMES_FROM, score_clips, score_files
 from tools.operators.clips import ClipTable
+from tools.operators.dataflow import Columns, Operator, clip_columns
 from tools.operators.run import (
     Result,
     RunOptions,
@@ -46,7 +47,7 @@ class _FrameScores(AestheticStage):
         return {**super().values(scores), _FRAME_SCORES: [round(float(s), _DECIMALS) for s in scores]}
 
 
-class VideoAestheticEvaluator:
+class VideoAestheticEvaluator(Operator):
     """Scores every clip in column ``video_clips`` with CLIP ViT-L/14 and the LAION aesthetic head.
 
     A clip's dict gets ``aesthetic_score`` (about 1 to 10, higher is better): the mean over `load_num` frames
@@ -75,6 +76,11 @@ class VideoAestheticEvaluator:
         output_key: Column for the updated dicts; where it is not `video_clips_key`, that one stays as it is.
             Of whole videos, the column of the score, unless it is ``video_clips``.
     """
+
+    purpose = (
+        "Scores every clip with CLIP and the LAION aesthetic head; higher is better, about 1 to 10.",
+        "用 CLIP 与 LAION 美学头为每个视频片段打美学分（约 1 到 10，越高越好）。",
+    )
 
     def __init__(
         self,
@@ -156,6 +162,19 @@ class VideoAestheticEvaluator:
         write_frame(storage, with_columns(frame, columns))
         tell_failures((result.reason for result in results), f"{what} have no {SCORE}")
 
+    def columns(self, arguments: Mapping[str, Any]) -> Columns:
+        """Reads the columns of the video and of its clips; see `Operator`."""
+        inputs, outputs = clip_columns(self, arguments)
+        if inputs["video_clips_key"] is not None:
+            return Columns(inputs, outputs)
+        del inputs["video_clips_key"]
+        return Columns(inputs, [_score_column(*outputs), FRAMES, ERROR])
+
+
+def _score_column(output: str) -> str:
+    """The column for the score of whole videos."""
+    return SCORE if output == "video_clips" else output
+
 
 def _whole_videos(
     frame: pd.DataFrame, video_key: str, stage: AestheticStage, options: RunOptions, output: str
@@ -163,8 +182,7 @@ def _whole_videos(
     """Columns for a table whose rows are scored as wholes."""
     results = score_files(stage, frame[video_key], options)
     entries = [_entries(result) for result in results]
-    score = SCORE if output == "video_clips" else output
-    names = {score: SCORE, FRAMES: FRAMES, ERROR: ERROR}
+    names = {_score_column(output): SCORE, FRAMES: FRAMES, ERROR: ERROR}
     return {name: [entry.get(key) for entry in entries] for name, key in names.items()}, results
 
 

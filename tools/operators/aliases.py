@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 from tools.lazy import loader
+from tools.operators.imports import after_import
+from tools.packages import how_to_install
 
 _OPERATORS = "tools.operators"
 _VISION = (
@@ -17,10 +20,13 @@ _VISION = (
     "VideoAestheticEvaluator",
     "VideoFrameFilter",
 )
+_SERVING = ("APILLMServing_request", "LocalModelLLMServing", "LocalModelLLMServing_vllm")
 ALIASES: dict[str, dict[str, str]] = {
     "dataflow.utils.storage": {"FileStorage": _OPERATORS},
     "dataflow.operators.core_vision": dict.fromkeys(_VISION, _OPERATORS),
     "dataflow.operators.core_audio": {"VideoAudioSimilarity": _OPERATORS},
+    "dataflow.llmserving": dict.fromkeys(_SERVING, _OPERATORS),
+    "dataflow.serving": dict.fromkeys(_SERVING, _OPERATORS),
     "daft.las.functions.udf": {"las_udf": "tools.operators.daft"},
     "daft.las.functions.video": {"VideoQualityScore": _OPERATORS},
 }
@@ -34,12 +40,36 @@ _MODULES = {
 
 
 def install() -> None:
-    """Make the modules of `ALIASES` importable where they are not installed; those that are stay as they are.
+    """Make the modules of `ALIASES` importable where they are not installed.
 
-    Names come from here only when no other module has them. Calling it twice is calling it once.
+    Names come from here only when no other module has them: also of a module that is installed, those that it
+    lacks. Calling it twice is calling it once.
     """
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.append(_Finder())  # last: asked for what nobody else has
+    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        return
+    sys.meta_path.append(_Finder())  # last: asked for what nobody else has
+    for name, homes in ALIASES.items():
+        after_import(name, lambda module, homes=homes: _lend(module, homes))
+
+
+def _lend(module: ModuleType, homes: Mapping[str, str]) -> None:
+    """Give a module the names that it lacks."""
+    if module.__spec__ is not None and isinstance(module.__spec__.loader, _Finder):
+        return
+    ours = loader(module.__name__, homes)
+    own = module.__dict__.get("__getattr__")
+    theirs = own or getattr(type(module), "__getattr__", None)
+
+    def load(name: str) -> Any:
+        try:
+            if theirs is not None:
+                return theirs(name) if own else theirs(module, name)
+        except AttributeError:
+            if name not in homes:
+                raise
+        return ours(name)
+
+    module.__dict__["__getattr__"] = load
 
 
 class _Finder(MetaPathFinder, Loader):
@@ -52,6 +82,13 @@ class _Finder(MetaPathFinder, Loader):
         return ModuleSpec(name, self, is_package=True) if name in _MODULES else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give it its names, which are loaded when they are asked for."""
-        homes = ALIASES.get(module.__name__, {})
-        module.__dict__.update(__getattr__=loader(module.__name__, homes), __all__=sorted(homes))
+        """Give it its names, which are loaded when they are asked for.
+
+        Raises:
+            ModuleNotFoundError: It is Daft itself, which nothing stands in for.
+        """
+        name = module.__name__
+        if name == "daft":
+            raise ModuleNotFoundError(f"package daft is not installed: {how_to_install(name)}", name=name)
+        homes = ALIASES.get(name, {})
+        module.__dict__.update(__getattr__=loader(name, homes), __all__=sorted(homes))

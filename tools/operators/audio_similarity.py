@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +10,7 @@ from tools.errors import MediaError, UserError
 from tools.media.sampling import Sampling
 from tools.media.tracks import check_audio_track
 from tools.operators.clip_names import known_clip
+from tools.operators.dataflow import Columns, Operator
 from tools.operators.run import (
     Result,
     RunOptions,
@@ -40,7 +41,13 @@ _CAPTION = "caption"
 _NEEDS_CAPTION = ("clap", "audio_caption")
 
 
-class VideoAudioSimilarity:
+_VALUES = (
+    *("avg_similarity", "max_similarity", "min_similarity", "passed_filter"),
+    *("av_offset", "audio_level"),
+)
+
+
+class VideoAudioSimilarity(Operator):
     """Scores how well what is heard in a video fits what is seen in it, or what a caption says.
 
     Adds ``avg_similarity``, ``max_similarity`` and ``min_similarity`` over the moments of the video;
@@ -84,6 +91,11 @@ class VideoAudioSimilarity:
     Raises:
         UserError: An option is wrong.
     """
+
+    purpose = (
+        "How well the sound of a video agrees with its caption or its pictures.",
+        "衡量视频的声音与其文本或画面的一致程度。",
+    )
 
     def __init__(
         self,
@@ -160,12 +172,20 @@ class VideoAudioSimilarity:
         jobs = [_jobs(*row) for row in zip(cells(frame, video_key), audio, captions, strict=True)]
         scored = iter(run_rows(stage, list(_rows(jobs)), self.options))
         entries = [self._entry(_results(job, scored)) for job in jobs]
-        names = ("avg_similarity", "max_similarity", "min_similarity", "passed_filter")
-        columns = {name: [entry[name] for entry in entries] for name in (*names, "av_offset", "audio_level")}
+        columns = {name: [entry[name] for entry in entries] for name in _VALUES}
         columns |= {MODE: [mode] * len(entries), ERROR: [entry[ERROR] for entry in entries]}
         write_frame(storage, with_columns(frame, columns))
         tell_failures(columns[ERROR], "rows lack a similarity")
         tell_remarks([entry[REMARKS] for entry in entries])
+
+    def columns(self, arguments: Mapping[str, Any]) -> Columns:
+        """Reads the columns of the video, and of sound and caption where they are named; see `Operator`."""
+        inputs = {"video_key": arguments["video_key"]}
+        if arguments["audio_key"] != _AUDIO_KEY:
+            inputs["audio_key"] = arguments["audio_key"]
+        if arguments["caption_key"]:
+            inputs["caption_key"] = arguments["caption_key"]
+        return Columns(inputs, [*_VALUES, MODE, ERROR])
 
     def _mode(self, caption_key: str | None) -> str:
         mode = self.mode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,10 +15,12 @@ from tools.errors import MediaError, UserError
 from tools.media.requests import Frames
 from tools.operators.cells import path_or_error, plain
 from tools.operators.clips import Clip, ClipSpan, ClipTable
+from tools.operators.dataflow import Columns, Operator, clip_columns
 from tools.operators.frame_folders import Picture, find_pictures, shared_names
 from tools.operators.run import (
     Result,
     RunOptions,
+    given,
     read_frame,
     run_rows,
     tell_failures,
@@ -230,7 +232,7 @@ def score_files(stage: Stage, cells: Iterable[Any], options: RunOptions) -> list
     return run_rows(PerClipStage(stage), rows, options)
 
 
-class ClipScore:
+class ClipScore(Operator):
     """Operator: any stage that scores some frames of a video, for every clip in column ``video_clips``.
 
     Each clip gets the stage's columns as entries of its dict; where it cannot be scored they are null, and
@@ -248,6 +250,11 @@ class ClipScore:
         UserError: The stage is of another kind.
     """
 
+    purpose = (
+        "Scores every clip with any stage that looks at some frames of a video.",
+        "用任意一种基于抽帧的评分为每个视频片段打分。",
+    )
+
     def __init__(
         self,
         stage: Stage,
@@ -264,14 +271,28 @@ class ClipScore:
         self.options = RunOptions(batch_size=batch_size, num_workers=num_workers)
         self.output_key = output_key
 
-    def run(self, storage: Storage) -> None:
+    def run(
+        self,
+        storage: Storage,
+        input_video_key: str | None = None,
+        video_clips_key: str | None = None,
+        output_key: str | None = None,
+    ) -> None:
         """Read the table, score its clips, write it.
+
+        Args:
+            storage: A `FileStorage`, DataFlow's, or anything with its ``read`` and ``write``.
+            input_video_key: This and the others are used instead of what ``__init__`` got, unless None.
+            video_clips_key: See there.
+            output_key: See there.
 
         Raises:
             UserError: A column is missing, or weights are.
         """
-        frame = read_frame(storage, self.input_video_key, self.video_clips_key)
-        table = ClipTable(frame, self.input_video_key, self.video_clips_key)
+        video_key = given(input_video_key, self.input_video_key)
+        clips_key = given(video_clips_key, self.video_clips_key)
+        frame = read_frame(storage, video_key, clips_key)
+        table = ClipTable(frame, video_key, clips_key)
         results = score_clips(self.stage, table, self.options)
         names, failure = list(self.stage.adds), f"{self.stage.name}_error"
         changes = [
@@ -280,5 +301,10 @@ class ClipScore:
             else {name: values[name] for name in names}
             for values, reason in results
         ]
-        write_frame(storage, with_columns(frame, {self.output_key: table.updated(changes, (failure,))}))
+        output = given(output_key, self.output_key)
+        write_frame(storage, with_columns(frame, {output: table.updated(changes, (failure,))}))
         tell_failures((result.reason for result in results), f"clips have no {names[0]}")
+
+    def columns(self, arguments: Mapping[str, Any]) -> Columns:
+        """Reads the columns of the video and of its clips; see `Operator`."""
+        return clip_columns(self, arguments)

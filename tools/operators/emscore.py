@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import MediaError, UserError
 from tools.media.sampling import Sampling
 from tools.operators.cells import path_or_error
+from tools.operators.dataflow import Columns, Operator
 from tools.operators.run import (
     Result,
     RunOptions,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 ERROR = "emscore_error"
 
 
-class EMScoreEval:
+class EMScoreEval(Operator):
     """Scores the caption of each video against its frames, against reference captions, and against both.
 
     Adds a column for each score type and metric, ``EMScore(X,V)_figr_P`` to ``EMScore(X,V,X*)_full_F``, the
@@ -60,6 +61,11 @@ class EMScoreEval:
     Raises:
         UserError: An option is wrong; both intervals are given.
     """
+
+    purpose = (
+        "EMScore of a caption and a video, of a caption and references, or of both.",
+        "计算字幕与视频、字幕与参考文本或两者的 EMScore。",
+    )
 
     def __init__(
         self,
@@ -136,17 +142,24 @@ class EMScoreEval:
         tell_failures(reasons, "rows lack an EMScore")
         tell_remarks([(own.values or {}).get(REMARKS, ()) for own in results])
 
-    def _columns(self, results: list[Result]) -> dict[str, list[Any]]:
+    def columns(self, arguments: Mapping[str, Any]) -> Columns:
+        """Reads the columns of the video and of the caption (references may be missing); see `Operator`."""
+        inputs = {name: arguments[name] for name in ("video_key", "candidate_key")}
+        return Columns(inputs, [*self._names(), ERROR])
+
+    def _names(self) -> dict[str, str]:
+        """Columns of the table to the columns of the stage."""
         names = {
             f"{kind}_{metric}": column_of(kind, metric)
             for kind in self.score_types
             for metric in self.metrics
         }
-        if self.return_all_frames:
-            names[FRAME_DETAILS] = FRAME_DETAILS
+        return names | ({FRAME_DETAILS: FRAME_DETAILS} if self.return_all_frames else {})
+
+    def _columns(self, results: list[Result]) -> dict[str, list[Any]]:
         return {
             shown: [None if own.values is None else own.values[name] for own in results]
-            for shown, name in names.items()
+            for shown, name in self._names().items()
         }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +15,7 @@ from tools.media.requests import Frames
 from tools.media.sampling import Sampling
 from tools.operators.clip_score import index_of
 from tools.operators.clips import Clip, ClipSpan, ClipTable
+from tools.operators.dataflow import Columns, Operator, clip_columns
 from tools.operators.frame_folders import (
     claim_folder,
     file_name,
@@ -119,7 +120,7 @@ def _save(picture: np.ndarray, path: Path) -> None:
     Image.fromarray(picture).save(path, quality=_QUALITY, subsampling=0)
 
 
-class VideoFrameFilter:
+class VideoFrameFilter(Operator):
     """Writes frames of every clip in column ``video_clips`` as pictures, and says in a column what it wrote.
 
     ``<output_dir>/<video stem>/<clip id>/img/frame_NNNNNN.jpg``; NNNNNN counts from the clip's first frame.
@@ -144,6 +145,11 @@ class VideoFrameFilter:
     Raises:
         UserError: An option is wrong.
     """
+
+    purpose = (
+        "Writes frames of every clip as pictures, and says in a column what it wrote.",
+        "抽取每个视频片段的帧并保存为图片，并在一列中记录结果。",
+    )
 
     def __init__(
         self,
@@ -199,6 +205,10 @@ class VideoFrameFilter:
         columns = {given(output_key, self.output_key): _summaries(table, exports, root)}
         write_frame(storage, with_columns(frame, columns))
         tell_failures((export.get("error") for export in exports), "clips have no frames")
+
+    def columns(self, arguments: Mapping[str, Any]) -> Columns:
+        """Reads the columns of the video and of its clips; see `Operator`."""
+        return clip_columns(self, arguments)
 
     def _stage(self) -> FrameExportStage:
         if self.interval_sec is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
@@ -62,9 +63,13 @@ class FileStorage:
         self.operator_step = -1
 
     def step(self) -> FileStorage:
-        """Go on to the next operator; the storage itself, for ``operator.run(storage=storage.step())``."""
+        """Go on to the next operator, for ``operator.run(storage=storage.step())``.
+
+        Returns:
+            The storage at this step, which stays there when this one goes on.
+        """
         self.operator_step += 1
-        return self
+        return copy.copy(self)
 
     def reset(self) -> FileStorage:
         """Go back to the beginning."""
@@ -126,6 +131,10 @@ class FileStorage:
         finally:
             temporary.unlink(missing_ok=True)
         return self.file(self.operator_step + 1)
+
+    def get_keys_from_dataframe(self) -> list[str]:
+        """Names of the columns at the current step, for DataFlow's pipelines."""
+        return [str(name) for name in self.read("dataframe").columns]
 
     def _current(self) -> int:
         if self.operator_step < 0:

@@ -23,7 +23,7 @@ from tools.caption.api.answers import (
     raise_for_status,
     read_answer,
 )
-from tools.caption.api.service import HIDDEN, KEY_VARIABLE, Service, http_package, read_key
+from tools.caption.api.service import HIDDEN, Service, http_package, read_key
 from tools.caption.api.totals import Totals
 from tools.errors import MediaError, UserError
 from tools.transfer import retry_after
@@ -81,7 +81,7 @@ class ChatClient:
         self._service = service
         self._parameters = dict(parameters)
         self._remember = remember or (lambda key, answer, usage: None)
-        self._key = read_key()
+        self._key = read_key(service.key_variable)
         self._http = http_package()
         self.totals = Totals()
         self._heard = False  # whether the server ever said anything
@@ -165,7 +165,8 @@ class ChatClient:
 
     def _told(self, said: str) -> str:
         if said.startswith("401"):
-            hint = f"check {KEY_VARIABLE}" if self._key else f"{KEY_VARIABLE} is not set"
+            variable = self._service.key_variable
+            hint = f"check {variable}" if self._key else f"{variable} is not set"
             return f"{self._url}: the server does not let us in ({said}); {hint}"
         if said.startswith(("404", "405")):
             return f"{self._url}: {said}; check --base-url and --model"

@@ -30,6 +30,7 @@ class Service:
         longest_backoff: Seconds.
         timeout: Seconds that one request may take.
         max_failures: Questions without an answer, one after the other, that end the run.
+        key_variable: Environment variable that holds the key; empty for none.
         price_in: Price of a million tokens of questions.
         price_out: Price of a million tokens of answers.
     """
@@ -41,6 +42,7 @@ class Service:
     longest_backoff: float = 30.0
     timeout: float = 120.0
     max_failures: int = 10
+    key_variable: str = KEY_VARIABLE
     price_in: float = 0.0
     price_out: float = 0.0
 
@@ -75,15 +77,18 @@ def _without_secrets(url: str) -> str:
     return re.sub(r"//[^/@]*@", f"//{HIDDEN}@", url).split("?")[0]
 
 
-def read_key() -> str:
+def read_key(variable: str = KEY_VARIABLE) -> str:
     """The key of the server, from the environment; empty when there is none.
+
+    Args:
+        variable: Where it stands.
 
     Raises:
         UserError: It has characters that no key has.
     """
-    key = (os.environ.get(KEY_VARIABLE) or "").strip()
+    key = (os.environ.get(variable) or "").strip()
     if not re.fullmatch(r"[\x21-\x7e]*", key):
-        raise UserError(f"{KEY_VARIABLE}: holds blanks or other characters that no key has")
+        raise UserError(f"{variable}: holds blanks or other characters that no key has")
     return key
 
 
