@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tests.support import make_video, remux
+from tests.support import make_video, remux, run_ffmpeg
 from tools.datasets import check_integrity
 from tools.datasets.integrity import check_file_integrity
 from tools.errors import UserError
@@ -82,6 +82,28 @@ def test_a_packet_without_its_bytes_is_found_where_it_is(tmp_path: Path, codec: 
     assert found.broken_at == pytest.approx(at, abs=(4 if codec == "mpeg4" else 1) / FPS + 0.002)
     assert 1 <= found.broken_frames <= 20  # at most its group of pictures and what refers across
     assert found.reason
+
+
+@pytest.mark.parametrize("default", [0, 1])
+def test_pictures_of_another_track_are_not_counted(tmp_path: Path, default: int) -> None:
+    one = make_video(tmp_path / "one.mkv", 20, b_frames=2)
+    other = make_video(tmp_path / "other.mkv", 31, size=(96, 64), b_frames=2)
+    both = tmp_path / "both.mkv"
+    tracks = [
+        "-map",
+        "0",
+        "-map",
+        "1",
+        "-c",
+        "copy",
+        "-disposition",
+        "0",
+        f"-disposition:v:{default}",
+        "default",
+    ]
+    run_ffmpeg(["-i", str(one), "-i", str(other), *tracks, str(both)])
+    found = check_file_integrity(both)
+    assert (found.intact, found.broken_frames, found.decoded_frames) == (True, 0, (20, 31)[default])
 
 
 def test_damage_that_ffmpeg_conceals_without_a_word(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import av.logging
 from tools.errors import MediaError
 from tools.media.container import check_file, open_video, reason
 from tools.media.extensions import is_image
-from tools.media.packets import PacketIndex
+from tools.media.packets import PacketIndex, numbered
 from tools.media.scan import index_packets
 from tools.media.tracks import choose_audio, decodable
 
@@ -121,12 +121,13 @@ class _Video:
         self._path, self._audio_track = path, audio_track
         self._troubles: list[tuple[float, str]] = []
         self._hints: list[tuple[float, str]] = []  # troubles whose place is uncertain
-        self._whole: set[int | None] = set()
+        self._whole: set[int] = set()  # numbers of the video's packets whose pictures came out whole
         self._whole_count = self._decoded = 0
-        self._suspect: set[int | None] = set()
+        self._suspect: set[int] = set()
+        self._number = -1
         self._last_dts: dict[int, int] = {}
         self._sounds: dict[int, int] = {}
-        self._now = 0.0
+        self._now = self._later = 0.0
         self._reached = 0.0
 
     def check(self) -> Integrity:
@@ -137,11 +138,14 @@ class _Video:
         """
         index = self._index()
         self._start = float(index.pts[0] * index.time_base)
+        self._times = dict(zip(index.positions.tolist(), index.times.tolist(), strict=True))
+        self._counted = index.counted
         with _complaints() as said, open_video(self._path) as (container, video):
             # Decoders complain while the file is opened, too, and will again: only the header counts here.
             self._hints = [(0.0, _first_line([line])) for line in said if line[1] == container.format.name]
             said.clear()
             self._video = video.index
+            self._clocks = {stream.index: index.clock.follow() for stream in container.streams}
             self._decode(container, said)
             beyond = self._compare_size(container)
             self._compare_duration(container)
@@ -185,11 +189,19 @@ class _Video:
                 said.clear()
             if packet is None:
                 return
+            if packet.size:
+                self._later = float(self._clocks[packet.stream_index].offset(packet))
             self._take(packet, said)
 
     def _take(self, packet: av.Packet, said: list[tuple[int, str, str]]) -> None:
         """Decode one packet, or what a decoder holds back."""
         self._look_at(packet)
+        at = self._time(packet)
+        # What is held back comes with a packet that names its stream only by the stream.
+        is_video = packet.stream.index == self._video
+        if is_video and packet.size:
+            self._number += 1
+            numbered(self._number, packet)
         refused = None
         try:
             pictures = packet.decode()
@@ -197,18 +209,16 @@ class _Video:
             if isinstance(error, MemoryError):
                 raise
             pictures, refused = [], error.strerror
-        is_video = packet.stream_index == self._video
         if said or refused:
-            # A packet without bytes only asks for what is held back.
-            self._trouble(self._time(packet), _first_line(said) if said else f"cannot be decoded: {refused}")
-            if is_video:
-                self._suspect.add(packet.pts)
+            self._trouble(at, _first_line(said) if said else f"cannot be decoded: {refused}")
+            if is_video and packet.size:
+                self._suspect.add(self._number)
             said.clear()
         for picture in pictures:
             if is_video:
                 self._show(picture)
-            elif packet.stream_index in self._sounds:
-                self._sounds[packet.stream_index] += picture.samples
+            elif packet.stream.index in self._sounds:
+                self._sounds[packet.stream.index] += picture.samples
 
     def _look_at(self, packet: av.Packet) -> None:
         if packet.is_corrupt:
@@ -226,7 +236,7 @@ class _Video:
 
     def _show(self, picture: av.VideoFrame) -> None:
         self._decoded += 1
-        at = self._now if picture.time is None else picture.time - self._start
+        at = self._now if self._counted else self._times.get(picture.pts, self._now)
         if picture.is_corrupt:
             self._trouble(at, "a picture that the decoder patched up")
         elif picture.pts not in self._suspect:
@@ -236,7 +246,7 @@ class _Video:
     def _time(self, packet: av.Packet) -> float:
         """Seconds from the first frame."""
         ticks = packet.dts if packet.pts is None else packet.pts
-        return self._now if ticks is None else float(ticks * packet.time_base) - self._start
+        return self._now if ticks is None else float(ticks * packet.time_base) + self._later - self._start
 
     def _compare_size(self, container: av.container.InputContainer) -> int:
         """Look for data that the header places behind the end of the file; count the frames among it."""
@@ -270,7 +280,7 @@ class _Video:
         """Frames that did not come out whole."""
         if index.counted:
             return max(0, len(index.pts) - self._whole_count)
-        lost = [number for number, pts in enumerate(index.pts.tolist()) if pts not in self._whole]
+        lost = [frame for frame, number in enumerate(index.positions.tolist()) if number not in self._whole]
         if lost and not self._troubles:
             self._trouble(float(index.times[lost[0]]), f"frame {lost[0]} does not come out of the decoder")
         return len(lost)

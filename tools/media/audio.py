@@ -12,6 +12,7 @@ import numpy as np
 
 from tools.errors import MediaError
 from tools.media.audio_decoding import AudioDecoder
+from tools.media.clock import UNBROKEN
 from tools.media.container import check_file, reason
 from tools.media.extensions import is_image
 from tools.media.packets import PacketIndex
@@ -115,7 +116,9 @@ class AudioTrack:
     ) -> None:
         self.path, self.rate, self.damaged, self._track = str(path), rate, False, track
         first = _first_sample(check_file(path), track)
-        pictures = _first_frame(path) if index is None else int(index.pts[0]) * index.time_base
+        index = _pictures(path) if index is None else index
+        pictures = None if index is None else int(index.pts[0]) * index.time_base
+        self._clock = UNBROKEN if index is None else index.clock
         self._origin = first if pictures is None else pictures
         self.offset = None if pictures is None else float(first - pictures)
 
@@ -138,7 +141,7 @@ class AudioTrack:
         first = round(start * self.rate)
         stop = None if end is None else round(end * self.rate)
         expected: int | None = None
-        decoder = AudioDecoder(self.path, self.rate, track=self._track)
+        decoder = AudioDecoder(self.path, self.rate, track=self._track, clock=self._clock)
         for at, channels in decoder.blocks(self._origin + Fraction(first, self.rate)):
             at += first
             block = channels.mean(axis=0, dtype=np.float32)
@@ -251,15 +254,14 @@ def _first_sample(path: Path, track: str | None) -> Fraction:
     return Fraction(0) if frame.pts is None else frame.pts * frame.time_base
 
 
-def _first_frame(path: str | Path) -> Fraction | None:
-    """When the first picture is shown, in seconds on the file's clock; None without pictures."""
+def _pictures(path: str | Path) -> PacketIndex | None:
+    """The packets of a file's pictures; None without pictures."""
     try:
-        index = index_packets(path)
+        return index_packets(path)
     except MediaError as error:
         if error.kind == "no_video":
             return None
         raise
-    return int(index.pts[0]) * index.time_base
 
 
 def _join(block: np.ndarray, at: int, expected: int) -> tuple[np.ndarray, int]:

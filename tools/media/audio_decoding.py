@@ -10,10 +10,12 @@ import av
 import numpy as np
 
 from tools.errors import MediaError
+from tools.media.clock import UNBROKEN, Clock
 from tools.media.tracks import choose_audio
 
 _PREROLL = Fraction(1, 4)  # seconds; decoders need some packets before the first right sample (opus: 80 ms)
 _SLACK = Fraction(3, 100)  # seconds by which time stamps may wander before sound is moved to follow them
+_SLACK_RESTARTED = Fraction(2, 1000)  # where clocks start anew: those formats do not round
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
@@ -62,6 +64,7 @@ class AudioDecoder:
         rate: Samples per second that come out.
         layout: Channel layout that comes out, libav's name; None keeps that of the file.
         track: Which sound track, see `tools.media.tracks.choose_audio`.
+        clock: How the file's times are put on one clock, `PacketIndex.clock`.
 
     Attributes:
         packets: Packets that have been read so far.
@@ -69,9 +72,16 @@ class AudioDecoder:
     """
 
     def __init__(
-        self, path: str | Path, rate: int, layout: str | None = None, *, track: str | None = None
+        self,
+        path: str | Path,
+        rate: int,
+        layout: str | None = None,
+        *,
+        track: str | None = None,
+        clock: Clock = UNBROKEN,
     ) -> None:
-        self._path, self._rate, self._layout, self._track = path, rate, layout, track
+        self._path, self._rate, self._layout = path, rate, layout
+        self._track, self._clock = track, clock
         self.packets = self.damaged = 0
 
     def blocks(self, start: Fraction) -> Iterator[tuple[int, np.ndarray]]:
@@ -85,12 +95,13 @@ class AudioDecoder:
             float32, shape (channels, samples). Blocks ascend; there may be gaps, and a few samples twice.
         """
         expected: int | None = None
+        slack = _SLACK_RESTARTED if self._clock.starts else _SLACK
         for frame in self._resampled(start):
             at = expected or 0
             if frame.pts is not None:
                 stamped = round((frame.pts * frame.time_base - start) * self._rate)
                 # Containers round their time stamps; sound that goes on is not torn apart for that.
-                if expected is None or abs(stamped - expected) > _SLACK * self._rate:
+                if expected is None or abs(stamped - expected) > slack * self._rate:
                     at = stamped
             expected = at + frame.samples
             if expected > 0:
@@ -117,7 +128,8 @@ class AudioDecoder:
 
     def _decoded(self, start: Fraction | None) -> Iterator[av.AudioFrame]:
         """Decode from a little before `start` on; from the beginning where the file cannot be searched."""
-        for attempt in ("linear",) if start is None else ("seek", "linear"):
+        # Files whose clock starts anew cannot be searched by time.
+        for attempt in ("linear",) if start is None or self._clock.starts else ("seek", "linear"):
             opened = open_audio(self._path, self._track)
             if opened is None:
                 return
@@ -133,7 +145,7 @@ class AudioDecoder:
                     except av.error.FFmpegError:
                         continue
                 first = True
-                for frame in self._frames(container, stream):
+                for frame in self._frames(container, stream, start):
                     if (
                         first
                         and attempt == "seek"
@@ -146,14 +158,21 @@ class AudioDecoder:
                     return
 
     def _frames(
-        self, container: av.container.InputContainer, stream: av.AudioStream
+        self, container: av.container.InputContainer, stream: av.AudioStream, start: Fraction | None
     ) -> Iterator[av.AudioFrame]:
         packets = container.demux(stream)
+        following = self._clock.follow() if self._clock.starts else None
         while True:
             try:
                 packet = next(packets)
             except (StopIteration, av.error.FFmpegError):  # a damaged end is the end
                 return
+            if following is not None and packet.size:
+                offset = following.offset(packet)
+                packet.pts = None if packet.pts is None else packet.pts + round(offset / packet.time_base)
+                at = None if packet.pts is None else packet.pts * packet.time_base
+                if start is not None and at is not None and at < start - _PREROLL:
+                    continue
             self.packets += bool(packet.size)
             try:
                 yield from packet.decode()

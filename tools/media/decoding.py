@@ -14,7 +14,7 @@ import numpy as np
 from tools.errors import MediaError
 from tools.media import bitstream
 from tools.media.container import open_video
-from tools.media.packets import PacketIndex, decode_packet, packets
+from tools.media.packets import PacketIndex, decode_packet, numbered, packets
 from tools.media.scan import index_packets
 
 OnDamage = Literal["keep", "drop", "raise"]
@@ -22,6 +22,7 @@ OnDamage = Literal["keep", "drop", "raise"]
 
 # Decoders of these formats leave out a non-reference picture without touching any other one.
 _SKIPPABLE = ("h264", "mpeg1video", "mpeg2video", "mpeg4")
+_SEARCHED_BY_BYTES = ("mpegts", "mpeg")
 
 
 class VideoFrame(NamedTuple):
@@ -126,9 +127,11 @@ class Decoder:
         Yields:
             Frame number and picture, in presentation order. Frames that do not decode are missing.
         """
-        if self.index.counted:
-            yield from self._count(wanted)
-            return
+        for number, picture in self._count(wanted) if self.index.counted else self._by_groups(wanted):
+            picture.pts, picture.time_base = int(self.index.pts[number]), self.index.time_base
+            yield number, picture
+
+    def _by_groups(self, wanted: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         for start, group in self._groups(wanted):
             exact = yield from self._decode(start, group)
             if not exact:
@@ -153,13 +156,14 @@ class Decoder:
         Returns:
             False, and nothing was given, when the key frame's own picture did not come out whole.
         """
-        left = {int(self.index.pts[i]): i for i in group}
+        left = {int(self.index.positions[i]): i for i in group}
         last = int(self.index.positions[np.asarray(group)].max()) + (4 if self.index.irregular else 0)
         awaited = None
         for position, packet in self._packets_from(start):
             if start and position == start:
-                awaited = packet.pts
-            for picture in self._decode_packet(packet, packet.pts in left or packet.pts == awaited):
+                awaited = position
+            wanted = position in left or position == awaited
+            for picture in self._decode_packet(numbered(position, packet), wanted):
                 if picture.pts == awaited and not picture.is_corrupt:
                     awaited = None
                 if picture.pts in left:
@@ -217,8 +221,11 @@ class Decoder:
         key = int(np.searchsorted(self.index.key_positions, start))
         if key == len(self.index.key_positions) or self.index.key_positions[key] != start:
             return False
-        pts, dts = int(self.index.key_pts[key]), int(self.index.key_dts[key])
+        stamp, dts = int(self.index.key_stamps[key]), int(self.index.key_dts[key])
+        place = int(self.index.key_places[key]) if self.index.timing != "ok" else -1
         self._untouched = False
+        if place >= 0 and self._container.format.name in _SEARCHED_BY_BYTES:
+            return self._lands_at(place)
         for earlier in (0, 1, 4):  # transport streams are searched by guessing, and land late at times
             try:
                 target = int(self.index.key_dts[max(0, key - earlier)])
@@ -228,12 +235,23 @@ class Decoder:
             self._context.flush_buffers()
             self._stored = packets(self._container, self._stream)
             for packet in self._stored:
-                if packet.pts == pts and packet.is_keyframe:
+                if packet.pts == stamp and packet.is_keyframe and place in (-1, packet.pos):
                     self._landed = packet
                     return True
                 if packet.dts is not None and packet.dts > dts:
                     break
         return False
+
+    def _lands_at(self, place: int) -> bool:
+        """Go to a byte; damaged times cannot be searched."""
+        try:
+            self._container.seek(place, stream=self._stream, unsupported_byte_offset=True)
+        except av.error.FFmpegError:
+            return False
+        self._context.flush_buffers()
+        self._stored = packets(self._container, self._stream)
+        self._landed = next(self._stored, None)
+        return self._landed is not None and self._landed.pos == place
 
     def _open(self) -> None:
         self._opened.close()

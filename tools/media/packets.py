@@ -10,9 +10,16 @@ from functools import cached_property
 import av
 import numpy as np
 
+from tools.media.clock import UNBROKEN, Clock
 from tools.media.hdr import Hdr
 from tools.media.orientation import Orientation
 from tools.media.sampling import TIME_TOLERANCE, frame_at
+
+TIMING_REMARKS = {
+    "repaired": "damaged times were given a place between their neighbours",
+    "restarted": "the clock starts anew within the file; the parts were joined",
+}
+"""What is said of a file whose `PacketIndex.timing` is not ok."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +29,14 @@ class PacketIndex:
     Attributes:
         path: The file.
         stream: Number of the video stream in the file.
-        time_base: Seconds per tick of `pts`.
+        time_base: Seconds per tick of `pts`; of the stream, or finer where times were repaired.
         pts: int64, shape (frames,): presentation time of each frame, ascending.
         positions: int64, shape (frames,): which packet of the stream (in stored order) holds each frame.
         key_positions: int64: packets at which decoding can start, in stored order.
         key_pts: int64: their presentation times.
-        key_dts: int64: their decoding times, which is what files are searched by.
+        key_stamps: int64: the presentation times that the file has for them, in ticks of its stream.
+        key_dts: int64: their decoding times there, which is what files are searched by.
+        key_places: int64: where they lie in the file, in bytes; -1 when that is not known.
         end_pts: Presentation time at which the last frame ends.
         damaged: int64: frames whose packet is not whole; decoders refuse it.
         counted: True when packets carry no usable presentation times (H.264 in AVI): then a frame is
@@ -49,6 +58,7 @@ class PacketIndex:
         audio_codec: Codec of the sound track that is used; None when there is none.
         audio_tracks: Number of sound tracks.
         colour: What the first picture says of its colours, see `tools.media.hdr.colour_name`.
+        clock: What other streams of the file need to be on the same clock as `pts`.
     """
 
     path: str
@@ -58,7 +68,9 @@ class PacketIndex:
     positions: np.ndarray
     key_positions: np.ndarray
     key_pts: np.ndarray
+    key_stamps: np.ndarray
     key_dts: np.ndarray
+    key_places: np.ndarray
     end_pts: int
     damaged: np.ndarray
     counted: bool
@@ -78,6 +90,7 @@ class PacketIndex:
     size_changes: tuple[tuple[int, int, int], ...] = ()
     audio_codec: str | None = None
     audio_tracks: int = 0
+    clock: Clock = UNBROKEN
 
     @property
     def num_frames(self) -> int:
@@ -165,6 +178,15 @@ def packets(container: av.container.InputContainer, stream: av.VideoStream) -> I
                 yield packet
     except av.error.FFmpegError:
         return
+
+
+def numbered(position: int, packet: av.Packet) -> av.Packet:
+    """Put a packet's number in the place of its time, so that the decoder hands it on to the picture.
+
+    So each picture is known by its packet, whatever the times of the file are.
+    """
+    packet.pts = position
+    return packet
 
 
 def decode_packet(context: av.VideoCodecContext, packet: av.Packet | None) -> list[av.VideoFrame]:

@@ -1,4 +1,4 @@
-"""Read the packets of a video and work out which of them are frames."""
+"""Read the packets of a video and work out which of them are frames, and when each is shown."""
 
 from __future__ import annotations
 
@@ -13,17 +13,21 @@ import numpy as np
 
 from tools.errors import MediaError
 from tools.media import bitstream
+from tools.media.clock import is_sound
 from tools.media.container import open_video
 from tools.media.hdr import colour_name, hdr_of
 from tools.media.orientation import orientation_of
-from tools.media.packets import PacketIndex, decode_packet, packets
+from tools.media.packets import PacketIndex, decode_packet, numbered, packets
 from tools.media.stated_size import HeaderWatch, size_changes
+from tools.media.timing import Timed, settle_times, stated_rate
 from tools.media.tracks import choose_audio
 
 # One packet is one picture by the rules of these formats. In the others (avi, mpegts, mpeg, flv, asf) packets
 # are cut by a parser or by the muxer's habit, so a few are decoded to see whether that holds.
 _ONE_PICTURE_PER_PACKET = ("mov,mp4", "matroska,webm")
 _SAMPLE_PACKETS = 24
+# Formats that state when a packet is to be decoded; of others libav makes that from when it is shown.
+_STORE_DTS = ("mov,mp4", "mpegts", "mpeg", "flv", "avi", "asf")
 # Streams in which a picture has no stated length: a recording that stops within one does not show it.
 _UNBOUNDED = ("mpegts", "mpeg")
 # A picture stored behind a key frame and shown before it is at most so many packets behind.
@@ -38,7 +42,9 @@ def index_packets(path: str | Path) -> PacketIndex:
     More is decoded only where packets do not tell: pictures at the start that may have lost what they refer
     to; the first 24 packets of formats whose packets need not be pictures, and the last group of pictures of
     transport and program streams, which mostly end in the middle of a picture. All is decoded when packets
-    turn out not to be pictures.
+    turn out not to be pictures, or when times are damaged and do not tell the order of pictures.
+
+    Times that are not sound are repaired, see `tools.media.clock` and `PacketIndex.timing`.
 
     Raises:
         MediaError: missing, not_a_file, empty, unreadable, no_video, or decode (no picture at all).
@@ -46,24 +52,32 @@ def index_packets(path: str | Path) -> PacketIndex:
     with open_video(path) as (container, stream):
         scan = _scan(container, stream)
         pictures = _decode_all(stream.codec_context, scan.head)
-        if 0 < len(scan.tail) <= _LONGEST_TAIL and not _ends_whole(stream.codec_context, scan.tail):
+        if 0 < len(scan.tail) <= _LONGEST_TAIL and not _ends_whole(stream.codec_context, scan):
             scan.damaged[-1] = True
-        regular = container.format.name.startswith(_ONE_PICTURE_PER_PACKET)
+        form = container.format.name
+        regular = form.startswith(_ONE_PICTURE_PER_PACKET)
+        reordered = bool(stream.codec_context.has_b_frames)
+        discontinuous = bool(container.format.flags & av.format.Flags.ts_discont.value)
         ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+        rate = stream.average_rate or stream.guessed_rate
         facts = {
             "path": str(path),
             "stream": stream.index,
-            "time_base": stream.time_base,
             "sample_aspect_ratio": Fraction(ratio) if ratio and ratio > 0 else Fraction(1),
             "codec": scan.codec,
-            "average_rate": stream.average_rate or stream.guessed_rate,
             "has_audio": bool(container.streams.audio),
             "stored_bytes": scan.bytes,
             "audio_codec": _sound_codec(container, path),
             "audio_tracks": len(container.streams.audio),
         }
         tag = stream.codec_context.codec_tag
-    first = _settle_start(path, scan, pictures, regular)
+        time_base = stream.time_base
+    if form == "avi" and not reordered and None not in scan.dts:
+        # It has no presentation times, and libav, before it knows that nothing is reordered, guesses them one
+        # picture too late.
+        scan.pts = list(scan.dts)
+    sound = is_sound(scan.pts, scan.dts, time_base, reordered=reordered, discontinuous=discontinuous)
+    first = _settle_start(path, scan, pictures, regular, sound)
     if first is None or not scan.pts:
         raise MediaError("decode", path, f"no picture of its {scan.codec} stream can be decoded")
     verdict = "packets"
@@ -71,10 +85,21 @@ def index_packets(path: str | Path) -> PacketIndex:
         verdict = "decode"
     elif not regular:
         verdict = _verify(scan, pictures)
-    if verdict == "decode":
-        _replace_by_decoded(path, scan)
+    timed = settle_times(
+        path,
+        scan,
+        time_base,
+        rate,
+        sound=sound,
+        verdict=verdict,
+        reordered=reordered,
+        discontinuous=discontinuous,
+        stored_dts=form.startswith(_STORE_DTS),
+        # AVI with reordered pictures has no times that can be used, and is not decoded for that.
+        counts=form == "avi",
+    )
     facts |= {
-        "counted": verdict == "count" or not scan.has_unique_times(),
+        "counted": timed.counted,
         "irregular": verdict == "decode",
         "orientation": orientation_of(first),
         "coded_width": first.width,
@@ -83,40 +108,54 @@ def index_packets(path: str | Path) -> PacketIndex:
         "hdr": hdr_of(first, tag),
         "colour": colour_name(first),
         "size_changes": size_changes(path, scan.headers.candidates, first.width, first.height),
+        "timing": timed.timing,
+        "clock": timed.clock,
     }
-    return _build(scan, facts)
+    return _build(scan, timed, rate, facts)
 
 
 @dataclasses.dataclass
-class _Scan:
-    """What one pass over the packets has collected, in stored order."""
+class Scan:
+    """What one pass over the packets has collected, in stored order.
+
+    Attributes:
+        codec: Name of the codec.
+        pts: Presentation time of each packet that is a frame.
+        dts: Its decoding time.
+        durations: Its length in ticks; 0 when it is not known.
+        positions: Its number among all packets of the stream.
+        places: Where it lies in the file, in bytes; -1 when that is not known.
+        damaged: Whether it is not whole.
+        keys: Packets at which decoding can start: number, pts, dts and place.
+        head: The first packets from a key frame on, with their numbers.
+        tail: The packets of the last group of pictures, with their numbers.
+        suspicious: Whether packets need not be pictures.
+    """
 
     codec: str
     pts: list[int | None] = dataclasses.field(default_factory=list)
     dts: list[int | None] = dataclasses.field(default_factory=list)
     durations: list[int] = dataclasses.field(default_factory=list)
     positions: list[int] = dataclasses.field(default_factory=list)
+    places: list[int] = dataclasses.field(default_factory=list)
     damaged: list[bool] = dataclasses.field(default_factory=list)
-    keys: list[tuple[int, int | None, int | None]] = dataclasses.field(default_factory=list)
-    head: list[av.Packet] = dataclasses.field(default_factory=list)
-    tail: list[av.Packet] = dataclasses.field(default_factory=list)
+    keys: list[tuple[int, int | None, int | None, int]] = dataclasses.field(default_factory=list)
+    head: list[tuple[int, av.Packet]] = dataclasses.field(default_factory=list)
+    tail: list[tuple[int, av.Packet]] = dataclasses.field(default_factory=list)
     suspicious: bool = False
     bytes: int = 0
     headers: HeaderWatch | None = None
 
-    def has_unique_times(self) -> bool:
-        return None not in self.pts and len(set(self.pts)) == len(self.pts)
-
     def keep(self, chosen: list[bool]) -> None:
         """Leave out the packets that are no frames."""
-        for name in ("pts", "dts", "durations", "positions", "damaged"):
+        for name in ("pts", "dts", "durations", "positions", "places", "damaged"):
             setattr(self, name, [v for v, kept in zip(getattr(self, name), chosen, strict=True) if kept])
 
 
-def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Scan:
+def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> Scan:
     context = stream.codec_context
     codec = context.codec.canonical_name
-    scan = _Scan(codec)
+    scan = Scan(codec)
     length_size = bitstream.nal_length_size(codec, context.extradata)
     hidden = bitstream.is_hidden(codec)
     regular = container.format.name.startswith(_ONE_PICTURE_PER_PACKET)
@@ -125,17 +164,19 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> _Sc
     scan.headers = HeaderWatch(codec, length_size)
     for position, packet in enumerate(packets(container, stream)):
         scan.bytes += packet.size
+        place = -1 if packet.pos is None else packet.pos
         if packet.is_keyframe:
             scan.headers.look(position, packet)
-            scan.keys.append((position, packet.pts, packet.dts))
+            scan.keys.append((position, packet.pts, packet.dts, place))
             scan.tail.clear()
         if scan.keys and len(scan.head) < sampled:
-            scan.head.append(packet)
+            scan.head.append((position, packet))
         if unbounded and scan.keys and len(scan.tail) <= _LONGEST_TAIL:
-            scan.tail.append(packet)
+            scan.tail.append((position, packet))
         if packet.is_discard or (hidden and hidden(memoryview(packet))):
             continue
         scan.positions.append(position)
+        scan.places.append(place)
         scan.pts.append(packet.pts)
         scan.dts.append(packet.dts)
         scan.durations.append(packet.duration or 0)
@@ -157,22 +198,25 @@ def _sound_codec(container: av.container.InputContainer, path: str | Path) -> st
     return stream.codec_context.codec.canonical_name if stream is not None else None
 
 
-def _decode_all(context: av.VideoCodecContext, some: list[av.Packet]) -> list[av.VideoFrame]:
-    pictures = [picture for packet in [*some, None] for picture in decode_packet(context, packet)]
+def _decode_all(context: av.VideoCodecContext, some: list[tuple[int, av.Packet]]) -> list[av.VideoFrame]:
+    """Decode packets; the pictures' times are the packets' numbers."""
+    shown = [picture for pair in some for picture in decode_packet(context, numbered(*pair))]
+    shown += decode_packet(context, None)
     context.flush_buffers()
-    return pictures
+    return shown
 
 
-def _ends_whole(context: av.VideoCodecContext, tail: list[av.Packet]) -> bool:
+def _ends_whole(context: av.VideoCodecContext, scan: Scan) -> bool:
     """Tell whether the last packet of a stream is a whole picture, by decoding its group of pictures."""
-    key, last = tail[0].pts, tail[-1].pts
+    key, last = scan.keys[-1][1], scan.pts[-1] if scan.pts else None
     if key is None or last is None or last < key:  # the last may refer to the group before: not decided here
         return True
-    return any(p.pts == last and not p.is_corrupt for p in _decode_all(context, tail))
+    number = scan.tail[-1][0]
+    return any(p.pts == number and not p.is_corrupt for p in _decode_all(context, scan.tail))
 
 
 def _settle_start(
-    path: str | Path, scan: _Scan, pictures: list[av.VideoFrame], regular: bool
+    path: str | Path, scan: Scan, pictures: list[av.VideoFrame], regular: bool, sound: bool
 ) -> av.VideoFrame | None:
     """Find the first picture, and leave out packets before it that refer to what was cut off.
 
@@ -185,9 +229,10 @@ def _settle_start(
     """
     key_position, key_pts = (scan.keys[0][0], scan.keys[0][1]) if scan.keys else (0, None)
     near = key_position + _LEADING_PACKETS
+    # Where times are damaged, an early one far from the start says nothing about the start.
     doubtful = [
         position < key_position
-        or (key_pts is not None and pts is not None and pts < key_pts)
+        or (key_pts is not None and pts is not None and pts < key_pts and (sound or position <= near))
         or (regular and pts is None and position <= near)
         for position, pts in zip(scan.positions, scan.pts, strict=True)
     ]
@@ -195,15 +240,20 @@ def _settle_start(
         return pictures[0]
     last = max((p for p, d in zip(scan.positions, doubtful, strict=True) if d), default=0)
     shown = _decode_start(path, last)
-    times = {picture.pts for picture in shown}
-    begin = shown[0].pts if shown else None
+    if not shown:
+        return None
+    numbers = {picture.pts for picture in shown}
+    times = dict(zip(scan.positions, scan.pts, strict=True))
+    begin = times.get(shown[0].pts)
     scan.keep(
         [
-            pts in times if unsure else begin is None or pts is None or pts >= begin
-            for unsure, pts in zip(doubtful, scan.pts, strict=True)
+            position in numbers
+            if unsure
+            else begin is None or pts is None or pts >= begin or (not sound and position > near)
+            for unsure, position, pts in zip(doubtful, scan.positions, scan.pts, strict=True)
         ]
     )
-    return shown[0] if shown else None
+    return shown[0]
 
 
 def _decode_start(path: str | Path, last: int) -> list[av.VideoFrame]:
@@ -212,79 +262,63 @@ def _decode_start(path: str | Path, last: int) -> list[av.VideoFrame]:
     with open_video(path) as (container, stream):
         context = stream.codec_context
         for position, packet in enumerate(packets(container, stream)):
-            shown += [picture for picture in decode_packet(context, packet) if not picture.is_corrupt]
+            pictures = decode_packet(context, numbered(position, packet))
+            shown += [picture for picture in pictures if not picture.is_corrupt]
             if shown and position >= last:
                 break
         shown += [picture for picture in decode_packet(context, None) if not picture.is_corrupt]
     return shown
 
 
-def _verify(scan: _Scan, pictures: list[av.VideoFrame]) -> str:
+def _verify(scan: Scan, pictures: list[av.VideoFrame]) -> str:
     """Compare the pictures of the first packets with what those packets promise.
 
     Returns:
-        "packets" when each packet is one picture with its own time, "count" when each is one picture but
-        the times are not to be trusted, "decode" when packets are not pictures.
+        "packets" when each packet is one picture and their times tell the order of the pictures, "order" when
+        each is one picture but the order is another, "decode" when packets are not pictures.
     """
-    promised = [packet.pts for packet in scan.head]
-    if len(pictures) != len(promised):
-        leading = sum(p is not None and p < promised[0] for p in promised) if promised[0] is not None else 0
-        if len(pictures) != len(promised) - leading:
-            return "decode"
-        promised = [p for p in promised if p >= promised[0]]
+    times = dict(zip(scan.positions, scan.pts, strict=True))
+    promised = [number for number, _ in scan.head if number in times]
     shown = [picture.pts for picture in pictures]
-    return "packets" if _ascends(shown) and set(shown) == set(promised) else "count"
+    if set(shown) - times.keys():
+        shown = [number for number in shown if number in times]
+    key = times.get(scan.head[0][0]) if scan.head else None
+    # Pictures shown before the first key frame may need what lies before it.
+    lost = [n for n in promised if n not in shown and not (key is not None and (times[n] or key) < key)]
+    if lost or len(set(shown)) != len(shown):
+        return "decode"
+    stamps = [times[number] for number in shown]
+    ascend = None not in stamps and all(a < b for a, b in itertools.pairwise(stamps))
+    return "packets" if ascend else "order"
 
 
-def _ascends(pts: list[int | None]) -> bool:
-    return None not in pts and all(a < b for a, b in itertools.pairwise(pts))
-
-
-def _replace_by_decoded(path: str | Path, scan: _Scan) -> None:
-    """Put what a full decode shows in the place of what the packets said."""
-    pts: list[int | None] = []
-    with open_video(path) as (container, stream):
-        context = stream.codec_context
-        for packet in packets(container, stream):
-            pts += [picture.pts for picture in decode_packet(context, packet)]
-        pts += [picture.pts for picture in decode_packet(context, None)]
-    by_time = {t: p for t, p in zip(scan.pts, scan.positions, strict=True) if t is not None}
-    if not _ascends(pts):
-        pts = [None] * len(pts)
-    scan.positions = [by_time.get(t, 0) for t in pts]
-    scan.pts, scan.dts = pts, [None] * len(pts)
-    scan.durations, scan.damaged = [0] * len(pts), [False] * len(pts)
-
-
-def _build(scan: _Scan, facts: dict[str, Any]) -> PacketIndex:
-    time_base, rate = facts["time_base"], facts["average_rate"]
-    if facts["counted"]:
-        pts, time_base = _times_by_count(scan, time_base, rate)
-        facts |= {"time_base": time_base}
-        order = np.arange(len(pts))
-    else:
-        pts = np.array(scan.pts, np.int64)
-        order = np.argsort(pts, kind="stable")
-        pts = pts[order]
-    last = scan.durations[order[-1]] or (int(np.median(np.diff(pts))) if len(pts) > 1 else 0)
-    if not last and rate:
-        last = round(1 / rate / time_base)
-    keys = np.array([(at, p, p if d is None else d) for at, p, d in scan.keys if p is not None], np.int64)
-    key_positions, key_pts, key_dts = keys.reshape(-1, 3).T
+def _build(scan: Scan, timed: Timed, rate: Fraction | None, facts: dict[str, Any]) -> PacketIndex:
+    order, pts = timed.order, timed.pts
+    rate, length = stated_rate(timed, scan, rate)
+    by_position = dict(zip(np.array(scan.positions)[order].tolist(), pts.tolist(), strict=True))
+    keys = [
+        (
+            position,
+            by_position.get(position, timed.key_time(position, stamp)),
+            stamp,
+            stamp if d is None else d,
+            at,
+        )
+        for position, stamp, d, at in scan.keys
+        if stamp is not None
+    ]
+    columns = np.array(keys, np.int64).reshape(-1, 5).T
     return PacketIndex(
+        time_base=timed.time_base,
         pts=pts,
         positions=np.array(scan.positions, np.int64)[order],
-        key_positions=key_positions,
-        key_pts=key_pts,
-        key_dts=key_dts,
-        end_pts=int(pts[-1]) + last,
+        key_positions=columns[0],
+        key_pts=columns[1],
+        key_stamps=columns[2],
+        key_dts=columns[3],
+        key_places=columns[4],
+        end_pts=int(pts[-1]) + length,
         damaged=np.flatnonzero(np.array(scan.damaged)[order]),
+        average_rate=rate,
         **facts,
     )
-
-
-def _times_by_count(scan: _Scan, time_base: Fraction, rate: Fraction | None) -> tuple[np.ndarray, Fraction]:
-    """Frame k in presentation order is shown at the k-th decoding time, all by the same delay later."""
-    if None not in scan.dts and len(set(scan.dts)) == len(scan.dts):
-        return np.sort(np.array(scan.dts, np.int64)), time_base
-    return np.arange(len(scan.pts), dtype=np.int64), 1 / Fraction(rate or 25)

@@ -15,10 +15,13 @@ _PROBED = tuple(name for name, column in COLUMNS.items() if column.made_by == IN
 
 def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: bool = False) -> pl.LazyFrame:
     """Probe every file. A file that cannot be read has 0 frames and no other value."""
+    from collections import Counter
+
     import polars as pl
 
     from tools.datasets.probe_stage import ProbeStage
     from tools.errors import MediaError
+    from tools.media.packets import TIMING_REMARKS
     from tools.stage.engine import map_rows
     from tools.stage.failures import count_kinds
 
@@ -37,6 +40,10 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
         context.notes.append(
             f"{len(changing)} files change the size of their pictures within, the first: {changing[0]}"
         )
+    timings = Counter(o["timing"] for o in outcomes if not isinstance(o, MediaError))
+    context.notes += [
+        f"{timings[timing]} files: {remark}" for timing, remark in TIMING_REMARKS.items() if timings[timing]
+    ]
     context.failures += failed
     values = [{"num_frames": 0} if isinstance(o, MediaError) else o for o in outcomes]
     columns = [pl.Series(n, [v.get(n) for v in values], dtype=t) for n, t in stage.adds.items()]

@@ -181,6 +181,7 @@ class _CopyClip:
         self._times[order[-1]] = (pts[order[-1]], dts[-1], plan.ticks[-1] - plan.ticks[-2])
         self._left = len(order)
         self._sound_over = sound is None
+        self._clock = index.clock.follow()
         self._has_sound = False
         self._files = ExitStack()
         self._out: av.container.OutputContainer | None = None
@@ -196,7 +197,7 @@ class _CopyClip:
             if position in self._times:
                 self._write_video(packet, position)
         elif packet.pts is not None:
-            at = packet.pts * packet.time_base
+            at = packet.pts * packet.time_base + self._clock.offset(packet)
             if at >= self._end:
                 self._sound_over = True
             elif at >= self._start:

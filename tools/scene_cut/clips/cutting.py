@@ -173,12 +173,14 @@ class CutResult:
         failures: What went wrong, by scene.
         skipped: Scenes shorter than `min_seconds`.
         left_behind: What the source has beside, see `tools.scene_cut.clips.sound.left_behind`.
+        timing: `PacketIndex.timing` of the source.
     """
 
     clips: list[Clip]
     failures: dict[int, MediaError]
     skipped: list[int]
     left_behind: list[str] = dataclasses.field(default_factory=list)
+    timing: str = "ok"
 
 
 def cut_clips(
@@ -238,7 +240,7 @@ def cut_clips(
         for scene, error in sorted(failures.items())
     }
     left = left_behind(path, keep_audio=options.keep_audio, audio_track=options.audio_track)
-    return CutResult([clips[scene] for scene in sorted(clips)], failures, skipped, left)
+    return CutResult([clips[scene] for scene in sorted(clips)], failures, skipped, left, index.timing)
 
 
 def _by_size(index: PacketIndex, plans: list[Plan]) -> list[tuple[PacketIndex, list[Plan]]]:

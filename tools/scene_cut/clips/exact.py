@@ -88,7 +88,7 @@ def sound_of(index: PacketIndex, plan: Plan, form: SoundFormat | None) -> Sound 
         return None
     start, end = source_times(index, plan.frames)
     first = int(index.pts[0]) * index.time_base
-    sound = Sound(read_sound(index.path, form, first + start, end - start), form)
+    sound = Sound(read_sound(index.path, form, first + start, end - start, index.clock), form)
     return None if sound.empty else sound
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import pairwise
@@ -155,16 +156,20 @@ class SmartSource:
         self, container: av.container.InputContainer, stream: av.VideoStream, middle: Middle
     ) -> Iterator[av.Packet]:
         """The packets of the middle; a seek that lands right saves reading what lies before."""
+        if self._index.timing != "ok":  # damaged times cannot be searched
+            stored = packets(container, stream)
+            yield from itertools.islice(stored, middle.first, middle.first + len(middle.frames))
+            return
         key = int(np.searchsorted(self._index.key_positions, middle.first))
         left = len(middle.frames)
         container.seek(int(self._index.key_dts[key]), stream=stream, backward=True)
         reading = packets(container, stream)
         for packet in reading:
-            if packet.is_keyframe and packet.pts == self._index.key_pts[key]:
+            if packet.is_keyframe and packet.pts == self._index.key_stamps[key]:
                 yield packet
                 left -= 1
                 break
-            if packet.is_keyframe and (packet.pts or 0) > self._index.key_pts[key]:
+            if packet.is_keyframe and (packet.pts or 0) > self._index.key_stamps[key]:
                 break
         if left == len(middle.frames):  # too late; count from the beginning
             with open_video(self._index.path) as (container, stream):

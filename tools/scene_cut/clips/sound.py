@@ -11,6 +11,7 @@ import av
 import numpy as np
 
 from tools.media.audio_decoding import AudioDecoder, open_audio
+from tools.media.clock import UNBROKEN, Clock
 from tools.media.container import open_video
 from tools.media.tracks import choose_audio, describe
 
@@ -88,7 +89,7 @@ def left_behind(path: str | Path, *, keep_audio: bool, audio_track: str | None =
 
 
 def read_sound(
-    path: str | Path, form: SoundFormat, start: Fraction, duration: Fraction
+    path: str | Path, form: SoundFormat, start: Fraction, duration: Fraction, clock: Clock = UNBROKEN
 ) -> Iterator[np.ndarray]:
     """Decode the sound of an interval.
 
@@ -100,13 +101,15 @@ def read_sound(
         form: Rate and layout wanted.
         start: Seconds in the file's own time (its first picture need not be at 0).
         duration: Seconds.
+        clock: How the source's times are put on one clock, `PacketIndex.clock`.
 
     Yields:
         float32, shape (channels, samples): the first sample is the one at `start`, none is left out.
     """
     total = round(duration * form.rate)
     written = 0
-    for at, block in AudioDecoder(path, form.rate, form.layout, track=form.track).blocks(start):
+    decoder = AudioDecoder(path, form.rate, form.layout, track=form.track, clock=clock)
+    for at, block in decoder.blocks(start):
         if at >= total:
             return
         block = block[:, max(0, written - at) : total - at]

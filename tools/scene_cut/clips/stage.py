@@ -13,6 +13,7 @@ import polars as pl
 from tools.columns import measured_on
 from tools.errors import MediaError, UserError
 from tools.media.frames import Frame
+from tools.media.packets import TIMING_REMARKS
 from tools.scene_cut.clips.codecs import check_encoder, find_codec
 from tools.scene_cut.clips.cutting import Clip, CutOptions, CutResult, cut_clips
 from tools.scene_cut.clips.names import PART_SUFFIX, clip_folder, clip_stems
@@ -78,6 +79,7 @@ class CutStage(Stage):
             "hdr": {},
             "mixed": 0,
             "left_behind": {},
+            "timing": {},
         }
 
     def asked(self) -> dict[str, Any]:
@@ -143,7 +145,7 @@ class CutStage(Stage):
             self._told["skipped"] += told["skipped"]
             self._told["left"] += told["left"]
             self._told["mixed"] += told["mixed"]
-            for what in ("notes", "hdr", "left_behind"):
+            for what in ("notes", "hdr", "left_behind", "timing"):
                 for text in told[what]:
                     self._told[what][text] = self._told[what].get(text, 0) + 1
         return batch
@@ -184,6 +186,7 @@ class CutStage(Stage):
         lines += [
             f"{count} sources: {track} left behind" for track, count in self._told["left_behind"].items()
         ]
+        lines += [f"{count} sources: {remark}" for remark, count in self._told["timing"].items()]
         return lines
 
 
@@ -212,6 +215,7 @@ def _values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
             "hdr": [clip.hdr for clip in result.clips if clip.hdr],
             "mixed": sum(clip.mixed and clip.mode != "copy" for clip in result.clips),
             "left_behind": result.left_behind,
+            "timing": [TIMING_REMARKS[result.timing]] if result.timing in TIMING_REMARKS else [],
         },
     }
 

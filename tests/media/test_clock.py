@@ -1,0 +1,105 @@
+"""Times of damaged files: the right ones stay, the others are put where they were before the damage."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.media.damage import set_times
+from tests.support import make_video, read_barcode
+from tools.media.clock import find_breaks, repair
+from tools.media.frames import read_frames
+from tools.media.scan import index_packets
+
+FRAMES = 60
+TICK = Fraction(1, 30)
+
+
+@pytest.mark.parametrize(
+    ("times", "wanted"),
+    [
+        ([0, 30, 60, 60, 120], [0, 30, 60, 90, 120]),
+        ([0, 30, 60, 10, 120], [0, 30, 60, 90, 120]),
+        ([0, 30, 999, 90, 120], [0, 30, 60, 90, 120]),
+        ([None, 30, None, None, 120, None], [0, 30, 60, 90, 120, 150]),
+        ([0, 1, 1, 1, 2, 3], [0, 1, Fraction(4, 3), Fraction(5, 3), 2, 3]),
+        ([7], [7]),
+    ],
+)
+def test_times_between_sound_ones(times: list[int | None], wanted: list[Fraction]) -> None:
+    repaired, finer = repair(times)
+    assert [Fraction(int(time), finer) for time in repaired] == wanted
+
+
+def test_times_in_the_order_of_storing_are_sorted() -> None:
+    stored = [i + shift for i in range(0, 60, 3) for shift in (0, 2, 1)]  # I B B P B B, with PTS that are DTS
+    repaired, finer = repair(stored)
+    assert (repaired.tolist(), finer) == (list(range(60)), 1)
+    assert repair([None, None]) is None
+
+
+@pytest.mark.parametrize(
+    ("second", "discontinuous", "restarts"),
+    [
+        (0, True, [100]),
+        (0, False, [100]),
+        (98, True, [100]),  # an overlap of two pictures: 0.067 s
+        (98, False, []),
+        (94, False, [100]),
+        (100 + 299, True, []),  # a gap of 9.97 s
+        (100 + 400, True, [100]),
+        (100 + 400, False, []),
+    ],
+)
+def test_new_starts_are_those_of_ffmpeg(second: int, discontinuous: bool, restarts: list[int]) -> None:
+    stamps = [*range(100), *range(second, second + 100)]
+    found = find_breaks(stamps, TICK, discontinuous=discontinuous)
+    assert (found.restarts, found.wrong) == (restarts, set())
+
+
+@pytest.mark.parametrize("discontinuous", [True, False])
+def test_single_wrong_times_are_no_new_start(discontinuous: bool) -> None:
+    wrong = {0: 9999, 40: -300, 41: 5000, 60: 20, 61: 21, 80: 2000, 99: 3}
+    stamps = [wrong.get(i, i) for i in range(100)]
+    found = find_breaks(stamps, TICK, discontinuous=discontinuous)
+    assert (found.restarts, found.wrong) == ([], set(wrong))
+
+
+@pytest.fixture(scope="module", params=[(ext, b) for ext in ("mkv", "ts", "flv") for b in (0, 2)], ids=str)
+def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    ext, b_frames = request.param
+    return make_video(tmp_path_factory.mktemp("sound") / f"a.{ext}", FRAMES, gop=20, b_frames=b_frames)
+
+
+def stored_times(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        return [float(p.pts * p.time_base) for p in container.demux(video=0) if p.size]
+
+
+def damages(path: Path) -> Iterator[dict[int, float | None]]:
+    times = stored_times(path)
+    yield {30: times[29]}  # twice the same
+    yield {13: times[12], 14: times[12], 15: times[12]}
+    yield {25: times[25] - 0.9, 40: times[40] + 8, 50: times[50] + 30 if path.suffix != ".mkv" else 30.0}
+    yield {0: times[0] + 9}
+    yield {FRAMES - 1: times[FRAMES - 1] - 1}
+    if path.suffix == ".ts":
+        yield {0: None, 1: None, 22: None, 31: None, 32: None}
+
+
+def test_every_frame_is_where_it_was(sound: Path, tmp_path: Path) -> None:
+    assert index_packets(sound).timing == "ok"
+    for number, damage in enumerate(damages(sound)):
+        path = set_times(sound, tmp_path / f"{number}{sound.suffix}", damage)
+        index = index_packets(path)
+        assert index.times == pytest.approx(np.arange(FRAMES) / 25, abs=0.0011), damage
+        assert (index.average_rate, index.duration) == (25, pytest.approx(FRAMES / 25, abs=0.0011))
+        frames = read_frames(path, range(FRAMES), index=index)
+        assert [read_barcode(frame.image) for frame in frames] == list(range(FRAMES)), damage
+        for alone in (30, 5, 59):
+            (frame,) = read_frames(path, [alone], index=index)
+            assert read_barcode(frame.image) == alone
+        assert index.timing == "repaired" or stored_times(path) == stored_times(sound)
