@@ -111,7 +111,7 @@ COLUMNS: dict[str, Column] = {
     "bpp": Column("Float64", "of the pictures, bits per stored pixel", INFO, filter="bounds"),
     "gop": Column("Int64", "most frames from a key frame to the next", INFO, filter="bounds"),
     "size_changes": Column(
-        "Int64", "how often the size of the pictures changes within the file", INFO, filter="bounds"
+        "Int64", "how often the pictures change size or orientation within the file", INFO, filter="bounds"
     ),
     "has_audio": Column("Boolean", "whether there is a sound track", INFO, filter="values"),
     "audio_codec": Column("String", "codec of the sound track that is used", INFO, filter="values"),

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.support import make_video, run_ffmpeg
+from tests.support import ffmpeg_frames, make_video, remux, run_ffmpeg
 from tools.datasets import datautil
 from tools.media.frames import iter_frames, read_frames
 from tools.media.probe import index_packets, probe
@@ -63,6 +63,41 @@ def extent(image: np.ndarray) -> tuple[int, int]:
     """Width and height of the disc."""
     inside = image.mean(axis=2) > 200
     return int(inside.any(axis=0).sum()), int(inside.any(axis=1).sum())
+
+
+def turned_within(folder: Path, codec: str) -> Path:
+    """A recording that says from its second half on that it is to be turned by 90 degrees clockwise."""
+    names = []
+    for number, filters in enumerate((None, f"{codec}_metadata=display_orientation=insert:rotate=-90")):
+        part, said = folder / f"part{number}.ts", folder / f"said{number}.ts"
+        picture = horizon(WIDE) if number == 0 else np.ascontiguousarray(np.rot90(horizon(TALL)))
+        make_video(part, codec=codec, pictures=[picture] * 12, b_frames=0)
+        remux(part, said, after=["-bsf:v", filters] if filters else [])
+        names.append(f"file '{said}'\n")
+    (folder / "parts.txt").write_text("".join(names))
+    target = folder / "turned.ts"
+    run_ffmpeg(["-f", "concat", "-safe", "0", "-i", str(folder / "parts.txt"), "-c", "copy", str(target)])
+    return target
+
+
+def horizon(size: tuple[int, int]) -> np.ndarray:
+    """White above, grey below."""
+    picture = np.full((size[1], size[0], 3), 100, np.uint8)
+    picture[: size[1] // 2] = 255
+    return picture
+
+
+def test_an_orientation_that_changes(tmp_path: Path) -> None:
+    """A clip of the second half stands upright, as the ffmpeg program shows this half by itself."""
+    path = turned_within(tmp_path, "h264")
+    assert probe(path).size_changes == 1
+    expected = ffmpeg_frames(tmp_path / "said1.ts", *TALL)[6]
+    assert expected[:90].min() > 200
+    scene = [(Fraction(12, 25), Fraction(24, 25))]
+    (clip,) = cut_clips(path, scene, tmp_path / "clips", options=CutOptions(crf=10)).clips
+    assert (clip.width, clip.height) == TALL
+    shown = read_frames(clip.path, [6])[0].image
+    assert np.abs(shown.astype(int) - expected).mean() < 4
 
 
 @pytest.mark.parametrize(("codec", "extension"), FORMATS)
@@ -143,5 +178,5 @@ def test_the_command_says_which_files_change(tmp_path: Path, capsys: pytest.Capt
     meta = write_table(pl.DataFrame({"path": files}), tmp_path / "meta.csv")
     assert datautil.main([str(meta), "--info", "--size-changesmax", "0", "--num-workers", "1"]) == 0
     said = capsys.readouterr()
-    assert f"1 files change the size of their pictures within, the first: {path}" in said.err
+    assert f"1 files change size or orientation of their pictures within, the first: {path}" in said.err
     assert read_table(said.out.split()[-1])["path"].to_list() == files[:1]

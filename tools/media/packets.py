@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
+from typing import NamedTuple
 
 import av
 import numpy as np
@@ -20,6 +21,22 @@ TIMING_REMARKS = {
     "restarted": "the clock starts anew within the file; the parts were joined",
 }
 """What is said of a file whose `PacketIndex.timing` is not ok."""
+
+
+class SizeChange(NamedTuple):
+    """A place from which on pictures have another size or orientation than before.
+
+    Attributes:
+        position: Number of the packet, in stored order.
+        width: Pixels as stored.
+        height: Pixels as stored.
+        orientation: How they have to be turned.
+    """
+
+    position: int
+    width: int
+    height: int
+    orientation: Orientation
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +71,7 @@ class PacketIndex:
             their neighbours now, "restarted" when the file's clock starts anew and was made to go on.
         hdr: How the numbers of the first picture mean light; None for SDR.
         stored_bytes: Bytes of all packets of the stream.
-        size_changes: Where pictures begin to have another size than before, see `tools.media.stated_size`.
+        size_changes: Where pictures begin to have another size or orientation than before.
         audio_codec: Codec of the sound track that is used; None when there is none.
         audio_tracks: Number of sound tracks.
         colour: What the first picture says of its colours, see `tools.media.hdr.colour_name`.
@@ -87,7 +104,7 @@ class PacketIndex:
     hdr: Hdr | None = None
     colour: str = "unknown"
     stored_bytes: int = 0
-    size_changes: tuple[tuple[int, int, int], ...] = ()
+    size_changes: tuple[SizeChange, ...] = ()
     audio_codec: str | None = None
     audio_tracks: int = 0
     clock: Clock = UNBROKEN
@@ -132,12 +149,17 @@ class PacketIndex:
         return int(np.diff(np.append(begins, len(self.positions))).max())
 
     def from_frame(self, number: int) -> PacketIndex:
-        """The same stream as one whose pictures have the size that they have from a frame on."""
+        """The same stream as one whose pictures are stored as they are from a frame on."""
         position = int(self.positions[number])
-        sizes = [size for at, *size in self.size_changes if at <= position]
-        if not sizes or (size := tuple(sizes[-1])) == (self.coded_width, self.coded_height):
+        before = [change for change in self.size_changes if change.position <= position]
+        return self.stored_as(*before[-1][1:]) if before else self
+
+    def stored_as(self, width: int, height: int, orientation: Orientation | None = None) -> PacketIndex:
+        """The same stream as one whose pictures are stored like this; itself when they are."""
+        orientation = orientation or self.orientation
+        if (width, height, orientation) == (self.coded_width, self.coded_height, self.orientation):
             return self
-        return dataclasses.replace(self, coded_width=size[0], coded_height=size[1])
+        return dataclasses.replace(self, coded_width=width, coded_height=height, orientation=orientation)
 
     def frame_at(self, seconds: float) -> int:
         """The frame on screen at a time: the last that starts at or before it (1 ms of grace), at least 0."""

@@ -48,13 +48,14 @@ class PictureConverter:
         interpolation: Interpolation = "bicubic",
         apply_rotation: bool = True,
     ) -> None:
+        self._index, self._apply_rotation = index, apply_rotation
         self._orientation = index.orientation if apply_rotation else UPRIGHT
-        width, height = size or index.displayed_size
+        self._size = width, height = size or index.displayed_size
         turned = (self._orientation if size else index.orientation).swaps_sides
         self._width, self._height = (height, width) if turned else (width, height)
-        self._stored = (index.coded_width, index.coded_height)
+        self._others: dict[tuple[int, int], PictureConverter] = {}
         self._format = format
-        self._interpolation = interpolation.upper()
+        self._interpolation = interpolation
         self._reformatter = VideoReformatter()
         self._rotate = FilterChain(self._orientation.filters()) if self._orientation.oblique else None
         self._sdr = SdrPictures(index, bits=8)
@@ -65,32 +66,53 @@ class PictureConverter:
         Returns:
             uint8, shape (height, width, 3), or (height, width) for "gray"; contiguous.
         """
+        if (other := self._index.stored_as(picture.width, picture.height)) is not self._index:
+            return self._in_the_middle(picture, other)
         if self._rotate is not None:
             picture = self._rotate(picture)
-        size = (self._width, self._height)
-        if (picture.width, picture.height) != self._stored:
-            size = fitted((picture.width, picture.height), self._stored, size)
         if is_hdr(picture):
-            array = _in_format(self._sdr(picture, *size, self._interpolation), self._format)
+            rgb = self._sdr(picture, self._width, self._height, self._interpolation)
+            array = _in_format(rgb, self._format)
         else:
             scaled = self._reformatter.reformat(
                 picture,
-                *size,
+                self._width,
+                self._height,
                 self._format,
-                interpolation=self._interpolation,
+                interpolation=self._interpolation.upper(),
                 threads=1,
             )
             array = scaled.to_ndarray()
-        if size != (self._width, self._height):
-            array = _in_the_middle(array, self._width, self._height)
         return np.ascontiguousarray(self._orientation.apply(array))
+
+    def _in_the_middle(self, picture: av.VideoFrame, other: PacketIndex) -> np.ndarray:
+        """Convert a picture of another size than the first, and put it into the middle of a black one."""
+        kind = (other.coded_width, other.coded_height)
+        if kind not in self._others:
+            size = fitted(self._shown(other), self._shown(self._index), self._size)
+            self._others[kind] = PictureConverter(
+                other,
+                size=size,
+                format=self._format,
+                interpolation=self._interpolation,
+                apply_rotation=self._apply_rotation,
+            )
+        array = self._others[kind](picture)
+        width, height = self._size
+        whole = np.zeros((height, width, *array.shape[2:]), array.dtype)
+        top, left = (height - array.shape[0]) // 2, (width - array.shape[1]) // 2
+        whole[top : top + array.shape[0], left : left + array.shape[1]] = array
+        return whole
+
+    def _shown(self, index: PacketIndex) -> tuple[int, int]:
+        return index.displayed_size if self._apply_rotation else (index.coded_width, index.coded_height)
 
 
 def fitted(picture: tuple[int, int], first: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
     """Size of a picture that has other sides than the first of its stream, so that its shape is kept.
 
     Args:
-        picture: Its width and height.
+        picture: Its width and height, as shown.
         first: Those of the first picture.
         size: Those to which the first picture is scaled.
 
@@ -103,14 +125,6 @@ def fitted(picture: tuple[int, int], first: tuple[int, int], size: tuple[int, in
     if width > 0.99 * size[0] and height > 0.99 * size[1]:
         return size
     return max(1, round(width)), max(1, round(height))
-
-
-def _in_the_middle(array: np.ndarray, width: int, height: int) -> np.ndarray:
-    """Put a picture into the middle of a black one."""
-    whole = np.zeros((height, width, *array.shape[2:]), array.dtype)
-    top, left = (height - array.shape[0]) // 2, (width - array.shape[1]) // 2
-    whole[top : top + array.shape[0], left : left + array.shape[1]] = array
-    return whole
 
 
 class SdrPictures:
@@ -132,7 +146,7 @@ class SdrPictures:
         self._reformatter = VideoReformatter()
 
     def __call__(
-        self, picture: av.VideoFrame, width: int, height: int, interpolation: str = "BICUBIC"
+        self, picture: av.VideoFrame, width: int, height: int, interpolation: Interpolation = "bicubic"
     ) -> np.ndarray:
         """Scale one picture and bring it to SDR.
 
@@ -142,7 +156,7 @@ class SdrPictures:
         if self._map is None:
             # All pictures go by what the first one says, wherever reading begins.
             self._map = _tone_map(self._hdr or hdr_of(picture), self._bits)
-        flags = ScalerFlags[interpolation] | ScalerFlags.ACCURATE_RND | ScalerFlags.FULL_CHR_H_INT
+        flags = ScalerFlags[interpolation.upper()] | ScalerFlags.ACCURATE_RND | ScalerFlags.FULL_CHR_H_INT
         rgb = self._reformatter.reformat(
             picture,
             width,

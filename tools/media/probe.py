@@ -45,7 +45,7 @@ class MediaInfo:
         bitrate: Bits per second of the pictures; None for an image.
         bpp: Bits per stored pixel of the pictures; None for an image.
         gop: Most frames from a key frame to the next; None for an image.
-        size_changes: How often the size of the pictures changes.
+        size_changes: How often size or orientation of the pictures change.
         audio_codec: Codec of the sound track that is used; None when there is none.
         audio_tracks: Number of sound tracks.
     """

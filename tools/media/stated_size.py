@@ -1,38 +1,24 @@
-"""Where the size of the pictures changes within a stream, without decoding it.
+"""Where size or orientation of the pictures change within a stream, without decoding it.
 
-A key frame repeats the header that states the size, or the container hands over a new one. Only where this
-header is another one is the key frame decoded, to see whether the size is too.
+A key frame repeats the headers that state them, or the container hands over new ones. Only where these are
+other ones is the key frame decoded, to see whether size or orientation are too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import av
 
 from tools.media.container import open_video
-from tools.media.packets import decode_packet, packets
+from tools.media.orientation import Orientation, orientation_of
+from tools.media.packets import SizeChange, decode_packet, packets
 
-Stated = Callable[[memoryview], bytes | None]
-"""From the bytes of a key frame to those that state its size; None when it does not."""
+Stated = Callable[[memoryview], dict[str, bytes]]
+"""From the bytes of a key frame to those that state its ``size`` and its ``turn``, where they are there."""
 
 _HEADERS = 4096  # bytes of a packet in which headers stand
-
-
-class SizeChange(NamedTuple):
-    """A place from which on pictures have another size than before.
-
-    Attributes:
-        position: Number of the packet, in stored order.
-        width: Pixels as stored.
-        height: Pixels as stored.
-    """
-
-    position: int
-    width: int
-    height: int
 
 
 class HeaderWatch:
@@ -45,37 +31,36 @@ class HeaderWatch:
 
     def __init__(self, codec: str, length_size: int | None) -> None:
         self._stated = _reader(codec, length_size)
-        self._last: bytes | None = None
+        self._last: dict[str, bytes] = {}
         self._keys = 0
         self.candidates: list[int] = []
 
     def look(self, position: int, packet: av.Packet) -> None:
         """Take in a key frame and its number among the packets."""
-        stated = self._stated(memoryview(packet)) if self._stated is not None else None
-        other = packet.has_sidedata("new_extradata") or (stated is not None and stated != self._last)
-        if other and self._keys:
+        stated = self._stated(memoryview(packet)) if self._stated is not None else {}
+        other = any(self._last.get(what) != said for what, said in stated.items())
+        if (other or packet.has_sidedata("new_extradata")) and self._keys:
             self.candidates.append(position)
         self._keys += 1
-        self._last = stated or self._last
+        self._last |= stated
 
 
-def size_changes(path: str | Path, candidates: list[int], width: int, height: int) -> tuple[SizeChange, ...]:
-    """Decode key frames that may have another size.
+def size_changes(path: str | Path, candidates: list[int], first: av.VideoFrame) -> tuple[SizeChange, ...]:
+    """Decode key frames that may have another size or orientation.
 
     Args:
         path: The file.
         candidates: Their numbers among the packets, ascending.
-        width: Of the first picture, as stored.
-        height: Of the first picture, as stored.
+        first: The first picture.
 
     Returns:
-        The places where the size changes.
+        The places where they change.
     """
     if not candidates:
         return ()
     found: list[SizeChange] = []
     left = set(candidates)
-    before = (width, height)
+    before = _stored(first)
     with open_video(path) as (container, stream):
         context = stream.codec_context
         for position, packet in enumerate(packets(container, stream)):
@@ -84,18 +69,22 @@ def size_changes(path: str | Path, candidates: list[int], width: int, height: in
             left.remove(position)
             shown = [*decode_packet(context, packet), *decode_packet(context, None)]
             context.flush_buffers()
-            if shown and (size := (shown[0].width, shown[0].height)) != before:
-                found.append(SizeChange(position, *size))
-                before = size
+            if shown and (now := _stored(shown[0])) != before:
+                found.append(SizeChange(position, *now))
+                before = now
             if not left:
                 break
     return tuple(found)
 
 
+def _stored(picture: av.VideoFrame) -> tuple[int, int, Orientation]:
+    return picture.width, picture.height, orientation_of(picture)
+
+
 def _reader(codec: str, length_size: int | None) -> Stated | None:
     if codec in ("h264", "hevc"):
-        return lambda packet: _sequence_sets(packet, codec, length_size)
-    return {
+        return lambda packet: _units(packet, codec, length_size)
+    size = {
         "vp8": _vp8,
         "vp9": _vp9,
         "av1": _av1,
@@ -104,20 +93,46 @@ def _reader(codec: str, length_size: int | None) -> Stated | None:
         "mpeg4": _mpeg4,
         "mjpeg": _mjpeg,
     }.get(codec)
+    if size is None:
+        return None
+    return lambda packet: {"size": said} if (said := size(packet)) else {}
 
 
-def _sequence_sets(packet: memoryview, codec: str, length_size: int | None) -> bytes | None:
-    """Sequence parameter sets: ITU-T H.264, table 7-1, type 7; H.265, table 7-1, type 33."""
-    sets = b""
+def _units(packet: memoryview, codec: str, length_size: int | None) -> dict[str, bytes]:
+    """Sequence parameter sets and the display orientation message of a picture.
+
+    ITU-T H.264, table 7-1: types 7 and 6; H.265, table 7-1: types 33 and 39.
+    """
+    found: dict[str, bytes] = {}
     for unit in _with_lengths(packet, length_size) if length_size else _with_start_codes(packet):
         if not unit:
             continue
         kind = unit[0] & 31 if codec == "h264" else unit[0] >> 1 & 63
         if kind == (7 if codec == "h264" else 33):
-            sets += bytes(unit)
+            found["size"] = found.get("size", b"") + bytes(unit)
+        elif kind == (6 if codec == "h264" else 39):
+            if turn := _display_orientation(unit[1 if codec == "h264" else 2 :]):
+                found["turn"] = turn
         elif kind in (1, 5) if codec == "h264" else kind < 32:
             break  # of the picture itself
-    return sets or None
+    return found
+
+
+def _display_orientation(messages: memoryview) -> bytes | None:
+    """Supplemental enhancement information of type 47: ITU-T H.264, 7.3.2.3.1, D.1.27; H.265, D.2.17."""
+    at = 0
+    while at + 2 < len(messages):
+        numbers = []
+        for _ in range(2):  # payloadType, payloadSize: bytes of 255 add up
+            number = 0
+            while at < len(messages) and messages[at] == 255:
+                number, at = number + 255, at + 1
+            numbers.append(number + (messages[at] if at < len(messages) else 0))
+            at += 1
+        if numbers[0] == 47:
+            return bytes(messages[at : at + numbers[1]])
+        at += numbers[1]
+    return None
 
 
 def _with_lengths(packet: memoryview, length_size: int) -> Iterator[memoryview]:

@@ -37,9 +37,8 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
     context.notes.append(note + (f", {len(failed)} failed ({count_kinds(failed)})" if failed else ""))
     changing = [path for path, o in zip(paths, outcomes, strict=True) if _changes_size(o)]
     if changing:
-        context.notes.append(
-            f"{len(changing)} files change the size of their pictures within, the first: {changing[0]}"
-        )
+        what = "size or orientation of their pictures within"
+        context.notes.append(f"{len(changing)} files change {what}, the first: {changing[0]}")
     timings = Counter(o["timing"] for o in outcomes if not isinstance(o, MediaError))
     context.notes += [
         f"{timings[timing]} files: {remark}" for timing, remark in TIMING_REMARKS.items() if timings[timing]

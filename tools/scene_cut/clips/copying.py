@@ -71,7 +71,7 @@ def copy_plan(index: PacketIndex, plan: Plan) -> Plan:
         if reached <= stop:
             break
         stop = reached
-    if index.size_changes and last >= index.size_changes[0][0]:
+    if index.size_changes and last >= index.size_changes[0].position:
         raise NotCopyable("its pictures have another size than the file's header says")
     return plan_clip(index, plan.scene, range(start, stop), left=plan.left)
 

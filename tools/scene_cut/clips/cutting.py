@@ -245,10 +245,11 @@ def cut_clips(
 
 def _by_size(index: PacketIndex, plans: list[Plan]) -> list[tuple[PacketIndex, list[Plan]]]:
     """Clips that begin with pictures of one size, for each size that the source has."""
-    sizes: dict[tuple[int, int], tuple[PacketIndex, list[Plan]]] = {}
+    sizes: dict[tuple[object, ...], tuple[PacketIndex, list[Plan]]] = {}
     for plan in plans:
-        sized = index.from_frame(plan.shown[0]) if index.size_changes else index
-        sizes.setdefault((sized.coded_width, sized.coded_height), (sized, []))[1].append(plan)
+        sized = index.from_frame(plan.shown[0])
+        stored = (sized.coded_width, sized.coded_height, sized.orientation)
+        sizes.setdefault(stored, (sized, []))[1].append(plan)
     return list(sizes.values())
 
 
@@ -336,7 +337,7 @@ def _clip(index: PacketIndex, asked: Plan, settled: Settled, place: Path, size: 
 
 def _is_mixed(index: PacketIndex, plan: Plan) -> bool:
     positions = index.positions[plan.frames.start : plan.frames.stop]
-    return any(positions.min() < at <= positions.max() for at, *_ in index.size_changes)
+    return any(positions.min() < change.position <= positions.max() for change in index.size_changes)
 
 
 def _mark(index: PacketIndex, plan: Plan, options: CutOptions, sound: SoundFormat | None) -> str:

@@ -7,7 +7,7 @@ import dataclasses
 import av
 from av.video.frame import PictureType
 
-from tools.media.filters import build_graph
+from tools.media.filters import FilterChain, build_graph
 from tools.media.hdr import BT709, is_hdr
 from tools.media.packets import PacketIndex
 from tools.media.pictures import SdrPictures, fitted
@@ -114,8 +114,9 @@ class PictureTransform:
     def __init__(
         self, index: PacketIndex, shape: Shape, pix_fmt: str, colours: Colours, *, keep_hdr: bool = False
     ) -> None:
+        self._index, self._colours, self._keep_hdr = index, colours, keep_hdr
         self._orientation = index.orientation
-        self._stored = (index.coded_width, index.coded_height)
+        self._others: dict[tuple[int, int], tuple[PictureTransform, FilterChain]] = {}
         self._shape = shape
         self._pix_fmt = pix_fmt
         self._full = colours.range == _FULL
@@ -126,6 +127,8 @@ class PictureTransform:
 
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
         """Transform one picture; one that fits already is given back itself."""
+        if (other := self._index.stored_as(picture.width, picture.height)) is not self._index:
+            return self._in_the_middle(picture, other)
         if self._sdr is not None and is_hdr(picture):
             picture = self._in_sdr(picture)
         kind = (picture.format.name, picture.width, picture.height)
@@ -140,7 +143,7 @@ class PictureTransform:
     def _in_sdr(self, picture: av.VideoFrame) -> av.VideoFrame:
         """An HDR picture as RGB of BT.709; made smaller already where clips are."""
         width, height = picture.width, picture.height
-        if self._shape.scaled and not self._orientation.oblique and (width, height) == self._stored:
+        if self._shape.scaled and not self._orientation.oblique:
             turned = self._orientation.swaps_sides
             width, height = (self._shape.width, self._shape.height)[:: -1 if turned else 1]
         shown = av.VideoFrame.from_ndarray(self._sdr(picture, width, height), "rgb48le")
@@ -156,16 +159,13 @@ class PictureTransform:
         odd_one = (shape.width, shape.height) if not turned else (shape.height, shape.width)
         resize = shape.scaled or not (0 <= width - odd_one[0] <= 1 and 0 <= height - odd_one[1] <= 1)
         if resize:
-            width, height = self._fitted(picture, odd_one)
+            width, height = odd_one
         if resize or picture.format.name != self._pix_fmt:
             colours = f":out_range={'full' if self._full else 'limited'}"
             if picture.format.is_rgb:
                 colours += f":out_color_matrix={self._matrix}"
             steps.append(("scale", f"w={width}:h={height}:flags=bicubic{colours}"))
             steps.append(("format", f"pix_fmts={self._pix_fmt}"))
-        if resize and (width, height) != odd_one:
-            steps.append(("pad", f"w={odd_one[0]}:h={odd_one[1]}:x=(ow-iw)/2:y=(oh-ih)/2"))
-            width, height = odd_one
         if not self._orientation.oblique:
             steps += upright
         if turned:
@@ -174,12 +174,25 @@ class PictureTransform:
             steps.append(("crop", f"w={shape.width}:h={shape.height}:x=0:y=0:exact=1"))
         return build_graph(picture, steps) if steps else None
 
-    def _fitted(self, picture: av.VideoFrame, size: tuple[int, int]) -> tuple[int, int]:
-        """Where the size changes within a stream, pictures keep their shape, between black bars."""
-        sides = (picture.width, picture.height)
-        if sides in (self._stored, size) or (inner := fitted(sides, self._stored, size)) == size:
-            return size
-        return _even(inner[0]), _even(inner[1])
+    def _in_the_middle(self, picture: av.VideoFrame, other: PacketIndex) -> av.VideoFrame:
+        """Transform a picture of another size than the first, and put it into the middle of a black one."""
+        kind = (other.coded_width, other.coded_height)
+        if kind not in self._others:
+            size = (self._shape.width, self._shape.height)
+            sides = fitted(other.displayed_size, self._index.displayed_size, size)
+            inner = PictureTransform(
+                other,
+                Shape(*map(_even, sides), scaled=True),
+                self._pix_fmt,
+                self._colours,
+                keep_hdr=self._keep_hdr,
+            )
+            pad = FilterChain([("pad", f"w={size[0]}:h={size[1]}:x=(ow-iw)/2:y=(oh-ih)/2")])
+            self._others[kind] = inner, pad
+        inner, pad = self._others[kind]
+        framed = pad(inner(picture))
+        framed.pict_type = PictureType.NONE
+        return framed
 
 
 def _even(pixels: float) -> int:
