@@ -6,11 +6,13 @@ import re
 import sys
 
 import polars as pl
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tools.errors import UserError
 from tools.table import count_rows, read_table, scan_table
+from tools.table.csv_check import check_csv
 
 csv.field_size_limit(sys.maxsize)
 PIECES = [
@@ -86,10 +88,29 @@ def check(path, data: bytes) -> None:
     assert lazy.select(pl.len()).collect(engine="streaming").item() == table.height
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(hostile_files())
 @example(b'path,text\na.mp4,a 5" nail\nb.mp4,"x"\n')
 @example(b'a\n\n\n""\n')
 @example(b"a,b\r\n1,2\r\r\n3,4\r\r\n")
 def test_rows_are_those_of_the_csv_module_or_refused(tmp_path_factory, data):
     check(tmp_path_factory.getbasetemp() / "hostile.csv", data)
+
+
+@settings(max_examples=200, deadline=None)
+@given(hostile_files(), st.integers(2, 30))
+def test_blocks_and_pieces_may_end_anywhere(tmp_path_factory, data, size):
+    """What is decided about a file does not depend on where its blocks, and the pieces of threads, end."""
+    path = tmp_path_factory.getbasetemp() / "blocks.csv"
+    path.write_bytes(data)
+    try:
+        whole = check_csv(path)
+    except UserError:
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tools.table.opening._BLOCK", size)
+        patch.setattr("tools.table.csv_check._PIECE", 3 * size)
+        patch.setattr("os.sched_getaffinity", lambda process: range(4))
+        assert check_csv(path) == whole
+    if whole.source == path:  # Polars reads it as it is
+        assert whole.rows == len(with_csv(data)) - 1

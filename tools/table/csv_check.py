@@ -9,7 +9,11 @@ returns that end rows in the cells. Such files are read by Python's csv module, 
 from __future__ import annotations
 
 import codecs
+import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +23,7 @@ from tools.table.opening import encoding, line_blocks, open_bytes
 if TYPE_CHECKING:
     import numpy as np
 
+_PIECE = 1 << 24  # bytes
 _QUOTE, _LF, _CR = ord('"'), ord("\n"), ord("\r")
 
 
@@ -66,32 +71,67 @@ def _count_if_regular(path: Path, separator: str, columns: int) -> int | None:
     """Rows of a file that is UTF-8 and whose rows, cells and quotes are beyond doubt; None for any other."""
     if encoding(path) != "utf-8-sig":
         return None
-    scan = _Scan(separator)
-    with open_bytes(path) as stream:
+    borders = _borders(path)
+    try:
+        if len(borders) > 2:
+            with ThreadPoolExecutor(len(borders) - 1) as pool:
+                scans = list(pool.map(lambda b: _scan(path, separator, *b), pairwise(borders)))
+        else:
+            scans = [_scan(path, separator, 0, None)]
+    except _Irregular:
+        if len(borders) == 2:
+            return None
+        # Or a border between two pieces stands in a cell of several lines.
         try:
-            for buffer, size in line_blocks(stream):
-                scan.add(buffer, size)
-            rows = scan.end()
+            scans = [_scan(path, separator, 0, None)]
         except _Irregular:
             return None
+    rows = sum(scan.rows for scan in scans)
     # As many separators as full rows have: no row is too short or too long (or Polars will complain).
-    return rows - 1 if scan.separators == rows * (columns - 1) else None
+    return rows - 1 if sum(scan.separators for scan in scans) == rows * (columns - 1) else None
+
+
+def _borders(path: Path) -> list[int]:
+    """Where pieces of a file that are looked through at the same time begin, at a line each, and its end."""
+    size = path.stat().st_size
+    pieces = min(len(os.sched_getaffinity(0)), size // _PIECE)
+    borders = {0, size}
+    with open_bytes(path) as stream:
+        if isinstance(stream, io.FileIO):  # what is compressed has one piece
+            for number in range(1, pieces):
+                stream.seek(number * size // pieces)
+                if end := (stream.read(1 << 16) or b"").find(b"\n") + 1:
+                    borders.add(number * size // pieces + end)
+    return sorted(borders)
+
+
+def _scan(path: Path, separator: str, start: int, end: int | None) -> _Scan:
+    """Look through a piece of a file, to its end where none is given."""
+    scan = _Scan(separator, start)
+    with open_bytes(path) as stream:
+        if start:
+            stream.seek(start)
+        for buffer, size in line_blocks(stream, None if end is None else end - start):
+            scan.add(buffer, size)
+    scan.end()
+    return scan
 
 
 class _Scan:
-    """What is known of a file after some of its blocks.
+    """What is known of a file, or of a piece of it that begins outside quotes, after some of its blocks.
 
     Attributes:
+        rows: Lines that ended outside quotes; with the header.
         separators: Separators outside quotes.
     """
 
-    def __init__(self, separator: str) -> None:
+    def __init__(self, separator: str, start: int = 0) -> None:
+        self.rows = 0
         self.separators = 0
         self._separator = ord(separator)
-        self._lines = 0  # that ended outside quotes
         self._inside = False  # a quoted cell goes on into the next block
         self._line_is_open = False
-        self._begun = False
+        self._begins = start == 0
 
     def add(self, buffer: bytearray, size: int) -> None:
         """Take the next block.
@@ -101,12 +141,11 @@ class _Scan:
         """
         import numpy as np
 
-        start = 3 if not self._begun and buffer.startswith(codecs.BOM_UTF8) else 0
-        self._begun = True
+        start = 3 if self._begins and buffer.startswith(codecs.BOM_UTF8) else 0
+        self._begins = False
         block = np.frombuffer(buffer, np.uint8, size)[start:]
-        if not block.size or block.min() == 0:
-            raise _Irregular
-        if block.max() > 127 and not _is_utf8(buffer, size):
+        # As signed numbers, bytes beyond ASCII are negative.
+        if not block.size or (block.view(np.int8).min() <= 0 and not _is_text(buffer, size)):
             raise _Irregular
         returns = buffer.find(b"\r", 0, size) >= 0
         if self._inside or buffer.find(b'"', 0, size) >= 0:
@@ -115,11 +154,11 @@ class _Scan:
             self._add_plain(block, returns)
         self._line_is_open = block[-1] != _LF
 
-    def end(self) -> int:
-        """Rows of the file, with the header."""
+    def end(self) -> None:
+        """Take the end of the file."""
         if self._inside:
             raise _Irregular
-        return self._lines + self._line_is_open
+        self.rows += self._line_is_open
 
     def _add_plain(self, block: np.ndarray, returns: bool) -> None:
         """A block that begins outside quotes and has none."""
@@ -130,57 +169,43 @@ class _Scan:
             raise _Irregular  # a blank line
         if returns:
             _check_returns(block, np.flatnonzero(block == _CR))
-        self._lines += np.count_nonzero(ends)
+        self.rows += np.count_nonzero(ends)
         self.separators += np.count_nonzero(block == self._separator)
 
     def _add_quoted(self, block: np.ndarray, returns: bool) -> None:
         """A block with quotes in it, or around it."""
         import numpy as np
 
-        quotes = np.flatnonzero(block == _QUOTE)
+        signs = (block == _QUOTE) | (block == self._separator) | (block == _LF)
+        if returns:
+            signs |= block == _CR
+        places = np.flatnonzero(signs)
+        signs = block[places]
+        quotes = np.flatnonzero(signs == _QUOTE)
         inside = int(self._inside)
         opening, closing = quotes[inside::2], quotes[1 - inside :: 2]
         self._inside = bool((len(quotes) + inside) % 2)
-        before = block[opening - 1]
-        if len(opening) and opening[0] == 0:
+        before = block[places[opening] - 1]
+        if len(opening) and places[opening[0]] == 0:
             before[0] = _LF
-        after = block[np.minimum(closing + 1, block.size - 1)]
-        if len(closing) and closing[-1] == block.size - 1:
+        after = block[np.minimum(places[closing] + 1, block.size - 1)]
+        if len(closing) and places[closing[-1]] == block.size - 1:
             after[-1] = _LF
-        again = before == _QUOTE  # the second of two quotes in a quoted cell: it never was closed
-        if not (again | (before == self._separator) | (before == _LF)).all():
+        doubled = before == _QUOTE  # the second of two quotes in a quoted cell, which never was closed
+        if not (doubled | (before == self._separator) | (before == _LF)).all():
             raise _Irregular
         if not ((after == _QUOTE) | (after == self._separator) | (after == _LF) | (after == _CR)).all():
             raise _Irregular
-        # A bound is where the outside begins or ends: the true ends and beginnings of quoted cells.
-        cells = np.concatenate([closing[after != _QUOTE], opening[~again]])
-        cells.sort()
-        ends = np.flatnonzero(block == _LF)
-        ends = ends[_outside(ends, cells, inside)]
+        turns = np.zeros(len(signs), np.int8)  # where a quoted cell begins or ends
+        turns[opening[~doubled]] = turns[closing[after != _QUOTE]] = 1
+        outside = (np.cumsum(turns) + inside) % 2 == 0
+        ends = places[outside & (signs == _LF)]
         if len(ends) and (ends[0] == 0 or (np.diff(ends) == 1).any()):
-            raise _Irregular
+            raise _Irregular  # a blank line
         if returns:
-            places = np.flatnonzero(block == _CR)
-            _check_returns(block, places[_outside(places, cells, inside)])
-        self._lines += len(ends)
-        separators = np.flatnonzero(block == self._separator)
-        self.separators += _count_outside(separators, cells, inside)
-
-
-def _outside(places: np.ndarray, bounds: np.ndarray, inside: int) -> np.ndarray:
-    """Which of some places stand outside quotes; bounds are those of quoted cells, in order."""
-    import numpy as np
-
-    return (np.searchsorted(bounds, places) + inside) % 2 == 0
-
-
-def _count_outside(places: np.ndarray, bounds: np.ndarray, inside: int) -> int:
-    """How many of some places stand outside quotes."""
-    import numpy as np
-
-    before = np.searchsorted(places, bounds)  # places before each bound
-    steps = np.diff(before, prepend=0, append=len(places))
-    return int(steps[inside::2].sum())
+            _check_returns(block, places[outside & (signs == _CR)])
+        self.rows += len(ends)
+        self.separators += np.count_nonzero(outside & (signs == self._separator))
 
 
 def _check_returns(block: np.ndarray, places: np.ndarray) -> None:
@@ -193,11 +218,13 @@ def _check_returns(block: np.ndarray, places: np.ndarray) -> None:
         raise _Irregular
 
 
-def _is_utf8(buffer: bytearray, size: int) -> bool:
+def _is_text(buffer: bytearray, size: int) -> bool:
+    """Whether bytes are UTF-8 text without NUL."""
     import polars as pl
 
-    # Polars checks in steps of a vector; Python's decoder would take several times as long.
-    try:
+    if buffer.find(b"\0", 0, size) >= 0:
+        return False
+    try:  # Polars checks many bytes at a time; Python's decoder would take several times as long
         pl.Series([bytes(memoryview(buffer)[:size])], dtype=pl.Binary).cast(pl.String)
     except pl.exceptions.PolarsError:
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -45,14 +46,21 @@ def encoding(path: Path) -> str:
     return next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8-sig")
 
 
-def line_blocks(stream: BinaryIO) -> Iterator[tuple[bytearray, int]]:
-    """Pieces of a file that end with a line: a buffer, used again for the next, and the bytes in it."""
+def line_blocks(stream: BinaryIO, limit: int | None = None) -> Iterator[tuple[bytearray, int]]:
+    """Pieces of a file that end with a line: a buffer, used again for the next, and the bytes in it.
+
+    Args:
+        stream: The file; it is read from where it stands.
+        limit: Bytes to read; None for all.
+    """
+    left = sys.maxsize if limit is None else limit
     buffer = bytearray(_BLOCK)
     kept = 0
     while True:
         if kept == len(buffer):
             buffer = buffer + bytes(kept)
-        got = stream.readinto(memoryview(buffer)[kept:])  # type: ignore[attr-defined]
+        got = stream.readinto(memoryview(buffer)[kept : kept + left])  # type: ignore[attr-defined]
+        left -= got
         if not got:
             if kept:
                 yield buffer, kept
