@@ -18,6 +18,16 @@ SAMPLE_RATE = 48_000
 
 MEASURED_ON_FILE = [
     "filesize",
+    "timing",
+    "codec",
+    "bit_depth",
+    "color",
+    "hdr",
+    "bitrate",
+    "gop",
+    "size_changes",
+    "audio_codec",
+    "audio_tracks",
     "timestamp",
     "stats",
     "aes",

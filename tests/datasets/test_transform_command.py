@@ -125,7 +125,8 @@ PIECE_OF_SOURCE = ["scene", "start", "end", "start_frame", "end_frame", "mode", 
         ("vid_resize", MEASURED_ON_FILE, []),
         ("vid_crop_center", MEASURED_ON_FILE, []),
         ("vid_frame_extract", [*MEASURED_ON_FILE, *PIECE_OF_SOURCE], ["source"]),
-        ("mkv_to_mp4", ["filesize"], []),  # the packets stay, and so do pictures and sound
+        # The packets stay, and so do pictures and sound; only one track of it, with times from 0 on.
+        ("mkv_to_mp4", ["filesize", "timing", "audio_codec", "audio_tracks"], []),
         ("mp4_to_mp4", [], []),  # the bytes stay
     ],
 )

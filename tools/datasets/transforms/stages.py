@@ -337,8 +337,8 @@ class RemuxStage(FileStage):
         self._dropped: dict[str, int] = {}
 
     def stale(self, columns: Sequence[str]) -> list[str]:
-        """The packets are those of the old file, and so are pictures and sound; its size is another."""
-        return [name for name in columns if name == "filesize"]
+        """The packets are those of the old file; its size, times and further sound tracks are not."""
+        return [name for name in columns if name in ("filesize", "timing", "audio_codec", "audio_tracks")]
 
     def make(self, source: str, new: Path, name: str) -> dict[str, Any]:
         """Copy one video into an mp4."""
