@@ -15,7 +15,10 @@ UNSPECIFIED = 2
 _ICTCP = 14  # AVCOL_SPC_ICTCP
 DEFAULT_PEAK = 1000.0
 """cd/m² of the brightest that a source holds when it does not say; and the peak of HLG (BT.2100, note 5f)."""
+REFERENCE_WHITE = 203.0
+"""cd/m² of SDR white (BT.2408, table 1)."""
 _MOST = 10_000.0  # cd/m² that PQ can say
+_DOLBY = "Dolby Vision profile 5 has no base layer that can be shown without Dolby's own processing"
 _DOLBY_TAGS = ("dvh1", "dvhe", "dva1", "dvav", "dav1")
 
 _RANGES = {1: "tv", 2: "pc"}
@@ -84,18 +87,19 @@ class Hdr:
     @property
     def kind(self) -> str:
         """pq, hlg, or dolby-vision where nothing but Dolby's own processing gives the colours."""
-        return "dolby-vision" if self.unusable else "pq" if self.transfer == PQ else "hlg"
+        return "dolby-vision" if self.unusable == _DOLBY else "hlg" if self.transfer == HLG else "pq"
 
     @property
     def peak(self) -> float:
         """cd/m² of the brightest that the source holds.
 
         For PQ this is MaxCLL, else what the display it was graded on can show, else 1000, as for all of HLG.
+        What is not above SDR white is no peak of HDR: such values stand for "not known" in many files.
         """
         if self.transfer == HLG:
             return DEFAULT_PEAK
         stated = [self.light_level[0] if self.light_level else 0, self.mastering[9] if self.mastering else 0]
-        return float(min(next((peak for peak in stated if peak > 0), DEFAULT_PEAK), _MOST))
+        return float(min(next((peak for peak in stated if peak > REFERENCE_WHITE), DEFAULT_PEAK), _MOST))
 
 
 def hdr_of(picture: av.VideoFrame, tag: str = "") -> Hdr | None:
@@ -165,9 +169,7 @@ def _unusable(picture: av.VideoFrame, tag: str) -> str:
     profile = _dolby_profile(picture)
     if profile is None and tag in _DOLBY_TAGS and not is_hdr(picture):
         profile = 5
-    if profile != 5:
-        return ""
-    return "Dolby Vision profile 5 has no base layer that can be shown without Dolby's own processing"
+    return _DOLBY if profile == 5 else ""
 
 
 def _dolby_profile(picture: av.VideoFrame) -> int | None:

@@ -17,10 +17,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from tools.media.hdr import BT709, BT2020, DEFAULT_PEAK, HLG, PQ, Hdr
+from tools.media.hdr import BT709, BT2020, DEFAULT_PEAK, HLG, PQ, REFERENCE_WHITE, Hdr
 
-REFERENCE_WHITE = 203.0
-"""cd/m² of SDR white (BT.2408, table 1)."""
 _HLG_GAMMA = 1.2
 _SDR_GAMMA = 2.4
 
@@ -74,13 +72,11 @@ def eetf(light: np.ndarray, peak: float) -> np.ndarray:
 
     Args:
         light: cd/m².
-        peak: cd/m² of the brightest that the source holds.
+        peak: cd/m² of the brightest that the source holds, above `REFERENCE_WHITE`.
 
     Returns:
         cd/m², at most `REFERENCE_WHITE`.
     """
-    if peak <= REFERENCE_WHITE:
-        return np.clip(light, 0, REFERENCE_WHITE)
     top = light_to_pq(np.float64(peak))
     most = light_to_pq(np.float64(REFERENCE_WHITE)) / top
     knee = 1.5 * most - 0.5
