@@ -26,6 +26,9 @@ def _parser() -> cli.ArgumentParser:
         python -m tools.scene_cut.cut meta_timestamp.csv --save_dir clips --mode smart
         python -m tools.scene_cut.cut meta_timestamp.csv --save_dir clips --codec hevc_nvenc --crf 22
         """,
+        refused={  # Open-Sora 1.3's
+            "--drop-invalid-timestamps": "use --on-error drop; a cell that cannot be read costs its own row"
+        },
     )
     parser.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
     group = parser.add_argument_group("clips")
