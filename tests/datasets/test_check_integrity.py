@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -254,11 +255,25 @@ def test_the_command_writes_three_tables(tmp_path: Path, capsys: pytest.CaptureF
     assert check_integrity.main([str(meta), "--quiet", "--strict"]) == 1
 
 
+def repeat_packets(source: Path, target: Path, times: int) -> Path:
+    """A video of many pictures, each of them whole, that was quick to make and takes long to decode."""
+    with av.open(str(source)) as container, av.open(str(target), "w") as out:
+        stream = out.add_stream_from_template(container.streams.video[0])
+        packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]
+        for number, data in enumerate(packets * times):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base = stream, Fraction(1, FPS)
+            packet.pts = packet.dts = number
+            packet.is_keyframe = True
+            out.mux(packet)
+    return target
+
+
 def test_a_file_that_takes_too_long_is_not_among_the_intact(tmp_path: Path) -> None:
-    make_video(tmp_path / "a.mp4", 200, size=(320, 240))
+    repeat_packets(make_video(tmp_path / "one.mp4", 10, size=(2048, 1152), gop=1), tmp_path / "a.mp4", 200)
     meta = write_table(pl.DataFrame({"path": [str(tmp_path / "a.mp4")]}), tmp_path / "meta.csv")
-    command = [sys.executable, "-m", "tools.datasets.check_integrity", str(meta), "--timeout", "0.02"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-m", "tools.datasets.check_integrity", str(meta), "--timeout", "0.5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1  # every row failed
     assert read_table(tmp_path / "meta_intact.csv").height == 0
     assert read_table(tmp_path / "meta_broken.csv")["intact"].to_list() == [None]

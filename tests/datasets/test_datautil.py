@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -313,9 +312,7 @@ def test_info_of_what_is_no_video(tmp_path, data_dir, capsys):
     names = ["empty.mp4", "text.mp4", "pipe.mp4", "gone.mp4"]
     table = pl.DataFrame({"path": [*(str(tmp_path / n) for n in names), str(image)], "num_frames": ["9"] * 5})
     meta = write_table(table, tmp_path / "meta.csv")
-    started = time.monotonic()
     assert datautil.main([str(meta), "--info", "--fmin", "1"]) == 0
-    assert time.monotonic() - started < 20
     kept = read_table(tmp_path / "meta_info_fmin1.csv")
     assert kept.select("num_frames", "height", "width", "fps").rows() == [("1", "456", "123", None)]
     failures = read_table(tmp_path / "meta_info_fmin1.failures.csv")
@@ -372,7 +369,6 @@ OTHERS = {"--explain", "--dry-run", "--stats", "--rejected"}
 
 
 def test_help_is_quick():
-    started = time.monotonic()
     run = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "tools.datasets.datautil", "--help"],
         cwd=ROOT,
@@ -386,4 +382,3 @@ def test_help_is_quick():
     shown = " ".join(run.stdout.split())
     assert " ".join(order).replace("filesize relpath", "filesize THRESHOLDS WORDS relpath") in shown
     assert not re.search(r"\| +(polars|pandas|torch|av|numpy)$", run.stderr, re.MULTILINE)
-    assert time.monotonic() - started < 5  # the machine may be busy; what is imported is what counts

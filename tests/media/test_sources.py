@@ -18,6 +18,8 @@ from tools.media.sources import FetchOptions, Source, local_file
 from tools.transfer import Limits
 
 CONTENT = np.random.default_rng(3).bytes(200_000)
+HANG = 60.0
+"""Seconds that a server holds what nobody should wait for; a busy machine needs less for all the rest."""
 
 
 @pytest.fixture
@@ -164,16 +166,16 @@ def test_a_body_without_a_length(server, folder):
 
 
 def test_a_server_that_hangs_is_given_up(server, folder):
-    server.hang = [3.0] * 9
+    server.hang = [HANG] * 9
     start = time.monotonic()
     kind, _, message = failure(f"{server.url}/v.mkv", folder, timeout=0.3)
-    assert time.monotonic() - start < 2.9
+    assert time.monotonic() - start < HANG
     assert kind == "network" and "timed out" in message
 
 
 def test_a_server_that_hangs_once_is_asked_again(server, folder):
-    server.hang = [3.0]
-    assert fetched(f"{server.url}/v.mkv", folder, timeout=0.3) == CONTENT
+    server.hang = [HANG]
+    assert fetched(f"{server.url}/v.mkv", folder, timeout=2) == CONTENT
 
 
 def test_limits(server, folder):
@@ -182,11 +184,11 @@ def test_limits(server, folder):
     assert fetched(f"{server.url}/v.mkv", folder, max_bytes=200_000) == CONTENT
     server.claimed = None  # the size shows only as the bytes come
     assert failure(f"{server.url}/v.mkv", folder, max_bytes=150_000)[0] == "too_large"
-    server.slow = 0.02  # 4 seconds for all
+    server.slow = HANG / 200  # for each of 200 pieces
     start = time.monotonic()
     kind, _, message = failure(f"{server.url}/v.mkv", folder, time_limit=0.4)
     assert kind == "timeout" and "0.4 s" in message
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < HANG
 
 
 def test_a_server_that_is_not_there(folder, monkeypatch):
@@ -301,7 +303,7 @@ class TestStorage:
         assert failure("nosuch://bucket/v.mp4", folder)[0] == "bad_value"
 
 
-def drain(prefetch: Prefetch, seconds: float = 20.0) -> dict:
+def drain(prefetch: Prefetch, seconds: float = 120.0) -> dict:
     found, end = {}, time.monotonic() + seconds
     while prefetch.is_fetching and time.monotonic() < end:
         if (ready := prefetch.take()) is not None:
@@ -331,13 +333,13 @@ def test_prefetch_bounds_the_files_that_lie_about(server, folder):
 
 
 def test_leaving_prefetch_does_not_wait_for_servers(server, folder):
-    server.hang = [5.0] * 4
+    server.hang = [HANG] * 4
     start = time.monotonic()
     with Prefetch(FetchOptions(folder=folder, ahead=4)) as prefetch:
         for i in range(4):
             prefetch.start(i, Source(f"{server.url}/v.mkv"))
         prefetch.take()
-    assert time.monotonic() - start < 3
+    assert time.monotonic() - start < HANG
 
 
 def test_folders_of_processes_that_were_killed_are_removed(folder):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tools.cpu import read_flags
 from tools.errors import UserError
 from tools.models.device import (
-    bf16_flags,
     cpu_multiplies_bf16,
+    has_bf16,
     resolve_device,
     resolve_precision,
 )
@@ -22,7 +23,7 @@ ZEN4 = "processor\t: 0\nflags\t\t: fpu avx512f avx512_bf16 avx512_vnni\n"
     ("cpuinfo", "expected"), [(ZEN3, False), (SAPPHIRE_RAPIDS, True), (ZEN4, True), ("", False)]
 )
 def test_bf16_is_told_from_the_flags_of_the_cpu(cpuinfo, expected):
-    assert bf16_flags(cpuinfo) is expected
+    assert has_bf16(read_flags(cpuinfo)) is expected
 
 
 def test_auto_precision():

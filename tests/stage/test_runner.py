@@ -65,7 +65,7 @@ def test_bad_files_cost_their_own_rows(tmp_path):
         (tmp_path / name).write_text(name)
     paths = [str(tmp_path / name) for name in [*contents, "missing"]] + [None]
     meta = write_table(pl.DataFrame({"path": paths, "text": ["x"] * 10}), tmp_path / "meta.csv")
-    options = RunOptions(num_workers=2, timeout=2, memory_gb=1, progress=False)
+    options = RunOptions(num_workers=2, timeout=8, memory_gb=1, progress=False)
     result = run_stage(CrcStage(), meta, options=options)
     rows = read_table(result.output)
     assert rows["crc"].to_list() == [

@@ -14,12 +14,13 @@ import pickle
 import signal
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from tools.errors import MediaError, UserError
@@ -34,6 +35,7 @@ NOT_YET: Any = object()
 
 _IN_FLIGHT_PER_WORKER = 3  # one in work, one ready to start, one whose result is on its way back
 _END_WITHIN = 15.0  # seconds for Pebble to stop its workers and threads
+_REPEATS = 5  # times that a job is done again because it was lost and may not have been the reason
 _LOOK_EVERY = 0.5  # seconds; also how late Ctrl-C is seen at most
 _ASK_AGAIN = 0.02  # seconds, for jobs that were not there yet
 
@@ -155,7 +157,7 @@ class _Dispatch:
         self._numbers = 0
         self._looked = time.monotonic()
         self._dead: set[Any] = set()
-        self._repeated: set[Hashable] = set()  # jobs that were done, but whose result was lost
+        self._repeated: Counter[Hashable] = Counter()  # jobs that were lost, though it was not shown by whom
         self._progress = owner.has_worked  # since the pool was started last
         self._waits = False  # the next job is not there yet
 
@@ -230,7 +232,7 @@ class _Dispatch:
         number, job = self._running.pop(future)
         key, path, _ = job
         self._dead.discard(future)
-        was_finished = self._clear_markers(number)
+        was_started, was_finished = self._clear_markers(number)
         try:
             result = future.result()
             if isinstance(result, Parcel):
@@ -240,17 +242,21 @@ class _Dispatch:
             self._owner._handover.sweep()
         except ProcessExpired as error:
             # Pebble may blame a job whose worker died on the next one, before its result was read.
-            blameless = was_finished and key not in self._repeated
-            if error.exitcode == worker.RETIRED or blameless:
-                if blameless:
-                    self._repeated.add(key)
+            if error.exitcode == worker.RETIRED:
+                self._again.append(job)
+                return
+            if was_finished and self._may_repeat(key):
                 self._again.append(job)
                 return
             result = MediaError("crash", path, f"the worker process died ({_cause(error.exitcode)})")
             self._owner._handover.sweep()
         except (BrokenProcessPool, CancelledError):
-            self._again.append(job)
-            return
+            # Pebble gives up when a worker dies before it has read which job that worker had taken.
+            self._progress |= was_started
+            if not was_started or self._may_repeat(key):
+                self._again.append(job)
+                return
+            result = MediaError("crash", path, "the worker process died whenever it began this file")
         except Exception as error:  # the result arrived, but cannot be unpacked
             result = MediaError("internal", path, f"{type(error).__name__}: {error}")
         self._progress = self._owner.has_worked = True
@@ -270,10 +276,9 @@ class _Dispatch:
                 continue
             number, job = self._running.pop(future)
             key, path, _ = job
-            was_finished = self._clear_markers(number)
+            _, was_finished = self._clear_markers(number)
             future.cancel()
-            if was_finished and key not in self._repeated:  # only its result was lost
-                self._repeated.add(key)
+            if was_finished and self._may_repeat(key):  # only its result was lost
                 self._again.append(job)
                 continue
             self._progress = True
@@ -289,13 +294,15 @@ class _Dispatch:
                 del self._running[future]
                 self._again.append(job)
 
-    def _clear_markers(self, number: int) -> bool:
-        """Remove what a worker noted about a job; whether it had finished it."""
-        worker.marker(self._owner._handover.folder, number).unlink(missing_ok=True)
-        finished = worker.done_marker(self._owner._handover.folder, number)
-        was_finished = finished.exists()
-        finished.unlink(missing_ok=True)
-        return was_finished
+    def _may_repeat(self, key: Hashable) -> bool:
+        """Whether a job that was lost is done once more: a bound for one that kills its worker every time."""
+        self._repeated[key] += 1
+        return self._repeated[key] <= _REPEATS
+
+    def _clear_markers(self, number: int) -> tuple[bool, bool]:
+        """Remove what a worker noted about a job; whether it had started and whether it had finished it."""
+        folder = self._owner._handover.folder
+        return _removed(worker.marker(folder, number)), _removed(worker.done_marker(folder, number))
 
     def _worker_gone(self, number: int) -> bool:
         try:
@@ -303,6 +310,15 @@ class _Dispatch:
         except FileNotFoundError:
             return False  # nobody has started on it
         return pid.isdecimal() and not process_exists(int(pid))
+
+
+def _removed(file: Path) -> bool:
+    """Remove a file; whether it was there."""
+    try:
+        file.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _there(jobs: Iterable[Job]) -> Iterator[Job]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import functools
 import os
-from pathlib import Path
+from collections.abc import Set
 
+from tools.cpu import cpu_flags
 from tools.errors import UserError
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -55,19 +55,11 @@ def resolve_precision(precision: str, device: str) -> str:
     return "bf16" if cpu_multiplies_bf16() else "fp32"
 
 
-@functools.cache
 def cpu_multiplies_bf16() -> bool:
     """Whether this CPU has bf16 matrix instructions (without, bf16 runs a hundred times slower than fp32)."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-    return bf16_flags(text)
+    return has_bf16(cpu_flags())
 
 
-def bf16_flags(cpuinfo: str) -> bool:
-    """Whether a ``/proc/cpuinfo`` text names AMX with bf16, or AVX512-BF16."""
-    for line in cpuinfo.splitlines():
-        if line.startswith("flags"):
-            return not {"amx_bf16", "avx512_bf16"}.isdisjoint(line.split())
-    return False
+def has_bf16(flags: Set[str]) -> bool:
+    """Whether flags of a CPU name AMX with bf16, or AVX512-BF16."""
+    return not flags.isdisjoint({"amx_bf16", "avx512_bf16"})

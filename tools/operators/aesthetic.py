@@ -75,6 +75,8 @@ class VideoAestheticEvaluator(Operator):
         init_distributed: Accepted for DataFlow's sake: what ``torchrun`` sets in the environment decides.
         output_key: Column for the updated dicts; where it is not `video_clips_key`, that one stays as it is.
             Of whole videos, the column of the score, unless it is ``video_clips``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``; ``auto`` is what this device is fast with.
     """
 
     purpose = (
@@ -94,6 +96,9 @@ class VideoAestheticEvaluator(Operator):
         num_workers: int = 4,
         init_distributed: bool = False,
         output_key: str = "video_clips",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
     ) -> None:
         self.figure_root = figure_root
         self.input_video_key = input_video_key
@@ -105,6 +110,8 @@ class VideoAestheticEvaluator(Operator):
         self.num_workers = num_workers
         self.init_distributed = init_distributed
         self.output_key = output_key
+        self.device = device
+        self.precision = precision
 
     def run(
         self,
@@ -145,6 +152,8 @@ class VideoAestheticEvaluator(Operator):
             sampling=Sampling("first_middle_last", given(load_num, self.load_num)),
             clip_model=given(clip_model, self.clip_model),
             head=given(mlp_checkpoint, self.mlp_checkpoint),
+            device=self.device,
+            precision=self.precision,
         )
         options = RunOptions(
             batch_size=given(batch_size, self.batch_size), num_workers=given(num_workers, self.num_workers)

@@ -47,6 +47,9 @@ def test_gpus_of_one_machine_without_ray():
     with pytest.raises(UserError, match="does not deal out GPUs"):
         check_machine(Workers(gpus=1, concurrency=2), Machine(8, 2))
     check_machine(Workers(gpus=0.5, concurrency=2), Machine(8, 1))
+    check_machine(Workers(cpus=2, concurrency=9), Machine(2, 0))  # these take turns
+    with pytest.raises(UserError, match=r"1 workers with 3 CPUs each .* this machine has 2; ask for fewer"):
+        check_machine(Workers(cpus=3), Machine(2, 0))
     with pytest.raises(UserError, match=r"2 x 3\.0 GiB are asked for, this machine has 4\.0 GiB"):
         check_machine(Workers(concurrency=2), Machine(8, 0, memory=4 * 2**30), memory=3 * 2**30)
 

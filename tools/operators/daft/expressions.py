@@ -16,7 +16,7 @@ import polars as pl
 from tools.errors import UserError
 from tools.media.sampling import Sampling, parse_sampling
 from tools.stage.daft import import_daft
-from tools.stage.daft.resources import Workers, check_resources, share_of_a_machine
+from tools.stage.daft.resources import Workers, check_resources, share_of_a_machine, usual_cpus
 from tools.stage.daft.stage_udf import (
     ERROR,
     FORMAT,
@@ -90,6 +90,8 @@ def score_with(
     else:
         dtypes = _types(stage, recipe, column, struct)
     names = tuple(dtypes)
+    if cpus is None:
+        cpus = usual_cpus(num_workers)
     workers = Workers(gpus, max_concurrency, batch_size, num_workers, cpus)
     check_resources(workers)
     options = RunOptions(

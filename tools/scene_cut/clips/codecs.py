@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tools.cpu import cpu_flags
 from tools.errors import UserError
 
 if TYPE_CHECKING:
@@ -93,7 +94,12 @@ def encoder_options(
         options = {"flags": "+qscale", "global_quality": str(round(quality * 118))}
     if codec.speed:
         options[codec.speed] = preset or codec.preset
-    if codec.encoder == "libx265":
+    if codec.encoder == "libx264" and "avx512f" in cpu_flags():
+        # With AVX-512, x264's macroblock tree reads memory that nobody wrote (core 165; what it gives changes
+        # with MALLOC_PERTURB_), and clips differ from run to run. AVX2 takes as long, and gives the pictures
+        # of CPUs without AVX-512.
+        options["x264-params"] = "asm=avx2"
+    elif codec.encoder == "libx265":
         # Without frame threads x265 is slower by itself, but loses nothing to waiting among many workers.
         frames = ":frame-threads=1" if threads == 1 else ""
         options["x265-params"] = f"log-level=error:pools={threads}{frames}{_x265_hdr(hdr)}"

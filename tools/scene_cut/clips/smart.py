@@ -211,10 +211,10 @@ class SmartSource:
 
     def _encoder(self, plan: Plan, colours: Colours) -> av.VideoCodecContext:
         context = av.CodecContext.create("libx264", "w")
-        options = self._look.options() | {
-            "profile": _PROFILES[self._sets.profile],
-            "x264-params": f"sps-id={self._number}",
-        }
+        options = self._look.options()
+        options["profile"] = _PROFILES[self._sets.profile]
+        given = options.get("x264-params")
+        options["x264-params"] = ":".join(filter(None, [given, f"sps-id={self._number}"]))
         configure(
             context,
             options,

@@ -72,6 +72,12 @@ class Machine:
         return int(min(rooms))
 
 
+def usual_cpus(num_workers: int) -> int:
+    """CPUs of an actor that nobody chose: one for each decoding process, no more than a lone machine has."""
+    cpus = max(1, num_workers)
+    return cpus if is_on_ray() else min(cpus, int(this_machine().cpus))
+
+
 def is_on_ray() -> bool:
     """Whether Daft runs on Ray: ``daft.set_runner_ray()`` was called, or ``DAFT_RUNNER`` says so."""
     import_daft()
@@ -126,7 +132,9 @@ def check_resources(workers: Workers, *, memory: float = 0) -> None:
 
 def check_machine(workers: Workers, machine: Machine, memory: float = 0) -> None:
     """As `check_resources`, for Daft's native runner on this machine."""
-    # Daft's native runner reserves no CPUs: more actors than cores only take turns.
+    # Daft's native runner reserves no CPUs, more actors than cores only take turns; but each has to fit.
+    if workers.cpus > machine.cpus:
+        raise UserError(f"{_asked(workers)}, this machine has {machine.cpus:g}; ask for fewer")
     if workers.gpus * workers.concurrency > machine.gpus:
         raise UserError(
             f"{_asked(workers)}, this machine has {_gpus(machine.gpus)}; "
