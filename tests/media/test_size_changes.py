@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tests.support import ffmpeg_frames, make_video, remux, run_ffmpeg
+from tests.support import ffmpeg_frames, make_video, read_barcode, remux, run_ffmpeg
 from tools.datasets import datautil
 from tools.media.frames import iter_frames, read_frames
 from tools.media.probe import index_packets, probe
@@ -108,6 +108,27 @@ def test_changes_are_found_where_a_full_decode_has_them(tmp_path: Path, codec: s
     assert changes == [TALL, (96, 64)]
     assert [(c.width, c.height) for c in index_packets(path).size_changes] == changes
     assert probe(path).size_changes == 2
+
+
+def test_flash_video_hands_over_a_new_header(tmp_path: Path) -> None:
+    """Live recordings do so in the middle; frames behind it are found there by a seek, too."""
+    first, second = (
+        make_video(tmp_path / f"{size[0]}.flv", 12, size=size, gop=4, b_frames=0) for size in (WIDE, TALL)
+    )
+    data, joint, at = second.read_bytes(), bytearray(first.read_bytes()), 13
+    while at < len(data):  # Adobe Flash Video File Format, E.4.1: tags with size and time in milliseconds
+        end = at + 11 + int.from_bytes(data[at + 1 : at + 4], "big") + 4
+        if data[at] == 9:
+            time = int.from_bytes(data[at + 4 : at + 7], "big") + 480
+            joint += data[at : at + 4] + time.to_bytes(3, "big") + data[at + 7 : end]
+        at = end
+    path = tmp_path / "joined.flv"
+    path.write_bytes(joint)
+    (change,) = index_packets(path).size_changes
+    assert (change.position, change.width, change.height) == (12, *TALL)
+    for number in (13, 17, 22):
+        (frame,) = read_frames(path, [number])
+        assert read_barcode(frame.image[:, 54:139]) == number - 12
 
 
 def test_other_parameters_of_the_same_size_are_no_change(tmp_path: Path) -> None:
