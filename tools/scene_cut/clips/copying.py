@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -183,6 +184,7 @@ class _CopyClip:
         self._sound_over = sound is None
         self._clock = index.clock.follow()
         self._has_sound = False
+        self._sound_from: int | float = -math.inf
         self._files = ExitStack()
         self._out: av.container.OutputContainer | None = None
 
@@ -245,8 +247,11 @@ class _CopyClip:
 
     def _write_sound(self, packet: av.Packet, at: Fraction) -> None:
         self._open()
-        copy = av.Packet(bytes(packet))
         ticks = round((at - self._start) / packet.time_base)
+        if ticks < self._sound_from:  # heard already: parts of a joined recording overlap
+            return
+        self._sound_from = ticks + max(1, (packet.duration or 0) // 2)
+        copy = av.Packet(bytes(packet))
         copy.pts = copy.dts = ticks
         copy.duration, copy.time_base, copy.is_keyframe = packet.duration, packet.time_base, True
         copy.stream = self._sound_out

@@ -36,7 +36,7 @@ MODES = {
 """The ways to cut."""
 ENGINES = ("pyav", "ffmpeg")
 """Who encodes: libav in this process, or the ffmpeg program."""
-VERSION = 2
+VERSION = 3
 """Raised whenever the same options would give other clips."""
 
 

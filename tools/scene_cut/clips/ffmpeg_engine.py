@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tools.errors import MediaError, UserError
 from tools.media.ffmpeg import FfmpegError, find_ffmpeg, run_ffmpeg
 from tools.media.packets import PacketIndex
+from tools.media.scan import index_packets
 from tools.scene_cut.clips.codecs import Codec, encoder_options, offered_formats
 from tools.scene_cut.clips.colour_tables import Filters, sdr_filters
+from tools.scene_cut.clips.copying import (
+    NotCopyable,
+    clip_extension,
+    copied_audio,
+    copy_plan,
+    write_copies,
+)
 from tools.scene_cut.clips.encode import COMMENT, Job, whole_or_nothing
 from tools.scene_cut.clips.exact import Look, damage, sound_of
 from tools.scene_cut.clips.picture import choose_pix_fmt
-from tools.scene_cut.clips.plan import Plan, source_times
+from tools.scene_cut.clips.plan import Plan, plan_clip, source_times
 
 _AT_ONCE = 8  # clips for one process: it opens all their encoders
 _AHEAD = Fraction(1)  # seconds before the key frame to seek to; searching by time lands late at times
@@ -50,6 +61,9 @@ def write_with_ffmpeg(
     Yields:
         Each job, with whether the clip has sound, or with what went wrong.
     """
+    if index.timing != "ok":
+        yield from _write_repaired(index, jobs, look)
+        return
     whole = []
     for job in jobs:
         if (error := damage(index, job.plan)) is not None:
@@ -64,6 +78,28 @@ def write_with_ffmpeg(
             to_sdr = tables.enter_context(sdr_filters(index.hdr))
         for start in range(0, len(whole), _AT_ONCE):
             yield from _write_group(program, index, whole[start : start + _AT_ONCE], look, to_sdr)
+
+
+def _write_repaired(
+    index: PacketIndex, jobs: Sequence[Job], look: Look
+) -> Iterator[tuple[Job, bool | MediaError]]:
+    """Give the program, which knows nothing of repaired times, a copy of the source that has them."""
+    track = look.sound.track if look.sound else None
+    with TemporaryDirectory() as folder:
+        try:
+            plan = copy_plan(index, plan_clip(index, 0, range(len(index.pts))))
+            sound = copied_audio(index.path, track) if look.sound else None
+            job = Job(plan, Path(folder, f"source{clip_extension(index, sound)}"), "")
+            ((_, outcome),) = write_copies(index, [job], keep_audio=sound is not None, audio_track=track)
+            if isinstance(outcome, MediaError):
+                raise outcome
+            copy = index_packets(job.place)
+        except (NotCopyable, MediaError) as error:
+            message = f"its times are damaged, and a copy with right ones fails ({error}); leave out --engine"
+            yield from ((job, MediaError("encode", index.path, message)) for job in jobs)
+            return
+        form = dataclasses.replace(look.sound, track=None, stream=1) if outcome else None
+        yield from write_with_ffmpeg(copy, jobs, dataclasses.replace(look, sound=form))
 
 
 def _write_group(
@@ -171,7 +207,7 @@ def _output_options(index: PacketIndex, job: Job, look: Look) -> dict[str, Any]:
         **look.options(),
         "threads": look.threads,
         "fps_mode": "passthrough",
-        "enc_time_base": f"{job.plan.time_base.numerator}/{job.plan.time_base.denominator}",
+        "enc_time_base:v": f"{job.plan.time_base.numerator}/{job.plan.time_base.denominator}",
         "map_metadata": -1,
         "map_chapters": -1,
         "metadata": f"{COMMENT}={job.comment}",
