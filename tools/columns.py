@@ -121,6 +121,12 @@ COLUMNS: dict[str, Column] = {
         "shots as JSON [[start, end], ...], half-open, HH:MM:SS.mmm",
         "tools.scene_cut.scene_detect",
     ),
+    "boundary": Column(
+        "String",
+        "how each shot begins and ends as JSON [[edge, cut], [cut, gradual], ...]: cut, gradual (dissolve, "
+        "fade), slice (of a long shot), edge (of the video); of a clip, its own pair",
+        "tools.scene_cut.scene_detect",
+    ),
     "stats": Column(
         "String", "file of what the detector measured", "tools.scene_cut.scene_detect META --stats-dir DIR"
     ),

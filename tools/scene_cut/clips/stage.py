@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,7 @@ from tools.media.packets import TIMING_REMARKS
 from tools.scene_cut.clips.codecs import check_encoder, find_codec
 from tools.scene_cut.clips.cutting import Clip, CutOptions, CutResult, cut_clips
 from tools.scene_cut.clips.names import PART_SUFFIX, clip_folder, clip_stems
+from tools.scene_cut.shots.boundaries import SLICE
 from tools.stage.shards import current_shard
 from tools.stage.stage import Row, Stage
 
@@ -38,7 +40,7 @@ class CutStage(Stage):
     name: ClassVar[str] = "cut"
     suffix: ClassVar[str] = "_clips"
     version: ClassVar[int] = 2
-    uses: ClassVar[tuple[str, ...]] = ("timestamp", "relpath", _STEM)
+    uses: ClassVar[tuple[str, ...]] = ("timestamp", "boundary", "relpath", _STEM)
     adds: ClassVar[dict[str, Any]] = {"rows": pl.List, "failures": pl.List}
     one_to_many: ClassVar[bool] = True
     row_columns: ClassVar[dict[str, Any]] = {
@@ -99,6 +101,8 @@ class CutStage(Stage):
         self.options = dataclasses.replace(self.options, threads=max(1, cores // busy))
         relpaths = table["relpath"].cast(pl.String).to_list() if "relpath" in table.columns else None
         stems = clip_stems(table["path"].cast(pl.String).to_list(), relpaths)
+        if "boundary" in table.columns:
+            self.row_columns = {**self.row_columns, "boundary": pl.String}
         self._own = {
             (relpaths[row] if relpaths else None, stems[row]) for row in current_shard().rows(table.height)
         }
@@ -205,8 +209,12 @@ def _scenes(row: Row) -> list[tuple[Fraction, Fraction]] | None:
 
 
 def _values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
+    rows = [_clip_row(row, clip, save_dir) for clip in result.clips]
+    if "boundary" in row:
+        for made, clip in zip(rows, result.clips, strict=True):
+            made["boundary"] = _boundary(row["boundary"], clip)
     return {
-        "rows": [_clip_row(row, clip, save_dir) for clip in result.clips],
+        "rows": rows,
         "failures": [[error.kind, error.message] for error in result.failures.values()],
         "told": {
             "skipped": len(result.skipped),
@@ -218,6 +226,15 @@ def _values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
             "timing": [TIMING_REMARKS[result.timing]] if result.timing in TIMING_REMARKS else [],
         },
     }
+
+
+def _boundary(cell: Any, clip: Clip) -> str | None:
+    """How the clip begins and ends, of the pairs of all scenes; None when the cell does not say."""
+    try:
+        begins, ends = json.loads(cell)[clip.scene]
+    except (TypeError, ValueError, IndexError, KeyError):
+        return None
+    return json.dumps([begins, SLICE if clip.seconds_left else ends])
 
 
 def _clip_row(row: Row, clip: Clip, save_dir: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from tools.errors import MediaError
 from tools.scene_cut.shots.limits import MIN_SCENE_LEN
 from tools.scene_cut.shots.options import parse_weights
 from tools.scene_cut.shots.stats import FrameStats
+from tools.scene_cut.shots.transitions import find_transitions, grey
 
 if TYPE_CHECKING:
     from scenedetect.common import FrameTimecode
@@ -37,8 +38,8 @@ def find_cuts(
     min_scene_len: int | float = MIN_SCENE_LEN,
     frame_skip: int = 0,
     stats_path: Path | None = None,
-) -> list[int]:
-    """Run one of PySceneDetect's detectors.
+) -> tuple[list[int], list[range]]:
+    """Run one of PySceneDetect's detectors, and the mixture test on the same pictures.
 
     Args:
         path: The video.
@@ -51,7 +52,8 @@ def find_cuts(
         stats_path: Where to write what the detector measured, see `tools.scene_cut.shots.stats`.
 
     Returns:
-        Number of the first frame of each new shot, ascending.
+        Number of the first frame of each new shot, ascending; and the frames of each dissolve and fade, see
+        `tools.scene_cut.shots.transitions`.
 
     Raises:
         MediaError: The video cannot be opened, or none of these frames can be decoded.
@@ -60,10 +62,11 @@ def find_cuts(
     rate = _rate(index)
     machine = _build(detector, options, min_scene_len)
     stats = FrameStats(machine) if stats_path else None
-    cuts, seen = [], []
+    cuts, seen, greys = [], [], []
     for number, picture in _pictures(path, index, frames[:: frame_skip + 1]):
         code = _code(number, index, rate)
         seen.append(number)
+        greys.append(grey(picture))
         cuts += machine.process_frame(code, picture)
         if stats:
             stats.add(number, code)
@@ -72,7 +75,9 @@ def find_cuts(
     cuts += machine.post_process(_code(frames[-1], index, rate))
     if stats:
         stats.write(stats_path)
-    return _frame_numbers(cuts, seen[0], index)
+    # Of frames that were left out or do not decode, those between two of a transition belong to it.
+    transitions = [range(seen[t.start], seen[t.stop - 1] + 1) for t in find_transitions(np.stack(greys))]
+    return _frame_numbers(cuts, seen[0], index), transitions
 
 
 def _code(number: int, index: PacketIndex, rate: Fraction) -> FrameTimecode:

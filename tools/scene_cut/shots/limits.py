@@ -66,6 +66,21 @@ def check_limits(
     }
 
 
+def limits_without_transnetv2(limits: Mapping[str, Any], *, with_stats: bool = False) -> list[str]:
+    """Flags that are given and not for transnetv2, which looks at all frames and knows no shortest shot.
+
+    Args:
+        limits: What `check_limits` gave.
+        with_stats: Whether what the detector measures is to be written.
+    """
+    given = {
+        "--min-scene-len": limits["min_scene_len"] != MIN_SCENE_LEN,
+        "--frame-skip": limits["frame_skip"],
+        "--stats-dir": with_stats,
+    }
+    return [flag for flag, is_given in given.items() if is_given]
+
+
 def check_usable(detector: str, limits: Mapping[str, Any], *, with_stats: bool = False) -> None:
     """Make sure that a detector knows the limits given to it.
 
@@ -75,17 +90,13 @@ def check_usable(detector: str, limits: Mapping[str, Any], *, with_stats: bool =
         with_stats: Whether what it measures is to be written.
 
     Raises:
-        UserError: TransNetV2 looks at all frames and knows no shortest shot; and PySceneDetect's numbers are
-            those of a frame and the one before it, so none may be left out.
+        UserError: TransNetV2 does not know one of them; and PySceneDetect's numbers are those of a frame and
+            the one before it, so none may be left out.
     """
     if detector == "transnetv2":
-        given = {
-            "--min-scene-len": limits["min_scene_len"] != MIN_SCENE_LEN,
-            "--frame-skip": limits["frame_skip"],
-            "--stats-dir": with_stats,
-        }
-        if any(given.values()):
-            raise UserError(f"{', '.join(n for n in given if given[n])}: not for detector transnetv2")
+        given = limits_without_transnetv2(limits, with_stats=with_stats)
+        if given:
+            raise UserError(f"{', '.join(given)}: not for detector transnetv2")
     if with_stats and limits["frame_skip"]:
         raise UserError("--stats-dir needs every frame: leave out --frame-skip")
 

@@ -133,7 +133,7 @@ def check_options(detector: str, options: Mapping[str, Any]) -> dict[str, Any]:
         UserError: Unknown detector, an option that belongs to another one, or a value out of range.
     """
     if detector not in DETECTORS:
-        raise invalid("detector", detector, ", ".join(DETECTORS))
+        raise invalid("detector", detector, f"{', '.join(DETECTORS)}, auto")
     known = DETECTORS[detector]
     for name in options:
         if name not in known:

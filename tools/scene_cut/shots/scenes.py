@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import itertools
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from tools.scene_cut.shots.boundaries import SLICE, Shot, gaps_at_cuts, gaps_of_probabilities, shots_between
+from tools.scene_cut.shots.choice import AUTO, choose_detector
 from tools.scene_cut.shots.detectors import find_cuts
-from tools.scene_cut.shots.limits import MIN_SCENE_LEN, check_limits, check_usable, frames_to_search
+from tools.scene_cut.shots.limits import (
+    MIN_SCENE_LEN,
+    check_limits,
+    check_usable,
+    frames_to_search,
+    limits_without_transnetv2,
+)
 from tools.scene_cut.shots.options import check_options
+from tools.scene_cut.shots.transitions import find_transitions, grey
 from tools.scene_cut.timestamps import Interval, readable_boundary
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from tools.media.packets import PacketIndex
+    from tools.scene_cut.shots.transnet import TransNet
 
 
 _MILLISECOND = Fraction(1, 1000)
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Scene:
     """One shot, half-open: it does not hold its end.
 
@@ -33,13 +42,17 @@ class Scene:
         end_frame: One past the number of its last frame.
         start: Seconds since the first frame of the video; no later than the start of its first frame, and
             later than that of the frame before.
-        end: Seconds; the start of the shot that follows, or the end of the last frame.
+        end: Seconds; the start of the frame that follows, or the end of the last frame.
+        begins: Kind of the boundary before it, see `tools.scene_cut.shots.boundaries`.
+        ends: Kind of the boundary behind it.
     """
 
     start_frame: int
     end_frame: int
     start: Fraction
     end: Fraction
+    begins: str
+    ends: str
 
     @property
     def interval(self) -> Interval:
@@ -57,6 +70,7 @@ def detect_scenes(
     end_time: float | Fraction | str | None = None,
     max_seconds: float | Fraction | str | None = None,
     frame_skip: int = 0,
+    trim_transitions: bool = False,
     stats_path: str | Path | None = None,
     device: str = "auto",
 ) -> list[Scene]:
@@ -64,7 +78,8 @@ def detect_scenes(
 
     Args:
         path: The video.
-        detector: A name of `tools.scene_cut.shots.options.DETECTORS`.
+        detector: A name of `tools.scene_cut.shots.options.DETECTORS`, or ``auto``, see
+            `tools.scene_cut.shots.choice.choose_detector`.
         options: Options of the detector; the others have PySceneDetect's defaults.
         min_scene_len: Shortest shot: frames (15, "15", "15f") or seconds (0.6, "0.6s", "00:00:00.600").
             Not for transnetv2.
@@ -75,13 +90,15 @@ def detect_scenes(
         max_seconds: Shots that are longer are sliced into consecutive pieces of at most this length.
         frame_skip: Frames left out after each one looked at: faster only where detection, not decoding, is
             slow, and cuts may be missed. Not for transnetv2.
+        trim_transitions: Leave out the frames of dissolves and fades that the mixture test finds, see
+            `tools.scene_cut.shots.transitions`. With transnetv2 they always are.
         stats_path: Where to write what the detector measured on each frame, as CSV. Not for transnetv2, nor
             with `frame_skip`.
         device: For transnetv2: ``auto``, ``cpu`` or ``cuda``.
 
     Returns:
-        Scenes in order; one for a video without cuts. Together they cover the video, except that TransNetV2
-        leaves out the pictures in the middle of a dissolve or fade.
+        Scenes in order; one for a video without cuts. Together they cover the video, but for the frames of
+        transitions that are left out.
 
     Raises:
         MediaError: The video cannot be decoded, or nothing lies between start and end (too_short).
@@ -89,7 +106,6 @@ def detect_scenes(
     """
     from tools.media.probe import index_packets
 
-    settings = check_options(detector, options or {})
     limits = check_limits(
         start_time=start_time,
         end_time=end_time,
@@ -97,17 +113,22 @@ def detect_scenes(
         min_scene_len=min_scene_len,
         frame_skip=frame_skip,
     )
-    check_usable(detector, limits, with_stats=stats_path is not None)
+    with_stats = stats_path is not None
+    if detector == AUTO:
+        given = limits_without_transnetv2(limits, with_stats=with_stats)
+        choice = choose_detector(device=device, options=options or {}, limits=given)
+        detector, trim_transitions = choice.detector, trim_transitions or choice.trim_transitions
+    settings = check_options(detector, options or {})
+    check_usable(detector, limits, with_stats=with_stats)
     index = index_packets(path)
     frames = frames_to_search(index, limits["start_time"], limits["end_time"])
     if detector == "transnetv2":
         from tools.scene_cut.shots.transnet import TransNet, read_small_frames
 
         small = read_small_frames(path, index, frames)
-        probabilities = TransNet(device).probabilities(small)
-        shots = shots_between_transitions(probabilities, settings["threshold"], frames)
+        shots = shots_of_network(TransNet(device), small, frames, settings["threshold"])
     else:
-        cuts = find_cuts(
+        cuts, transitions = find_cuts(
             path,
             index,
             frames,
@@ -117,63 +138,50 @@ def detect_scenes(
             frame_skip=limits["frame_skip"],
             stats_path=None if stats_path is None else Path(stats_path),
         )
-        shots = shots_between_cuts(cuts, frames)
+        shots = shots_between(gaps_at_cuts(cuts, transitions, trim=trim_transitions), frames)
     return make_scenes(shots, index, max_seconds=limits["max_seconds"])
 
 
-def shots_between_cuts(cuts: Iterable[int], frames: range) -> list[range]:
-    """Shots that follow each other without a gap."""
-    bounds = [frames.start, *(cut for cut in cuts if frames.start < cut < frames.stop), frames.stop]
-    return [range(a, b) for a, b in itertools.pairwise(bounds)]
-
-
-def shots_between_transitions(probabilities: np.ndarray, threshold: float, frames: range) -> list[range]:
-    """Shots between runs of transition frames.
-
-    TransNetV2 (Souček and Lokoč 2020, arXiv 2008.04838) marks the last frame before a hard cut, and every
-    frame of a gradual transition: a shot ends with the first frame of such a run, the next one begins behind
-    the run.
+def shots_of_network(network: TransNet, pictures: np.ndarray, frames: range, threshold: float) -> list[Shot]:
+    """Shots by TransNetV2 and the mixture test.
 
     Args:
-        probabilities: float, shape (frames,): that a frame belongs to a transition.
-        threshold: Above it, it does.
+        network: The loaded network.
+        pictures: What `tools.scene_cut.shots.transnet.read_small_frames` gave of these frames.
         frames: Numbers of the frames.
-
-    Returns:
-        Shots; all frames as one where every frame is a transition.
+        threshold: Probability above which a frame is in a transition.
     """
-    marked = [*(probabilities > threshold), False]
-    shots, start, before = [], 0, False
-    for at, in_transition in enumerate(marked):
-        if in_transition and not before:
-            shots.append(range(frames.start + start, frames.start + at + 1))
-        if before and not in_transition:
-            start = at
-        before = in_transition
-    if start < len(frames) and not marked[len(frames) - 1]:
-        shots.append(range(frames.start + start, frames.stop))
-    return [shot for shot in shots if shot] or [frames]
+    transitions = find_transitions(np.stack([grey(picture) for picture in pictures]))
+    gaps = gaps_of_probabilities(*network.probabilities(pictures), threshold, transitions)
+    return [
+        dataclasses.replace(shot, frames=frames[shot.frames.start : shot.frames.stop])
+        for shot in shots_between(gaps, range(len(frames)))
+    ]
 
 
 def make_scenes(
-    shots: Iterable[range], index: PacketIndex, *, max_seconds: Fraction | None = None
+    shots: Iterable[Shot], index: PacketIndex, *, max_seconds: Fraction | None = None
 ) -> list[Scene]:
     """Give shots their exact times, and slice those that are too long.
 
     Args:
-        shots: Ranges of frame numbers.
+        shots: Their frame numbers and the kinds of their boundaries.
         index: The packets of the video.
         max_seconds: Longest scene; a frame that is longer on screen is a scene of its own.
 
     Returns:
         The scenes, in order.
     """
-    if max_seconds is not None:
-        shots = [piece for shot in shots for piece in _slices(shot, index, max_seconds)]
-    return [
-        Scene(shot.start, shot.stop, _boundary(index, shot.start), _boundary(index, shot.stop))
-        for shot in shots
-    ]
+    scenes = []
+    for shot in shots:
+        pieces = [shot.frames] if max_seconds is None else _slices(shot.frames, index, max_seconds)
+        begins = shot.begins
+        for piece in pieces:
+            ends = shot.ends if piece.stop == shot.frames.stop else SLICE
+            times = _boundary(index, piece.start), _boundary(index, piece.stop)
+            scenes.append(Scene(piece.start, piece.stop, *times, begins, ends))
+            begins = SLICE
+    return scenes
 
 
 def _slices(shot: range, index: PacketIndex, longest: Fraction) -> list[range]:

@@ -1,8 +1,9 @@
-"""Shot detection as a stage: column ``path`` in, column ``timestamp`` out."""
+"""Shot detection as a stage: column ``path`` in, columns ``timestamp`` and ``boundary`` out."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,10 +14,18 @@ import polars as pl
 from tools.errors import MediaError, UserError
 from tools.media.extensions import is_image
 from tools.media.frames import Frame
+from tools.scene_cut.shots.boundaries import Shot, gaps_at_cuts, shots_between
+from tools.scene_cut.shots.choice import AUTO, Choice, choose_detector
 from tools.scene_cut.shots.detectors import find_cuts
-from tools.scene_cut.shots.limits import MIN_SCENE_LEN, check_limits, check_usable, frames_to_search
+from tools.scene_cut.shots.limits import (
+    MIN_SCENE_LEN,
+    check_limits,
+    check_usable,
+    frames_to_search,
+    limits_without_transnetv2,
+)
 from tools.scene_cut.shots.options import check_options
-from tools.scene_cut.shots.scenes import make_scenes, shots_between_cuts, shots_between_transitions
+from tools.scene_cut.shots.scenes import make_scenes, shots_of_network
 from tools.scene_cut.shots.stats import stats_names
 from tools.scene_cut.timestamps import format_timestamps
 from tools.stage.stage import Row, Stage
@@ -32,6 +41,8 @@ class SceneDetectStage(Stage):
     the parent, on the GPU where there is one.
 
     Attributes:
+        detector: Its name; ``auto`` is replaced by what it stands for on this machine, so that results of one
+            detector are never taken for another's.
         stats_dir: Folder for one CSV a video with what the detector measured on each frame; its path goes to
             a further column, stats. None for none.
 
@@ -41,28 +52,50 @@ class SceneDetectStage(Stage):
 
     name: ClassVar[str] = "timestamp"
     suffix: ClassVar[str] = "_timestamp"
+    version: ClassVar[int] = 2
     uses: ClassVar[tuple[str, ...]] = (_STATS_NAME,)
-    adds: ClassVar[dict[str, type[pl.DataType]]] = {"timestamp": pl.String}
+    adds: ClassVar[dict[str, type[pl.DataType]]] = {"timestamp": pl.String, "boundary": pl.String}
 
-    detector: str = "adaptive"
+    detector: str = AUTO
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     min_scene_len: int | float | str = MIN_SCENE_LEN
     start_time: float | Fraction | str | None = None
     end_time: float | Fraction | str | None = None
     max_seconds: float | Fraction | str | None = None
     frame_skip: int = 0
+    trim_transitions: bool = False
     stats_dir: str | None = None
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        self.options = check_options(self.detector, self.options)
         names = ("start_time", "end_time", "max_seconds", "min_scene_len", "frame_skip")
         limits = check_limits(**{name: getattr(self, name) for name in names})
-        check_usable(self.detector, limits, with_stats=self.stats_dir is not None)
+        with_stats = self.stats_dir is not None
+        self._choice: Choice | None = None
+        if self.detector == AUTO:
+            given = limits_without_transnetv2(limits, with_stats=with_stats)
+            self._take(choose_detector(device=self.device, options=self.options, limits=given))
+        self.options = check_options(self.detector, self.options)
+        check_usable(self.detector, limits, with_stats=with_stats)
         for name, value in limits.items():
             setattr(self, name, value)
-        if self.stats_dir is not None:
+        self.trim_transitions |= self.detector == "transnetv2"  # which cannot do without
+        if with_stats:
             self.adds = {**self.adds, "stats": pl.String}
+
+    def _take(self, choice: Choice) -> None:
+        """Go on as if the user had named the detector, also where the stage is made anew from its recipe."""
+        self._choice = choice
+        self.detector = choice.detector
+        self.trim_transitions |= choice.trim_transitions
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        self._made_with = ((), fields)
+
+    def detector_taken(self) -> str:
+        """A line for the user: which detector finds the shots, and why if that was left open."""
+        trimmed = " --trim-transitions" if self.trim_transitions and self.detector != "transnetv2" else ""
+        why = f" ({AUTO}: {self._choice.reason})" if self._choice else ""
+        return f"detector {self.detector}{trimmed}{why}"
 
     def asked(self) -> dict[str, Any]:
         """All options but the device; times as text."""
@@ -95,7 +128,7 @@ class SceneDetectStage(Stage):
 
             return {"pictures": read_small_frames(path, index, wanted), "index": index, "frames": wanted}
         stats_path = None if self.stats_dir is None else Path(self.stats_dir, row[_STATS_NAME])
-        cuts = find_cuts(
+        cuts, transitions = find_cuts(
             path,
             index,
             wanted,
@@ -105,7 +138,8 @@ class SceneDetectStage(Stage):
             frame_skip=self.frame_skip,
             stats_path=stats_path,
         )
-        found = {"timestamp": self._cell(shots_between_cuts(cuts, wanted), index)}
+        gaps = gaps_at_cuts(cuts, transitions, trim=self.trim_transitions)
+        found = self._cells(shots_between(gaps, wanted), index)
         return found if stats_path is None else found | {"stats": str(stats_path)}
 
     def setup(self) -> None:
@@ -125,12 +159,15 @@ class SceneDetectStage(Stage):
         """Run TransNetV2 over each video; of the other detectors, pass on what the workers found."""
         if self.detector != "transnetv2":
             return batch
-        return [{"timestamp": self._transitions(**prepared)} for prepared in batch]
+        return [self._cells_of_network(**prepared) for prepared in batch]
 
-    def _transitions(self, pictures: np.ndarray, index: Any, frames: range) -> str:
-        probabilities = self._network.probabilities(pictures)
-        return self._cell(shots_between_transitions(probabilities, self.options["threshold"], frames), index)
+    def _cells_of_network(self, pictures: np.ndarray, index: Any, frames: range) -> dict[str, str]:
+        shots = shots_of_network(self._network, pictures, frames, self.options["threshold"])
+        return self._cells(shots, index)
 
-    def _cell(self, shots: list[range], index: Any) -> str:
+    def _cells(self, shots: list[Shot], index: Any) -> dict[str, str]:
         scenes = make_scenes(shots, index, max_seconds=self.max_seconds)
-        return format_timestamps([scene.interval for scene in scenes])
+        return {
+            "timestamp": format_timestamps([scene.interval for scene in scenes]),
+            "boundary": json.dumps([[scene.begins, scene.ends] for scene in scenes]),
+        }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -20,7 +20,6 @@ _SHARED = 0.25  # part of a transition that may be another one's too, as the bla
 _SHORTEST = 3  # frames from the last of one shot to the first of the next
 _MARGIN = 0.06  # of a steady transition, on either side: what the fit is off by
 _PLAIN = 3.0  # contrast, in luma, of a picture that shows nothing
-_NEAR = 3  # frames by which a cut may be off
 
 
 def grey(picture: np.ndarray) -> np.ndarray:
@@ -51,10 +50,10 @@ def find_transitions(pictures: np.ndarray) -> list[range]:
         Numbers of the frames of each transition, ascending; one apart from the next.
     """
     flat = pictures.reshape(len(pictures), -1)
-    return merge(_with_plain_frames(flat, _fit_ramp(flat, first, last)) for first, last in _separate(flat))
+    return _merge(_with_plain_frames(flat, _fit_ramp(flat, first, last)) for first, last in _separate(flat))
 
 
-def merge(gaps: Iterable[range]) -> list[range]:
+def _merge(gaps: Iterable[range]) -> list[range]:
     """Ranges in order, those that overlap or touch as one."""
     merged: list[range] = []
     for gap in sorted(gaps, key=lambda gap: (gap.start, gap.stop)):
@@ -63,11 +62,6 @@ def merge(gaps: Iterable[range]) -> list[range]:
         else:
             merged.append(gap)
     return merged
-
-
-def at_a_transition(cut: int, transitions: Sequence[range]) -> bool:
-    """Whether a cut, the number of a shot's first frame, is what a detector made of one of these."""
-    return any(gap.start - _NEAR <= cut <= gap.stop + _NEAR for gap in transitions)
 
 
 def _separate(flat: np.ndarray) -> list[tuple[int, int]]:

