@@ -7,6 +7,7 @@ import sys
 import polars as pl
 import pytest
 
+from tests.scene_cut.test_detect_golden import shots
 from tests.support import make_video
 from tools.errors import UserError
 from tools.scene_cut import cut, scene_detect
@@ -36,7 +37,8 @@ def table(tmp_path):
     """Two videos of two shots each."""
     rows = []
     for name, at in (("a", 16), ("b", 20)):
-        path = make_video(tmp_path / f"{name}.mp4", 40, size=(64, 48), flashes=range(at, 40))
+        pictures = shots([at, 40 - at], width=64, height=48)
+        path = make_video(tmp_path / f"{name}.mp4", pictures=pictures)
         rows.append({"path": str(path), "id": name})
     return write_table(pl.DataFrame(rows), tmp_path / "meta.csv")
 
