@@ -6,7 +6,7 @@
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)
 videos=${1:+$(cd "$1" && pwd)}
-"$project/scripts/setup.sh" ocr
+"$project/scripts/setup.sh" ocr transnetv2
 cd "$project"
 name=$(basename "${videos:-samples}")
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The whole job: a folder of videos -> clips and a filtered table of them.
 # Usage: scripts/workflow.sh VIDEO_DIR OUT_DIR
-# Settings from the environment: GPUS (ranks of the aesthetic score, 1), AESMIN (5), KEEP (a condition on the
-# scores that need no download, see docs/where.md).
+# Settings from the environment: DETECTOR (of shots, auto; adaptive has Open-Sora's cuts), GPUS (ranks of the
+# aesthetic score, 1), AESMIN (5), KEEP (a condition on the scores that need no download, see docs/where.md).
 # Run again it goes on where it stopped. When the videos have changed, what was made of them is replaced
 # (--overwrite), and what is still right is kept.
 set -euo pipefail
@@ -22,7 +22,7 @@ python -m tools.datasets.convert video "$videos" --output "$meta/meta.csv"
 python -m tools.datasets.datautil "$meta/meta.csv" --info --fmin 1
 
 step "2 find the shots, cut them into clips, probe the clips"
-python -m tools.scene_cut.scene_detect "$meta/meta_info_fmin1.csv" --overwrite
+python -m tools.scene_cut.scene_detect "$meta/meta_info_fmin1.csv" --detector "${DETECTOR:-auto}" --overwrite
 python -m tools.scene_cut.cut "$meta/meta_info_fmin1_timestamp.csv" --save_dir "$clips" --overwrite
 python -m tools.datasets.convert video "$clips" --output "$meta/meta_clips.csv"
 python -m tools.datasets.datautil "$meta/meta_clips.csv" --info --fmin 1

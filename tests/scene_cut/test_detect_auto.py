@@ -57,32 +57,19 @@ def test_the_best_of_the_others_is_taken_without_it(no_package):
     assert "pip install 'vidsieve[transnetv2]'" in taken.reason
 
 
-@pytest.mark.parametrize(
-    ("options", "detector"),
-    [
-        (["adaptive_threshold"], "adaptive"),
-        (["luma_only"], "adaptive"),
-        (["lowpass"], "hash"),
-        (["bins"], "histogram"),
-    ],
-)
-def test_options_choose_the_detector_that_has_them(options, detector):
-    taken = choose_detector(options=options)
-    assert (taken.detector, taken.trim_transitions) == (detector, False)
-
-
-def test_limits_choose_a_detector_that_knows_them():
+def test_flags_of_the_other_detectors(table, tmp_path, capsys):
     assert choose_detector(limits=["--min-scene-len"]).detector == "hash"
-    assert choose_detector(limits=["--stats-dir"]).detector == "adaptive"
-
-
-def test_an_option_of_several_detectors_is_no_choice():
-    with pytest.raises(
-        UserError, match="--threshold: an option of content, threshold, hash, histogram, transnetv2"
+    with pytest.raises(UserError, match="--window-width: not with detector auto"):
+        scene_detect.main([str(table), "--detector", "auto", "--window-width", "2"])
+    # without a name they mean adaptive, as before there was auto
+    for flags in (
+        ["--window-width", "2"],
+        ["--min-scene-len", "15"],
+        ["--stats-dir", str(tmp_path / "stats")],
     ):
-        choose_detector(options=["threshold"])
-    with pytest.raises(UserError, match="no detector has all of them"):
-        choose_detector(options=["bins", "lowpass"])
+        output = str(tmp_path / f"{flags[0]}.csv")
+        assert scene_detect.main([str(table), "--num-workers", "0", "--output", output, *flags]) == 0
+        assert capsys.readouterr().err.splitlines()[-1] == "detector adaptive"
 
 
 def test_the_limit_of_a_container_counts(tmp_path):
@@ -134,7 +121,6 @@ def test_the_choice_travels_with_the_stage(package, monkeypatch):
 def test_the_function_takes_it_too(videos_dir, no_package):
     path = videos_dir / "tc_nasa_13013.mp4"
     assert detect_scenes(path, "auto") == detect_scenes(path, "hash", trim_transitions=True)
-    assert detect_scenes(path, "auto", options={"window_width": 2}) == detect_scenes(path, "adaptive")
 
 
 # The column boundary

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tools import cli
 
-_LONG = {"path": 40, "source": 40, "relpath": 40, "text": 60, "timestamp": 40}
+_LONG = {"path": 40, "source": 40, "relpath": 40, "text": 60, "timestamp": 40, "boundary": 40}
 
 
 def render_table(path: str | Path, *, rows: int = 20, columns: list[str] | None = None) -> str:

@@ -42,9 +42,8 @@ def _parser() -> cli.ArgumentParser:
     group.add_argument(
         "--detector",
         choices=(AUTO, *DETECTORS),
-        default=AUTO,
         help="auto: transnetv2 where it is installed and has a GPU or a core, else hash with "
-        "--trim-transitions; or the one that has the options given (auto)",
+        "--trim-transitions (auto; adaptive with flags that transnetv2 does not have)",
     )
     group.add_argument(
         "--trim-transitions",
@@ -53,7 +52,6 @@ def _parser() -> cli.ArgumentParser:
     )
     group.add_argument(
         "--min-scene-len",
-        default=15,
         metavar="LEN",
         help="shortest shot: frames (15 or 15f) or seconds (0.6s or HH:MM:SS.mmm) (15)",
     )
@@ -116,14 +114,18 @@ def main(argv: list[str] | None = None) -> int:
     """Parse the command line and run the stage."""
     args = _parser().parse_args(argv)
 
+    from tools.scene_cut.shots.choice import AUTO
+    from tools.scene_cut.shots.limits import MIN_SCENE_LEN
     from tools.scene_cut.shots.stage import SceneDetectStage
     from tools.stage.options import run_command
 
     given = {name: value for name in _option_flags() if (value := getattr(args, name)) is not None}
+    # adaptive was the default before there was auto: a line with flags of its kind means what it meant then
+    old_flags = given or args.min_scene_len is not None or args.frame_skip or args.stats_dir
     stage = SceneDetectStage(
-        detector=args.detector,
+        detector=args.detector or ("adaptive" if old_flags else AUTO),
         options=given,
-        min_scene_len=args.min_scene_len,
+        min_scene_len=MIN_SCENE_LEN if args.min_scene_len is None else args.min_scene_len,
         start_time=args.start_time,
         end_time=args.end_time,
         max_seconds=args.max_seconds,

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from tools.errors import UserError
 from tools.packages import how_to_install
-from tools.scene_cut.shots.options import DETECTORS
 
 AUTO = "auto"
 
@@ -25,7 +24,7 @@ class Choice:
     """What ``auto`` stands for on this machine.
 
     Attributes:
-        detector: A name of `DETECTORS`.
+        detector: A name of `tools.scene_cut.shots.options.DETECTORS`.
         trim_transitions: Whether the mixture test divides the video too, see `SceneDetectStage`.
         reason: Why, in words for the user.
     """
@@ -42,7 +41,7 @@ def choose_detector(
 
     Args:
         device: Where TransNetV2 would run: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        options: Names of options of detectors that are given: a detector that has them is taken.
+        options: Names of options of detectors that are given.
         limits: Flags given that TransNetV2 does not know.
 
     Returns:
@@ -50,12 +49,11 @@ def choose_detector(
         the others, with the mixture test, which finds the dissolves that it misses.
 
     Raises:
-        UserError: No detector, or no single one, has all these options.
+        UserError: Options are given: which are known depends on the detector.
     """
     if options:
-        return _by_options(options)
-    if "--stats-dir" in limits:
-        return Choice("adaptive", False, "--stats-dir writes its numbers unless another one is named")
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in options)
+        raise UserError(f"{flags}: not with detector {AUTO}, whose options depend on the machine; name one")
     if limits:
         reason = f"transnetv2 knows no {', '.join(limits)}"
     elif not importlib.util.find_spec(_PACKAGE):
@@ -67,18 +65,6 @@ def choose_detector(
     else:
         reason = f"transnetv2 wants a GPU or a whole core, and {cores:g} of one is here"
     return Choice(_NEXT_BEST, True, reason)
-
-
-def _by_options(options: Collection[str]) -> Choice:
-    flags = ", ".join(f"--{name.replace('_', '-')}" for name in options)
-    owners = [detector for detector, known in DETECTORS.items() if set(options) <= set(known)]
-    # adaptive was the default before there was auto, and its options are typed without its name
-    detector = "adaptive" if "adaptive" in owners else owners[0] if len(owners) == 1 else None
-    if detector is None:
-        if not owners:
-            raise UserError(f"{flags}: no detector has all of them")
-        raise UserError(f"{flags}: an option of {', '.join(owners)}; name one of them with --detector")
-    return Choice(detector, False, f"it has {flags}")
 
 
 def _has_gpu() -> bool:
