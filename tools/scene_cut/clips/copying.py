@@ -17,7 +17,7 @@ from tools.media.container import open_video
 from tools.media.packets import PacketIndex
 from tools.media.tracks import choose_audio
 from tools.scene_cut.clips.encode import Job, encoding, open_output, whole_or_nothing
-from tools.scene_cut.clips.plan import Plan, plan_clip, source_times
+from tools.scene_cut.clips.plan import Plan, plan_clip
 
 _MP4_VIDEO = ("h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg")
 _MP4_AUDIO = ("aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac")
@@ -74,7 +74,9 @@ def copy_plan(index: PacketIndex, plan: Plan) -> Plan:
         stop = reached
     if index.size_changes and last >= index.size_changes[0].position:
         raise NotCopyable("its pictures have another size than the file's header says")
-    return plan_clip(index, plan.scene, range(start, stop), left=plan.left)
+    begins = plan.start if start == frames.start else None
+    ends = plan.end if stop == frames.stop else None
+    return plan_clip(index, plan.scene, range(start, stop), begins, ends, left=plan.left)
 
 
 def check_copyable(index: PacketIndex) -> None:
@@ -169,9 +171,8 @@ class _CopyClip:
         self.job = job
         self._video, self._sound = video, sound
         plan = job.plan
-        start, end = source_times(index, plan.frames)
         begin = int(index.pts[0]) * index.time_base
-        self._start, self._end = begin + start, begin + end
+        self._start, self._end = begin + plan.start, begin + plan.end
         frames = list(plan.frames)
         pts = {int(index.positions[f]): plan.ticks[i] for i, f in enumerate(frames)}
         order = sorted(pts)
@@ -179,7 +180,7 @@ class _CopyClip:
         durations = {a: b - a for a, b in pairwise(plan.ticks)}
         self._times = {p: (pts[p], d, durations[pts[p]]) for p, d in zip(order, dts, strict=True)}
         # mp4 stores the intervals between decoding times; the length of the last packet ends the track.
-        self._times[order[-1]] = (pts[order[-1]], dts[-1], plan.ticks[-1] - plan.ticks[-2])
+        self._times[order[-1]] = (pts[order[-1]], dts[-1], plan.last_tick)
         self._left = len(order)
         self._sound_over = sound is None
         self._clock = index.clock.follow()

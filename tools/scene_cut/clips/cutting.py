@@ -25,7 +25,7 @@ from tools.scene_cut.clips.exact import Look
 from tools.scene_cut.clips.hdr import check_hdr, refuse_hdr
 from tools.scene_cut.clips.names import clip_name, make_folder
 from tools.scene_cut.clips.picture import clip_shape
-from tools.scene_cut.clips.plan import Plan, Scene, plan_clips, source_times
+from tools.scene_cut.clips.plan import Plan, Scene, frame_time, plan_clips
 from tools.scene_cut.clips.sound import SoundFormat, left_behind, sound_format
 
 MODES = {
@@ -311,13 +311,11 @@ def _cutter(index: PacketIndex, options: CutOptions, sound: SoundFormat | None) 
 
 def _clip(index: PacketIndex, asked: Plan, settled: Settled, place: Path, size: tuple[int, int]) -> Clip:
     plan = settled.plan
-    start, end = source_times(index, plan.frames)
-    asked_start, asked_end = source_times(index, asked.frames)
     return Clip(
         path=place,
         scene=plan.scene,
-        start=start,
-        end=end,
+        start=plan.start,
+        end=plan.end,
         start_frame=plan.frames.start,
         end_frame=plan.frames.stop,
         num_frames=len(plan.shown),
@@ -327,8 +325,8 @@ def _clip(index: PacketIndex, asked: Plan, settled: Settled, place: Path, size: 
         has_audio=False,
         mode=settled.mode,
         copied_seconds=settled.copied,
-        snap_start=float(asked_start - start),
-        snap_end=float(end - asked_end),
+        snap_start=float(asked.start - plan.start),
+        snap_end=float(plan.end - asked.end),
         seconds_left=float(plan.left),
         note=settled.note,
         mixed=_is_mixed(index, plan),
@@ -347,6 +345,8 @@ def _mark(index: PacketIndex, plan: Plan, options: CutOptions, sound: SoundForma
     """
     status = Path(index.path).stat()
     source = [status.st_size, status.st_mtime_ns, plan.frames.start, plan.frames.stop]
+    for time, frame in ((plan.start, plan.frames.start), (plan.end, plan.frames.stop)):
+        source += [] if time == frame_time(index, frame) else [str(time), frame]
     asked = options.asked()
     for name in ("min_seconds", "max_seconds", "audio_track", *(() if index.hdr else ("hdr",))):
         del asked[name]

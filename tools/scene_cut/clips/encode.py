@@ -217,7 +217,7 @@ class ClipEncoder:
         self._take(self._stream.encode(None))
         if self._held is not None:
             # mp4 stores the intervals between decoding times; the length of the last packet ends the track.
-            self._held.duration = self._plan.ticks[-1] - self._plan.ticks[-2]
+            self._held.duration = self._plan.last_tick
             self._mux(self._held)
         if self._sound is not None:
             self._sound.write_until(None)
@@ -242,9 +242,14 @@ class ClipEncoder:
         """Ticks by which decoding runs ahead where intervals differ; None leaves it to the encoder.
 
         x264 and x265 take their decoding times from other pictures than the one that is stored, so with
-        unequal intervals the track would end too early or too late.
+        unequal intervals the track would end too early or too late. And x265 gives times at random to clips
+        that have no more pictures than it may reorder.
         """
-        ticks, depth = self._plan.ticks, _REORDERING.get(self._stream.codec_context.name)
-        if depth is None or len({b - a for a, b in pairwise(ticks)}) < 2:
+        encoder = self._stream.codec_context.name
+        ticks, depth = self._plan.ticks, _REORDERING.get(encoder)
+        if depth is None:
+            return None
+        short = encoder == "libx265" and len(ticks) - 1 <= depth
+        if not short and len({b - a for a, b in pairwise(ticks)}) < 2:
             return None
         return max((b - a for a, b in zip(ticks, ticks[depth:-1], strict=False)), default=0)

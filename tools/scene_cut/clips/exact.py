@@ -24,7 +24,7 @@ from tools.scene_cut.clips.encode import (
     whole_or_nothing,
 )
 from tools.scene_cut.clips.picture import Colours, PictureTransform, Shape, choose_pix_fmt
-from tools.scene_cut.clips.plan import Plan, source_times
+from tools.scene_cut.clips.plan import Plan
 from tools.scene_cut.clips.sound import SoundFormat, read_sound
 
 _OPEN_AT_ONCE = 8  # encoders that run side by side where scenes overlap; more go into a further pass
@@ -86,9 +86,8 @@ def sound_of(index: PacketIndex, plan: Plan, form: SoundFormat | None) -> Sound 
     """The sound of a clip; None when it is to be silent, or the source is silent there."""
     if form is None:
         return None
-    start, end = source_times(index, plan.frames)
-    first = int(index.pts[0]) * index.time_base
-    sound = Sound(read_sound(index.path, form, first + start, end - start, index.clock), form)
+    start = int(index.pts[0]) * index.time_base + plan.start
+    sound = Sound(read_sound(index.path, form, start, plan.end - plan.start, index.clock), form)
     return None if sound.empty else sound
 
 

@@ -26,7 +26,7 @@ from tools.scene_cut.clips.copying import (
 from tools.scene_cut.clips.encode import COMMENT, Job, whole_or_nothing
 from tools.scene_cut.clips.exact import Look, damage, sound_of
 from tools.scene_cut.clips.picture import choose_pix_fmt
-from tools.scene_cut.clips.plan import Plan, plan_clip, source_times
+from tools.scene_cut.clips.plan import Plan, frame_time, plan_clip
 
 _AT_ONCE = 8  # clips for one process: it opens all their encoders
 _AHEAD = Fraction(1)  # seconds before the key frame to seek to; searching by time lands late at times
@@ -168,12 +168,16 @@ def _video(stream: Any, index: PacketIndex, plan: Plan, look: Look, to_sdr: Filt
     else:
         end = int(index.pts[frames.stop]) if frames.stop < len(index.pts) else index.end_pts
         stream = stream.filter("trim", start_pts=int(index.pts[frames.start]), end_pts=end)
-    steady = len(plan.ticks) == len(frames) + 1 and plan.ticks == list(range(len(plan.ticks)))
+    if plan.start != frame_time(index, frames.start):
+        # The first picture is shown already; the others follow when they start. Microseconds are fine enough.
+        begin = round((int(index.pts[0]) * index.time_base + plan.start) * 1_000_000)
+        stream = stream.filter("settb", "1/1000000").filter("setpts", f"max(0,PTS-{begin})")
     if plan.shown is not frames:
         stream = stream.filter("setpts", "PTS-STARTPTS")
         stream = stream.filter("fps", fps=str(plan.rate), round="up", start_time=0)
+        stream = stream.filter("tpad", stop=-1, stop_mode="clone")  # the last picture stands to the end
         stream = stream.filter("trim", end_frame=len(plan.shown))
-    elif steady:
+    elif plan.regular:
         stream = stream.filter("settb", str(plan.time_base)).filter("setpts", "N")
     else:
         stream = stream.filter("setpts", "PTS-STARTPTS")
@@ -193,10 +197,9 @@ def _video(stream: Any, index: PacketIndex, plan: Plan, look: Look, to_sdr: Filt
 
 
 def _audio(stream: Any, index: PacketIndex, plan: Plan) -> Any:
-    start, end = source_times(index, plan.frames)
     first = int(index.pts[0]) * index.time_base
-    begin = f"{float(first + start):.9f}"
-    stream = stream.filter("atrim", start=begin, end=f"{float(first + end):.9f}")
+    begin = f"{float(first + plan.start):.9f}"
+    stream = stream.filter("atrim", start=begin, end=f"{float(first + plan.end):.9f}")
     return stream.filter("asetpts", f"PTS-{begin}/TB").filter("aresample", **{"async": 1, "first_pts": 0})
 
 
@@ -213,6 +216,11 @@ def _output_options(index: PacketIndex, job: Job, look: Look) -> dict[str, Any]:
         "metadata": f"{COMMENT}={job.comment}",
         "movflags": "+faststart",
     }
+    plan = job.plan
+    if not plan.regular:
+        # The program guesses how long the last picture is shown, and gives it where packets are in order.
+        last = f"if(eq(N,{len(plan.shown) - 1}),{plan.last_tick},DURATION)"
+        options |= {"bf": 0, "bsf:v": f"setts=duration='{last}'"}
     if look.codec.family == "hevc":
         options["tag:v"] = "hvc1"
     if look.sound is not None:

@@ -254,6 +254,6 @@ def _timed(plan: Plan, stored: list[_Stored], dts: list[int]) -> Iterator[av.Pac
         packet = av.Packet(data)
         packet.pts, packet.dts, packet.time_base = tick, dts[number - 1], plan.time_base
         # mp4 stores the intervals between decoding times; the length of the last packet ends the track.
-        packet.duration = lengths[tick] if number < len(stored) else plan.ticks[-1] - plan.ticks[-2]
+        packet.duration = lengths[tick] if number < len(stored) else plan.last_tick
         packet.is_keyframe = key
         yield packet
