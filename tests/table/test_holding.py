@@ -7,9 +7,12 @@ import json
 import polars as pl
 import pytest
 
+from tools.caption.checks.stage import CaptionCheckStage
 from tools.datasets import datautil
 from tools.errors import UserError
-from tools.table import read_table, write_table
+from tools.report.summary import summarize
+from tools.stage.runner import run_stage
+from tools.table import read_table, scan_table, write_table
 
 MOMENT = dt.datetime(2024, 2, 29, 1, 2, 3, 4)
 HELD = {
@@ -83,3 +86,34 @@ def test_records_without_fields_have_no_place_in_parquet(tmp_path):
     with pytest.raises(UserError, match="column 'extra' holds records without fields, which Parquet cannot"):
         datautil.main([str(tmp_path / "m.jsonl"), "--format", "parquet"])
     assert datautil.main([str(tmp_path / "m.jsonl"), "--format", "csv"]) == 0
+
+
+LISTS = {
+    "text": (pl.Series([["one", "two"], ["three"]]), ["--append-text", "!"], "holds lists, .* one text"),
+    "path": (
+        pl.Series([{"bytes": b"", "path": "a"}, None]),
+        ["--vid-only"],
+        r"holds records \(bytes, path\)",
+    ),
+    "num_frames": (BYTES, ["--fmin", "1"], "holds bytes, .* one number"),
+    "duration": (SPAN, ["--durationmin", "1"], "holds durations, .* one number"),
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_an_operation_on_what_is_no_single_value_is_refused(tmp_path, name):
+    column, flags, message = LISTS[name]
+    frame = pl.DataFrame({"path": ["a", "b"], "text": ["x", "y"]}).with_columns(column.alias(name))
+    source = write_table(frame, tmp_path / "m.parquet")
+    with pytest.raises(UserError, match=rf"m\.parquet: {flags[0]}: column '{name}' {message}"):
+        datautil.main([str(source), *flags])
+    assert datautil.main([str(source), "--head", "1"]) == 0
+    assert read_table(tmp_path / "m_first_1_data.parquet").equals(frame.head(1))
+
+
+def test_captions_in_lists_are_summed_up_and_not_worked_on(tmp_path):
+    frame = pl.DataFrame({"path": ["a", "b"], "text": [["one", "two"], None]})
+    source = write_table(frame, tmp_path / "m.parquet")
+    assert summarize(scan_table(source)).text.filled == 1
+    with pytest.raises(UserError, match="column 'text' holds lists"):
+        run_stage(CaptionCheckStage(), source)

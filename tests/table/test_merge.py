@@ -71,3 +71,15 @@ def test_patterns_are_strict_and_in_natural_order(tmp_path):
         expand_inputs([f"{tmp_path}/nothing.csv"])
     with pytest.raises(UserError, match="named twice"):
         merge_tables([tmp_path / "m_part2.csv", tmp_path / "m_part2.csv"])
+
+
+def test_lists_of_different_kinds_stand_under_each_other(tmp_path):
+    (tmp_path / "1.jsonl").write_text('{"path": "a", "tags": [], "clip": {"start": 1}, "odd": [1]}\n')
+    (tmp_path / "2.jsonl").write_text('{"path": "b", "tags": ["x"], "clip": {"start": 0.5}, "odd": "x"}\n')
+    merged = merge_tables([tmp_path / "1.jsonl", tmp_path / "2.jsonl"]).collect()
+    assert merged["tags"].to_list() == [[], ["x"]]
+    assert merged["clip"].to_list() == [{"start": 1.0}, {"start": 0.5}]
+    assert merged["odd"].to_list() == ["[1]", "x"]
+    pl.DataFrame({"path": ["c"], "odd": [b"\0"]}).write_parquet(tmp_path / "3.parquet")
+    with pytest.raises(UserError, match="column 'odd' holds bytes in one of the tables"):
+        merge_tables([tmp_path / "1.jsonl", tmp_path / "3.parquet"])

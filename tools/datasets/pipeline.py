@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 REASON_COLUMN = "rejected_by"
 """In a table of rejected rows: the flag that removed the row, with its value."""
 
+_ANY_VALUES = ("sort", "sort_ascending", "remove_path_duplication", "remove_text_duplication")
+"""Operations whose columns may hold lists and records; so may those that choose columns."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -102,12 +105,15 @@ def check_columns(
     import polars as pl
 
     from tools.columns import COLUMNS
-    from tools.table import require_columns
+    from tools.table import require_columns, require_single_values
 
     present = dict(schema)
     for name in in_order(values):
         operation, value = OPERATIONS[name], values[name]
-        require_columns(pl.LazyFrame(schema=present), operation.needed(value), f"{source}: {operation.flag}")
+        asker = f"{source}: {operation.flag}"
+        require_columns(pl.LazyFrame(schema=present), operation.needed(value), asker)
+        if operation.chooses is None and name not in _ANY_VALUES:
+            require_single_values(present, operation.needed(value), asker)
         if operation.check is not None:
             operation.check(value, present)
         for column in operation.added(value):

@@ -14,8 +14,9 @@ from tools.report.numbers import NumberSummary, column_series, finite, summarize
 from tools.report.render import render_summary
 from tools.report.results import Overview, SourceSummary, Summary, TextSummary
 from tools.report.rows import KINDS, kind, seconds
-from tools.table import COLUMNS
+from tools.table import COLUMNS, require_single_values
 from tools.table.files import unreadable
+from tools.table.writing import lists_as_text
 
 __all__ = ["Overview", "Summary", "render_summary", "rows_of_kind", "summarize", "summarize_kinds"]
 
@@ -43,6 +44,7 @@ def summarize(frame: pl.LazyFrame, *, source: str = "the table") -> Summary:
     Raises:
         UserError: The table cannot be read.
     """
+    frame = _with_single_values(frame, source)
     try:
         return _describe(frame, *_first_pass(frame))
     except pl.exceptions.PolarsError as error:
@@ -62,6 +64,7 @@ def summarize_kinds(frame: pl.LazyFrame, *, source: str = "the table") -> tuple[
     Raises:
         UserError: The table cannot be read.
     """
+    frame = _with_single_values(frame, source)
     try:
         overview, cells = _first_pass(frame)
         kinds = [name for name, rows in overview.kinds.items() if rows]
@@ -76,6 +79,15 @@ def summarize_kinds(frame: pl.LazyFrame, *, source: str = "the table") -> tuple[
         return overview, {name: _describe(rows, *_first_pass(rows)) for name, rows in chosen.items()}
     except pl.exceptions.PolarsError as error:
         raise unreadable(source, error) from None
+
+
+def _with_single_values(frame: pl.LazyFrame, source: str) -> pl.LazyFrame:
+    """A table whose captions are text, as in a CSV, where they are lists; no other column may be."""
+    schema = frame.collect_schema()
+    require_single_values(schema, [name for name in schema if name != "text"], source)
+    if "text" not in schema or not schema["text"].is_nested():
+        return frame
+    return lists_as_text(frame)
 
 
 def rows_of_kind(frame: pl.LazyFrame, wanted: str) -> pl.LazyFrame:

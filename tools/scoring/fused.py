@@ -41,6 +41,7 @@ class FusedStage(Stage):
         self.suffix = "".join(stage.suffix for stage in self.stages)
         self.needs = _union(stage.needs for stage in self.stages)
         self.uses = _union(stage.uses for stage in self.stages)
+        self.takes_lists = any(stage.takes_lists for stage in self.stages)
         columns = [column for stage in self.stages for column in stage.adds if column not in _LISTS]
         if twice := {column for column in columns if columns.count(column) > 1}:
             raise UserError(f"scores {self.name}: more than one adds the column {', '.join(sorted(twice))}")

@@ -26,6 +26,7 @@ from tools.table import (
     output_path,
     read_table,
     require_columns,
+    require_single_values,
     table_format,
 )
 
@@ -149,6 +150,7 @@ def read_input(stage: Stage, meta: str | Path, *, file: Path | None = None) -> p
     """
     table = read_table(file or meta)
     require_columns(table, stage.needs, meta)
+    require_single_values(table.schema, ("path",) if stage.takes_lists else stage.needs, meta)
     if PART_COLUMN in table.columns:
         raise UserError(
             f"{meta}: is one part of a table; merge the parts first: tools.datasets.datautil PART..."

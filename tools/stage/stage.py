@@ -46,6 +46,7 @@ class Stage:
         version: Raised whenever the same options would give other values: finished rows are then redone.
         needs: Columns that must be in the table. ``path`` is the file that the row is about.
         uses: Columns that change the result when they are there.
+        takes_lists: Cells of its ``needs`` other than ``path`` may hold lists.
         adds: Columns that the stage fills, with their Polars types. A failed row leaves them all empty; one
             of which only a part failed says so in `FAILURES`.
         sampling: Frames that `prepare` gets: a `tools.media.sampling.Sampling`, or whatever else chooses.
@@ -67,6 +68,7 @@ class Stage:
     version: ClassVar[int] = 2
     needs: ClassVar[tuple[str, ...]] = ("path",)
     uses: ClassVar[tuple[str, ...]] = ()
+    takes_lists: ClassVar[bool] = False
     adds: ClassVar[dict[str, pl.DataType | type[pl.DataType]]]
     thumbnails: ClassVar[tuple[int, int] | None] = None
     decoder: ClassVar[str] = "pyav"

@@ -6,13 +6,14 @@ from tools.table.files import (
     numeric,
     read_table,
     require_columns,
+    require_single_values,
     scan_table,
     table_extension,
     table_format,
     to_lazy,
 )
 from tools.table.holding import check_types
-from tools.table.merge import concat_tables, expand_inputs, merge_tables
+from tools.table.merge import concat_tables, expand_inputs, merge_tables, with_one_type
 from tools.table.names import (
     failures_path,
     is_failures_file,
@@ -42,6 +43,7 @@ __all__ = [
     "refuse_inputs",
     "refuse_loss",
     "require_columns",
+    "require_single_values",
     "scan_table",
     "shorten",
     "split_part",
@@ -49,6 +51,7 @@ __all__ = [
     "table_format",
     "table_stem",
     "to_lazy",
+    "with_one_type",
     "write_and_count",
     "write_table",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import stat
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
@@ -255,6 +255,39 @@ def count_rows(path: str | Path) -> int:
         return scan_table(path).select(pl.len()).collect(engine="streaming").item()
     except pl.exceptions.PolarsError as error:
         raise unreadable(path, error) from None
+
+
+def require_single_values(schema: Mapping[str, pl.DataType], names: Iterable[str], path: str | Path) -> None:
+    """Check that columns of the contract hold a text, a number or a truth value in each cell.
+
+    Args:
+        schema: Names and types of a table's columns.
+        names: Those that are to be checked; what is not there, or not of the contract, is passed over.
+        path: The table, and who asks.
+
+    Raises:
+        UserError: Names the first that holds lists, records, bytes or durations.
+    """
+    for name in names:
+        dtype = schema.get(name)
+        if name not in COLUMNS or dtype is None:
+            continue
+        if isinstance(dtype, (pl.List, pl.Array)):
+            held, way_out = "lists", "give each value its own row (`explode` of Polars and pandas)"
+        elif isinstance(dtype, pl.Struct):
+            fields = ", ".join(field.name for field in dtype.fields)
+            held, way_out = f"records ({fields})", "put the field that is meant in its place"
+        elif dtype in (pl.Binary, pl.Duration):
+            held, way_out = "bytes" if dtype == pl.Binary else "durations", "convert it, or leave it out"
+        else:
+            continue
+        raise UserError(
+            f"{path}: column '{name}' holds {held}, where each cell has to hold one "
+            f"{_SINGLE.get(COLUMNS[name].kind, 'number')}; {way_out}"
+        )
+
+
+_SINGLE = {"String": "text", "Boolean": "truth value"}
 
 
 def require_columns(frame: pl.LazyFrame | pl.DataFrame, names: Iterable[str], path: str | Path) -> None:

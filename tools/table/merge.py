@@ -13,6 +13,7 @@ from tools.columns import PART_COLUMN, ROW_COLUMN
 from tools.errors import UserError
 from tools.table.files import is_plain_csv, scan_csv, scan_table, separator, unreadable
 from tools.table.names import is_failures_file, part_path, split_part
+from tools.table.writing import lists_as_text
 
 
 def expand_inputs(patterns: Sequence[str | Path]) -> list[Path]:
@@ -89,17 +90,47 @@ def _first_repeated(paths: Sequence[str | Path]) -> Path:
 
 def concat_tables(frames: list[pl.LazyFrame]) -> pl.LazyFrame:
     """Put tables under each other: union of their columns; where types differ the column becomes text."""
-    if len(frames) == 1:
-        return frames[0]
-    types: dict[str, set[pl.DataType]] = {}
+    return frames[0] if len(frames) == 1 else pl.concat(with_one_type(frames), how="diagonal")
+
+
+def with_one_type(frames: list[pl.LazyFrame]) -> list[pl.LazyFrame]:
+    """Give columns of the same name the same type: where types differ, the column becomes text.
+
+    Lists and records become what holds them all, or JSON.
+
+    Raises:
+        UserError: A column holds bytes in one of the tables, and something else in another.
+    """
+    types: dict[str, list[pl.DataType]] = {}
     for frame in frames:
         for name, dtype in frame.collect_schema().items():
-            types.setdefault(name, set()).add(dtype)
-    mixed = [name for name, kinds in types.items() if len(kinds) > 1]
-    alike = [
-        f.with_columns(pl.col(n).cast(pl.String) for n in mixed if n in f.collect_schema()) for f in frames
+            if dtype not in types.setdefault(name, []):
+                types[name].append(dtype)
+    common = {name: _common_type(name, kinds) for name, kinds in types.items() if len(kinds) > 1}
+    return [_cast_to(frame, common) for frame in frames]
+
+
+def _common_type(name: str, kinds: list[pl.DataType]) -> pl.DataType:
+    if pl.Binary in kinds:
+        raise UserError(f"column '{name}' holds bytes in one of the tables, and something else in another")
+    if all(kind.is_nested() for kind in kinds):
+        try:
+            return pl.concat([pl.DataFrame(schema={name: k}) for k in kinds], how="vertical_relaxed").schema[
+                name
+            ]
+        except pl.exceptions.PolarsError:
+            pass
+    return pl.String()
+
+
+def _cast_to(frame: pl.LazyFrame, types: dict[str, pl.DataType]) -> pl.LazyFrame:
+    schema = frame.collect_schema()
+    as_json = [
+        name for name in types if name in schema and schema[name].is_nested() and types[name] == pl.String
     ]
-    return pl.concat(alike, how="diagonal")
+    return lists_as_text(frame, as_json).with_columns(
+        pl.col(name).cast(dtype) for name, dtype in types.items() if name in schema and schema[name] != dtype
+    )
 
 
 def _check_parts(frames: dict[Path, pl.LazyFrame]) -> None:

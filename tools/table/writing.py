@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import polars as pl
@@ -100,21 +100,24 @@ def _sink(lazy: pl.LazyFrame, path: Path) -> pl.LazyFrame:
     packed = "uncompressed" if kind == "json" else compression(path)  # a list is made of its lines afterwards
     packing = {"compression": packed, "check_extension": False}  # .GZ is one too
     if kind == "csv":
-        return _flat(lazy).sink_csv(path, lazy=True, separator=separator(path), **packing)
+        lazy = _without_blank_lines(lists_as_text(lazy))
+        return lazy.sink_csv(path, lazy=True, separator=separator(path), **packing)
     return contract_types(lazy).sink_ndjson(path, lazy=True, **packing)
 
 
-def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Write lists and records as JSON: a cell of a CSV is text."""
-    nested = [name for name, dtype in frame.collect_schema().items() if dtype.is_nested()]
-    flat = frame.with_columns(
+def lists_as_text(frame: pl.LazyFrame, names: Collection[str] | None = None) -> pl.LazyFrame:
+    """Lists and records, of all columns or of some, as JSON: a cell of a CSV is text."""
+    schema = frame.collect_schema()
+    nested = [name for name in (schema if names is None else names) if schema[name].is_nested()]
+    return frame.with_columns(
         pl.col(name).map_batches(_encode, return_dtype=pl.String, is_elementwise=True) for name in nested
     )
-    columns = flat.collect_schema().names()
-    if len(columns) > 1:
-        return flat
-    # In a CSV of one column a row with nothing in it would be a blank line, which is none for any reader.
-    return flat.select(pl.col(name).cast(pl.String).fill_null("") for name in columns)
+
+
+def _without_blank_lines(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """In a CSV of one column a missing cell would be a blank line, which is no row for any reader."""
+    columns = frame.collect_schema().names()
+    return frame.select(pl.col(columns).cast(pl.String).fill_null("")) if len(columns) == 1 else frame
 
 
 def _encode(cells: pl.Series) -> pl.Series:

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
 
 def _open(file: str, flag: str, *needs: str) -> pl.LazyFrame:
     """Other tables are opened by the operation that needs them; parts of one run count as one table."""
-    from tools.table import expand_inputs, merge_tables, require_columns
+    from tools.table import expand_inputs, merge_tables, require_columns, require_single_values
 
     paths = expand_inputs([file])
     other = merge_tables(paths)
     require_columns(other, ("path", *needs), f"{flag} {file}")
+    require_single_values(other.collect_schema(), ("path", *needs), f"{flag} {file}")
     return other
 
 
@@ -72,14 +73,12 @@ def _union(frame: pl.LazyFrame, file: str, context: Context) -> pl.LazyFrame:
     """Rows of both; where both have a path, filled cells of the first table win."""
     import polars as pl
 
-    from tools.table import concat_tables
+    from tools.table import concat_tables, with_one_type
 
     other = _once(_open(file, "--union"), f"--union {file}", context)
     mine, theirs = frame.collect_schema(), other.collect_schema()
     shared = [name for name in theirs if name in mine and name != "path"]
-    mixed = [name for name in shared if mine[name] != theirs[name]]
-    frame = frame.with_columns(pl.col(mixed).cast(pl.String))
-    other = other.with_columns(pl.col(mixed).cast(pl.String))
+    frame, other = with_one_type([frame, other])
     joined = frame.join(other, on="path", how="left", maintain_order="left", suffix="\0")
     filled = [pl.coalesce(name, f"{name}\0").alias(name) for name in shared]
     joined = joined.with_columns(filled).drop([f"{name}\0" for name in shared])

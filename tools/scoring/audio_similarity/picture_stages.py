@@ -80,6 +80,7 @@ class _PictureStage(ClipStage):
     name: ClassVar[str] = "audio"
     version: ClassVar[int] = 2
     suffix: ClassVar[str] = "_audio"
+    takes_lists: ClassVar[bool] = True
     mode: ClassVar[str]
 
     sampling: Moments = FIRST_MIDDLE_LAST

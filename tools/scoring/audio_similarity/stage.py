@@ -182,6 +182,7 @@ class ClapStage(Stage):
         UserError: The CLAP is missing or not complete, or an option is wrong.
     """
 
+    takes_lists: ClassVar[bool] = True
     name: ClassVar[str] = "audio"
     version: ClassVar[int] = 2
     suffix: ClassVar[str] = "_audio"

@@ -85,6 +85,7 @@ class EMScoreStage(ClipStage):
 
     name: ClassVar[str] = "emscore"
     suffix: ClassVar[str] = "_emscore"
+    takes_lists: ClassVar[bool] = True
     adds: ClassVar[dict[str, Any]] = {"emscore": pl.Float64, FAILURES: pl.Object, REMARKS: pl.Object}
 
     sampling: Sampling = FRAMES
