@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from tests.media.damage import set_times
-from tests.support import make_video, read_barcode
+from tests.support import make_video, read_barcode, run_ffmpeg
 from tools.media.clock import find_breaks, repair
 from tools.media.frames import read_frames
+from tools.media.probe import probe
 from tools.media.scan import index_packets
 
 FRAMES = 60
@@ -103,3 +104,45 @@ def test_every_frame_is_where_it_was(sound: Path, tmp_path: Path) -> None:
             (frame,) = read_frames(path, [alone], index=index)
             assert read_barcode(frame.image) == alone
         assert index.timing == "repaired" or stored_times(path) == stored_times(sound)
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        ("libx264", "-bf", "0"),
+        ("libx264", "-bf", "2"),
+        ("libx264", "-tune", "zerolatency"),
+        ("mpeg4", "-q:v", "2"),
+        ("mpeg4", "-q:v", "2", "-bf", "2"),
+        ("mjpeg", "-q:v", "2"),
+    ],
+    ids=" ".join,
+)
+def test_avi_with_dropped_frames(tmp_path: Path, codec: tuple[str, ...]) -> None:
+    source = make_video(tmp_path / "a.mkv", 48, options={"crf": "10"})
+    dropped = tmp_path / "a.avi"
+    late = "settb=1/25,setpts='if(lt(N,20),N,N+6)'"
+    encoded = ["-frames:v", "48", "-vf", late, "-fps_mode", "passthrough", "-c:v", *codec, "-g", "12"]
+    run_ffmpeg(["-i", str(source), *encoded, str(dropped)])
+    index = index_packets(dropped)
+    numbers = [read_barcode(f.image) for f in read_frames(dropped, range(len(index.pts)), index=index)]
+    assert numbers[:40] == list(range(40))
+    wanted = np.array([n / 25 if n < 20 else (n + 6) / 25 for n in numbers])
+    assert index.times == pytest.approx(wanted, abs=1e-6)
+    if "-bf" not in codec or codec[-1] == "0":
+        assert index.pts[0] == 0  # where its sound begins, too
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5, 1.25, 2, 3])
+@pytest.mark.parametrize("fps", [Fraction(25), Fraction(30000, 1001)])
+def test_a_header_that_lies_about_the_rate(tmp_path: Path, fps: Fraction, factor: float) -> None:
+    path = make_video(tmp_path / "a.mkv", FRAMES, fps=fps)
+    data = bytearray(path.read_bytes())
+    at = data.index(b"\x23\xe3\x83") + 3  # DefaultDuration, in nanoseconds (RFC 9559, 5.1.4.1.13)
+    size = data[at] & 0x7F
+    data[at + 1 : at + 1 + size] = round(factor / float(fps) * 1e9).to_bytes(size, "big")
+    path.write_bytes(data)
+    info = probe(path)
+    assert info.fps == pytest.approx(float(fps), rel=1e-6)
+    assert info.duration == pytest.approx(float(FRAMES / fps), abs=0.0011)
+    assert index_packets(path).timing == "ok"

@@ -57,6 +57,7 @@ def index_packets(path: str | Path) -> PacketIndex:
         form = container.format.name
         regular = form.startswith(_ONE_PICTURE_PER_PACKET)
         reordered = bool(stream.codec_context.has_b_frames)
+        delay = _output_delay(stream.codec_context, scan.head) if form == "avi" else None
         discontinuous = bool(container.format.flags & av.format.Flags.ts_discont.value)
         ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
         rate = stream.average_rate or stream.guessed_rate
@@ -95,8 +96,8 @@ def index_packets(path: str | Path) -> PacketIndex:
         reordered=reordered,
         discontinuous=discontinuous,
         stored_dts=form.startswith(_STORE_DTS),
-        # AVI with reordered pictures has no times that can be used, and is not decoded for that.
-        counts=form == "avi",
+        # AVI with reordered pictures has decoding times only, and is not decoded to find their order.
+        delay=delay,
     )
     facts |= {
         "counted": timed.counted,
@@ -204,6 +205,14 @@ def _decode_all(context: av.VideoCodecContext, some: list[tuple[int, av.Packet]]
     shown += decode_packet(context, None)
     context.flush_buffers()
     return shown
+
+
+def _output_delay(context: av.VideoCodecContext, some: list[tuple[int, av.Packet]]) -> int:
+    """How many packets a decoder takes in before it gives the picture of the first one."""
+    gives = (bool(decode_packet(context, numbered(*pair))) for pair in some)
+    taken = next((number for number, shown in enumerate(gives) if shown), 0)
+    context.flush_buffers()
+    return taken
 
 
 def _ends_whole(context: av.VideoCodecContext, scan: Scan) -> bool:

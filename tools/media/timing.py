@@ -72,7 +72,7 @@ def settle_times(
     reordered: bool,
     discontinuous: bool,
     stored_dts: bool,
-    counts: bool,
+    delay: int | None,
 ) -> Timed:
     """Put the packets of a scan into the order in which they are shown, and give each a time.
 
@@ -87,7 +87,8 @@ def settle_times(
         reordered: Pictures may be stored in another order than they are shown.
         discontinuous: The format knows clocks that start anew.
         stored_dts: The format states decoding times; otherwise libav makes them of the others.
-        counts: Without times that can be used, take the frames by counting, at equal distances.
+        delay: In a format without presentation times the number of packets by which decoding runs ahead of
+            showing; None in other formats.
     """
     if sound and verdict == "packets":
         pts = np.array(scan.pts, np.int64)
@@ -97,16 +98,16 @@ def settle_times(
     if verdict == "decode":
         order = _replace_by_decoded(path, scan)
         if order is None:
-            return _counted(scan, time_base, rate)
+            return _counted(scan, time_base, rate, 0)
         times = [scan.pts[i] for i in order]
         if None not in times and all(a < b for a, b in itertools.pairwise(times)):
             return Timed(order, np.array(times, np.int64), time_base)
-        if counts:
-            scan.dts = [None] * len(scan.dts)
+        if delay is not None:
+            return _counted(scan, time_base, rate, 0)
     reordered = reordered or verdict != "packets"
     known = sum(time is not None for time in scan.pts)
-    if (counts and reordered) or 2 * known < len(scan.pts):
-        return _counted(scan, time_base, rate)
+    if (delay is not None and reordered) or 2 * known < len(scan.pts):
+        return _counted(scan, time_base, rate, delay)
     if order is None and reordered and not stored_dts:
         order = _decoded_order(path, scan)
     if order is not None and not stored_dts:
@@ -171,7 +172,7 @@ def _decoded_order(path: str | Path, scan: Scan) -> np.ndarray:
     """The order in which a full decode shows packets; what does not decode follows what is stored before."""
     entry = {position: i for i, position in enumerate(scan.positions)}
     places: dict[int, int] = {}
-    for number in _decoded(path):
+    for number, _ in _decoded(path):
         if number in entry:
             places.setdefault(entry[number], len(places))
     rank, last = [], -1
@@ -217,34 +218,48 @@ def _heads_tell(path: str | Path, scan: Scan, starts: list[int]) -> bool:
         return not left or finish()
 
 
-def _decoded(path: str | Path) -> list[int]:
-    """The numbers of the packets whose pictures a full decode shows, in the order in which it does."""
-    shown: list[int] = []
+def _decoded(path: str | Path) -> list[tuple[int, int | None]]:
+    """What a full decode shows, in its order.
+
+    Returns:
+        For each picture the number of its packet, and of the packet with which it came out; None at the end.
+    """
+    shown: list[tuple[int, int | None]] = []
     with open_video(path) as (container, stream):
         context = stream.codec_context
         for position, packet in enumerate(packets(container, stream)):
-            shown += [picture.pts for picture in decode_packet(context, numbered(position, packet))]
-        shown += [picture.pts for picture in decode_packet(context, None)]
+            pictures = decode_packet(context, numbered(position, packet))
+            shown += [(picture.pts, position) for picture in pictures]
+        shown += [(picture.pts, None) for picture in decode_packet(context, None)]
     return shown
 
 
 def _replace_by_decoded(path: str | Path, scan: Scan) -> np.ndarray | None:
     """Leave in a scan the packets that a full decode shows, and give their order.
 
+    The decoding times become those of the packets with which the pictures came out, in the order of showing,
+    less the delay of the first.
+
     Returns:
-        None when packets and pictures cannot be matched; then the scan has only their number.
+        None when packets and pictures cannot be matched; then the scan has no presentation times.
     """
-    shown = _decoded(path)
+    decoded = _decoded(path)
+    shown = [number for number, _ in decoded]
+    stamps = dict(zip(scan.positions, scan.dts, strict=True))
+    dts = _extended([None if packet is None else stamps.get(packet) for _, packet in decoded])
+    if dts and None not in (dts[0], scan.dts[0]):
+        dts = [None if time is None else time - dts[0] + scan.dts[0] for time in dts]
     entry = {position: i for i, position in enumerate(scan.positions)}
     matched = len(set(shown)) == len(shown) and all(number in entry for number in shown)
     if not matched:
         count = len(shown)
-        scan.pts, scan.dts = [None] * count, [None] * count
+        scan.pts = [None] * count
         scan.positions, scan.places = [0] * count, [-1] * count
     else:
         stored = sorted(entry[number] for number in shown)
-        for name in ("pts", "dts", "positions", "places"):
+        for name in ("pts", "positions", "places"):
             setattr(scan, name, [getattr(scan, name)[i] for i in stored])
+    scan.dts = dts
     # What was patched up came out; how long each picture is shown, its packets do not say.
     scan.durations, scan.damaged = [0] * len(shown), [False] * len(shown)
     if not matched:
@@ -253,12 +268,30 @@ def _replace_by_decoded(path: str | Path, scan: Scan) -> np.ndarray | None:
     return np.array([entry[number] for number in shown], np.int64)
 
 
-def _counted(scan: Scan, time_base: Fraction, rate: Fraction | None) -> Timed:
-    """Frame k in presentation order is shown at the k-th decoding time, all by the same delay later."""
+def _extended(stamps: list[int | None]) -> list[int | None]:
+    """Let times go on where those at the end are not known."""
+    known = next((i + 1 for i in range(len(stamps) - 1, -1, -1) if stamps[i] is not None), 0)
+    steps = [b - a for a, b in itertools.pairwise(stamps[:known]) if a is not None and b is not None]
+    if not steps:
+        return stamps
+    usual = int(np.median(steps))
+    return stamps[:known] + [stamps[known - 1] + usual * i for i in range(1, len(stamps) - known + 1)]
+
+
+def _counted(scan: Scan, time_base: Fraction, rate: Fraction | None, delay: int | None) -> Timed:
+    """Frames by decoding times, the first one at the first time.
+
+    Where pictures are reordered by n places, picture k is shown when packet k + n is decoded.
+    """
     order = np.arange(len(scan.pts))
-    if None not in scan.dts and len(set(scan.dts)) == len(scan.dts):
-        return Timed(order, np.sort(np.array(scan.dts, np.int64)), time_base, counted=True)
-    return Timed(order, order, 1 / Fraction(rate or 25), counted=True)
+    if None in scan.dts or len(set(scan.dts)) < len(scan.dts):
+        return Timed(order, order, 1 / Fraction(rate or 25), counted=True)
+    dts = np.sort(np.array(scan.dts, np.int64))
+    ahead = min(delay or 0, len(dts) - 1)
+    usual = int(np.median(np.diff(dts))) if len(dts) > 1 else 0
+    behind = dts[-1] + usual * np.arange(1, ahead + 1)
+    pts = np.concatenate([dts[ahead:], behind]) - dts[ahead] + dts[0]
+    return Timed(order, pts, time_base, counted=True)
 
 
 def _repaired(scan: Scan, parts: list[np.ndarray], wrong: set[int], time_base: Fraction) -> Timed:
@@ -325,10 +358,10 @@ def stated_rate(timed: Timed, scan: Scan, rate: Fraction | None) -> tuple[Fracti
     measured = Fraction(len(steps), span) / tick
     if abs(measured / rate - 1) <= _OFF:
         return rate, length
-    if abs(length * tick * rate - 1) <= _OFF or not length:  # what the header's rate says, too
-        length = usual
-    slack = Fraction(1, 1000) + Fraction(2, span)
-    near = [rate * k for k in range(2, 9)] + [rate / k for k in range(2, 9)] + [Fraction(round(measured))]
-    near.append(Fraction(round(measured * 1001 / 1000) * 1000, 1001))
-    exact = measured.limit_denominator(100_000)
-    return next((r for r in near if r and abs(r / measured - 1) <= slack), exact), length
+    if not length or abs(length - 1 / rate / tick) <= timed.finer:  # what the header's rate says, too
+        length = round(Fraction(span, len(steps)))
+    slack = Fraction(1, 1000) + Fraction(2 * timed.finer, span)
+    near = [Fraction(round(measured)), Fraction(round(measured * 1001 / 1000) * 1000, 1001)]
+    near += [rate * k for k in range(2, 9)] + [rate / k for k in range(2, 9)]
+    best = min(near, key=lambda r: abs(r / measured - 1))
+    return (best if abs(best / measured - 1) <= slack else measured.limit_denominator(100_000)), length
