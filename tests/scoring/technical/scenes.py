@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.support import make_video
+from tests.support import make_video, run_ffmpeg
 from tools.media.requests import FrameRequest, Frames, read_requests
 from tools.scoring.technical.measures import THUMBNAIL
 from tools.scoring.technical.stage import FramePairs
@@ -73,3 +73,23 @@ def read(path: Path) -> Frames:
     (frames,) = read_requests(path, [FrameRequest(FramePairs(), THUMBNAIL)])
     assert isinstance(frames, Frames), frames
     return frames
+
+
+def rendered(
+    source: Path, path: Path, filters: str, *arguments: str, crf: int = 23, before: Sequence[str] = ()
+) -> Frames:
+    """Change a real clip with the ffmpeg program, encode it as h264, and read back what the stage gets of it.
+
+    Args:
+        source: The clip, or a picture.
+        path: Where to.
+        filters: ffmpeg's filter graph.
+        arguments: Further arguments of the encoder.
+        crf: Of x264.
+        before: Arguments ahead of the input.
+    """
+    coded = ["-c:v", "libx264", "-preset", "veryfast", "-crf", str(crf), "-pix_fmt", "yuv420p"]
+    run_ffmpeg(
+        [*before, "-i", str(source), "-vf", filters, *coded, *arguments, "-threads", "1", "-an", str(path)]
+    )
+    return read(path)

@@ -9,7 +9,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from tests.scoring.technical.scenes import canvas, filmed, noisy, pan, read
+from tests.scoring.technical.scenes import canvas, filmed, noisy, pan, read, rendered
 from tools.scoring.technical.bars import Box, covered, find_picture
 from tools.scoring.technical.scorer import measure
 
@@ -123,3 +123,42 @@ def test_crop_of_real_videos_is_that_of_cropdetect(videos_dir, name):
 def test_dark_real_videos_have_no_bars(videos_dir, name):
     """The night side of the earth, and people in a dark hall; cropdetect cuts both."""
     assert measure(*_parts(read(videos_dir / name)), ["black_bars"])["black_bars"] == 0
+
+
+DARK = {
+    "night": "eq=brightness=-0.25:contrast=1.3",
+    "deep night": "eq=brightness=-0.45:contrast=1.2",
+    "a quarter as bright": "lutyuv=y=16+(val-16)*0.25",
+    "crushed": "lutyuv=y=clip(val-120\\,16\\,235)",
+    "dark above": "geq=lum='16+(lum(X,Y)-16)*clip(Y/H*1.6-0.3,0,1)':cb='cb(X,Y)':cr='cr(X,Y)'",
+    "dark beside": "geq=lum='16+(lum(X,Y)-16)*clip(2.2*sin(PI*X/W)-0.6,0,1)':cb='cb(X,Y)':cr='cr(X,Y)'",
+    "spot": "geq=lum='16+(lum(X,Y)-16)*exp(-((X-W/2)^2+(Y-H/2)^2)/(W*W/40))':cb=128:cr=128",
+    "vignette": "vignette=PI/2.2",
+}
+
+
+@pytest.mark.parametrize("how", DARK)
+@pytest.mark.parametrize(("name", "start"), [("skv_bikes.mp4", "3.1"), ("sam2_bedroom.mp4", "0")])
+def test_real_film_made_dark_has_no_bars(videos_dir, tmp_path, name, start, how):
+    made = f"scale=320:-2,setsar=1,{DARK[how]}"
+    frames = rendered(videos_dir / name, tmp_path / "a.mp4", made, "-frames:v", "25", before=["-ss", start])
+    assert measure(*_parts(frames), ["black_bars"])["black_bars"] == 0
+
+
+def test_bars_beside_a_picture_that_is_black_at_one_edge():
+    """The hall to the left is as black as the bar; the bar to the right tells its width."""
+    picture = boxed(left=40, right=40)
+    for row in range(HEIGHT):
+        picture[row, 40 : 60 + row // 2] = 0
+    assert picture_of(picture) == Box(40, 0, WIDTH - 80, HEIGHT)
+    assert picture_of(picture[:, ::-1]) == Box(40, 0, WIDTH - 80, HEIGHT)
+
+
+def test_dark_stripes_are_no_bars():
+    """An edge that is straight, but a stripe that is not even: no crop."""
+    rng = np.random.default_rng(3)
+    picture = boxed()
+    picture[:30] = np.clip(rng.normal(18, 7, (30, WIDTH, 1)), 0, 30)
+    dim = np.clip(picture.astype(int) // 4, 0, 255).astype(np.uint8)
+    dim[:30] = picture[:30] // 2
+    assert picture_of(dim) == Box(0, 0, WIDTH, HEIGHT)

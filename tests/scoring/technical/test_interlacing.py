@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.scoring.technical.scenes import canvas, filmed, pan, read
+from tests.scoring.technical.scenes import canvas, filmed, pan, read, rendered
 from tests.support import run_ffmpeg
 from tools.media.frames import iter_frames
-from tools.scoring.technical.interlacing import fields_differ
+from tools.scoring.technical.interlacing import field_order, interlaced_share
 from tools.scoring.technical.scorer import measure
 
 PAN = pan(60, speed=3)
@@ -53,14 +53,14 @@ def test_fine_lines_are_no_interlacing():
         picture = canvas(180, 320, 1)
         picture[40:140, 20 + 5 * i : 150 + 5 * i] = lines[40:140, :130]
         pictures.append(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
-    assert not any(fields_differ(a, b) for a, b in itertools.pairwise(pictures))
+    assert not any(field_order(a, b) for a, b in itertools.pairwise(pictures))
 
 
 def test_a_still_picture_and_a_cut_are_no_interlacing():
     still = cv2.cvtColor(canvas(180, 320, 1), cv2.COLOR_RGB2GRAY)
     other = cv2.cvtColor(canvas(180, 320, 2), cv2.COLOR_RGB2GRAY)
-    assert not fields_differ(still, still)
-    assert not fields_differ(still, other)
+    assert not field_order(still, still)
+    assert not field_order(still, other)
 
 
 def test_pulldown_is_interlaced_in_three_frames_of_five():
@@ -70,9 +70,29 @@ def test_pulldown_is_interlaced_in_three_frames_of_five():
         a, b, c, d = PAN[i : i + 4]
         pictures += [a, b, woven(b, c), woven(c, d), d]
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
-    flags = [fields_differ(x, y) for x, y in itertools.pairwise(grey)]
-    assert flags[:5] == [False, True, True, True, False]
-    assert sum(flags[:45]) == 27
+    orders = [field_order(x, y) for x, y in itertools.pairwise(grey)]
+    assert orders[:5] == [0, 1, 1, 1, 0]
+    assert interlaced_share(orders[:45]) == 27 / 45
+
+
+def test_the_order_of_the_fields_is_told():
+    for order, pictures in INTERLACED.items():
+        grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
+        expected = 1 if order == "top field first" else -1
+        assert {field_order(x, y) for x, y in itertools.pairwise(grey)} == {expected}
+
+
+def test_frames_of_both_orders_come_by_chance():
+    assert interlaced_share([1, -1, 0, 0, 1, -1]) == 0
+    assert interlaced_share([-1, -1, -1, 0]) == 0.75
+
+
+def test_it_does_not_matter_which_frame_is_sharper():
+    """An encoder keeps some frames better than others; the blur that this leaves is no interlacing."""
+    sharp = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in PAN[:12]]
+    soft = [cv2.GaussianBlur(picture, (0, 0), 1.5) for picture in sharp]
+    assert not any(field_order(sharp[i], soft[i + 1]) for i in range(11))
+    assert not any(field_order(soft[i], sharp[i + 1]) for i in range(11))
 
 
 @pytest.mark.parametrize("name", ["sam2_bedroom.mp4", "skv_bikes.mp4"])
@@ -92,4 +112,27 @@ def test_real_film_interlaced_by_ffmpeg(videos_dir, tmp_path, name):
     frames = read(path)
     assert measure(frames, frames.times, None, ["interlaced"])["interlaced"] > 0.8
     progressive = [f.image for f in iter_frames(videos_dir / name, format="gray", end=1.0)]
-    assert not any(fields_differ(a, b) for a, b in itertools.pairwise(progressive))
+    assert not any(field_order(a, b) for a, b in itertools.pairwise(progressive))
+
+
+SHORT = ("-frames:v", "40")
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("skv_bikes.mp4", "3.1"), ("tc_nasa_13013.mp4", "6"), ("skv_bigbuckbunny.mp4", "0")]
+)
+@pytest.mark.parametrize("crf", [30, 35])
+def test_real_progressive_film_at_a_low_rate_is_not_interlaced(videos_dir, tmp_path, name, start, crf):
+    frames = rendered(
+        videos_dir / name, tmp_path / "a.mp4", "scale=320:-2", *SHORT, crf=crf, before=["-ss", start]
+    )
+    assert measure(frames, frames.times, None, ["interlaced"])["interlaced"] == 0
+
+
+@pytest.mark.parametrize("order", ["top", "bottom"])
+@pytest.mark.parametrize("name", ["skv_bikes.mp4", "moviepy_chaplin.mp4"])
+def test_real_film_encoded_as_fields_is_interlaced(videos_dir, tmp_path, name, order):
+    woven = f"scale=320:-2,crop=iw:trunc(ih/4)*4,tinterlace=interleave_{order}"
+    fields = ["-flags", "+ilme+ildct", "-x264-params", f"{order[0]}ff=1"]
+    frames = rendered(videos_dir / name, tmp_path / "a.mp4", woven, *SHORT, *fields, crf=26)
+    assert measure(frames, frames.times, None, ["interlaced"])["interlaced"] >= 0.5

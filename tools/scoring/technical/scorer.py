@@ -12,6 +12,7 @@ from tools.media.frames import Frame
 from tools.scoring.technical import (
     bars,
     blockiness,
+    cadence,
     colour,
     fades,
     interlacing,
@@ -81,7 +82,7 @@ def _pairs(frames: Sequence[Frame]) -> list[tuple[int, int | None]]:
 
 
 def _interlaced(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float | None:
-    return float(np.mean([interlacing.fields_differ(*pair) for pair in pairs])) if pairs else None
+    return interlacing.interlaced_share([interlacing.field_order(*pair) for pair in pairs]) if pairs else None
 
 
 def _of_pictures(
@@ -128,7 +129,8 @@ def _of_picture(image: np.ndarray, measures: Sequence[str], niqe_model: NiqeMode
 def _over_time(thumbnails: np.ndarray, times: np.ndarray, measures: Sequence[str]) -> dict[str, float]:
     values: dict[str, float] = {}
     if "static_ratio" in measures or "true_fps" in measures:
-        repeated = repeats.find_repeats(repeats.frame_changes(thumbnails), times)
+        changes = repeats.frame_changes(thumbnails)
+        repeated = repeats.find_repeats(changes, times) | cadence.find_cadence(thumbnails, changes)
         values["static_ratio"] = repeats.static_ratio(repeated, times)
         values["true_fps"] = repeats.true_fps(repeated, times)
     if "fade" in measures:
