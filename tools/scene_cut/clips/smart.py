@@ -192,11 +192,8 @@ class SmartSource:
             self._index.path, frames=frames, threads=self._look.threads, on_damage="raise", index=self._index
         ):
             if context is None:
-                keep = self._look.kept_hdr is not None
-                colours = Colours.of(picture, keep_hdr=keep)
-                upright = PictureTransform(
-                    self._index, self._look.shape, self._index.pix_fmt, colours, keep_hdr=keep
-                )
+                colours = Colours.of(picture)
+                upright = PictureTransform(self._index, self._look.shape, self._index.pix_fmt, colours)
                 context = self._encoder(job.plan, colours)
             picture = upright(picture)
             picture.pts = job.plan.ticks[number - job.plan.frames.start]
@@ -239,8 +236,8 @@ def _check(index: PacketIndex, look: Look) -> None:
         raise NotCopyable("the pictures have to be turned, scaled or cropped")
     if index.size_changes:
         raise NotCopyable("the size of the pictures changes within the file")
-    if index.hdr is not None and look.kept_hdr is None:
-        raise NotCopyable("the pictures are HDR, and are made SDR")
+    if index.hdr is not None:
+        raise NotCopyable("the pictures are HDR")
     if index.pix_fmt not in ("yuv420p", "yuvj420p"):
         raise NotCopyable(f"the pixel format {index.pix_fmt} is not one that can be matched")
     first = next(iter_video_frames(index.path, frames=range(1), index=index), None)
