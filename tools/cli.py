@@ -81,7 +81,9 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         # A panic of Polars is no Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        _complain(f"{type(error).__name__}: {error} (unexpected; TOOLS_DEBUG=1 shows where)")
+        # What follows the first line of an error of Polars is its expression.
+        what = next(iter(str(error).strip().splitlines()), "")
+        _complain(f"{type(error).__name__}: {what} (unexpected; TOOLS_DEBUG=1 shows where)")
         code = 1
     sys.exit(code)
 

@@ -88,7 +88,7 @@ def check(path, data: bytes) -> None:
     assert lazy.select(pl.len()).collect(engine="streaming").item() == table.height
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(hostile_files())
 @example(b'path,text\na.mp4,a 5" nail\nb.mp4,"x"\n')
 @example(b'a\n\n\n""\n')
@@ -97,7 +97,7 @@ def test_rows_are_those_of_the_csv_module_or_refused(tmp_path_factory, data):
     check(tmp_path_factory.getbasetemp() / "hostile.csv", data)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(hostile_files(), st.integers(2, 30))
 def test_blocks_and_pieces_may_end_anywhere(tmp_path_factory, data, size):
     """What is decided about a file does not depend on where its blocks, and the pieces of threads, end."""

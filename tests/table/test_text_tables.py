@@ -9,6 +9,8 @@ import sys
 import pandas as pd
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tools.datasets.edit import run_datautil
 from tools.errors import UserError
@@ -84,7 +86,7 @@ def test_rows_and_cells_are_those_of_the_csv_module(tmp_path, content, expected)
 
 def test_large_cells_and_line_ends_in_quotes_on_the_borders_of_blocks(tmp_path):
     text = 'He said ""hi"",\r\n\n' * 9
-    cells = [text * (n % 40) for n in range(3000)] + ["x" * 10_000_000, ",\n" * 2_000_000, '"' * 1_000_000]
+    cells = [text * (n % 40) for n in range(3000)] + ["x" * 10_000_000, ",\n" * 200_000, '"' * 200_000]
     path = tmp_path / "m.csv"
     with path.open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(
@@ -249,3 +251,47 @@ def test_names_that_become_one_are_refused(tmp_path):
         (tmp_path / "m.csv").write_text(header + "\n")
         with pytest.raises(UserError, match=message):
             read_table(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize("name", ["m.jsonl.gz", "m.json.gz", "m.tsv.gz"])
+def test_other_compressed_tables_that_break_off_are_refused(tmp_path, name):
+    whole = gzip.compress(write_table(pl.DataFrame({"a": [*range(5000)]}), tmp_path / name[:-3]).read_bytes())
+    (tmp_path / name).write_bytes(whole)
+    assert count_rows(tmp_path / name) == 5000
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=rf"{name}: cannot read the table") as caught:
+        read_table(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_header_with_other_separators_is_named(tmp_path):
+    (tmp_path / "m.csv").write_text("path;aes\na.mp4;5\n")
+    with pytest.raises(UserError, match="cells are separated by commas"):
+        run_datautil([tmp_path / "m.csv"], {"aesmin": 1})
+
+
+def whole(text: str) -> str:
+    """With U+FFFD for what is half a character, as Python's decoder of UTF-16 has it."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+TEXTS = st.text(st.characters() | st.sampled_from('\ud83d\ude00\\u"\0\r\n'), max_size=8)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(["a", "é", "c d"]), TEXTS), min_size=1), st.booleans())
+def test_texts_of_json_lines_are_those_of_the_json_module(tmp_path_factory, records, ascii):
+    records[0]["a"] = records[0].get("a", "")
+    path = tmp_path_factory.getbasetemp() / "texts.jsonl"
+    lines = "".join(json.dumps(record, ensure_ascii=ascii) + "\n" for record in records)
+    path.write_bytes(lines.encode("utf-8", "surrogatepass"))
+    try:
+        table = read_table(path)
+    except UserError as error:  # a lone surrogate that is not escaped is no UTF-8
+        assert not ascii and "not UTF-8 text" in str(error)
+        return
+    names = dict.fromkeys(name for record in records for name in record)
+    clean = [
+        {n: r[n].encode("utf-16", "surrogatepass").decode("utf-16", "replace") for n in r} for r in records
+    ]
+    assert table.to_dicts() == [{name: record.get(name) for name in names} for record in clean]

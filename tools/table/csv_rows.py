@@ -35,14 +35,12 @@ def csv_rows(path: Path, separator: str = ",") -> Iterator[Row]:
         UserError: Names the line: a row has more cells than the header; a quoted cell is not closed, or
             holds a quote that is not doubled; a carriage return splits a row; the file is no text.
     """
-    limit = csv.field_size_limit(sys.maxsize)
+    csv.field_size_limit(sys.maxsize)  # for good: a limit put back would meet other readers of this process
     try:
         with Lines(path) as lines:
             yield from _rows(lines, separator)
     except (OSError, EOFError) as error:
         raise UserError(f"{path}: cannot read the table: {error}") from None
-    finally:
-        csv.field_size_limit(limit)
 
 
 def _rows(lines: Lines, separator: str) -> Iterator[Row]:

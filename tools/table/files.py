@@ -301,4 +301,6 @@ def require_columns(frame: pl.LazyFrame | pl.DataFrame, names: Iterable[str], pa
         if name not in present:
             maker = COLUMNS[name].made_by if name in COLUMNS else ""
             hint = f"; `python -m {maker}` makes it" if maker else ""
+            if len(present) == 1 and any(mark in present[0] for mark in ";\t|"):
+                hint = "; cells are separated by commas, in .tsv by tabs"
             raise UserError(f"{path}: no column '{name}' (it has: {', '.join(present)}){hint}")

@@ -41,7 +41,11 @@ def json_records(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _listed(lines: Lines) -> Iterator[dict[str, Any]]:
-    whole = _parsed(lines, "".join(lines), 1)
+    texts = []
+    for line in lines:
+        texts.append(line)
+        lines.clear()
+    whole = _parsed(lines, "".join(texts), 1)
     if not isinstance(whole, list):
         raise UserError(f"{lines.path}: a .json table is one list of records; one record per line is .jsonl")
     for number, record in enumerate(whole, 1):

@@ -85,7 +85,7 @@ def write_and_count(
         temporary.replace(path)
     except OSError as error:
         raise UserError(f"{path}: cannot write the table: {error.strerror or error}") from None
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise unreadable(read, error) from None
     finally:
         if temporary is not None:
