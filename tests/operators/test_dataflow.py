@@ -5,6 +5,7 @@ What rows should hold comes from the operators run one by one, without DataFlow.
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -135,6 +136,21 @@ assert missing(ours.VideoAudioSimilarity(), video_key="video") == []
 print("all is well")
 """
 
+KINDS = """
+import sys
+from dataflow.utils.storage import FileStorage
+from tools.operators import VideoFrameFilter
+
+for kind in ("jsonl", "json", "csv", "parquet", "pickle"):
+    storage = FileStorage("in.jsonl", cache_path=kind, file_name_prefix="p", cache_type=kind)
+    for key in ("one", "two", "three"):
+        VideoFrameFilter(output_dir="frames", output_key=key, num_workers=0).run(storage.step())
+    storage.cache_type, storage.operator_step = kind, 3
+    table = storage.read("dataframe")
+    storage.cache_type = "json"
+    table.to_json(f"{kind}.json", orient="records")
+"""
+
 NAMES = """
 import inspect
 from dataflow.operators.core_vision import EMScoreEval, PromptedVQAGenerator, VideoAestheticEvaluator
@@ -257,6 +273,22 @@ def test_our_storage_in_a_pipeline(run, tmp_path):
     (one, two), (given, _) = (records(tmp_path / "cache" / f"p_step{n}.jsonl") for n in (2, 1))
     assert one == {**given, "second": given["video_frame_export"]} and two["note"] == "b"
     assert one["second"]["total_saved_frames"] == 6
+
+
+def test_every_kind_of_file_of_dataflows_storage(run, tmp_path):
+    """What pandas makes of nested cells on their way through CSV and Parquet is read all the same."""
+    done = run(KINDS)
+    assert done.returncode == 0, done.stderr
+    expected = json.loads((tmp_path / "jsonl.json").read_text())
+    assert [row["three"]["total_saved_frames"] for row in expected] == [6, 6]
+    for kind in ("json", "csv", "parquet", "pickle"):
+        rows = json.loads((tmp_path / f"{kind}.json").read_text())
+        assert [{name: parsed_cell(cell) for name, cell in row.items()} for row in rows] == expected, kind
+
+
+def parsed_cell(cell):
+    """pandas writes nested cells into a CSV as Python shows them."""
+    return ast.literal_eval(cell) if isinstance(cell, str) and cell[0] in "[{" else cell
 
 
 def test_a_pipeline_in_batches(run, tmp_path):

@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+import numpy as np
+
 from tools.errors import MediaError, UserError
 from tools.operators.cells import plain
 from tools.operators.ranks import on_every_rank, on_first_rank
@@ -117,8 +119,18 @@ def read_frame(storage: Storage, *columns: str) -> pd.DataFrame:
 
 
 def write_frame(storage: Storage, frame: pd.DataFrame) -> None:
-    """Write a table to a storage; of several ranks the first writes, and the others wait until it has."""
-    on_first_rank(lambda: storage.write(frame))
+    """Write a table to a storage; of several ranks the first writes, and the others wait until it has.
+
+    Lists and dicts are handed over as such: what came out of Parquet are arrays, of which DataFlow's storage
+    would make texts.
+    """
+    arrays = {
+        name: cells(frame, name)
+        for name, dtype in frame.dtypes.items()
+        if dtype.kind == "O" and any(isinstance(cell, (np.ndarray, Mapping)) for cell in frame[name])
+    }
+    result = with_columns(frame, arrays)
+    on_first_rank(lambda: storage.write(result))
 
 
 def cells(frame: pd.DataFrame, column: str) -> list[Any]:
