@@ -130,6 +130,12 @@ def test_a_table_that_knows_more_is_replaced_only_with_overwrite(tmp_path, capsy
     assert meta.read_bytes() == scored
     convert.main([*command, "--overwrite"])
     assert meta.read_bytes() == bare
-    meta.write_bytes(b"\xff\xfe no table")
+    meta.write_bytes(b'path,id,relpath,aes\n"a,5\n')  # its rows cannot be read, its header can
+    with pytest.raises(UserError, match=r"would lack \(aes\)"):
+        convert.main(command)
+    meta.write_bytes(b"\x89PNG\r\n\x1a\n")
+    with pytest.raises(UserError, match=r"meta\.csv: is in the way, --overwrite replaces it"):
+        convert.main(command)
+    meta.write_bytes(b"")
     convert.main(command)
     assert meta.read_bytes() == bare

@@ -164,14 +164,14 @@ def refuse_loss(path: Path, columns: Iterable[str], *, overwrite: bool) -> None:
         overwrite: Whether it may replace whatever is there.
 
     Raises:
-        UserError: A table stands there with columns that the new one would lack.
+        UserError: A table stands there with columns that the new one would lack, or a file that is no table.
     """
-    if overwrite or not path.exists():
+    if overwrite or not path.exists() or (path.is_file() and not path.stat().st_size):
         return
     try:
         there = column_names(path)
-    except UserError:  # no table, so it has no columns to lose
-        return
+    except UserError as error:  # nobody knows what would be lost
+        raise UserError(f"{path}: is in the way, --overwrite replaces it ({error})") from None
     new = set(columns)
     if lost := [name for name in there if name not in new]:
         raise UserError(
