@@ -74,6 +74,24 @@ def test_two_sound_tracks_and_none(tmp_path: Path) -> None:
     two = tmp_path / "b.mkv"
     remux(one, two, after=["-map", "0:v", "-map", "0:a", "-map", "0:a"])
     assert (probe(two).audio_tracks, probe(two).audio_codec) == (2, "aac")
+    marked = tmp_path / "d.mkv"
+    tracks = [
+        "-map",
+        "0:v",
+        "-map",
+        "0:a",
+        "-map",
+        "0:a",
+        "-c:v",
+        "copy",
+        "-c:a:0",
+        "flac",
+        "-c:a:1",
+        "libopus",
+    ]
+    marks = ["-disposition:a:0", "0", "-disposition:a:1", "default"]
+    run_ffmpeg(["-i", str(one), *tracks, *marks, str(marked)])
+    assert (probe(marked).audio_tracks, probe(marked).audio_codec) == (2, "opus")
     silent = probe(make_video(tmp_path / "c.mp4", 6))
     assert (silent.has_audio, silent.audio_tracks, silent.audio_codec) == (False, 0, None)
 
