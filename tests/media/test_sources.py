@@ -294,7 +294,7 @@ class TestStorage:
     def test_a_package_that_is_missing_is_named(self, folder, scheme, package, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, package, None)
         with (
-            pytest.raises(UserError, match=f"pip install {package}"),
+            pytest.raises(UserError, match=rf"package {package} is not installed: pip install"),
             local_file(f"{scheme}://bucket/v.mp4", options=options(folder)),
         ):
             pass
