@@ -7,6 +7,7 @@ what the source shows then, be as long as its scene, and sound like the source d
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -17,6 +18,8 @@ from tests.support import make_video, read_barcode, remux, run_ffmpeg
 from tools.media.scan import index_packets
 from tools.scene_cut.clips.cutting import Clip, CutOptions, cut_clips
 from tools.scene_cut.clips.plan import plan_clips
+from tools.scene_cut.shots.boundaries import Shot
+from tools.scene_cut.shots.scenes import detect_scenes, make_scenes
 
 TIMES = [0, 0.04, 4, 8, *(8.04 + 0.04 * i for i in range(24))]
 END = 9.0
@@ -124,6 +127,29 @@ def test_max_seconds_cuts_off_what_stands(slides, tmp_path, way):
     result = cut_clips(slides, scenes(SCENES[:3]), tmp_path, options=options)
     assert [length(c.path) for c in result.clips] == pytest.approx([1.5] * 3, abs=0.001)
     assert [c.seconds_left for c in result.clips] == pytest.approx([0.5, 1.5, 0.5])
+
+
+def test_max_seconds_of_scene_detect_slices_what_stands(slides, tmp_path):
+    found = [scene.interval for scene in detect_scenes(slides, "content", max_seconds=2, min_scene_len=1)]
+    assert found[0][0] == 0
+    assert float(found[-1][1]) == pytest.approx(END, abs=0.001)
+    assert all(before[1] == after[0] for before, after in pairwise(found))  # nothing is lost
+    assert max(end - start for start, end in found) <= 2
+    assert found[:4] == [(0, 2), (2, 4), (4, 6), (6, 8)]
+    clips = cut_clips(slides, found, tmp_path).clips
+    assert [float(clip.end) for clip in clips] == pytest.approx([float(end) for _, end in found], abs=0.001)
+    assert max(length(clip.path) for clip in clips) <= 2.001
+
+
+def test_slices_lie_between_frames_that_are_short(tmp_path):
+    index = index_packets(make_video(tmp_path / "a.mp4", 12, size=SIZE, times=[0, 1, 2, 7, *range(8, 16)]))
+    shots = [Shot(range(12), "edge", "edge")]
+    found = make_scenes(shots, index, max_seconds=Fraction("2.5"))
+    # Only the picture from 2 to 7 s is longer than 2.5 s.
+    starts = [0, 2.5, 5, 7, 9, 11, 13, 15]
+    assert [float(scene.start) for scene in found] == starts
+    assert [scene.start_frame for scene in found] == [0, 2, 2, 3, 5, 7, 9, 11]
+    assert [scene.end_frame for scene in found] == [3, 3, 3, 5, 7, 9, 11, 12]
 
 
 def test_copies_begin_at_a_key_frame_and_end_with_their_scene(slides, tmp_path):

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -41,8 +41,8 @@ class Scene:
         start_frame: Number of its first frame.
         end_frame: One past the number of its last frame.
         start: Seconds since the first frame of the video; no later than the start of its first frame, and
-            later than that of the frame before.
-        end: Seconds; the start of the frame that follows, or the end of the last frame.
+            later than that of the frame before. Within its first frame where that was sliced.
+        end: Seconds; the start of the frame that follows, or the end of the last frame, or within that.
         begins: Kind of the boundary before it, see `tools.scene_cut.shots.boundaries`.
         ends: Kind of the boundary behind it.
     """
@@ -167,30 +167,50 @@ def make_scenes(
     Args:
         shots: Their frame numbers and the kinds of their boundaries.
         index: The packets of the video.
-        max_seconds: Longest scene; a frame that is longer on screen is a scene of its own.
+        max_seconds: Longest scene; a frame that is longer on screen is in several.
 
     Returns:
         The scenes, in order.
     """
     scenes = []
     for shot in shots:
-        pieces = [shot.frames] if max_seconds is None else _slices(shot.frames, index, max_seconds)
+        whole = [_Piece(shot.frames, None, None)]
+        pieces = whole if max_seconds is None else _slices(shot.frames, index, max_seconds)
         begins = shot.begins
         for piece in pieces:
-            ends = shot.ends if piece.stop == shot.frames.stop else SLICE
-            times = _boundary(index, piece.start), _boundary(index, piece.stop)
-            scenes.append(Scene(piece.start, piece.stop, *times, begins, ends))
+            ends = shot.ends if piece is pieces[-1] else SLICE
+            first, stop = piece.frames.start, piece.frames.stop
+            start = _boundary(index, first) if piece.start is None else piece.start
+            end = _boundary(index, stop) if piece.end is None else piece.end
+            scenes.append(Scene(first, stop, start, end, begins, ends))
             begins = SLICE
     return scenes
 
 
-def _slices(shot: range, index: PacketIndex, longest: Fraction) -> list[range]:
-    pieces, start = [], shot.start
-    for frame in range(shot.start + 1, shot.stop + 1):
-        if _exact(index, frame) - _exact(index, start) > longest and frame - 1 > start:
-            pieces.append(range(start, frame - 1))
-            start = frame - 1
-    return [*pieces, range(start, shot.stop)]
+class _Piece(NamedTuple):
+    """A part of a shot: the frames on screen, and where it begins or ends within one; None for its edge."""
+
+    frames: range
+    start: Fraction | None
+    end: Fraction | None
+
+
+def _slices(shot: range, index: PacketIndex, longest: Fraction) -> list[_Piece]:
+    """Slice between frames, and within a frame where it alone is on screen for longer than `longest`."""
+    pieces, first, start = [], shot.start, None
+    at = _exact(index, first)
+    for frame in shot:
+        begins, ends = _exact(index, frame), _exact(index, frame + 1)
+        while ends - at > longest:
+            within = Fraction(math.floor((at + longest) * 1000), 1000)
+            if frame > first and (ends - begins <= longest or within <= begins):
+                pieces.append(_Piece(range(first, frame), start, None))
+                first, start, at = frame, None, begins
+            else:
+                at = within if within > at else at + longest
+                pieces.append(_Piece(range(first, frame + 1), start, at))
+                first, start = frame, at
+    return [*pieces, _Piece(range(first, shot.stop), start, None)]
 
 
 def _exact(index: PacketIndex, frame: int) -> Fraction:
