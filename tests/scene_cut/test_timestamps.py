@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.support import make_video
 from tools.media.probe import index_packets
 from tools.scene_cut.clips.plan import frames_of
+from tools.scene_cut.shots.boundaries import Shot
 from tools.scene_cut.shots.scenes import make_scenes
 from tools.scene_cut.timestamps import format_timestamps, parse_time, parse_timestamps, readable_boundary
 
@@ -153,7 +154,8 @@ NTSC, FILM = Fraction(30000, 1001), Fraction(24000, 1001)
 
 def frames_read_back(index, shots):
     """From frames to the text of a cell and back to frames, as cutting reads it."""
-    text = format_timestamps([scene.interval for scene in make_scenes(shots, index)])
+    scenes = make_scenes([Shot(frames, "edge", "edge") for frames in shots], index)
+    text = format_timestamps([scene.interval for scene in scenes])
     return [frames_of(index, interval) for interval in parse_timestamps(text)]
 
 
