@@ -1,3 +1,5 @@
+import importlib
+
 import pytest
 from polars.exceptions import PanicException
 
@@ -75,3 +77,19 @@ def test_media_errors_cross_process_borders():
 
     error = pickle.loads(pickle.dumps(MediaError("timeout", "a.mp4", "took\nlong")))
     assert (error.kind, error.path, error.message) == ("timeout", "a.mp4", "took long")
+
+
+@pytest.mark.parametrize(
+    ("module", "flag", "instead"),
+    [
+        ("tools.scene_cut.cut", "--drop_invalid_timestamps", "--on-error"),
+        ("tools.scene_cut.scene_detect", "--transition_seconds", "--trim-transitions"),
+    ],
+)
+def test_flags_of_open_sora_1_3_are_told_what_to_use(module, flag, instead, capsys):
+    command = importlib.import_module(module)
+    with pytest.raises(SystemExit, match="2"):
+        command.main(["meta.csv", flag, "1"])
+    dashed = flag.replace("_", "-")
+    assert capsys.readouterr().err.startswith(f"error: there is no {dashed} here: use {instead}")
+    assert instead in command._parser()._option_string_actions

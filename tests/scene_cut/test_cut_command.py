@@ -188,12 +188,6 @@ def test_one_clear_line(meta: Path, tmp_path: Path, arguments: list[str], says: 
     assert not (tmp_path / "meta_clips.csv").exists()
 
 
-def test_a_flag_of_open_sora_1_3_is_told_what_to_use(meta: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="2"):
-        cut.main([str(meta), "--drop_invalid_timestamps"])
-    assert "there is no --drop-invalid-timestamps here: use --on-error drop" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("cell", [None, "soon", '[["00:00:02.000", "00:00:01.000"]]'])
 def test_bad_cells_are_failures(tmp_path: Path, cell: str | None) -> None:
     video = make_video(tmp_path / "a.mp4", 10)

@@ -35,6 +35,9 @@ def _parser() -> cli.ArgumentParser:
         python -m tools.scene_cut.scene_detect meta.csv --detector transnetv2
         python -m tools.scene_cut.scene_detect meta.csv --detector adaptive    # the cuts of Open-Sora's tools
         """,
+        refused={  # Open-Sora 1.3's
+            "--transition-seconds": "use --trim-transitions, which finds how long each of them is"
+        },
     )
     parser.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
     add_stage_arguments(parser, num_workers=16, timeout=3600)
