@@ -97,15 +97,17 @@ def is_sound(
     """
     if not is_ordered(pts, reordered=reordered):
         return False
-    steps = np.diff(np.array([d for d in dts if d is not None], np.int64)) * float(time_base)
+    known = [d for d in dts if d is not None] if None in dts else dts
+    steps = np.diff(np.array(known, np.int64)) * float(time_base)
     longest = _STEP_FORWARD if discontinuous else np.inf
     return not ((steps < -_step_back(steps, discontinuous)) | (steps > longest)).any()
 
 
 def _step_back(steps: np.ndarray, discontinuous: bool) -> float:
     """Seconds by which decoding times may step back: hardly where the file states them for every picture."""
-    usual = float(np.median(np.abs(steps))) if len(steps) else 0.0
-    return min(_STEP_BACK, usual / 2) if discontinuous else _STEP_BACK
+    if not discontinuous or not len(steps):
+        return _STEP_BACK
+    return min(_STEP_BACK, float(np.median(np.abs(steps))) / 2)
 
 
 def is_ordered(pts: Sequence[int | None], *, reordered: bool) -> bool:

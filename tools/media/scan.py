@@ -51,11 +51,13 @@ def index_packets(path: str | Path) -> PacketIndex:
     """
     with open_video(path) as (container, stream):
         scan = _scan(container, stream)
-        pictures = _decode_all(stream.codec_context, scan.head)
+        regular = container.format.name.startswith(_ONE_PICTURE_PER_PACKET)
+        # In these formats the first packet is enough, unless the times contradict what the decoder expects.
+        odd = bool(stream.codec_context.has_b_frames) and _ascend(scan.pts)
+        pictures = _decode_all(stream.codec_context, scan.head if odd or not regular else scan.head[:1])
         if 0 < len(scan.tail) <= _LONGEST_TAIL and not _ends_whole(stream.codec_context, scan):
             scan.damaged[-1] = True
         form = container.format.name
-        regular = form.startswith(_ONE_PICTURE_PER_PACKET)
         reordered = bool(stream.codec_context.has_b_frames)
         delay = _output_delay(stream.codec_context, scan.head) if form == "avi" else None
         discontinuous = bool(container.format.flags & av.format.Flags.ts_discont.value)
@@ -84,7 +86,7 @@ def index_packets(path: str | Path) -> PacketIndex:
     verdict = "packets"
     if scan.suspicious:
         verdict = "decode"
-    elif not regular:
+    elif odd or not regular:
         verdict = _verify(scan, pictures)
     timed = settle_times(
         path,
@@ -125,12 +127,12 @@ class Scan:
         dts: Its decoding time.
         durations: Its length in ticks; 0 when it is not known.
         positions: Its number among all packets of the stream.
-        places: Where it lies in the file, in bytes; -1 when that is not known.
         damaged: Whether it is not whole.
-        keys: Packets at which decoding can start: number, pts, dts and place.
+        keys: Packets at which decoding can start: number, pts and dts.
         head: The first packets from a key frame on, with their numbers.
         tail: The packets of the last group of pictures, with their numbers.
         suspicious: Whether packets need not be pictures.
+        places: Where each packet lies in the file, in bytes; looked for where times are damaged.
     """
 
     codec: str
@@ -138,18 +140,18 @@ class Scan:
     dts: list[int | None] = dataclasses.field(default_factory=list)
     durations: list[int] = dataclasses.field(default_factory=list)
     positions: list[int] = dataclasses.field(default_factory=list)
-    places: list[int] = dataclasses.field(default_factory=list)
     damaged: list[bool] = dataclasses.field(default_factory=list)
-    keys: list[tuple[int, int | None, int | None, int]] = dataclasses.field(default_factory=list)
+    keys: list[tuple[int, int | None, int | None]] = dataclasses.field(default_factory=list)
     head: list[tuple[int, av.Packet]] = dataclasses.field(default_factory=list)
     tail: list[tuple[int, av.Packet]] = dataclasses.field(default_factory=list)
     suspicious: bool = False
+    places: list[int] = dataclasses.field(default_factory=list)
     bytes: int = 0
     headers: HeaderWatch | None = None
 
     def keep(self, chosen: list[bool]) -> None:
         """Leave out the packets that are no frames."""
-        for name in ("pts", "dts", "durations", "positions", "places", "damaged"):
+        for name in ("pts", "dts", "durations", "positions", "damaged"):
             setattr(self, name, [v for v, kept in zip(getattr(self, name), chosen, strict=True) if kept])
 
 
@@ -159,25 +161,21 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> Sca
     scan = Scan(codec)
     length_size = bitstream.nal_length_size(codec, context.extradata)
     hidden = bitstream.is_hidden(codec)
-    regular = container.format.name.startswith(_ONE_PICTURE_PER_PACKET)
-    sampled = 1 if regular else _SAMPLE_PACKETS
     unbounded = container.format.name in _UNBOUNDED
     scan.headers = HeaderWatch(codec, length_size)
     for position, packet in enumerate(packets(container, stream)):
         scan.bytes += packet.size
-        place = -1 if packet.pos is None else packet.pos
         if packet.is_keyframe:
             scan.headers.look(position, packet)
-            scan.keys.append((position, packet.pts, packet.dts, place))
+            scan.keys.append((position, packet.pts, packet.dts))
             scan.tail.clear()
-        if scan.keys and len(scan.head) < sampled:
+        if scan.keys and len(scan.head) < _SAMPLE_PACKETS:
             scan.head.append((position, packet))
         if unbounded and scan.keys and len(scan.tail) <= _LONGEST_TAIL:
             scan.tail.append((position, packet))
         if packet.is_discard or (hidden and hidden(memoryview(packet))):
             continue
         scan.positions.append(position)
-        scan.places.append(place)
         scan.pts.append(packet.pts)
         scan.dts.append(packet.dts)
         scan.durations.append(packet.duration or 0)
@@ -297,30 +295,42 @@ def _verify(scan: Scan, pictures: list[av.VideoFrame]) -> str:
     if lost or len(set(shown)) != len(shown):
         return "decode"
     stamps = [times[number] for number in shown]
-    ascend = None not in stamps and all(a < b for a, b in itertools.pairwise(stamps))
-    return "packets" if ascend else "order"
+    return "packets" if _ascend(stamps) else "order"
+
+
+def _ascend(times: list[int | None]) -> bool:
+    return None not in times and all(a < b for a, b in itertools.pairwise(times))
 
 
 def _build(scan: Scan, timed: Timed, rate: Fraction | None, facts: dict[str, Any]) -> PacketIndex:
     order, pts = timed.order, timed.pts
     rate, length = stated_rate(timed, scan, rate)
-    by_position = dict(zip(np.array(scan.positions)[order].tolist(), pts.tolist(), strict=True))
+    positions = np.array(scan.positions, np.int64)
+    frame_of = np.empty(len(order), np.int64)
+    frame_of[order] = np.arange(len(order))
+
+    def shown(position: int, stamp: int) -> int:
+        packet = int(np.searchsorted(positions, position))
+        if packet < len(positions) and positions[packet] == position:
+            return int(pts[frame_of[packet]])
+        return timed.key_time(position, stamp)
+
     keys = [
         (
             position,
-            by_position.get(position, timed.key_time(position, stamp)),
+            shown(position, stamp),
             stamp,
-            stamp if d is None else d,
-            at,
+            stamp if dts is None else dts,
+            scan.places[position] if scan.places else -1,
         )
-        for position, stamp, d, at in scan.keys
+        for position, stamp, dts in scan.keys
         if stamp is not None
     ]
     columns = np.array(keys, np.int64).reshape(-1, 5).T
     return PacketIndex(
         time_base=timed.time_base,
         pts=pts,
-        positions=np.array(scan.positions, np.int64)[order],
+        positions=positions[order],
         key_positions=columns[0],
         key_pts=columns[1],
         key_stamps=columns[2],

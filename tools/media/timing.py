@@ -5,22 +5,24 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import av
 import numpy as np
 
 from tools.media.clock import UNBROKEN, Breaks, Clock, find_breaks, is_ordered, is_other_order, repair
-from tools.media.container import open_video
-from tools.media.packets import decode_packet, numbered, packets
+from tools.media.order import (
+    decoded_order,
+    heads_tell,
+    packet_places,
+    replace_by_decoded,
+    sound_goes_on,
+)
 
 if TYPE_CHECKING:
     from tools.media.scan import Scan
 
-_SAMPLE_PACKETS = 24  # packets behind a new start that are decoded to see whether their times tell the order
 _STEADY = 0.002  # seconds by which the intervals of a constant rate may differ
 _FEWEST = 8  # frames from which on a constant rate says that the header's is wrong
 _OFF = 0.02  # share by which a header's rate may be off
@@ -96,7 +98,7 @@ def settle_times(
         return Timed(order, pts[order], time_base)
     order = None
     if verdict == "decode":
-        order = _replace_by_decoded(path, scan)
+        order = replace_by_decoded(path, scan)
         if order is None:
             return _counted(scan, time_base, rate, 0)
         times = [scan.pts[i] for i in order]
@@ -108,8 +110,9 @@ def settle_times(
     known = sum(time is not None for time in scan.pts)
     if (delay is not None and reordered) or 2 * known < len(scan.pts):
         return _counted(scan, time_base, rate, delay)
+    scan.places = packet_places(path)
     if order is None and reordered and not stored_dts:
-        order = _decoded_order(path, scan)
+        order = decoded_order(path, scan)
     if order is not None and not stored_dts:
         stamps = [scan.pts[i] for i in order]
         shuffled = is_other_order([stamp for stamp in stamps if stamp is not None])
@@ -118,7 +121,7 @@ def settle_times(
         return _repaired(scan, parts, {int(order[n]) for n in found.wrong}, time_base)
     stamps = [p if d is None or not stored_dts else d for p, d in zip(scan.pts, scan.dts, strict=True)]
     found = find_breaks(stamps, time_base, discontinuous=discontinuous)
-    starts = [i for i in found.restarts if not _sound_goes_on(path, scan, stamps, i, time_base)]
+    starts = [i for i in found.restarts if not sound_goes_on(path, scan, stamps, i, time_base)]
     if order is None:
         order = _order(path, scan, starts, told=verdict == "packets" and not found.wrong, reordered=reordered)
     part_of = np.searchsorted(starts, order, side="right")
@@ -126,156 +129,21 @@ def settle_times(
     return _repaired(scan, parts, found.wrong, time_base)
 
 
-def _sound_goes_on(
-    path: str | Path, scan: Scan, stamps: list[int | None], behind: int, time_base: Fraction
-) -> bool:
-    """Whether a step forward is a picture that stands: the sound goes on meanwhile."""
-    before = next(i for i in range(behind - 1, -1, -1) if stamps[i] is not None)
-    begin, end = stamps[before] * time_base, stamps[behind] * time_base
-    if end < begin:
-        return False
-    margin = (end - begin) / 4
-    first, last = scan.places[before], scan.places[behind]
-    with open_video(path) as (container, stream):
-        for other in container.streams.audio:
-            other.discard = av.stream.Discard.default
-        for packet in _all_packets(container):
-            if packet.stream_index == stream.index or packet.dts is None:
-                continue
-            at = packet.dts * packet.time_base
-            inside = begin + margin < at < end - margin
-            if inside and (packet.pos is None or first <= packet.pos <= last):
-                return True
-    return False
-
-
-def _all_packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
-    try:
-        yield from container.demux()
-    except av.error.FFmpegError:
-        return
-
-
 def _order(path: str | Path, scan: Scan, starts: list[int], *, told: bool, reordered: bool) -> np.ndarray:
     """The order in which packets are shown: by their times where these can tell it, else by decoding."""
     parts = [range(a, b) for a, b in itertools.pairwise([0, *starts, len(scan.pts)])]
     ordered = told and all(is_ordered([scan.pts[i] for i in part], reordered=reordered) for part in parts)
-    if ordered and (not (reordered and starts) or _heads_tell(path, scan, starts)):
+    if ordered and (not (reordered and starts) or heads_tell(path, scan, starts)):
         orders = [np.argsort([scan.pts[i] for i in part], kind="stable") for part in parts]
         return np.concatenate([part.start + order for part, order in zip(parts, orders, strict=True)])
     if not reordered and _mostly_ascends(scan.pts):
         return np.arange(len(scan.pts))
-    return _decoded_order(path, scan)
-
-
-def _decoded_order(path: str | Path, scan: Scan) -> np.ndarray:
-    """The order in which a full decode shows packets; what does not decode follows what is stored before."""
-    entry = {position: i for i, position in enumerate(scan.positions)}
-    places: dict[int, int] = {}
-    for number, _ in _decoded(path):
-        if number in entry:
-            places.setdefault(entry[number], len(places))
-    rank, last = [], -1
-    for i in range(len(scan.pts)):
-        last = places.get(i, last)
-        rank.append((last, i not in places, i))
-    return np.array(sorted(range(len(scan.pts)), key=rank.__getitem__), np.int64)
+    return decoded_order(path, scan)
 
 
 def _mostly_ascends(times: list[int | None]) -> bool:
     known = np.array([time for time in times if time is not None], np.int64)
     return int((np.diff(known) < 0).sum()) * 20 <= len(known) + 20
-
-
-def _heads_tell(path: str | Path, scan: Scan, starts: list[int]) -> bool:
-    """Decode a few packets behind each new start: whether pictures come out in the order of their times."""
-    times = dict(zip(scan.positions, scan.pts, strict=True))
-    keys = np.array([position for position, *_ in scan.keys], np.int64)
-    firsts = np.searchsorted(keys, [scan.positions[i] for i in starts])
-    wanted = {int(keys[k]): None for k in firsts if k < len(keys)}
-    with open_video(path) as (container, stream):
-        context = stream.codec_context
-        shown: list[int] = []
-        left = 0
-
-        def finish() -> bool:
-            shown.extend(picture.pts for picture in decode_packet(context, None))
-            context.flush_buffers()
-            stamps = [times[number] for number in shown if number in times]
-            shown.clear()
-            return all(a < b for a, b in itertools.pairwise(stamps))
-
-        for position, packet in enumerate(packets(container, stream)):
-            if position in wanted:
-                if left and not finish():
-                    return False
-                left = _SAMPLE_PACKETS
-            if left:
-                shown += [p.pts for p in decode_packet(context, numbered(position, packet))]
-                left -= 1
-                if not left and not finish():
-                    return False
-        return not left or finish()
-
-
-def _decoded(path: str | Path) -> list[tuple[int, int | None]]:
-    """What a full decode shows, in its order.
-
-    Returns:
-        For each picture the number of its packet, and of the packet with which it came out; None at the end.
-    """
-    shown: list[tuple[int, int | None]] = []
-    with open_video(path) as (container, stream):
-        context = stream.codec_context
-        for position, packet in enumerate(packets(container, stream)):
-            pictures = decode_packet(context, numbered(position, packet))
-            shown += [(picture.pts, position) for picture in pictures]
-        shown += [(picture.pts, None) for picture in decode_packet(context, None)]
-    return shown
-
-
-def _replace_by_decoded(path: str | Path, scan: Scan) -> np.ndarray | None:
-    """Leave in a scan the packets that a full decode shows, and give their order.
-
-    The decoding times become those of the packets with which the pictures came out, in the order of showing,
-    less the delay of the first.
-
-    Returns:
-        None when packets and pictures cannot be matched; then the scan has no presentation times.
-    """
-    decoded = _decoded(path)
-    shown = [number for number, _ in decoded]
-    stamps = dict(zip(scan.positions, scan.dts, strict=True))
-    dts = _extended([None if packet is None else stamps.get(packet) for _, packet in decoded])
-    if dts and None not in (dts[0], scan.dts[0]):
-        dts = [None if time is None else time - dts[0] + scan.dts[0] for time in dts]
-    entry = {position: i for i, position in enumerate(scan.positions)}
-    matched = len(set(shown)) == len(shown) and all(number in entry for number in shown)
-    if not matched:
-        count = len(shown)
-        scan.pts = [None] * count
-        scan.positions, scan.places = [0] * count, [-1] * count
-    else:
-        stored = sorted(entry[number] for number in shown)
-        for name in ("pts", "positions", "places"):
-            setattr(scan, name, [getattr(scan, name)[i] for i in stored])
-    scan.dts = dts
-    # What was patched up came out; how long each picture is shown, its packets do not say.
-    scan.durations, scan.damaged = [0] * len(shown), [False] * len(shown)
-    if not matched:
-        return None
-    entry = {position: i for i, position in enumerate(scan.positions)}
-    return np.array([entry[number] for number in shown], np.int64)
-
-
-def _extended(stamps: list[int | None]) -> list[int | None]:
-    """Let times go on where those at the end are not known."""
-    known = next((i + 1 for i in range(len(stamps) - 1, -1, -1) if stamps[i] is not None), 0)
-    steps = [b - a for a, b in itertools.pairwise(stamps[:known]) if a is not None and b is not None]
-    if not steps:
-        return stamps
-    usual = int(np.median(steps))
-    return stamps[:known] + [stamps[known - 1] + usual * i for i in range(1, len(stamps) - known + 1)]
 
 
 def _counted(scan: Scan, time_base: Fraction, rate: Fraction | None, delay: int | None) -> Timed:
@@ -285,6 +153,7 @@ def _counted(scan: Scan, time_base: Fraction, rate: Fraction | None, delay: int 
     """
     order = np.arange(len(scan.pts))
     if None in scan.dts or len(set(scan.dts)) < len(scan.dts):
+        scan.durations = [1] * len(order)
         return Timed(order, order, 1 / Fraction(rate or 25), counted=True)
     dts = np.sort(np.array(scan.dts, np.int64))
     ahead = min(delay or 0, len(dts) - 1)
@@ -326,7 +195,7 @@ def _repaired(scan: Scan, parts: list[np.ndarray], wrong: set[int], time_base: F
     time_base /= finer
     starts = [(int(before.max()), int(part.min())) for before, part in itertools.pairwise(parts)]
     clock = Clock(
-        tuple((scan.places[before], scan.places[behind]) for before, behind in starts),
+        tuple((scan.places[scan.positions[a]], scan.places[scan.positions[b]]) for a, b in starts),
         tuple(offset * time_base for offset in offsets),
     )
     return Timed(
