@@ -174,14 +174,31 @@ def test_upscale_factor_follows_the_enlargement():
 def test_upscaled_film_is_told_from_native_film_after_encoding(videos_dir, tmp_path, crf, how):
     film = [f.image[:540, :960] for f in read_frames(videos_dir / "sam2_05_default_juggle.mp4", [5, 6, 7])]
     factors = {}
-    for factor in (1, 2, 3):
+    for factor in (1, 1.5, 2, 3):
         pictures = film if factor == 1 else [enlarged(picture, factor, how) for picture in film]
         path = make_video(tmp_path / f"{factor}.mp4", pictures=pictures, options={"crf": str(crf)})
         frames = read_frames(path, [0, 1, 2])
         factors[factor] = typical_factor([upscale_factor(luma(frame.image)) for frame in frames])
     assert factors[1] < 1.2
-    assert 1.75 < factors[2] < 2.6
-    assert 2.0 < factors[3] < 3.5
+    assert 1.45 < factors[1.5] < 2.0
+    assert 1.75 < factors[2] < 2.5
+    assert 2.5 < factors[3] < 3.5
+
+
+@pytest.mark.parametrize(
+    ("name", "frame", "most"),
+    [
+        ("skv_bikes.mp4", 150, 1.45),  # a lens that is open wide
+        ("tc_nasa_13013.mp4", 220, 1.2),
+        ("skv_bigbuckbunny.mp4", 60, 1.75),  # drawn softly
+    ],
+)
+def test_soft_film_is_told_from_film_enlarged_twofold(videos_dir, name, frame, most):
+    film = [f.image for f in read_frames(videos_dir / name, [frame, frame + 5, frame + 10])]
+    assert typical_factor([upscale_factor(luma(picture)) for picture in film]) < most
+    for how in (Image.Resampling.BICUBIC, Image.Resampling.LANCZOS):
+        doubled = [resized(picture, 2, how) for picture in film]
+        assert typical_factor([upscale_factor(luma(picture)) for picture in doubled]) > 1.75
 
 
 def test_pictures_without_edges_have_no_upscale_factor():

@@ -14,7 +14,8 @@ _SHARPEST = 0.03  # share of the lines that is looked at: those with the stronge
 _LEAST = 8  # lines
 _REFERENCE = (0.08, 0.2)  # band, by Nyquist, that any picture fills, enlarged up to fivefold
 _WEAKEST = 25.0  # squared luma in that band below which there is no edge to judge by
-_DROP = 0.1  # of the power in that band: 10 dB
+_DROP = 0.16  # of the power in that band: 8 dB
+_BEYOND = 0.8  # of Nyquist by cut-off beyond 1; clips enlarged twofold then read 2
 
 
 def upscale_factor(luma: np.ndarray) -> float | None:
@@ -23,19 +24,20 @@ def upscale_factor(luma: np.ndarray) -> float | None:
     The power spectrum of an ideal edge, times the squared frequency, is flat. That of the sharpest edges of a
     picture is flat up to the resolution that the picture really has, and falls off there when it was
     enlarged, or is out of focus all over. The cut-off is the first frequency at which the geometric mean over
-    the edges is 10 dB below its low frequencies (what an encoder adds to some edges moves that mean little),
+    the edges is 8 dB below its low frequencies (what an encoder adds to some edges moves that mean little),
     in the better of the two directions, since motion blurs one only.
 
     Args:
         luma: float32, shape (height, width), 0 to 255.
 
     Returns:
-        Nyquist frequency by cut-off: 1 for a picture with full detail, about 2 for one that was enlarged to
-        twice its size; never below 1. None where no edge is strong enough to tell.
+        Nyquist frequency by cut-off, of which 0.8 is counted beyond 1, since shrinking and enlarging soften
+        too: 1 for a picture with full detail, about 2 for one that was enlarged to twice its size; never
+        below 1. None where no edge is strong enough to tell.
     """
     spectra = [_edge_spectra(lines) for lines in (luma, luma.T)]
     factors = [1.0 / _cut_off(_geometric_mean(lines)) for lines in spectra if len(lines) >= _LEAST]
-    return min(factors) if factors else None
+    return 1.0 + _BEYOND * (min(factors) - 1.0) if factors else None
 
 
 def typical_factor(factors: Sequence[float]) -> float:
