@@ -106,3 +106,31 @@ def test_trouble_is_one_clear_line(entry, tmp_path):
         storage.reset().step().read()
     with pytest.raises(UserError, match=r"in\.txt: file type"):
         FileStorage("in.txt").step().read()
+
+
+def test_rows_are_those_of_the_csv_and_json_modules(tmp_path):
+    (tmp_path / "in.csv").write_text('a,b\n1,a 5" nail\n\n2,"x"\n3\n')
+    rows = FileStorage(str(tmp_path / "in.csv")).step().read("dict")
+    assert rows == [{"a": 1, "b": 'a 5" nail'}, {"a": 2, "b": "x"}, {"a": 3, "b": None}]
+    (tmp_path / "in.csv").write_text('a,b\n1,"he said "hi" there"\n')
+    with pytest.raises(UserError, match=r"in\.csv: line 2: a quote inside a quoted cell"):
+        FileStorage(str(tmp_path / "in.csv")).step().read()
+    (tmp_path / "in.jsonl").write_text('{"a": NaN, "b": 1}\n\n{"a": 2, "b": \n')
+    with pytest.raises(UserError, match=r"in\.jsonl: line 3: no JSON"):
+        FileStorage(str(tmp_path / "in.jsonl")).step().read()
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "json", "csv", "parquet"])
+def test_half_characters_and_carriage_returns_survive_every_kind(tmp_path, kind):
+    (tmp_path / "in.jsonl").write_text(
+        '{"text": "bad \\ud83d end", "n": NaN}\n{"text": "one\\rtwo", "n": 1}\n'
+    )
+    storage = FileStorage(str(tmp_path / "in.jsonl"), str(tmp_path), "p", kind).step()
+    assert storage.read()["text"].tolist() == ["bad \ufffd end", "one\rtwo"]
+    rows = storage.read("dict")
+    rows[0]["text"] = "bad \ud83d end"  # what a server says may be cut in the middle of an emoji
+    storage.write(rows)
+    assert storage.step().read("dict") == [
+        {"text": "bad \ufffd end", "n": None},
+        {"text": "one\rtwo", "n": 1},
+    ]

@@ -6,13 +6,12 @@ from tools.table.files import (
     numeric,
     read_table,
     require_columns,
-    require_single_values,
     scan_table,
     table_extension,
     table_format,
     to_lazy,
 )
-from tools.table.holding import check_types
+from tools.table.holding import check_types, require_single_values
 from tools.table.merge import concat_tables, expand_inputs, merge_tables, with_one_type
 from tools.table.names import (
     failures_path,

@@ -196,9 +196,9 @@ class _Scan:
             raise _Irregular
         if not ((after == _QUOTE) | (after == self._separator) | (after == _LF) | (after == _CR)).all():
             raise _Irregular
-        turns = np.zeros(len(signs), np.int8)  # where a quoted cell begins or ends
+        turns = np.zeros(len(signs), np.uint8)  # where a quoted cell begins or ends
         turns[opening[~doubled]] = turns[closing[after != _QUOTE]] = 1
-        outside = (np.cumsum(turns) + inside) % 2 == 0
+        outside = np.bitwise_xor.accumulate(turns) == inside
         ends = places[outside & (signs == _LF)]
         if len(ends) and (ends[0] == 0 or (np.diff(ends) == 1).any()):
             raise _Irregular  # a blank line

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import stat
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
@@ -179,9 +179,8 @@ def _checked(path: Path) -> CheckedCsv:
 
 
 _CHECKED: dict[Path, tuple[tuple[int, ...], CheckedCsv]] = {}
-_SMALL = (
-    1 << 20
-)  # bytes; a file may be written twice within one tick of its clock, but hardly one of this size
+# Bytes; a file may be written twice within one tick of its clock, but hardly one of this size.
+_SMALL = 1 << 20
 
 
 def _scan_parquet(path: Path) -> pl.LazyFrame:
@@ -198,7 +197,7 @@ def _scan_json(path: Path) -> pl.LazyFrame:
         except pl.exceptions.PolarsError:
             pass
         else:
-            return frame
+            return frame  # but Polars may still meet values that it did not expect: see `unreadable`
     source = corrected_json(path)
     if source == b"":
         raise UserError(f"{path}: cannot read the table: it is empty")
@@ -215,10 +214,11 @@ def unreadable(source: str | Path, error: Exception) -> UserError:
         source: The table, or the names of several.
         error: What was raised; where a look at the tables finds the line that is to blame, that is told.
     """
+    named = str(source).split(", ")
     try:
-        for path in (path for path in _CHECKED if str(path) in str(source)):
+        for path in [path for path in _CHECKED if str(path) in named]:
             deque(csv_rows(path, separator(path)), maxlen=0)
-        for path in (path for path in _JSON if str(path) in str(source)):
+        for path in [path for path in _JSON if str(path) in named]:
             if mixed := mixed_kinds(path):
                 return UserError(f"{path}: {mixed}")
     except UserError as found:
@@ -255,39 +255,6 @@ def count_rows(path: str | Path) -> int:
         return scan_table(path).select(pl.len()).collect(engine="streaming").item()
     except pl.exceptions.PolarsError as error:
         raise unreadable(path, error) from None
-
-
-def require_single_values(schema: Mapping[str, pl.DataType], names: Iterable[str], path: str | Path) -> None:
-    """Check that columns of the contract hold a text, a number or a truth value in each cell.
-
-    Args:
-        schema: Names and types of a table's columns.
-        names: Those that are to be checked; what is not there, or not of the contract, is passed over.
-        path: The table, and who asks.
-
-    Raises:
-        UserError: Names the first that holds lists, records, bytes or durations.
-    """
-    for name in names:
-        dtype = schema.get(name)
-        if name not in COLUMNS or dtype is None:
-            continue
-        if isinstance(dtype, (pl.List, pl.Array)):
-            held, way_out = "lists", "give each value its own row (`explode` of Polars and pandas)"
-        elif isinstance(dtype, pl.Struct):
-            fields = ", ".join(field.name for field in dtype.fields)
-            held, way_out = f"records ({fields})", "put the field that is meant in its place"
-        elif dtype in (pl.Binary, pl.Duration):
-            held, way_out = "bytes" if dtype == pl.Binary else "durations", "convert it, or leave it out"
-        else:
-            continue
-        raise UserError(
-            f"{path}: column '{name}' holds {held}, where each cell has to hold one "
-            f"{_SINGLE.get(COLUMNS[name].kind, 'number')}; {way_out}"
-        )
-
-
-_SINGLE = {"String": "text", "Boolean": "truth value"}
 
 
 def require_columns(frame: pl.LazyFrame | pl.DataFrame, names: Iterable[str], path: str | Path) -> None:

@@ -1,12 +1,13 @@
-"""What a file format cannot hold: told with the column, before work is done."""
+"""What a format, or a column of the contract, cannot hold: told with the column, before work is done."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
 
+from tools.columns import COLUMNS
 from tools.errors import UserError
 from tools.table.files import table_format
 
@@ -65,3 +66,36 @@ def _way_out(dtype: pl.DataType, kind: str, name: str) -> str:
     if dtype == pl.Duration:
         return f"write Parquet (.parquet, --format parquet), or make numbers of it: {_AS_SECONDS}"
     return f"leave it out (datautil --drop-columns {name})"
+
+
+def require_single_values(schema: Mapping[str, pl.DataType], names: Iterable[str], path: str | Path) -> None:
+    """Check that columns of the contract hold a text, a number or a truth value in each cell.
+
+    Args:
+        schema: Names and types of a table's columns.
+        names: Those that are to be checked; what is not there, or not of the contract, is passed over.
+        path: The table, and who asks.
+
+    Raises:
+        UserError: Names the first that holds lists, records, bytes or durations.
+    """
+    for name in names:
+        dtype = schema.get(name)
+        if name not in COLUMNS or dtype is None:
+            continue
+        if isinstance(dtype, (pl.List, pl.Array)):
+            held, way_out = "lists", "give each value its own row (`explode` of Polars and pandas)"
+        elif isinstance(dtype, pl.Struct):
+            fields = ", ".join(field.name for field in dtype.fields)
+            held, way_out = f"records ({fields})", "put the field that is meant in its place"
+        elif dtype in (pl.Binary, pl.Duration):
+            held, way_out = "bytes" if dtype == pl.Binary else "durations", "convert it, or leave it out"
+        else:
+            continue
+        raise UserError(
+            f"{path}: column '{name}' holds {held}, where each cell has to hold one "
+            f"{_SINGLE.get(COLUMNS[name].kind, 'number')}; {way_out}"
+        )
+
+
+_SINGLE = {"String": "text", "Boolean": "truth value"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -124,13 +125,13 @@ def has_half_characters(path: Path) -> bool:
 
 
 def _is_half(lines: bytes) -> bool:
-    for line in lines.split(b"\n"):
-        if b"\\ud" in line or b"\\uD" in line:
-            try:
-                json.dumps(json.loads(line), ensure_ascii=False).encode()
-            except (ValueError, RecursionError):  # no UTF-8 has it; what is no JSON is told by the reader
-                return True
-    return False
+    """Whether half of a pair is left when everything else that is escaped is taken away."""
+    return b"\\u" in _WHOLE_ESCAPE.sub(b"", lines)
+
+
+_WHOLE_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u(?![dD][89a-fA-F])|[^u])", re.DOTALL
+)
 
 
 def mixed_kinds(path: Path) -> str | None:

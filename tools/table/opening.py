@@ -172,17 +172,26 @@ def corrected(pieces: Iterable[str]) -> bytes | Path:
     Args:
         pieces: Its text.
 
+    Raises:
+        UserError: There is no room for it.
+
     Returns:
         The bytes; of a large copy a path to a file in the folder for temporary files (``TMPDIR``). That file
         has no name there, so that nothing is left behind, however the process ends.
     """
     copy: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115  (it outlives this function)
-    for piece in pieces:
-        copy.write(piece.encode())
-    if not copy._rolled:  # type: ignore[attr-defined]
-        copy.seek(0)
-        return copy.read()
-    copy.flush()
+    try:
+        for piece in pieces:
+            copy.write(piece.encode())
+        if not copy._rolled:  # type: ignore[attr-defined]
+            copy.seek(0)
+            return copy.read()
+        copy.flush()
+    except OSError as error:
+        raise UserError(
+            f"{tempfile.gettempdir()}: cannot keep a corrected copy of the table there: {error.strerror}; "
+            "set TMPDIR to a folder with room for it"
+        ) from None
     _COPIES.append(copy)
     return Path(f"/proc/self/fd/{copy.fileno()}")
 
