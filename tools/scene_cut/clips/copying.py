@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from fractions import Fraction
@@ -17,9 +18,11 @@ from tools.media.container import open_video
 from tools.media.packets import PacketIndex
 from tools.media.tracks import choose_audio
 from tools.scene_cut.clips.encode import Job, encoding, open_output, whole_or_nothing
+from tools.scene_cut.clips.hevc import copied_tag
 from tools.scene_cut.clips.plan import Plan, plan_clip
 
 _MP4_VIDEO = ("h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg")
+_GAP = Fraction(1, 20)  # seconds between packets of sound that do not follow each other
 _MP4_AUDIO = ("aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac")
 
 
@@ -91,6 +94,20 @@ def check_copyable(index: PacketIndex) -> None:
         raise NotCopyable("its packets are not whole pictures")
 
 
+def copied_stream(
+    out: av.container.OutputContainer, source: av.VideoStream, pixel_ratio: Fraction
+) -> av.VideoStream:
+    """Add a stream for copied pictures, with the pixel ratio that they have in the source.
+
+    The ratio of a container goes before that of its stream, so it has to be written.
+    """
+    stream = out.add_stream_from_template(source, opaque=True)
+    context = stream.codec_context
+    if Fraction(context.sample_aspect_ratio or 1) != pixel_ratio:
+        context.sample_aspect_ratio = pixel_ratio
+    return stream
+
+
 def decoding_ticks(ticks: Sequence[int]) -> list[int]:
     """Decoding times for pictures in stored order.
 
@@ -115,7 +132,8 @@ def write_copies(
     Args:
         index: The packets of the source.
         jobs: The clips, planned by `copy_plan`; they may overlap.
-        keep_audio: Copy the sound, too: the packets that begin within the clip.
+        keep_audio: Copy the sound, too: the packets that begin within the clip. AAC in mp4 is that of the
+            clip to the sample: with the packets before that decoders need, hidden by the edit list.
         audio_track: Which sound track, see `tools.media.tracks.choose_audio`.
 
     Yields:
@@ -123,11 +141,15 @@ def write_copies(
     """
     if not jobs:
         return
+    tag = None
+    if index.codec == "hevc":
+        with open_video(index.path) as (container, video):
+            tag = copied_tag(container, video)
     with open_video(index.path) as (container, video), ExitStack() as stack:
         sound = choose_audio(container, index.path, audio_track) if keep_audio else None
         if sound is not None:
             sound.discard = av.stream.Discard.default
-        clips = [_CopyClip(index, job, video, sound) for job in jobs]
+        clips = [_CopyClip(index, job, video, sound, tag) for job in jobs]
         stack.callback(lambda: [clip.abort() for clip in clips])
         taken = {video.index} | ({sound.index} if sound is not None else set())
         position = -1
@@ -162,14 +184,54 @@ def _all_packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
             yield packet
 
 
+class _Ahead:
+    """The last packets of AAC before a clip: one may be heard in it, and decoders need the one before."""
+
+    def __init__(self) -> None:
+        self._held: deque[tuple[av.Packet, Fraction]] = deque(maxlen=2)
+
+    def hold(self, packet: av.Packet, at: Fraction) -> None:
+        """Take the next packet; those before a gap are of no use."""
+        if self._held and at - self._end > _GAP:
+            self._held.clear()
+        self._held.append((packet, at))
+
+    def needed(self, start: Fraction, end: Fraction, following: Fraction) -> list[tuple[av.Packet, Fraction]]:
+        """The packet that is heard from `start` on, if there is one, and the one ahead of what is heard.
+
+        Args:
+            start: Start of the clip.
+            end: Its end.
+            following: When the first packet that begins at or behind `start` begins.
+        """
+        if self._held and self._end > start:
+            return list(self._held)
+        alone = not self._held or following >= end or following - self._end > _GAP
+        return [] if alone else [self._held[-1]]
+
+    @property
+    def _end(self) -> Fraction:
+        packet, at = self._held[-1]
+        return at + (packet.duration or 0) * packet.time_base
+
+
 class _CopyClip:
     """A clip that is being copied."""
 
     def __init__(
-        self, index: PacketIndex, job: Job, video: av.VideoStream, sound: av.AudioStream | None
+        self,
+        index: PacketIndex,
+        job: Job,
+        video: av.VideoStream,
+        sound: av.AudioStream | None,
+        tag: str | None,
     ) -> None:
         self.job = job
-        self._video, self._sound = video, sound
+        self._video, self._sound, self._tag = video, sound, tag
+        self._pixel_ratio = index.sample_aspect_ratio
+        # Of other codecs players make other things of packets that an edit list hides, or cannot hide them.
+        hidden = sound is not None and sound.codec_context.name == "aac" and job.place.suffix == ".mp4"
+        self._ahead = _Ahead() if hidden else None
         plan = job.plan
         begin = int(index.pts[0]) * index.time_base
         self._start, self._end = begin + plan.start, begin + plan.end
@@ -201,9 +263,14 @@ class _CopyClip:
                 self._write_video(packet, position)
         elif packet.pts is not None:
             at = packet.pts * packet.time_base + self._clock.offset(packet)
+            if at < self._start:
+                if self._ahead is not None:
+                    self._ahead.hold(packet, at)
+                return False
+            self._write_ahead(at)
             if at >= self._end:
                 self._sound_over = True
-            elif at >= self._start:
+            else:
                 self._write_sound(packet, at)
         return not self._left and self._sound_over
 
@@ -231,8 +298,10 @@ class _CopyClip:
         with encoding(self.job.place):
             part = self._files.enter_context(whole_or_nothing(self.job.place, len(plan.frames)))
             self._out = self._files.enter_context(open_output(part, self.job.comment))
-            self._video_out = self._out.add_stream_from_template(self._video, opaque=True)
+            self._video_out = copied_stream(self._out, self._video, self._pixel_ratio)
             self._video_out.time_base = plan.time_base
+            if self._tag is not None and self.job.place.suffix == ".mp4":
+                self._video_out.codec_context.codec_tag = self._tag
             if self._sound is not None:
                 self._sound_out = self._out.add_stream_from_template(self._sound, opaque=True)
 
@@ -245,6 +314,13 @@ class _CopyClip:
         self._left -= 1
         with encoding(self.job.place):
             self._out.mux(copy)
+
+    def _write_ahead(self, following: Fraction) -> None:
+        """Write what is heard in the clip of packets before it, and what their decoder needs."""
+        if self._ahead is not None:
+            for packet, at in self._ahead.needed(self._start, self._end, following):
+                self._write_sound(packet, at)
+            self._ahead = None
 
     def _write_sound(self, packet: av.Packet, at: Fraction) -> None:
         self._open()

@@ -352,6 +352,10 @@ def _mark(index: PacketIndex, plan: Plan, options: CutOptions, sound: SoundForma
         del asked[name]
     if sound is not None and sound.number:
         asked["track"] = sound.number
+    if options.mode == "copy" and (
+        sound is not None or index.codec == "hevc" or index.sample_aspect_ratio != 1
+    ):
+        asked["headers"] = 2
     what = json.dumps([source, asked], sort_keys=True)
     return f"vidsieve cut {hashlib.sha256(what.encode()).hexdigest()[:32]}"
 

@@ -18,7 +18,7 @@ from tools.media.container import open_video
 from tools.media.frames import iter_video_frames
 from tools.media.orientation import UPRIGHT
 from tools.media.packets import PacketIndex, packets
-from tools.scene_cut.clips.copying import NotCopyable, check_copyable, decoding_ticks
+from tools.scene_cut.clips.copying import NotCopyable, check_copyable, copied_stream, decoding_ticks
 from tools.scene_cut.clips.encode import Job, configure, encoding, open_output, whole_or_nothing
 from tools.scene_cut.clips.exact import Look, damage, sound_of
 from tools.scene_cut.clips.h264 import ParameterSets, as_lengths, is_idr
@@ -135,7 +135,7 @@ class SmartSource:
             part = files.enter_context(whole_or_nothing(job.place, len(plan.frames)))
             out = files.enter_context(open_output(part, job.comment))
             container, source = files.enter_context(open_video(self._index.path))
-            stream = out.add_stream_from_template(source, opaque=True)
+            stream = copied_stream(out, source, self._index.sample_aspect_ratio)
             stream.time_base = plan.time_base
             if sets is not None:
                 stream.codec_context.extradata = self._sets.merged(sets)
