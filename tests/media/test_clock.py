@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.media.damage import set_times
-from tests.support import make_video, read_barcode, run_ffmpeg
+from tests.support import make_video, read_barcode, remux, run_ffmpeg
+from tools.errors import MediaError
 from tools.media.clock import find_breaks, repair
 from tools.media.frames import read_frames
 from tools.media.probe import probe
@@ -103,6 +104,8 @@ def test_every_frame_is_where_it_was(sound: Path, tmp_path: Path) -> None:
         for alone in (30, 5, 59):
             (frame,) = read_frames(path, [alone], index=index)
             assert read_barcode(frame.image) == alone
+        got = read_frames(path, [50, 3, 31], index=index, decoder="decord")
+        assert [read_barcode(frame.image) for frame in got] == [50, 3, 31], damage
         assert index.timing == "repaired" or stored_times(path) == stored_times(sound)
 
 
@@ -146,3 +149,24 @@ def test_a_header_that_lies_about_the_rate(tmp_path: Path, fps: Fraction, factor
     assert info.fps == pytest.approx(float(fps), rel=1e-6)
     assert info.duration == pytest.approx(float(FRAMES / fps), abs=0.0011)
     assert index_packets(path).timing == "ok"
+
+
+def test_decord_is_not_believed_where_it_errs(tmp_path: Path) -> None:
+    for name in ("b.ts", "n.avi"):
+        path = make_video(tmp_path / name, FRAMES, gop=20, b_frames=2 if name == "b.ts" else 0)
+        frames = read_frames(path, [0, 31, 59], decoder="decord")
+        assert [read_barcode(frame.image) for frame in frames] == [0, 31, 59], name
+    unknown = make_video(tmp_path / "b.avi", FRAMES, gop=20)
+    with pytest.raises(MediaError, match="use decoder pyav"):
+        read_frames(unknown, [0], decoder="decord")
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.flv"])
+def test_pictures_in_the_order_of_storing(tmp_path: Path, name: str) -> None:
+    source = make_video(tmp_path / "s.mkv", FRAMES, gop=20, b_frames=3)
+    path = remux(source, tmp_path / name, after=["-bsf:v", "setts=pts=DTS"])
+    index = index_packets(path)
+    numbers = [read_barcode(f.image) for f in read_frames(path, range(len(index.pts)), index=index)]
+    assert numbers == list(range(FRAMES))
+    assert index.timing == "repaired"
+    assert np.diff(index.times) == pytest.approx(1 / 25, abs=0.0021)

@@ -9,8 +9,10 @@ import numpy as np
 from PIL import Image
 
 from tools.errors import MediaError
+from tools.media.container import open_video
 from tools.media.orientation import Orientation
 from tools.media.packets import PacketIndex
+from tools.media.straight import straightened
 from tools.packages import not_installed
 
 
@@ -25,7 +27,8 @@ def read_images(
     """Read frames by number with decord, which turns them upright itself.
 
     decord counts frames in its own way; where its count is not the true one its numbers mean other frames,
-    and that is an error here. On HEVC with open groups of pictures its seeks go wrong without a sign.
+    and that is an error here. On HEVC with open groups of pictures its seeks go wrong without a sign. Files
+    that it searches wrongly (damaged times; formats other than mp4 and Matroska) it gets as a copy.
 
     Args:
         path: The video.
@@ -42,21 +45,38 @@ def read_images(
         MediaError: decode.
     """
     try:
-        import decord
+        import decord  # noqa: F401
     except ImportError:
         raise not_installed("decord", "--decoder decord") from None
     if index.orientation.oblique:
         turn = f"its display matrix turns pictures by {index.orientation.degrees} degrees"
         raise MediaError("decode", path, f"{turn}, which decord does not do; use decoder pyav")
+    if not (index.timing == "ok" and _has_index(path)):
+        with straightened(index) as copy:
+            return _read(copy, wanted, index, size, threads)
+    return _read(path, wanted, index, size, threads)
+
+
+def _has_index(path: str | Path) -> bool:
+    """Whether a file is of a format that decord can search without going wrong."""
+    with open_video(path) as (container, _):
+        return container.format.name.startswith(("mov,mp4", "matroska"))
+
+
+def _read(
+    path: str | Path, wanted: Sequence[int], index: PacketIndex, size: tuple[int, int] | None, threads: int
+) -> dict[int, np.ndarray]:
+    import decord
+
     try:
         reader = decord.VideoReader(str(path), num_threads=threads)
         if len(reader) != len(index.pts):
             raise MediaError(
-                "decode", path, f"decord counts {len(reader)} frames, the file shows {len(index.pts)}"
+                "decode", index.path, f"decord counts {len(reader)} frames, the file shows {len(index.pts)}"
             )
         batch = reader.get_batch(list(wanted)).asnumpy() if wanted else []
     except (RuntimeError, IndexError, ValueError, decord.DECORDError) as error:
-        raise MediaError("decode", path, f"decord: {error}") from None
+        raise MediaError("decode", index.path, f"decord: {error}") from None
     return {
         number: _scaled(_upright(image, index.orientation), size or index.displayed_size)
         for number, image in zip(wanted, batch, strict=True)

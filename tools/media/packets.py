@@ -219,3 +219,19 @@ def decode_packet(context: av.VideoCodecContext, packet: av.Packet | None) -> li
         if isinstance(error, MemoryError):
             raise
         return []
+
+
+def decoding_ticks(ticks: Sequence[int]) -> list[int]:
+    """Decoding times for pictures in stored order.
+
+    Picture i is decoded at the i-th of all presentation times, less the delay that keeps every picture from
+    being shown before it is decoded. That holds for any rate and any order.
+
+    Args:
+        ticks: Presentation time of each picture, in stored order.
+    """
+    if not ticks:
+        return []
+    ordered = sorted(ticks)
+    delay = max(due - own for due, own in zip(ordered, ticks, strict=True))
+    return [due - delay for due in ordered]

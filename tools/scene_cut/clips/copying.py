@@ -15,7 +15,7 @@ import numpy as np
 
 from tools.errors import MediaError
 from tools.media.container import open_video
-from tools.media.packets import PacketIndex
+from tools.media.packets import PacketIndex, decoding_ticks
 from tools.media.tracks import choose_audio
 from tools.scene_cut.clips.encode import Job, encoding, open_output, whole_or_nothing
 from tools.scene_cut.clips.hevc import copied_tag
@@ -106,22 +106,6 @@ def copied_stream(
     if Fraction(context.sample_aspect_ratio or 1) != pixel_ratio:
         context.sample_aspect_ratio = pixel_ratio
     return stream
-
-
-def decoding_ticks(ticks: Sequence[int]) -> list[int]:
-    """Decoding times for pictures in stored order.
-
-    Picture i is decoded at the i-th of all presentation times, less the delay that keeps every picture from
-    being shown before it is decoded. That holds for any rate and any order.
-
-    Args:
-        ticks: Presentation time of each picture, in stored order.
-    """
-    if not ticks:
-        return []
-    ordered = sorted(ticks)
-    delay = max(due - own for due, own in zip(ordered, ticks, strict=True))
-    return [due - delay for due in ordered]
 
 
 def write_copies(
