@@ -72,23 +72,17 @@ def _count_if_regular(path: Path, separator: str, columns: int) -> int | None:
     if encoding(path) != "utf-8-sig":
         return None
     borders = _borders(path)
-    try:
-        if len(borders) > 2:
-            with ThreadPoolExecutor(len(borders) - 1) as pool:
-                scans = list(pool.map(lambda b: _scan(path, separator, *b), pairwise(borders)))
-        else:
-            scans = [_scan(path, separator, 0, None)]
-    except _Irregular:
-        if len(borders) == 2:
-            return None
-        # Or a border between two pieces stands in a cell of several lines.
+    if len(borders) > 2:
         try:
-            scans = [_scan(path, separator, 0, None)]
+            with ThreadPoolExecutor(len(borders) - 1) as pool:
+                pieces = pool.map(lambda piece: _count(path, separator, columns, *piece), pairwise(borders))
+                return sum(pieces) - 1
         except _Irregular:
-            return None
-    rows = sum(scan.rows for scan in scans)
-    # As many separators as full rows have: no row is too short or too long (or Polars will complain).
-    return rows - 1 if sum(scan.separators for scan in scans) == rows * (columns - 1) else None
+            pass  # or a border between two pieces stands in a cell of several lines
+    try:
+        return _count(path, separator, columns) - 1
+    except _Irregular:
+        return None
 
 
 def _borders(path: Path) -> list[int]:
@@ -105,33 +99,45 @@ def _borders(path: Path) -> list[int]:
     return sorted(borders)
 
 
-def _scan(path: Path, separator: str, start: int, end: int | None) -> _Scan:
-    """Look through a piece of a file, to its end where none is given."""
-    scan = _Scan(separator, start)
+def _count(path: Path, separator: str, columns: int, start: int = 0, end: int | None = None) -> int:
+    """Rows of a piece of a file, with the header, to its end where none is given.
+
+    Raises:
+        _Irregular: There is something in it that readers do not agree on.
+    """
+    small = path.stat().st_size < _PIECE
+    scan = _Scan(separator, columns, begins=start == 0, exact=small)
     with open_bytes(path) as stream:
         if start:
             stream.seek(start)
         for buffer, size in line_blocks(stream, None if end is None else end - start):
             scan.add(buffer, size)
     scan.end()
-    return scan
+    return scan.rows
 
 
 class _Scan:
-    """What is known of a file, or of a piece of it that begins outside quotes, after some of its blocks.
+    """What is known of a file, or of a piece of it that begins with a row, after some of its blocks.
+
+    Args:
+        separator: What stands between cells.
+        columns: Cells of each row.
+        begins: This is the beginning of the file.
+        exact: Count the cells of each row also where there are no quotes, and not of each block of rows only.
 
     Attributes:
-        rows: Lines that ended outside quotes; with the header.
-        separators: Separators outside quotes.
+        rows: Rows that ended, with the header.
     """
 
-    def __init__(self, separator: str, start: int = 0) -> None:
+    def __init__(self, separator: str, columns: int, *, begins: bool, exact: bool) -> None:
         self.rows = 0
-        self.separators = 0
         self._separator = ord(separator)
+        self._columns = columns
+        self._begins = begins
+        self._exact = exact
         self._inside = False  # a quoted cell goes on into the next block
-        self._line_is_open = False
-        self._begins = start == 0
+        self._in_row = False
+        self._cells = 0  # of a row that goes on into the next block, those that ended
 
     def add(self, buffer: bytearray, size: int) -> None:
         """Take the next block.
@@ -148,17 +154,17 @@ class _Scan:
         if not block.size or (block.view(np.int8).min() <= 0 and not _is_text(buffer, size)):
             raise _Irregular
         returns = buffer.find(b"\r", 0, size) >= 0
-        if self._inside or buffer.find(b'"', 0, size) >= 0:
-            self._add_quoted(block, returns)
+        self._in_row = block[-1] != _LF
+        if self._exact or self._inside or buffer.find(b'"', 0, size) >= 0:
+            self._add_signs(block, returns)
         else:
             self._add_plain(block, returns)
-        self._line_is_open = block[-1] != _LF
 
     def end(self) -> None:
-        """Take the end of the file."""
-        if self._inside:
+        """Take the end of the file, or piece. Errors as `add`."""
+        if self._inside or (self._in_row and self._cells != self._columns - 1):
             raise _Irregular
-        self.rows += self._line_is_open
+        self.rows += self._in_row
 
     def _add_plain(self, block: np.ndarray, returns: bool) -> None:
         """A block that begins outside quotes and has none."""
@@ -169,11 +175,15 @@ class _Scan:
             raise _Irregular  # a blank line
         if returns:
             _check_returns(block, np.flatnonzero(block == _CR))
-        self.rows += np.count_nonzero(ends)
-        self.separators += np.count_nonzero(block == self._separator)
+        rows = np.count_nonzero(ends)
+        separators = np.count_nonzero(block == self._separator)
+        if separators != (rows + self._in_row) * (self._columns - 1):
+            raise _Irregular  # a row that is too short, or too long
+        self.rows += rows
+        self._cells = self._columns - 1 if self._in_row else 0
 
-    def _add_quoted(self, block: np.ndarray, returns: bool) -> None:
-        """A block with quotes in it, or around it."""
+    def _add_signs(self, block: np.ndarray, returns: bool) -> None:
+        """Any block, by its quotes, separators and ends of lines."""
         import numpy as np
 
         signs = (block == _QUOTE) | (block == self._separator) | (block == _LF)
@@ -204,8 +214,24 @@ class _Scan:
             raise _Irregular  # a blank line
         if returns:
             _check_returns(block, places[outside & (signs == _CR)])
-        self.rows += len(ends)
-        self.separators += np.count_nonzero(outside & (signs == self._separator))
+        self._add_cells(signs[outside & ((signs == self._separator) | (signs == _LF))] == _LF)
+
+    def _add_cells(self, ends: np.ndarray) -> None:
+        """Count rows and check their lengths.
+
+        Args:
+            ends: For each cell that ended whether it is the last of its row.
+        """
+        import numpy as np
+
+        last = np.flatnonzero(ends)
+        if not len(last):
+            self._cells += len(ends)
+            return
+        if self._cells + last[0] + 1 != self._columns or (np.diff(last) != self._columns).any():
+            raise _Irregular  # a row that is too short, or too long
+        self.rows += len(last)
+        self._cells = len(ends) - 1 - int(last[-1])
 
 
 def _check_returns(block: np.ndarray, places: np.ndarray) -> None:
