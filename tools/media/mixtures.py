@@ -20,42 +20,65 @@ _BLOCK = 1024  # frames worked on at a time
 
 
 def find_mixtures(
-    pictures: np.ndarray, length: int, *, uneven: float, parts: Sequence[float] = (0.25, 0.5, 0.75)
-) -> list[int]:
-    """Frames from which a mixture of a given length goes out.
+    pictures: np.ndarray,
+    lengths: Sequence[int],
+    *,
+    uneven: float,
+    parts: Sequence[float] = (0.5, 0.25, 0.75),
+) -> list[tuple[int, int]]:
+    """Find frames between which all others are mixtures of the two.
 
     Args:
         pictures: Numbers, shape (n, pixels).
-        length: From the first to the last frame of the mixture.
+        lengths: Distances from the first to the last frame of a mixture that are looked for.
         uneven: How far the share of the second picture may be from steady growth.
-        parts: Places between the first and the last frame, 0 to 1, that are looked at.
+        parts: Places between the first and the last frame, 0 to 1, that are looked at, in this order: the
+            middle tells a cut from a mixture at once.
 
     Returns:
-        Numbers of the first frames, ascending: this frame and that `length` later are unlike, and those at
-        `parts` between them are mixtures of the two, as they must be there.
+        Numbers of the first and the last frames: the two are unlike, and those at `parts` between them are
+        mixtures of the two, as they must be there.
     """
-    found: list[int] = []
-    for block in range(0, len(pictures) - length, _BLOCK):
-        part = np.asarray(pictures[block : block + _BLOCK + length], np.float32)
-        found += [block + number for number in _mixtures(part, length, uneven, parts)]
+    found: list[tuple[int, int]] = []
+    for start in range(0, len(pictures), _BLOCK):
+        block = np.asarray(pictures[start : start + _BLOCK + max(lengths, default=0)], np.float32)
+        moments = block.mean(axis=1), np.einsum("ij,ij->i", block, block) / block.shape[1]
+        for length in lengths:
+            stop = min(_BLOCK, len(block) - length)
+            if stop > 0:
+                firsts = _unlike(block, length, moments, stop)
+                firsts = _mixtures(block, firsts, length, uneven, parts)
+                found += [(start + first, start + first + length) for first in firsts]
     return found
 
 
-def _mixtures(pictures: np.ndarray, length: int, uneven: float, parts: Sequence[float]) -> list[int]:
-    first, second = pictures[:-length], pictures[length:]
+def _unlike(block: np.ndarray, length: int, moments: tuple[np.ndarray, np.ndarray], stop: int) -> np.ndarray:
+    """First frames, before `stop`, that may be unlike those `length` later; cheap, and misses none."""
+    mean, square = moments
+    one, other = slice(0, stop), slice(length, length + stop)
+    product = np.einsum("ij,ij->i", block[one], block[other]) / block.shape[1]
+    deviation = np.sqrt(np.maximum(square - mean**2, 0))
+    alike = product - mean[one] * mean[other] > (_UNLIKE + 0.01) * deviation[one] * deviation[other] + 0.01
+    near = square[one] + square[other] - 2 * product < 0.99 * _DIFFERENT**2
+    return np.flatnonzero(~alike & ~near)
+
+
+def _mixtures(
+    block: np.ndarray, firsts: np.ndarray, length: int, uneven: float, parts: Sequence[float]
+) -> list[int]:
+    first, second = block[firsts], block[firsts + length]
     difference = second - first
     energy = (difference**2).sum(axis=1)
-    found = energy >= _DIFFERENT**2 * pictures.shape[1]
-    found &= correlation(centred(first), centred(second)) < _UNLIKE
-    candidates = np.flatnonzero(found)
+    candidates = np.flatnonzero(energy >= _DIFFERENT**2 * block.shape[1])
     for part in parts:
         offset = round(part * length)
         share, residue = decompose(
-            pictures[candidates + offset], first[candidates], difference[candidates], energy[candidates]
+            block[firsts[candidates] + offset], first[candidates], difference[candidates], energy[candidates]
         )
         fits = (residue < RESIDUE) & (np.abs(share - offset / length) < uneven)
         candidates = candidates[fits]
-    return candidates.tolist()
+    unlike = correlation(centred(first[candidates]), centred(second[candidates])) < _UNLIKE
+    return firsts[candidates[unlike]].tolist()
 
 
 def decompose(

@@ -14,7 +14,7 @@ SIZE = (48, 27)
 """Width and height of the pictures in which transitions are looked for, those of TransNetV2."""
 
 _LENGTHS = (6, 9, 12, 17, 24, 34, 48, 68)  # frames; each is looked for from 5/6 to 7/6 of it and more
-_PARTS = tuple(eighth / 8 for eighth in range(1, 8))  # places in a transition that are looked at
+_PARTS = tuple(eighth / 8 for eighth in (4, 2, 6, 1, 3, 5, 7))  # places in a transition that are looked at
 _UNEVEN = 0.15  # how far the share of the second shot may be from steady growth
 _SHARED = 0.25  # part of a transition that may be another one's too, as the black between two fades may
 _SHORTEST = 3  # frames from the last of one shot to the first of the next
@@ -26,13 +26,16 @@ def grey(picture: np.ndarray) -> np.ndarray:
     """A picture as `find_transitions` takes it.
 
     Args:
-        picture: uint8, shape (height, width, 3).
+        picture: uint8, shape (height, width, 3). RGB, or BGR: a mixture is one with any weights of the three.
 
     Returns:
-        uint8, shape (27, 48): the mean of its channels, as that is the same for RGB and BGR.
+        uint8, shape (27, 48).
     """
-    small = cv2.resize(picture, SIZE, interpolation=cv2.INTER_AREA)
-    return small.mean(axis=2).astype(np.uint8)
+    luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    height, width = luma.shape
+    if width > 4 * SIZE[0]:  # halved first: the mean over areas is slow
+        luma = cv2.resize(luma, (width // 2, max(1, height // 2)), interpolation=cv2.INTER_LINEAR)
+    return cv2.resize(luma, SIZE, interpolation=cv2.INTER_AREA)
 
 
 def find_transitions(pictures: np.ndarray) -> list[range]:
@@ -66,11 +69,7 @@ def _merge(gaps: Iterable[range]) -> list[range]:
 
 def _separate(flat: np.ndarray) -> list[tuple[int, int]]:
     """First and last frame of each; of several mixtures in one transition, those that are most unlike."""
-    found = [
-        (first, first + length)
-        for length in _LENGTHS
-        for first in find_mixtures(flat, length, uneven=_UNEVEN, parts=_PARTS)
-    ]
+    found = find_mixtures(flat, _LENGTHS, uneven=_UNEVEN, parts=_PARTS)
     found.sort(key=lambda ends: -_distance(flat[ends[0]], flat[ends[1]]))
     chosen: list[tuple[int, int]] = []
     for first, last in found:
@@ -97,12 +96,13 @@ def _fit_ramp(flat: np.ndarray, first: int, last: int) -> range:
     for start, end in itertools.product(starts, ends):  # the last frame of a shot, the first of the other
         if end - start < _SHORTEST:
             continue
-        near = (frames >= start - _SHORTEST) & (frames <= end + _SHORTEST)
-        steady = np.clip((frames - start) / (end - start), 0, 1)
+        near = slice(max(0, start - _SHORTEST - lowest), end + _SHORTEST + 1 - lowest)
+        steady = np.minimum(np.maximum((frames[near] - start) / (end - start), 0), 1)
         # A steady ramp that fits well may still be a frame or two short of where the mixing begins; half a
         # cosine starts so gently that it is not.
-        for curve, margin in ((steady, _MARGIN), ((1 - np.cos(np.pi * steady)) / 2, 0)):
-            error = np.square(share - curve)[near].mean()
+        for curve, margin in ((steady, _MARGIN), (0.5 - 0.5 * np.cos(np.pi * steady), 0)):
+            off = share[near] - curve
+            error = off @ off / len(off)
             if error < best:
                 wider = round(margin * (end - start))
                 best = error

@@ -78,10 +78,8 @@ def _fades(pictures: np.ndarray) -> np.ndarray:
 def _dissolves(pictures: np.ndarray, finer: np.ndarray, step: float) -> np.ndarray:
     mixed = np.zeros(len(pictures), bool)
     lengths = {max(_SHORTEST, round(seconds / step)) for seconds in _SECONDS} if step > 0 else set()
-    for length in sorted(lengths):
-        for number in find_mixtures(pictures, length, uneven=_UNEVEN):
-            window = slice(number, number + length + 1)
-            mixed[window] |= _mixed(finer[window])
+    for first, last in find_mixtures(pictures, sorted(lengths), uneven=_UNEVEN):
+        mixed[first : last + 1] |= _mixed(finer[first : last + 1])
     return mixed
 
 
