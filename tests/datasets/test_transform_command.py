@@ -206,7 +206,11 @@ def test_the_forms_of_the_command_line(meta: Path, capsys: pytest.CaptureFixture
         (["img_shrink", "META", "in", "out"], "img_resize_longer"),
         (["img_resize", "META", "in", "out", "more"], "too many"),
         (["img_resize", "META", "in", "out", "--points", "0.5"], "no option --points"),
-        (["vid_resize", "META", "in", "out", "--length", "35"], "even"),
+        (["vid_resize", "META", "in", "out", "--length", "35"], r"Invalid length \(35\)\. .* even numbers"),
+        (["vid_resize", "META", "in", "out", "--crf", "60"], r"Invalid crf \(60\)\. .* from 0 to 51"),
+        (["vid_crop_center", "META", "in", "out", "--size", "64x33"], r"Invalid height \(33\)"),
+        (["vid_resize", "META", "in", "out", "--preset", "quick"], r"Invalid preset \(quick\)"),
+        (["mkv_to_mp4", "META", "in", "out", "--audio-track", "?"], r"Invalid audio_track"),
         (["vid_frame_extract", "META", "in", "out", "--points", "1.5"], "fractions"),
     ],
 )

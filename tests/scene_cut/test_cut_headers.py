@@ -128,3 +128,21 @@ def test_a_container_that_makes_pixels_square(tmp_path, mode):
     ).clips
     assert clip.mode == mode
     assert clip.width == probe(clip.path).width == 90
+
+
+@pytest.mark.parametrize(
+    ("container", "codecs", "says"),
+    [
+        ("avi", ["-c:v", "huffyuv", "-c:a", "pcm_s16le"], ".mkv does not hold huffyuv with pcm_s16le"),
+        ("avi", ["-c:v", "rawvideo", "-an"], ".mkv does not hold rawvideo"),
+        ("avi", ["-c:v", "libx264", "-bf", "2", "-an"], "the file does not say when its pictures are shown"),
+    ],
+)
+def test_what_cannot_be_copied_says_why_and_what_to_do(tmp_path, container, codecs, says):
+    sources = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=25:duration=1", "-f", "lavfi", "-i", "sine=d=1"]
+    path = tmp_path / f"a.{container}"
+    run_ffmpeg([*sources, *codecs, "-pix_fmt", "yuv422p" if "huffyuv" in codecs else "yuv420p", str(path)])
+    result = cut_clips(path, [(Fraction(0), Fraction(1))], tmp_path / "c", options=COPY)
+    assert says in result.failures[0].message
+    assert "use mode exact" in result.failures[0].message
+    assert not list((tmp_path / "c").iterdir())

@@ -122,7 +122,9 @@ def _rate(text: str | None) -> Fraction | None:
     try:
         rate = Fraction(text)
     except (ValueError, ZeroDivisionError):
-        raise UserError(f"--target_fps {text}: not a frame rate; write 24, 29.97 or 30000/1001") from None
+        raise UserError(
+            f"Invalid target_fps ({text}). Supported values are frame rates such as 24, 29.97 and 30000/1001."
+        ) from None
     exact = Fraction(round(rate) * 1000, 1001)
     return exact if rate.denominator != 1 and abs(rate - exact) < Fraction(1, 1000) else rate
 

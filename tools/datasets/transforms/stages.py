@@ -19,9 +19,10 @@ from tools.datasets.transforms.places import (
     plan_targets,
     temporary_names,
 )
-from tools.errors import MediaError, UserError
+from tools.errors import MediaError
 from tools.media.frames import Frame
 from tools.media.tracks import check_audio_track
+from tools.scene_cut.clips.settings import check_encoding, check_side
 from tools.stage.shards import current_shard
 from tools.stage.stage import REMARKS, Row, Stage
 
@@ -219,6 +220,7 @@ class VideoStage(FileStage):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.audio_track = check_audio_track(self.audio_track)
+        check_encoding(self.codec, self.crf, self.preset)
 
     def asked(self) -> dict[str, Any]:
         """All options but those that only say how to run."""
@@ -270,8 +272,7 @@ class VideoResizeStage(VideoStage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.length < 2 or self.length % 2:
-            raise UserError(f"--length {self.length}: must be even for videos")
+        check_side("length", self.length)
 
     @property
     def suffix(self) -> str:
@@ -300,8 +301,8 @@ class VideoCropStage(VideoStage):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.size and any(side < 2 or side % 2 for side in self.size):
-            raise UserError(f"a window of {self.size[0]}x{self.size[1]} pixels: both must be even for videos")
+        for name, side in zip(("width", "height"), self.size or (), strict=False):
+            check_side(name, side)
 
     def encode(self, source: str, new: Path, encoding: Any) -> None:
         """Crop one video."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -89,7 +89,7 @@ def check_copyable(index: PacketIndex) -> None:
         NotCopyable: They are not.
     """
     if index.counted:
-        raise NotCopyable("its packets have no presentation times")
+        raise NotCopyable("the file does not say when its pictures are shown, as AVI does not of H.264")
     if index.irregular:
         raise NotCopyable("its packets are not whole pictures")
 
@@ -279,7 +279,7 @@ class _CopyClip:
         if self._out is not None:
             return
         plan = self.job.plan
-        with encoding(self.job.place):
+        with self._holding():
             part = self._files.enter_context(whole_or_nothing(self.job.place, len(plan.frames)))
             self._out = self._files.enter_context(open_output(part, self.job.comment))
             self._video_out = copied_stream(self._out, self._video, self._pixel_ratio)
@@ -296,7 +296,7 @@ class _CopyClip:
         copy.time_base, copy.is_keyframe = self.job.plan.time_base, packet.is_keyframe
         copy.stream = self._video_out
         self._left -= 1
-        with encoding(self.job.place):
+        with self._holding():
             self._out.mux(copy)
 
     def _write_ahead(self, following: Fraction) -> None:
@@ -317,5 +317,18 @@ class _CopyClip:
         copy.duration, copy.time_base, copy.is_keyframe = packet.duration, packet.time_base, True
         copy.stream = self._sound_out
         self._has_sound = True
-        with encoding(self.job.place):
+        with self._holding():
             self._out.mux(copy)
+
+    @contextmanager
+    def _holding(self) -> Iterator[None]:
+        """Say so where the container holds no such packets; libav says 'Invalid argument'."""
+        with encoding(self.job.place):
+            try:
+                yield
+            except (ValueError, av.error.InvalidDataError, av.error.PatchWelcomeError):
+                streams = [s for s in (self._video, self._sound) if s is not None]
+                codecs = [s.codec_context.codec.canonical_name for s in streams]
+                what = f"{self.job.place.suffix} does not hold {' with '.join(codecs)}"
+                message = f"cannot be copied: {what}; use mode exact, which encodes"
+                raise MediaError("encode", self.job.place, message) from None

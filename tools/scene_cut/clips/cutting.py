@@ -26,6 +26,7 @@ from tools.scene_cut.clips.hdr import check_hdr, refuse_hdr
 from tools.scene_cut.clips.names import clip_name, make_folder
 from tools.scene_cut.clips.picture import clip_shape
 from tools.scene_cut.clips.plan import Plan, Scene, frame_time, plan_clips
+from tools.scene_cut.clips.settings import check_encoding, check_fps, check_seconds, check_side
 from tools.scene_cut.clips.sound import SoundFormat, left_behind, sound_format
 
 MODES = {
@@ -85,12 +86,10 @@ class CutOptions:
             raise UserError(f"Invalid mode ({self.mode}). Supported values are {', '.join(MODES)}.")
         if self.engine not in ENGINES:
             raise UserError(f"Invalid engine ({self.engine}). Supported values are {', '.join(ENGINES)}.")
-        for name in ("target_fps", "min_seconds", "max_seconds"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise UserError(f"Invalid {name} ({value}). It must be greater than 0.")
-        if self.shorter_size is not None and (self.shorter_size < 2 or self.shorter_size % 2):
-            raise UserError(f"Invalid shorter_size ({self.shorter_size}). It must be even: 4:2:0 video is.")
+        check_seconds(self.min_seconds, self.max_seconds)
+        check_fps(self.target_fps)
+        check_side("shorter_size", self.shorter_size)
+        check_encoding(self.codec, self.crf, self.preset)
         if self.mode == "copy" and (self.shorter_size or self.target_fps):
             raise UserError("mode copy encodes nothing: it cannot change the size or the frame rate")
         check_hdr(self.hdr, self.codec if self.mode != "copy" else None)
