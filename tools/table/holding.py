@@ -38,12 +38,14 @@ def check_types(schema: Mapping[str, pl.DataType], path: str | Path) -> None:
 
 def _parts(dtype: pl.DataType) -> Iterator[pl.DataType]:
     """A type, and those inside it."""
-    yield dtype
-    if isinstance(dtype, (pl.List, pl.Array)):
-        yield from _parts(dtype.inner)
-    elif isinstance(dtype, pl.Struct):
-        for field in dtype.fields:
-            yield from _parts(field.dtype)
+    left = [dtype]
+    while left:
+        part = left.pop()
+        yield part
+        if isinstance(part, (pl.List, pl.Array)):
+            left.append(part.inner)
+        elif isinstance(part, pl.Struct):
+            left += [field.dtype for field in part.fields]
 
 
 def _no_text(dtype: pl.DataType) -> str:

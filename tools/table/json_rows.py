@@ -70,14 +70,13 @@ def _shown(value: Any) -> str:
 
 def _parsed(lines: Lines, text: str, first: int) -> Any:
     try:
-        value = json.loads(text)
+        return _clean(lines, json.loads(text), first)
     except RecursionError:
         raise lines.refused(first, "lists or records are nested too deeply") from None
     except ValueError as error:
         number = first + getattr(error, "lineno", 1) - 1
         what = str(error).partition(": line ")[0].partition(": column ")[0]
         raise lines.refused(number, f"no JSON: {what}{_hint(text)}") from None
-    return _clean(lines, value, first)
 
 
 def _hint(text: str) -> str:
