@@ -137,8 +137,10 @@ DARK = {
 }
 
 
-@pytest.mark.parametrize("how", DARK)
-@pytest.mark.parametrize(("name", "start"), [("skv_bikes.mp4", "3.1"), ("sam2_bedroom.mp4", "0")])
+@pytest.mark.parametrize(
+    ("name", "start", "how"),
+    [*(("skv_bikes.mp4", "3.1", how) for how in DARK), ("sam2_bedroom.mp4", "0", "dark beside")],
+)
 def test_real_film_made_dark_has_no_bars(videos_dir, tmp_path, name, start, how):
     made = f"scale=320:-2,setsar=1,{DARK[how]}"
     frames = rendered(videos_dir / name, tmp_path / "a.mp4", made, "-frames:v", "25", before=["-ss", start])

@@ -8,7 +8,8 @@ import numpy as np
 
 _MOVES = 6  # luma by which a pixel has to change to be looked at
 _ENOUGH = 0.003  # share of the picture that has to move
-_ASYMMETRY = 0.08  # by which one way to weave neighbouring frames combs more than the other
+_ASYMMETRY = (0.08, 0.15)  # by which one way to weave neighbouring frames combs more than the other
+_OF_MOTION = 0.25  # share of what motion adds to combing, with which the smaller of them is enough
 _CHANCE = 0.0005  # that by the share of the picture that moves: few pixels differ by chance
 
 
@@ -18,9 +19,9 @@ def field_order(current: np.ndarray, following: np.ndarray) -> int:
     Where something moves, each field of the frame is woven with the other field of the next frame, and the
     second difference across lines is taken (as ffmpeg's idet does), at the odd lines and at the even ones: so
     it does not matter which of the frames its encoder kept sharper. In progressive video both ways span one
-    frame and comb alike. In interlaced video one spans half a frame and the other one and a half. A pattern
-    of fine lines combs alike both ways, so it is not mistaken for interlacing. Pictures that were scaled in
-    height after they were interlaced cannot be recognised.
+    frame and comb alike. In interlaced video one spans half a frame, and combs as the frame itself does, and
+    the other one and a half. A pattern of fine lines combs alike both ways, so it is not mistaken for
+    interlacing. Pictures that were scaled in height after they were interlaced cannot be recognised.
 
     Args:
         current: uint8, shape (height, width): luma of a frame.
@@ -40,8 +41,14 @@ def field_order(current: np.ndarray, following: np.ndarray) -> int:
     if share < _ENOUGH:
         return 0
     top, bottom = _comb(now, then)[rows].mean(), _comb(then, now)[rows].mean()
-    if max(top, bottom) <= (1 + _ASYMMETRY + _CHANCE / share) * min(top, bottom):
+    less, more = sorted((top, bottom))
+    chance = _CHANCE / share
+    if more <= (1 + _ASYMMETRY[0] + chance) * less:
         return 0
+    if more <= (1 + _ASYMMETRY[1] + chance) * less:
+        still = min(less, _comb(now, now)[rows].mean(), _comb(then, then)[rows].mean())
+        if more - less < _OF_MOTION * (more - still):
+            return 0
     return 1 if top > bottom else -1
 
 
