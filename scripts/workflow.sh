@@ -23,7 +23,7 @@ python -m tools.datasets.datautil "$meta/meta.csv" --info --fmin 1
 
 step "2 find the shots, cut them into clips, probe the clips"
 python -m tools.scene_cut.scene_detect "$meta/meta_info_fmin1.csv" --detector "${DETECTOR:-auto}" --overwrite
-python -m tools.scene_cut.cut "$meta/meta_info_fmin1_timestamp.csv" --save_dir "$clips" --overwrite
+python -m tools.scene_cut.cut "$meta/meta_info_fmin1_timestamp.csv" --save_dir "$clips" --overwrite --prune
 python -m tools.datasets.convert video "$clips" --output "$meta/meta_clips.csv"
 python -m tools.datasets.datautil "$meta/meta_clips.csv" --info --fmin 1
 table=$meta/meta_clips_info_fmin1.csv

@@ -75,6 +75,11 @@ def _parser() -> cli.ArgumentParser:
         metavar="N|LANG",
         help="sound track by number from 0 on, or by language: eng, en (that marked default)",
     )
+    group.add_argument(
+        "--prune",
+        action="store_true",
+        help="remove clips of earlier cuts from SAVE_DIR that no table names any more",
+    )
     add_stage_arguments(parser, num_workers=16, timeout=7200)
     return parser
 
@@ -86,6 +91,7 @@ def main(argv: list[str] | None = None) -> int | None:
     from tools.scene_cut.clips.cutting import CutOptions
     from tools.scene_cut.clips.stage import CutStage
     from tools.stage.options import run_command
+    from tools.table import output_path
 
     if not args.save_dir:
         raise UserError("--save_dir is missing: the folder that the clips go to")
@@ -110,7 +116,10 @@ def main(argv: list[str] | None = None) -> int | None:
         code = run_command(stage, args)
     finally:
         stage.remove_leftovers()
-    for line in stage.remarks():
+    lines = stage.remarks()
+    if code == 0:
+        lines += stage.tidy(output_path(args.meta, stage.suffix, output=args.output), prune=args.prune)
+    for line in lines:
         print(line, file=sys.stderr)
     return code
 

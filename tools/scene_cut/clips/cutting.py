@@ -20,9 +20,10 @@ from tools.media.tracks import check_audio_track
 from tools.scene_cut.clips.codecs import find_codec
 from tools.scene_cut.clips.copying import NotCopyable
 from tools.scene_cut.clips.cutters import Cutter, Settled, make_cutter
-from tools.scene_cut.clips.encode import COMMENT, Job
+from tools.scene_cut.clips.encode import Job
 from tools.scene_cut.clips.exact import Look
 from tools.scene_cut.clips.hdr import check_hdr, refuse_hdr
+from tools.scene_cut.clips.marks import MARK, read_mark
 from tools.scene_cut.clips.names import clip_name, make_folder
 from tools.scene_cut.clips.picture import clip_shape
 from tools.scene_cut.clips.plan import Plan, Scene, frame_time, plan_clips
@@ -275,7 +276,7 @@ def _write(
         earlier = _earlier(job)
         if earlier is not None:
             yield dataclasses.replace(clip, has_audio=earlier, reused=True)
-        elif os.path.lexists(place) and not overwrite and _comment(place) is None:
+        elif os.path.lexists(place) and not overwrite and read_mark(place) is None:
             why = "a file of this name is there that was not cut here; --overwrite replaces it"
             yield plan.scene, MediaError("encode", place, why)
         else:
@@ -356,22 +357,12 @@ def _mark(index: PacketIndex, plan: Plan, options: CutOptions, sound: SoundForma
     ):
         asked["headers"] = 2
     what = json.dumps([source, asked], sort_keys=True)
-    return f"vidsieve cut {hashlib.sha256(what.encode()).hexdigest()[:32]}"
-
-
-def _comment(place: Path) -> str | None:
-    """The mark of a clip; None when it has none."""
-    try:
-        with av.open(f"file:{place}") as container:
-            comment = container.metadata.get(COMMENT) or container.metadata.get(COMMENT.upper()) or ""
-    except (av.error.FFmpegError, OSError):
-        return None
-    return comment if comment.startswith("vidsieve cut ") else None
+    return f"{MARK}{hashlib.sha256(what.encode()).hexdigest()[:32]}"
 
 
 def _earlier(job: Job) -> bool | None:
     """Whether an earlier clip, made of the same, has sound; None when there is none."""
-    if not job.place.is_file() or _comment(job.place) != job.comment:
+    if not job.place.is_file() or read_mark(job.place) != job.comment:
         return None
     with av.open(f"file:{job.place}") as container:
         return bool(container.streams.audio)

@@ -16,6 +16,7 @@ import numpy as np
 from tools.errors import MediaError
 from tools.media.container import reason
 from tools.media.scan import index_packets
+from tools.scene_cut.clips.marks import COMMENT
 from tools.scene_cut.clips.names import PART_SUFFIX
 from tools.scene_cut.clips.picture import Colours, Shape
 from tools.scene_cut.clips.plan import Plan
@@ -23,8 +24,6 @@ from tools.scene_cut.clips.sound import SoundFormat
 
 # Places by which these encoders store a picture ahead of its turn, at most, with a pyramid of B-pictures.
 _REORDERING = {"libx264": 2, "libx265": 2}
-COMMENT = "comment"
-"""Metadata key of a clip's mark."""
 
 
 @dataclasses.dataclass(frozen=True)

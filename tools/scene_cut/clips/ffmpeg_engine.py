@@ -23,8 +23,9 @@ from tools.scene_cut.clips.copying import (
     copy_plan,
     write_copies,
 )
-from tools.scene_cut.clips.encode import COMMENT, Job, whole_or_nothing
+from tools.scene_cut.clips.encode import Job, whole_or_nothing
 from tools.scene_cut.clips.exact import Look, damage, sound_of
+from tools.scene_cut.clips.marks import COMMENT
 from tools.scene_cut.clips.picture import choose_pix_fmt
 from tools.scene_cut.clips.plan import Plan, frame_time, plan_clip
 

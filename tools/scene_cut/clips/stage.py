@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
@@ -74,6 +75,7 @@ class CutStage(Stage):
 
     def __post_init__(self) -> None:
         self._own: set[tuple[str | None, str]] = set()
+        self._stems: dict[tuple[str | None, str], bool] = {}
         self._told: dict[str, Any] = {
             "skipped": 0,
             "left": 0.0,
@@ -106,6 +108,8 @@ class CutStage(Stage):
         self._own = {
             (relpaths[row] if relpaths else None, stems[row]) for row in current_shard().rows(table.height)
         }
+        places = zip(relpaths or [None] * len(stems), stems, strict=True)
+        self._stems = {place: place in self._own for place in places}
         return table.with_columns(pl.Series(_STEM, stems, dtype=pl.String))
 
     def setup(self) -> None:
@@ -168,6 +172,39 @@ class CutStage(Stage):
             for part in folder.glob(f"*_scene-*{PART_SUFFIX}"):
                 if (relpath, part.name.rpartition("_scene-")[0]) in self._own:
                     part.unlink(missing_ok=True)
+
+    def tidy(self, output: Path, *, prune: bool) -> list[str]:
+        """Look for clips of earlier cuts that no table names, once the table is written.
+
+        Args:
+            output: The table of the clips, without a rank's part.
+            prune: Remove them.
+
+        Returns:
+            Lines for the user.
+
+        Raises:
+            UserError: Another table of clips in this folder cannot be read.
+        """
+        from tools.scene_cut.clips.stale import find_stale, remember_table
+
+        stems = {}
+        for (relpath, stem), own in self._stems.items():
+            with suppress(MediaError):  # nothing was written there
+                stems[clip_folder(self.save_dir, relpath).resolve(), stem] = own
+        remember_table(self.save_dir, output)
+        stale = find_stale(self.save_dir, output, shard=current_shard(), stems=stems)
+        lines = [
+            f"{count} more clips in {self.save_dir} are those of {table}; they stay while it is there"
+            for table, count in stale.others.items()
+        ]
+        if prune:
+            for clip in stale.unnamed:
+                clip.unlink(missing_ok=True)
+        if stale.unnamed:
+            what = "removed" if prune else "they stay; --prune removes them"
+            lines.append(f"{len(stale.unnamed)} clips of earlier cuts that no table names: {what}")
+        return lines
 
     def remarks(self) -> list[str]:
         """Lines for the user on what this run left out or did otherwise than asked."""
