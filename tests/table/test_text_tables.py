@@ -139,8 +139,11 @@ def test_odd_and_plain_tables_are_merged(tmp_path):
     (tmp_path / "2.csv").write_text('path,text\nb,"2"\n')
     (tmp_path / "3.tsv").write_text('path\ttext\nc\t3"\n')
     (tmp_path / "4.csv").write_text("path,text\nd,4\n")
+    (tmp_path / "5.csv").write_text("path, text\ne,5\n")
     merged = merge_tables([tmp_path / n for n in ("1.csv", "2.csv", "3.tsv", "4.csv")]).collect()
     assert merged.rows() == [("a", "1"), ("b", "2"), ("c", '3"'), ("d", "4")]
+    merged = merge_tables([tmp_path / "4.csv", tmp_path / "5.csv"]).collect()
+    assert merged.rows() == [("d", "4"), ("e", "5")]
 
 
 def test_a_lone_quote_costs_no_row_of_the_other_table(tmp_path):

@@ -145,12 +145,7 @@ def column_names(path: str | Path) -> list[str]:
 def scan_csv(paths: Sequence[Path]) -> pl.LazyFrame:
     """One CSV, or several of the same header, whose rows follow each other; every column is text."""
     tables = [_checked(path) for path in paths]
-    frame = pl.scan_csv(
-        [table.source for table in tables] if len(tables) > 1 else tables[0].source,
-        infer_schema=False,
-        glob=False,
-        separator=tables[0].separator,
-    )
+    frame = _scan(tables)
     try:
         found = frame.collect_schema().names()
     except (pl.exceptions.PolarsError, OSError) as error:
@@ -159,11 +154,23 @@ def scan_csv(paths: Sequence[Path]) -> pl.LazyFrame:
     return frame if found == names else frame.rename(dict(zip(found, names, strict=True)))
 
 
+def _scan(tables: Sequence[CheckedCsv]) -> pl.LazyFrame:
+    """As Polars reads them; names of columns may still have blanks around them."""
+    sources = [table.source for table in tables]
+    return pl.scan_csv(
+        sources if len(sources) > 1 else sources[0],
+        infer_schema=False,
+        glob=False,
+        separator=tables[0].separator,
+    )
+
+
 def is_plain_csv(path: Path) -> bool:
     """Whether a table is a CSV that Polars reads as it is, so that it may be read together with others."""
-    return (
-        table_format(path) == "csv" and compression(path) == "uncompressed" and _checked(path).source == path
-    )
+    if table_format(path) != "csv" or compression(path) != "uncompressed":
+        return False
+    table = _checked(path)
+    return table.source == path and _scan([table]).collect_schema().names() == table.names
 
 
 def _checked(path: Path) -> CheckedCsv:
