@@ -53,12 +53,15 @@ def find_mixtures(
 
 
 def _unlike(block: np.ndarray, length: int, moments: tuple[np.ndarray, np.ndarray], stop: int) -> np.ndarray:
-    """First frames, before `stop`, that may be unlike those `length` later; cheap, and misses none."""
+    """First frames, before `stop`, that may be unlike those `length` later; cheap, and misses none.
+
+    The limits are a little wider than the true ones, by what sums of squares in float32 are off.
+    """
     mean, square = moments
     one, other = slice(0, stop), slice(length, length + stop)
     product = np.einsum("ij,ij->i", block[one], block[other]) / block.shape[1]
     deviation = np.sqrt(np.maximum(square - mean**2, 0))
-    alike = product - mean[one] * mean[other] > (_UNLIKE + 0.01) * deviation[one] * deviation[other] + 0.01
+    alike = product - mean[one] * mean[other] > (_UNLIKE + 0.01) * deviation[one] * deviation[other] + 1
     near = square[one] + square[other] - 2 * product < 0.99 * _DIFFERENT**2
     return np.flatnonzero(~alike & ~near)
 
