@@ -192,6 +192,25 @@ def test_a_gap_in_a_transport_stream(tmp_path):
     assert [float(c.duration) for c in result.clips] == pytest.approx([1.3, 2.0], abs=0.001)
 
 
+@pytest.mark.parametrize("engine", ["pyav", "ffmpeg"])
+@pytest.mark.parametrize("container", ["mkv", "ts", "avi"])
+def test_slides_of_a_constant_rate(tmp_path, container, engine):
+    """One picture a second, stored out of order, in containers that keep time in other ways."""
+    coded = make_video(tmp_path / "a.mp4", 8, size=SIZE, fps=1, gop=8, b_frames=2, audio="sine")
+    source = remux(coded, tmp_path / f"b.{container}")
+    result = cut_clips(
+        source, scenes([("0.5", "3.25"), ("1.1", "1.9")]), tmp_path / "c", options=CutOptions(engine=engine)
+    )
+    first, second = result.clips
+    with av.open(str(first.path)) as opened:
+        found = [
+            (float(f.pts * f.time_base), read_barcode(f.to_ndarray(format="rgb24")))
+            for f in opened.decode(video=0)
+        ]
+    assert found == [(0, 0), (0.5, 1), (1.5, 2), (2.5, 3)]
+    assert [length(first.path), length(second.path)] == pytest.approx([2.75, 0.8], abs=0.001)
+
+
 def test_short_frames_are_never_split(tmp_path):
     """At 10 frames per second and more a clip keeps the rate of its source, wherever its scene lies."""
     for fps in (10, 12, 25, Fraction(30000, 1001), 60):

@@ -169,10 +169,11 @@ def _video(stream: Any, index: PacketIndex, plan: Plan, look: Look, to_sdr: Filt
     else:
         end = int(index.pts[frames.stop]) if frames.stop < len(index.pts) else index.end_pts
         stream = stream.filter("trim", start_pts=int(index.pts[frames.start]), end_pts=end)
-    if plan.start != frame_time(index, frames.start):
+    shown_before = plan.start - frame_time(index, frames.start)
+    if shown_before:
         # The first picture is shown already; the others follow when they start. Microseconds are fine enough.
-        begin = round((int(index.pts[0]) * index.time_base + plan.start) * 1_000_000)
-        stream = stream.filter("settb", "1/1000000").filter("setpts", f"max(0,PTS-{begin})")
+        times = f"max(0,PTS-STARTPTS-{round(shown_before * 1_000_000)})"
+        stream = stream.filter("settb", "1/1000000").filter("setpts", times)
     if plan.shown is not frames:
         stream = stream.filter("setpts", "PTS-STARTPTS")
         stream = stream.filter("fps", fps=str(plan.rate), round="up", start_time=0)
