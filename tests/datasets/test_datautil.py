@@ -11,6 +11,8 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from tests.media.damage import set_times
+from tests.support import make_video
 from tools.columns import COLUMNS
 from tools.datasets import datautil
 from tools.datasets.datautil import Settings, filter_table, run_datautil
@@ -302,6 +304,35 @@ def test_info_gives_the_labelled_facts_of_every_file(videos_dir, tmp_path, capsy
     assert "36 files: 35 probed, 1 failed (unreadable 1)" in capsys.readouterr().err
     failures = read_table(tmp_path / "meta_info.failures.csv")
     assert [Path(p).name for p in failures["path"]] == ["bikes_truncated.mp4"]
+
+
+def test_damaged_times_are_said(tmp_path, capsys):
+    from tools.scene_cut import cut, scene_detect
+
+    sound = make_video(tmp_path / "sound.ts", 40)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(sound.read_bytes() * 2)
+    whole = make_video(tmp_path / "whole.mkv", 40, b_frames=0)
+    repeated = set_times(whole, tmp_path / "repeated.mkv", {20: 19 / 25})
+    paths = [str(path) for path in (sound, joined, repeated)]
+    meta = write_table(pl.DataFrame({"path": paths}), tmp_path / "meta.csv")
+    assert datautil.main([str(meta), "--info", "--num-workers", "0"]) == 0
+    table = read_table(tmp_path / "meta_info.csv")
+    assert table["timing"].to_list() == ["ok", "restarted", "repaired"]
+    assert table["num_frames"].to_list() == ["40", "80", "40"]
+    assert [float(fps) for fps in table["fps"]] == [25.0] * 3
+    assert [float(d) for d in table["duration"]] == pytest.approx([1.6, 3.2, 1.6], abs=0.0011)
+    saved = ["--save_dir", str(tmp_path / "clips")]
+    runs = (
+        lambda: None,
+        lambda: scene_detect.main([str(meta), "--detector", "content", "--num-workers", "0"]),
+        lambda: cut.main([str(meta), *saved, "--num-workers", "0"]),
+    )
+    for run in runs:
+        run()
+        said = capsys.readouterr().err
+        assert "the clock starts anew within the file" in said, said
+        assert "damaged times were given a place between their neighbours" in said, said
 
 
 def test_info_of_what_is_no_video(tmp_path, data_dir, capsys):

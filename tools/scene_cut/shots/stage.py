@@ -14,6 +14,7 @@ import polars as pl
 from tools.errors import MediaError, UserError
 from tools.media.extensions import is_image
 from tools.media.frames import Frame
+from tools.media.packets import TIMING_REMARKS
 from tools.scene_cut.shots.boundaries import Shot, gaps_at_cuts, shots_between
 from tools.scene_cut.shots.choice import AUTO, Choice, choose_detector
 from tools.scene_cut.shots.detectors import find_cuts
@@ -28,7 +29,7 @@ from tools.scene_cut.shots.options import check_options
 from tools.scene_cut.shots.scenes import make_scenes, shots_of_network
 from tools.scene_cut.shots.stats import stats_names
 from tools.scene_cut.timestamps import format_timestamps
-from tools.stage.stage import Row, Stage
+from tools.stage.stage import REMARKS, Row, Stage
 
 _STATS_NAME = "_stats_name"
 
@@ -54,7 +55,11 @@ class SceneDetectStage(Stage):
     suffix: ClassVar[str] = "_timestamp"
     version: ClassVar[int] = 2
     uses: ClassVar[tuple[str, ...]] = (_STATS_NAME,)
-    adds: ClassVar[dict[str, type[pl.DataType]]] = {"timestamp": pl.String, "boundary": pl.String}
+    adds: ClassVar[dict[str, type[pl.DataType]]] = {
+        "timestamp": pl.String,
+        "boundary": pl.String,
+        REMARKS: pl.Object,
+    }
 
     detector: str = AUTO
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -165,9 +170,11 @@ class SceneDetectStage(Stage):
         shots = shots_of_network(self._network, pictures, frames, self.options["threshold"])
         return self._cells(shots, index)
 
-    def _cells(self, shots: list[Shot], index: Any) -> dict[str, str]:
+    def _cells(self, shots: list[Shot], index: Any) -> dict[str, Any]:
         scenes = make_scenes(shots, index, max_seconds=self.max_seconds)
+        remark = TIMING_REMARKS.get(index.timing)
         return {
+            REMARKS: [remark] if remark else [],
             "timestamp": format_timestamps([scene.interval for scene in scenes]),
             "boundary": json.dumps([[scene.begins, scene.ends] for scene in scenes]),
         }
