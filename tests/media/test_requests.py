@@ -8,7 +8,7 @@ from tools.errors import MediaError
 from tools.media import requests
 from tools.media.frames import iter_frames, read_frames
 from tools.media.probe import probe
-from tools.media.requests import FrameRequest, read_requests, read_sampled
+from tools.media.requests import FrameRequest, Snapshots, read_requests, read_sampled
 from tools.media.sampling import Sampling
 
 CHOICES = [
@@ -97,3 +97,19 @@ def test_an_image_is_its_only_frame(tmp_path):
     luma = (pixels @ [0.299, 0.587, 0.114]).reshape(9, 10, 16, 10).mean(axis=(1, 3))
     assert small.thumbnails[0] == pytest.approx(luma, abs=1)
     assert np.array_equal(read_sampled(tmp_path / "a.png", CHOICES[0])[0].image, pixels)
+
+
+def test_snapshots_are_of_the_first_frame_in_each_interval(tmp_path):
+    """Beside thumbnails, in one decode; against the frames themselves."""
+    path = make_video(tmp_path / "v.mp4", 50)  # 25 per second
+    asked = Snapshots((48, 32), 0.5)
+    small, both, image = read_requests(
+        path, [FrameRequest(None, (16, 8)), FrameRequest(None, (16, 8), asked), FrameRequest(CHOICES[0])]
+    )
+    full = list(iter_frames(path, format="gray"))
+    first = [next(f for f in full if f.time >= k * 0.5 - 1e-6) for k in range(4)]
+    assert both.snapshot_times == pytest.approx([f.time for f in first])
+    means = np.stack([f.image for f in first]).astype(float).reshape(4, 32, 4, 48, 4).mean(axis=(2, 4))
+    assert np.abs(both.snapshots - means).mean() < 2
+    assert np.array_equal(both.thumbnails, small.thumbnails)
+    assert small.snapshots is None and image.snapshots is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -33,16 +33,36 @@ class FrameChoice(Protocol):
 
 
 @dataclass(frozen=True)
+class Snapshots:
+    """Grey pictures at intervals: larger than thumbnails, of which there is one for every frame.
+
+    Attributes:
+        size: Width and height in pixels.
+        seconds: There is one of the first frame in each so many seconds.
+    """
+
+    size: Size
+    seconds: float
+
+    def indices(self, times: np.ndarray) -> np.ndarray:
+        """Numbers of the frames, by the time of each in seconds."""
+        interval = np.floor(times / self.seconds + 1e-6)
+        return np.flatnonzero(np.diff(interval, prepend=-1) > 0)
+
+
+@dataclass(frozen=True)
 class FrameRequest:
     """What one user wants of a file.
 
     Attributes:
         choice: Frames in full; None for none.
         thumbnails: Width and height of a small grey picture of every frame; None for none.
+        snapshots: Larger grey pictures at intervals, given beside thumbnails only; None for none.
     """
 
     choice: FrameChoice | None = None
     thumbnails: Size | None = None
+    snapshots: Snapshots | None = None
 
 
 NOTHING = FrameRequest()
@@ -56,6 +76,8 @@ class Frames(list[Frame]):
             that have one.
         thumbnails: uint8, shape (n, height, width): luma of every frame, averaged over areas; frames that do
             not decode whole are left out. None when they were not asked for.
+        snapshots: uint8, shape (m, height, width): as thumbnails, of the frames that `Snapshots` chooses.
+        snapshot_times: float64, shape (m,): their times.
     """
 
     def __init__(
@@ -67,6 +89,8 @@ class Frames(list[Frame]):
         super().__init__(frames)
         self.times = np.zeros(0) if times is None else times
         self.thumbnails = thumbnails
+        self.snapshots: np.ndarray | None = None
+        self.snapshot_times = np.zeros(0)
 
 
 def read_requests(
@@ -95,13 +119,14 @@ def read_requests(
         {number for numbers in chosen if not isinstance(numbers, MediaError) for number in numbers}
     )
     sizes = {request.thumbnails for request in requests} - {None}
+    rare = {asked: set(asked.indices(times).tolist()) for asked in {r.snapshots for r in requests} - {None}}
     if decoder == "decord" and decord_shows(index):
         from tools.media.decord_reader import read_images
 
         images = read_images(path, wanted, index)
-        shown, small = _decode(path, index, (), sizes)[1:]
+        shown, small = _decode(path, index, (), sizes, rare)[1:]
     else:
-        images, shown, small = _decode(path, index, wanted, sizes)
+        images, shown, small = _decode(path, index, wanted, sizes, rare)
     found: list[Frames | MediaError] = []
     for request, numbers in zip(requests, chosen, strict=True):
         if isinstance(numbers, MediaError):
@@ -112,8 +137,13 @@ def read_requests(
             found.append(MediaError("decode", path, "no frame can be decoded"))
         else:
             frames = [Frame(n, int(index.pts[n]), float(times[n]), images[n]) for n in numbers]
-            pictures = small.get(request.thumbnails)
-            found.append(Frames(frames, times[shown] if request.thumbnails else times, pictures))
+            given = Frames(
+                frames, times[shown] if request.thumbnails else times, small.get(request.thumbnails)
+            )
+            if request.snapshots:
+                given.snapshots = small.get(request.snapshots)
+                given.snapshot_times = times[[n for n in shown if n in rare[request.snapshots]]]
+            found.append(given)
     return found
 
 
@@ -139,30 +169,44 @@ def _choose(path: str | Path, request: FrameRequest, times: np.ndarray) -> list[
 
 
 def _decode(
-    path: str | Path, index: PacketIndex, wanted: Sequence[int], sizes: set[Size]
-) -> tuple[dict[int, np.ndarray], list[int], dict[Size, np.ndarray]]:
+    path: str | Path,
+    index: PacketIndex,
+    wanted: Sequence[int],
+    sizes: set[Size],
+    rare: Mapping[Snapshots, Container[int]],
+) -> tuple[dict[int, np.ndarray], list[int], dict[Size | Snapshots, np.ndarray]]:
     """Decode what is wanted, or everything when there are thumbnails to make.
 
     Returns:
-        Images by number; numbers of the frames that have thumbnails; thumbnails by size.
+        Images by number; numbers of the frames that have thumbnails; thumbnails by size, and snapshots.
     """
     in_full = PictureConverter(index)
-    shrink = {size: PictureConverter(index, size=size, format="gray", interpolation="area") for size in sizes}
+    every = range(index.num_frames)
+    numbers = dict.fromkeys(sizes, every) | rare  # of the frames of each small picture
+    shrink = {
+        size: PictureConverter(index, size=size, format="gray", interpolation="area")
+        for size in sizes | {asked.size for asked in rare}
+    }
     images: dict[int, np.ndarray] = {}
     shown: list[int] = []
-    small: dict[Size, list[np.ndarray]] = {size: [] for size in sizes}
+    small: dict[Size | Snapshots, list[np.ndarray]] = {asked: [] for asked in numbers}
     left = set(wanted)
     with Decoder(path, index) as decoder:
-        for number, picture in decoder.pictures(range(index.num_frames) if sizes else wanted):
+        for number, picture in decoder.pictures(every if sizes else wanted):
             if picture.is_corrupt:
                 continue
             if number in left:
                 images[number] = in_full(picture)
             if sizes:
                 shown.append(number)
-            for size, convert in shrink.items():
-                small[size].append(convert(picture))
-    return images, shown, {size: np.stack(pictures) for size, pictures in small.items() if pictures}
+            made: dict[Size, np.ndarray] = {}
+            for asked, those in numbers.items():
+                if number in those:
+                    size = asked.size if isinstance(asked, Snapshots) else asked
+                    if size not in made:
+                        made[size] = shrink[size](picture)
+                    small[asked].append(made[size])
+    return images, shown, {asked: np.stack(pictures) for asked, pictures in small.items() if pictures}
 
 
 def _read_image(path: str | Path, requests: Sequence[FrameRequest]) -> list[Frames | MediaError]:
@@ -171,12 +215,15 @@ def _read_image(path: str | Path, requests: Sequence[FrameRequest]) -> list[Fram
     from tools.media.images import read_image
 
     image = read_image(path)
+
+    def grey(size: Size) -> np.ndarray:
+        return np.asarray(Image.fromarray(image).convert("L").resize(size, Image.Resampling.BOX))[None]
+
     found: list[Frames | MediaError] = []
     for request in requests:
-        small = None
-        if request.thumbnails:
-            grey = Image.fromarray(image).convert("L").resize(request.thumbnails, Image.Resampling.BOX)
-            small = np.asarray(grey)[None]
         frames = [] if request.choice is None else [Frame(0, 0, 0.0, image)]
-        found.append(Frames(frames, np.zeros(1), small))
+        given = Frames(frames, np.zeros(1), grey(request.thumbnails) if request.thumbnails else None)
+        if request.snapshots:
+            given.snapshots, given.snapshot_times = grey(request.snapshots.size), np.zeros(1)
+        found.append(given)
     return found

@@ -42,13 +42,17 @@ class Alignment:
         similarity: The smaller of `picture` and `motion`, 0 to 1.
         picture: Mean correlation of the pictures.
         motion: Correlation of what changes in them; 1 where nothing does.
+        moving: Energy of what changes, as a part of the pictures'.
         shift: Half seconds from the start of the longer clip to that of the shorter one.
+        windows: Parts of their pictures that fit best: of the shorter clip, and of the longer one.
     """
 
     similarity: float
     picture: float
     motion: float
+    moving: float = 0.0
     shift: float = 0.0
+    windows: tuple[Box, Box] = (WHOLE, WHOLE)
 
 
 NOWHERE = Alignment(0.0, 0.0, 0.0)
@@ -61,10 +65,12 @@ class View:
     Attributes:
         window: Part of its pictures.
         mirrored: Turned round.
+        partial: The rest of the pictures may show something else.
     """
 
     window: Box = WHOLE
     mirrored: bool = False
+    partial: bool = False
 
 
 class Track:
@@ -75,21 +81,25 @@ class Track:
         view: How.
 
     Attributes:
+        fingerprint: The fingerprint.
+        mirrored: Whether its pictures are turned round.
+        partial: Whether the rest of them may show something else.
         window: The part of the pictures that is looked at.
         descriptors: float32, shape (n, D), of length 1; 0 where there is nothing to see.
         contrast: float32, shape (n,), see `Fingerprint`.
     """
 
     def __init__(self, fingerprint: Fingerprint, view: View) -> None:
-        self._fingerprint, self._mirrored = fingerprint, view.mirrored
+        self.fingerprint, self.mirrored = fingerprint, view.mirrored
         self.window = view.window
-        self.contrast = fingerprint.contrast
+        self.partial = view.partial
+        self.contrast = fingerprint.contrast_within(view.window) if view.partial else fingerprint.contrast
         found = describe(fingerprint.pictures, view.window, mirrored=view.mirrored)
         self.descriptors = _unit(found) * (self.contrast >= FLAT)[:, None]
 
     def moved(self, window: Box) -> Track:
         """The same with another part of the pictures."""
-        return Track(self._fingerprint, View(window, self._mirrored))
+        return Track(self.fingerprint, View(window, self.mirrored, self.partial))
 
     def shifted(self, part: float) -> tuple[np.ndarray, np.ndarray]:
         """Descriptors and contrast between the pictures: one less, unless the part is 0."""
@@ -97,6 +107,20 @@ class Track:
             return self.descriptors, self.contrast
         between = _unit((1 - part) * self.descriptors[:-1] + part * self.descriptors[1:])
         return between, (1 - part) * self.contrast[:-1] + part * self.contrast[1:]
+
+    def widened(self, part: float) -> np.ndarray:
+        """Descriptors that are averaged over as much more time as those of `shifted`.
+
+        Between two pictures half a second apart, part (1 - part) of that, squared, is added to the variance
+        of the weights; here by taking in as much of the pictures before and after.
+        """
+        if not part or len(self.descriptors) < 3:
+            return self.descriptors
+        beside = part * (1 - part) / 2
+        mixed = self.descriptors.copy()
+        mixed[1:-1] *= 1 - 2 * beside
+        mixed[1:-1] += beside * (self.descriptors[:-2] + self.descriptors[2:])
+        return _unit(mixed)
 
 
 def align(short: Track, long: Track) -> Alignment:
@@ -114,10 +138,11 @@ def align(short: Track, long: Track) -> Alignment:
     best = NOWHERE
     for part in _PARTS if len(shifts) else ():
         between, clear = long.shifted(part)
+        wide = short.widened(part)
         for shift in _promising(short.descriptors, between, shifts):
-            found = _compare(short.descriptors, short.contrast, between, clear, shift, slack)
-            if found and min(found) > best.similarity:
-                best = Alignment(min(found), *found, shift=shift + part)
+            found = _compare(wide, short.contrast, between, clear, shift, slack)
+            if found and min(found[:2]) > best.similarity:
+                best = Alignment(min(found[:2]), *found, shift + part, (short.window, long.window))
         if best.similarity < _NOT_EVEN_NEAR:
             break
     return best
@@ -154,8 +179,9 @@ def _best_window(tracks: list[Track], side: int, shift: float) -> Box:
     def similarity(window: Box) -> float:
         pair = [track.moved(window) if number == side else track for number, track in enumerate(tracks)]
         between, clear = pair[1].shifted(shift - whole)
-        found = _compare(pair[0].descriptors, pair[0].contrast, between, clear, whole, slack)
-        return min(found) if found else 0.0
+        wide = pair[0].widened(shift - whole)
+        found = _compare(wide, pair[0].contrast, between, clear, whole, slack)
+        return min(found[:2]) if found else 0.0
 
     window = begin = tracks[side].window
     best = similarity(begin)
@@ -204,8 +230,11 @@ def _promising(x: np.ndarray, y: np.ndarray, shifts: range) -> list[int]:
 
 def _compare(
     x: np.ndarray, x_contrast: np.ndarray, y: np.ndarray, y_contrast: np.ndarray, shift: int, slack: int
-) -> tuple[float, float] | None:
-    """Agreement of pictures and of motion, 0 to 1, at one shift; None when too little of x lies in y."""
+) -> tuple[float, float, float] | None:
+    """Agreement of pictures and of motion, 0 to 1, at one shift, and the energy of the motion.
+
+    None when too little of x lies in y.
+    """
     low, high = max(0, -shift), min(len(x), len(y) - shift)
     if high - low < max(1, len(x) - slack):
         return None
@@ -219,5 +248,6 @@ def _compare(
     picture = float((weights * x * y).sum())
     x, y = x - (weights * x).sum(axis=0), y - (weights * y).sum(axis=0)
     common = float((weights * x * y).sum())
-    motion = (common + _NOISE) / (float((weights * (x * x + y * y)).sum()) / 2 + _NOISE)
-    return max(picture, 0.0), max(motion, 0.0)
+    energy = float((weights * (x * x + y * y)).sum()) / 2
+    motion = (common + _NOISE) / (energy + _NOISE)
+    return max(picture, 0.0), max(motion, 0.0), energy

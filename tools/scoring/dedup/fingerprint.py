@@ -10,12 +10,15 @@ IEEE TIFS 2011.)
 from __future__ import annotations
 
 import base64
+import math
 import struct
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+from tools.scoring.dedup.stills import SNAPSHOTS, Still
 
 THUMBNAIL_SIZE = (64, 36)
 """Width and height of the thumbnails that a fingerprint is made from."""
@@ -28,9 +31,10 @@ Box = tuple[float, float, float, float]
 """Left, right, top and bottom of a part of the picture, as fractions of its width and height."""
 WHOLE: Box = (0.0, 1.0, 0.0, 1.0)
 
-_VERSION = 2
-_HEADER = struct.Struct("<BBIIIQIHHHHfx")
-# version, video, height, width, frames, bytes, pictures, box in 1/65535, step, and one byte of nothing
+_VERSION = 3
+_HEADER = struct.Struct("<BBIIIQIHHHHfB")
+# version, video, height, width, frames, bytes, pictures, box in 1/65535, step, stills
+_SPAN = struct.Struct("<ff")  # when a still starts and ends
 _HEADER_TEXT = _HEADER.size // 3 * 4  # characters of the header, whose length is a multiple of 3
 _BAR_LEVEL = 48  # grey levels: bars are dark ...
 _BAR_RANGE = 8  # ... and even, over their whole length and the whole time
@@ -68,17 +72,23 @@ class Fingerprint:
             stretched from the darkest to the brightest level that there is.
         step: Grey levels of the video that one level of the pictures stands for.
         digest: SHA-256 of the file, of a video or image in which there is nothing to see; else empty.
+        stills: What stands still, in more detail.
     """
 
     about: About
     pictures: np.ndarray
     step: float = 1.0
     digest: bytes = b""
+    stills: tuple[Still, ...] = ()
 
     @cached_property
     def contrast(self) -> np.ndarray:
         """Standard deviation of the video's grey levels in each picture, inside the bars: float32, (n,)."""
-        left, right, top, bottom = self.about.box
+        return self.contrast_within(self.about.box)
+
+    def contrast_within(self, window: Box) -> np.ndarray:
+        """The same in a part of the picture."""
+        left, right, top, bottom = window
         columns, rows = _cells(PICTURE_SIZE[0], left, right), _cells(PICTURE_SIZE[1], top, bottom)
         return self.pictures[:, rows, columns].astype(np.float32).std(axis=(1, 2)) * self.step
 
@@ -209,10 +219,14 @@ def encode(fingerprint: Fingerprint) -> str:
     about = fingerprint.about
     box = [round(edge * 65535) for edge in about.box]
     size = about.height, about.width, about.num_frames, about.num_bytes
-    header = _HEADER.pack(_VERSION, about.video, *size, len(fingerprint.pictures), *box, fingerprint.step)
+    counts, stills = len(fingerprint.pictures), fingerprint.stills
+    header = _HEADER.pack(_VERSION, about.video, *size, counts, *box, fingerprint.step, len(stills))
     # Differences over time are small numbers, which compress better.
-    steps = np.diff(fingerprint.pictures, axis=0, prepend=np.zeros_like(fingerprint.pictures[:1]))
-    packed = zlib.compress(steps.tobytes() + fingerprint.digest)
+    steps = np.diff(fingerprint.pictures, axis=0, prepend=np.uint8(0))
+    spans = b"".join(_SPAN.pack(still.start, still.end) for still in stills)
+    details = np.array([still.picture for still in stills], np.uint8).reshape(-1, *SNAPSHOTS.size[::-1])
+    details = np.diff(np.diff(details, axis=0, prepend=np.uint8(0)), axis=2, prepend=np.uint8(0))
+    packed = zlib.compress(steps.tobytes() + spans + details.tobytes() + fingerprint.digest)
     return f"{base64.b64encode(header).decode()}{base64.b64encode(packed).decode()}"
 
 
@@ -222,14 +236,24 @@ def decode(text: str) -> Fingerprint:
     Raises:
         ValueError: The text is no fingerprint, or that of another version.
     """
-    about, count, level = _read_header(text)
+    about, count, level, num_stills = _read_header(text)
     try:
         data = zlib.decompress(base64.b64decode(text[_HEADER_TEXT:], validate=True))
-        end = count * PICTURE_SIZE[0] * PICTURE_SIZE[1]
-        steps = np.frombuffer(data[:end], np.uint8).reshape(count, *PICTURE_SIZE[::-1])
-    except (ValueError, zlib.error) as error:
+        steps, data = _take(data, (count, *PICTURE_SIZE[::-1]))
+        spans, data = data[: num_stills * _SPAN.size], data[num_stills * _SPAN.size :]
+        details, digest = _take(data, (num_stills, *SNAPSHOTS.size[::-1]))
+        times = list(_SPAN.iter_unpack(spans))
+    except (ValueError, zlib.error, struct.error) as error:
         raise _no_fingerprint(text, str(error)) from None
-    return Fingerprint(about, np.cumsum(steps, axis=0, dtype=np.uint8), level, data[end:])
+    details = np.cumsum(np.cumsum(details, axis=2, dtype=np.uint8), axis=0, dtype=np.uint8)
+    stills = tuple(Still(*span, picture) for span, picture in zip(times, details, strict=True))
+    return Fingerprint(about, np.cumsum(steps, axis=0, dtype=np.uint8), level, digest, stills)
+
+
+def _take(data: bytes, shape: tuple[int, ...]) -> tuple[np.ndarray, bytes]:
+    """Bytes at the start as an array, and the rest."""
+    count = math.prod(shape)
+    return np.frombuffer(data[:count], np.uint8).reshape(shape), data[count:]
 
 
 def decode_about(text: str) -> About:
@@ -237,16 +261,17 @@ def decode_about(text: str) -> About:
     return _read_header(text)[0]
 
 
-def _read_header(text: str) -> tuple[About, int, float]:
+def _read_header(text: str) -> tuple[About, int, float, int]:
+    """What is known of the file, the number of pictures, their step, and the number of stills."""
     try:
         data = base64.b64decode(text[:_HEADER_TEXT], validate=True)
-        version, video, height, width, frames, size, count, *box, step = _HEADER.unpack(data)
+        version, video, height, width, frames, size, count, *box, step, num_stills = _HEADER.unpack(data)
     except (ValueError, struct.error) as error:
         raise _no_fingerprint(text, str(error)) from None
     if version != _VERSION or not count:
         raise _no_fingerprint(text, f"version {version}, not {_VERSION}")
     box = tuple(edge / 65535 for edge in box)
-    return About(height, width, frames, bool(video), box, size), count, step
+    return About(height, width, frames, bool(video), box, size), count, step, num_stills
 
 
 def _no_fingerprint(text: str, why: str) -> ValueError:

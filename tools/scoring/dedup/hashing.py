@@ -22,6 +22,8 @@ WINDOWS: tuple[Box, ...] = (
     (0.0, 1.0, 0.0, 0.9),
 )
 """Parts of a picture that may be another clip's whole picture; the first is the whole."""
+PARTS: tuple[Box, ...] = ((0.0, 1.0, 0.25, 1.0), (0.0, 1.0, 0.0, 0.75))
+"""Parts of a picture that are the same in a copy with a logo or a strip of text above or below."""
 
 _STILL = 2  # bits; a picture that differs less from the one before is not looked up
 _REFRESH = 8  # ... but every eighth is
@@ -35,7 +37,7 @@ class Hashes:
     Attributes:
         hashes: uint64, shape (n,).
         rows: Number of the fingerprint, int32.
-        views: How it was looked at: number of the window, or `WITH_BARS`; uint8.
+        views: How it was looked at: number of the window, `WITH_BARS`, or `FIRST_PART` and on; uint8.
     """
 
     hashes: np.ndarray
@@ -51,31 +53,38 @@ class Hashes:
 
 WITH_BARS = len(WINDOWS)
 """The view of a picture that has bars, with them."""
+FIRST_PART = WITH_BARS + 1
+"""The view of the first of the `PARTS`; after them come those of pictures that have bars, with them."""
 
 
 def view_of(about: About, number: int, *, mirrored: bool = False) -> View:
     """The view that a number of `Hashes.views` stands for."""
     if number == WITH_BARS:
         return View(WHOLE, mirrored)
+    if number >= FIRST_PART + len(PARTS):
+        return View(PARTS[number - FIRST_PART - len(PARTS)], mirrored, partial=True)
     left, right, top, bottom = about.box
     wide, tall = right - left, bottom - top
-    window = WINDOWS[number]
+    partial = number >= FIRST_PART
+    window = PARTS[number - FIRST_PART] if partial else WINDOWS[number]
     inner = (left + window[0] * wide, left + window[1] * wide, top + window[2] * tall, top + window[3] * tall)
-    return View(inner, mirrored)
+    return View(inner, mirrored, partial)
 
 
-def hash_all(fingerprints: Iterator[Fingerprint | None]) -> tuple[Hashes, Hashes]:
+def hash_all(fingerprints: Iterator[Fingerprint | None]) -> list[tuple[Hashes, Hashes]]:
     """Hash fingerprints.
 
     Args:
         fingerprints: One after the other; None for a row that has none.
 
     Returns:
-        The hashes to look up, of whole pictures, with and without bars; and those to look for, which have the
-        `WINDOWS` as well. Pictures in which there is nothing to see have none.
+        Pairs of the hashes to look up, and those to look for among them. First those of whole pictures, with
+        and without bars, to be looked up, and for them the `WINDOWS` as well; then each of the `PARTS`, which
+        are looked for among the same part of others. Pictures in which there is nothing to see have none.
     """
     stored: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     asked: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    parts: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = [[] for _ in PARTS]
     for pictures, rows, views, places in _blocks(fingerprints):
         hashes = _hash(pictures, _matrix(WINDOWS[:1]))[:, 0]
         keys = _keys(hashes, rows, views, places)
@@ -86,7 +95,10 @@ def hash_all(fingerprints: Iterator[Fingerprint | None]) -> tuple[Hashes, Hashes
         found = _hash(pictures[boxed], _matrix(WINDOWS[1:]))
         numbers = np.broadcast_to(np.arange(1, len(WINDOWS), dtype=np.uint8), found.shape)
         asked.append((found.ravel(), np.repeat(rows[boxed], found.shape[1]), numbers.ravel()))
-    return _join(stored), _join(asked)
+        for number, (some, of_part) in enumerate(zip(parts, _hash(pictures, _matrix(PARTS)).T, strict=True)):
+            view = np.where(boxed, FIRST_PART + number, FIRST_PART + len(PARTS) + number)
+            some.append((of_part, rows, view.astype(np.uint8)))
+    return [(_join(stored), _join(asked)), *((_join(part), _join(part)) for part in parts)]
 
 
 def mirrored(hashes: np.ndarray) -> np.ndarray:

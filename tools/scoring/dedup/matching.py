@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import islice, product
 from typing import NamedTuple
 
 import numpy as np
 
 from tools.scoring.dedup.alignment import Track, align_closely
+from tools.scoring.dedup.difference import alike_in_detail, stand_still
 from tools.scoring.dedup.fingerprint import Fingerprint
-from tools.scoring.dedup.hashing import WITH_BARS, Hashes, hash_all, mirrored, view_of
+from tools.scoring.dedup.hashing import FIRST_PART, PARTS, WITH_BARS, Hashes, hash_all, mirrored, view_of
 from tools.scoring.dedup.index import HashIndex, Hits
 
 _DISTANCE = 12  # bits of 64 in which a copy's hash may differ, for the pair to be looked at
 _ASKED = 1 << 21  # hashes that are looked for at a time: 100 MB
-_PARTNERS = 8  # rows that one row is compared with, at most
+_LISTED = 32  # rows that one row may be a copy of, at most ...
+_PARTNERS = 8  # ... and those that it is compared with; many may be copies of one
 _SURE = 0.97  # a similarity that ends the search for a better partner
-_WAYS = 3  # ways of looking at a pair that are tried
+_WAYS = 6  # ways of looking at a pair that are tried
+_MOVING = 0.01  # energy of motion that proves a copy whose pictures differ in a part
 _REMEMBERED = 1 << 29  # bytes of fingerprints that are kept unpacked
 _TRACKS = 1024  # of them ready to be compared
 
@@ -87,21 +90,33 @@ def find_copies(
                 files.setdefault(known.digest, row)
             yield known
 
-    stored, asked = hash_all(read())
+    searches = hash_all(read())
 
     def similarity(later: int, earlier: int, ways: list[int]) -> float:
         if remembered(later).about.video != remembered(earlier).about.video:
             return 0.0
         best = 0.0
+        different: set[bool] = set()
         for way in ways or _BLIND:
             one, other = _views(way)
-            found = align_closely(track(later, *one), track(earlier, *other))
-            best = max(best, found.similarity)
+            turned = one[1] != other[1]
+            if turned in different:
+                continue
+            short, long = track(later, *one), track(earlier, *other)
+            found = align_closely(short, long)
+            alike = found.similarity
+            if short.partial and found.moving < _MOVING and not stand_still(short, long, found):
+                continue
+            if alike >= threshold:
+                alike = min(alike, alike_in_detail(short, long, found))
+                if alike < threshold:
+                    different.add(turned)
+            best = max(best, alike)
             if best >= _SURE:
                 break
         return best
 
-    return found | choose(candidates([(stored, asked)], count), similarity, threshold)
+    return found | choose(candidates(searches, count), similarity, threshold)
 
 
 class _Memory:
@@ -152,7 +167,7 @@ def choose(pairs: Candidates, similarity: Similarity, threshold: float) -> dict[
             else:
                 partners.setdefault(int(earlier), []).append(int(way))
         best = Match(-1, 0.0)
-        for earlier, ways in partners.items():
+        for earlier, ways in islice(partners.items(), _PARTNERS):
             score = similarity(later, earlier, ways)
             if score > best.similarity:
                 best = Match(earlier, score)
@@ -172,7 +187,7 @@ def candidates(searches: Sequence[tuple[Hashes, Hashes]], count: int, *, turned:
         turned: Look for the hashes of pictures turned round as well.
 
     Returns:
-        For each row at most 8 better ones, those with the most near hashes, each in at most 3 ways.
+        For each row at most 32 better ones, those with the most near hashes, each in at most 6 ways.
     """
     found = []
     for stored, asked in searches:
@@ -195,8 +210,10 @@ def _pairs(
     one, other = asked.rows[hits.query], stored.rows[hits.found]
     differ = np.flatnonzero(one != other)
     one, other = one[differ].astype(np.int64), other[differ].astype(np.int64)
-    with_bars = stored.views[hits.found[differ]] == WITH_BARS
-    way = _way(mirror, one > other, asked.views[hits.query[differ]], with_bars)
+    view, stored_view = asked.views[hits.query[differ]], stored.views[hits.found[differ]]
+    with_bars = (stored_view == WITH_BARS) | (stored_view >= FIRST_PART + len(PARTS))
+    # Which of two was asked for makes no difference where both are looked at in the same way.
+    way = _way(mirror, (one > other) & (view != stored_view), view, with_bars)
     pair = np.maximum(one, other) * count + np.minimum(one, other)
     return _sum_votes(pair, way, (_DISTANCE + 1 - hits.distance[differ].astype(np.int64)) ** 2)
 
@@ -222,7 +239,7 @@ def _best_partners(later: np.ndarray, earlier: np.ndarray, way: np.ndarray, vote
     later, earlier, way = later[order], earlier[order], way[order]
     rows = _changes(later)
     partner = np.cumsum(rows | _changes(earlier))
-    few = partner - np.maximum.accumulate(np.where(rows, partner, 0)) < _PARTNERS
+    few = partner - np.maximum.accumulate(np.where(rows, partner, 0)) < _LISTED
     return Candidates(later[few], earlier[few], way[few])
 
 
@@ -246,7 +263,10 @@ def _views(way: int) -> tuple[tuple[int, bool], tuple[int, bool]]:
     """How to look at the later and at the earlier row of a pair: number of the view, and whether mirrored."""
     turned, by_later, with_bars, view = way & 1, way >> 1 & 1, way >> 2 & 1, way >> 3
     asked = (view, bool(turned))
-    stored = (WITH_BARS if with_bars else 0, False)
+    number = WITH_BARS if with_bars else 0
+    if view >= FIRST_PART:
+        number = FIRST_PART + (view - FIRST_PART) % len(PARTS) + with_bars * len(PARTS)
+    stored = (number, False)
     return (asked, stored) if by_later else (stored, asked)
 
 

@@ -12,13 +12,14 @@ import polars as pl
 
 from tools.errors import MediaError
 from tools.media.extensions import is_image
-from tools.media.requests import Frames
+from tools.media.requests import FrameRequest, Frames
 from tools.media.sampling import Sampling
 from tools.scoring.clip_features import mean_feature
 from tools.scoring.clip_stage import ClipRow, ClipStage
 from tools.scoring.dedup.alignment import FLAT
 from tools.scoring.dedup.features import Feature, encode_feature
 from tools.scoring.dedup.fingerprint import THUMBNAIL_SIZE, About, encode, make_fingerprint
+from tools.scoring.dedup.stills import SNAPSHOTS, find_stills
 from tools.stage.stage import Row, Stage
 
 FINGERPRINT = "fingerprint"
@@ -39,7 +40,7 @@ class FingerprintStage(Stage):
 
     name: ClassVar[str] = "fingerprint"
     suffix: ClassVar[str] = "_fingerprint"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     adds: ClassVar[dict[str, type[pl.DataType]]] = {FINGERPRINT: pl.String}
     thumbnails: ClassVar[tuple[int, int]] = THUMBNAIL_SIZE
 
@@ -47,6 +48,11 @@ class FingerprintStage(Stage):
     def sampling(self) -> Sampling:
         """One frame in full, which tells the size."""
         return _FIRST
+
+    @property
+    def request(self) -> FrameRequest:
+        """That frame, thumbnails of all, and snapshots."""
+        return FrameRequest(self.sampling, self.thumbnails, SNAPSHOTS)
 
     def prepare(self, row: Row, frames: Frames) -> dict[str, str]:
         """The fingerprint. Runs in a worker process."""
@@ -59,6 +65,9 @@ class FingerprintStage(Stage):
             video=not is_image(row["path"]),
             num_bytes=_file_size(row["path"]),
         )
+        if frames.snapshots is not None:
+            stills = find_stills(frames.snapshots, frames.snapshot_times - frames.times[0])
+            made = dataclasses.replace(made, stills=tuple(stills))
         if (made.contrast < FLAT).all():
             made = dataclasses.replace(made, digest=_digest(row["path"]))
         return {FINGERPRINT: encode(made)}
