@@ -2,8 +2,8 @@
 
 Two things have to agree. `picture`: the mean correlation of the pictures' descriptors. `motion`: the
 correlation of what changes, the descriptors without their mean over time. Two clips of one fixed camera have
-nearly the same pictures but other motion, and are no copies of each other; of a slide that stands still there
-is no motion to compare, and the pictures decide. The similarity is the smaller of the two.
+nearly the same pictures but other motion, and are no copies of each other. The similarity is the smaller of
+the two. Of a slide that stands still there is no motion to compare: see `tools.scoring.dedup.difference`.
 """
 
 from __future__ import annotations

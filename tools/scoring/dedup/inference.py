@@ -44,8 +44,9 @@ def parser() -> cli.ArgumentParser:
     made = cli.ArgumentParser(
         _MODULE,
         "Find the images and videos that are copies of others: re-encoded, scaled, cropped by up to 15 %\n"
-        "on each side, mirrored, with bars, at another frame rate, or a piece of a longer video. Reads\n"
-        "column path, adds dup_of (path of the copy that is kept; empty for rows that are kept) and\n"
+        "on each side, mirrored, with bars, at another frame rate, with a logo or subtitles over moving\n"
+        "pictures, or a piece of a longer video. Titles and slides that differ in a word are no copies.\n"
+        "Reads column path, adds dup_of (path of the copy that is kept; empty for rows that are kept) and\n"
         "dup_score (0 to 1), writes META_dedup.csv with all rows. Fingerprints are made first, in\n"
         "META_fingerprint.parquet; under torchrun each rank makes its part of them, and the same command\n"
         "without torchrun compares them all.",

@@ -22,7 +22,7 @@ CELL = 5
 """Side of a cell in pixels: what changes is looked for in cells."""
 
 _CHANGE = 4.0  # grey levels by which a cell changes that does not stand still
-_MOST_CHANGE = 0.015  # of the area; a picture in which more changes moves
+_MOST_CHANGE = 0.007  # of the area; a picture in which more changes moves
 _MOST_CHANGE_DRAWN = 0.08  # the same of pictures that are drawn: slides, titles, screens
 _DRAWN = 0.85  # of the area is even in pictures that are drawn
 _EVEN = 2  # grey levels between neighbours
