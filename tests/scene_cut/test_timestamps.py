@@ -113,7 +113,7 @@ def test_code_in_a_cell_is_not_run(tmp_path, code):
 
 def test_long_and_malicious_cells_are_read_quickly():
     scenes = [(Fraction(i), Fraction(i + 1)) for i in range(20_000)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert parse_timestamps(format_timestamps(scenes)) == scenes
     for text in (
         "[[" + " " * 100_000,
@@ -123,7 +123,7 @@ def test_long_and_malicious_cells_are_read_quickly():
     ):
         with pytest.raises(ValueError):
             parse_timestamps(text)
-    assert time.perf_counter() - start < 5  # a second at most; hours where time grows with the square
+    assert time.process_time() - start < 5  # a second at most; hours where time grows with the square
 
 
 def test_single_times():
