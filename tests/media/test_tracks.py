@@ -11,6 +11,7 @@ import pytest
 from tests.support import run_ffmpeg
 from tools.errors import MediaError, UserError
 from tools.media.audio import read_audio
+from tools.media.frames import read_frames
 from tools.media.languages import language_code
 from tools.media.probe import probe
 from tools.media.tracks import check_audio_track, choose_audio
@@ -99,17 +100,23 @@ def test_codes_of_languages_are_those_of_lingua():
 def two_videos(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("tracks") / "two.mkv"
     source = ["-f", "lavfi", "-i", "testsrc=size=64x48:rate=10:duration=2"]
-    large = ["-f", "lavfi", "-i", "testsrc=size=96x64:rate=10:duration=2"]
+    large = ["-f", "lavfi", "-i", "testsrc=size=128x96:rate=10:duration=2"]
     marks = ["-disposition:v:0", "0", "-disposition:v:1", "default"]
     run_ffmpeg([*source, *large, "-map", "0:v", "-map", "1:v", *VIDEO, *marks, str(path)])
     return path
 
 
 def test_the_default_video_track(two_videos, tmp_path):
-    assert probe(two_videos).width == 96
+    assert probe(two_videos).width == 128
     clips = cut_clips(two_videos, None, tmp_path).clips
-    assert (clips[0].width, clips[0].num_frames) == (96, 20)
+    assert (clips[0].width, clips[0].num_frames) == (128, 20)
     assert cut_clips(two_videos, None, tmp_path).left_behind == ["video h264"]
+
+
+def test_the_default_video_track_by_decord(two_videos):
+    pytest.importorskip("decord", reason="decord2 is not installed")
+    by_decord = read_frames(two_videos, [5], decoder="decord")[0].image
+    assert by_decord.shape == read_frames(two_videos, [5])[0].image.shape == (96, 128, 3)
 
 
 @pytest.mark.parametrize("options", [{}, {"mode": "copy"}, {"mode": "smart"}, {"engine": "ffmpeg"}])

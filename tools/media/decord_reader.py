@@ -51,16 +51,17 @@ def read_images(
     if index.orientation.oblique:
         turn = f"its display matrix turns pictures by {index.orientation.degrees} degrees"
         raise MediaError("decode", path, f"{turn}, which decord does not do; use decoder pyav")
-    if not (index.timing == "ok" and _has_index(path)):
+    if not (index.timing == "ok" and _is_read_right(path)):
         with straightened(index) as copy:
             return _read(copy, wanted, index, size, threads)
     return _read(path, wanted, index, size, threads)
 
 
-def _has_index(path: str | Path) -> bool:
-    """Whether a file is of a format that decord can search without going wrong."""
+def _is_read_right(path: str | Path) -> bool:
+    """Whether decord can search a file of this format without going wrong, and has no other track to take."""
     with open_video(path) as (container, _):
-        return container.format.name.startswith(("mov,mp4", "matroska"))
+        indexed = container.format.name.startswith(("mov,mp4", "matroska"))
+        return indexed and len(container.streams.video) == 1
 
 
 def _read(

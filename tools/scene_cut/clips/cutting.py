@@ -38,7 +38,7 @@ MODES = {
 """The ways to cut."""
 ENGINES = ("pyav", "ffmpeg")
 """Who encodes: libav in this process, or the ffmpeg program."""
-VERSION = 3
+VERSION = 4
 """Raised whenever the same options would give other clips."""
 
 
@@ -339,10 +339,7 @@ def _is_mixed(index: PacketIndex, plan: Plan) -> bool:
 
 
 def _mark(index: PacketIndex, plan: Plan, options: CutOptions, sound: SoundFormat | None) -> str:
-    """What a clip is made of, as a fingerprint that goes into the file's comment.
-
-    What is as it always was is left out, so that clips of an earlier version that are still right are kept.
-    """
+    """What a clip is made of, as a fingerprint that goes into the file's comment."""
     status = Path(index.path).stat()
     source = [status.st_size, status.st_mtime_ns, plan.frames.start, plan.frames.stop]
     for time, frame in ((plan.start, plan.frames.start), (plan.end, plan.frames.stop)):
@@ -352,10 +349,6 @@ def _mark(index: PacketIndex, plan: Plan, options: CutOptions, sound: SoundForma
         del asked[name]
     if sound is not None and sound.number:
         asked["track"] = sound.number
-    if options.mode == "copy" and (
-        sound is not None or index.codec == "hevc" or index.sample_aspect_ratio != 1
-    ):
-        asked["headers"] = 2
     what = json.dumps([source, asked], sort_keys=True)
     return f"{MARK}{hashlib.sha256(what.encode()).hexdigest()[:32]}"
 
