@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from tests.support import run_ffmpeg
+from tools.datasets import transform
 from tools.errors import MediaError, UserError
 from tools.media.audio import read_audio
 from tools.media.frames import read_frames
 from tools.media.languages import language_code
 from tools.media.probe import probe
 from tools.media.tracks import check_audio_track, choose_audio
+from tools.scene_cut import cut
 from tools.scene_cut.clips.cutting import CutOptions, cut_clips
 
 TONES = (300, 900, 2100)
@@ -129,6 +131,17 @@ def test_clips_have_the_default_track_and_say_what_they_leave(tmp_path, options)
     result = cut_clips(path, None, tmp_path / "c", options=CutOptions(**options))
     assert tone(result.clips[0].path) == 300
     assert result.left_behind == ["audio aac (fra)"]
+
+
+def test_the_last_lines_count_sources_and_not_tracks(tmp_path, capsys):
+    path = with_tones(tmp_path / "a.mkv", "default", "0", "0")
+    meta = tmp_path / "meta.csv"
+    meta.write_text(f"path\n{path}\n")
+    assert cut.main([str(meta), "--save_dir", str(tmp_path / "c"), "--quiet", "--num_workers", "0"]) == 0
+    assert "1 sources: audio aac left behind" in capsys.readouterr().err
+    arguments = ["vid_resize", str(meta), "--output-dir", str(tmp_path / "d"), "--length", "48"]
+    assert transform.main([*arguments, "--quiet", "--num-workers", "0"]) == 0
+    assert "1 rows: audio aac left behind" in capsys.readouterr().err
 
 
 def test_a_sound_track_that_is_not_there_fails_the_source(tmp_path):

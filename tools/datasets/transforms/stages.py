@@ -251,7 +251,7 @@ class VideoStage(FileStage):
         asked = Encoding(self.codec, self.crf, self.preset, self.keep_audio, self.audio_track, self.hdr)
         self.encode(source, new, asked)
         left = left_behind(source, keep_audio=self.keep_audio, audio_track=self.audio_track)
-        return {**_video_facts(new), REMARKS: [f"{track} left behind" for track in left]}
+        return {**_video_facts(new), REMARKS: [f"{track} left behind" for track in sorted(set(left))]}
 
     def encode(self, source: str, new: Path, encoding: Any) -> None:
         """Encode one video; see `tools.datasets.transforms.videos`."""

@@ -259,7 +259,7 @@ def _values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
             "notes": [clip.note for clip in result.clips if clip.note],
             "hdr": [clip.hdr for clip in result.clips if clip.hdr],
             "mixed": sum(clip.mixed and clip.mode != "copy" for clip in result.clips),
-            "left_behind": result.left_behind,
+            "left_behind": sorted(set(result.left_behind)),
             "timing": [TIMING_REMARKS[result.timing]] if result.timing in TIMING_REMARKS else [],
         },
     }
