@@ -188,6 +188,9 @@ def groups() -> dict[str, dict[str, Shown]]:
         "screens": {
             "0": partial(screen, "Mail - report.pdf", _MAIL),
             "1": partial(screen, "Mail - report.pdf", [*_MAIL[:2], "The meeting is on Friday at 9.", "Jon"]),
+            "standing": still(
+                screen("Settings", ["Language: English", "Region: Europe", "Updates: on"], 0.0)
+            ),
         },
         "typed": {
             n: partial(screen, "Form", ["Name: Berg", "City: Oslo", f"Phone: {n}"], typed=6)

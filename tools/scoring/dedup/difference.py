@@ -82,11 +82,11 @@ def alike_in_detail(short: Track, long: Track, found: Alignment) -> float:
 
 def stand_still(short: Track, long: Track, found: Alignment) -> bool:
     """Whether both clips stand still most of the time that they have in common. Arguments as above."""
-    shift = found.shift * SECONDS
+    # Each stands until the next snapshot.
     seconds = sum(
-        max(0.0, _overlap(still, beside[0], shift)) + SNAPSHOTS.seconds
+        max(0.0, _overlap(still, other, found.shift * SECONDS) + SNAPSHOTS.seconds)
         for still in short.fingerprint.stills
-        if (beside := _beside(still, long.fingerprint.stills, shift))
+        for other in long.fingerprint.stills
     )
     return seconds >= _MOSTLY * len(short.contrast) * SECONDS
 
