@@ -12,7 +12,7 @@ from tests.media.damage import set_times
 from tests.support import make_video, read_barcode, remux, run_ffmpeg
 from tools.errors import MediaError
 from tools.media.clock import find_breaks, repair
-from tools.media.frames import read_frames
+from tools.media.frames import iter_frames, read_frames
 from tools.media.probe import probe
 from tools.media.scan import index_packets
 
@@ -170,3 +170,20 @@ def test_pictures_in_the_order_of_storing(tmp_path: Path, name: str) -> None:
     assert numbers == list(range(FRAMES))
     assert index.timing == "repaired"
     assert np.diff(index.times) == pytest.approx(1 / 25, abs=0.0021)
+
+
+def test_parts_that_are_joined_within_a_group_of_pictures(tmp_path: Path) -> None:
+    data = make_video(tmp_path / "a.ts", FRAMES, gop=20).read_bytes()
+    joined = tmp_path / "joined.ts"
+    for share in (6, 7, 8, 9):
+        cut = len(data) * share // 10 // 188 * 188
+        joined.write_bytes(data[:cut] + data[len(data) - cut :])
+        index = index_packets(joined)
+        assert index.timing == "restarted"
+        assert (np.diff(index.pts) > 0).all()
+        shown = [frame.index for frame in iter_frames(joined, index=index)]
+        assert shown == sorted(set(shown))
+        assert len(shown) > 0.8 * len(index.pts)
+        assert read_barcode(read_frames(joined, [5], index=index)[0].image) == 5
+        last = len(index.pts) - 1
+        assert read_barcode(read_frames(joined, [last], index=index)[0].image) == FRAMES - 1

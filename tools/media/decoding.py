@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import itertools
+import operator
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +24,7 @@ OnDamage = Literal["keep", "drop", "raise"]
 
 # Decoders of these formats leave out a non-reference picture without touching any other one.
 _SKIPPABLE = ("h264", "mpeg1video", "mpeg2video", "mpeg4")
+_MOST_MIXED = 16  # pictures that decoders hold back for reordering, at most
 _SEARCHED_BY_BYTES = ("mpegts", "mpeg")
 
 
@@ -95,6 +98,23 @@ def damaged_frame(path: str | Path, index: PacketIndex, number: int) -> MediaErr
     return MediaError("decode", path, f"frame {number} (at {index.times[number]:.3f} s) is damaged")
 
 
+def _ascending(shown: Iterator[tuple[int, av.VideoFrame]]) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Put pictures in order that a decoder mixes up where recordings were joined within a group of pictures.
+
+    One that comes too late for its place is left out, as if it did not decode.
+    """
+    held: list[tuple[int, av.VideoFrame]] = []
+    last = -1
+    for pair in itertools.chain(shown, [None] * _MOST_MIXED):
+        if pair is not None:
+            bisect.insort(held, pair, key=operator.itemgetter(0))
+        if held and (pair is None or len(held) > _MOST_MIXED):
+            number, picture = held.pop(0)
+            if number > last:
+                last = number
+                yield number, picture
+
+
 class Decoder:
     """An opened video that gives pictures by frame number. Use it as a context manager.
 
@@ -127,7 +147,8 @@ class Decoder:
         Yields:
             Frame number and picture, in presentation order. Frames that do not decode are missing.
         """
-        for number, picture in self._count(wanted) if self.index.counted else self._by_groups(wanted):
+        shown = self._count(wanted) if self.index.counted else self._by_groups(wanted)
+        for number, picture in shown if self.index.timing == "ok" else _ascending(shown):
             picture.pts, picture.time_base = int(self.index.pts[number]), self.index.time_base
             yield number, picture
 
