@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from tests.caption.moving_camera import Move, film, film_to, fractal
-from tests.support import make_video
+from tests.support import make_video, remux
 from tools.caption.camera_motion.labels import LABELS, CameraMotion, classify, smooth, strongest_run
 from tools.caption.camera_motion.path import choose_steps, follow_camera
 from tools.caption.camera_motion.stage import CameraMotionStage
@@ -108,6 +108,16 @@ def test_turned_footage_turns_the_motion(still, tmp_path):
     values = measure(make_video(tmp_path / "turned.mp4", pictures=turned, fps=24))
     assert values["cmotion"] == "tilt_up"
     assert values["tilt"] == pytest.approx(0.2, rel=0.1)
+
+
+def test_mirrored_footage_mirrors_the_motion(still, tmp_path):
+    """A selfie camera's matrix mirrors left and right: a pan goes the other way, a tilt stays."""
+    frames = list(film(still, Move(pan=0.2, tilt=0.15), size=(640, 480), fps=24, seconds=1.0))
+    stored = make_video(tmp_path / "stored.mp4", pictures=frames, fps=24)
+    mirrored = remux(stored, tmp_path / "mirrored.mp4", before=["-display_hflip"])
+    plain, values = measure(stored), measure(mirrored)
+    assert (plain["pan"], plain["tilt"]) == pytest.approx((0.2, 0.15), rel=0.1)
+    assert (values["pan"], values["tilt"]) == pytest.approx((-0.2, 0.15), rel=0.1)
 
 
 def test_speed_does_not_depend_on_frame_rate_or_times(still, tmp_path):

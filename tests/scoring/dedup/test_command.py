@@ -13,6 +13,7 @@ import pytest
 
 from tests.scoring.clip_files import pictures
 from tests.scoring.dedup.scenes import Scene, film
+from tests.support import remux
 from tools.errors import UserError
 from tools.scoring.dedup.copies import mark_copies
 from tools.scoring.dedup.features import decode_feature
@@ -48,6 +49,15 @@ def table(clips, tmp_path) -> Path:
     return write_table(
         pl.DataFrame({"path": paths, "id": [f"{i:03}" for i in range(5)]}), tmp_path / "meta.csv"
     )
+
+
+def test_a_video_that_its_header_mirrors_is_a_copy(clips, tmp_path):
+    mirrored = remux(clips["first"], tmp_path / "mirrored.mp4", before=["-display_hflip"])
+    paths = [str(clips["first"]), str(clips["second"]), str(mirrored)]
+    meta = write_table(pl.DataFrame({"path": paths}), tmp_path / "meta.csv")
+    assert main([str(meta), *INLINE, "--output", str(tmp_path / "out.csv")]) == 0
+    copies = read_table(tmp_path / "out.csv").filter(pl.col("dup_of") != "")
+    assert set(copies["path"]) | set(copies["dup_of"]) == {paths[0], paths[2]}
 
 
 def command(*arguments: object, ranks: int = 0) -> subprocess.CompletedProcess[str]:
