@@ -332,3 +332,12 @@ def test_the_logo_of_a_real_film_is_found_within_a_shot(videos_dir, tmp_path):
         crf=20,
     )
     assert overlay_confidence(frames.thumbnails) > 0.5
+
+
+def test_what_shakes_least_under_a_camera_held_by_hand_is_no_logo(videos_dir, tmp_path):
+    """A cushion keeps its edges in two seconds of this; a logo keeps them better."""
+    shot = "scale=480:-2,scale=320:-2,settb=1/24,setpts=N"
+    frames = rendered(
+        videos_dir / "sam2_bedroom.mp4", tmp_path / "a.mp4", shot, "-r", "24", "-frames:v", "50", crf=32
+    )
+    assert overlay_confidence(frames.thumbnails) < 0.3

@@ -13,7 +13,10 @@ FEWEST = 8
 _FRAMES = 64  # spread over the video
 _RARELY = 0.1  # share of the frames in which an edge of the overlay may be missing
 _WEAKEST = 3.0  # luma per pixel
-_STEADY = (0.4, 0.8)  # of its mean strength, that an edge has nearly always; a still scene joins at the first
+_STEADY = (
+    0.4,
+    0.87,
+)  # of its mean strength, that an edge has nearly always; a still scene joins at the first
 _CHANGES = 6.0  # standard deviation over time, in luma, of a pixel that moves
 _FEWEST_PIXELS = 12
 _ENOUGH_PIXELS = 25
@@ -48,7 +51,7 @@ class _Edges(NamedTuple):
 def overlay_confidence(thumbnails: np.ndarray) -> float:
     """How sure it is that something is laid over the picture.
 
-    An edge is steady when its gradient, projected on its mean direction, keeps at least 0.4 (then: 0.8) of
+    An edge is steady when its gradient, projected on its mean direction, keeps at least 0.4 (then: 0.87) of
     its mean in nine of ten frames. Steady edges that touch are a candidate. Its confidence is the product of:
 
     - the edges run in both directions. Under a camera that pans, lines along the motion stand still as well;

@@ -70,7 +70,7 @@ class TechnicalStage(Stage):
     """
 
     name: ClassVar[str] = "technical"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     suffix: ClassVar[str] = "_technical"
 
     measures: tuple[str, ...] = DEFAULT_MEASURES
