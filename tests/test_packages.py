@@ -92,7 +92,7 @@ def test_a_missing_package_is_one_line_with_its_extra(tmp_path: Path, package: s
         env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 2, done.stderr
     assert done.stderr.endswith(f"package {package} is not installed: {how_to_install(package)}\n")

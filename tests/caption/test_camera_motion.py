@@ -296,7 +296,7 @@ def test_both_names_run(command, videos_dir, tmp_path):
         [sys.executable, "-m", module, str(tmp_path / "meta.csv"), *flags],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
         cwd=Path(__file__).resolve().parents[2],
     )

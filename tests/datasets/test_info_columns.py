@@ -24,7 +24,7 @@ from tools.table import read_table, write_table
 def of_ffmpeg(path: Path) -> tuple[str, str]:
     """Codec and pixel format of the first video stream, as the ffmpeg program prints them."""
     done = subprocess.run(
-        [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(path)], capture_output=True, text=True, timeout=60
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(path)], capture_output=True, text=True, timeout=600
     )
     codec, form = re.search(r"Video: (\w+)[^,]*(?:\([^)]*\))?, (\w+)", done.stderr).groups()
     return codec, form

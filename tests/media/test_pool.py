@@ -273,7 +273,7 @@ def test_no_worker_outlives_its_parent(tmp_path, ending):
         os.killpg(parent.pid, ending)  # as a terminal does: workers get it too, and leave it to the parent
     else:
         parent.send_signal(ending)
-    out, err = parent.communicate(timeout=120)
+    out, err = parent.communicate(timeout=600)
     assert wait_until(lambda: not any(process_exists(pid) for pid in workers))
     if ending == signal.SIGINT:
         assert "KeyboardInterrupt" in err
@@ -285,7 +285,7 @@ def test_a_script_without_a_guard_gets_one_clear_error(tmp_path):
     script.write_text(CRAWLING.replace('if __name__ == "__main__":', "if True:"))
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run(
-        [sys.executable, script, tmp_path], env=env, capture_output=True, text=True, timeout=120
+        [sys.executable, script, tmp_path], env=env, capture_output=True, text=True, timeout=600
     )
     assert ended.returncode == 1
     assert "worker processes cannot start" in ended.stderr.splitlines()[-1]
@@ -296,7 +296,7 @@ def test_a_function_that_workers_cannot_import_ends_the_run(tmp_path):
     program = "from tools.media.pool import WorkerPool\ndef f(x): return x\n"
     program += "with WorkerPool(1) as pool: print(list(pool.imap_unordered(f, [(0, '', 1), (1, '', 2)])))"
     ended = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=600
     )
     assert ended.returncode == 1
     assert "must stand in a module that can be imported" in ended.stderr.splitlines()[-1]

@@ -251,7 +251,7 @@ def compiled_in_a_process(script: str, *arguments: Path, **environment: str) -> 
         cwd=Path(__file__).resolve().parents[2],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=600,
     )
 
 

@@ -99,7 +99,7 @@ def test_the_documents_example_as_typed(tmp_path, weights, video):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert run.returncode == 0, run.stderr
     assert "Traceback" not in run.stderr
@@ -313,7 +313,7 @@ def test_two_ranks_write_one_table(tmp_path, video, weights):
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
     )
     assert run.returncode == 0, run.stderr
     assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == ["p_step1.jsonl", "p_step2.jsonl"]

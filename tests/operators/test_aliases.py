@@ -41,7 +41,7 @@ def run(tmp_path: Path, code: str, *arguments: str) -> subprocess.CompletedProce
     script = tmp_path / "script.py"
     script.write_text(code)
     command = [sys.executable, "-m", "tools.operators", str(script), *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
 
 
 def test_the_imports_of_dataflows_documents(tmp_path):
@@ -73,7 +73,7 @@ def test_errors_of_the_script_are_the_scripts(tmp_path):
 
 def test_no_such_script(tmp_path):
     command = [sys.executable, "-m", "tools.operators", str(tmp_path / "none.py")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 2
     assert done.stderr == f"error: {tmp_path / 'none.py'}: no such script\n"
 

@@ -127,7 +127,7 @@ Pipeline().forward()
         env={**os.environ, **clip.environment, "VIDSIEVE_CLAP": str(clap.folder), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
     )
     assert run.returncode == 0, run.stderr
     written = tmp_path / "cache" / "dataflow_cache_step_step1.jsonl"

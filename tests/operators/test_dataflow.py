@@ -190,7 +190,7 @@ def dataflow(tmp_path_factory) -> Path:
         str(folder),
         VERSION,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if done.returncode:
         pytest.skip(f"{VERSION} is not installed in {Path(sys.prefix) / 'dataflow'}, and pip cannot fetch it")
     return folder
@@ -222,7 +222,7 @@ def run(dataflow, tmp_path, weights, video):
             env={**os.environ, **weights.environment, "PYTHONPATH": f"{ROOT}{os.pathsep}{dataflow}"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
         )
 
     return start

@@ -329,7 +329,7 @@ def test_a_script_without_a_guard(weights, video, tmp_path):
         env={**os.environ, **weights.environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert run.returncode == 0, run.stderr
     first, second = json.loads(run.stdout)

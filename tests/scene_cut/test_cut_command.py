@@ -50,7 +50,7 @@ def meta(tmp_path: Path) -> Path:
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "tools.scene_cut.cut", *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=120
+        command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=600
     )
 
 
@@ -240,11 +240,12 @@ def any_left(group: int) -> bool:
 
 
 def test_kill_leaves_no_half_clip_and_the_next_run_completes(tmp_path: Path) -> None:
-    video = make_video(tmp_path / "a.mp4", 200, size=(640, 360))
-    scenes = [[f"00:00:{i:02}.000", f"00:00:{i + 1:02}.000"] for i in range(8)]
+    # The file of a clip is there from its first packet on, which x264 gives when it has 20 more pictures.
+    video = make_video(tmp_path / "a.mp4", 400, size=(640, 360))
+    scenes = [[f"00:00:{i:02}.000", f"00:00:{i + 2:02}.000"] for i in range(0, 16, 2)]
     cell = str(scenes).replace("'", '"')
     meta = write_table(pl.DataFrame({"path": [str(video)], "timestamp": [cell]}), tmp_path / "meta.csv")
-    arguments = [str(meta), "--save_dir", str(tmp_path / "clips"), "--preset", "veryslow"]
+    arguments = [str(meta), "--save_dir", str(tmp_path / "clips"), "--preset", "faster"]
     # nice, so that it cannot end unseen on a machine with one core
     command = ["nice", "-n", "19", sys.executable, "-m", "tools.scene_cut.cut", *arguments]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
@@ -266,10 +267,10 @@ def test_kill_leaves_no_half_clip_and_the_next_run_completes(tmp_path: Path) -> 
     left = [name for name in finished if name.endswith(".part")]
     whole = [name for name in finished if name.endswith(".mp4")]
     assert 3 <= len(whole) < 8 and left
-    assert all(probe(clips / name).num_frames == 25 for name in whole)
+    assert all(probe(clips / name).num_frames == 50 for name in whole)
     assert run(*arguments).returncode == 0
     after = snapshot(clips)
-    assert sorted(after) == sorted(f"a_scene-{i}.mp4" for i in range(8))
+    assert sorted(after) == [".cut_tables", *(f"a_scene-{i}.mp4" for i in range(8))]
     assert all(after[name] == finished[name] for name in whole)  # not cut again
     table = (tmp_path / "meta_clips.csv").read_bytes()
     other = [
@@ -277,7 +278,7 @@ def test_kill_leaves_no_half_clip_and_the_next_run_completes(tmp_path: Path) -> 
         "--save_dir",
         str(clips),
         "--preset",
-        "veryslow",
+        "faster",
         "--output",
         str(tmp_path / "again.csv"),
     ]
@@ -321,6 +322,6 @@ def test_the_same_clips_whatever_the_memory_held_before(tmp_path: Path, preset: 
         ]
         command += ["--save_dir", str(tmp_path / f"c{number}"), "--output", str(tmp_path / f"c{number}.csv")]
         environment = {**os.environ, "MALLOC_PERTURB_": filled}
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=600)
         made.add((tmp_path / f"c{number}" / "a_scene-0.mp4").read_bytes())
     assert len(made) == 1

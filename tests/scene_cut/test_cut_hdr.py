@@ -44,7 +44,7 @@ def ffprobe(path: Path) -> str:
     """What the ffmpeg program shows of the first frame."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(path), "-vf", "showinfo", "-frames:v", "1"]
     done = subprocess.run(
-        [*command, "-f", "null", "-"], capture_output=True, text=True, timeout=60, check=True
+        [*command, "-f", "null", "-"], capture_output=True, text=True, timeout=600, check=True
     )
     return done.stderr
 

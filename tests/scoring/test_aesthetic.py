@@ -112,7 +112,7 @@ def command(*arguments: object, ranks: int = 0, **environment: str) -> subproces
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
     )
 
 
@@ -218,5 +218,7 @@ def test_workers_do_not_load_torch():
     script = (
         "import sys, tools.scoring.aesthetic.stage; print(sorted({'torch', 'transformers'} & {*sys.modules}))"
     )
-    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=600
+    )
     assert run.stdout.strip() == "[]", run.stderr

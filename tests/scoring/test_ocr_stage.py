@@ -72,7 +72,7 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "RUST_BACKTRACE": "0"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
 
 

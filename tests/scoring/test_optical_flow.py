@@ -80,7 +80,7 @@ def command(*arguments: object, ranks: int = 0, **environment: str) -> subproces
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
     )
 
 
@@ -226,6 +226,6 @@ def test_workers_do_not_load_torch():
     """Seconds and half a gigabyte in each of them, for nothing."""
     script = "import sys, tools.scoring.optical_flow.stage; print(sorted({'torch', 'cv2'} & {*sys.modules}))"
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=600
     )
     assert done.stdout.strip() == "[]", done.stderr

@@ -213,7 +213,7 @@ def test_the_command_alone_and_under_torchrun(small_clip, media, tmp_path):
             env={**os.environ, **small_clip.environment},
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=600,
         )
 
     alone = tmp_path / "alone.csv"

@@ -117,7 +117,7 @@ def test_ctrl_c_leaves_no_processes(tmp_path):
         while not any((tmp_path / "pids").iterdir()) and time.monotonic() < end:
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=600)
     finally:
         process.kill()
     pids = [int(file.name) for file in (tmp_path / "pids").iterdir()]

@@ -69,7 +69,7 @@ def command(*arguments: object, ranks: int = 0) -> subprocess.CompletedProcess[s
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=600,
     )
 
 

@@ -401,7 +401,7 @@ def test_the_command_alone_and_under_torchrun(small_clip, media, tmp_path):
             env={**os.environ, **small_clip.environment, "VIDSIEVE_CLIP_VIT_B_32": str(small_clip.weights)},
             capture_output=True,
             text=True,
-            timeout=200,
+            timeout=600,
         )
         assert run.returncode == 0, run.stderr
         return run

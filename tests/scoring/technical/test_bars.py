@@ -108,7 +108,7 @@ def cropdetect(path) -> str:
     """Last word of ffmpeg's cropdetect on the first ten seconds."""
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-t", "10", "-i", str(path)]
     command += ["-vf", "cropdetect=limit=24:round=2:reset=0", "-an", "-f", "null", "-"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     return re.findall(r"crop=([\d:]+)", done.stderr)[-1]
 
 

@@ -230,7 +230,7 @@ def test_black_frames_are_those_of_blackdetect(tmp_path):
     flags = fade_flags(path, PAN[:10] + [np.full_like(PAN[0], 4)] * 20 + PAN[10:20])
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-i", str(path)]
     command += ["-vf", "blackdetect=d=0.1", "-an", "-f", "null", "-"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=True)
     start, end = map(float, re.search(r"black_start:([\d.]+) black_end:([\d.]+)", done.stderr).groups())
     assert runs(flags) == [(round(start * 30), round(end * 30))]
 

@@ -161,7 +161,7 @@ def test_a_static_camera_is_not_frozen(videos_dir):
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     module = [sys.executable, "-m", "tools.scoring.technical.inference"]
     return subprocess.run(
-        [*module, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [*module, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=600
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from tools.errors import MediaError
 from tools.media.packets import PacketIndex
+from tools.scene_cut.timestamps import STANDS
 
 Scene = tuple[Fraction, Fraction]
 """Start and end in seconds from the first shown frame, half-open."""
@@ -18,7 +19,6 @@ Scene = tuple[Fraction, Fraction]
 _ROUNDED = 0.0005 + 1e-7  # seconds; the most by which a time written with milliseconds was rounded up
 _GRACE = 0.001  # seconds; the most by which a boundary is rounded down, see `readable_boundary`
 _NOISE = 1e-7  # seconds; what floating point does to a time
-_STANDS = 0.1  # seconds; a picture that is on screen for longer may begin or end a clip in the middle
 _FINEST = 1_000_000  # ticks per second at most; 32 bits of them are longer than half an hour
 _STEADY = 0.25  # a rounding error above this share of a frame interval says nothing about the rate
 
@@ -147,7 +147,7 @@ def frame_time(index: PacketIndex, frame: int | None = None) -> Fraction:
 
 def _stands(index: PacketIndex, frame: int) -> bool:
     """Whether a frame is on screen for so long that a scene may begin or end within it."""
-    return frame_time(index, frame + 1) - frame_time(index, frame) > _STANDS + _GRACE
+    return frame_time(index, frame + 1) - frame_time(index, frame) > STANDS + _GRACE
 
 
 def frames_of(index: PacketIndex, scene: Scene) -> range:

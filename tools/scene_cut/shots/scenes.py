@@ -23,7 +23,7 @@ from tools.scene_cut.shots.limits import (
 )
 from tools.scene_cut.shots.options import check_options
 from tools.scene_cut.shots.transitions import find_transitions, grey
-from tools.scene_cut.timestamps import Interval, readable_boundary
+from tools.scene_cut.timestamps import STANDS, Interval, readable_boundary
 
 if TYPE_CHECKING:
     from tools.media.packets import PacketIndex
@@ -196,14 +196,17 @@ class _Piece(NamedTuple):
 
 
 def _slices(shot: range, index: PacketIndex, longest: Fraction) -> list[_Piece]:
-    """Slice between frames, and within a frame where it alone is on screen for longer than `longest`."""
+    """Slice between frames, and within one that stands and alone is on screen for longer than `longest`."""
     pieces, first, start = [], shot.start, None
     at = _exact(index, first)
     for frame in shot:
         begins, ends = _exact(index, frame), _exact(index, frame + 1)
         while ends - at > longest:
             within = Fraction(math.floor((at + longest) * 1000), 1000)
-            if frame > first and (ends - begins <= longest or within <= begins):
+            whole = ends - begins <= max(longest, Fraction(STANDS) + _MILLISECOND)
+            if frame == first and start is None and whole:
+                break
+            if frame > first and (whole or within <= begins):
                 pieces.append(_Piece(range(first, frame), start, None))
                 first, start, at = frame, None, begins
             else:
