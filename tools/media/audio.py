@@ -13,7 +13,7 @@ import numpy as np
 from tools.errors import MediaError
 from tools.media.audio_decoding import AudioDecoder
 from tools.media.clock import UNBROKEN
-from tools.media.container import check_file, reason
+from tools.media.container import check_file, open_container, reason
 from tools.media.extensions import is_image
 from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
@@ -237,9 +237,7 @@ def _first_sample(path: Path, track: str | None) -> Fraction:
     if is_image(path):
         raise MediaError("no_audio", path, "is an image")
     try:
-        with av.open(
-            f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace"
-        ) as opened:
+        with open_container(path) as opened:
             streams = len(opened.streams.audio)
         if not streams:
             raise MediaError("no_audio", path, "has no sound track")

@@ -11,6 +11,7 @@ import numpy as np
 
 from tools.errors import MediaError
 from tools.media.clock import UNBROKEN, Clock
+from tools.media.container import open_container
 from tools.media.tracks import choose_audio
 
 _PREROLL = Fraction(1, 4)  # seconds; decoders need some packets before the first right sample (opus: 80 ms)
@@ -35,9 +36,7 @@ def open_audio(
         av.error.FFmpegError: The file cannot be opened.
         MediaError: no_audio: the file has sound, but not the track that is wanted.
     """
-    # Prefix and whitelist as in tools.media.container.open_video.
-    options = {"protocol_whitelist": "file"}
-    container = av.open(f"file:{path}", options=options, metadata_errors="replace")
+    container = open_container(path)
     try:
         stream = choose_audio(container, path, track)
     except MediaError:

@@ -35,6 +35,19 @@ def check_file(path: str | Path) -> Path:
     return path
 
 
+def open_container(path: str | Path) -> av.container.InputContainer:
+    """Open a file that is there for reading; the one place that says what libav may open for it.
+
+    Raises:
+        av.error.FFmpegError: libav knows no such format, or it is damaged.
+        OSError: The file cannot be read.
+        UnicodeError: Its name cannot be given to libav.
+    """
+    # The prefix keeps "a:b.mp4" from being taken for a protocol, the whitelist keeps playlists from fetching
+    # other things, and metadata in a wrong encoding is no reason to refuse a video.
+    return av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+
+
 @contextmanager
 def open_video(
     path: str | Path, *, threads: int = 1
@@ -56,9 +69,7 @@ def open_video(
     """
     path = check_file(path)
     try:
-        # The prefix keeps "a:b.mp4" from being taken for a protocol, the whitelist keeps playlists from
-        # fetching other things, and metadata in a wrong encoding is no reason to refuse a video.
-        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        container = open_container(path)
     except (av.error.FFmpegError, OSError, UnicodeError) as error:
         raise MediaError("unreadable", path, reason(error)) from None
     try:

@@ -10,9 +10,8 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-import av
-
 from tools.errors import MediaError, UserError
+from tools.media.container import open_container
 from tools.media.extensions import is_image
 from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
@@ -357,5 +356,5 @@ def _earlier(job: Job) -> bool | None:
     """Whether an earlier clip, made of the same, has sound; None when there is none."""
     if not job.place.is_file() or read_mark(job.place) != job.comment:
         return None
-    with av.open(f"file:{job.place}") as container:
+    with open_container(job.place) as container:
         return bool(container.streams.audio)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import av
 
+from tools.media.container import open_container
+
 MARK = "vidsieve cut "
 """What the comment of a clip begins with."""
 COMMENT = "comment"
@@ -15,7 +17,7 @@ COMMENT = "comment"
 def read_mark(place: Path) -> str | None:
     """The mark of a clip; None for a file that was not cut here."""
     try:
-        with av.open(f"file:{place}", options={"protocol_whitelist": "file"}) as container:
+        with open_container(place) as container:
             comment = container.metadata.get(COMMENT) or container.metadata.get(COMMENT.upper()) or ""
     except (av.error.FFmpegError, OSError, UnicodeError):
         return None
