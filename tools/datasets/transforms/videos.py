@@ -10,6 +10,7 @@ import av
 
 from tools.errors import MediaError
 from tools.media.extensions import is_image
+from tools.media.filters import FilterChain
 from tools.media.frames import iter_video_frames
 from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
@@ -211,37 +212,17 @@ class _Window:
 
     def __init__(self, size: tuple[int, int]) -> None:
         self._size = size
-        self._graph: av.filter.Graph | None = None
+        self._crop: FilterChain | None = None
 
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
         width, height = self._size
         if (picture.width, picture.height) == self._size:
             return picture
-        if self._graph is None:
+        if self._crop is None:
             # Even offsets: chroma samples stay where they are.
             left, top = (picture.width - width) // 4 * 2, (picture.height - height) // 4 * 2
-            self._graph = _crop_graph(picture, f"w={width}:h={height}:x={left}:y={top}:exact=1")
-        self._graph.vpush(picture)
-        return self._graph.vpull()
-
-
-def _crop_graph(picture: av.VideoFrame, arguments: str) -> av.filter.Graph:
-    graph = av.filter.Graph()
-    graph.threads = 1
-    source = graph.add(
-        "buffer",
-        video_size=f"{picture.width}x{picture.height}",
-        pix_fmt=picture.format.name,
-        time_base="1/1000",
-        pixel_aspect="1/1",
-        colorspace=str(max(int(picture.colorspace), 0)),
-        range=str(int(picture.color_range)),
-    )
-    crop, sink = graph.add("crop", arguments), graph.add("buffersink")
-    source.link_to(crop)
-    crop.link_to(sink)
-    graph.configure()
-    return graph
+            self._crop = FilterChain([("crop", f"w={width}:h={height}:x={left}:y={top}:exact=1")])
+        return self._crop(picture)
 
 
 def remux_video(source: str | Path, target: Path, *, audio_track: str | None = None) -> list[str]:
