@@ -123,16 +123,18 @@ def settle_times(
     found = find_breaks(stamps, time_base, discontinuous=discontinuous)
     starts = [i for i in found.restarts if not sound_goes_on(path, scan, stamps, i, time_base)]
     if order is None:
-        order = _order(path, scan, starts, told=verdict == "packets" and not found.wrong, reordered=reordered)
+        order = _order(
+            path, scan, starts, by_times=verdict == "packets" and not found.wrong, reordered=reordered
+        )
     part_of = np.searchsorted(starts, order, side="right")
     parts = [order[part_of == part] for part in range(len(starts) + 1)]
     return _repaired(scan, parts, found.wrong, time_base)
 
 
-def _order(path: str | Path, scan: Scan, starts: list[int], *, told: bool, reordered: bool) -> np.ndarray:
+def _order(path: str | Path, scan: Scan, starts: list[int], *, by_times: bool, reordered: bool) -> np.ndarray:
     """The order in which packets are shown: by their times where these can tell it, else by decoding."""
     parts = [range(a, b) for a, b in itertools.pairwise([0, *starts, len(scan.pts)])]
-    ordered = told and all(is_ordered([scan.pts[i] for i in part], reordered=reordered) for part in parts)
+    ordered = by_times and all(is_ordered([scan.pts[i] for i in part], reordered=reordered) for part in parts)
     if ordered and (not (reordered and starts) or heads_tell(path, scan, starts)):
         orders = [np.argsort([scan.pts[i] for i in part], kind="stable") for part in parts]
         return np.concatenate([part.start + order for part, order in zip(parts, orders, strict=True)])

@@ -46,7 +46,7 @@ class Operator:
 
     A subclass writes ``run`` and `columns`. In a pipeline of DataFlow ``compile()`` asks the signature of
     ``run`` which columns a run reads and writes, by names of parameters that begin with ``input_`` and
-    ``output_``. `Run` tells it, whatever the parameters are called in the documents.
+    ``output_``. `Run` gives these names, whatever the parameters are called in the documents.
 
     Attributes:
         purpose: What it does, in English and in Chinese, the language that DataFlow asks for by default.
@@ -86,7 +86,7 @@ def clip_columns(operator: Any, arguments: Mapping[str, Any]) -> Columns:
 
 
 class Run:
-    """The method ``run`` of an operator: on an instance its signature tells DataFlow the columns."""
+    """The method ``run`` of an operator: on an instance its signature declares the columns."""
 
     def __init__(self, function: Callable[..., None]) -> None:
         self.function = function
@@ -113,7 +113,7 @@ class BoundRun:
             plain = name.removeprefix(_INPUT)
             if name not in parameters and plain in parameters:
                 name = plain
-            if name in parameters or not name.startswith(_OUTPUT):  # other outputs are told, not asked for
+            if name in parameters or not name.startswith(_OUTPUT):  # other outputs are declared only
                 own[name] = value
         return self.__func__(self.__self__, *args, **own)
 
@@ -141,25 +141,25 @@ class _Signature(inspect.Signature):
         kwargs = {names.get(name, name): value for name, value in kwargs.items()}
         return _Bound(self, super().bind(*args, **kwargs).arguments)
 
-    def told(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """The arguments, less those that change nothing, and the columns."""
+    def visible(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """What DataFlow looks at: the arguments, less those that change nothing, and the columns."""
         columns = self.operator.columns(arguments)
-        told = {
+        visible = {
             name: value
             for name, value in arguments.items()
             if name not in columns.inputs and value is not self.parameters[name].default
         }
         for name, column in columns.inputs.items():
-            told[name if name.startswith(_INPUT) else _INPUT + name] = column
-        written = [value for name, value in told.items() if name.startswith(_OUTPUT)]
-        return told | {_OUTPUT + column: column for column in columns.outputs if column not in written}
+            visible[name if name.startswith(_INPUT) else _INPUT + name] = column
+        written = [value for name, value in visible.items() if name.startswith(_OUTPUT)]
+        return visible | {_OUTPUT + column: column for column in columns.outputs if column not in written}
 
 
 class _Bound(inspect.BoundArguments):
     def apply_defaults(self) -> None:
         """Add the defaults, then what DataFlow looks at."""
         super().apply_defaults()
-        self.arguments = self.signature.told(self.arguments)
+        self.arguments = self.signature.visible(self.arguments)
 
 
 def join_dataflow() -> None:
