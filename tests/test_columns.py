@@ -12,7 +12,7 @@ from tools.columns import COLUMNS, measured_on
 from tools.datasets.integrity_stage import IntegrityStage
 from tools.datasets.probe_stage import ProbeStage
 from tools.datasets.transforms.frames import FirstFrameStage, FrameStage
-from tools.datasets.transforms.stages import RemuxStage, VideoStage
+from tools.datasets.transforms.video_stages import RemuxStage, VideoStage
 from tools.scene_cut.clips.stage import CutStage
 from tools.scene_cut.shots.stage import SceneDetectStage
 from tools.scoring.aesthetic.stage import AestheticStage

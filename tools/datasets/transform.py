@@ -52,7 +52,9 @@ def _stage(module: str, name: str) -> Callable[[dict[str, Any]], Stage]:
 
 
 _IMAGE, _VIDEO = ("quality",), ("codec", "crf", "preset", "keep_audio", "audio_track", "hdr", "workers")
-_REMUX = Method("copy a video into an mp4 without encoding", ("audio_track",), _stage("stages", "RemuxStage"))
+_REMUX = Method(
+    "copy a video into an mp4 without encoding", ("audio_track",), _stage("video_stages", "RemuxStage")
+)
 
 METHODS: dict[str, Method] = {
     "img_resize": Method(
@@ -74,12 +76,12 @@ METHODS: dict[str, Method] = {
     "vid_resize": Method(
         "scale videos down to a shorter side of --length (1080)",
         ("length", *_VIDEO),
-        _stage("stages", "VideoResizeStage"),
+        _stage("video_stages", "VideoResizeStage"),
     ),
     "vid_crop_center": Method(
         "keep the centre: the largest square, or window of --size, scaled down to it",
         ("length", "size", *_VIDEO),
-        _stage("stages", "VideoCropStage"),
+        _stage("video_stages", "VideoCropStage"),
     ),
     "vid_frame_extract": Method(
         "write frames as images, one row for each: --points or --points-index",
@@ -94,7 +96,7 @@ METHODS: dict[str, Method] = {
     "vid_remux": _REMUX,
     "mkv_to_mp4": _REMUX,
     "m2ts_to_mp4": _REMUX,
-    "mp4_to_mp4": Method("copy mp4 files as they are", (), _stage("stages", "CopyStage")),
+    "mp4_to_mp4": Method("copy mp4 files as they are", (), _stage("video_stages", "CopyStage")),
 }
 """What the command can do, by name."""
 
