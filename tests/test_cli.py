@@ -1,8 +1,11 @@
 import importlib
+import re
+from pathlib import Path
 
 import pytest
 from polars.exceptions import PanicException
 
+from tools import __main__ as door
 from tools import cli
 from tools.errors import MediaError, UserError
 
@@ -93,3 +96,35 @@ def test_flags_of_open_sora_1_3_are_told_what_to_use(module, flag, instead, caps
     dashed = flag.replace("_", "-")
     assert capsys.readouterr().err.startswith(f"error: there is no {dashed} here: use {instead}")
     assert instead in command._parser()._option_string_actions
+
+
+TOOLS = Path(cli.__file__).parent
+RUNNABLE = sorted(
+    ".".join(file.relative_to(TOOLS.parent).with_suffix("").parts)
+    for file in TOOLS.rglob("*.py")
+    if "cli.run(main)" in file.read_text()
+)
+"""Every module that is a command."""
+
+
+@pytest.mark.parametrize("module", RUNNABLE)
+def test_every_command_tells_its_version(module, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        importlib.import_module(module).main(["--version"])
+    written = re.search(r'^__version__ = "(.+)"$', (TOOLS / "__init__.py").read_text(), re.MULTILINE)[1]
+    assert capsys.readouterr().out == f"vidsieve {written}\n"
+
+
+def test_the_door_tells_the_version_and_lists_every_command(capsys, monkeypatch):
+    def told(*words):
+        monkeypatch.setattr("sys.argv", ["vidsieve", *words])
+        assert door._dispatch() == 0
+        return capsys.readouterr().out
+
+    assert told("--version") == cli.version() + "\n"
+    listed = told()
+    assert told("--help") == listed
+    names = set(re.findall(r"= python -m (\S+)", listed))
+    renamed = {"tools.caption.camera_motion.detect", "tools.caption.caption_gpt4"}  # under a second name
+    assert names == {module.removesuffix(".__main__") for module in RUNNABLE} - renamed
+    assert "tools.operators" in names

@@ -1,1 +1,3 @@
 """Turn a folder of raw videos into a training-ready table of clips."""
+
+__version__ = "0.1.0"

@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "caption_api": ("tools.caption.caption_api", "captions from an OpenAI-compatible server"),
     "caption_checks": ("tools.caption.caption_checks", "say what is wrong with captions"),
     "tag": ("tools.caption.tag", "objects, actions and other tags from captions"),
+    "operators": ("tools.operators.__main__", "run a script that was written for DataFlow or LAS"),
     "weights": ("tools.models.weights", "list, download and check model weights"),
 }
 """Name of each command: its module, and what it does."""
@@ -49,9 +50,12 @@ def main() -> None:
 def _dispatch() -> int | None:
     name, *rest = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
-        print("usage: vidsieve COMMAND ...\n\ncommands (each has --help):")
+        print("usage: vidsieve COMMAND ... | --version\n\ncommands (each has --help):")
         for command, (module, help) in COMMANDS.items():
             print(f"  {command:18}{help}\n{'':20}= python -m {module.removesuffix('.__main__')}")
+        return 0
+    if name == "--version":
+        print(cli.version())
         return 0
     name = name.replace("-", "_")
     if name not in COMMANDS:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
+from tools import __version__
 from tools.errors import ToolError
 from tools.packages import missing_package
 
@@ -33,6 +34,7 @@ class ArgumentParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self._refused = refused or {}
+        self.add_argument("--version", action="version", version=version())
 
     def parse_known_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
@@ -48,6 +50,11 @@ class ArgumentParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
         self.exit(2, f"error: {message} (see: {self.prog} --help)\n")
+
+
+def version() -> str:
+    """What ``--version`` prints: the name of the toolkit and its version."""
+    return f"vidsieve {__version__}"
 
 
 def _dashed(arg: str) -> str:

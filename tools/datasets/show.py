@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import sys
+import unicodedata
 from pathlib import Path
 
 from tools import cli
 
 _LONG = {"path": 40, "source": 40, "relpath": 40, "text": 60, "timestamp": 40, "boundary": 40}
+"""Most columns of the terminal that a cell takes; 24 where the name is not here."""
+
+_BEGINNINGS = ("path", "source", "relpath")
+"""Columns whose long cells lose their beginning."""
+
+_UNSHOWN = ("Cc", "Cs", "Zl", "Zp")
+"""Categories of characters that would move the cursor, or that no terminal takes."""
+
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn round the direction of what follows, other cells included."""
 
 
-def render_table(path: str | Path, *, rows: int = 20, columns: list[str] | None = None) -> str:
+def render_table(
+    path: str | Path, *, rows: int = 20, columns: list[str] | None = None, sort: str | None = None
+) -> str:
     """A table as aligned text.
+
+    Columns are aligned by the width that a terminal gives to characters: two columns to a Chinese one or an
+    emoji, none to a combining mark.
 
     Args:
         path: A table file.
         rows: How many rows from the top.
         columns: Which columns; None for all.
+        sort: Column to sort by, smallest first and empty cells last; with ``-`` before it largest first.
+            None for the order of the table.
 
     Returns:
         A header line, at most ``rows`` lines, and a line that tells how much there is. Paths that are too
@@ -24,34 +43,87 @@ def render_table(path: str | Path, *, rows: int = 20, columns: list[str] | None 
     Raises:
         UserError: The table cannot be read or has no such column.
     """
+    from tools.datasets.operations.order import sort_rows
     from tools.table import count_rows, require_columns, scan_table
 
     frame = scan_table(path)
     require_columns(frame, columns or [], path)
+    if sort is not None:
+        names = frame.collect_schema().names()
+        descending = sort.startswith("-") and sort not in names
+        column = sort[1:] if descending else sort
+        require_columns(frame, [column], path)
+        frame = sort_rows(frame, column, descending=descending)
     if columns:
         frame = frame.select(columns)
     total = count_rows(path)
     head = frame.head(rows).collect()
     grid = [
-        head.columns,
+        [_printable(name) for name in head.columns],
         *([_short(n, v) for n, v in zip(head.columns, row, strict=True)] for row in head.rows()),
     ]
-    widths = [max(len(row[i]) for row in grid) for i in range(len(head.columns))]
+    widths = [max(_width(row[i]) for row in grid) for i in range(len(head.columns))]
     lines = [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in grid
+        "  ".join(
+            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
+        for row in grid
     ]
     more = f", the first {head.height} are shown" if total > head.height else ""
     return "\n".join([*lines, f"{total} rows{more}"])
 
 
 def _short(name: str, value: object) -> str:
+    """A cell in one line, shortened to the width of its column."""
     if value is None:
         return ""
-    text = f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
+    text = f"{value:.4g}" if isinstance(value, float) else _printable(" ".join(str(value).split()))
     limit = _LONG.get(name, 24)
-    if len(text) <= limit:
+    if _width(text) <= limit:
         return text
-    return "…" + text[1 - limit :] if name in ("path", "source", "relpath") else text[: limit - 1] + "…"
+    if name in _BEGINNINGS:
+        return "…" + _fitting(_characters(text)[::-1], limit - 1, reverse=True)
+    return _fitting(_characters(text), limit - 1) + "…"
+
+
+def _printable(text: str) -> str:
+    """A text without what would act on the terminal instead of being shown."""
+    return "".join(
+        "\ufffd" if unicodedata.category(character) in _UNSHOWN or character in _TURNING else character
+        for character in text
+    )
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that a text takes."""
+    if text.isascii():
+        return len(text)
+    from wcwidth import wcswidth
+
+    return max(0, wcswidth(text))
+
+
+def _characters(text: str) -> list[str]:
+    """What is shown as one character: a base with its combining marks, a sequence of emoji."""
+    found: list[str] = []
+    for character in text:
+        # A joiner and what follows it, marks and variation selectors take no column of their own.
+        if found and _width(found[-1] + character) == _width(found[-1]):
+            found[-1] += character
+        else:
+            found.append(character)
+    return found
+
+
+def _fitting(characters: list[str], limit: int, *, reverse: bool = False) -> str:
+    """As many characters, from the first on, as fit into so many columns."""
+    taken: list[str] = []
+    for character in characters:
+        limit -= _width(character)
+        if limit < 0:
+            break
+        taken.append(character)
+    return "".join(reversed(taken) if reverse else taken)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -62,14 +134,29 @@ def main(argv: list[str] | None = None) -> None:
         """
         python -m tools.datasets.show meta_clips_info_fmin1.csv
         python -m tools.datasets.show meta_aes.csv --rows 50 --columns path aes
+        python -m tools.datasets.show meta_aes.csv --sort -aes --rows 5
         """,
     )
     parser.add_argument("meta", help="table: .csv, .tsv, .parquet, .jsonl or .json")
-    parser.add_argument("--rows", type=int, default=20, help="rows to show (20)")
+    parser.add_argument("--rows", type=cli.whole_number(0), default=20, help="rows to show (20)")
     parser.add_argument("--columns", nargs="+", metavar="COLUMN", help="columns to show (all)")
-    args = parser.parse_args(argv)
-    print(render_table(args.meta, rows=args.rows, columns=args.columns))
+    parser.add_argument(
+        "--sort",
+        metavar="COLUMN",
+        help="sort by a column, numbers as numbers, smallest first, empty cells last; -COLUMN: largest first",
+    )
+    args = parser.parse_args(_with_signed_column(sys.argv[1:] if argv is None else argv))
+    print(render_table(args.meta, rows=args.rows, columns=args.columns, sort=args.sort))
     print(Path(args.meta).resolve())
+
+
+def _with_signed_column(words: list[str]) -> list[str]:
+    """Words in which ``--sort -aes`` is one: argparse takes what begins with a dash for a flag."""
+    words = list(words)
+    if "--sort" in words[:-1]:
+        place = words.index("--sort")
+        words[place : place + 2] = [f"--sort={words[place + 1]}"]
+    return words
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def _sort(frame: pl.LazyFrame, column: str, context: Context, *, descending: bool) -> pl.LazyFrame:
+def sort_rows(frame: pl.LazyFrame, column: str, *, descending: bool) -> pl.LazyFrame:
     """Sort by number when every filled cell is one, else by text; empty cells come last."""
     import polars as pl
 
@@ -29,11 +29,11 @@ def _sort(frame: pl.LazyFrame, column: str, context: Context, *, descending: boo
 
 
 def _descending(frame: pl.LazyFrame, column: str, context: Context) -> pl.LazyFrame:
-    return _sort(frame, column, context, descending=True)
+    return sort_rows(frame, column, descending=True)
 
 
 def _ascending(frame: pl.LazyFrame, column: str, context: Context) -> pl.LazyFrame:
-    return _sort(frame, column, context, descending=False)
+    return sort_rows(frame, column, descending=False)
 
 
 def _shuffle(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
