@@ -9,6 +9,7 @@ FAILURE_KINDS: dict[str, str] = {
     "not_a_file": "a folder, a named pipe, a socket or a device, not a regular file",
     "empty": "the file has no bytes",
     "unreadable": "no decoder recognises the file, or its index is missing",
+    "playlist": "a list of other files or addresses (HLS, DASH, ffconcat, SDP ...), which are not opened",
     "no_video": "the file has no video stream (audio only, for example)",
     "no_audio": "the file has no sound",
     "silent": "the file has a sound track, but nothing is heard in it",

@@ -227,7 +227,7 @@ def test_what_is_no_video_is_named(tmp_path):
         "empty.mp4": "empty",
         "text.mp4": "unreadable",
         "page.mp4": "unreadable",
-        "list.mp4": "unreadable",
+        "list.mp4": "playlist",
         "noise.mp4": "unreadable",
         "headless.mp4": "unreadable",
         "sound.mp4": "no_video",

@@ -162,6 +162,7 @@ class _Video:
             try:
                 return index_packets(self._path)
             except MediaError as error:
+                said = [line for line in said if "whitelist" not in line[2]]  # which is a long one
                 why = f" ({_first_line(said)})" if said and "(" not in error.message else ""
                 raise MediaError(error.kind, self._path, error.message + why) from None
 

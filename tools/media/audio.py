@@ -13,7 +13,7 @@ import numpy as np
 from tools.errors import MediaError
 from tools.media.audio_decoding import AudioDecoder
 from tools.media.clock import UNBROKEN
-from tools.media.container import check_file, open_container, reason
+from tools.media.container import check_file, open_container, unopened
 from tools.media.extensions import is_image
 from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
@@ -101,9 +101,9 @@ class AudioTrack:
             None without pictures.
 
     Raises:
-        MediaError: missing, not_a_file, empty, unreadable; no_audio when there is no sound track, not the one
-            that is wanted, or nothing in it; decode when none of it can be decoded. What is wrong with the
-            pictures is raised as well.
+        MediaError: missing, not_a_file, empty, playlist, unreadable; no_audio when there is no sound track,
+            not the one that is wanted, or nothing in it; decode when none of it can be decoded. What is
+            wrong with the pictures is raised as well.
     """
 
     def __init__(
@@ -244,7 +244,7 @@ def _first_sample(path: Path, track: str | None) -> Fraction:
         decoder = AudioDecoder(path, rate=1, track=track)
         frame = next(decoder.frames(), None)
     except (av.error.FFmpegError, OSError, UnicodeError) as error:
-        raise MediaError("unreadable", path, reason(error)) from None
+        raise unopened(path, error) from None
     if frame is None and decoder.packets == 0 and decoder.damaged == 0:
         raise MediaError("no_audio", path, "there is nothing in its sound track, or no decoder for it")
     if frame is None:

@@ -10,7 +10,11 @@ from pathlib import Path
 import av
 
 from tools.errors import MediaError
+from tools.media import formats
 from tools.media.tracks import choose_video, decodable
+
+# A QuickTime file may say that its samples lie in another file.
+_OPTIONS = {**formats.LIBAV_OPTIONS, "enable_drefs": "0", "use_absolute_path": "0"}
 
 
 def check_file(path: str | Path) -> Path:
@@ -43,9 +47,20 @@ def open_container(path: str | Path) -> av.container.InputContainer:
         OSError: The file cannot be read.
         UnicodeError: Its name cannot be given to libav.
     """
-    # The prefix keeps "a:b.mp4" from being taken for a protocol, the whitelist keeps playlists from fetching
-    # other things, and metadata in a wrong encoding is no reason to refuse a video.
-    return av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    # The prefix keeps "a:b.mp4" from being taken for a protocol, the options keep a file from opening others,
+    # and metadata in a wrong encoding is no reason to refuse a video.
+    return av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
+
+
+def unopened(path: str | Path, error: Exception) -> MediaError:
+    """The failure of a file that `open_container` does not open.
+
+    Returns:
+        ``playlist`` for a list of other files, else ``unreadable``.
+    """
+    if isinstance(error, av.error.ArgumentError):  # what libav says of a format that is not on its list
+        return formats.unopened(path, "its format is none of those that are opened")
+    return formats.unopened(path, reason(error))
 
 
 @contextmanager
@@ -65,13 +80,13 @@ def open_video(
         The container and its video stream. All other streams are skipped while reading.
 
     Raises:
-        MediaError: missing, not_a_file, empty, unreadable, no_video.
+        MediaError: missing, not_a_file, empty, playlist, unreadable, no_video.
     """
     path = check_file(path)
     try:
         container = open_container(path)
     except (av.error.FFmpegError, OSError, UnicodeError) as error:
-        raise MediaError("unreadable", path, reason(error)) from None
+        raise unopened(path, error) from None
     try:
         stream = _choose_stream(container, path)
         for other in container.streams:

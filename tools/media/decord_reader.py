@@ -70,7 +70,8 @@ def _read(
     import decord
 
     try:
-        reader = decord.VideoReader(str(path), num_threads=threads)
+        # Of a relative path decord would take "http:a.mp4" for an address.
+        reader = decord.VideoReader(str(Path(path).absolute()), num_threads=threads)
         if len(reader) != len(index.pts):
             raise MediaError(
                 "decode", index.path, f"decord counts {len(reader)} frames, the file shows {len(index.pts)}"

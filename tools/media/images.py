@@ -12,6 +12,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tools.errors import MediaError
 from tools.media.container import check_file
+from tools.media.formats import IMAGE_FORMATS, unopened
+
+DAMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""What Pillow raises on a damaged image, or on one with too many pixels."""
 
 _ORIENTATION = 0x0112
 _CLOCKWISE = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
@@ -24,9 +28,9 @@ def image_info(path: str | Path) -> tuple[tuple[int, int], str, int]:
         Displayed width and height, the format in lower case, degrees clockwise of its EXIF orientation.
 
     Raises:
-        MediaError: missing, not_a_file, empty, unreadable.
+        MediaError: missing, not_a_file, empty, playlist, unreadable.
     """
-    with _open(path) as image:
+    with open_image(path) as image:
         rotation = _CLOCKWISE.get(image.getexif().get(_ORIENTATION), 0)
         width, height = image.size
         size = (height, width) if rotation % 180 else (width, height)
@@ -46,30 +50,53 @@ def read_image(path: str | Path, *, size: tuple[int, int] | None = None) -> np.n
         uint8, shape (height, width, 3), RGB.
 
     Raises:
-        MediaError: missing, not_a_file, empty, unreadable, decode.
+        MediaError: missing, not_a_file, empty, playlist, unreadable, decode.
     """
-    with _open(path) as image:
+    with open_image(path) as image:
         try:
             upright = ImageOps.exif_transpose(image)
             if upright.mode.startswith("I;16") or upright.mode == "I":
                 gray = np.asarray(upright).astype(np.int64) >> 8
                 upright = Image.fromarray(np.clip(gray, 0, 255).astype(np.uint8))
             rgb = upright.convert("RGB")
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        except DAMAGE as error:
             raise MediaError("decode", path, str(error)) from None
         return np.asarray(rgb.resize(size, Image.Resampling.BICUBIC) if size else rgb)
 
 
 @contextmanager
-def _open(path: str | Path) -> Iterator[Image.Image]:
+def open_image(path: str | Path) -> Iterator[Image.Image]:
+    """Read the header of an image; the one place that says what Pillow may open.
+
+    Yields:
+        The image, which is closed at the end.
+
+    Raises:
+        MediaError: missing, not_a_file, empty, playlist, unreadable.
+    """
     check_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
+            image = _identified(path)
     except UnidentifiedImageError:
-        raise MediaError("unreadable", path, "is no image in any format that Pillow knows") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise unopened(path, "is no image in any format that is opened here") from None
+    except DAMAGE as error:
         raise MediaError("unreadable", path, str(error)) from None
     with image:
         yield image
+
+
+def _identified(path: str | Path) -> Image.Image:
+    """Open an image; only those formats beyond Pillow's first five are looked for that the first are not."""
+    Image.preinit()
+    try:
+        return Image.open(path, formats=_known())
+    except UnidentifiedImageError:
+        Image.init()
+        return Image.open(path, formats=_known())
+
+
+def _known() -> list[str]:
+    """The formats that may be opened, of those that Pillow knows by now."""
+    return [name for name in IMAGE_FORMATS if name in Image.OPEN]

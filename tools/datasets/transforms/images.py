@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
 from tools.errors import MediaError
-from tools.media.container import check_file
 from tools.media.extensions import is_image
+from tools.media.images import DAMAGE, open_image
 
 JPEG_QUALITY = 95
 """Quality of JPEG (without chroma subsampling) and WebP files, unless asked otherwise."""
@@ -21,7 +20,6 @@ QUADRANTS = ("top-left", "top-right", "bottom-left", "bottom-right")
 
 _ORIENTATION = 0x0112
 _FORMATS = {"JPEG": "JPEG", "MPO": "JPEG"} | {name: name for name in ("PNG", "PPM", "BMP", "TIFF", "WEBP")}
-_DAMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 def resized(length: int, *, longer: bool) -> Callable[[Image.Image], Image.Image]:
@@ -100,25 +98,18 @@ def transform_image(
         Width and height of the new image.
 
     Raises:
-        MediaError: missing, not_a_file, empty, unreadable, decode; bad_value when it is no image or has
-            nothing to crop; encode.
+        MediaError: missing, not_a_file, empty, playlist, unreadable, decode; bad_value when it is no image
+            or has nothing to crop; encode.
     """
     if not is_image(source):
         raise MediaError("bad_value", source, "is no image")
-    check_file(source)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(source)
-    except _DAMAGE as error:
-        raise MediaError("unreadable", source, f"is no image that Pillow can read: {error}") from None
-    with image:
+    with open_image(source) as image:
         form, profile = _FORMATS.get(image.format or ""), image.info.get("icc_profile")
         upright = image.getexif().get(_ORIENTATION, 1) in (0, 1)
         try:
             image.load()
             picture = image if upright else ImageOps.exif_transpose(image)
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise MediaError("decode", source, str(error)) from None
         try:
             changed = change(picture)

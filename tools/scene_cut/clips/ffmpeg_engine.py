@@ -12,6 +12,7 @@ from typing import Any
 
 from tools.errors import MediaError, UserError
 from tools.media.ffmpeg import FfmpegError, find_ffmpeg, run_ffmpeg
+from tools.media.formats import LIBAV_OPTIONS
 from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
 from tools.scene_cut.clips.codecs import Codec, encoder_options, offered_formats
@@ -133,7 +134,7 @@ def _run(
 ) -> list[bool]:
     import ffmpeg
 
-    timing: dict[str, Any] = {"copyts": None}
+    timing: dict[str, Any] = {**LIBAV_OPTIONS, "copyts": None}
     if seek is not None:
         timing |= {"noaccurate_seek": None, "seek_timestamp": 1, "ss": f"{float(seek):.6f}"}
     source = ffmpeg.input(f"file:{index.path}", **timing)
