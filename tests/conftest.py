@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Tests marked gpu need a CUDA device: without, they are skipped, or fail with FAIL_WITHOUT_CUDA."""
+    if item.get_closest_marker("gpu") is None:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        stop = pytest.fail if os.environ.get("FAIL_WITHOUT_CUDA") else pytest.skip
+        stop("PyTorch sees no CUDA device")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -293,13 +293,31 @@ def test_a_failing_compiler_is_told(state, tmp_path):
 @pytest.mark.gpu
 @pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("fp16", 0.02), ("bf16", 0.15)])
 def test_features_on_a_gpu(state, encoder, tmp_path, precision, tolerance):
-    if not torch.cuda.is_available():
-        if os.environ.get("FAIL_WITHOUT_CUDA"):
-            pytest.fail("there is no CUDA device")
-        pytest.skip("there is no CUDA device")
     pixels = torch.from_numpy(np.random.default_rng(6).standard_normal((200, 3, 32, 32)).astype(np.float32))
     gpu = load_clip(save_state(state, tmp_path / "clip.pt"), device="cuda", precision=precision)
     together = gpu.encode_images(pixels)
     assert np.abs(together.numpy() - image_features(state, pixels.numpy())).max() < tolerance
     assert torch.equal(torch.cat([gpu.encode_images(row[None]) for row in pixels[:5]]), together[:5])
     assert torch.equal(gpu.encode_images(pixels.flip(0)).flip(0), together)
+
+
+@pytest.mark.gpu
+def test_passes_that_do_not_fit_on_a_gpu_are_halved(tmp_path):
+    """Half of the memory that a whole pass takes is left to it."""
+    shape = Shape(image_size=224, patch=14, width=256)
+    gpu = load_clip(save_state(random_state(shape), tmp_path / "clip.pt"), device="cuda", precision="fp32")
+    crops = np.random.default_rng(7).integers(0, 256, (200, 224, 224, 3), np.uint8)
+    torch.cuda.empty_cache()
+    model = torch.cuda.memory_reserved()
+    torch.cuda.reset_peak_memory_stats()
+    whole = gpu.encode_crops(crops)
+    room = (model + torch.cuda.max_memory_reserved()) // 2
+    torch.cuda.empty_cache()
+    try:
+        torch.cuda.set_per_process_memory_fraction(room / torch.cuda.get_device_properties(0).total_memory)
+        halved = gpu.encode_crops(crops)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert gpu._passes.batch_size < 128
+    assert np.abs((halved - whole).numpy()).max() < 1e-4
+    assert torch.equal(gpu.encode_crops(crops[3:7]), halved[3:7])

