@@ -82,6 +82,15 @@ def test_a_row_is_captioned_the_same_alone_and_among_sixteen(captioners, questio
         assert {caption.finish for caption in alone if caption.tokens < MAX_TOKENS} == {"stop"}
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_captions_on_a_gpu(folders, captioners, questions, name):
+    gpu = Captioner(str(folders[name]), device="cuda", precision="fp32", max_tokens=MAX_TOKENS)
+    together = gpu.caption(questions)
+    assert together == [gpu.caption([question])[0] for question in questions]
+    assert together == captioners[name].caption(questions)
+
+
 @pytest.mark.parametrize("name", ["llava_onevision", "qwen2_5_vl", "qwen3_vl"])
 def test_more_architectures_load_and_do_not_mind_neighbours(questions, tmp_path, name):
     captioner = Captioner(str(getattr(tiny_models, name)(tmp_path)), device="cpu", max_tokens=8)

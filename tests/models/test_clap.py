@@ -95,6 +95,16 @@ def test_a_feature_depends_on_nothing_else(small, threads):
     assert clap.encode_audio(mels[:0]).shape == clap.encode_texts([])[0].shape == (0, 24)
 
 
+@pytest.mark.gpu
+def test_features_on_a_gpu(small):
+    clap = load_clap(small.folder, device="cuda")
+    mels = np.stack([log_mel(sound, clap.source.mel) for sound in sounds()])
+    together = clap.encode_audio(mels)
+    assert np.abs(together - small.audio(sounds())).max() < 1e-4
+    assert np.abs(clap.encode_texts(TEXTS)[0] - small.texts(TEXTS)).max() < 1e-4
+    assert all((clap.encode_audio(mels[i : i + 1])[0] == together[i]).all() for i in range(len(mels)))
+
+
 def test_input_of_another_shape_is_refused(small):
     clap = load_clap(small.folder, device="cpu")
     with pytest.raises(ValueError, match=r"\(N, 201, 16\)"):
