@@ -1,6 +1,7 @@
 """The runner with real worker processes. The values are CRC-32 sums, known from zlib."""
 
 import os
+import re
 import subprocess
 import sys
 import zlib
@@ -202,12 +203,17 @@ def test_a_torn_line_and_foreign_lines_in_the_ledger_are_passed_over(meta):
 
 
 def test_the_command_tells_what_it_did(meta):
-    run = launch(meta, "--strict")
+    run = launch(meta, "--strict", "--quiet")
     out, err = run.communicate()
     assert (run.returncode, out) == (0, f"{meta.with_name('meta_crc.csv')}\n")
-    assert err.splitlines()[-1] == "14 rows: 14 done"
+    rows, crc, tenth, speed = err.splitlines()
+    assert rows == "14 rows: 14 done"
+    known = sorted(crcs(read_table(meta)["path"].to_list()))
+    assert crc == f"crc: min {known[0]}, median {(known[6] + known[7]) / 2:.4g}, max {known[13]}"
+    assert tenth.startswith(f"tenth: min {known[0] / 10:.4g}, median ")
+    assert re.fullmatch(r"[\d.]+ (s|min), [\d.]+ rows/s", speed)
     Path(read_table(meta)["path"][3]).unlink()
-    run = launch(meta, "--strict", "--overwrite")
+    run = launch(meta, "--strict", "--quiet", "--overwrite")
     out, err = run.communicate()
     assert run.returncode == 1
     assert "14 rows: 13 done (13 by an earlier run), 1 failed: missing 1; see" in err

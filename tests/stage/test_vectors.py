@@ -12,9 +12,9 @@ import pytest
 
 from tools.errors import MediaError, UserError
 from tools.stage.ledger import Ledger
-from tools.stage.options import summary
 from tools.stage.runner import RunOptions, map_rows, run_stage
 from tools.stage.stage import REMARKS, VECTOR, Stage
+from tools.stage.summary import summary
 from tools.table import merge_tables, read_table, write_table
 
 OPTIONS = RunOptions(num_workers=0, progress=False)
@@ -226,6 +226,6 @@ def test_the_last_lines_count_the_remarks(meta):
     assert result.remarks == {"even": 5, "odd": 2}  # 0 2 4 6 and 0 again; 1 and 5
     lines = summary(result).splitlines()
     assert lines[0].startswith("8 rows: 7 done, 1 failed: too_short 1")
-    assert lines[1:] == ["5 rows: even", "2 rows: odd"]
+    assert lines[1:3] == ["5 rows: even", "2 rows: odd"]
     _, again = run(meta, None)  # finished rows keep theirs
     assert again.already_complete and again.remarks == result.remarks

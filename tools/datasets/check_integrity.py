@@ -70,6 +70,8 @@ def main(argv: list[str] | None = None) -> int | None:
     from tools.table import output_path
 
     code = run_command(IntegrityStage(args.audio_track), args)
+    if args.dry_run:
+        return code
     if not current_shard().alone:
         print(f"run it without torchrun for {args.meta}'s _intact and _broken tables", file=sys.stderr)
         return code

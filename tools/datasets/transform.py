@@ -212,6 +212,8 @@ def main(argv: list[str] | None = None) -> int | None:
     if method in METHODS and "workers" in METHODS[method].options:
         options["workers"] = run_options(args).num_workers
     stage = make_stage(method, args.output_dir, overwrite=args.overwrite, input_dir=args.input_dir, **options)
+    if args.dry_run:
+        return run_command(stage, args)
     try:
         code = run_command(stage, args)
     finally:

@@ -95,6 +95,8 @@ def main(argv: list[str] | None = None) -> int | None:
 
     if not args.save_dir:
         raise UserError("--save_dir is missing: the folder that the clips go to")
+    if args.prune and args.limit:
+        raise UserError("--prune: not with --limit, which leaves clips of other rows without a table for now")
     default_size = 1080 if args.mode == "exact" else 0
     options = CutOptions(
         mode=args.mode,
@@ -112,6 +114,8 @@ def main(argv: list[str] | None = None) -> int | None:
     )
     workers = min(1, args.num_workers) if args.disable_parallel else args.num_workers
     stage = CutStage(args.save_dir, options, overwrite=args.overwrite, workers=workers)
+    if args.dry_run:
+        return run_command(stage, args)
     try:
         code = run_command(stage, args)
     finally:

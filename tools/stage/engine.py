@@ -34,6 +34,8 @@ class RunOptions:
         strict: Failed rows make the exit code 1.
         overwrite: Replace an output that was made from another input or with other options.
         retry_failed: Do rows again that failed in an earlier run.
+        limit: Do only so many of the rows that are to be done, the first of the table; None for all. The
+            output then has the rows that are finished, and is not complete.
         progress: Show a progress bar.
 
     Raises:
@@ -48,6 +50,7 @@ class RunOptions:
     strict: bool = False
     overwrite: bool = False
     retry_failed: bool = False
+    limit: int | None = None
     progress: bool = True
 
     def __post_init__(self) -> None:
@@ -55,6 +58,8 @@ class RunOptions:
             raise UserError(f"Invalid on_error ({self.on_error}). Supported values are keep, drop.")
         if self.batch_size < 1:
             raise UserError(f"Invalid batch_size ({self.batch_size}). It must be 1 or more.")
+        if self.limit is not None and self.limit < 1:
+            raise UserError(f"Invalid limit ({self.limit}). It must be 1 or more.")
 
 
 class Session:
@@ -161,7 +166,7 @@ class Session:
 
         rows = list(rows)
         outcomes: list[Outcome | None] = [None] * len(rows)
-        wanted = (*self.stage.needs, *self.stage.uses)
+        needs, uses = self.stage.needs, self.stage.uses
         with Progress(len(rows), label or self.stage.name, shown=self.options.progress) as progress:
 
             def finished(results: list[tuple[str, Outcome]]) -> None:
@@ -170,7 +175,11 @@ class Session:
                 progress.count(results)
 
             self.work(
-                ((str(i), {n: row.get(n) for n in wanted}) for i, row in enumerate(rows)),
+                (
+                    # As in a table, where a column of `uses` may be missing.
+                    (str(i), {n: row.get(n) for n in needs} | {n: row[n] for n in uses if n in row})
+                    for i, row in enumerate(rows)
+                ),
                 finished,
             )
         return outcomes  # type: ignore[return-value]  # every row has an outcome by now

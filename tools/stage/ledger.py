@@ -65,6 +65,7 @@ class Ledger:
         rank: Whose file is appended to.
         ask: See `ask_of`.
         keys: Rows that are of interest; others are not kept in memory.
+        look_only: Only read what is there: no file is made, and none is locked.
 
     Attributes:
         outcomes: What became of each finished row, by its key; without its vector.
@@ -73,11 +74,20 @@ class Ledger:
         UserError: Another process is writing this rank's file, or the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, rank: int, ask: dict[str, Any], keys: Container[str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rank: int,
+        ask: dict[str, Any],
+        keys: Container[str],
+        *,
+        look_only: bool = False,
+    ) -> None:
         self._ask = digest(ask)
         self._path = folder / f"rank{rank}.jsonl"
-        self._file = self._open()
-        self._end_torn_line()
+        self._file = -1 if look_only else self._open()
+        if not look_only:
+            self._end_torn_line()
         self.outcomes: dict[str, Outcome] = {}
         self._vectors: dict[str, tuple[Path, int, int] | None] = {}  # file, first byte, numbers
         self._written: dict[str, int] = {}
@@ -90,7 +100,8 @@ class Ledger:
         return self
 
     def __exit__(self, *error: object) -> None:
-        os.close(self._file)
+        if self._file >= 0:
+            os.close(self._file)
 
     def add(self, finished: Iterable[tuple[str, Outcome]]) -> None:
         """Append rows. One write for all of them, so that a kill leaves at most one torn line.

@@ -76,6 +76,17 @@ def add_stage_arguments(
     group.add_argument("--strict", action="store_true", help="exit with 1 when a row failed")
     group.add_argument("--overwrite", action="store_true", help="replace an output made otherwise")
     group.add_argument("--retry-failed", action="store_true", help="do rows again that failed before")
+    group.add_argument(
+        "--limit",
+        type=cli.whole_number(1),
+        metavar="N",
+        help="do only the first N rows that are to be done; the same command without it does the rest",
+    )
+    group.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what would be done, to how many rows, and about how long it would take; write nothing",
+    )
     group.add_argument("--quiet", action="store_true", help="no progress bar")
     if engine:
         _add_engine_arguments(parser)
@@ -126,12 +137,13 @@ def run_options(args: argparse.Namespace) -> RunOptions:
         strict=args.strict,
         overwrite=args.overwrite,
         retry_failed=args.retry_failed,
+        limit=args.limit,
         progress=not args.quiet,
     )
 
 
 def run_command(stage: Stage, args: argparse.Namespace) -> int:
-    """Run a stage as its command line says, and tell the user what was done.
+    """Run a stage as its command line says, and tell the user what was done; or what would be.
 
     Args:
         stage: What to do.
@@ -143,12 +155,22 @@ def run_command(stage: Stage, args: argparse.Namespace) -> int:
     """
     options = run_options(args)
     if getattr(args, "run_on", None):
+        for name in ("limit", "dry_run"):
+            if getattr(args, name):
+                raise UserError(f"--{name.replace('_', '-')}: not with --engine daft")
         result = _run_on_daft(stage, args, options)
     else:
         _refuse_daft_options(args)
+        if args.dry_run:
+            from tools.stage.trial import dry_run
+
+            dry_run(stage, args.meta, output=args.output, options=options)
+            return 0
         from tools.stage.runner import run_stage
 
         result = run_stage(stage, args.meta, output=args.output, options=options)
+    from tools.stage.summary import summary
+
     print(summary(result), file=sys.stderr)
     print(result.output)
     totals = result.totals
@@ -176,22 +198,3 @@ def _refuse_daft_options(args: argparse.Namespace) -> None:
     for name in _DAFT_OPTIONS if "run_on" in args else ():  # others have flags of the same names
         if getattr(args, name) is not None:
             raise UserError(f"--{name.replace('_', '-')}: only with --engine daft")
-
-
-def summary(result: RunResult) -> str:
-    """What a run did, how many rows have a remark, and where vectors went: a line for each."""
-    from tools.stage.failures import count_kinds
-
-    if result.already_complete:
-        done = f"{result.rows} rows: complete already, nothing to do"
-    else:
-        done = f"{result.rows} rows: {result.rows - result.failed} done"
-        if result.reused:
-            done += f" ({result.reused} by an earlier run)"
-    if result.failures:
-        what = f"{result.failed} failed" if result.failed else f"{len(result.failures)} failures"
-        done += f", {what}: {count_kinds(result.failures)}; see {result.failures_file}"
-    lines = [done, *(f"{count} rows: {remark}" for remark, count in result.remarks.items())]
-    if result.vectors:
-        lines.append(f"vectors: {result.vectors}")
-    return "\n".join(lines)

@@ -131,11 +131,12 @@ class Output:
         if self.path.exists() and self.path.samefile(meta):
             raise UserError(f"{self.path}: the output would overwrite the input; choose another --output")
 
-    def clear_the_way(self, *, overwrite: bool) -> bool:
+    def clear_the_way(self, *, overwrite: bool, look_only: bool = False) -> bool:
         """Remove parts of other runs, and see what stands in place.
 
         Args:
             overwrite: Whether tables that were made otherwise may be replaced.
+            look_only: Remove nothing.
 
         Returns:
             Whether this rank's output stands already, made of the same.
@@ -143,21 +144,22 @@ class Output:
         Raises:
             UserError: Something else stands in the way.
         """
-        if self._shard.alone:
-            return self.path.exists() and self._stands(self.path, overwrite=overwrite)
+        if self._shard.alone or look_only:
+            return self.path.exists() and self._stands(self.path, overwrite=overwrite, look_only=look_only)
         with self._locked():
             # All parts are looked at, not this rank's alone: one that is in the way stops every rank.
             standing = [p for p in self._parts() if self._stands(p, overwrite=overwrite)]
         return self.path in standing
 
-    def _stands(self, path: Path, *, overwrite: bool) -> bool:
+    def _stands(self, path: Path, *, overwrite: bool, look_only: bool = False) -> bool:
         """Whether a table is as this run would make it; what is not is removed or left to be replaced."""
         receipt = _load(self._receipt(path))
         found = _digest_file(path)
         if receipt is not None and found == receipt["output"]:
             ours, why = True, self._origin.differs_in(receipt)
             if not why or (path != self.path and why == FILES_CHANGED):  # other ranks know their own files
-                return True
+                # One that a limited run left short is replaced by what goes on from it.
+                return path != self.path or not receipt.get("left")
             free = self._origin.same_asked(receipt) and receipt["world"] != self._origin.world
         else:
             # The table that a killed run was about to replace is free to go.
@@ -166,7 +168,7 @@ class Output:
         replaceable = ours or self._is_of_this_run(path)
         if not free and not (overwrite and replaceable):
             raise UserError(_in_the_way(path, why, replaceable=replaceable))
-        if ours and not self._shard.alone:
+        if ours and not self._shard.alone and not look_only:
             self._remove_part(path)
         return False
 
@@ -194,16 +196,17 @@ class Output:
         receipt = _load(self._receipt(self.path))
         return receipt is not None and receipt["outcomes"] == outcomes
 
-    def write(self, frame: pl.DataFrame, counts: Counts, outcomes: str) -> None:
+    def write(self, frame: pl.DataFrame, counts: Counts, outcomes: str, *, left: int = 0) -> None:
         """Write the table and its receipt; no kill leaves a table that the next run does not know.
 
         Args:
             frame: The table.
             counts: What the run as a whole is judged by.
             outcomes: Digest of the outcomes of the rows, for `holds`.
+            left: Rows that are not in the table, because the run was limited.
         """
         made = write_table(frame, self.state / f"{self.path.name}{table_extension(self.path)}")
-        receipt = {**self._origin.as_json(), "counts": counts, "outcomes": outcomes}
+        receipt = {**self._origin.as_json(), "counts": counts, "outcomes": outcomes, "left": left}
         receipt["output"] = _digest_file(made)
         with self._locked():
             receipt["replaces"] = _digest_file(self.path) if self.path.exists() else ""

@@ -1,53 +1,128 @@
-"""The progress bar: rows per second, time left, failures so far; one bar, also under torchrun."""
+"""The progress bar: rows done from the first on, rows per second, time left, failures; one for all ranks."""
 
 from __future__ import annotations
 
 import os
 import sys
+import threading
+import time
 from typing import Any
 
 from tools.errors import MediaError
+from tools.stage.board import Board, Count
 from tools.stage.ledger import Outcome
+
+_REFRESH = 0.5  # seconds, on a terminal
+_FIRST_LINE, _NEXT_LINE = 2.0, 30.0  # seconds, where standard error is a file or a pipe
 
 
 class Progress:
-    """A bar on standard error. Rank 0 shows its own rows (the label says so), the other ranks show none.
+    """A bar on standard error, there from row 0 on; where that is no terminal, a line every 30 s.
 
-    Nothing appears in the first two seconds; where standard error is no terminal, a line comes every 30 s.
+    Of several ranks the first shows one bar for all whose counts it can see; its label says of how many.
 
     Args:
         total: Rows to do.
         label: What is being done.
         shown: False for no bar at all.
+        board: Where ranks tell each other how far they are; None when there is one.
     """
 
-    def __init__(self, total: int, label: str, *, shown: bool = True) -> None:
-        self._total = total
+    def __init__(self, total: int, label: str, *, shown: bool = True, board: Board | None = None) -> None:
         self._label = label
+        self._own = Count(total)
+        self._board = board
         self._shown = shown and os.environ.get("RANK", "0") == "0"
-        self._failed = 0
+        self._bar: Any = None
+        self._written: Count | None = None  # of the last line
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
 
     def __enter__(self) -> Progress:
-        from tqdm import tqdm
+        self._start = time.monotonic()
+        if self._board:
+            self._board.tell(self._own)
+        if self._shown and sys.stderr.isatty():
+            from tqdm import tqdm
 
-        terminal = sys.stderr.isatty()
-        self._bar: Any = tqdm(
-            total=self._total,
-            desc=self._label,
-            unit=" rows",
-            disable=not self._shown,
-            delay=2,
-            mininterval=0.2 if terminal else 30,
-            dynamic_ncols=terminal,
-        )
+            total, label = self._sum()
+            self._bar = tqdm(total=total.rows, desc=label, unit=" rows", dynamic_ncols=True)
+        if self._shown or self._board:
+            self._thread.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._bar.close()
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        if self._board:
+            self._board.tell(self._own)
+        if self._bar is not None:
+            self._refresh()
+            self._bar.close()
+        elif self._written not in (None, self._sum()[0]):
+            self._write_line()
+        if self._board:
+            self._board.clear()
 
     def count(self, results: list[tuple[str, Outcome]]) -> None:
         """Rows have finished."""
-        self._failed += sum(isinstance(outcome, MediaError) for _, outcome in results)
-        if self._failed:
-            self._bar.set_postfix(failed=self._failed, refresh=False)
-        self._bar.update(len(results))
+        failed = sum(isinstance(outcome, MediaError) for _, outcome in results)
+        self._own = Count(self._own.rows, self._own.done + len(results), self._own.failed + failed)
+
+    def _watch(self) -> None:
+        """In a thread of its own: rows may take minutes, and other ranks go on meanwhile."""
+        next_line = self._start + _FIRST_LINE
+        while not self._ended.wait(_REFRESH):
+            try:
+                if self._board:
+                    self._board.tell(self._own)
+                if self._bar is not None:
+                    self._refresh()
+                elif self._shown and time.monotonic() >= next_line:
+                    self._write_line()
+                    next_line = time.monotonic() + _NEXT_LINE
+            except (OSError, ValueError):  # standard error was closed
+                return
+
+    def _sum(self) -> tuple[Count, str]:
+        """How far the ranks are that are known, and what to call them."""
+        if self._board is None:
+            return self._own, self._label
+        others = self._board.others()
+        rows, done, failed = (sum(numbers) for numbers in zip(self._own, *others.values(), strict=True))
+        return Count(rows, done, failed), f"{self._label}, {self._board.who(others)}"
+
+    def _refresh(self) -> None:
+        count, label = self._sum()
+        self._bar.total, self._bar.n = count.rows, count.done
+        self._bar.set_description(label, refresh=False)
+        if count.failed:
+            self._bar.set_postfix(failed=count.failed, refresh=False)
+        self._bar.refresh()
+
+    def _write_line(self) -> None:
+        count, label = self._sum()
+        rate = count.done / max(time.monotonic() - self._start, 1e-3)
+        line = f"{label}: {count.done} of {count.rows} rows"
+        if count.done:
+            line += f", {spell_rate(rate)}"
+        if 0 < count.done < count.rows:
+            line += f", {spell_seconds((count.rows - count.done) / rate)} left"
+        if count.failed:
+            line += f", {count.failed} failed"
+        print(line, file=sys.stderr, flush=True)
+        self._written = count
+
+
+def spell_rate(rate: float) -> str:
+    """A speed to be read: 0.0125 rows/s, 3.5 rows/s, 1200 rows/s."""
+    return f"{rate:.0f} rows/s" if rate >= 100 else f"{rate:.3g} rows/s"
+
+
+def spell_seconds(seconds: float) -> str:
+    """A time to be read: 0.4 s, 12 s, 7 min, 3.5 h, 2.1 days."""
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.{1 if seconds < 10 * size and unit != 'min' else 0}f} {unit}"
+    return f"{seconds:.{1 if seconds < 10 else 0}f} s"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from tools.errors import MediaError, UserError
+from tools.stage.board import Board
 from tools.stage.engine import RunOptions, map_rows, with_path, work
 from tools.stage.failures import write_failures
 from tools.stage.ledger import Ledger, Outcome, ask_of, digest, digest_outcomes, row_key
@@ -48,6 +51,10 @@ class RunResult:
         totals: Counts over all ranks; None when other ranks are still at work.
         vectors: The file of vectors written, or None.
         remarks: What was said of rows, and of how many.
+        left: Rows that the limit of the run left out; they are not in the output.
+        fresh: Rows that this run did.
+        seconds: What it took.
+        added: The columns of the output that the stage fills; None when the output was complete already.
     """
 
     output: Path
@@ -60,6 +67,33 @@ class RunResult:
     totals: Counts | None = None
     vectors: Path | None = None
     remarks: dict[str, int] = field(default_factory=dict)
+    left: int = 0
+    fresh: int = 0
+    seconds: float = 0.0
+    added: pl.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is about, before any work.
+
+    Attributes:
+        shard: This rank's share.
+        table: The input.
+        rows: The cells that the stage reads, of this rank's rows.
+        keys: Their keys.
+        origin: What the output is made of.
+        place: Where it is written.
+        vectors: Where vectors go, or None.
+    """
+
+    shard: Shard
+    table: pl.DataFrame
+    rows: pl.DataFrame
+    keys: list[str]
+    origin: Origin
+    place: Output
+    vectors: VectorFile | None
 
 
 def run_stage(
@@ -88,28 +122,19 @@ def run_stage(
         UserError: The table cannot be read, is empty or lacks a column; the output is in the way; weights are
             missing; workers cannot start; the ledger cannot be written.
     """
+    begun = time.monotonic()
     options = options or RunOptions()
-    shard = current_shard()
-    meta = Path(meta)
-    target = output_path(meta, stage.suffix, output=output)
-    table_format(target)  # a name that is none of a table is told before the work, not after it
-    table = read_input(stage, meta)
-    check_types(table.schema, target)
-    # Rows first: what follows from the whole table must not depend on the rank.
-    rows = _rows(stage, table, shard)
-    keys = [row_key(row) for row in rows.iter_rows(named=True)]
-    ask = ask_of(stage)
-    origin = Origin(ask, digest_file(meta), digest(keys), shard.world, options.on_error)
-    place = Output(target, shard, origin, meta)
-    vectors = VectorFile(stage.vector_file, shard, place.state) if stage.vector_file else None
+    job = open_job(stage, meta, output=output, options=options)
+    shard, keys, place, vectors = job.shard, job.keys, job.place, job.vectors
     if vectors:
-        vectors.clear_the_way((meta, place.path), overwrite=options.overwrite)
+        vectors.clear_the_way((Path(meta), place.path), overwrite=options.overwrite)
     standing = place.clear_the_way(overwrite=options.overwrite)
-    with Ledger(place.state, shard.rank, ask, set(keys)) as ledger:
-        todo = _todo(stage, ledger, keys, options)
-        reused = sum(key not in todo for key in keys)
-        _work_off(stage, rows, todo, ledger, options, shard)
-        paths = _paths(rows)
+    with Ledger(place.state, shard.rank, job.origin.ask, set(keys)) as ledger:
+        todo, later = rows_to_do(stage, ledger, keys, options, shard)
+        ledger.forget(todo)
+        reused = sum(key not in todo and key not in later for key in keys)
+        _work_off(stage, job, todo, ledger, options)
+        numbers, keys, paths = _finished(job, later)
         outcomes = [with_path(ledger.outcomes[key], path) for key, path in zip(keys, paths, strict=True)]
         failures = _failures(stage, outcomes, paths)
         counts = Counts(len(keys), sum(isinstance(o, MediaError) for o in outcomes), len(failures))
@@ -118,11 +143,15 @@ def run_stage(
         listed = place.failures
         if not complete or bool(failures) != listed.exists():
             write_failures(failures, listed)
+        added = None
         if not complete:
-            place.write(_output_frame(stage, table, shard, outcomes, options), counts, written)
+            frame = _output_frame(stage, job.table, shard, numbers, outcomes, options)
+            added = frame.select(list(columns_of(stage)))
+            place.write(frame, counts, written, left=len(later))
         if vectors:
-            _write_vectors(vectors, ledger, shard.rows(table.height), keys, paths, outcomes, options)
-    place.tidy()
+            _write_vectors(vectors, ledger, numbers, keys, paths, outcomes, options)
+    if not later:
+        place.tidy()
     return RunResult(
         place.path,
         counts.rows,
@@ -134,7 +163,31 @@ def run_stage(
         totals=place.totals(),
         vectors=vectors.path if vectors else None,
         remarks=count_remarks(outcomes),
+        left=len(job.keys) - len(keys),
+        fresh=len(todo),
+        seconds=time.monotonic() - begun,
+        added=added,
     )
+
+
+def open_job(stage: Stage, meta: str | Path, *, output: str | Path | None = None, options: RunOptions) -> Job:
+    """Look at what a run is about: nothing is written, and no file of a row is opened.
+
+    Arguments and errors are those of `run_stage`.
+    """
+    shard = current_shard()
+    meta = Path(meta)
+    target = output_path(meta, stage.suffix, output=output)
+    table_format(target)  # a name that is none of a table is told before the work, not after it
+    table = read_input(stage, meta)
+    check_types(table.schema, target)
+    # Rows first: what follows from the whole table must not depend on the rank.
+    rows = _rows(stage, table, shard)
+    keys = [row_key(row) for row in rows.iter_rows(named=True)]
+    origin = Origin(ask_of(stage), digest_file(meta), digest(keys), shard.world, options.on_error)
+    place = Output(target, shard, origin, meta)
+    vectors = VectorFile(stage.vector_file, shard, place.state) if stage.vector_file else None
+    return Job(shard, table, rows, keys, origin, place, vectors)
 
 
 def read_input(stage: Stage, meta: str | Path, *, file: Path | None = None) -> pl.DataFrame:
@@ -174,14 +227,25 @@ def _paths(rows: pl.DataFrame) -> list[str]:
     return rows["path"].cast(pl.String).fill_null("").to_list()
 
 
-def _todo(stage: Stage, ledger: Ledger, keys: list[str], options: RunOptions) -> dict[str, int]:
-    """Rows that are to be done: the key and the first row that has it."""
+def rows_to_do(
+    stage: Stage, ledger: Ledger, keys: list[str], options: RunOptions, shard: Shard
+) -> tuple[dict[str, int], set[str]]:
+    """Rows that are to be done now, and those that a limit leaves for later.
+
+    Returns:
+        The key and the first row that has it, in the order of the table; and the keys that the output must do
+        without. A row that an earlier run finished, and that was to be done again, is not among these.
+    """
     todo: dict[str, int] = {}
     for number, key in enumerate(keys):
         if key not in todo and not _still_good(stage, ledger, key, options):
             todo[key] = number
-    ledger.forget(todo)
-    return todo
+    if options.limit is None:
+        return todo, set()
+    now = list(todo)[: len(shard.rows(options.limit))]
+    failed_too = dataclasses.replace(options, retry_failed=False)
+    later = {key for key in todo if not _still_good(stage, ledger, key, failed_too)} - set(now)
+    return {key: todo[key] for key in now}, later
 
 
 def _still_good(stage: Stage, ledger: Ledger, key: str, options: RunOptions) -> bool:
@@ -196,25 +260,25 @@ def _still_good(stage: Stage, ledger: Ledger, key: str, options: RunOptions) -> 
     return stage.still_there(outcome)
 
 
-def _work_off(
-    stage: Stage,
-    rows: pl.DataFrame,
-    todo: dict[str, int],
-    ledger: Ledger,
-    options: RunOptions,
-    shard: Shard,
-) -> None:
+def _work_off(stage: Stage, job: Job, todo: dict[str, int], ledger: Ledger, options: RunOptions) -> None:
     if not todo:
         return
-    paths = _paths(rows)
-    label = stage.name if shard.alone else f"{stage.name}, rank {shard.rank} of {shard.world}"
-    with Progress(len(todo), label, shown=options.progress) as progress:
+    rows, paths = job.rows, _paths(job.rows)
+    board = None if job.shard.alone else Board(job.place.state, job.shard)
+    with Progress(len(todo), stage.name, shown=options.progress, board=board) as progress:
 
         def finished(results: list[tuple[str, Outcome]]) -> None:
             ledger.add([(key, with_path(outcome, paths[todo[key]])) for key, outcome in results])
             progress.count(results)
 
         work(stage, ((key, rows.row(n, named=True)) for key, n in todo.items()), options, finished)
+
+
+def _finished(job: Job, later: set[str]) -> tuple[list[int], list[str], list[str]]:
+    """Of the rows that go to the output: their numbers in the table, keys and files."""
+    rows = zip(job.shard.rows(job.table.height), job.keys, _paths(job.rows), strict=True)
+    kept = [row for row in rows if row[1] not in later]
+    return [n for n, _, _ in kept], [key for _, key, _ in kept], [path for _, _, path in kept]
 
 
 def _failures(stage: Stage, outcomes: list[Outcome], paths: list[str]) -> list[MediaError]:
@@ -258,11 +322,23 @@ def _write_vectors(
     )
 
 
+def columns_of(stage: Stage) -> dict[str, Any]:
+    """The columns of the output that a stage fills, with their types."""
+    if stage.one_to_many:
+        return stage.row_columns
+    return {name: dtype for name, dtype in stage.adds.items() if name not in ASIDE}
+
+
 def _output_frame(
-    stage: Stage, table: pl.DataFrame, shard: Shard, outcomes: list[Outcome], options: RunOptions
+    stage: Stage,
+    table: pl.DataFrame,
+    shard: Shard,
+    numbers: list[int],
+    outcomes: list[Outcome],
+    options: RunOptions,
 ) -> pl.DataFrame:
-    """This rank's rows of the input, with the stage's columns: where they were, or at the end."""
-    numbers = list(shard.rows(table.height))
+    """Rows of the input, with the stage's columns: where they were, or at the end."""
+    columns = columns_of(stage)
     if stage.one_to_many:
         pairs = [
             (number, row)
@@ -270,7 +346,7 @@ def _output_frame(
             if not isinstance(outcome, MediaError)
             for row in outcome["rows"]
         ]
-        columns, numbers = stage.row_columns, [number for number, _ in pairs]
+        numbers = [number for number, _ in pairs]
         values: list[dict[str, Any]] = [row for _, row in pairs]
     else:
         pairs = [
@@ -278,7 +354,6 @@ def _output_frame(
             for number, outcome in zip(numbers, outcomes, strict=True)
             if _is_in_output(outcome, options)
         ]
-        columns = {name: dtype for name, dtype in stage.adds.items() if name not in ASIDE}
         numbers = [number for number, _ in pairs]
         values = [outcome or {} for _, outcome in pairs]
     frame = table[numbers].drop([name for name in stage.stale(table.columns) if name not in columns])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import polars as pl
@@ -60,6 +61,7 @@ class Stage:
         row_columns: For such a stage, the columns of its output rows, with their types.
         vector_file: Where the `VECTOR` of each row goes, a name that ends in .npy or .parquet; None for
             nowhere.
+        no_trial: Why no rows can be tried in a dry run; empty where they can.
         batch_seconds: A batch that takes longer is made smaller: that much work a kill may cost.
     """
 
@@ -75,6 +77,7 @@ class Stage:
     one_to_many: ClassVar[bool] = False
     row_columns: ClassVar[dict[str, pl.DataType | type[pl.DataType]]] = {}
     vector_file: ClassVar[str | None] = None
+    no_trial: ClassVar[str] = ""
     batch_seconds: ClassVar[float] = 10.0
 
     def __new__(cls, *args: Any, **options: Any) -> Stage:
@@ -133,6 +136,9 @@ class Stage:
     def still_there(self, values: dict[str, Any]) -> bool:
         """Whether what a finished row left on disk is still there; if not, the row is done again."""
         return True
+
+    def write_under(self, folder: Path) -> None:
+        """Write into a folder from now on, whatever else was asked: a dry run leaves nothing behind."""
 
     def setup(self) -> None:
         """Load models. Called once in the parent, before the first `score`."""

@@ -48,12 +48,13 @@ class VectorFile:
             raise UserError(f"{target}: vectors go to a file whose name ends in {' or '.join(EXTENSIONS)}")
         self.path = self._target if shard.alone else self._part(shard.rank)
 
-    def clear_the_way(self, tables: Sequence[Path], *, overwrite: bool) -> None:
+    def clear_the_way(self, tables: Sequence[Path], *, overwrite: bool, look_only: bool = False) -> None:
         """Remove parts that an earlier run with more ranks left, and see that nothing else is in the way.
 
         Args:
             tables: Files that it must not be: the input and the output.
             overwrite: Whether a file may be replaced that another command made.
+            look_only: Remove nothing.
 
         Raises:
             UserError: Something is in the way.
@@ -70,7 +71,7 @@ class VectorFile:
         ranks = 0 if self._shard.alone else self._shard.world
         for path in self._target.parent.glob(f"*{self._target.suffix}"):
             rank = self._rank(path)
-            if rank is not None and rank >= ranks and self._is_ours(path):
+            if rank is not None and rank >= ranks and not look_only and self._is_ours(path):
                 path.unlink(missing_ok=True)
 
     def write(

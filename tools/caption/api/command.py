@@ -135,6 +135,8 @@ def run_asking(stage: AskStage, args: argparse.Namespace) -> int:
     from tools.stage.shards import current_shard
     from tools.table import output_path
 
+    if args.dry_run:
+        return run_command(stage, args)
     shard = current_shard()
     target = output_path(args.meta, stage.suffix, output=args.output)
     folder = target.parent / STATE_FOLDER / target.name
@@ -142,7 +144,8 @@ def run_asking(stage: AskStage, args: argparse.Namespace) -> int:
     stage.keep_answers(folder, shard.rank)
     try:
         code = run_command(stage, args)
-        remove_journals(folder, None if shard.alone else shard.rank)
+        if not args.limit:  # they may hold answers about other rows
+            remove_journals(folder, None if shard.alone else shard.rank)
     except KeyboardInterrupt:
         stage.cancel()
         raise

@@ -56,6 +56,7 @@ class AskStage(Stage):
         UserError: A value that there is not.
     """
 
+    no_trial: ClassVar[str] = "a trial would ask the server, which may cost money"
     batch_seconds: ClassVar[float] = 3600.0  # answers are safe in the journal: a kill costs none of them
 
     model: str = ""

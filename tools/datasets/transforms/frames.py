@@ -92,6 +92,10 @@ class FrameStage(Stage):
         """Choose the places of all images by the whole table."""
         return _plan(table, self.input_dir, f".{self.image_format}")
 
+    def write_under(self, folder: Path) -> None:
+        """Make the new files there."""
+        self.output_dir = str(folder)
+
     def setup(self) -> None:
         """Make sure that the output folder can be written, before any file is read."""
         make_output_dir(self.output_dir)
@@ -183,6 +187,10 @@ class FirstFrameStage(Stage):
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Choose the places of all images by the whole table."""
         return _plan(table, self.input_dir, f".{self.image_format}")
+
+    def write_under(self, folder: Path) -> None:
+        """Make the new files there."""
+        self.output_dir = str(folder)
 
     def setup(self) -> None:
         """Make sure that the output folder can be written, before any file is read."""

@@ -79,6 +79,10 @@ class FileStage(Stage):
         """What was measured on the old file: the new one looks and sounds otherwise."""
         return measured_on(columns, "file")
 
+    def write_under(self, folder: Path) -> None:
+        """Make the new files there."""
+        self.output_dir = str(folder)
+
     def setup(self) -> None:
         """Make sure that the output folder can be written, before any file is read."""
         make_output_dir(self.output_dir)

@@ -112,6 +112,10 @@ class CutStage(Stage):
         self._stems = {place: place in self._own for place in places}
         return table.with_columns(pl.Series(_STEM, stems, dtype=pl.String))
 
+    def write_under(self, folder: Path) -> None:
+        """Write the clips there."""
+        self.save_dir = str(folder)
+
     def setup(self) -> None:
         """Make sure that the folder can be written and the encoder works, before any file is read."""
         folder = Path(self.save_dir)

@@ -147,6 +147,11 @@ class SceneDetectStage(Stage):
         found = self._cells(shots_between(gaps, wanted), index)
         return found if stats_path is None else found | {"stats": str(stats_path)}
 
+    def write_under(self, folder: Path) -> None:
+        """Write the measures of the detector there, if at all."""
+        if self.stats_dir is not None:
+            self.stats_dir = str(folder)
+
     def setup(self) -> None:
         """Make the folder of the statistics; load TransNetV2, if that is the detector."""
         if self.stats_dir is not None:

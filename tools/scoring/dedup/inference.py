@@ -207,11 +207,18 @@ def main(argv: list[str] | None = None) -> int | None:
         stem = table_stem(output).removesuffix("_dedup")
         fingerprints = output.with_name(f"{stem}{stage.suffix}.parquet")
         code = run_command(stage, argparse.Namespace(**{**vars(args), "output": fingerprints}))
+        if args.dry_run:
+            return code
         if not current_shard().alone:
             print(f"run it without torchrun to find the copies in {meta}", file=sys.stderr)
             return code
         if code and not args.strict:  # no row has a fingerprint
             return code
+    if args.dry_run:
+        print("dry run: nothing is written")
+        print(f"reads {meta}, which has fingerprints, and compares them")
+        print(f"writes {output}")
+        return 0
     written = write_copies(
         fingerprints,
         output,

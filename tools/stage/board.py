@@ -1,0 +1,88 @@
+"""Where the ranks of one machine tell each other how far they are: small files beside the ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from tools.stage.shards import Shard
+
+
+class Count(NamedTuple):
+    """How far a rank is.
+
+    Attributes:
+        rows: Rows that it has to do.
+        done: Those that are finished.
+        failed: Those of them that failed.
+    """
+
+    rows: int
+    done: int = 0
+    failed: int = 0
+
+
+class Board:
+    """Counts of the ranks that one `torchrun` started on this machine, for the eye alone.
+
+    Args:
+        folder: Folder of the output's ledger.
+        shard: This rank's share.
+    """
+
+    def __init__(self, folder: Path, shard: Shard) -> None:
+        self._folder = folder
+        self._shard = shard
+        # The launcher is the parent of all its ranks on this machine. Without one, nobody knows who belongs
+        # together.
+        self._run = f"{os.environ.get('TORCHELASTIC_RUN_ID', '')} {os.getppid()}"
+        self._together = "LOCAL_WORLD_SIZE" in os.environ and not shard.alone
+        self._told: Count | None = None
+
+    def tell(self, count: Count) -> None:
+        """Write down how far this rank is."""
+        if self._together and count != self._told:
+            self._told = count
+            with suppress(OSError):
+                temporary = self._file(self._shard.rank).with_suffix(".told")
+                temporary.write_text(json.dumps([self._run, *count]))
+                temporary.replace(self._file(self._shard.rank))
+
+    def others(self) -> dict[int, Count]:
+        """How far the other ranks are, as far as they have told."""
+        if not self._together:
+            return {}
+        ranks = (rank for rank in range(self._shard.world) if rank != self._shard.rank)
+        return {rank: count for rank in ranks if (count := self._read(rank))}
+
+    def who(self, others: dict[int, Count]) -> str:
+        """Whose counts are known: ``8 ranks``, ``5 of 8 ranks``, ``rank 0 of 8``."""
+        if not others:
+            return f"rank {self._shard.rank} of {self._shard.world}"
+        known = len(others) + 1
+        return f"{known} ranks" if known == self._shard.world else f"{known} of {self._shard.world} ranks"
+
+    def clear(self) -> None:
+        """Remove what nobody will read: of the first rank all, of others their own when the first is gone."""
+        if not self._together:
+            return
+        first = self._shard.rank == 0
+        if first or not self._file(0).exists():
+            self._file(self._shard.rank).unlink(missing_ok=True)
+        if first:
+            for rank, count in self.others().items():
+                if count.done >= count.rows:
+                    self._file(rank).unlink(missing_ok=True)
+
+    def _file(self, rank: int) -> Path:
+        return self._folder / f"rank{rank}.progress"
+
+    def _read(self, rank: int) -> Count | None:
+        try:
+            run, rows, done, failed = json.loads(self._file(rank).read_text())
+        except (OSError, ValueError, TypeError):
+            return None
+        return Count(rows, done, failed) if run == self._run else None

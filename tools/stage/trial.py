@@ -1,0 +1,123 @@
+"""A dry run: what a run would do, and about how long it would take, from a few rows done on trial."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tools.errors import MediaError
+from tools.media.pool import usable_cores
+from tools.stage.engine import RunOptions, Session
+from tools.stage.failures import count_kinds
+from tools.stage.ledger import Ledger, Outcome
+from tools.stage.progress import spell_rate, spell_seconds
+from tools.stage.runner import Job, columns_of, open_job, rows_to_do
+from tools.stage.stage import Row, Stage
+
+_FEWEST_ROWS, _MOST_ROWS = 4, 32  # of one round; between them, one for each worker
+_LONG = 10.0  # seconds of a first round in which what starting took no longer matters
+
+
+def dry_run(stage: Stage, meta: str | Path, *, output: str | Path | None = None, options: RunOptions) -> None:
+    """Print what `tools.stage.runner.run_stage` would do with the same arguments; of several ranks the first.
+
+    A few rows are done as in a run, in worker processes and with the models; what they write goes to a
+    temporary folder, which is removed. The stage is of no use afterwards.
+
+    Raises:
+        UserError: What would end the run: a missing column, missing weights, an output that is in the way.
+    """
+    job = open_job(stage, meta, output=output, options=options)
+    if job.shard.rank:
+        return
+    if job.vectors:
+        tables = (Path(meta), job.place.path)
+        job.vectors.clear_the_way(tables, overwrite=options.overwrite, look_only=True)
+    standing = job.place.clear_the_way(overwrite=options.overwrite, look_only=True)
+    with Ledger(job.place.state, job.shard.rank, job.origin.ask, set(job.keys), look_only=True) as ledger:
+        todo, later = rows_to_do(stage, ledger, job.keys, options, job.shard)
+    for line in _plan(stage, meta, job, len(todo), len(later), standing=standing):
+        print(line, flush=True)
+    if not todo:
+        return
+    if stage.no_trial:
+        print(f"time: not estimated, {stage.no_trial}")
+        return
+    rows = [job.rows.row(number, named=True) for number in _spread(list(todo.values()), 2 * _round(options))]
+    for line in _estimate(stage, rows, len(todo), options):
+        print(line, flush=True)
+
+
+def _plan(stage: Stage, meta: str | Path, job: Job, todo: int, later: int, *, standing: bool) -> list[str]:
+    """What would be done, as far as no file need be opened."""
+    done = len(set(job.keys)) - todo - later
+    counts = [f"{todo} to do"]
+    if done:
+        counts.insert(0, f"{done} done by an earlier run")
+    if later:
+        counts.append(f"{later} left by --limit")
+    rank = "" if job.shard.alone else f" of rank {job.shard.rank} of {job.shard.world}"
+    if repeated := len(job.keys) - len(set(job.keys)):
+        counts.append(f"{repeated} the same as others")
+    return [
+        "dry run: nothing is written",
+        f"reads {meta}: {job.table.height} rows",
+        f"writes {job.place.path}" + (f" and {job.vectors.path}" if job.vectors else ""),
+        f"{'rows of columns' if stage.one_to_many else 'columns'}: {', '.join(columns_of(stage))}",
+        f"rows{rank}: {', '.join(counts)}",
+        *(["complete already, nothing to do"] if standing and not todo else []),
+    ]
+
+
+def _round(options: RunOptions) -> int:
+    """Rows of a round: a few, and as many for one worker as for another."""
+    workers = max(1, min(options.num_workers, usable_cores()))
+    return min(_MOST_ROWS, workers * -(-_FEWEST_ROWS // workers))
+
+
+def _spread(numbers: Sequence[int], count: int) -> list[int]:
+    """Some of the numbers, evenly spread over all: long videos often stand together."""
+    if len(numbers) <= count:
+        return list(numbers)
+    return [numbers[i * len(numbers) // count] for i in range(count)]
+
+
+def _estimate(stage: Stage, rows: list[Row], total: int, options: RunOptions) -> Iterator[str]:
+    """Do rows on trial; yield lines on them, and on the time that all would take."""
+    options = dataclasses.replace(options, progress=False)
+    with (
+        tempfile.TemporaryDirectory(prefix="vidsieve-dry-run-") as folder,
+        Session(stage, options) as session,
+    ):
+        stage.write_under(Path(folder))
+        begun = time.monotonic()
+        session.setup()
+        loading = time.monotonic() - begun
+        # In the first round workers start and import what they need; what it says is used where it is all.
+        outcomes, seconds = _timed(session, rows[::2])
+        per_row = seconds / len(outcomes)
+        if seconds < _LONG and len(rows) > 1:
+            further, again = _timed(session, rows[1::2])
+            per_row = min(per_row, again / len(further))
+            loading += seconds - per_row * len(outcomes)
+            outcomes += further
+    failures = [outcome for outcome in outcomes if isinstance(outcome, MediaError)]
+    if failures:
+        yield f"on trial: {len(outcomes)} rows, {len(failures)} failed: {count_kinds(failures)}"
+        yield f"the first: {failures[0]}"
+    else:
+        yield f"on trial: {len(outcomes)} rows, none failed"
+    if len(failures) == len(outcomes):
+        yield "time: not estimated, every row on trial failed"
+        return
+    rate = f"to start {spell_seconds(loading)}, then {spell_rate(1 / max(per_row, 1e-6))}"
+    yield f"time: about {spell_seconds(loading + total * per_row)} ({rate})"
+
+
+def _timed(session: Session, rows: list[Row]) -> tuple[list[Outcome], float]:
+    begun = time.monotonic()
+    outcomes = session.map_rows(rows)
+    return outcomes, time.monotonic() - begun
