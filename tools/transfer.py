@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email.utils
 import http.client
 import os
@@ -15,6 +16,8 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal
+
+from tools.redirects import RedirectError, opener
 
 PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Seconds before each further attempt that follows one without a new byte."""
@@ -82,10 +85,12 @@ def fetch(
 
     A server that sends the length of the file (all but very old ones do) is held to it: fewer bytes are
     never taken for the whole file. A file that changes on the server between two attempts is begun anew.
-    Proxies are taken from ``http_proxy``, ``https_proxy`` and ``no_proxy`` by the standard library.
+    Proxies are taken from ``http_proxy``, ``https_proxy`` and ``no_proxy`` by the standard library. Redirects
+    are followed as `tools.redirects` says.
 
     Args:
-        url: ``http://`` or ``https://`` address; other letters than ASCII are escaped.
+        url: ``http://`` or ``https://`` address; other letters than ASCII are escaped. A user and a password
+            in it (``https://user:password@host/``) are sent to that host alone (RFC 7617).
         file: Open for appending (``ab``); what it holds is taken for the beginning of the file.
         limits: See `Limits`.
         patient: Try a server again that could not be reached at all; else tell at once.
@@ -97,10 +102,10 @@ def fetch(
         OSError: The file cannot be written.
     """
     try:
-        address = _escaped(url)
+        address, authorization = _escaped(url)
     except ValueError as error:
         raise TransferError("refused", f"not an address ({error})") from error
-    _Transfer(address, file, limits or Limits(), patient, progress, cancelled).run()
+    _Transfer(address, authorization, file, limits or Limits(), patient, progress, cancelled).run()
 
 
 def retry_after(headers: Any) -> float | None:
@@ -127,6 +132,7 @@ def retry_after(headers: Any) -> float | None:
 @dataclass
 class _Transfer:
     url: str
+    authorization: str | None
     file: BinaryIO
     limits: Limits
     patient: bool
@@ -218,12 +224,16 @@ class _Transfer:
 
     def _open(self, offset: int) -> Any:
         request = urllib.request.Request(self.url, headers={"User-Agent": "vidsieve"})
+        if self.authorization is not None:
+            request.add_header("Authorization", self.authorization)
         if offset:
             request.add_header("Range", f"bytes={offset}-")
             if self.version:
                 request.add_header("If-Range", self.version)
         try:
-            return urllib.request.urlopen(request, timeout=self._timeout())
+            return opener(self.url).open(request, timeout=self._timeout())
+        except RedirectError as error:
+            raise TransferError("refused", str(error)) from error
         except urllib.error.HTTPError as error:
             if error.code == 416 and self._is_whole(error, offset):
                 return error
@@ -298,9 +308,22 @@ def _version(response: http.client.HTTPResponse) -> str | None:
     return None if tag else response.headers.get("Last-Modified")
 
 
-def _escaped(url: str) -> str:
-    """The address with what may not stand in a request escaped; what is escaped already stays so."""
+def _escaped(url: str) -> tuple[str, str | None]:
+    """The address with what may not stand in a request escaped; what is escaped already stays so.
+
+    Returns:
+        The address without a user's name, and what goes into the header Authorization for that.
+
+    Raises:
+        ValueError: It is no HTTP address.
+    """
     parts = urllib.parse.urlsplit(url)
-    host = parts.netloc if parts.netloc.isascii() else parts.netloc.encode("idna").decode()
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("it must begin with http:// or https://")
+    user, at, host = parts.netloc.rpartition("@")
+    if not host.isascii():
+        host = host.encode("idna").decode()
     path, query = (urllib.parse.quote(text, safe="%/:=&?~+!$,;'@()*[]") for text in (parts.path, parts.query))
-    return urllib.parse.urlunsplit((parts.scheme, host, path, query, ""))
+    address = urllib.parse.urlunsplit((parts.scheme, host, path, query, ""))
+    token = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
+    return address, f"Basic {token}" if at else None
