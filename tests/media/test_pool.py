@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.media import pool_jobs
+from tests.support import make_video
 from tools.errors import MediaError, UserError
 from tools.media.handover import Handover, pack, process_exists
 from tools.media.pool import WorkerPool, usable_cores
@@ -280,16 +281,55 @@ def test_no_worker_outlives_its_parent(tmp_path, ending):
         assert not Path(out.strip()).exists()
 
 
-def test_a_script_without_a_guard_gets_one_clear_error(tmp_path):
-    script = tmp_path / "unguarded.py"
-    script.write_text(CRAWLING.replace('if __name__ == "__main__":', "if True:"))
+def run_script(folder: Path, text: str) -> subprocess.CompletedProcess:
+    """Run a script that has no guard."""
+    script = folder / "unguarded.py"
+    script.write_text(text)
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(
-        [sys.executable, script, tmp_path], env=env, capture_output=True, text=True, timeout=600
+    command = [sys.executable, script]
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=600)
+
+
+def test_a_script_needs_no_guard(tmp_path):
+    """Its workers do not run it again: whatever of ours it calls."""
+    make_video(tmp_path / "a.mp4", 30, size=(96, 64))
+    (tmp_path / "meta.csv").write_text("path\na.mp4\n")
+    ended = run_script(
+        tmp_path,
+        """
+from tools.datasets.datautil import run_datautil
+from tools.datasets.probe_stage import ProbeStage
+from tools.stage.runner import run_stage
+
+print("begins")
+run_datautil(["meta.csv"], {"info": True}, output="by_function.csv")
+print(run_stage(ProbeStage(), "meta.csv").rows)
+print(__file__ is not None and __spec__ is None)
+""",
     )
-    assert ended.returncode == 1
-    assert "worker processes cannot start" in ended.stderr.splitlines()[-1]
-    assert not list(tmp_path.glob("worker-*"))
+    assert (ended.returncode, ended.stdout.split()) == (0, ["begins", "1", "True"]), ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert (tmp_path / "by_function.csv").read_text() == (tmp_path / "meta_info.csv").read_text()
+
+
+WORK_OF_ITS_OWN = """
+from tools.media.pool import WorkerPool
+
+def double(x):
+    return 2 * x
+
+if GUARD:
+    with WorkerPool(1) as pool:
+        print(list(pool.imap_unordered(double, [(0, "", 21)])))
+"""
+
+
+def test_a_script_that_defines_the_work_is_told_that_it_needs_a_guard(tmp_path):
+    guarded = run_script(tmp_path, WORK_OF_ITS_OWN.replace("GUARD", '__name__ == "__main__"'))
+    assert (guarded.returncode, guarded.stdout) == (0, "[(0, 42)]\n"), guarded.stderr
+    ended = run_script(tmp_path, WORK_OF_ITS_OWN.replace("GUARD", "True"))
+    assert ended.returncode == 1 and "if __name__ == '__main__':" in ended.stderr.splitlines()[-1]
+    assert ended.stderr.count("Traceback") == 1  # that of the script: its workers end without a word
 
 
 def test_a_function_that_workers_cannot_import_ends_the_run(tmp_path):

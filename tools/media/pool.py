@@ -8,7 +8,6 @@ which torch has run can hang the child.
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
 import signal
@@ -26,6 +25,7 @@ from typing import Any
 from tools.errors import MediaError, UserError
 from tools.media import worker
 from tools.media.handover import Handover, Parcel, process_exists
+from tools.media.spawning import WorkerContext, end_if_starting
 
 Job = tuple[Hashable, str, Any]
 """Key of the job, path of the file it is about (for error messages), argument of the function."""
@@ -66,10 +66,12 @@ class WorkerPool:
         self.memory_bytes = memory_bytes
         self.has_worked = False  # workers can start here, then; if they die later, others can take over
         self._pool: Any = None
+        self._context = WorkerContext()
         self._handover: Handover | None = None
 
     def __enter__(self) -> WorkerPool:
         if self.num_workers > 0:
+            end_if_starting()
             self._handover = Handover()
             self._start()
         return self
@@ -91,8 +93,16 @@ class WorkerPool:
             max_workers=self.num_workers,
             initializer=worker.start,
             initargs=(os.getpid(),),
-            context=multiprocessing.get_context("spawn"),
+            context=self._context,
         )
+
+    def let_workers_import(self, function: bytes) -> None:
+        """Have workers import the script where a pickled function is defined in it, and else not."""
+        imports = b"__main__" in function
+        if imports and not self._context.imports_script and self.has_worked:
+            self._stop()
+            self._start()
+        self._context.imports_script |= imports
 
     def _stop(self) -> None:
         if self._pool is not None:
@@ -147,6 +157,7 @@ class _Dispatch:
     ) -> None:
         self._owner = owner
         self._function = pickle.dumps(function)
+        owner.let_workers_import(self._function)
         self._jobs = jobs
         self._idle = idle
         self._room = owner.num_workers * _IN_FLIGHT_PER_WORKER
@@ -218,7 +229,7 @@ class _Dispatch:
         """Put a new pool in the place of one that broke: all its workers died at a time without work."""
         if not self._progress:
             raise UserError(
-                "worker processes cannot start; a script that starts them must do so under "
+                "worker processes cannot start; a script that defines what they do must start them under "
                 "`if __name__ == '__main__':`, or work with num_workers=0"
             )
         self._progress = False

@@ -25,7 +25,7 @@ from tools.operators.quality_parameters import (
     choose_clip,
     choose_device,
 )
-from tools.operators.run import reason_of, workers_without_script
+from tools.operators.run import reason_of
 from tools.scoring.clip_stage import ClipRow
 from tools.scoring.quality.prompts import parse_prompts
 from tools.scoring.quality.stage import QualityStage
@@ -221,8 +221,7 @@ class VideoQualityScore:
         outcomes: list[Any] = list(sources)
         found = [i for i, source in enumerate(sources) if isinstance(source, Source)]
         if found:
-            with workers_without_script(self._stage):
-                scored = self._session.map_rows([{"path": sources[i]} for i in found])
+            scored = self._session.map_rows([{"path": sources[i]} for i in found])
             for i, outcome in zip(found, scored, strict=True):
                 outcomes[i] = outcome
         return [self._row(outcome) for outcome in outcomes]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import pickle
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -65,8 +62,7 @@ def run_rows(
     def work() -> tuple[int, list[dict[str, Any] | MediaError]]:
         if not share:
             return len(rows), []
-        with workers_without_script(stage):
-            return len(rows), map_rows(stage, [rows[i] for i in share], options)
+        return len(rows), map_rows(stage, [rows[i] for i in share], options)
 
     parts = on_every_rank(work)
     if any(total != len(rows) for total, _ in parts):
@@ -183,23 +179,3 @@ def tell_remarks(remarks: Sequence[Iterable[str]]) -> None:
     counts = Counter(remark for own in remarks for remark in dict.fromkeys(own))
     for remark, count in counts.items():
         _LOG.warning("%d of %d rows: %s", count, len(remarks), remark)
-
-
-@contextlib.contextmanager
-def workers_without_script(stage: Stage) -> Iterator[None]:
-    """Keep workers from running the user's script again, unless the stage is defined in it.
-
-    A new worker imports the main module, as multiprocessing has it. A script that calls an operator at its
-    top level, as examples do, would call it again in each worker. Nothing in the script is needed there.
-    """
-    main = sys.modules["__main__"]
-    if b"__main__" in pickle.dumps(stage):
-        yield
-        return
-    hidden = {name: main.__dict__.get(name) for name in ("__file__", "__spec__") if name in main.__dict__}
-    main.__dict__.pop("__file__", None)
-    main.__spec__ = None
-    try:
-        yield
-    finally:
-        main.__dict__.update(hidden)

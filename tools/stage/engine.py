@@ -127,8 +127,10 @@ class Session:
         Raises:
             UserError: What `setup`, `prepare` or `score` say of the run as a whole.
         """
+        from tools.media.spawning import end_if_starting
         from tools.stage.jobs import Jobs
 
+        end_if_starting()
         with self._lock:
             self.setup()
             pool = self._started()

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from tools.errors import MediaError, UserError
+from tools.media.spawning import end_if_starting
 from tools.stage.board import Board
 from tools.stage.engine import RunOptions, map_rows, with_path, work
 from tools.stage.failures import write_failures
@@ -122,6 +123,7 @@ def run_stage(
         UserError: The table cannot be read, is empty or lacks a column; the output is in the way; weights are
             missing; workers cannot start; the ledger cannot be written.
     """
+    end_if_starting()
     begun = time.monotonic()
     options = options or RunOptions()
     job = open_job(stage, meta, output=output, options=options)
