@@ -235,7 +235,7 @@ def map_rows(
 
 
 def with_path(outcome: Outcome, path: str | None) -> Outcome:
-    """Name the file in a failure that arose where only prepared rows are known."""
-    if isinstance(outcome, MediaError) and not outcome.path and path:
+    """Name a row's failure by the file as it was given, not as it was opened: its reader must find it."""
+    if isinstance(outcome, MediaError) and path and outcome.path != path:
         return MediaError(outcome.kind, path, outcome.message)
     return outcome

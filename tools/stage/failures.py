@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import glob
+import time
 from collections import Counter
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from tools.errors import MediaError
@@ -30,6 +33,20 @@ def write_failures(failures: Iterable[MediaError], path: Path) -> Path | None:
         return None
     rows = [(f.path, f.kind, f.message) for f in failures]
     return write_table(pl.DataFrame(rows, schema=["path", "kind", "message"], orient="row"), path)
+
+
+def remove_strays(path: Path, *, older_than: float = 0.0) -> None:
+    """Remove what a run that was killed while it wrote a failures file has left beside it.
+
+    Args:
+        path: The failures file.
+        older_than: Seconds; 0 where nobody else can be writing it now.
+    """
+    # Named as `tools.table.write_table` names what it has not finished.
+    for stray in path.parent.glob(f".{glob.escape(path.name[:100])}.*.tmp*"):
+        with suppress(OSError):
+            if time.time() - stray.stat().st_mtime >= older_than:
+                stray.unlink()
 
 
 def count_kinds(failures: Iterable[MediaError]) -> str:

@@ -16,7 +16,7 @@ from tools.errors import MediaError, UserError
 from tools.media.spawning import end_if_starting
 from tools.stage.board import Board
 from tools.stage.engine import RunOptions, map_rows, with_path, work
-from tools.stage.failures import write_failures
+from tools.stage.failures import remove_strays, write_failures
 from tools.stage.ledger import Ledger, Outcome, ask_of, digest, digest_outcomes, row_key
 from tools.stage.output import STATE_FOLDER, Counts, Origin, Output, digest_file
 from tools.stage.progress import Progress
@@ -143,6 +143,7 @@ def run_stage(
         written = digest_outcomes(outcomes)
         complete = standing and not todo and place.holds(written)
         listed = place.failures
+        remove_strays(listed)
         if not complete or bool(failures) != listed.exists():
             write_failures(failures, listed)
         added = None

@@ -1,0 +1,98 @@
+"""Failures files: rows by the name that their table gives them, and no stray pieces of killed runs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.stage.odd_stages import LastDigitStage
+from tests.support import make_video
+from tools.datasets import datautil, save_first_frame
+from tools.scene_cut import cut
+from tools.scoring.technical import inference as technical
+from tools.stage.runner import RunOptions, run_stage
+from tools.table import read_table
+
+ROOT = Path(__file__).resolve().parents[2]
+TYPED = ["./v/bad.mp4", "v//bad.mp4", "v/../v/empty.mp4", "./gone.mp4", "v/./dir.mp4", "./v//it's bad.mp4"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "v" / "dir.mp4").mkdir(parents=True)
+    for name, data in (("bad.mp4", b"x" * 99), ("it's bad.mp4", b"x" * 99), ("empty.mp4", b"")):
+        (tmp_path / "v" / name).write_bytes(data)
+    make_video(tmp_path / "v" / "good.mp4", 20, size=(96, 64))
+    (tmp_path / "meta.csv").write_text("\n".join(["path", *TYPED, "./v//good.mp4"]) + "\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "words", "table"),
+    [
+        (technical, [], "meta_technical"),
+        (cut, ["--save_dir", "clips"], "meta_clips"),
+        (save_first_frame, ["--img-dir", "new"], "meta_first-frame"),
+        (datautil, ["--info"], "meta_info"),
+    ],
+    ids=["technical", "cut", "first_frame", "info"],
+)
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_failures_have_the_names_of_the_table(command, words, table, workers, here, capsys):
+    assert command.main(["meta.csv", *words, "--num-workers", workers, "--quiet"]) == 0
+    assert read_table(f"{table}.failures.csv")["path"].to_list() == TYPED
+
+
+def test_so_has_the_line_that_says_that_nothing_was_done(here, capsys):
+    (here / "none.csv").write_text("path\n./v//bad.mp4\n")
+    assert technical.main(["none.csv", "--num-workers", "0"]) == 1
+    assert "every row failed, the first: ./v//bad.mp4: unreadable: " in capsys.readouterr().err
+
+
+WRITES_AND_DIES = """
+import os, signal
+import polars as pl
+from tools.table import writing
+writing.pl.collect_all = lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL)
+from pathlib import Path
+from tools.errors import MediaError
+from tools.stage.failures import write_failures
+write_failures([MediaError("empty", "a", "b")], Path("meta_digit.failures.csv"))
+"""
+
+
+def killed_while_writing(folder: Path) -> Path:
+    """A piece of a failures file that a killed run has left."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([sys.executable, "-c", WRITES_AND_DIES], cwd=folder, env=env, timeout=600)
+    assert ended.returncode == -signal.SIGKILL
+    (stray,) = folder.glob(".meta_digit.failures.csv.*")
+    return stray
+
+
+def test_the_next_run_removes_a_piece_of_a_list(tmp_path):
+    (tmp_path / "f1").touch()
+    (tmp_path / "meta.csv").write_text(f"path\n{tmp_path / 'f1'}\n")
+    options = RunOptions(num_workers=0, progress=False)
+    stray = killed_while_writing(tmp_path)
+    run_stage(LastDigitStage(), tmp_path / "meta.csv", options=options)
+    assert not stray.exists()
+    stray.touch()  # also when there is nothing else to do
+    other = tmp_path / ".meta_digit.failures.csv"
+    other.write_text("the user's own")
+    assert run_stage(LastDigitStage(), tmp_path / "meta.csv", options=options).already_complete
+    assert not stray.exists() and other.exists()
+
+
+def test_datautil_leaves_what_another_may_be_writing(here):
+    stray = here / ".meta_info.failures.csv.abc.tmp.csv"
+    for age, stays in ((5, True), (120, False)):
+        stray.touch()
+        os.utime(stray, (time.time() - age,) * 2)
+        datautil.main(["meta.csv", "--info", "--num-workers", "0"])
+        assert stray.exists() == stays
