@@ -208,6 +208,127 @@ def test_a_killed_run_pays_for_no_answer_twice(numbered):
     assert "with the runs before it" in done.stderr
 
 
+def test_answers_of_no_use_are_paid_once_too(numbered):
+    """A run that ends before its batch does has written down what it paid for, usable or not."""
+    meta = numbered(12)
+    asked = []
+    repaired = False
+
+    def behave(request, number):
+        n = number_of(request)
+        if n >= 6 and not repaired:
+            return failure(401, "the key has expired")
+        asked.append(n)
+        return answer("<think>A picture", finish="length") if n % 2 else describe(request, number)
+
+    with ChatServer(behave) as server:
+        with pytest.raises(UserError, match="401"):
+            main(command(meta, server, "--concurrency", "1"))
+        paid = sorted(asked)
+        assert paid == list(range(6))
+        repaired = True
+        assert main(command(meta, server)) == 0
+        assert sorted(asked) == list(range(12))
+        texts = read(meta.with_name("meta_caption.csv"))["text"].to_list()
+        assert texts == [None if n % 2 else f"Picture number {n}. It is striped." for n in range(12)]
+        assert main(command(meta, server, "--retry-failed")) == 0
+    assert sorted(asked[12:]) == [1, 3, 5, 7, 9, 11]
+
+
+def test_rows_that_failed_are_asked_again_on_demand_after_a_run_that_was_stopped(numbered):
+    meta = numbered(6)
+    state = {"healthy": False}
+
+    def behave(request, number):
+        n = number_of(request)
+        if state["healthy"]:
+            return describe(request, number)
+        return answer("") if n < 3 else failure(401)
+
+    with ChatServer(behave) as server:
+        with pytest.raises(UserError):
+            main(command(meta, server, "--concurrency", "1"))
+        state["healthy"] = True
+        assert main(command(meta, server, "--retry-failed")) == 0
+    assert read(meta.with_name("meta_caption.csv"))["text"].null_count() == 0
+
+
+def test_a_damaged_journal_costs_the_damaged_answers_alone(numbered):
+    meta = numbered(6)
+
+    def dies(request, number):
+        return failure(401) if number_of(request) == 5 else describe(request, number)
+
+    with ChatServer(dies) as server, pytest.raises(UserError):
+        main(command(meta, server, "--concurrency", "1"))
+    (journal,) = meta.parent.glob(".vidsieve/*/answers0.jsonl")
+    lines = journal.read_text().splitlines()
+    assert len(lines) == 5
+    lines[1] = lines[1].replace("Picture number 1", "Picture number 3")
+    lines[2] = lines[2][:40]
+    lines[3] = '{"question": 1}'
+    journal.write_text("\n".join(lines))
+    with ChatServer(describe) as server:
+        assert main(command(meta, server)) == 0
+    assert sorted(number_of(request) for request in server.requests) == [1, 2, 3, 5]
+    texts = read(meta.with_name("meta_caption.csv"))["text"].to_list()
+    assert texts == [f"Picture number {n}. It is striped." for n in range(6)]
+
+
+def test_an_answer_that_no_table_can_hold_is_paid_once(numbered):
+    meta = numbered(16)
+
+    def behave(request, number):
+        if number_of(request) != 3:
+            return describe(request, number)
+        body = r'{"choices": [{"message": {"content": "A cat \ud83d runs."}, "finish_reason": "stop"}]}'
+        return 200, {}, body
+
+    with ChatServer(behave) as server:
+        assert main(command(meta, server)) == 0
+    assert len(server.requests) == 16
+    assert read(meta.with_name("meta_caption.csv"))["text"][3] == "A cat \ufffd runs."
+
+
+def test_one_question_for_all_rows_that_ask_the_same(numbered):
+    meta = numbered(3)
+    for copy in ("a.png", "b.png"):
+        (meta.parent / "pictures" / copy).write_bytes((meta.parent / "pictures" / "1.png").read_bytes())
+    paths = [str(meta.parent / "pictures" / name) for name in ("0.png", "1.png", "2.png", "a.png", "b.png")]
+    pl.DataFrame({"path": paths}).write_csv(meta)
+    with ChatServer(describe) as server:
+        assert main(command(meta, server, "--bs", "4")) == 0
+    assert sorted(number_of(request) for request in server.requests) == [0, 1, 2]
+    texts = read(meta.with_name("meta_caption.csv"))["text"].to_list()
+    assert texts == [f"Picture number {n}. It is striped." for n in (0, 1, 2, 1, 1)]
+
+
+def test_thoughts_that_were_cut_off_are_known_by_the_other_answers(numbered, capsys):
+    """A template that opens the mark: what has no mark and was cut off is thought, and no caption."""
+    meta = numbered(4)
+
+    def thinks(request, number):
+        n = number_of(request)
+        if n == 2:
+            return answer("This shows stripes, but which of", finish="length")
+        return answer(f"Stripes.</think>Picture {n}.")
+
+    with ChatServer(thinks) as server:
+        assert main(command(meta, server)) == 0
+    table = read(meta.with_name("meta_caption.csv"))
+    assert table["text"].to_list() == ["Picture 0.", "Picture 1.", None, "Picture 3."]
+    (reason,) = read(meta.with_name("meta_caption.failures.csv")).rows()
+    assert reason[1] == "server" and "still thinking" in reason[2]
+
+
+def test_the_last_lines_name_the_server_and_the_model(numbered, capsys):
+    meta = numbered(1)
+    with ChatServer(describe) as server:
+        main(command(meta, server))
+    told = capsys.readouterr().err
+    assert f"asked: m at {server.url.split('/')[2]}\n" in told and KEY not in told
+
+
 def wait_until(condition, process, seconds=30):
     end = time.monotonic() + seconds
     while not condition():

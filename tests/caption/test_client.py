@@ -176,7 +176,12 @@ def test_waits_grow_from_try_to_try():
         (answer(None), "said nothing"),
         (answer("  "), "said nothing"),
         (answer("", finish="length"), "tokens went out"),
-        (answer("<think>a cat, I think", finish="length"), "tokens went out"),
+        (answer("<think>a cat, I think", finish="length"), "still thinking; --max-tokens allows more"),
+        (answer("Okay, the user wants", finish="max_tokens"), "still thinking; --max-tokens allows more"),
+        (answer("", finish="length", reasoning_content="A cat"), "still thinking"),
+        (answer(None, finish="length", reasoning="A cat"), "still thinking"),
+        (answer("", reasoning_content="A cat runs."), "it thought, but gave no answer"),
+        (answer("A cat runs.</think>"), "it thought, but gave no answer"),
         (answer(None, refusal="I cannot help with that."), "refused: I cannot help"),
         (answer("A man", finish="content_filter"), "content filter"),
         (failure(400, "image too large"), "400: image too large"),
@@ -197,8 +202,18 @@ def test_rows_that_no_other_try_can_help_are_failures_at_once(response, said):
     assert asker.totals.usage == Usage(100 * paid, 10 * paid)
 
 
-def test_what_a_model_thought_before_it_spoke_is_left_out():
-    with ChatServer(lambda *_: answer("<think>hm,\na dog?</think>\n\nA dog.", finish="stop")) as server:
+@pytest.mark.parametrize(
+    "response",
+    [
+        answer("<think>hm,\na dog?</think>\n\nA dog."),
+        answer("A dog.", reasoning_content="hm,\na dog?"),
+        answer([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"text": "A dog."}]),
+        answer([{"type": "reasoning", "text": "hm"}, {"type": "text", "text": "A dog."}]),
+    ],
+    ids=["marked", "beside", "mistral", "parts"],
+)
+def test_what_a_model_thought_before_it_spoke_is_left_out(response):
+    with ChatServer(lambda *_: response) as server:
         (found,) = client(server).ask(questions(1))
     assert (found.text, found.finish) == ("A dog.", "stop")
 
@@ -333,6 +348,10 @@ def test_a_key_that_is_none(monkeypatch, key):
         "http://u:secret@h/v1",
         "http://h:99999/v1",
         "https://h/v1?key=secret",
+        "https://h/v1?api-version=1&key=secret",
+        "https://h/v1#secret",
+        "http://[::1/v1",
+        "http://h/v1 x",
     ],
 )
 def test_addresses_that_are_none(url):
@@ -341,11 +360,95 @@ def test_addresses_that_are_none(url):
     assert "secret" not in str(caught.value)
 
 
+AZURE = "https://x.openai.azure.com/openai/deployments/gpt"
+
+
+@pytest.mark.parametrize("end", ["", "/", "/chat/completions", "/chat/completions/"])
+def test_addresses_of_azure_keep_their_version(end):
+    """https://learn.microsoft.com/azure/ai-foundry/openai/reference: /chat/completions?api-version=..."""
+    service = Service(base_url=f"{AZURE}{end}?api-version=2024-10-21")
+    assert service.url() == f"{AZURE}/chat/completions?api-version=2024-10-21"
+    assert service.host == "x.openai.azure.com"
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "header"),
+    [
+        ("http://h/v1", "k", {"Authorization": "Bearer k"}),
+        ("http://h/v1", "", {}),
+        (f"{AZURE}?api-version=1", "k", {"api-key": "k"}),
+        ("https://x.openai.azure.com/openai/v1", "k", {"api-key": "k"}),
+        ("http://localhost:1/openai/deployments/d?api-version=1", "k", {"api-key": "k"}),
+        (f"{AZURE}?api-version=1", "eyJh.eyJi.c", {"Authorization": "Bearer eyJh.eyJi.c"}),
+    ],
+)
+def test_azure_wants_its_keys_under_another_name(url, key, header):
+    assert Service(base_url=url).key_header(key) == header
+
+
+def test_the_version_and_the_key_reach_a_server_of_azures_kind(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    with ChatServer(echo) as server:
+        address = server.url.removesuffix("/v1") + "/openai/deployments/d?api-version=2024-10-21"
+        ChatClient(Service(base_url=address), PARAMETERS).ask(questions(1))
+    assert server.paths == ["/openai/deployments/d/chat/completions?api-version=2024-10-21"]
+    assert server.headers[0]["api-key"] == KEY and "Authorization" not in server.headers[0]
+
+
 @pytest.mark.parametrize("url", ["http://h/v1", "http://h/v1/", "http://h/v1/chat/completions"])
 def test_addresses(url, monkeypatch):
     assert Service(base_url=url).url() == "http://h/v1/chat/completions"
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     assert Service().url() == "http://h/v1/chat/completions"
+
+
+LONE = r"A cat \ud83d runs."
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (f'"{LONE}"', "A cat \ufffd runs."),
+        (r'"\udc00 A cat \ud83d"', "\ufffd A cat \ufffd"),
+        (r'"A cat \ud83d\ude00."', "A cat \U0001f600."),
+        (r'[{"text": "A cat \ud83d"}, {"text": "\ude00."}]', "A cat \U0001f600."),
+        (r'"A\u0000cat."', "A\ufffdcat."),
+    ],
+)
+def test_halves_of_characters_become_the_replacement_character(content, text):
+    """U+FFFD, as the Unicode standard wants it (5.22, best practice), and as JSON libraries in Rust do."""
+    body = f'{{"choices": [{{"message": {{"content": {content}}}, "finish_reason": "stop"}}]}}'
+    with ChatServer(lambda *_: (200, {}, body)) as server:
+        (found,) = client(server).ask(questions(1))
+    assert found.text == text
+
+
+def test_halves_of_characters_in_what_a_server_complains_of_can_be_written(tmp_path):
+    body = rf'{{"error": {{"message": "{LONE}"}}}}'
+    with ChatServer(lambda *_: (400, {}, body)) as server:
+        (found,) = client(server).ask(questions(1))
+    (tmp_path / "f.txt").write_text(str(found), encoding="utf-8")
+    assert "A cat \ufffd runs." in found.message
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        '{"choices": ' + "[" * 100_000,
+        '{"choices": [{"message": {"content": "A cat."}, "finish_reason": {"a": 1}}], "usage": 3}',
+        '\ufeff{"choices": [{"message": {"content": "A cat."}}]}',
+        '{"choices": [{"message": {"content": "A cat."}}], "usage": {"prompt_tokens": 1e999}}',
+    ],
+    ids=["nested", "strange-fields", "byte-order-mark", "infinite"],
+)
+def test_no_body_of_an_answer_costs_the_answers_of_others(odd):
+    def behave(request, number):
+        return (200, {}, odd) if question(request) == "q1" else echo(request, number)
+
+    with ChatServer(behave) as server:
+        answers = client(server, concurrency=4, retries=0).ask(questions(4))
+    assert [getattr(a, "text", "A cat.") for a in answers] == ["about q0", "A cat.", "about q2", "about q3"]
+    assert len(server.requests) == 4
 
 
 def test_half_of_all_requests_fail_and_no_row_is_lost():

@@ -61,6 +61,33 @@ def test_a_server_that_does_not_know_response_format(meta):
     assert pl.read_csv(meta.with_name("meta_objects.csv"))["objects"][0] == "dog, red ball"
 
 
+def test_response_format_may_be_left_out(meta):
+    with ChatServer(tagger) as server:
+        assert run(meta, server, "--no-response-format") == 0
+        with pytest.raises(UserError, match="--overwrite"):
+            run(meta, server)
+    assert all("response_format" not in request for request in server.requests)
+    assert pl.read_csv(meta.with_name("meta_objects.csv"))["objects"][0] == "dog, red ball"
+
+
+@pytest.mark.parametrize("odd", ["[" * 100_000, r'["a \ud83d cat"]', '{"objects": [null]}'])
+def test_no_answer_costs_the_answers_of_others(meta, odd):
+    def behave(request, number):
+        return answer(odd) if "Blue" in request["messages"][0]["content"] else tagger(request, number)
+
+    with ChatServer(behave) as server:
+        assert run(meta, server) == 0
+    assert len(server.requests) == 3
+    found = pl.read_csv(meta.with_name("meta_objects.csv"))["objects"].to_list()
+    assert found == ["dog, red ball", "a \ufffd cat" if "cat" in odd else None, None, "man"]
+
+
+def test_a_thinking_model(meta):
+    with ChatServer(lambda *_: answer('Objects? [1]\n</think>\n<answer>["Cat"]</answer>')) as server:
+        assert run(meta, server) == 0
+    assert pl.read_csv(meta.with_name("meta_objects.csv"))["objects"][0] == "cat"
+
+
 def test_prefix_other_keys_and_prompts_of_ones_own(meta):
     with ChatServer(lambda request, number: answer('{"mood": ["calm"]}')) as server:
         prefix = meta.parent / "tags" / "all"

@@ -19,7 +19,7 @@ def _parser() -> cli.ArgumentParser:
         f"""
         python -m {_MODULE} meta_caption.csv --key objects --base-url http://localhost:8000/v1 --model NAME
         python -m {_MODULE} meta_caption.csv --key actions --model gpt-4o-mini --price-in 0.15 --price-out 0.6
-        python -m {_MODULE} meta_caption.csv --key mood --model NAME --output_prefix tags/meta
+        python -m {_MODULE} meta_caption.csv --key mood --base-url URL --model NAME --output_prefix tags/meta
         """,
     )
     parser.add_argument("meta", help="table with a column text: .csv, .parquet or .jsonl")
@@ -34,6 +34,11 @@ def _parser() -> cli.ArgumentParser:
     )
     group.add_argument(
         "--prompt", metavar="TEXT", help="the question, with {text} for the caption (one that fits the key)"
+    )
+    group.add_argument(
+        "--no-response-format",
+        action="store_true",
+        help="do not ask the server to hold the model to JSON (response_format): the prompt asks for it",
     )
     group.add_argument(
         "--output-prefix",
@@ -62,6 +67,7 @@ def main(argv: list[str] | None = None) -> int | None:
         service=service_of(args),
         key=args.key,
         prompt=args.prompt or None,
+        response_format=not args.no_response_format,
     )
     if args.output_prefix:
         args.output = f"{args.output_prefix}_{args.key}{table_extension(args.meta)}"

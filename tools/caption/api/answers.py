@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from typing import Any
+
+from tools.caption.api.refusals import named_parameters
+from tools.caption.api.thoughts import LENGTH, without_thoughts
+from tools.table.cells import whole_characters
 
 _SHOWN = 200  # characters of a server's message that are worth showing
 _AGAIN = frozenset((408, 409, 425, 429))  # and everything from 500 on
 _FATAL = frozenset((401, 402))  # no key, no money: no other row will do better
 _FATAL_AT_FIRST = frozenset((403, 404, 405))  # wrong address or model, unless others were answered there
 _QUOTA = frozenset(("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"))
-_THOUGHTS = re.compile(r"\A\s*<think>.*?(?:</think>|\Z)", re.DOTALL)
+_ABOUT_A_PARAMETER = frozenset((400, 403, 404, 405, 406, 422, 500, 501))  # when its words name one
+_OUT_OF_TOKENS = frozenset((LENGTH, "max_tokens", "max_output_tokens"))
+_THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking", "thoughts")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,14 +46,16 @@ class Answer:
     """What a model said.
 
     Attributes:
-        text: Its words, without thoughts that it put before them in ``<think>`` tags.
+        text: Its words, without what it thought before them.
         finish: Why it stopped, in the server's words: ``stop``, or ``length`` when it ran out of tokens.
         usage: What it took.
+        thoughts: How its thoughts were told from its words, see `tools.caption.api.thoughts.Spoken`.
     """
 
     text: str
     finish: str
     usage: Usage
+    thoughts: str = ""
 
 
 class AskAgainError(Exception):
@@ -84,15 +91,19 @@ class ServerError(Exception):
 
 
 class UnsupportedError(Exception):
-    """The server does not know a parameter of the request.
+    """The server complains in words that name parameters of the request.
 
     Args:
-        name: Which.
+        names: Which, the likeliest first.
+        said: The complaint.
+        otherwise: What it means when it is not about them after all.
     """
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
+    def __init__(self, names: tuple[str, ...], said: str, otherwise: Exception) -> None:
+        super().__init__(said)
+        self.names = names
+        self.said = said
+        self.otherwise = otherwise
 
 
 def read_answer(body: str) -> Answer:
@@ -100,12 +111,11 @@ def read_answer(body: str) -> Answer:
 
     Raises:
         AskAgainError: It is not what was promised: cut JSON, an error in place of an answer, no choices.
-        NoAnswerError: The model refused, or said nothing.
+        NoAnswerError: The model refused, said nothing, or did not come to the end of its thoughts.
     """
-    try:
-        response = json.loads(body)
-    except ValueError:
-        raise AskAgainError("malformed", f"not JSON: {_short(body)}") from None
+    response = _parsed(body)
+    if response is None:
+        raise AskAgainError("malformed", f"not JSON: {_short(body)}")
     if not isinstance(response, dict):
         raise AskAgainError("malformed", f"not a JSON object: {_short(body)}")
     if response.get("error") and not response.get("choices"):
@@ -117,6 +127,27 @@ def read_answer(body: str) -> Answer:
     if not isinstance(message, dict):
         raise AskAgainError("malformed", "an answer without a message")
     return _answer(choices[0], message, read_usage(response))
+
+
+def true_status(status: int, body: str) -> int:
+    """The status that a response means: some proxies put another one's error into a 200."""
+    response = _parsed(body) if status == 200 and '"error"' in body else None
+    if (
+        not isinstance(response, dict)
+        or response.get("choices")
+        or not isinstance(response.get("error"), dict)
+    ):
+        return status
+    code = str(response["error"].get("code"))
+    return int(code) if code.isdecimal() and 400 <= int(code) < 500 else status
+
+
+def _parsed(body: str) -> Any:
+    """A body as JSON; None when it is none."""
+    try:
+        return json.loads(body.removeprefix("\ufeff"))
+    except (ValueError, RecursionError):
+        return None
 
 
 def read_usage(response: dict[str, Any]) -> Usage:
@@ -132,32 +163,41 @@ def read_usage(response: dict[str, Any]) -> Usage:
 
 
 def _answer(choice: dict[str, Any], message: dict[str, Any], usage: Usage) -> Answer:
-    finish = str(choice.get("finish_reason") or "")
-    text = _THOUGHTS.sub("", _content(message.get("content"))).strip()
+    finish = whole_characters(str(choice.get("finish_reason") or ""))
+    finish = LENGTH if finish.casefold() in _OUT_OF_TOKENS else finish
+    spoken = without_thoughts(_content(message.get("content")), finish)
     if message.get("refusal"):
         raise NoAnswerError(f"the model refused: {_short(str(message['refusal']))}", usage)
     if finish == "content_filter":
         raise NoAnswerError("the server's content filter stopped the answer", usage)
-    if not text:
-        why = (
-            "the tokens went out before it said anything"
-            if finish == "length"
-            else f"finish: {finish or '-'}"
-        )
+    if not spoken.text:
+        thought = spoken.thoughts or any(message.get(field) for field in _THOUGHT_FIELDS)
+        if finish == LENGTH:
+            after = (
+                "while it was still thinking" if thought or spoken.unfinished else "before it said anything"
+            )
+            why = f"the tokens went out {after}; --max-tokens allows more"
+        else:
+            why = "it thought, but gave no answer" if thought else f"finish: {finish or '-'}"
         raise NoAnswerError(f"the model said nothing ({why})", usage)
-    return Answer(text, finish, usage)
+    return Answer(spoken.text, finish, usage, spoken.thoughts)
 
 
 def _content(content: Any) -> str:
     """The words of a message: text, or a list of parts of which some are text."""
     if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        return "".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""
+        parts = [part.get("text") for part in content if isinstance(part, dict) and _is_text(part)]
+        content = "".join(part for part in parts if isinstance(part, str))
+    return whole_characters(content).replace("\0", "\ufffd") if isinstance(content, str) else ""
+
+
+def _is_text(part: dict[str, Any]) -> bool:
+    """Whether a part of a message is no thought."""
+    return part.get("type") in (None, "text", "output_text")
 
 
 def raise_for_status(
-    status: int, body: str, wait: float | None, parameters: tuple[str, ...], answered: bool
+    status: int, body: str, wait: float | None, parameters: dict[str, Any], answered: bool
 ) -> None:
     """Say what a response with an error status means.
 
@@ -165,34 +205,42 @@ def raise_for_status(
         status: HTTP status, not 200.
         body: Of the response.
         wait: Seconds that the server wants to be left alone, if it said so.
-        parameters: What the request asked for that a server may not know.
+        parameters: What the request asked for.
         answered: Whether the server has answered another request.
 
     Raises:
         AskAgainError: Busy or broken for the moment.
-        UnsupportedError: It does not know one of the parameters.
+        UnsupportedError: It complains of parameters.
         ServerError: It will not answer anything.
         NoAnswerError: It will not answer this.
     """
     error = _error(body)
+    verdict = _verdict(status, error, body, wait, answered)
+    if status in _ABOUT_A_PARAMETER:
+        names = named_parameters(error or body, parameters, sure=status < 500)
+        if names:
+            raise UnsupportedError(names, str(verdict), verdict)
+    raise verdict
+
+
+def _verdict(
+    status: int, error: dict[str, Any], body: str, wait: float | None, answered: bool
+) -> AskAgainError | ServerError | NoAnswerError:
+    """What an error means that is about no parameter."""
     said = f"{status}: {_message(error, body)}"
     if status in _FATAL or (status in _FATAL_AT_FIRST and not answered) or _code(error) in _QUOTA:
-        raise ServerError(said)
+        return ServerError(said)
     if 300 <= status < 400:
-        raise ServerError(f"{status}: the server sends elsewhere; give the address it means as --base-url")
+        return ServerError(f"{status}: the server sends elsewhere; give the address it means as --base-url")
     if status in _AGAIN or status >= 500:
-        raise AskAgainError(str(status), _message(error, body), wait)
-    unknown = _unknown_parameter(error, body, parameters) if status in (400, 422) else None
-    if unknown:
-        raise UnsupportedError(unknown)
-    raise NoAnswerError(f"the server refused with {said}")
+        return AskAgainError(str(status), _message(error, body), wait)
+    return NoAnswerError(f"the server refused with {said}")
 
 
 def _error(body: str) -> dict[str, Any]:
-    try:
-        response = json.loads(body)
-    except ValueError:
-        return {}
+    response = _parsed(body)
+    if isinstance(response, list) and len(response) == 1:  # Gemini's way
+        response = response[0]
     return response if isinstance(response, dict) else {}
 
 
@@ -212,22 +260,5 @@ def _message(response: dict[str, Any], body: str) -> str:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
+    text = " ".join(whole_characters(text[: 10 * _SHOWN]).split())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-
-
-_NOT_SUPPORTED = re.compile(
-    r"unsupported|not supported|does not support|unknown|unrecognized|extra inputs|not permitted|unexpected",
-    re.IGNORECASE,
-)
-
-
-def _unknown_parameter(response: dict[str, Any], body: str, parameters: tuple[str, ...]) -> str | None:
-    """The parameter that a 400 complains of not knowing."""
-    named = str(_inner(response).get("param") or "")
-    if not _NOT_SUPPORTED.search(body):
-        return None
-    for name in parameters:
-        if named.split(".")[0] == name or re.search(rf"(?<!\w){name}(?!\w)", body):
-            return name
-    return None

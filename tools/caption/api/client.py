@@ -22,10 +22,12 @@ from tools.caption.api.answers import (
     Usage,
     raise_for_status,
     read_answer,
+    true_status,
 )
+from tools.caption.api.refusals import OTHER_NAMES, Trial, same_words, without
 from tools.caption.api.service import HIDDEN, Service, http_package, read_key
 from tools.caption.api.totals import Totals
-from tools.errors import MediaError, UserError
+from tools.errors import MediaError, ToolError, UserError
 from tools.transfer import retry_after
 
 if TYPE_CHECKING:
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
 _FIRST_TRIES = 5  # while nothing was answered yet: a server that cannot work is told soon
 _CONNECT_TRIES = 3  # while nothing was ever heard of it: a wrong address, too
 _LONGEST_WAIT = 600.0  # seconds; a server that wants to be left alone for longer is asked after these
-_OTHER_NAMES = {"max_tokens": "max_completion_tokens"}  # what newer models call it
 
 
 class Question(NamedTuple):
@@ -59,10 +60,10 @@ class ChatClient:
 
     Args:
         service: Where, and how.
-        parameters: What goes with each question: model, temperature, most tokens. Those that the server does
-            not know are left out, except for the model.
-        remember: Called with each answer as it comes, with the question's key; the answer is None when
-            something was paid for none.
+        parameters: What goes with each question: model, temperature, most tokens. Those that the server
+            refuses are left out, except for the model.
+        remember: Called with each answer as it comes, with the question's key; in place of the answer comes
+            why there is none, when something was paid for it.
 
     Attributes:
         totals: Counted as answers come.
@@ -75,7 +76,7 @@ class ChatClient:
         self,
         service: Service,
         parameters: dict[str, Any],
-        remember: Callable[[str, Answer | None, Usage], None] | None = None,
+        remember: Callable[[str, Answer | MediaError, Usage], None] | None = None,
     ) -> None:
         self._url = service.url()
         self._service = service
@@ -85,6 +86,7 @@ class ChatClient:
         self._http = http_package()
         self.totals = Totals()
         self._heard = False  # whether the server ever said anything
+        self._final: set[str] = set()  # complaints that no parameter was to blame for
         self._in_a_row = 0
         self._stop: UserError | None = None
         self._pause_until = 0.0
@@ -125,7 +127,7 @@ class ChatClient:
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
-        return {**headers, "Authorization": f"Bearer {self._key}"} if self._key else headers
+        return {**headers, **self._service.key_header(self._key)}
 
     async def _ask_one(
         self, http: httpx.AsyncClient, slots: asyncio.Semaphore, question: Question
@@ -139,18 +141,24 @@ class ChatClient:
                 MediaError(kind, question.path, f"asked {self._service.retries + 1} times: {error}")
             )
         except NoAnswerError as error:
+            failure = MediaError("server", question.path, str(error))
             if error.usage != Usage():
-                self._pay(question.key, None, error.usage)
-            return self._failed(MediaError("server", question.path, str(error)))
+                self._pay(question.key, failure, error.usage)
+            return self._failed(failure)
         except ServerError as error:
             self._stop = self._stop or UserError(self._told(str(error)))
             return MediaError("server", question.path, str(error))
+        except ToolError:
+            raise
+        except Exception as error:  # it must not cost the answers of the others, which were paid for
+            said = self._clean(f"{type(error).__name__}: {error}")
+            return self._failed(MediaError("internal", question.path, f"asking the server: {said}"))
         self._in_a_row = 0
         self.totals.answered += 1
         self._pay(question.key, answer, answer.usage)
         return answer
 
-    def _pay(self, key: str, answer: Answer | None, usage: Usage) -> None:
+    def _pay(self, key: str, answer: Answer | MediaError, usage: Usage) -> None:
         self.totals.usage += usage
         self._remember(key, answer, usage)
 
@@ -169,18 +177,18 @@ class ChatClient:
             hint = f"check {variable}" if self._key else f"{variable} is not set"
             return f"{self._url}: the server does not let us in ({said}); {hint}"
         if said.startswith(("404", "405")):
-            return f"{self._url}: {said}; check --base-url and --model"
+            path = "" if "/v1" in self._url else " (most addresses end in /v1)"
+            return f"{self._url}: {said}; check --base-url{path} and --model"
         return f"{self._url}: {said}"
 
     async def _persist(self, http: httpx.AsyncClient, question: Question) -> Answer:
         """Ask until there is an answer, or no use in asking."""
         tried = answered = 0
+        trial = Trial()
         while True:
             try:
                 await self._wait_for_permission()
-                return await self._request(http, question)
-            except UnsupportedError as error:
-                self._do_without(error.name)
+                answer = await self._request(http, question, trial)
             except AskAgainError as error:
                 if error.reason == "429" and answered != self.totals.answered:
                     tried = 0  # a rate limit that lets others through is no reason to give up
@@ -191,6 +199,13 @@ class ChatClient:
                 tried += 1
                 self.totals.again[error.reason] += 1
                 await self._pause(tried, error.wait)
+            except NoAnswerError as error:
+                if error.usage != Usage():  # the model was asked, so the server took what was sent
+                    self._do_without(trial.names)
+                raise
+            else:
+                self._do_without(trial.names)
+                return answer
 
     def _look_for_life(self, error: AskAgainError, tries: int) -> None:
         """Give up on a server that never answered anything; one that did may have its troubles."""
@@ -215,8 +230,20 @@ class ChatClient:
         while (left := until - time.monotonic()) > 0 and self._stop is None:
             await asyncio.sleep(min(left, 0.5))
 
-    async def _request(self, http: httpx.AsyncClient, question: Question) -> Answer:
-        asked = dict(self._parameters)
+    async def _request(self, http: httpx.AsyncClient, question: Question, trial: Trial) -> Answer:
+        """Ask, once more for each parameter that the server complains of: without it."""
+        while True:
+            try:
+                return await self._request_once(http, question, without(self._parameters, trial.names))
+            except UnsupportedError as error:
+                said = same_words(error.said)
+                if said in self._final or not trial.go_on(error.names, error.said):
+                    self._final.add(said)
+                    raise error.otherwise from None
+
+    async def _request_once(
+        self, http: httpx.AsyncClient, question: Question, asked: dict[str, Any]
+    ) -> Answer:
         body = b'{"messages":' + question.messages + b"," + json.dumps(asked).encode()[1:]
         try:
             response = await asyncio.wait_for(http.post(self._url, content=body), self._service.timeout)
@@ -229,22 +256,20 @@ class ChatClient:
             raise AskAgainError("connection lost", self._clean(str(error) or type(error).__name__)) from None
         self._heard = True
         text = self._clean(response.content.decode("utf-8", errors="replace"))
-        if response.status_code != 200:
-            wait = retry_after(response.headers)
-            optional = tuple(name for name in asked if name != "model")
-            raise_for_status(response.status_code, text, wait, optional, self.totals.answered > 0)
+        status = true_status(response.status_code, text)
+        if status != 200:
+            named = {**self._parameters, **asked}  # it may go on about what is left out on trial
+            raise_for_status(status, text, retry_after(response.headers), named, self.totals.answered > 0)
         return read_answer(text)
 
-    def _do_without(self, name: str) -> None:
-        """Leave out or rename a parameter; several requests under way may complain of the same."""
-        if name not in self._parameters:
-            return
-        value = self._parameters.pop(name)
-        other = _OTHER_NAMES.get(name)
-        if other:
-            self._parameters[other] = value
-        done = f"sent as {other}" if other else "left out"
-        print(f"warning: the server does not take {name}: {done}", file=sys.stderr)
+    def _do_without(self, names: tuple[str, ...]) -> None:
+        """Leave out or rename parameters from now on; several requests may have found out the same."""
+        for name in names:
+            if name in self._parameters:
+                self._parameters = without(self._parameters, [name])
+                other = OTHER_NAMES.get(name)
+                done = f"sent as {other}" if other else "left out"
+                print(f"warning: the server does not take {name}: {done}", file=sys.stderr)
 
     def _clean(self, text: str) -> str:
         return text.replace(self._key, HIDDEN) if self._key else text

@@ -141,7 +141,7 @@ def run_asking(stage: AskStage, args: argparse.Namespace) -> int:
     target = output_path(args.meta, stage.suffix, output=args.output)
     folder = target.parent / STATE_FOLDER / target.name
     args.bs = args.bs or _BATCHES_OF * args.concurrency
-    stage.keep_answers(folder, shard.rank)
+    stage.keep_answers(folder, shard.rank, anew=args.retry_failed)
     try:
         code = run_command(stage, args)
         if not args.limit:  # they may hold answers about other rows
@@ -151,7 +151,7 @@ def run_asking(stage: AskStage, args: argparse.Namespace) -> int:
         raise
     finally:
         if stage.totals is not None:
-            for line in stage.totals.lines(stage.service):
+            for line in stage.totals.lines(stage.service, stage.model):
                 print(line, file=sys.stderr)
         stage.close()
     return code

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
 from tools.caption.api.answers import Answer, Usage
-from tools.errors import UserError
+from tools.errors import MediaError, UserError
 
 
 class Journal:
@@ -40,34 +41,43 @@ class Journal:
         except OSError as error:
             raise self._cannot_write(error) from None
         self._end_torn_line()
+        self._begin = os.fstat(self._file).st_size
         for path in sorted(folder.glob("answers*.jsonl")):
             self._read(path)
 
-    def find(self, key: str) -> Answer | None:
-        """The answer that was given to a question, without what it took; None when there is none."""
+    def find(self, key: str) -> Answer | MediaError | None:
+        """What was said to a question, or why it got no answer; None when it was not asked."""
         if key not in self._places:
             return None
         path, start = self._places[key]
         with path.open("rb") as file:
             file.seek(start)
-            line = json.loads(file.readline())
-        return Answer(line["text"], line["finish"], Usage())
+            return _outcome(_checked(file.readline()))
 
-    def add(self, key: str, answer: Answer | None, usage: Usage) -> None:
-        """Write down an answer, or what was paid for none, at once.
+    def is_earlier(self, key: str) -> bool:
+        """Whether a question was answered before this run."""
+        path, start = self._places.get(key, (self._path, self._begin))
+        return path != self._path or start < self._begin
+
+    def add(self, key: str, answer: Answer | MediaError, usage: Usage) -> None:
+        """Write down an answer, or why there is none though it was paid for, at once.
 
         Raises:
             UserError: The disk is full, for example.
         """
         line: dict[str, Any] = {"question": key, "usage": [usage.prompt, usage.completion, usage.unknown]}
-        if answer is not None:
-            line.update(text=answer.text, finish=answer.finish)
-        data = (json.dumps(line) + "\n").encode()
+        if isinstance(answer, MediaError):
+            line["failure"] = answer.message
+        else:
+            line.update(text=answer.text, finish=answer.finish, thoughts=answer.thoughts)
+        data = (json.dumps({**line, "sum": _sum(line)}) + "\n").encode()
+        start = os.fstat(self._file).st_size
         try:
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
             raise self._cannot_write(error) from None
+        self._places[key] = (self._path, start)
 
     def close(self) -> None:
         """Close this rank's file."""
@@ -84,18 +94,38 @@ class Journal:
         with path.open("rb") as file:
             for data in file:
                 try:
-                    line = json.loads(data)
-                    usage = Usage(*line["usage"])
-                    if "text" in line:
-                        self._places[line["question"]] = (path, start)
+                    line = _checked(data)
+                    self._places[line["question"]] = (path, start)
                     if mine:
-                        self.earlier += usage
+                        self.earlier += Usage(*line["usage"])
                 except (ValueError, KeyError, TypeError):
                     pass  # torn by a kill
                 start += len(data)
 
     def _cannot_write(self, error: OSError) -> UserError:
         return UserError(f"{self._path}: cannot write the answers: {error.strerror or error}")
+
+
+def _checked(data: bytes) -> dict[str, Any]:
+    """A line of a journal.
+
+    Raises:
+        ValueError, KeyError, TypeError: It was torn or damaged.
+    """
+    line = json.loads(data)
+    if line.pop("sum") != _sum(line):
+        raise ValueError("not what was written")
+    return line
+
+
+def _sum(line: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(line, sort_keys=True).encode())
+
+
+def _outcome(line: dict[str, Any]) -> Answer | MediaError:
+    if "failure" in line:
+        return MediaError("server", "", line["failure"])
+    return Answer(line["text"], line["finish"], Usage(), line["thoughts"])
 
 
 def remove_journals(folder: Path, rank: int | None = None) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import re
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from tools.errors import UserError
 from tools.packages import not_installed
@@ -17,13 +17,17 @@ DEFAULT_URL = "https://api.openai.com/v1"
 HIDDEN = "***"
 """What stands in a message where a secret stood."""
 
+_AZURE = (".azure.com", ".azure-api.net", ".azure.us", ".azure.cn")
+_VERSION = "api-version"  # what Azure wants to be told in every address, after a question mark
+
 
 @dataclasses.dataclass(frozen=True)
 class Service:
     """Where a server is and how it is treated; nothing here changes an answer.
 
     Attributes:
-        base_url: Its address up to ``/v1``; by default that in OPENAI_BASE_URL, or OpenAI's.
+        base_url: Its address up to ``/v1``; by default that in OPENAI_BASE_URL, or OpenAI's. Azure's ends in
+            ``/openai/deployments/NAME?api-version=VERSION``.
         concurrency: Requests under way at once.
         retries: How often a question is asked again when the server was busy, slow or broken.
         backoff: Seconds before the first time it is asked again; doubled each time, up to `longest_backoff`.
@@ -52,17 +56,44 @@ class Service:
         Raises:
             UserError: The address is none, or holds a password.
         """
+        parts = self._parts()
+        path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/") + "/chat/completions"
+        return parts._replace(path=path).geturl()
+
+    @property
+    def host(self) -> str:
+        """The server without what comes after it: ``localhost:8000``."""
+        return self._parts().netloc
+
+    def key_header(self, key: str) -> dict[str, str]:
+        """The header that carries the key.
+
+        Azure wants keys under a name of its own, and only tokens (three parts in Base64) as all others do.
+        """
+        if not key:
+            return {}
+        azure = _VERSION in self._parts().query or self.host.endswith(_AZURE)
+        token = key.startswith("eyJ") and key.count(".") == 2
+        return {"api-key": key} if azure and not token else {"Authorization": f"Bearer {key}"}
+
+    def _parts(self) -> SplitResult:
         base = (self.base_url or os.environ.get(URL_VARIABLE) or DEFAULT_URL).strip()
-        parts = urlsplit(base)
-        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
+        try:
+            parts = urlsplit(base)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and _has_port(parts)
+        except ValueError:  # a bracket that is not closed
+            good = False
+        if not good or re.search(r"[\s\0-\x1f]", base):
             raise UserError(
                 f"--base-url: must be like http://localhost:8000/v1, not {_without_secrets(base)}"
             )
-        if parts.username or parts.password or parts.query or parts.fragment:
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if parts.username or parts.password or parts.fragment or set(query) - {_VERSION}:
             raise UserError(
-                f"--base-url: must hold no password and no query; the key belongs in {KEY_VARIABLE}"
+                "--base-url: must hold no password, and after a question mark nothing but api-version=...; "
+                f"the key belongs in {KEY_VARIABLE}"
             )
-        return base.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
+        return parts
 
 
 def _has_port(parts: SplitResult) -> bool:

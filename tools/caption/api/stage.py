@@ -11,17 +11,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 import polars as pl
 
+from tools.caption.api.answers import Answer
 from tools.caption.api.pictures import DETAILS, chat_messages, encode_jpeg
 from tools.caption.api.service import Service
+from tools.caption.api.thoughts import LENGTH
 from tools.caption.prompts import Prompt, resolve_prompt
 from tools.errors import MediaError, UserError
 from tools.media.extensions import is_image
 from tools.media.requests import Frames
 from tools.media.sampling import Sampling
+from tools.stage.ledger import Outcome
 from tools.stage.stage import REMARKS, Row, Stage
+from tools.stage.values import check_values
 
 if TYPE_CHECKING:
-    from tools.caption.api.answers import Answer, Usage
+    from tools.caption.api.answers import Usage
     from tools.caption.api.client import ChatClient
     from tools.caption.api.journal import Journal
     from tools.caption.api.totals import Totals
@@ -57,6 +61,7 @@ class AskStage(Stage):
     """
 
     no_trial: ClassVar[str] = "a trial would ask the server, which may cost money"
+    version: ClassVar[int] = 3
     batch_seconds: ClassVar[float] = 3600.0  # answers are safe in the journal: a kill costs none of them
 
     model: str = ""
@@ -70,6 +75,8 @@ class AskStage(Stage):
             raise UserError("--model: is needed, the name of a model as the server knows it")
         self.service.url()
         self._place: tuple[Path, int] | None = None
+        self._anew = False
+        self._thinks_unmarked = False
         self._journal: Journal | None = None
         self._client: ChatClient | None = None
 
@@ -90,13 +97,19 @@ class AskStage(Stage):
         }
         return {name: value for name, value in parameters.items() if value is not None}
 
-    def keep_answers(self, folder: Path, rank: int = 0) -> None:
-        """Write answers down in a folder as they come, and do not ask for those that are there."""
-        self._place = (folder, rank)
+    def keep_answers(self, folder: Path, rank: int = 0, *, anew: bool = False) -> None:
+        """Write answers down in a folder as they come, and do not ask for those that are there.
+
+        Args:
+            folder: Where.
+            rank: Whose they are.
+            anew: Ask again about what earlier runs got no usable answer for.
+        """
+        self._place, self._anew = (folder, rank), anew
 
     def question(self, row: Row, messages: bytes) -> Prepared:
         """What `prepare` returns."""
-        parameters = json.dumps(self.parameters, sort_keys=True).encode()
+        parameters = json.dumps([self.version, self.parameters], sort_keys=True).encode()
         key = hashlib.sha256(parameters + messages).hexdigest()[:32]
         return Prepared(key, np.frombuffer(messages, np.uint8), row.get("path") or "")
 
@@ -119,33 +132,47 @@ class AskStage(Stage):
             self._client.totals.earlier = self._journal.earlier
 
     def score(self, batch: list[Prepared]) -> list[dict[str, Any] | MediaError]:
-        """Ask about a batch of rows; what an earlier run was told is not asked again."""
+        """Ask about a batch of rows; what was asked before is not asked again.
+
+        Nothing that an answer holds makes this fail: the whole batch would be asked about again.
+        """
         from tools.caption.api.client import Question
 
         assert self._client is not None, "setup comes first"
-        found: list[Answer | MediaError | None] = [self._recall(row.key) for row in batch]
-        missing = [n for n, answer in enumerate(found) if answer is None]
-        asked = [Question(batch[n].key, batch[n].messages.tobytes(), batch[n].path) for n in missing]
-        for n, answer in zip(missing, self._client.ask(asked) if asked else (), strict=True):
-            found[n] = answer
-        return [self._outcome(answer, row) for answer, row in zip(found, batch, strict=True)]
+        answers = {row.key: self._recall(row) for row in batch}
+        missing = {row.key: row for row in batch if answers[row.key] is None}
+        asked = [Question(row.key, row.messages.tobytes(), row.path) for row in missing.values()]
+        answers.update(zip(missing, self._client.ask(asked) if asked else (), strict=True))
+        if any(isinstance(answer, Answer) and answer.thoughts == "unopened" for answer in answers.values()):
+            self._thinks_unmarked = True
+        return [self._outcome(answers[row.key], row) for row in batch]
 
-    def _outcome(self, answer: Answer | MediaError | None, row: Prepared) -> dict[str, Any] | MediaError:
-        assert answer is not None, "every question has an outcome"
-        if isinstance(answer, MediaError):
-            return answer
+    def _outcome(self, answer: Answer | MediaError | None, row: Prepared) -> Outcome:
         try:
-            return self.values(answer)
+            if not isinstance(answer, Answer):
+                assert answer is not None, "every question has an outcome"
+                raise answer
+            if self._thinks_unmarked and answer.finish == LENGTH and not answer.thoughts:
+                raise MediaError(
+                    "server", "", f"cut off after {self.max_tokens} tokens, while still thinking"
+                )
+            return check_values(self, [self.values(answer)])[0]
         except MediaError as error:
             return MediaError(error.kind, row.path, error.message)
+        except Exception as error:
+            return MediaError("internal", row.path, f"stage {self.name}: {type(error).__name__}: {error}")
 
-    def _recall(self, key: str) -> Answer | None:
-        answer = self._journal.find(key) if self._journal else None
-        if answer is not None and self._client is not None:
+    def _recall(self, row: Prepared) -> Answer | MediaError | None:
+        answer = self._journal.find(row.key) if self._journal else None
+        if answer is None or self._client is None or self._journal is None:
+            return None
+        if self._journal.is_earlier(row.key):
+            if self._anew and isinstance(self._outcome(answer, row), MediaError):
+                return None
             self._client.totals.remembered += 1
         return answer
 
-    def _remember(self, key: str, answer: Answer | None, usage: Usage) -> None:
+    def _remember(self, key: str, answer: Answer | MediaError, usage: Usage) -> None:
         if self._journal is not None:
             self._journal.add(key, answer, usage)
 
@@ -215,7 +242,7 @@ class CaptionApiStage(AskStage):
 
     def values(self, answer: Answer) -> dict[str, Any]:
         """The caption in one line, and why the model stopped."""
-        cut = answer.finish == "length"
+        cut = answer.finish == LENGTH
         return {
             "text": " ".join(answer.text.split()),
             "text_finish": answer.finish,

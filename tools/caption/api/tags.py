@@ -17,6 +17,7 @@ from tools.columns import COLUMNS
 from tools.errors import MediaError, UserError
 from tools.media.requests import Frames
 from tools.stage.stage import Row
+from tools.table.cells import whole_characters
 
 NONE = "NONE"
 """The cell of a caption that has no tag."""
@@ -40,6 +41,7 @@ class TagStage(AskStage):
     Attributes:
         key: Name of the column; ``objects``, ``actions``, or any other noun, which is then asked for by name.
         prompt: The question, with ``{text}`` for the caption; None for the one that belongs to the key.
+        response_format: Ask the server to hold the model to JSON of one form; the prompt asks for it anyway.
 
     Raises:
         UserError: The key is no name of a column, or one that the tables have already.
@@ -51,6 +53,7 @@ class TagStage(AskStage):
 
     key: str = "objects"
     prompt: str | None = None
+    response_format: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,6 +78,8 @@ class TagStage(AskStage):
     @property
     def parameters(self) -> dict[str, Any]:
         """As for every question, and that the answer is to be JSON of one form."""
+        if not self.response_format:
+            return super().parameters
         tags = {"type": "array", "items": {"type": "string"}}
         schema = {
             "type": "object",
@@ -130,11 +135,11 @@ def read_tags(text: str, key: str) -> list[str]:
     fenced = _FENCE.match(text.strip())
     try:
         found = json.loads(fenced.group(1) if fenced else text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f"the answer is not JSON: {text[:100]!r}") from None
     if isinstance(found, dict) and set(found) == {key}:
         found = found[key]
     if not isinstance(found, list) or not all(isinstance(tag, str) for tag in found):
         raise ValueError(f"the answer is no list of texts: {text[:100]!r}")
-    tags = (" ".join(tag.replace(",", " ").split()).lower() for tag in found)
+    tags = (" ".join(whole_characters(tag).replace(",", " ").split()).lower() for tag in found)
     return list(dict.fromkeys(tag for tag in tags if tag and tag not in ("none", "n/a")))

@@ -26,15 +26,15 @@ class Totals:
         self.usage = Usage()
         self.earlier = Usage()
 
-    def lines(self, service: Service) -> list[str]:
-        """The totals in words, a line each."""
+    def lines(self, service: Service, model: str) -> list[str]:
+        """The totals in words, a line each; the first names the server and the model."""
         asked = f"{self.answered} answers"
         if self.remembered:
             asked += f", {self.remembered} more were paid for by an earlier run"
         if self.again:
             reasons = ", ".join(f"{reason} {count}" for reason, count in self.again.most_common())
             asked += f"; asked again {self.again.total()} times: {reasons}"
-        lines = [asked, _bill("this run", self.usage, service)]
+        lines = [f"asked: {model} at {service.host}", asked, _bill("this run", self.usage, service)]
         if self.earlier != Usage():
             lines.append(_bill("with the runs before it", self.usage + self.earlier, service))
         return lines
