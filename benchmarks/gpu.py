@@ -117,7 +117,8 @@ def flow_figures(device: str, pairs: int) -> list[dict[str, Any]]:
     few = torch.from_numpy(pictures[:4]).to(device).float().permute(1, 0, 4, 2, 3).contiguous()
 
     def reference() -> None:
-        with torch.inference_mode(), torch.backends.cudnn.flags(deterministic=True, allow_tf32=True):
+        defaults = {"enabled": True, "deterministic": True, "allow_tf32": True}
+        with torch.inference_mode(), torch.backends.cudnn.flags(**defaults):
             model(*few)
 
     line("as Open-Sora", "fp32", reference, few.shape[1])

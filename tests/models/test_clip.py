@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from transformers.activations import QuickGELUActivation
 
 from tests.models.openai_clip import (
     Shape,
@@ -28,6 +29,7 @@ from tools.errors import UserError
 from tools.models.clip import load_clip
 from tools.models.clip_preprocess import normalize_crops
 from tools.models.clip_source import find_clip
+from tools.models.quick_gelu import use_fused_quick_gelu
 
 SHAPE = Shape()
 
@@ -318,6 +320,18 @@ def test_passes_that_do_not_fit_on_a_gpu_are_halved(tmp_path):
         halved = gpu.encode_crops(crops)
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
-    assert gpu._passes.batch_size < 128
+    assert gpu._passes.batch_size < 64
     assert np.abs((halved - whole).numpy()).max() < 1e-4
     assert torch.equal(gpu.encode_crops(crops[3:7]), halved[3:7])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_the_kernel_for_quick_gelu_rounds_once(dtype):
+    x = torch.randn(1000, 257, dtype=torch.float64).mul_(4).to(dtype)
+    model = torch.nn.Sequential(QuickGELUActivation())
+    use_fused_quick_gelu(model, "cuda:0")
+    assert not isinstance(model[0], QuickGELUActivation)
+    exact = x.double() * torch.sigmoid(1.702 * x.double())
+    error = (model(x.cuda()).cpu().double() - exact).abs()
+    assert (error <= exact.abs() * torch.finfo(dtype).eps + 1e-7).all()

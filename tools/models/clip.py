@@ -19,13 +19,14 @@ from tools.models.clip_preprocess import normalize_crops
 from tools.models.clip_source import ClipSource, find_clip
 from tools.models.device import resolve_device, resolve_precision
 from tools.models.forward import ForwardPasses
+from tools.models.quick_gelu import use_fused_quick_gelu
 from tools.models.strict import align, load_strictly
 
 if TYPE_CHECKING:
     import torch
     from transformers import CLIPModel
 
-_GPU_BATCH = 128  # images in one forward pass on a GPU; a shorter last batch is padded
+_GPU_BATCH = 64  # images in one forward pass on a GPU; a shorter last batch is filled up
 
 
 def load_clip(
@@ -105,6 +106,8 @@ class ClipEncoder:
         self._compiled = not compile  # nothing left to compile
         if compile:
             self._image_forward = torch.compile(self._images)
+        else:
+            use_fused_quick_gelu(model, device)
         self._passes = ForwardPasses(
             device, batch_size=_GPU_BATCH, threads=threads or torch.get_num_threads()
         )

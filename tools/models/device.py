@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Set
+from contextlib import AbstractContextManager
 
 from tools.cpu import cpu_flags
 from tools.errors import UserError
@@ -53,6 +54,16 @@ def resolve_precision(precision: str, device: str) -> str:
     if device != "cpu":
         return "fp16"
     return "bf16" if cpu_multiplies_bf16() else "fp32"
+
+
+def exact_convolutions() -> AbstractContextManager[None]:
+    """While it is entered, a GPU convolves reproducibly, and fp32 with all 24 significant bits.
+
+    By default PyTorch takes TF32, which has 11.
+    """
+    import torch
+
+    return torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False)
 
 
 def cpu_multiplies_bf16() -> bool:

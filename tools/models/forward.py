@@ -10,6 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from tools.models.device import exact_convolutions
+
 if TYPE_CHECKING:
     import torch
 
@@ -71,7 +73,7 @@ class ForwardPasses:
 
         while True:
             try:
-                return self._padded(step, rows)
+                return self._filled_up(step, rows)
             except torch.OutOfMemoryError:
                 if self.batch_size == 1:
                     raise
@@ -79,7 +81,7 @@ class ForwardPasses:
             self.batch_size //= 2
             torch.cuda.empty_cache()
 
-    def _padded(self, step: Step, rows: torch.Tensor) -> list[torch.Tensor]:
+    def _filled_up(self, step: Step, rows: torch.Tensor) -> list[torch.Tensor]:
         """Batches of one size; the next one is copied while the GPU computes."""
         import torch
 
@@ -87,14 +89,14 @@ class ForwardPasses:
         parts = rows.split(self.batch_size)
 
         def copied(part: torch.Tensor) -> torch.Tensor:
-            padding = part.new_zeros(self.batch_size - len(part), *part.shape[1:])
-            pinned = torch.cat([part, padding]).pin_memory()
+            # more of a real row: the model may not take others (tokens, say, are at places that there are)
+            filling = part[-1:].expand(self.batch_size - len(part), *part.shape[1:])
+            pinned = torch.cat([part, filling]).pin_memory()
             with torch.cuda.stream(copying):
                 return pinned.to(self._device, non_blocking=True)
 
         results = []
-        # by default PyTorch convolves fp32 with 11 significant bits (TF32)
-        with torch.backends.cudnn.flags(enabled=True, deterministic=True, allow_tf32=False):
+        with exact_convolutions():
             ahead = copied(parts[0])
             for number, part in enumerate(parts, start=1):
                 computing.wait_stream(copying)

@@ -171,6 +171,7 @@ class Captioner:
         from transformers import LogitsProcessorList
 
         from tools.caption.llava.greedy import PenaltyWithoutPadding, Watch
+        from tools.models.device import exact_convolutions
 
         moved = {name: self._on_device(value) for name, value in inputs.items()}
         prompt = moved["input_ids"].shape[1]
@@ -180,7 +181,7 @@ class Captioner:
         if penalty not in (None, 1.0):
             processors.insert(0, PenaltyWithoutPadding(penalty, moved["attention_mask"]))
         on_gpu = nullcontext() if self.device == "cpu" else torch.cuda.device(self.device)
-        with torch.inference_mode(), on_gpu:
+        with torch.inference_mode(), exact_convolutions(), on_gpu:
             tokens = self.model.generate(
                 **moved,
                 max_new_tokens=self._max_tokens,
