@@ -29,6 +29,12 @@ FAILURE_KINDS: dict[str, str] = {
 """Every ``kind`` that can stand in a failures file, with its meaning."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception of another library says, short enough for a message of one line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:200]
+
+
 class ToolError(Exception):
     """Base of all errors that are told to the user in one line."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,12 +113,13 @@ def save_archive(state: dict[str, torch.Tensor], path: Path) -> Path:
 
 
 def save_state(state: dict[str, torch.Tensor], path: Path) -> Path:
-    torch.save(state, path)
+    """Save the state dict of such an archive, with the three numbers that tell whose it is."""
+    torch.save({**state, **extra_keys()}, path)
     return path
 
 
 def image_features(
-    state: dict[str, torch.Tensor], pixels: np.ndarray, *, exact_gelu: bool = False
+    state: dict[str, torch.Tensor], pixels: np.ndarray, *, exact_gelu: bool = False, head_width: int = 64
 ) -> np.ndarray:
     """Features of preprocessed images, shape (N, 3, S, S) to (N, D), in float64."""
     w = {name: tensor.double().numpy() for name, tensor in state.items()}
@@ -129,20 +131,23 @@ def image_features(
     x = patches.reshape(n, grid * grid, 3 * patch * patch) @ kernel.reshape(width, -1).T
     x = np.concatenate([np.tile(w["visual.class_embedding"], (n, 1, 1)), x], axis=1)
     x = _norm(w, "visual.ln_pre", x + w["visual.positional_embedding"])
-    x = _blocks(w, "visual.", x, causal=False, exact_gelu=exact_gelu)
+    x = _blocks(w, "visual.", x, causal=False, exact_gelu=exact_gelu, head_width=head_width)
     return _norm(w, "visual.ln_post", x[:, 0]) @ w["visual.proj"]
 
 
-def text_features(state: dict[str, torch.Tensor], token_ids: np.ndarray) -> np.ndarray:
+def text_features(state: dict[str, torch.Tensor], token_ids: np.ndarray, **how: Any) -> np.ndarray:
     """Features of token ids, shape (N, context) to (N, D), in float64."""
-    return token_features(state, token_ids)[np.arange(len(token_ids)), token_ids.argmax(axis=1)]
+    return token_features(state, token_ids, **how)[np.arange(len(token_ids)), token_ids.argmax(axis=1)]
 
 
-def token_features(state: dict[str, torch.Tensor], token_ids: np.ndarray) -> np.ndarray:
+def token_features(
+    state: dict[str, torch.Tensor], token_ids: np.ndarray, *, exact_gelu: bool = False, head_width: int = 64
+) -> np.ndarray:
     """Features of every token, shape (N, context) to (N, context, D), in float64."""
     w = {name: tensor.double().numpy() for name, tensor in state.items()}
     x = w["token_embedding.weight"][token_ids] + w["positional_embedding"]
-    return _norm(w, "ln_final", _blocks(w, "", x, causal=True)) @ w["text_projection"]
+    x = _blocks(w, "", x, causal=True, exact_gelu=exact_gelu, head_width=head_width)
+    return _norm(w, "ln_final", x) @ w["text_projection"]
 
 
 def random_tokens(count: int, shape: Shape = Shape(), seed: int = 1) -> np.ndarray:
@@ -163,12 +168,12 @@ def _norm(w: dict[str, np.ndarray], name: str, x: np.ndarray) -> np.ndarray:
 
 
 def _blocks(
-    w: dict[str, np.ndarray], prefix: str, x: np.ndarray, *, causal: bool, exact_gelu: bool = False
+    w: dict[str, np.ndarray], prefix: str, x: np.ndarray, *, causal: bool, exact_gelu: bool, head_width: int
 ) -> np.ndarray:
     index = 0
     while f"{prefix}transformer.resblocks.{index}.ln_1.weight" in w:
         block = f"{prefix}transformer.resblocks.{index}"
-        x = x + _attention(w, block, _norm(w, f"{block}.ln_1", x), causal)
+        x = x + _attention(w, block, _norm(w, f"{block}.ln_1", x), causal, head_width)
         hidden = _norm(w, f"{block}.ln_2", x) @ w[f"{block}.mlp.c_fc.weight"].T + w[f"{block}.mlp.c_fc.bias"]
         if exact_gelu:
             hidden = torch.nn.functional.gelu(torch.from_numpy(hidden)).numpy()
@@ -179,14 +184,16 @@ def _blocks(
     return x
 
 
-def _attention(w: dict[str, np.ndarray], block: str, x: np.ndarray, causal: bool) -> np.ndarray:
+def _attention(
+    w: dict[str, np.ndarray], block: str, x: np.ndarray, causal: bool, head_width: int
+) -> np.ndarray:
     n, tokens, width = x.shape
-    heads = width // 64
+    heads = width // head_width
     joined = x @ w[f"{block}.attn.in_proj_weight"].T + w[f"{block}.attn.in_proj_bias"]
     query, key, value = (
-        part.reshape(n, tokens, heads, 64).transpose(0, 2, 1, 3) for part in np.split(joined, 3, axis=-1)
+        part.reshape(n, tokens, heads, head_width).transpose(0, 2, 1, 3) for part in np.split(joined, 3, axis=-1)
     )
-    logits = query @ key.transpose(0, 1, 3, 2) / 8.0  # sqrt(64)
+    logits = query @ key.transpose(0, 1, 3, 2) / head_width**0.5
     if causal:
         logits = np.where(np.tri(tokens, dtype=bool), logits, -np.inf)
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))

@@ -49,8 +49,8 @@ def test_a_score_depends_on_its_own_row_alone(head_file):
 def test_other_files_are_refused(head_file, tmp_path):
     state = torch.load(head_file, map_location="cpu", weights_only=True)
     renamed = tmp_path / "renamed.pth"
-    torch.save({f"model.{name}": tensor for name, tensor in state.items()}, renamed)
-    with pytest.raises(UserError, match=r"found model\.layers\.0\.bias.*expected layers\.0\.weight"):
+    torch.save({f"head.{name.replace('.', '_')}": tensor for name, tensor in state.items()}, renamed)
+    with pytest.raises(UserError, match=r"found head\.layers_0_bias.*expected layers\.0\.weight"):
         load_head(renamed)
     bent = tmp_path / "bent.pth"
     torch.save({**state, "layers.4.weight": torch.zeros(64, 100)}, bent)

@@ -28,19 +28,19 @@ class SmallClip:
             "VIDSIEVE_CLIP_BPE": str(self.vocabulary),
         }
 
-    def images(self, pictures: list[Image.Image]) -> np.ndarray:
+    def images(self, pictures: list[Image.Image], **how: bool) -> np.ndarray:
         """Unit-length features, float64."""
         pixels = [(_crop(picture) / 255 - CLIP_MEAN) / CLIP_STD for picture in pictures]
-        return _unit(image_features(self.state, np.stack(pixels).transpose(0, 3, 1, 2)))
+        return _unit(image_features(self.state, np.stack(pixels).transpose(0, 3, 1, 2), **how))
 
-    def texts(self, texts: list[str]) -> np.ndarray:
+    def texts(self, texts: list[str], **how: bool) -> np.ndarray:
         """Unit-length features, float64; tokens are those of transformers, cut at the context length."""
         rows = np.zeros((len(texts), SHAPE.context), dtype=np.int64)
         for row, text in zip(rows, texts, strict=True):
             tokens = reference()(text)["input_ids"]
             tokens = [*tokens[: SHAPE.context - 1], tokens[-1]] if len(tokens) > SHAPE.context else tokens
             row[: len(tokens)] = tokens
-        return _unit(text_features(self.state, rows))
+        return _unit(text_features(self.state, rows, **how))
 
 
 def pictures(path: Path) -> list[Image.Image]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.errors import UserError
+from tools.models.tensors import read_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -58,16 +59,9 @@ def load_head(path: str | Path) -> AestheticHead:
     Raises:
         UserError: The file cannot be read, has other keys, or its shapes do not fit together.
     """
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # unpickling raises many kinds: all mean a wrong file
-        raise UserError(f"{path}: not a state dict of an aesthetic head ({type(error).__name__})") from error
-    if not isinstance(state, dict) or set(state) != set(_KEYS):
-        found = ", ".join(sorted(map(str, state))[:12]) if isinstance(state, dict) else type(state).__name__
+    state = read_tensors(path, "a state dict of an aesthetic head", _KEYS[0])
+    if set(state) != set(_KEYS):
+        found = ", ".join(sorted(state)[:12])
         raise UserError(
             f"{path}: not the aesthetic head: found {found or 'nothing'}; expected {', '.join(_KEYS)}"
         )

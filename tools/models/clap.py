@@ -6,7 +6,6 @@ augmentation", ICASSP 2023. A feature depends on its own sound (or text) and on 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.errors import UserError
+from tools.errors import UserError, first_line
 from tools.models.clap_mel import MelOptions, extractor_files, read_mel_options
-from tools.models.clip_openai import first_line
 from tools.models.device import resolve_device
 from tools.models.digests import combined_sha256
 from tools.models.forward import ForwardPasses
-from tools.models.hub import hub_folder, is_hub_id, weight_files
+from tools.models.hub import hub_folder, is_hub_id, read_json, weight_files
 
 if TYPE_CHECKING:
     import torch
@@ -231,10 +229,7 @@ class ClapEncoder:
 
 
 def _folder_source(folder: Path) -> ClapSource:
-    try:
-        config = json.loads((folder / "config.json").read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: not a Hugging Face model: config.json cannot be read ({error})") from None
+    config = read_json(folder / "config.json")
     if config.get("model_type") != "clap":
         raise UserError(f"{folder}: a model of type {config.get('model_type')}, not clap")
     weights = weight_files(folder)

@@ -9,7 +9,6 @@ than the model takes.
 from __future__ import annotations
 
 import dataclasses
-import json
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tools.errors import UserError
+from tools.models.hub import read_json
 
 _FLOOR = 1e-10  # power, -100 dB: the extractor's own
 _PADDINGS = ("repeatpad", "repeat", "pad")
@@ -84,10 +84,7 @@ def read_mel_options(folder: Path) -> MelOptions:
         UserError: There are none, or they are not those of CLAP.
     """
     for name in extractor_files(folder):
-        try:
-            config = json.loads((folder / name).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{folder / name}: cannot be read ({error})") from None
+        config = read_json(folder / name)
         config = config.get("feature_extractor", config)
         kind = config.get("feature_extractor_type")
         if kind != "ClapFeatureExtractor":

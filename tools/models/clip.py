@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.errors import UserError
-from tools.models.clip_openai import first_line, openai_config, read_openai_checkpoint, to_transformers
-from tools.models.clip_preprocess import normalize_crops
+from tools.errors import UserError, first_line
+from tools.models.clip_openai import openai_config, read_openai_checkpoint, to_transformers
+from tools.models.clip_preprocess import OPENAI_PICTURES, Pictures, normalize_crops
 from tools.models.clip_source import ClipSource, find_clip
 from tools.models.device import resolve_device, resolve_precision
 from tools.models.forward import ForwardPasses
@@ -55,8 +55,8 @@ def load_clip(
     device = resolve_device(device)
     precision = resolve_precision(precision, device)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-    load = _load_folder if source.path.is_dir() else _load_openai
-    model = load(source.path, dtype)
+    load = _load_folder if source.path.is_dir() else _load_file
+    model = load(source, dtype)
     return ClipEncoder(
         align(model.eval().requires_grad_(False).to(device)),
         digest=source.digest,
@@ -64,6 +64,7 @@ def load_clip(
         precision=precision,
         compile=compile,
         threads=threads,
+        pictures=source.pictures,
     )
 
 
@@ -77,8 +78,10 @@ class ClipEncoder:
         precision: ``fp32``, ``bf16`` or ``fp16``.
         compile: Run images through ``torch.compile``.
         threads: Images computed at a time on a CPU.
+        pictures: How pictures are prepared for it.
 
     Attributes:
+        pictures: See above.
         image_size: Side of the square images, in pixels.
         embed_dim: Length of a feature.
         context_length: Tokens of a text, padding included.
@@ -98,6 +101,7 @@ class ClipEncoder:
         precision: str,
         compile: bool = False,
         threads: int | None = None,
+        pictures: Pictures = OPENAI_PICTURES,
     ) -> None:
         self._model = model
         import torch
@@ -112,6 +116,7 @@ class ClipEncoder:
             device, batch_size=_GPU_BATCH, threads=threads or torch.get_num_threads()
         )
         self.digest, self.device, self.precision = digest, device, precision
+        self.pictures = pictures
         self.image_size: int = model.config.vision_config.image_size
         self.embed_dim: int = model.config.projection_dim
         self.context_length: int = model.config.text_config.max_position_embeddings
@@ -149,7 +154,9 @@ class ClipEncoder:
                 f"Invalid crops ({crops.dtype} {crops.shape}). Supported: uint8 N x {side} x {side} x 3."
             )
         rows = torch.from_numpy(np.ascontiguousarray(crops))
-        return self._run(self._image_forward, rows, prepare=normalize_crops)
+        return self._run(
+            self._image_forward, rows, prepare=lambda part: normalize_crops(part, self.pictures)
+        )
 
     def encode_text(self, token_ids: torch.Tensor) -> torch.Tensor:
         """Text features, not normalised, as openai/CLIP's ``encode_text``.
@@ -225,16 +232,17 @@ class ClipEncoder:
         self._compiled = True
 
 
-def _load_openai(path: Path, dtype: torch.dtype) -> CLIPModel:
+def _load_file(source: ClipSource, dtype: torch.dtype) -> CLIPModel:
     from transformers import CLIPConfig, CLIPModel
 
-    state = read_openai_checkpoint(path)
-    config = CLIPConfig(**openai_config(state, path))
+    state = read_openai_checkpoint(source.path)
+    config = CLIPConfig(**openai_config(state, source.path, source.architecture))
     arguments = {"config": config, "state_dict": to_transformers(state)}
-    return load_strictly(CLIPModel, "CLIP", path, None, dtype, **arguments)
+    return load_strictly(CLIPModel, "CLIP", source.path, None, dtype, **arguments)
 
 
-def _load_folder(folder: Path, dtype: torch.dtype) -> CLIPModel:
+def _load_folder(source: ClipSource, dtype: torch.dtype) -> CLIPModel:
     from transformers import CLIPModel
 
+    folder = source.path
     return load_strictly(CLIPModel, "CLIP", folder, str(folder), dtype, local_files_only=True)

@@ -1,14 +1,16 @@
-"""CLIP files as OpenAI publishes them: reading them, and renaming their tensors to transformers' names."""
+"""CLIP files as OpenAI and open_clip write them: reading them, and renaming their tensors to transformers' names."""
 
 from __future__ import annotations
 
 import re
-import warnings
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import UserError
+from tools.models.clip_architecture import OPENAI, Architecture
+from tools.models.tensors import is_torchscript, read_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _HEAD_WIDTH = 64  # in every CLIP that OpenAI published
 _EXTRA_KEYS = ("input_resolution", "context_length", "vocab_size")  # numbers kept beside the weights
+_BUFFERS = ("attn_mask", "text.attn_mask")  # of open_clip before 2.0: follows from the context length
 
 _BLOCK_NAMES = {
     "attn.out_proj.weight": "self_attn.out_proj.weight",
@@ -49,78 +52,138 @@ _TRANSPOSED_NAMES = {"visual.proj": "visual_projection.weight", "text_projection
 _BLOCK = re.compile(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+)")
 
 
-def read_openai_checkpoint(path: str | Path) -> StateDict:
-    """Read the tensors of an OpenAI CLIP file, without running anything that is in it.
+@dataclass(frozen=True)
+class ClipFile:
+    """The tensors of a CLIP file.
+
+    Attributes:
+        state: Tensors by OpenAI's names, on the CPU, as stored (fp16 or fp32).
+        by_openai: The file has the marks of OpenAI's own: it is an archive of TorchScript, or has the three
+            numbers that stand beside the weights in one. Others write files with the same tensors.
+    """
+
+    state: StateDict
+    by_openai: bool
+
+
+def read_clip_file(path: str | Path, *, copy: bool = True) -> ClipFile:
+    """Read a CLIP file, without running anything that is in it.
 
     Args:
-        path: A TorchScript archive (what OpenAI publishes) or a state dict saved with ``torch.save``.
-
-    Returns:
-        Tensors by OpenAI's names, on the CPU, as stored (fp16 or fp32).
+        path: A TorchScript archive (what OpenAI publishes), a state dict of ``torch.save`` or safetensors,
+            or a checkpoint of training that holds one.
+        copy: See `tools.models.tensors.read_tensors`.
 
     Raises:
-        UserError: The file is neither.
+        UserError: The file is none of these.
     """
-    import torch
-
     path = Path(path)
-    try:
-        if _is_torchscript(path):
-            with warnings.catch_warnings():  # TorchScript is deprecated; the files exist
-                warnings.simplefilter("ignore", DeprecationWarning)
-                state = dict(torch.jit.load(str(path), map_location="cpu").state_dict())
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # unpickling and TorchScript raise many kinds: all mean a wrong file
-        raise UserError(f"{path}: not a CLIP file of OpenAI's format ({first_line(error)})") from error
-    if not isinstance(state, dict):
-        raise UserError(f"{path}: holds a {type(state).__name__}, not a state dict of CLIP")
-    return {name: tensor for name, tensor in state.items() if name not in _EXTRA_KEYS}
+    state = read_tensors(path, "a CLIP file", "visual.conv1.weight", copy=copy)
+    numbers = set(_EXTRA_KEYS) <= set(state)
+    by_openai = numbers or (is_torchscript(path) and not _has_plain_gelu(path))
+    kept = {name: tensor for name, tensor in state.items() if name not in (*_EXTRA_KEYS, *_BUFFERS)}
+    if "text.positional_embedding" in kept:  # a model of two parts, as open_clip calls it
+        kept = {name.removeprefix("text."): tensor for name, tensor in kept.items()}
+    return ClipFile(kept, by_openai)
 
 
-def openai_config(state: StateDict, path: str | Path) -> dict[str, Any]:
-    """Infer the model's dimensions from the shapes of its tensors.
+def read_openai_checkpoint(path: str | Path) -> StateDict:
+    """The tensors of `read_clip_file`."""
+    return read_clip_file(path).state
+
+
+def openai_config(
+    state: StateDict, path: str | Path, architecture: Architecture = OPENAI
+) -> dict[str, Any]:
+    """The model's dimensions from the shapes of its tensors, and what these do not tell from elsewhere.
+
+    Args:
+        state: What `read_openai_checkpoint` gave.
+        path: The file, for error messages.
+        architecture: What the tensors do not tell.
+
+    Returns:
+        Arguments of ``transformers.CLIPConfig``: widths, depths, heads, patch and image size, context length
+        and activation.
+
+    Raises:
+        UserError: Tensors are missing or unknown, or their shapes are not those of a CLIP, or not those that
+            the architecture says.
+    """
+    sizes = tensor_sizes(state, path)
+    for name, said in architecture.sizes:
+        if sizes[name] != said:
+            raise UserError(
+                f"{path}: {architecture.source or 'its config'} says {name} {said}, the tensors have "
+                f"{sizes[name]}: they do not belong together"
+            )
+    text_width = sizes["text_width"]
+    heads = {
+        "width": _heads(sizes["width"], architecture.head_width, path),
+        "text_width": architecture.text_heads or _heads(text_width, _HEAD_WIDTH, path),
+    }
+    if text_width % heads["text_width"]:
+        raise UserError(f"{path}: {heads['text_width']} heads do not share a width of {text_width} evenly")
+    embed_dim = sizes["embed_dim"]
+    common = {"projection_dim": embed_dim, "hidden_act": architecture.activation}
+    return {
+        "projection_dim": embed_dim,
+        "vision_config": {
+            **common,
+            "hidden_size": sizes["width"],
+            "intermediate_size": sizes["mlp"],
+            "num_hidden_layers": sizes["layers"],
+            "num_attention_heads": heads["width"],
+            "layer_norm_eps": architecture.vision_eps,
+            "patch_size": sizes["patch_size"],
+            "image_size": sizes["image_size"],
+        },
+        "text_config": {
+            **common,
+            "hidden_size": text_width,
+            "intermediate_size": sizes["text_mlp"],
+            "num_hidden_layers": sizes["text_layers"],
+            "num_attention_heads": heads["text_width"],
+            "layer_norm_eps": architecture.text_eps,
+            "max_position_embeddings": sizes["context_length"],
+            "vocab_size": sizes["vocab_size"],
+            "eos_token_id": 2,  # transformers then pools where the token id is highest, as OpenAI does
+            "bos_token_id": None,
+            "pad_token_id": None,
+        },
+    }
+
+
+def tensor_sizes(state: StateDict, path: str | Path) -> dict[str, int]:
+    """What the shapes of the tensors tell.
 
     Args:
         state: What `read_openai_checkpoint` gave.
         path: The file, for error messages.
 
     Returns:
-        Arguments of ``transformers.CLIPConfig``: widths, depths, heads (width / 64), patch and image size,
-        context length, and the QuickGELU activation that OpenAI trained with.
+        ``width``, ``layers``, ``mlp``, ``patch_size`` and ``image_size`` of vision, ``text_width``,
+        ``text_layers``, ``text_mlp``, ``context_length`` and ``vocab_size`` of text, and ``embed_dim``.
 
     Raises:
-        UserError: Tensors are missing or unknown, or their shapes are not those of a CLIP.
+        UserError: They are not those of a CLIP vision transformer.
     """
     _check_names(state, path)
     width, _, _, patch = state["visual.conv1.weight"].shape
     grid = round((state["visual.positional_embedding"].shape[0] - 1) ** 0.5)
-    text_width = state["ln_final.weight"].shape[0]
-    for part in (width, text_width):
-        if part % _HEAD_WIDTH:
-            raise UserError(
-                f"{path}: width {part} is no multiple of {_HEAD_WIDTH}, as in OpenAI's CLIP models"
-            )
-    embed_dim = state["text_projection"].shape[1]
+    vision, text = "visual.transformer.resblocks.", "transformer.resblocks."
     return {
-        "projection_dim": embed_dim,
-        "vision_config": {
-            **_tower(state, "visual.transformer.resblocks.", width),
-            "patch_size": patch,
-            "image_size": patch * grid,
-            "projection_dim": embed_dim,
-        },
-        "text_config": {
-            **_tower(state, "transformer.resblocks.", text_width),
-            "max_position_embeddings": state["positional_embedding"].shape[0],
-            "vocab_size": state["token_embedding.weight"].shape[0],
-            "projection_dim": embed_dim,
-            "eos_token_id": 2,  # transformers then pools where the token id is highest, as OpenAI does
-            "bos_token_id": None,
-            "pad_token_id": None,
-        },
+        "width": width,
+        "layers": _layers(state, vision),
+        "mlp": state[f"{vision}0.mlp.c_fc.weight"].shape[0],
+        "patch_size": patch,
+        "image_size": patch * grid,
+        "text_width": state["ln_final.weight"].shape[0],
+        "text_layers": _layers(state, text),
+        "text_mlp": state[f"{text}0.mlp.c_fc.weight"].shape[0],
+        "context_length": state["positional_embedding"].shape[0],
+        "vocab_size": state["token_embedding.weight"].shape[0],
+        "embed_dim": state["text_projection"].shape[1],
     }
 
 
@@ -143,31 +206,21 @@ def to_transformers(state: StateDict) -> StateDict:
     return renamed
 
 
-def first_line(error: Exception) -> str:
-    """What an exception of another library says, short enough for a message of one line."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
-
-
 def _layers(state: StateDict, prefix: str) -> int:
     return len({name[len(prefix) :].split(".")[0] for name in state if name.startswith(prefix)})
 
 
-def _tower(state: StateDict, prefix: str, width: int) -> dict[str, Any]:
-    return {
-        "hidden_size": width,
-        "intermediate_size": state[f"{prefix}0.mlp.c_fc.weight"].shape[0],
-        "num_hidden_layers": _layers(state, prefix),
-        "num_attention_heads": width // _HEAD_WIDTH,
-        "hidden_act": "quick_gelu",
-    }
+def _heads(width: int, head_width: int, path: str | Path) -> int:
+    if head_width < 1 or width % head_width:
+        raise UserError(f"{path}: width {width} is no multiple of {head_width}, the width of a head")
+    return width // head_width
+
+
+def _has_plain_gelu(path: Path) -> bool:
+    """Whether the code in an archive of TorchScript computes GELU, which OpenAI's does not."""
+    with zipfile.ZipFile(path) as archive:
+        code = (name for name in archive.namelist() if "/code/" in name and name.endswith(".py"))
+        return any(b"gelu(" in archive.read(name) for name in code)
 
 
 def _check_names(state: StateDict, path: str | Path) -> None:

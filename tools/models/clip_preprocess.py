@@ -1,11 +1,12 @@
 """From a picture to the numbers that CLIP takes: exactly those of openai/CLIP's own preprocessing.
 
-The crop is made with PIL and stays uint8, so that it is small to hand over between processes; normalisation
+A CLIP of others may have been trained with other pictures: `Pictures` says how. The crop is made with PIL and stays uint8, so that it is small to hand over between processes; normalisation
 is float32 arithmetic and can run on the device.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,30 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 """Standard deviation of the channels R, G, B of CLIP's training images (openai/CLIP)."""
 
 
-def clip_crop(image: Image.Image | np.ndarray, size: int = 224) -> np.ndarray:
+@dataclass(frozen=True)
+class Pictures:
+    """How pictures are prepared for a CLIP.
+
+    Attributes:
+        mean: Mean of the channels R, G, B that is taken off, in the range 0 to 1.
+        std: Standard deviation of the channels that they are divided by.
+        interpolation: ``bicubic`` or ``bilinear``, antialiased.
+        squash: Scale both sides to the square; False scales the shorter one, and takes the centre.
+    """
+
+    mean: tuple[float, float, float] = CLIP_MEAN
+    std: tuple[float, float, float] = CLIP_STD
+    interpolation: str = "bicubic"
+    squash: bool = False
+
+
+OPENAI_PICTURES = Pictures()
+"""How OpenAI's models were trained, and most of open_clip's."""
+
+
+def clip_crop(
+    image: Image.Image | np.ndarray, size: int = 224, pictures: Pictures = OPENAI_PICTURES
+) -> np.ndarray:
     """Scale the shorter side to ``size`` (bicubic, antialiased) and take the square in the centre.
 
     The longer side is cut down to a whole pixel and the crop's offset is rounded half to even: a crop that is
@@ -29,6 +53,7 @@ def clip_crop(image: Image.Image | np.ndarray, size: int = 224) -> np.ndarray:
     Args:
         image: A PIL image of any mode, or uint8 H x W x 3 in RGB.
         size: Side of the square in pixels.
+        pictures: How the CLIP wants them.
 
     Returns:
         uint8, ``size`` x ``size`` x 3, RGB.
@@ -40,25 +65,28 @@ def clip_crop(image: Image.Image | np.ndarray, size: int = 224) -> np.ndarray:
     width, height = image.size
     shorter = min(width, height)
     scaled = (int(size * width / shorter), int(size * height / shorter))
+    if pictures.squash:
+        scaled = size, size
     if scaled != image.size:
-        image = image.resize(scaled, Image.Resampling.BICUBIC)
+        image = image.resize(scaled, Image.Resampling[pictures.interpolation.upper()])
     left, top = round((scaled[0] - size) / 2), round((scaled[1] - size) / 2)
     return np.asarray(image.crop((left, top, left + size, top + size)).convert("RGB"))
 
 
-def normalize_crops(crops: torch.Tensor) -> torch.Tensor:
-    """Scale to 0..1 and standardise each channel with `CLIP_MEAN` and `CLIP_STD`.
+def normalize_crops(crops: torch.Tensor, pictures: Pictures = OPENAI_PICTURES) -> torch.Tensor:
+    """Scale to 0..1 and standardise each channel with its mean and standard deviation.
 
     Args:
         crops: uint8, shape (N, S, S, 3), on any device.
+        pictures: How the CLIP wants them.
 
     Returns:
         float32, shape (N, 3, S, S), on the same device.
     """
     import torch
 
-    mean = torch.tensor(CLIP_MEAN, device=crops.device).view(1, 3, 1, 1)
-    std = torch.tensor(CLIP_STD, device=crops.device).view(1, 3, 1, 1)
+    mean = torch.tensor(pictures.mean, device=crops.device).view(1, 3, 1, 1)
+    std = torch.tensor(pictures.std, device=crops.device).view(1, 3, 1, 1)
     return crops.permute(0, 3, 1, 2).contiguous().float().div_(255).sub_(mean).div_(std)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from tools.errors import UserError
 from tools.models.clip_source import ClipSource, find_clip
 from tools.models.digests import combined_sha256, file_sha256
+from tools.models.other_files import refuse_other_file
 from tools.models.weights import find_weights
 from tools.packages import not_installed
 
@@ -197,7 +198,8 @@ def find_vocabulary(clip: ClipSource) -> Path:
     Raises:
         UserError: OpenAI's file is nowhere.
     """
-    return clip.path if clip.path.is_dir() and _present(clip.path) else find_weights("clip-bpe").path
+    folder = clip.folder
+    return folder if folder and _present(folder) else find_weights("clip-bpe").path
 
 
 def vocabulary_digest(vocabulary: Path) -> str:
@@ -216,6 +218,8 @@ def load_tokenizer(vocabulary: Path) -> ClipTokenizer:
     Raises:
         UserError: It is none of these.
     """
+    for file in _present(vocabulary) if vocabulary.is_dir() else (vocabulary,):
+        refuse_other_file(file, "a vocabulary of CLIP", checkpoint=False)
     try:
         ids, merges = _read_folder(vocabulary) if vocabulary.is_dir() else _read_openai(vocabulary)
         return ClipTokenizer(ids, merges)

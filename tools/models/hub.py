@@ -2,21 +2,59 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from tools.errors import UserError
-from tools.models.clip_openai import first_line
+from tools.errors import UserError, first_line
+from tools.models.other_files import refuse_other_file
 
 SAFETENSORS, PICKLES = "model*.safetensors", "pytorch_model*.bin"
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that transformers reads the weights from: safetensors before pickles."""
+    """The files that transformers reads the weights from: safetensors before pickles.
+
+    Raises:
+        UserError: One of them holds something else, or an index names files that are not there.
+    """
     for pattern in (SAFETENSORS, PICKLES):
         if files := sorted(folder.glob(pattern)):
+            for file in files:
+                refuse_other_file(file, "weights")
+            _check_index(folder, pattern)
             return files
     return []
+
+
+def _check_index(folder: Path, pattern: str) -> None:
+    """Check that all parts are there, where weights are in parts that ``*.index.json`` lists."""
+    for index in folder.glob(f"{pattern}.index.json"):
+        parts = set((read_json(index).get("weight_map") or {}).values())
+        missing = sorted(part for part in parts if not (folder / part).is_file())
+        if missing:
+            raise UserError(
+                f"{folder}: {len(missing)} of {len(parts)} files of weights are missing, such as {missing[0]}"
+            )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object that belongs to a model.
+
+    Raises:
+        UserError: It is missing, or holds something else.
+    """
+    if not path.is_file():
+        raise UserError(f"{path.parent}: not the folder of a model: it has no {path.name}")
+    refuse_other_file(path, "JSON", checkpoint=False)
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read ({first_line(error)})") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{path}: is no JSON object")
+    return found
 
 
 def is_hub_id(name: str) -> bool:
@@ -24,12 +62,30 @@ def is_hub_id(name: str) -> bool:
     return name.count("/") == 1 and not Path(name).suffix and not name.startswith((".", "/", "~"))
 
 
-def hub_folder(name: str, others: Sequence[str], *, known: Sequence[str] = ()) -> Path:
+def snapshot(folder: Path) -> Path:
+    """The files of a model in a folder of the hub's cache (``models--OWNER--NAME``); else the folder itself."""
+    try:
+        revision = (folder / "refs" / "main").read_text().strip()
+    except OSError:
+        kept = [path for path in folder.glob("snapshots/*") if path.is_dir()]
+        return kept[0] if len(kept) == 1 else folder
+    found = folder / "snapshots" / revision
+    return found if found.is_dir() else folder
+
+
+def hub_folder(
+    name: str,
+    others: Sequence[str],
+    *,
+    weights: tuple[str, str] = (SAFETENSORS, PICKLES),
+    known: Sequence[str] = (),
+) -> Path:
     """The folder of a Hugging Face model: from the local cache, else downloaded.
 
     Args:
         name: Id of the model.
         others: Names of the files that are needed beside the weights.
+        weights: Patterns of the files that hold the weights, the better ones first.
         known: Names that could have been meant, for the message.
 
     Raises:
@@ -37,7 +93,7 @@ def hub_folder(name: str, others: Sequence[str], *, known: Sequence[str] = ()) -
     """
     from huggingface_hub import snapshot_download
 
-    safe, pickled = [*others, f"{SAFETENSORS}*"], [*others, f"{PICKLES}*"]
+    safe, pickled = ([*others, f"{pattern}*"] for pattern in weights)
     reason = "it has no weights that transformers reads"
     for local, patterns in ((True, safe + pickled), (False, safe), (False, pickled)):
         try:
@@ -45,7 +101,7 @@ def hub_folder(name: str, others: Sequence[str], *, known: Sequence[str] = ()) -
         except Exception as error:  # the hub library raises many kinds: no network, no such model, no access
             reason = first_line(error)
             continue
-        if weight_files(folder):
+        if any(any(folder.glob(pattern)) for pattern in weights):
             return folder
     no_name = f" not one of {', '.join(known)}," if known else ""
     raise UserError(

@@ -6,8 +6,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tools.errors import UserError
-from tools.models.clip_openai import first_line
+from tools.errors import UserError, first_line
 
 if TYPE_CHECKING:
     import torch

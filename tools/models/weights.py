@@ -12,6 +12,7 @@ from tools import cli
 from tools.errors import UserError
 from tools.models.digests import file_sha256
 from tools.models.download import download_file, mirrored
+from tools.models.other_files import refuse_other_file, what_it_is
 
 _OPENAI = "https://openaipublic.azureedge.net/clip/models"
 _LAION_HEAD = (
@@ -52,6 +53,11 @@ class WeightFile:
     purpose: str
     folders: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+
+    @property
+    def is_checkpoint(self) -> bool:
+        """Whether it is a file of PyTorch, not a vocabulary or parameters of another format."""
+        return self.file_names[0].endswith((".pt", ".pth"))
 
 
 @dataclass(frozen=True)
@@ -192,12 +198,7 @@ def find_weights(key: str, explicit: str | Path | None = None) -> FoundWeights:
     file = WEIGHTS[key]
     chosen = explicit or os.environ.get(file.env)
     if chosen:
-        path = Path(chosen).expanduser()
-        if not path.is_file():
-            origin = "" if explicit else f" (from ${file.env})"
-            raise UserError(f"{path}{origin}: there is no such file; weights of {file.title} were expected")
-        digest = file_sha256(path)
-        return FoundWeights(path, digest, published=digest == file.sha256)
+        return chosen_file(file, chosen, origin="" if explicit else f" (from ${file.env})")
     path = _in_folders(file)
     if path is None:
         looked = ", ".join(str(folder) for folder in _folders(file))
@@ -208,12 +209,33 @@ def find_weights(key: str, explicit: str | Path | None = None) -> FoundWeights:
         )
     digest = file_sha256(path)
     if digest != file.sha256:
+        told = what_it_is(path, checkpoint=file.is_checkpoint)
+        told = f" ({told})" if told else ""
         raise UserError(
-            f"{path}: these are not the published weights of {file.title}: sha256 {digest}, expected "
-            f"{file.sha256}; remove the file and run 'python -m tools.models.weights download {file.key}', "
+            f"{path}: these are not the published weights of {file.title}{told}: sha256 {digest}, "
+            f"expected {file.sha256}; remove the file and run 'python -m tools.models.weights download {file.key}', "
             f"or, to use it as it is, set {file.env}={path}"
         )
     return FoundWeights(path, digest, published=True)
+
+
+def chosen_file(file: WeightFile, path: str | Path, *, origin: str = "") -> FoundWeights:
+    """A file that the user chose to be used, as it is.
+
+    Args:
+        file: What it is used for.
+        path: Where it is.
+        origin: What named it, in brackets, for messages.
+
+    Raises:
+        UserError: There is no such file, or it holds no weights.
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise UserError(f"{path}{origin}: there is no such file; weights of {file.title} were expected")
+    refuse_other_file(path, f"weights of {file.title}", checkpoint=False)
+    digest = file_sha256(path)
+    return FoundWeights(path, digest, published=digest == file.sha256)
 
 
 def download_weights(key: str, folder: str | Path | None = None, *, progress: bool = True) -> Path:

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import sys
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import UserError
@@ -44,6 +45,7 @@ def add_clip_arguments(
         metavar="NAME|PATH",
         help=f"ViT-L/14, an OpenAI .pt file, or a Hugging Face folder or id ({clip_model})",
     )
+    add_clip_config_argument(group)
     group.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
     group.add_argument(
         "--precision",
@@ -61,6 +63,16 @@ def add_clip_arguments(
         "--save-embeddings",
         metavar="FILE",
         help="also write the CLIP feature of each row, the mean of its frames: .npy or .parquet",
+    )
+
+
+def add_clip_config_argument(group: argparse._ActionsContainer) -> None:
+    """Add the flag on what the tensors of a CLIP do not tell."""
+    group.add_argument(
+        "--clip-config",
+        metavar="NAME|FILE",
+        help="what a file of open_clip is: the name of its model (ViT-H-14), or its open_clip_config.json "
+        "(the one beside it)",
     )
 
 
@@ -92,8 +104,23 @@ def clip_options(args: argparse.Namespace, default: Sampling) -> dict[str, Any]:
     Raises:
         UserError: The flags on frames do not go together.
     """
-    names = ("clip_model", "device", "precision", "compile", "decoder", "save_embeddings")
+    if args.clip_config:
+        _note_other_pictures(args.clip_config)
+    names = ("clip_model", "clip_config", "device", "precision", "compile", "decoder", "save_embeddings")
     return {"sampling": _sampling(args, default), **{name: getattr(args, name) for name in names}}
+
+
+@cache
+def _note_other_pictures(config: str) -> None:
+    """Say, once, when weights of this name are published that were trained with other pictures."""
+    from tools.models.clip_architecture import other_pictures
+
+    for other in other_pictures(config):
+        print(
+            f"note: the published weights {other.partition(':')[2]} were trained with other pictures; for "
+            f"them say --clip-config {other}",
+            file=sys.stderr,
+        )
 
 
 def run_clip_command(stage: Any, args: argparse.Namespace) -> int:

@@ -30,7 +30,7 @@ def image_features(clip: ClipEncoder, images: Iterable[Image.Image | np.ndarray]
     Returns:
         float64, shape (N, D), each of length 1.
     """
-    crops = (clip_crop(image, clip.image_size) for image in images)
+    crops = (clip_crop(image, clip.image_size, clip.pictures) for image in images)
     features = [clip.encode_crops(np.stack(chunk)).numpy() for chunk in _chunks(crops)]
     return unit_length(np.concatenate(features) if features else np.empty((0, clip.embed_dim)))
 

@@ -16,7 +16,7 @@ import polars as pl
 from tools.errors import MediaError
 from tools.media.requests import Frames
 from tools.media.sampling import Sampling
-from tools.models.clip_preprocess import clip_crop
+from tools.models.clip_preprocess import Pictures, clip_crop
 from tools.scoring.clip_features import ClipFeatures, fingerprint, mean_feature
 from tools.stage.stage import VECTOR, Row, Stage
 
@@ -53,12 +53,14 @@ class ClipStage(Stage):
     Attributes:
         sampling: Which frames of a video are looked at.
         clip_model: Name, file or folder of a CLIP, see `tools.models.clip_source.find_clip`.
+        clip_config: For a file of open_clip, the name of its model or its config, see there.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
         compile: Run CLIP through ``torch.compile``.
         decoder: Decoder that reads the frames.
         save_embeddings: File (.npy, .parquet) for the `mean_feature` of each row's frames; None for none.
         image_size: Side of CLIP's input in pixels; follows from the weights.
+        pictures: How pictures are prepared; follows from the weights.
 
     Raises:
         UserError: Weights are missing or wrong.
@@ -73,14 +75,16 @@ class ClipStage(Stage):
     compile: bool = False
     decoder: str = "pyav"
     save_embeddings: str | None = None
+    clip_config: str | None = None
     image_size: int = dataclasses.field(init=False)
+    pictures: Pictures = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
         from tools.models.clip_source import find_clip
         from tools.models.device import resolve_device, resolve_precision
 
-        self._clip = find_clip(self.clip_model)
-        self.image_size = self._clip.image_size
+        self._clip = find_clip(self.clip_model, self.clip_config)
+        self.image_size, self.pictures = self._clip.image_size, self._clip.pictures
         self.device = resolve_device(self.device)
         self.precision = resolve_precision(self.precision, self.device)
         self.vector_file = self.save_embeddings
@@ -104,7 +108,7 @@ class ClipStage(Stage):
     def prepare(self, row: Row, frames: Frames) -> ClipRow:
         """Crop the frames; extras first, since a row without them is not worth it."""
         extras = self.prepare_extras(row)
-        crops = np.stack([clip_crop(frame.image, self.image_size) for frame in frames])
+        crops = np.stack([clip_crop(frame.image, self.image_size, self.pictures) for frame in frames])
         return ClipRow(crops, tuple(map(fingerprint, crops)), extras)
 
     def prepare_extras(self, row: Row) -> Any:

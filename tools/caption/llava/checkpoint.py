@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tools.errors import UserError
+from tools.caption.llava.converted import converted_id, in_other_format, is_in_llavas_layout
+from tools.errors import UserError, first_line
 from tools.models.digests import combined_sha256
+from tools.models.hub import SAFETENSORS, read_json, snapshot, weight_files
+from tools.models.other_files import refuse_other_file
 
 LLAVA_1_5_TEMPLATE = (
     "{% for message in messages %}{{ message['role'].upper() + ': ' }}"
@@ -20,12 +21,7 @@ LLAVA_1_5_TEMPLATE = (
 )
 """How LLaVA 1.5 was trained to be asked: ``USER: <image>\\nQUESTION ASSISTANT:`` (its model card)."""
 
-_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
 _OTHERS = ("*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt", "additional_chat_templates/*.jinja")
-_LLAVAS_OWN = (
-    "mm_vision_tower",
-    "mm_projector_type",
-)  # keys of config.json in the layout of LLaVA's own code
 
 
 @dataclass(frozen=True)
@@ -63,13 +59,10 @@ def find_checkpoint(name_or_path: str | Path, chat_template: str | Path | None =
             read, or it has no chat template and none is known for it.
     """
     folder = _folder(str(name_or_path))
-    config = _read_json(folder / "config.json")
-    if any(key in config for key in _LLAVAS_OWN):
-        raise UserError(
-            f"{folder}: a model in the layout of LLaVA's own code, which transformers does not load; take "
-            "the converted one, such as llava-hf/llava-v1.6-mistral-7b-hf for llava-v1.6-mistral-7b"
-        )
-    weights = next((found for p in _WEIGHTS if (found := sorted(folder.glob(p)))), [])
+    config = read_json(folder / "config.json")
+    if is_in_llavas_layout(config):
+        raise UserError(f"{folder}: {in_other_format(str(name_or_path), config)}")
+    weights = weight_files(folder)
     if not weights:
         raise UserError(f"{folder}: no weights (model*.safetensors or pytorch_model*.bin) beside config.json")
     model_type = str(config.get("model_type") or "")
@@ -77,6 +70,8 @@ def find_checkpoint(name_or_path: str | Path, chat_template: str | Path | None =
         raise UserError(f"{folder}: config.json names no model_type; not a model that transformers loads")
     template, assumed = _template(folder, model_type, chat_template)
     others = [path for pattern in _OTHERS for path in folder.glob(pattern)]
+    for path in others:
+        refuse_other_file(path, "a file of a model", checkpoint=False)
     digest = combined_sha256([*weights, *others])
     if template is not None:
         digest = hashlib.sha256(f"{digest}\0{template}".encode()).hexdigest()
@@ -87,7 +82,7 @@ def find_checkpoint(name_or_path: str | Path, chat_template: str | Path | None =
 def _folder(name: str) -> Path:
     path = Path(name).expanduser()
     if path.is_dir():
-        return path
+        return snapshot(path)
     if name.count("/") != 1 or name.startswith((".", "/", "~")):
         raise UserError(
             f"{name}: no such folder; --model-path takes the folder of a model, or its id on the hub"
@@ -99,29 +94,20 @@ def _hub_folder(name: str) -> Path:
     """The folder of a model on the hub: from the local cache, else downloaded."""
     from huggingface_hub import snapshot_download
 
+    if converted := converted_id(name):
+        raise UserError(f"{name}: in the layout of LLaVA's own code, which transformers does not load; "
+                        f"the same weights in the format that loads are {converted}")
     reason = ""
     for local in (True, False):
         try:
-            folder = snapshot_download(name, allow_patterns=[*_OTHERS, _WEIGHTS[0]], local_files_only=local)
+            folder = snapshot_download(name, allow_patterns=[*_OTHERS, SAFETENSORS], local_files_only=local)
         except Exception as error:  # the hub library raises many kinds: no network, no such model, no access
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = first_line(error)
             continue
-        if sorted(Path(folder).glob(_WEIGHTS[0])):
+        if sorted(Path(folder).glob(SAFETENSORS)):
             return Path(folder)
         reason = "it has no safetensors"
     raise UserError(f"{name}: no such folder here, and the hub could not give it ({reason})")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path.parent}: not the folder of a model: it has no {path.name}") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{path}: is no JSON object")
-    return found
 
 
 def _template(folder: Path, model_type: str, given: str | Path | None) -> tuple[str | None, bool]:
@@ -146,4 +132,4 @@ def _has_template(folder: Path) -> bool:
     if (folder / "chat_template.jinja").is_file():
         return True
     named = ("chat_template.json", "processor_config.json", "tokenizer_config.json")
-    return any(_read_json(folder / name).get("chat_template") for name in named if (folder / name).is_file())
+    return any(read_json(folder / name).get("chat_template") for name in named if (folder / name).is_file())

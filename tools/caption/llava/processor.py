@@ -102,13 +102,51 @@ def _load_processor(checkpoint: Checkpoint) -> Any:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         kind = PROCESSOR_MAPPING.get(type(config), None)
         if kind is not None and "video_processor" in kind.get_attributes():
-            return _without_video(kind, folder, options)
-        processor = AutoProcessor.from_pretrained(folder, **options)
+            processor = _without_video(kind, folder, options)
+        else:
+            processor = AutoProcessor.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
         raise UserError(f"{folder}: transformers cannot make its processor: {_one_line(error)}") from None
     if getattr(processor, "tokenizer", None) is None or getattr(processor, "image_processor", None) is None:
         raise UserError(f"{folder}: a {checkpoint.model_type} model takes no pictures with a text")
+    _count_as_the_model(processor, config, folder)
     return processor
+
+
+_LLAVAS = ("llava", "llava_next", "llava_next_video", "llava_onevision", "video_llava", "vipllava")
+_TOWERS = {"clip_vision_model": 1, "siglip_vision_model": 0}
+"""Vision towers of LLaVA, and how many tokens they give beside those of the patches."""
+
+
+def _count_as_the_model(processor: Any, config: Any, folder: str) -> None:
+    """Let a processor of LLaVA count a picture's tokens as the model makes them.
+
+    Folders that were written before 2025 do not say how: the model itself counted then
+    (huggingface/transformers#30962). What it needs follows from the model's config.
+
+    Raises:
+        UserError: The tokenizer has no token for a picture, or another one than the model.
+    """
+    vision = getattr(config, "vision_config", None)
+    beside = _TOWERS.get(getattr(vision, "model_type", None))
+    if config.model_type not in _LLAVAS or beside is None:
+        return
+    counted = {
+        "patch_size": vision.patch_size,
+        "num_additional_image_tokens": beside,
+        "num_image_tokens": (vision.image_size // vision.patch_size) ** 2,
+        "vision_feature_select_strategy": getattr(config, "vision_feature_select_strategy", "default"),
+    }
+    for name, value in counted.items():
+        if hasattr(processor, name):
+            setattr(processor, name, value)
+    known = getattr(config, "image_token_index", None) or getattr(config, "image_token_id", None)
+    token = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
+    if known is not None and token != known:
+        raise UserError(
+            f"{folder}: the model knows a picture as token {known}, its tokenizer has {token} for "
+            f"{processor.image_token}: the two do not belong together"
+        )
 
 
 def _without_video(kind: Any, folder: str, options: dict[str, Any]) -> Any:

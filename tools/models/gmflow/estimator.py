@@ -10,6 +10,7 @@ import numpy as np
 from tools.errors import UserError
 from tools.models.device import resolve_device, resolve_precision
 from tools.models.forward import ForwardPasses
+from tools.models.tensors import read_tensors
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +26,7 @@ def load_gmflow(
     """Load a checkpoint of GMFlow with two scales and six refinements.
 
     Args:
-        path: State dict, or a checkpoint that has it as ``model``.
+        path: State dict, or a checkpoint that holds one (its authors' has it as ``model``).
         device: See `tools.models.device.resolve_device`.
         precision: ``auto`` and ``fp32`` compute as the weights were trained; ``bf16`` and ``fp16`` convolve
             and attend with fewer digits, and match in fp32 all the same.
@@ -100,18 +101,9 @@ class GMFlowEstimator:
 
 
 def _load_strictly(model: GMFlow, path: str | Path) -> None:
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # unpickling raises many kinds: all mean a wrong file
-        raise UserError(f"{path}: not a checkpoint of GMFlow ({type(error).__name__})") from error
-    if isinstance(state, dict) and isinstance(state.get("model"), dict):
-        state = state["model"]
+    state = read_tensors(path, "a checkpoint of GMFlow", "backbone.conv1.weight")
     own = {name: tensor.shape for name, tensor in model.state_dict().items()}
-    shapes = {n: getattr(t, "shape", None) for n, t in state.items()} if isinstance(state, dict) else {}
+    shapes = {name: tensor.shape for name, tensor in state.items()}
     for kind, names in (
         ("missing", own.keys() - shapes.keys()),
         ("unexpected", shapes.keys() - own.keys()),

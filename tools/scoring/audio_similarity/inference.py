@@ -24,6 +24,7 @@ _ONLY = {  # flags that mean nothing in other modes
     "hflip": ("labels", "audio_caption", "compat"),
     "vflip": ("labels", "audio_caption", "compat"),
     "clip_model": ("labels", "audio_caption", "compat"),
+    "clip_config": ("labels", "audio_caption", "compat"),
     "save_embeddings": ("labels", "audio_caption", "compat"),
 }
 

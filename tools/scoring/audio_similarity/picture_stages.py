@@ -140,7 +140,7 @@ class _PictureStage(ClipStage):
         chosen = [at for at, window in enumerate(windows) if window != NOT_HEARD]
         for at, frame in zip(chosen, self._frames(row, frames, moments, chosen), strict=True):
             for picture in self._with_flips(frame.image):
-                crops.append(clip_crop(picture, self.image_size))
+                crops.append(clip_crop(picture, self.image_size, self.pictures))
                 window_of.append(windows[at])
         extras = Extras(heard, tuple(window_of), extras)
         return ClipRow(np.stack(crops), tuple(map(fingerprint, crops)), extras)

@@ -144,13 +144,16 @@ class Idf:
 _MODULE = "tools.scoring.emscore.idf"
 
 
-def fit_table(table: str | Path, column: str, clip_model: str | None = None) -> Idf:
+def fit_table(
+    table: str | Path, column: str, clip_model: str | None = None, clip_config: str | None = None
+) -> Idf:
     """Count the captions of a table.
 
     Args:
         table: CSV, Parquet or JSON Lines.
         column: Its captions; a cell may hold several, as `tools.scoring.emscore.cells.cell_texts` reads it.
         clip_model: CLIP whose vocabulary it is for; None for OpenAI's.
+        clip_config: See `tools.models.clip_source.find_clip`.
 
     Raises:
         UserError: The table, the column or the vocabulary is missing, or there are no captions.
@@ -162,7 +165,7 @@ def fit_table(table: str | Path, column: str, clip_model: str | None = None) -> 
     from tools.table import require_columns, scan_table
 
     require_ftfy()
-    source = find_clip(clip_model) if clip_model else None
+    source = find_clip(clip_model, clip_config) if clip_model else None
     tokenizer = load_tokenizer(find_vocabulary(source) if source else find_weights("clip-bpe").path)
     frame = scan_table(table)
     require_columns(frame, [column], table)
@@ -176,6 +179,8 @@ def fit_table(table: str | Path, column: str, clip_model: str | None = None) -> 
 
 def parser() -> cli.ArgumentParser:
     """The command line."""
+    from tools.scoring.clip_arguments import add_clip_config_argument
+
     made = cli.ArgumentParser(
         _MODULE,
         "Count in how many captions of a table each token is, for the weights of EMScore.\n"
@@ -193,6 +198,7 @@ def parser() -> cli.ArgumentParser:
         metavar="NAME|PATH",
         help="a CLIP with a vocabulary of its own: a Hugging Face folder or id (OpenAI's vocabulary)",
     )
+    add_clip_config_argument(made)
     return made
 
 
@@ -201,7 +207,7 @@ def main(argv: list[str] | None = None) -> int | None:
     import sys
 
     args: argparse.Namespace = parser().parse_args(argv)
-    idf = fit_table(args.table, args.column, args.clip_model)
+    idf = fit_table(args.table, args.column, args.clip_model, args.clip_config)
     path = idf.save(args.output)
     print(f"{idf.documents} captions, {len(idf.frequencies)} tokens", file=sys.stderr)
     print(path)

@@ -125,7 +125,7 @@ def _weights(args: argparse.Namespace) -> Idf | None:
 
     if args.idf_corpus:
         column = args.idf_column or args.reference_column or args.candidate_column
-        return fit_table(args.idf_corpus, column, args.clip_model)
+        return fit_table(args.idf_corpus, column, args.clip_model, args.clip_config)
     if args.idf_column:
         raise UserError("--idf-column is a column of the --idf-corpus, which is not given")
     return Idf.load(args.idf) if args.idf else None

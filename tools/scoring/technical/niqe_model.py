@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tools.errors import UserError
+from tools.models.other_files import refuse_other_file
 
 FEATURES = 36
 
@@ -51,6 +52,7 @@ def load_niqe_model(path: str | Path) -> NiqeModel:
     Raises:
         UserError: The file does not hold such a model.
     """
+    refuse_other_file(path, "a model of NIQE", checkpoint=False)
     try:
         found = {_NAMES[name]: array for name, array in _variables(Path(path).read_bytes()) if name in _NAMES}
         mean = found["mean"].ravel()
