@@ -191,7 +191,8 @@ def _attention(
     heads = width // head_width
     joined = x @ w[f"{block}.attn.in_proj_weight"].T + w[f"{block}.attn.in_proj_bias"]
     query, key, value = (
-        part.reshape(n, tokens, heads, head_width).transpose(0, 2, 1, 3) for part in np.split(joined, 3, axis=-1)
+        part.reshape(n, tokens, heads, head_width).transpose(0, 2, 1, 3)
+        for part in np.split(joined, 3, axis=-1)
     )
     logits = query @ key.transpose(0, 1, 3, 2) / head_width**0.5
     if causal:

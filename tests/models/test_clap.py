@@ -135,7 +135,7 @@ def test_weights_that_do_not_fit_are_refused(small, tmp_path):
     assert "1 tensors unexpected" in with_weights(weights | {"more.weight": weights[name]})
     assert "1 tensors of another shape" in with_weights(weights | {name: weights[name][:3]})
     (folder / "model.safetensors").write_bytes(b"no weights")
-    assert "cannot be loaded" in refused(folder)
+    assert "model.safetensors: not weights: it is a text: no weights" in refused(folder)
     (folder / "model.safetensors").unlink()
     assert "no weights" in refused(folder)
 

@@ -158,7 +158,9 @@ def test_a_named_model_is_loaded_as_such_and_no_other(tmp_path):
 def test_without_a_config_a_state_dict_is_refused(tmp_path, name):
     path = save_open_clip(tmp_path / "a", random_state(SMALL), None, name)
     for place in (path, path.parent) if name.startswith("open_clip") else (path,):
-        with pytest.raises(UserError, match=r"do not tell .*open_clip_config\.json .*--clip-config") as caught:
+        with pytest.raises(
+            UserError, match=r"do not tell .*open_clip_config\.json .*--clip-config"
+        ) as caught:
             find_clip(place)
         assert "\n" not in str(caught.value)
 
@@ -275,7 +277,9 @@ def test_pictures_are_prepared_as_the_config_says(tmp_path):
     crop = clip_crop(picture, 32, source.pictures)[None]
     resized = np.asarray(picture.resize((32, 32), Image.BILINEAR), dtype=np.float64)
     pixels = ((resized / 255 - mean) / std).transpose(2, 0, 1)[None]
-    assert np.abs(normalize_crops(torch.from_numpy(crop.copy()), source.pictures).numpy() - pixels).max() < 1e-5
+    assert (
+        np.abs(normalize_crops(torch.from_numpy(crop.copy()), source.pictures).numpy() - pixels).max() < 1e-5
+    )
     expected = image_features(state, pixels, exact_gelu=True)
     encoder = load_clip(source, device="cpu", precision="fp32")
     assert np.abs(encoder.encode_crops(crop).numpy() - expected).max() < 1e-4

@@ -57,7 +57,10 @@ def tarred(*names: str) -> bytes:
     [
         (b"", "it is empty"),
         (bytes(9000), "nothing but zeros"),
-        (POINTER.encode(), "git-lfs pointer, which stands for the file of the 1711 MB; fetch that with 'git lfs"),
+        (
+            POINTER.encode(),
+            "git-lfs pointer, which stands for the file of the 1711 MB; fetch that with 'git lfs",
+        ),
         (PAGE.encode(), "an HTML page (Sign in & go on)"),
         (b"\xef\xbb\xbf\n  <html><body>403</body>", "an HTML page:"),
         (b"<!-- saved -->\n<!doctype HTML>", "an HTML page:"),
@@ -66,7 +69,10 @@ def tarred(*names: str) -> bytes:
         (b'{\n  "a": [' + b"1, " * 5000, "it is JSON"),
         (b"Entry not found", "it is a text: Entry not found"),
         ("Zugriff verweigert für alle\n".encode() * 300, "it is a text: Zugriff verweigert"),
-        (zipped("a/model.safetensors", "b.txt"), "zip archive without a checkpoint, of a/model.safetensors, b"),
+        (
+            zipped("a/model.safetensors", "b.txt"),
+            "zip archive without a checkpoint, of a/model.safetensors, b",
+        ),
         (tarred("model.bin", "a", "b", "c"), "a tar archive of model.bin, a, b and 1 more; unpack"),
         (gzip.compress(b"x"), "an archive (gzip)"),
         (lzma.compress(b"x"), "an archive (xz)"),
@@ -116,7 +122,7 @@ def test_every_weight_file_of_the_project_is_looked_at(tmp_path, monkeypatch):
     for number, key in enumerate(WEIGHTS):
         path = tmp_path / f"{number}.bin"
         path.write_text(POINTER)
-        with pytest.raises(UserError, match=f"not weights of .*git-lfs pointer"):
+        with pytest.raises(UserError, match="not weights of .*git-lfs pointer"):
             find_weights(key, path)
         monkeypatch.setenv(WEIGHTS[key].env, str(path))
         with pytest.raises(UserError, match=r"\.bin: not weights of .*git-lfs pointer"):

@@ -48,9 +48,18 @@ def checkpoints() -> dict[str, dict]:
             "optimizer_states": [optimizer],
             "hyper_parameters": collections.OrderedDict(lr=1e-3),
         },
-        "timm": {"state_dict": state, "optimizer": optimizer, "args": argparse.Namespace(lr=0.1), "metric": 1.0},
+        "timm": {
+            "state_dict": state,
+            "optimizer": optimizer,
+            "args": argparse.Namespace(lr=0.1),
+            "metric": 1.0,
+        },
         "model": {"model": state, "step": 7},
-        "model_state_dict": {"model_state_dict": state, "loss": np.float64(0.5), "rng": torch.get_rng_state()},
+        "model_state_dict": {
+            "model_state_dict": state,
+            "loss": np.float64(0.5),
+            "rng": torch.get_rng_state(),
+        },
         "nested": {"checkpoint": {"model": {"module": state}}},
         "compiled": compiled,
         "compiled part": inner,
@@ -81,7 +90,10 @@ def averaged() -> dict[str, dict]:
         "timm": {"state_dict": raw, "state_dict_ema": mean},
         "detr": {"model": raw, "model_ema": {"module": mean, "updates": 3}},
         "yolo": {"model": raw, "ema": mean, "updates": 3},
-        "prefixes": {**{f"online.{n}": t for n, t in raw.items()}, **{f"ema_model.{n}": t for n, t in mean.items()}},
+        "prefixes": {
+            **{f"online.{n}": t for n, t in raw.items()},
+            **{f"ema_model.{n}": t for n, t in mean.items()},
+        },
         "AveragedModel": swa.state_dict(),
         "in one": {**raw, **{f"ema.{n}": t for n, t in mean.items()}},
     }

@@ -154,9 +154,7 @@ class ClipEncoder:
                 f"Invalid crops ({crops.dtype} {crops.shape}). Supported: uint8 N x {side} x {side} x 3."
             )
         rows = torch.from_numpy(np.ascontiguousarray(crops))
-        return self._run(
-            self._image_forward, rows, prepare=lambda part: normalize_crops(part, self.pictures)
-        )
+        return self._run(self._image_forward, rows, prepare=lambda part: normalize_crops(part, self.pictures))
 
     def encode_text(self, token_ids: torch.Tensor) -> torch.Tensor:
         """Text features, not normalised, as openai/CLIP's ``encode_text``.

@@ -203,7 +203,9 @@ def _architecture(
 ) -> Architecture:
     for name in ("timm_model_name", "hf_model_name"):
         if (vision | text).get(name):
-            raise UserError(f"{path}: its {name} is {(vision | text)[name]}; only plain transformers are read")
+            raise UserError(
+                f"{path}: its {name} is {(vision | text)[name]}; only plain transformers are read"
+            )
     if isinstance(vision.get("layers"), list):
         raise UserError(f"{path}: a ResNet CLIP; only the vision transformers (ViT-…) can be loaded")
     if "multimodal_cfg" in model:

@@ -92,9 +92,7 @@ def read_openai_checkpoint(path: str | Path) -> StateDict:
     return read_clip_file(path).state
 
 
-def openai_config(
-    state: StateDict, path: str | Path, architecture: Architecture = OPENAI
-) -> dict[str, Any]:
+def openai_config(state: StateDict, path: str | Path, architecture: Architecture = OPENAI) -> dict[str, Any]:
     """The model's dimensions from the shapes of its tensors, and what these do not tell from elsewhere.
 
     Args:

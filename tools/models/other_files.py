@@ -81,9 +81,7 @@ def _of_a_server(head: bytes, size: int, *, is_json: bool) -> str | None:
     if head.startswith(_LFS):
         whole = re.search(rb"^size (\d+)", head, re.MULTILINE)
         missing = f" of the {int(whole[1]) / 1e6:.0f} MB" if whole else ""
-        return (
-            f"it is a git-lfs pointer, which stands for the file{missing}; fetch that with 'git lfs pull'"
-        )
+        return f"it is a git-lfs pointer, which stands for the file{missing}; fetch that with 'git lfs pull'"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     start = text[:200].lower()
     if re.match(rb"(<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|title|script|meta)\b", start, re.DOTALL):

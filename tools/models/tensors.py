@@ -124,9 +124,7 @@ def _model(found: Mapping[Any, Any], anchor: str, path: Path) -> StateDict:
     return next(iter(models.values())) if models else _tensors(found)
 
 
-def _models(
-    found: Mapping[Any, Any], anchor: str, place: str, depth: int
-) -> Iterator[tuple[str, StateDict]]:
+def _models(found: Mapping[Any, Any], anchor: str, place: str, depth: int) -> Iterator[tuple[str, StateDict]]:
     """Every model in nested dicts, with where it is: the keys and the prefix of its names."""
     tensors = _tensors(found, nested=False)
     for name in tensors:

@@ -95,8 +95,10 @@ def _hub_folder(name: str) -> Path:
     from huggingface_hub import snapshot_download
 
     if converted := converted_id(name):
-        raise UserError(f"{name}: in the layout of LLaVA's own code, which transformers does not load; "
-                        f"the same weights in the format that loads are {converted}")
+        raise UserError(
+            f"{name}: in the layout of LLaVA's own code, which transformers does not load; "
+            f"the same weights in the format that loads are {converted}"
+        )
     reason = ""
     for local in (True, False):
         try:
