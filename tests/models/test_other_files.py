@@ -122,7 +122,7 @@ def test_every_weight_file_of_the_project_is_looked_at(tmp_path, monkeypatch):
     for number, key in enumerate(WEIGHTS):
         path = tmp_path / f"{number}.bin"
         path.write_text(POINTER)
-        with pytest.raises(UserError, match="not weights of .*git-lfs pointer"):
+        with pytest.raises(UserError, match=r"not weights of .*git-lfs pointer"):
             find_weights(key, path)
         monkeypatch.setenv(WEIGHTS[key].env, str(path))
         with pytest.raises(UserError, match=r"\.bin: not weights of .*git-lfs pointer"):

@@ -158,8 +158,8 @@ def named_architecture(name: str) -> Architecture:
     model = spelled.get(model.replace("/", "-").replace("@", "-").lower(), "")
     if not model:
         raise UserError(
-            f"--clip-config {name}: no such file, and no model with a plain vision transformer that open_clip "
-            f"publishes; those are {', '.join(_NAMES)}"
+            f"--clip-config {name}: no such file, and no model of open_clip with a plain vision transformer; "
+            f"those are {', '.join(_NAMES)}"
         )
     tags = _TAGS.get(model, {})
     if colon and tag not in tags:

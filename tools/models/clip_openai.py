@@ -1,4 +1,4 @@
-"""CLIP files as OpenAI and open_clip write them: reading them, and renaming their tensors to transformers' names."""
+"""CLIP files as OpenAI and open_clip write them: read, and with the names that transformers gives tensors."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """From a picture to the numbers that CLIP takes: exactly those of openai/CLIP's own preprocessing.
 
-A CLIP of others may have been trained with other pictures: `Pictures` says how. The crop is made with PIL and stays uint8, so that it is small to hand over between processes; normalisation
-is float32 arithmetic and can run on the device.
+A CLIP of others may have been trained with other pictures: `Pictures` says how. The crop is made with PIL and
+stays uint8, so that it is small to hand over between processes; normalisation is float32 arithmetic and can
+run on the device.
 """
 
 from __future__ import annotations

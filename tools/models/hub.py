@@ -63,7 +63,7 @@ def is_hub_id(name: str) -> bool:
 
 
 def snapshot(folder: Path) -> Path:
-    """The files of a model in a folder of the hub's cache (``models--OWNER--NAME``); else the folder itself."""
+    """The files of a model in a folder of the hub's cache (``models--OWNER--NAME``); others come back."""
     try:
         revision = (folder / "refs" / "main").read_text().strip()
     except OSError:

@@ -114,7 +114,7 @@ def _reason(error: Exception) -> str:
 
 def _model(found: Mapping[Any, Any], anchor: str, path: Path) -> StateDict:
     """The tensors of the model among all that there is."""
-    models = {place: tensors for place, tensors in _models(found, anchor, "", _DEPTH)}
+    models = dict(_models(found, anchor, "", _DEPTH))
     averaged = [place for place in models if _AVERAGED.search(place)]
     if len(averaged) == 1:
         return models[averaged[0]]

@@ -213,8 +213,9 @@ def find_weights(key: str, explicit: str | Path | None = None) -> FoundWeights:
         told = f" ({told})" if told else ""
         raise UserError(
             f"{path}: these are not the published weights of {file.title}{told}: sha256 {digest}, "
-            f"expected {file.sha256}; remove the file and run 'python -m tools.models.weights download {file.key}', "
-            f"or, to use it as it is, set {file.env}={path}"
+            f"expected {file.sha256}; remove the file and run "
+            f"'python -m tools.models.weights download {file.key}', or, to use it as it is, "
+            f"set {file.env}={path}"
         )
     return FoundWeights(path, digest, published=True)
 
