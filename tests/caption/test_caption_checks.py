@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import polars as pl
 import pytest
 
@@ -43,6 +45,30 @@ GOOD = [
     "An AI conference: a speaker in a red dress talks to a full hall. As an artist draws, people clap.",
     "A title card fades in. Then a user types on a laptop, and the system starts.",
     "The caption on the wall beside a painting is lit by a small lamp. A visitor bends down to it.",
+    "{Untitled} is painted on a wall; below it a fence [broken] leans over.",
+    "[Music] A band plays in a garage.",
+    '"Stop" and "Go" stand on two signs.',
+    '"Open 24 hours"',
+    "The temperature is 20 °C, and a naïve café owner sweeps « Chez Ângela ».",
+    "A laughing man: ha ha ha! The crowd claps!!! Hooray...",
+    "A score of 1,000,000 on a screen, a line of dashes ---------- below it.",
+    "First, we see a dog. Then a cat comes in.",
+    "So many birds fly over the lake that the sky is dark.",
+    # what is near to a refusal in other languages
+    "一个男人抱歉地笑了笑，然后离开房间。",
+    "作为人工智能展览的一部分，一台机器人在跳舞。",
+    "雾很大，无法看清远处的山。",
+    "Eine Frau posiert als KI-generierte Figur. Ein Mann kann nicht aufhören zu lachen.",
+    "Une femme pose en tant que modèle. Elle ne peut pas s'arrêter de rire.",
+    "Un hombre no puede abrir la puerta. Parece que lo siente.",
+    "Uma mulher triste canta um lamento na praia.",
+    "Девушка держит цветок, яркий как искусственный.",
+    "Một chiếc xe là một mô hình bằng gỗ.",
+    "男性の顔は影になっていて見えません。",
+    "얼굴을 볼 수 없는 남자가 걷는다.",
+    "رجل يمشي في الشارع.",
+    "एक आदमी सड़क पर चल रहा है।",
+    "ผู้ชายกำลังเดินบนถนน",
 ]
 
 BAD = [
@@ -82,6 +108,77 @@ BAD = [
         "A cyclist in a yellow rain jacket climbs a winding mountain road in light drizzle. A truck passes.",
         "prompt",
     ),
+    ("抱歉，我无法描述这个视频。", "refusal"),
+    ("对不起，我不能协助完成这个请求。", "refusal"),
+    ("很抱歉，作为一个AI语言模型，我无法查看图片。", "refusal"),
+    ("我目前无法直接查看视频内容。", "refusal"),
+    ("請提供圖片，我才能描述。", "refusal"),
+    ("無法識別這張圖片。", "refusal"),
+    ("您没有上传图片。", "refusal"),
+    ("申し訳ありませんが、この動画を説明することはできません。", "refusal"),
+    ("画像が提供されていません。", "refusal"),
+    ("죄송합니다. 이 동영상을 설명할 수 없습니다.", "refusal"),
+    ("저는 이미지를 볼 수 없습니다.", "refusal"),
+    ("Es tut mir leid, aber ich kann dieses Video nicht beschreiben.", "refusal"),
+    ("Ich kann leider keine Bilder ansehen.", "refusal"),
+    ("Je suis désolé, mais je ne peux pas décrire cette vidéo.", "refusal"),
+    ("Lo siento, no puedo ayudar con eso.", "refusal"),
+    ("No puedo ver el video.", "refusal"),
+    ("Desculpe, mas não posso ajudar com isso.", "refusal"),
+    ("Mi dispiace, non posso descrivere questo video.", "refusal"),
+    ("Извините, я не могу описать это видео.", "refusal"),
+    ("Przepraszam, nie mogę opisać tego filmu.", "refusal"),
+    ("Het spijt me, ik kan deze video niet beschrijven.", "refusal"),
+    ("Üzgünüm, bu videoyu tarif edemem.", "refusal"),
+    ("عذرًا، لا أستطيع وصف هذا الفيديو.", "refusal"),
+    ("मुझे खेद है, मैं इस वीडियो का वर्णन नहीं कर सकता।", "refusal"),
+    ("Xin lỗi, tôi không thể mô tả video này.", "refusal"),
+    ("Maaf, saya tidak dapat membantu.", "refusal"),
+    ("ขออภัยค่ะ ฉันไม่สามารถอธิบายวิดีโอนี้ได้", "refusal"),
+    ("!!!", "empty"),
+    ("2024", "empty"),
+    ("None", "empty"),
+    ("null", "empty"),
+    ("NaN.", "empty"),
+    ("N/A", "empty"),
+    ("**none**", "empty"),
+    ('"null"', "empty"),
+    ("[]", "empty"),
+    ("无", "empty"),
+    ("\U0001f600", "empty"),
+    ("!" * 300, "repetitive"),
+    ("a" * 5000, "repetitive"),
+    ("ab" * 30, "repetitive"),
+    ("哈" * 30, "repetitive"),
+    ("cat cat cat", "repetitive"),
+    ("A table with cups.! ! ! ! !", "repetitive"),
+    ("A cat sits on a mat.!!!!!!!!!", "repetitive"),
+    ("A cat " + "\U0001f431" * 20, "repetitive"),
+    ("A cat runs.\ufffd\ufffd", "damaged"),
+    ("A cat\0 runs.", "damaged"),
+    ("A catâ€™s tail.", "damaged"),
+    ("A cafÃ© by the sea.", "damaged"),
+    ("A cat runs.\\ud83d", "damaged"),
+    ("A<0xF0><0x9F> cat runs.", "damaged"),
+    ("AĠcatĠruns.", "damaged"),
+    ('{"caption": "A cat runs in the park."}', "wrapped"),
+    ("{'caption': 'A cat runs in the park.'}", "wrapped"),
+    ('{"caption": "A cat runs in', "wrapped"),
+    ('["A cat runs in the park."]', "wrapped"),
+    ('[{"caption": "A cat runs in the park."}]', "wrapped"),
+    ("```json\n{}\n```", "wrapped"),
+    ("```\nA cat runs in the park.\n```", "wrapped"),
+    ('"A cat runs in the park."', "wrapped"),
+    ("<answer>A cat runs.</answer>", "wrapped"),
+    ("<CAPTION>A cat runs.</CAPTION>", "wrapped"),
+    ("<p>A cat runs in the park.</p>", "wrapped"),
+    ("A cat &amp; a dog run.", "wrapped"),
+    (r"\boxed{A cat runs.}", "wrapped"),
+    ("<|begin_of_box|>A cat runs.<|end_of_box|>", "prompt"),
+    ("◁think▷hm◁/think▷A cat runs.", "prompt"),
+    ("hm</thinking>A cat runs.", "prompt"),
+    ("Okay, the user wants a caption of this video.", "prefix"),
+    ("The user wants me to describe this video of a cat.", "prefix"),
     ("The video shows a dog that runs over a meadow.", "prefix"),
     ("In this video, a dog runs over a meadow.", "prefix"),
     ("This video showcases an old ship in a calm bay.", "prefix"),
@@ -107,8 +204,8 @@ def test_what_is_wrong_is_found(text, flag):
 
 def test_hardly_anything_else_is_found():
     """A bad caption has the flag it was labelled with; a model that loops is often cut off, too."""
-    others = [set(check_caption(text)) - {flag} for text, flag in BAD]
-    assert sum(map(bool, others)) <= 2
+    others = {text[:40]: set(check_caption(text)) - {flag} for text, flag in BAD}
+    assert sum(map(bool, others.values())) <= 8, others
 
 
 def test_why_the_model_stopped_is_believed():
@@ -231,12 +328,19 @@ def test_quotations():
 
 
 def test_loops_are_found_in_time_that_grows_with_the_length():
-    import time
-
     text = " ".join(f"w{n % 997}" for n in range(40_000))
     start = time.monotonic()
     is_repetitive(text)
     assert time.monotonic() - start < 3
+
+
+@pytest.mark.parametrize(
+    "part", ["! ", "!", "。", "<a>", "Ã ", "[", '{"a', "a", "I am not ", "ich kann ", "<", "Ġa"]
+)
+def test_a_caption_that_loops_is_checked_in_time_that_grows_with_its_length(part):
+    start = time.monotonic()
+    check_caption("A. " + part * (20_000 // len(part)))
+    assert time.monotonic() - start < 3  # some hundredths of a second; with the square of the length, minutes
 
 
 def test_the_command(tmp_path, capsys, monkeypatch):

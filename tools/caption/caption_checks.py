@@ -12,8 +12,9 @@ def _parser() -> cli.ArgumentParser:
 
     parser = cli.ArgumentParser(
         _MODULE,
-        "Say what is wrong with captions: cut off, repetitive, a refusal, the prompt itself, an\n"
-        "introduction, the same for several files, wrong about the camera, text that is not there.\n"
+        "Say what is wrong with captions: none, cut off, repetitive, a refusal, the prompt itself, an\n"
+        "introduction, wrapped in JSON, broken characters, the same for several files, wrong about the\n"
+        "camera, text that is not there.\n"
         "Reads column text (and text_finish, cmotion, ocr_text where they are), adds caption_flags: labels\n"
         "joined by +, empty when nothing was found; writes META_capcheck.csv.",
         f"""

@@ -54,10 +54,12 @@ _DEEPEST = 8  # marks one within the other; a model that loops writes thousands
 _LAST_TOKEN = re.compile(r"<\|(?:return|end)\|>\s*\Z")
 _LIKE_THOUGHTS = re.compile(
     r"\W*(?:"
-    r"(?:okay|ok|alright|all right|got it|so|well|now|hmm+|wait|right|first)\b[\s,.:!-]+"
-    r"(?:(?:so|now|first)\b[\s,]*)*"
-    r"(?:let'?s|let me|I(?:'ll|'m| am| need| should| have| must| will| want)|we"
-    r"|the (?:user|question|task|image|video|prompt|request)|looking|here)\b"
+    r"(?:okay|ok|alright|all right|got it|so|well|now|then|hmm+|wait|right|first)\b[\s,.:!-]+"
+    r"(?:(?:so|now|first|then)\b[\s,]*)*"
+    r"(?:let'?s|let me|(?:I|we)(?:'ll|'d better| need| should| have to| must| will| want)"
+    r"|the (?:user|question|task|prompt|request))\b"
+    r"|(?:okay|ok|alright|got it|hmm+)\b[\s,.:!-]+(?:so\b[\s,]*)?"
+    r"(?:the (?:image|video|picture|frame)s?|looking|here|this|I)\b"
     r"|hmm+\b|let(?:'?s| me) (?:see|think|start|look|analy[sz]e|break|describe)\b"
     r"|(?:I|we) need to (?:write|describe|create|provide|produce|generate|answer|analy[sz]e|look)\b"
     r"|the user (?:wants|wanted|asks|asked|is asking|would like|has (?:asked|provided|given)|provided)\b"
@@ -66,6 +68,11 @@ _LIKE_THOUGHTS = re.compile(
     r")",
     re.IGNORECASE,
 )
+
+
+def begins_as_thoughts(text: str) -> bool:
+    """Whether a text begins as models do when they think ("Okay, the user wants", "So, let me see")."""
+    return bool(_LIKE_THOUGHTS.match(text.replace("’", "'")))
 
 
 class Spoken(NamedTuple):
@@ -118,7 +125,7 @@ def without_thoughts(said: str, finish: str = "") -> Spoken:
     if thinking:
         marked = None if cut else _marked_at_the_end(rest)
         return Spoken(marked or "", not marked, thoughts)
-    if cut and (opened > closed or (not thoughts and _LIKE_THOUGHTS.match(said))):
+    if cut and (opened > closed or (not thoughts and begins_as_thoughts(said))):
         return Spoken("", True, thoughts)
     return Spoken(_unwrapped(_LAST_TOKEN.sub("", " ".join((*kept, rest)))), False, thoughts)
 

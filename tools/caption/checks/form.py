@@ -12,6 +12,12 @@ _DANGLING = re.compile(
     r"an?|the|and|or|but|nor|with|without|of|in|on|at|to|from|by|for|as|into|onto|over|under|behind|beside"
     r"|between|through|towards|while|which|whose|that|is|are|was|were|has|have|its|his|her|their|this|these"
 )
+_RUN = re.compile(
+    r"(\S)\1{19}"  # one character twenty times
+    r"|(\S{2,10}?)\2{9}"  # a few ten times, without a blank
+    r"|([^\w\s])(?:\s+\3){4}"  # a mark five times, with blanks
+    r"|([!?,;:])\4{5}"
+)
 _LONGEST_LOOP = 20  # words; longer ones count as repeated n-grams
 _LOOP_WORD = 5  # times one word stands after itself: "very, very, very" is still good English
 _LOOP_PHRASE = 3  # times a phrase stands after itself
@@ -41,12 +47,20 @@ def is_cut_off(text: str, finish: str | None = None) -> bool:
 def is_repetitive(text: str) -> bool:
     """Whether a caption runs in a circle.
 
-    It does when a word stands five times after itself, or a phrase of up to 20 words three times; when a
-    sentence comes twice; or when three words of ten lie in runs of six words that were there before. The
-    last is the duplicate n-gram share of Rae et al. 2021 (arXiv:2112.11446, A.1.1), counted in words.
+    It does when a word stands five times after itself, or is all there is; a phrase of up to 20 words three
+    times; a character twenty times, or some without a blank ten times, or a mark six times; when a sentence
+    comes twice; or when three words of ten lie in runs of six words that were there before. The last is the
+    duplicate n-gram share of Rae et al. 2021 (arXiv:2112.11446, A.1.1), counted in words.
     """
     said = words(text)
-    return _loops(said) or _repeats_sentence(text) or _repeated_share(said) > _REPEATED_SHARE
+    alone = len(said) >= _LOOP_PHRASE and len(set(said)) == 1
+    return (
+        alone
+        or bool(_RUN.search(text))
+        or _loops(said)
+        or _repeats_sentence(text)
+        or _repeated_share(said) > _REPEATED_SHARE
+    )
 
 
 def _loops(said: list[str]) -> bool:

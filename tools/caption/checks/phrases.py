@@ -1,4 +1,4 @@
-"""What belongs to the talk with a model and not to a caption: refusals, the prompt itself, introductions."""
+"""What belongs to the talk with a model and not to a caption: the prompt itself, marks, introductions."""
 
 from __future__ import annotations
 
@@ -6,38 +6,15 @@ import functools
 import re
 from collections.abc import Iterable
 
-from tools.caption.checks.words import ngrams, without_quotes, words
+from tools.caption.api.thoughts import begins_as_thoughts
+from tools.caption.checks.words import ngrams, words
 from tools.caption.prompts import EXAMPLE, PROMPTS, TEXT_SLOT, Prompt
 from tools.datasets.text.prefixes import refine_caption
 
-_START = r"(?:\A|[.!?]\s+)\W*"
-_SEEN = r"(?:images?|videos?|pictures?|photos?|frames?|clips?|files?|attachments?|content)"
-_CANNOT = (
-    r"I (?:can(?:no|')t|can not|do not|don'?t|won'?t|will not|could not|couldn'?t|must decline|am unable)"
-)
-_DO = (
-    r"(?:assist|help|provide|describe|see|view|access|analy[sz]e|process|identify|fulfil+|comply|generate"
-    r"|create|write|determine|engage|feel comfortable|have (?:access|the ability|enough))"
-)
-_REFUSAL = re.compile(
-    "|".join(
-        (
-            rf"{_START}(?:I'?m|I am|we'?re|we are) (?:\w+ )?(?:sorry|unable|not able|afraid)\b",
-            rf"{_START}(?:sorry|apologies|I apologi[sz]e)\b",
-            rf"{_START}(?:unfortunately,? )?{_CANNOT} (?:\w+ ){{0,2}}?{_DO}\b",
-            r"\bas (?:an AI|a large language|a language model|a text-based|an artificial)\b",
-            rf"\bno {_SEEN} (?:(?:was|were|is|are|has been|have been) )?"
-            r"(?:provided|attached|uploaded|shared|included)\b",
-            rf"{_START}(?:please|could you|can you) (?:\w+ )?(?:provide|upload|share|attach|send)\b"
-            rf"[^.]*\b{_SEEN}\b",
-            r"\b(?:unable|not possible|impossible) to (?:view|see|access|open|load|process) "
-            rf"(?:the|this|your|any|that) {_SEEN}\b",
-        )
-    ),
-    re.IGNORECASE,
-)
 _MARKERS = re.compile(
-    r"<\|[\w ]+\|>|<image>|<video>|</?s>|<unk>|<pad>|\[/?INST\]|<<SYS>>|</?think>"
+    r"<\|/?[\w ]+\|?>|<image>|<video>|</?s>|<unk>|<pad>|<[eb]os>|<(?:start|end)_of_turn>|\[/?INST\]|<<SYS>>"
+    r"|<\s*/?\s*(?:\w+:)?(?:think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad)\s*/?>"
+    r"|[◁＜]\s*/?\s*think(?:ing)?\s*[▷＞]|\[/?think(?:ing)?\]|<unused\d+>"
     r"|(?:\A|\s)(?:USER|ASSISTANT|Human|Assistant|User|System) ?: "
     r"|### ?(?:Human|Assistant|Instruction|Response)"
 )
@@ -57,20 +34,12 @@ _ECHO = 8  # words in a row: no caption shares so many with an instruction by ch
 _SHORT_PROMPT = 4  # words; an instruction of fewer may well stand in a caption
 
 
-def is_refusal(text: str) -> bool:
-    """Whether a model says that it will not, or cannot, describe what it was shown.
-
-    What stands in quotes is words in the picture, and is no refusal.
-    """
-    return bool(_REFUSAL.search(without_quotes(text).replace("’", "'")))
-
-
 def has_introduction(text: str) -> bool:
-    """Whether a caption begins with talk about itself, such as "The video shows" or "Sure! Here is".
+    """Whether a caption begins with talk: "The video shows", "Sure! Here is", "Okay, the user wants".
 
-    The former are those that `tools.datasets.text.prefixes.refine_caption` removes.
+    The first are those that `tools.datasets.text.prefixes.refine_caption` removes.
     """
-    return refine_caption(text) != text or bool(_INTRODUCTION.search(text))
+    return refine_caption(text) != text or bool(_INTRODUCTION.search(text)) or begins_as_thoughts(text)
 
 
 def echoes_prompt(text: str, prompts: Iterable[str] = ()) -> bool:

@@ -9,18 +9,22 @@ import polars as pl
 
 from tools.caption.checks.camera import contradicts_motion
 from tools.caption.checks.form import is_cut_off, is_repetitive
-from tools.caption.checks.phrases import echoes_prompt, has_introduction, is_refusal
+from tools.caption.checks.phrases import echoes_prompt, has_introduction
 from tools.caption.checks.quotes import quotes_unseen_text
+from tools.caption.checks.refusals import is_refusal
+from tools.caption.checks.software import is_damaged, is_wrapped, says_nothing
 from tools.media.requests import Frames
 from tools.stage.stage import REMARKS, Row, Stage
 
 FLAGS: dict[str, str] = {
-    "empty": "there is no caption",
+    "empty": "there is no caption, or one that says so (None, null, nan), or none with a letter",
     "cut_off": "it ends before its end: the tokens ran out, or there is no end of a sentence",
     "repetitive": "it says the same again and again",
     "refusal": "the model says that it cannot or will not describe",
     "prompt": "it repeats the question, a sample caption, or the marks of a chat",
     "prefix": 'it begins with talk about itself ("The video shows", "Sure! Here is")',
+    "wrapped": "it stands in JSON, a fence, tags or quotes",
+    "damaged": "characters were lost or misread on their way",
     "duplicate": "another file has the same caption: rows may have been mixed up",
     "camera": "what it says of the camera is not what cmotion says",
     "unseen_text": "it quotes text that OCR did not see",
@@ -43,6 +47,7 @@ class CaptionCheckStage(Stage):
     """
 
     name: ClassVar[str] = "capcheck"
+    version: ClassVar[int] = 3
     suffix: ClassVar[str] = "_capcheck"
     needs: ClassVar[tuple[str, ...]] = ("text",)
     uses: ClassVar[tuple[str, ...]] = ("path", "text_finish", "cmotion", "ocr_text", _SAME)
@@ -97,14 +102,16 @@ def check_caption(
     Returns:
         Labels of `FLAGS`, in their order.
     """
-    if not text.strip():
-        return ["empty"]
+    if says_nothing(text):
+        return ["empty", "repetitive"] if is_repetitive(text) else ["empty"]
     found = {
         "cut_off": is_cut_off(text, finish),
         "repetitive": is_repetitive(text),
         "refusal": is_refusal(text),
         "prompt": echoes_prompt(text, prompts),
         "prefix": has_introduction(text),
+        "wrapped": is_wrapped(text),
+        "damaged": is_damaged(text),
         "duplicate": same_elsewhere,
         "camera": contradicts_motion(text, cmotion),
         "unseen_text": ocr_text is not None and quotes_unseen_text(text, ocr_text),
