@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tools import __version__
 from tools.errors import ToolError
@@ -41,11 +41,27 @@ class ArgumentParser(argparse.ArgumentParser):
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse after turning the underscores of flag names into dashes (values stay as typed)."""
         args = sys.argv[1:] if args is None else args
-        args = [_dashed(a) for a in args]
+        args = self._with_values([_dashed(a) for a in args])
         for flag in (arg.partition("=")[0] for arg in args):
             if flag in self._refused:
                 self.error(f"there is no {flag} here: {self._refused[flag]}")
         return super().parse_known_args(args, namespace)
+
+    def _with_values(self, args: list[str]) -> list[str]:
+        """Settle for each `OptionalValue` whether the next argument is its value."""
+        flags = {f: a for a in self._actions if isinstance(a, OptionalValue) for f in a.option_strings}
+        settled: list[str] = []
+        waiting: OptionalValue | None = None
+        for arg in args:
+            if waiting is not None:
+                is_value = waiting.is_value(arg)
+                settled[-1] += f"={arg if is_value else waiting.const}"
+                waiting = None
+                if is_value:
+                    continue
+            settled.append(arg)
+            waiting = flags.get(arg)
+        return settled
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
@@ -55,6 +71,29 @@ class ArgumentParser(argparse.ArgumentParser):
 def version() -> str:
     """What ``--version`` prints: the name of the toolkit and its version."""
     return f"vidsieve {__version__}"
+
+
+class OptionalValue(argparse.Action):
+    """A flag with or without a value, which leaves a positional argument after it alone.
+
+    Args:
+        is_value: Whether the argument that follows is the flag's value.
+        const: The value where none is given.
+    """
+
+    def __init__(self, *args: Any, is_value: Callable[[str], bool], const: str, **options: Any) -> None:
+        super().__init__(*args, nargs="?", const=const, **options)
+        self.is_value = is_value
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        """Keep the value."""
+        setattr(namespace, self.dest, values)
 
 
 def _dashed(arg: str) -> str:

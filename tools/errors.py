@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 FAILURE_KINDS: dict[str, str] = {
@@ -21,6 +22,7 @@ FAILURE_KINDS: dict[str, str] = {
     "timeout": "took longer than the time allowed for one file",
     "memory": "needed more memory than allowed for one file",
     "crash": "the worker process died on this file",
+    "killed": "the worker process was killed from outside: by the system, short of memory, or by hand",
     "network": "the file could not be fetched: its server is out of reach, refuses, or keeps breaking off",
     "too_large": "the file is larger than allowed",
     "server": "the server gave no usable answer about this row",
@@ -57,7 +59,7 @@ class MediaError(ToolError):
 
     def __init__(self, kind: str, path: str | Path, message: str) -> None:
         if kind not in FAILURE_KINDS:
-            raise ValueError(f"Invalid kind ({kind}). Supported values are {', '.join(FAILURE_KINDS)}.")
+            raise ValueError(_invalid(kind))
         self.kind = kind
         self.path = str(path)
         self.message = " ".join(message.split())
@@ -66,3 +68,26 @@ class MediaError(ToolError):
     def __reduce__(self) -> tuple[type[MediaError], tuple[str, str, str]]:
         """Pickle by the three arguments, so that the error crosses process borders."""
         return MediaError, (self.kind, self.path, self.message)
+
+
+def failure_kinds(wanted: bool | str | Collection[str]) -> frozenset[str]:
+    """Kinds of failures by what a user says.
+
+    Args:
+        wanted: True or ``all`` for all kinds; False for none; or kinds: a collection, or a text with commas.
+
+    Raises:
+        UserError: There is no such kind.
+    """
+    if isinstance(wanted, bool) or wanted == "all":
+        return frozenset(FAILURE_KINDS if wanted else ())
+    if isinstance(wanted, str):
+        wanted = [kind for kind in map(str.strip, wanted.split(",")) if kind] or [wanted]
+    for kind in wanted:
+        if kind not in FAILURE_KINDS:
+            raise UserError(_invalid(kind))
+    return frozenset(wanted)
+
+
+def _invalid(kind: str) -> str:
+    return f"Invalid kind ({kind}). Supported values are {', '.join(FAILURE_KINDS)}."

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from tools.errors import MediaError, ToolError, UserError
-from tools.stage.ledger import Outcome
+from tools.stage.ledger_files import Outcome
 from tools.stage.stage import Stage
 from tools.stage.values import check_values
 

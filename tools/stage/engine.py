@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tools.errors import MediaError, UserError
+from tools.errors import MediaError, UserError, failure_kinds
 from tools.media.requests import NOTHING, Frames, read_requests
 from tools.media.sources import FetchOptions, source_name
 from tools.stage.batches import Scoring
-from tools.stage.ledger import Outcome
+from tools.stage.ledger_files import Outcome
 from tools.stage.stage import Row, Stage
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ class RunOptions:
         on_error: ``keep`` leaves the cells of a failed row empty, ``drop`` removes the row.
         strict: Failed rows make the exit code 1.
         overwrite: Replace an output that was made from another input or with other options.
-        retry_failed: Do rows again that failed in an earlier run.
+        retry_failed: Do rows again that failed in an earlier run, as a whole or in part. What
+            `tools.errors.failure_kinds` takes; a set of kinds once the options are made.
         limit: Do only so many of the rows that are to be done, the first of the table; None for all. The
             output then has the rows that are finished, and is not complete.
         progress: Show a progress bar.
@@ -49,7 +50,7 @@ class RunOptions:
     on_error: str = "keep"
     strict: bool = False
     overwrite: bool = False
-    retry_failed: bool = False
+    retry_failed: bool | str | Collection[str] = False
     limit: int | None = None
     progress: bool = True
 
@@ -60,6 +61,7 @@ class RunOptions:
             raise UserError(f"Invalid batch_size ({self.batch_size}). It must be 1 or more.")
         if self.limit is not None and self.limit < 1:
             raise UserError(f"Invalid limit ({self.limit}). It must be 1 or more.")
+        object.__setattr__(self, "retry_failed", failure_kinds(self.retry_failed))
 
 
 class Session:

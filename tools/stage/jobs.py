@@ -10,7 +10,7 @@ from tools.errors import MediaError
 from tools.media.pool import NOT_YET, Job
 from tools.media.prefetch import Prefetch
 from tools.media.sources import FetchOptions, Source, as_source, source_name
-from tools.stage.ledger import Outcome
+from tools.stage.ledger_files import Outcome
 from tools.stage.stage import Row
 
 

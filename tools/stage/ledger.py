@@ -4,6 +4,9 @@ It lies in ``.vidsieve/<output name>/`` beside the output: one file of JSON line
 all of them, so a run may go on with another number of ranks. A line is keyed by what was asked (stage,
 version, options, weights) and by the row (its cells, size and time of its file): change either, and the row
 is done anew. Vectors lie in a binary file beside it, and are there before the line that says where.
+
+A row that is done again is struck out first: should the line with its new outcome be lost, the old one stays
+out. How lines are told apart that are damaged, and which of two counts, is in `tools.stage.ledger_files`.
 """
 
 from __future__ import annotations
@@ -13,17 +16,16 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Container, Iterable
+import zlib
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tools.errors import MediaError, UserError
+from tools.stage.ledger_files import LedgerFiles, Outcome, VectorPlace, read_vector, sealed
 from tools.stage.stage import VECTOR, Row, Stage
-
-Outcome = dict[str, Any] | MediaError
-"""What became of a row: its values, or why there are none."""
 
 _LOCK_TRIES = 10  # a tenth of a second apart
 
@@ -65,13 +67,16 @@ class Ledger:
         rank: Whose file is appended to.
         ask: See `ask_of`.
         keys: Rows that are of interest; others are not kept in memory.
+        unfit: Gives the keys of outcomes that the stage cannot have made; those rows are done again.
         look_only: Only read what is there: no file is made, and none is locked.
 
     Attributes:
         outcomes: What became of each finished row, by its key; without its vector.
+        notice: One line about what cannot be used of the ledger; empty when there is nothing new to say. Of
+            several ranks the first one speaks about damaged lines.
 
     Raises:
-        UserError: Another process is writing this rank's file, or the folder cannot be written.
+        UserError: Another process is writing this rank's file, or the folder cannot be read or written.
     """
 
     def __init__(
@@ -80,6 +85,7 @@ class Ledger:
         rank: int,
         ask: dict[str, Any],
         keys: Container[str],
+        unfit: Callable[[dict[str, Outcome]], Iterable[str]] | None = None,
         *,
         look_only: bool = False,
     ) -> None:
@@ -88,13 +94,17 @@ class Ledger:
         self._file = -1 if look_only else self._open()
         if not look_only:
             self._end_torn_line()
-        self.outcomes: dict[str, Outcome] = {}
-        self._vectors: dict[str, tuple[Path, int, int] | None] = {}  # file, first byte, numbers
-        self._written: dict[str, int] = {}
-        for path in sorted(folder.glob("rank*.jsonl")):
-            self._read(path, keys)
-        self._written.clear()
-        self._drop_lost_vectors()
+        try:
+            found = LedgerFiles(self._path, self._ask, keys)
+        except OSError as error:
+            raise _cannot("read", folder, error) from None
+        self.outcomes: dict[str, Outcome] = found.outcomes
+        self._vectors: dict[str, VectorPlace | None] = found.vectors
+        self._run = found.last_run + 1
+        foreign = list(unfit(self.outcomes)) if unfit else []
+        for key in foreign:
+            self._drop(key)
+        self.notice = self._tell(found.damaged if rank == 0 else {}, len(foreign))
 
     def __enter__(self) -> Ledger:
         return self
@@ -106,47 +116,66 @@ class Ledger:
     def add(self, finished: Iterable[tuple[str, Outcome]]) -> None:
         """Append rows. One write for all of them, so that a kill leaves at most one torn line.
 
+        A row whose worker was killed from outside is not written down: that says nothing about its file, and
+        a later run tries again.
+
         Raises:
             UserError: The disk is full, for example.
         """
         lines = []
-        now = time.time_ns()
-        finished = self._put_vectors_aside(list(finished))
-        for key, outcome in finished:
+        for key, outcome in self._put_vectors_aside(list(finished)):
             self.outcomes[key] = outcome
-            line: dict[str, Any] = {"ask": self._ask, "row": key, "at": now}
-            if isinstance(outcome, MediaError):
-                line["failure"] = [outcome.kind, outcome.path, outcome.message]
-            else:
+            line: dict[str, Any] = {"ask": self._ask, "row": key, "run": self._run}
+            if not isinstance(outcome, MediaError):
                 line["values"] = outcome
+            elif outcome.kind == "killed":
+                continue
+            else:
+                line["failure"] = [outcome.kind, outcome.path, outcome.message]
             if key in self._vectors:
                 place = self._vectors[key]
                 line["vector"] = place and [place[0].name, *place[1:]]
-            lines.append(json.dumps(line, ensure_ascii=False) + "\n")
-        data = "".join(lines).encode(errors="surrogatepass")
-        try:
-            _write_all(self._file, data)
-        except OSError as error:
-            raise _cannot_write(self._path, error) from None
+            lines.append(line)
+        self._append(lines)
 
-    def _drop_lost_vectors(self) -> None:
-        """Forget vectors whose file is gone or was cut short."""
-        sizes = {path: path.stat().st_size for path in self._path.parent.glob("rank*.vectors")}
-        for key, place in list(self._vectors.items()):
-            if place and sizes.get(place[0], 0) < place[1] + 4 * place[2]:
-                del self._vectors[key]
+    def forget(self, keys: Iterable[str]) -> None:
+        """Strike out rows that are to be done again, also for runs to come."""
+        known = [key for key in keys if key in self.outcomes]
+        for key in known:
+            self._drop(key)
+        self._append({"ask": self._ask, "row": key, "run": self._run, "again": True} for key in known)
 
     def has_vector(self, key: str) -> bool:
-        """Whether the vector of a finished row is known, or that it has none."""
-        return key in self._vectors
+        """Whether the vector of a finished row is there, whole, or it is known that the row has none."""
+        if key not in self._vectors:
+            return False
+        place = self._vectors[key]
+        try:
+            return place is None or zlib.crc32(read_vector(place).tobytes()) == place[3]
+        except OSError:
+            return False
 
     def vector(self, key: str) -> np.ndarray | None:
         """The vector of a finished row: float32; None when it has none."""
         place = self._vectors.get(key)
-        if place is None:
-            return None
-        path, start, count = place
-        return np.fromfile(path, np.float32, count, offset=start)
+        return None if place is None else read_vector(place)
+
+    def _drop(self, key: str) -> None:
+        self.outcomes.pop(key, None)
+        self._vectors.pop(key, None)
+
+    def _tell(self, damaged: dict[str, int], foreign: int) -> str:
+        """What to say about lines that cannot be used; damaged ones are noted as told."""
+        if damaged and self._file >= 0:
+            sizes = {name: (self._path.parent / name).stat().st_size for name in damaged}
+            self._append([{"run": self._run, "told": sizes}])
+        count = sum(damaged.values()) + foreign
+        if not count:
+            return ""
+        return (
+            f"{self._path.parent}: lines of the ledger that cannot be used: {count} (damaged, of an older "
+            "version, or with values of another stage); their rows are done again"
+        )
 
     def _put_vectors_aside(self, finished: list[tuple[str, Outcome]]) -> list[tuple[str, Outcome]]:
         """Append the vectors of rows to their file, and give the rows without them."""
@@ -158,9 +187,10 @@ class Ledger:
             self._vectors.pop(key, None)
             if not isinstance(outcome, MediaError) and VECTOR in outcome:
                 vector = outcome[VECTOR]
-                self._vectors[key] = None if vector is None else (path, start, len(vector))
+                self._vectors[key] = None
                 if vector is not None:
                     parts.append(vector.astype("<f4").tobytes())
+                    self._vectors[key] = (path, start, len(vector), zlib.crc32(parts[-1]))
                     start += len(parts[-1])
                 outcome = {name: value for name, value in outcome.items() if name != VECTOR}
             rows.append((key, outcome))
@@ -172,21 +202,21 @@ class Ledger:
                 finally:
                     os.close(file)
             except OSError as error:
-                raise _cannot_write(path, error) from None
+                raise _cannot("write", path, error) from None
         return rows
 
-    def forget(self, keys: Iterable[str]) -> None:
-        """Drop rows that are to be done again."""
-        for key in keys:
-            self.outcomes.pop(key, None)
-            self._vectors.pop(key, None)
+    def _append(self, lines: Iterable[dict[str, Any]]) -> None:
+        try:
+            _write_all(self._file, b"".join(map(sealed, lines)))
+        except OSError as error:
+            raise _cannot("write", self._path, error) from None
 
     def _open(self) -> int:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         except OSError as error:
-            raise _cannot_write(self._path, error) from None
+            raise _cannot("write", self._path, error) from None
         for _ in range(_LOCK_TRIES):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -203,50 +233,11 @@ class Ledger:
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             os.write(self._file, b"\n")
 
-    def _read(self, path: Path, keys: Container[str]) -> None:
-        with path.open("rb") as file:
-            for data in file:
-                try:
-                    line = json.loads(data)
-                    if line["ask"] == self._ask and line["row"] in keys:
-                        self._keep(line)
-                except (ValueError, KeyError, TypeError):
-                    continue  # torn by a kill
-
-    def _keep(self, line: dict[str, Any]) -> None:
-        """Take a line, if it is later than what another rank's file had for the row."""
-        key, written = line["row"], line["at"]
-        if written < self._written.get(key, 0):
-            return
-        outcome = MediaError(*line["failure"]) if "failure" in line else line["values"]
-        self.outcomes[key], self._written[key] = outcome, written
-        self._vectors.pop(key, None)
-        if "vector" in line:
-            place = line["vector"]
-            self._vectors[key] = place and (self._path.parent / place[0], place[1], place[2])
-
 
 def _write_all(file: int, data: bytes) -> None:
     while data:
         data = data[os.write(file, data) :]
 
 
-def at_work(folder: Path, rank: int) -> bool:
-    """Whether a process works on the rows of this rank now."""
-    try:
-        file = os.open(folder / f"rank{rank}.jsonl", os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks
-        return False
-    finally:
-        os.close(file)
-    return False
-
-
-def _cannot_write(path: Path, error: OSError) -> UserError:
-    return UserError(f"{path}: cannot write the ledger: {error.strerror or error}")
+def _cannot(do: str, path: Path, error: OSError) -> UserError:
+    return UserError(f"{path}: cannot {do} the ledger: {error.strerror or error}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from typing import TYPE_CHECKING
 
 from tools import cli
-from tools.errors import UserError
+from tools.errors import UserError, failure_kinds
 
 if TYPE_CHECKING:
     from tools.stage.engine import RunOptions
@@ -75,7 +76,16 @@ def add_stage_arguments(
     )
     group.add_argument("--strict", action="store_true", help="exit with 1 when a row failed")
     group.add_argument("--overwrite", action="store_true", help="replace an output made otherwise")
-    group.add_argument("--retry-failed", action="store_true", help="do rows again that failed before")
+    group.add_argument(
+        "--retry-failed",
+        action=cli.OptionalValue,
+        is_value=_may_be_kinds,
+        const="all",
+        type=_kinds,
+        default=frozenset(),
+        metavar="KIND,...",
+        help="do rows again that failed before, as a whole or in part; only these kinds of failures (all)",
+    )
     group.add_argument(
         "--limit",
         type=cli.whole_number(1),
@@ -118,6 +128,18 @@ def _add_engine_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--part-rows", type=cli.whole_number(1), metavar="N", help="rows of a part (at most 1000)"
     )
+
+
+def _may_be_kinds(text: str) -> bool:
+    """Whether it may be kinds of failures, rightly written or not; the name of a table has a dot."""
+    return re.fullmatch(r"[A-Za-z_]+(,[A-Za-z_]*)*", text) is not None
+
+
+def _kinds(text: str) -> frozenset[str]:
+    try:
+        return failure_kinds(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _share(text: str) -> float:

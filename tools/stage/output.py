@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from tools.errors import UserError
-from tools.stage.ledger import at_work
+from tools.stage.ledger_files import at_work
 from tools.stage.shards import Shard
 from tools.table import failures_path, part_path, split_part, table_extension, table_stem, write_table
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tools.errors import MediaError
 from tools.stage.board import Board, Count
-from tools.stage.ledger import Outcome
+from tools.stage.ledger_files import Outcome
 
 _REFRESH = 0.5  # seconds, on a terminal
 _FIRST_LINE, _NEXT_LINE = 2.0, 30.0  # seconds, where standard error is a file or a pipe

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,13 @@ from tools.media.spawning import end_if_starting
 from tools.stage.board import Board
 from tools.stage.engine import RunOptions, map_rows, with_path, work
 from tools.stage.failures import remove_strays, write_failures
-from tools.stage.ledger import Ledger, Outcome, ask_of, digest, digest_outcomes, row_key
+from tools.stage.ledger import Ledger, ask_of, digest, digest_outcomes, row_key
+from tools.stage.ledger_files import Outcome
 from tools.stage.output import STATE_FOLDER, Counts, Origin, Output, digest_file
 from tools.stage.progress import Progress
 from tools.stage.shards import Shard, current_shard
 from tools.stage.stage import ASIDE, FAILURES, REMARKS, Stage
+from tools.stage.values import unfit
 from tools.stage.vectors import VectorFile
 from tools.table import (
     PART_COLUMN,
@@ -131,7 +135,7 @@ def run_stage(
     if vectors:
         vectors.clear_the_way((Path(meta), place.path), overwrite=options.overwrite)
     standing = place.clear_the_way(overwrite=options.overwrite)
-    with Ledger(place.state, shard.rank, job.origin.ask, set(keys)) as ledger:
+    with open_ledger(stage, job) as ledger:
         todo, later = rows_to_do(stage, ledger, keys, options, shard)
         ledger.forget(todo)
         reused = sum(key not in todo and key not in later for key in keys)
@@ -191,6 +195,27 @@ def open_job(stage: Stage, meta: str | Path, *, output: str | Path | None = None
     place = Output(target, shard, origin, meta)
     vectors = VectorFile(stage.vector_file, shard, place.state) if stage.vector_file else None
     return Job(shard, table, rows, keys, origin, place, vectors)
+
+
+def open_ledger(stage: Stage, job: Job, *, look_only: bool = False) -> Ledger:
+    """The ledger of a run; what cannot be used of it is said on standard error.
+
+    Args:
+        stage: Whose values it holds.
+        job: What the run is about.
+        look_only: See `Ledger`, as for errors.
+    """
+    ledger = Ledger(
+        job.place.state,
+        job.shard.rank,
+        job.origin.ask,
+        set(job.keys),
+        partial(unfit, stage),
+        look_only=look_only,
+    )
+    if ledger.notice:
+        print(f"warning: {ledger.notice}", file=sys.stderr)
+    return ledger
 
 
 def read_input(stage: Stage, meta: str | Path, *, file: Path | None = None) -> pl.DataFrame:
@@ -256,8 +281,10 @@ def _still_good(stage: Stage, ledger: Ledger, key: str, options: RunOptions) -> 
     outcome = ledger.outcomes.get(key)
     if outcome is None:
         return False
+    if any(kind in options.retry_failed for kind in _failed_kinds(outcome)):
+        return False
     if isinstance(outcome, MediaError):
-        return not options.retry_failed
+        return True
     if stage.vector_file and not ledger.has_vector(key):
         return False
     return stage.still_there(outcome)
@@ -290,17 +317,19 @@ def _failures(stage: Stage, outcomes: list[Outcome], paths: list[str]) -> list[M
         if isinstance(outcome, MediaError):
             failures.append(outcome)
         else:
-            failures += [MediaError(kind, path, message) for kind, message in outcome.get(FAILURES, ())]
+            failures += [MediaError(kind, path, message) for kind, message in outcome.get(FAILURES) or ()]
     return failures
 
 
-def _has_failed(outcome: Outcome) -> bool:
-    """Whether a row has no values, or lacks some."""
-    return isinstance(outcome, MediaError) or bool(outcome.get(FAILURES))
+def _failed_kinds(outcome: Outcome) -> list[str]:
+    """Kinds of what failed in a row as a whole, or in parts of it."""
+    if isinstance(outcome, MediaError):
+        return [outcome.kind]
+    return [kind for kind, _ in outcome.get(FAILURES) or ()]
 
 
 def _is_in_output(outcome: Outcome, options: RunOptions) -> bool:
-    return options.on_error == "keep" or not _has_failed(outcome)
+    return options.on_error == "keep" or not _failed_kinds(outcome)
 
 
 def count_remarks(outcomes: Sequence[Outcome]) -> dict[str, int]:

@@ -12,9 +12,9 @@ from tools.errors import MediaError
 from tools.media.pool import usable_cores
 from tools.stage.engine import RunOptions, Session
 from tools.stage.failures import count_kinds
-from tools.stage.ledger import Ledger, Outcome
+from tools.stage.ledger_files import Outcome
 from tools.stage.progress import spell_rate, spell_seconds
-from tools.stage.runner import Job, columns_of, open_job, rows_to_do
+from tools.stage.runner import Job, columns_of, open_job, open_ledger, rows_to_do
 from tools.stage.stage import Row, Stage
 
 _FEWEST_ROWS, _MOST_ROWS = 4, 32  # of one round; between them, one for each worker
@@ -37,7 +37,7 @@ def dry_run(stage: Stage, meta: str | Path, *, output: str | Path | None = None,
         tables = (Path(meta), job.place.path)
         job.vectors.clear_the_way(tables, overwrite=options.overwrite, look_only=True)
     standing = job.place.clear_the_way(overwrite=options.overwrite, look_only=True)
-    with Ledger(job.place.state, job.shard.rank, job.origin.ask, set(job.keys), look_only=True) as ledger:
+    with open_ledger(stage, job, look_only=True) as ledger:
         todo, later = rows_to_do(stage, ledger, job.keys, options, job.shard)
     for line in _plan(stage, meta, job, len(todo), len(later), standing=standing):
         print(line, flush=True)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tools.errors import MediaError
-from tools.stage.ledger import Outcome
-from tools.stage.stage import ASIDE, VECTOR, Stage
+from tools.errors import FAILURE_KINDS, MediaError
+from tools.stage.ledger_files import Outcome
+from tools.stage.stage import ASIDE, FAILURES, REMARKS, VECTOR, Stage
 
 
 def check_values(stage: Stage, results: Sequence[dict[str, Any] | MediaError]) -> list[Outcome]:
@@ -32,15 +32,60 @@ def check_values(stage: Stage, results: Sequence[dict[str, Any] | MediaError]) -
     for values in filled:
         _check_names(values, stage.adds)
     filled = [{name: _kept(name, value) for name, value in values.items()} for values in filled]
-    if stage.one_to_many:
-        rows = [row for values in filled for row in values["rows"]]
-        for row in rows:
-            _check_names(row, stage.row_columns)
-        _check_types(rows, stage.row_columns)
-    else:
-        _check_types(filled, stage.adds)
+    _check_cells(stage, filled)
     remaining = iter(filled)
     return [values if isinstance(values, MediaError) else next(remaining) for values in results]
+
+
+def unfit(stage: Stage, outcomes: Mapping[str, Outcome]) -> list[str]:
+    """Find outcomes from elsewhere that the stage cannot have made.
+
+    Args:
+        stage: Whose they should be.
+        outcomes: What became of rows, by their keys, without their `VECTOR`.
+
+    Returns:
+        Keys of those with missing or further columns, or with cells of another type.
+    """
+    names = set(stage.adds) - {VECTOR}
+    filled = [(key, values) for key, values in outcomes.items() if not isinstance(values, MediaError)]
+    keys = [key for key, values in filled if values.keys() != names]
+    wrong = set(keys)
+    return keys + _misfits(stage, [pair for pair in filled if pair[0] not in wrong])
+
+
+def _misfits(stage: Stage, filled: list[tuple[str, dict[str, Any]]]) -> list[str]:
+    """Check all together, which is fast, and only where that fails look for the ones to blame."""
+    try:
+        _check_cells(stage, [values for _, values in filled])
+    except (TypeError, ValueError):
+        if len(filled) == 1:
+            return [filled[0][0]]
+        half = len(filled) // 2
+        return _misfits(stage, filled[:half]) + _misfits(stage, filled[half:])
+    return []
+
+
+def _check_cells(stage: Stage, filled: Sequence[dict[str, Any]]) -> None:
+    _check_asides(filled)
+    if not stage.one_to_many:
+        _check_types(filled, stage.adds)
+        return
+    rows = [row for values in filled for row in values["rows"]]
+    for row in rows:
+        _check_names(row, stage.row_columns)
+    _check_types(rows, stage.row_columns)
+
+
+def _check_asides(filled: Sequence[dict[str, Any]]) -> None:
+    for values in filled:
+        for failure in values.get(FAILURES) or ():
+            kind, message = failure
+            if kind not in FAILURE_KINDS or not isinstance(message, str):
+                raise TypeError(f"{FAILURES}: {failure!r:.60} is no kind and message")
+        for remark in values.get(REMARKS) or ():
+            if not isinstance(remark, str):
+                raise TypeError(f"{REMARKS}: {remark!r:.60} is no text")
 
 
 def _check_names(values: Any, columns: Mapping[str, Any]) -> None:
@@ -53,8 +98,11 @@ def _check_types(rows: Sequence[dict[str, Any]], columns: Mapping[str, Any]) -> 
     for name, dtype in columns.items():
         if name in ASIDE:
             continue
+        cells = [row[name] for row in rows]
         try:
-            pl.Series(name, [row[name] for row in rows], dtype=dtype)
+            if dtype.is_numeric() and bool in set(map(type, cells)):  # Polars would make 1 of true
+                raise TypeError("true or false, not a number")
+            pl.Series(name, cells, dtype=dtype)
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
             raise TypeError(f"column {name}: {error}") from None
 

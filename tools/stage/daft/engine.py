@@ -23,7 +23,8 @@ from tools.stage.daft.resources import Workers, share_of_a_machine, spread_worke
 from tools.stage.daft.stage_udf import StageWorker, daft_type, outcomes_udf, portion, value_columns
 from tools.stage.engine import RunOptions
 from tools.stage.failures import write_failures
-from tools.stage.ledger import Outcome, ask_of
+from tools.stage.ledger import ask_of
+from tools.stage.ledger_files import Outcome
 from tools.stage.output import Counts, Origin, digest_file
 from tools.stage.progress import Progress
 from tools.stage.recipe import Recipe
@@ -100,8 +101,7 @@ def run_on_daft(
     workers = _workers(where, options)
     parts = Parts(Folder(target), Folder(state_place(target)), origin)
     layout = parts.clear_the_way(_layout(table.height, where, workers), overwrite=options.overwrite)
-    if options.retry_failed:
-        parts.drop_failed()
+    parts.drop_failed({*options.retry_failed, "killed"})  # a kill from outside is no lasting verdict
     standing = parts.done()
     todo = [part for part in range(layout.parts) if part not in standing]
     if todo:

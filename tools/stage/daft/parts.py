@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import polars as pl
 from tools.errors import MediaError, UserError
 from tools.stage.daft.places import Folder
 from tools.stage.daft.stage_udf import error_text, value_columns
-from tools.stage.ledger import Outcome
+from tools.stage.ledger_files import Outcome
 from tools.stage.output import STATE_FOLDER, Origin
 from tools.stage.runner import count_remarks
 from tools.stage.stage import FAILURES, Stage
@@ -128,10 +128,10 @@ class Parts:
         found = (_PART_NAME.fullmatch(name) for name in self.folder.names())
         return {int(match[1]) for match in found if match}
 
-    def drop_failed(self) -> None:
-        """Remove the parts in which a row failed, so that they are done again."""
+    def drop_failed(self, kinds: Collection[str]) -> None:
+        """Remove the parts in which a row failed in one of these ways, so that they are done again."""
         for part in sorted(self.done()):
-            if self.said(part).failures:
+            if any(failure.kind in kinds for failure in self.said(part).failures):
                 self.folder.remove(_part_name(part))
 
     def agree(self, asked: str) -> None:

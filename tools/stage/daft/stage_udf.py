@@ -19,7 +19,8 @@ from tools.media.sources import FetchOptions, Source
 from tools.stage.daft import import_daft
 from tools.stage.daft.resources import Workers
 from tools.stage.engine import RunOptions, Session
-from tools.stage.ledger import Outcome, ask_of
+from tools.stage.ledger import ask_of
+from tools.stage.ledger_files import Outcome
 from tools.stage.recipe import Recipe
 from tools.stage.stage import ASIDE, FAILURES, REMARKS, Stage
 

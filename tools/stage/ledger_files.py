@@ -1,0 +1,173 @@
+"""The files of a ledger: how a record becomes a line, and which line counts for a row.
+
+Nothing in them is trusted. A line ends with a checksum of the rest, and one that does not agree is passed
+over. Of two lines about a row the later one counts. Which that is follows from their order in a file, and
+between files from the number of the run that wrote them: clocks go back, and those of two machines differ.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import zlib
+from collections.abc import Container
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tools.errors import MediaError
+
+Outcome = dict[str, Any] | MediaError
+"""What became of a row: its values, or why there are none."""
+
+VectorPlace = tuple[Path, int, int, int]
+"""Where a vector is: file, first byte, numbers, checksum of its bytes."""
+
+_CHECKSUM = b', "crc32": "'
+
+
+class LedgerFiles:
+    """What the files of a ledger hold.
+
+    Args:
+        own: File of this rank, of which nobody else writes.
+        ask: Fingerprint of what is asked.
+        keys: Rows that are of interest.
+
+    Attributes:
+        outcomes: What became of rows.
+        vectors: Where their vectors are; None for a row that has none.
+        last_run: Highest number of a run.
+        damaged: How many lines of each file cannot be used and were not told of before.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+
+    def __init__(self, own: Path, ask: str, keys: Container[str]) -> None:
+        self._own = own
+        self._ask = ask
+        self._keys = keys
+        self.outcomes: dict[str, Outcome] = {}
+        self.vectors: dict[str, VectorPlace | None] = {}
+        self.last_run = 0
+        self.damaged: dict[str, int] = {}
+        self._told: dict[str, int] = {}  # size of each file when its damage was last told
+        self._latest: dict[str, tuple[int, Path]] = {}  # run and file of the line that counts for a row
+        files = ((_rank_of(path), path) for path in own.parent.glob("rank*.jsonl"))
+        # The first file comes first: it says what was told of the others.
+        for rank, path in sorted((rank, path) for rank, path in files if rank is not None):
+            self._read(rank, path)
+
+    def _read(self, rank: int, path: Path) -> None:
+        place = 0
+        with path.open("rb") as file:
+            for data in file:
+                place += len(data)
+                try:
+                    self._take(_unsealed(data), path)
+                except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
+                    if place > self._told.get(path.name, 0) and not self._is_growing(data, rank, path):
+                        self.damaged[path.name] = self.damaged.get(path.name, 0) + 1
+
+    def _is_growing(self, data: bytes, rank: int, path: Path) -> bool:
+        """Whether another rank is about to write the rest of a line."""
+        return not data.endswith(b"\n") and path != self._own and at_work(path.parent, rank)
+
+    def _take(self, line: dict[str, Any], path: Path) -> None:
+        """Take a line, if it is later than what is known of its row.
+
+        Raises:
+            ValueError: Or another error: it cannot be used.
+        """
+        run = int(line["run"])
+        self.last_run = max(self.last_run, run)
+        if "told" in line:
+            self._told.update((name, int(size)) for name, size in line["told"].items())
+            self.damaged = {name: n for name, n in self.damaged.items() if name not in self._told}
+            return
+        key = line["row"]
+        if line["ask"] != self._ask or key not in self._keys:
+            return
+        latest, where = self._latest.get(key, (0, path))
+        if run < latest or (run == latest and path != where and isinstance(self.outcomes.get(key), dict)):
+            return
+        self._latest[key] = run, path
+        self.outcomes.pop(key, None)
+        self.vectors.pop(key, None)
+        if "again" in line:
+            return
+        if "failure" in line:
+            self.outcomes[key] = MediaError(*map(_text, line["failure"]))
+            return
+        values = line["values"]
+        if not isinstance(values, dict):
+            raise TypeError("no values")
+        if "vector" in line:
+            self.vectors[key] = line["vector"] and _vector_place(path.parent, *line["vector"])
+        self.outcomes[key] = values
+
+
+def _rank_of(path: Path) -> int | None:
+    """Whose file it is."""
+    rank = path.stem.removeprefix("rank")
+    return int(rank) if rank.isdecimal() else None
+
+
+def _vector_place(folder: Path, name: str, start: int, count: int, checksum: int) -> VectorPlace:
+    if _rank_of(Path(name)) is None or Path(name).name != name:
+        raise ValueError(f"{name}: not a file of vectors")
+    return folder / name, int(start), int(count), int(checksum)
+
+
+def read_vector(place: VectorPlace) -> np.ndarray:
+    """The numbers at a place, float32; fewer than they should be where the file was cut short.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    path, start, count, _ = place
+    return np.fromfile(path, np.float32, count, offset=start)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def sealed(line: dict[str, Any]) -> bytes:
+    """A record as a line that ends with the checksum of all that stands before it."""
+    body = json.dumps(line, ensure_ascii=False).encode(errors="surrogatepass")[:-1]
+    return b'%b%b%08x"}\n' % (body, _CHECKSUM, zlib.crc32(body))
+
+
+def _unsealed(data: bytes) -> dict[str, Any]:
+    """The record in a line.
+
+    Raises:
+        ValueError: The line is damaged, or has no checksum.
+    """
+    body, _, seal = data.rpartition(_CHECKSUM)
+    if seal != b'%08x"}\n' % zlib.crc32(body):
+        raise ValueError("damaged")
+    return json.loads(body + b"}")
+
+
+def at_work(folder: Path, rank: int) -> bool:
+    """Whether a process works on the rows of this rank now."""
+    try:
+        file = os.open(folder / f"rank{rank}.jsonl", os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file system without locks
+        return False
+    finally:
+        os.close(file)
+    return False
