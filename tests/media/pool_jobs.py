@@ -99,3 +99,42 @@ def crawl(argument):
     Path(folder, f"worker-{os.getpid()}").touch()
     time.sleep(60)
     return number
+
+
+def die_first(argument):
+    """Be sent a signal the first time; the second time tell how many others are at work."""
+    folder, number, sent = argument
+    busy = Path(folder, f"busy-{number}")
+    busy.touch()
+    time.sleep(0.2)
+    if sent:
+        died = Path(folder, f"died-{number}")
+        if not died.exists():
+            died.touch()
+            busy.unlink()
+            os.kill(os.getpid(), sent)
+        others = len(list(Path(folder).glob("busy-*"))) - 1
+    else:
+        others = None
+    busy.unlink()
+    return others
+
+
+def hang_with_the_lock(what):
+    """Hold the lock on the pipe between the processes, without which Pebble stops nobody, and sleep."""
+    if what != "hang":
+        time.sleep(0.2)
+        return what
+    frame = sys._getframe()
+    while frame.f_code.co_name != "process_tasks":
+        frame = frame.f_back
+    frame.f_locals["channel"].mutex.acquire()
+    time.sleep(3600)
+
+
+def nap(argument):
+    """Leave a note of the process, and take a short while."""
+    folder, number = argument
+    Path(folder, f"worker-{os.getpid()}").touch()
+    time.sleep(0.1)
+    return number

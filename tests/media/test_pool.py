@@ -2,10 +2,12 @@
 
 import os
 import pickle
+import random
 import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 from tests.media import pool_jobs
 from tests.support import make_video
 from tools.errors import MediaError, UserError
+from tools.media import dispatch, worker
 from tools.media.handover import Handover, pack, process_exists
 from tools.media.pool import WorkerPool, usable_cores
 
@@ -42,7 +45,7 @@ CASES = {
     "hang": ("timeout", "longer than 5 s"),
     "hang without python": ("timeout", "longer than 5 s"),
     "segfault": ("crash", "SIGSEGV"),
-    "kill": ("crash", "SIGKILL"),
+    "kill": ("killed", "from outside twice (SIGKILL)"),
     "exit 3": ("crash", "exit code 3"),
     "exit 0": ("crash", "ended in the middle"),
     "sys.exit": ("internal", "SystemExit: 0"),
@@ -109,6 +112,51 @@ def test_idle_workers_may_be_killed():
             pids.add(pid)
     assert squares == {i: i * i for i in range(9)}
     assert len(pids) == 2
+
+
+def test_a_job_whose_worker_is_killed_from_outside_is_done_again_alone(tmp_path):
+    sent = {3: signal.SIGKILL, 5: signal.SIGTERM, 8: signal.SIGHUP}
+    results = run(pool_jobs.die_first, [(str(tmp_path), i, sent.get(i)) for i in range(12)], timeout=60)
+    assert results == {i: 0 if i in sent else None for i in range(12)}
+
+
+def test_killing_workers_costs_no_file_its_good_name(tmp_path):
+    """Whatever is at work when a worker is killed, beside it or after it, no file is the cause."""
+    over = threading.Event()
+
+    def kill():
+        for _ in range(12):
+            over.wait(0.25)
+            noted = [int(p.name.removeprefix("worker-")) for p in tmp_path.glob("worker-*")]
+            if alive := [pid for pid in noted if process_exists(pid)]:
+                os.kill(random.choice(alive), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    results = run(pool_jobs.nap, [(str(tmp_path), i) for i in range(40)], timeout=60)
+    over.set()
+    killer.join()
+    blamed = {i: result for i, result in results.items() if result != i}
+    assert all(isinstance(result, MediaError) and result.kind == "killed" for result in blamed.values())
+    assert len(blamed) <= 6  # it takes two kills each
+
+
+def test_a_job_that_pebble_does_not_stop_is_stopped_all_the_same(monkeypatch):
+    monkeypatch.setattr(dispatch, "_GRACE", 1.0)
+    monkeypatch.setattr(dispatch, "_PATIENCE", 3.0)  # and the lock that the worker held is lost for good
+    results = run(pool_jobs.hang_with_the_lock, ["hang", *range(1, 8)], timeout=1.0)
+    assert (results.pop(0).kind, results) == ("timeout", {i: i for i in range(1, 8)})
+
+
+def test_workers_that_never_take_a_job_end_the_run(monkeypatch):
+    monkeypatch.setattr(dispatch, "_PATIENCE", 0.5)
+    monkeypatch.setattr(dispatch, "_STALLS", 1)
+    monkeypatch.setattr(worker, "start", time.sleep)
+    with (
+        WorkerPool(1) as pool,
+        pytest.raises(UserError, match="take no work, though they were started anew 1"),
+    ):
+        list(pool.imap_unordered(pool_jobs.square_and_pid, [(0, "", 1)]))
 
 
 def test_memory_that_others_left_behind_fails_nobody():
@@ -225,7 +273,7 @@ def test_half_written_arrays_of_killed_workers_are_removed():
     with WorkerPool(1) as pool:
         folder = Path(pool._handover.folder)
         results = list(pool.imap_unordered(pool_jobs.die_while_writing, [(0, "", str(folder))] * 3))
-        assert [r.kind for _, r in results] == ["crash"] * 3
+        assert [r.kind for _, r in results] == ["killed"] * 3
         assert [p.name for p in folder.iterdir()] == ["lock"]
 
 

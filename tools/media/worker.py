@@ -46,10 +46,11 @@ class Task(NamedTuple):
 
 
 def start(parent: int) -> None:
-    """First thing in a new worker: one thread, die with the parent, leave Ctrl-C to it."""
+    """First thing in a new worker: one thread, end with the parent and when told to, leave Ctrl-C to it."""
     os.environ.update(dict.fromkeys(_THREAD_SETTINGS, "1"))  # read by numpy and cv2 when they are imported
     _one_thread_in_what_is_there()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Pebble's handler waits for Python, and hides the cause
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before we asked to be told
