@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 import time
 from collections import Counter
@@ -25,6 +24,7 @@ from tools.stage.output import STATE_FOLDER, Counts, Origin, Output, digest_file
 from tools.stage.progress import Progress
 from tools.stage.shards import Shard, current_shard
 from tools.stage.stage import ASIDE, FAILURES, REMARKS, Stage
+from tools.stage.todo import failed_kinds, rows_to_do
 from tools.stage.values import unfit
 from tools.stage.vectors import VectorFile
 from tools.table import (
@@ -255,41 +255,6 @@ def _paths(rows: pl.DataFrame) -> list[str]:
     return rows["path"].cast(pl.String).fill_null("").to_list()
 
 
-def rows_to_do(
-    stage: Stage, ledger: Ledger, keys: list[str], options: RunOptions, shard: Shard
-) -> tuple[dict[str, int], set[str]]:
-    """Rows that are to be done now, and those that a limit leaves for later.
-
-    Returns:
-        The key and the first row that has it, in the order of the table; and the keys that the output must do
-        without. A row that an earlier run finished, and that was to be done again, is not among these.
-    """
-    todo: dict[str, int] = {}
-    for number, key in enumerate(keys):
-        if key not in todo and not _still_good(stage, ledger, key, options):
-            todo[key] = number
-    if options.limit is None:
-        return todo, set()
-    now = list(todo)[: len(shard.rows(options.limit))]
-    failed_too = dataclasses.replace(options, retry_failed=False)
-    later = {key for key in todo if not _still_good(stage, ledger, key, failed_too)} - set(now)
-    return {key: todo[key] for key in now}, later
-
-
-def _still_good(stage: Stage, ledger: Ledger, key: str, options: RunOptions) -> bool:
-    """Whether a row is finished, and what it left on disk (clips, say) has not been removed since."""
-    outcome = ledger.outcomes.get(key)
-    if outcome is None:
-        return False
-    if any(kind in options.retry_failed for kind in _failed_kinds(outcome)):
-        return False
-    if isinstance(outcome, MediaError):
-        return True
-    if stage.vector_file and not ledger.has_vector(key):
-        return False
-    return stage.still_there(outcome)
-
-
 def _work_off(stage: Stage, job: Job, todo: dict[str, int], ledger: Ledger, options: RunOptions) -> None:
     if not todo:
         return
@@ -321,15 +286,8 @@ def _failures(stage: Stage, outcomes: list[Outcome], paths: list[str]) -> list[M
     return failures
 
 
-def _failed_kinds(outcome: Outcome) -> list[str]:
-    """Kinds of what failed in a row as a whole, or in parts of it."""
-    if isinstance(outcome, MediaError):
-        return [outcome.kind]
-    return [kind for kind, _ in outcome.get(FAILURES) or ()]
-
-
 def _is_in_output(outcome: Outcome, options: RunOptions) -> bool:
-    return options.on_error == "keep" or not _failed_kinds(outcome)
+    return options.on_error == "keep" or not failed_kinds(outcome)
 
 
 def count_remarks(outcomes: Sequence[Outcome]) -> dict[str, int]:

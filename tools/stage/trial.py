@@ -14,8 +14,9 @@ from tools.stage.engine import RunOptions, Session
 from tools.stage.failures import count_kinds
 from tools.stage.ledger_files import Outcome
 from tools.stage.progress import spell_rate, spell_seconds
-from tools.stage.runner import Job, columns_of, open_job, open_ledger, rows_to_do
+from tools.stage.runner import Job, columns_of, open_job, open_ledger
 from tools.stage.stage import Row, Stage
+from tools.stage.todo import rows_to_do
 
 _FEWEST_ROWS, _MOST_ROWS = 4, 32  # of one round; between them, one for each worker
 _LONG = 10.0  # seconds of a first round in which what starting took no longer matters
