@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.media import pool_jobs
+from tests.media import lock_jobs, pool_jobs
 from tests.support import make_video
 from tools.errors import MediaError, UserError
 from tools.media import dispatch, worker
@@ -142,9 +142,9 @@ def test_killing_workers_costs_no_file_its_good_name(tmp_path):
 
 
 def test_a_job_that_pebble_does_not_stop_is_stopped_all_the_same(monkeypatch):
-    monkeypatch.setattr(dispatch, "_GRACE", 1.0)
-    monkeypatch.setattr(dispatch, "_PATIENCE", 3.0)  # and the lock that the worker held is lost for good
-    results = run(pool_jobs.hang_with_the_lock, ["hang", *range(1, 8)], timeout=1.0)
+    monkeypatch.setattr(dispatch, "_GRACE", 0.5)
+    monkeypatch.setattr(dispatch, "_PATIENCE", 1.5)  # and the lock that the worker held is lost for good
+    results = run(lock_jobs.hang_with_the_lock, ["hang", *range(1, 8)], timeout=2.0)
     assert (results.pop(0).kind, results) == ("timeout", {i: i for i in range(1, 8)})
 
 

@@ -36,6 +36,8 @@ class SizeStage(Stage):
         data = path.read_bytes()
         if data == b"crash":
             os._exit(3)
+        if data == b"killed" and not path.with_name("spare").exists():
+            raise MediaError("killed", path, "as the pool says it")
         return data
 
     def score(self, batch):

@@ -87,9 +87,22 @@ def test_failed_rows_are_done_again_when_asked(table, sizes):
     run(table)
     (table.parent / "22.bin").write_bytes(b"here now")
     assert run(table).already_complete
-    result = run(table, options=RunOptions(num_workers=0, progress=False, retry_failed=True))
+    options = {
+        kinds: RunOptions(num_workers=0, progress=False, retry_failed=kinds) for kinds in ("crash", "all")
+    }
+    assert run(table, options=options["crash"]).already_complete
+    result = run(table, options=options["all"])
     assert result.failed == 1
     assert pl.read_parquet(parts(result.output))["size"][22] == 8
+
+
+def test_rows_whose_worker_was_killed_are_done_again_unasked(table, sizes):
+    (table.parent / "12.bin").write_bytes(b"killed")
+    assert [failure.kind for failure in run(table).failures].count("killed") == 1
+    (table.parent / "spare").touch()
+    result = run(table)
+    assert (result.already_complete, [f.kind for f in result.failures].count("killed")) == (False, 0)
+    assert pl.read_parquet(parts(result.output))["size"][12] == 6
 
 
 def test_failed_rows_can_be_dropped_and_are_still_listed(table, sizes):
