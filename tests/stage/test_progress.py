@@ -96,6 +96,10 @@ def test_counts_of_another_launcher_are_not_added(tmp_path, monkeypatch):
     Board(tmp_path, Shard(1, 2)).tell(Count(9, 9))
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "today")
     assert Board(tmp_path, Shard(0, 2)).others() == {}
+    Board(tmp_path, Shard(1, 4)).tell(Count(9, 9))
+    assert Board(tmp_path, Shard(0, 4)).others() == {1: Count(9, 9)}
+    Board(tmp_path, Shard(2, 4)).tell(Count(5, 5))  # on another machine: there are two ranks on each
+    assert Board(tmp_path, Shard(0, 4)).others() == {1: Count(9, 9)}
     monkeypatch.delenv("LOCAL_WORLD_SIZE")
     assert Board(tmp_path, Shard(0, 2)).others() == {}
 

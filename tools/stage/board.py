@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from tools.stage.shards import Shard
+from tools.stage.shards import RANKS_PER_SHARD, Shard
 
 
 class Count(NamedTuple):
@@ -39,7 +39,10 @@ class Board:
         # The launcher is the parent of all its ranks on this machine. Without one, nobody knows who belongs
         # together.
         self._run = f"{os.environ.get('TORCHELASTIC_RUN_ID', '')} {os.getppid()}"
-        self._together = "LOCAL_WORLD_SIZE" in os.environ and not shard.alone
+        # Rank 0 shows the bar; the ranks of its machine are the first ones.
+        here = int(os.environ.get("LOCAL_WORLD_SIZE", "0")) // int(os.environ.get(RANKS_PER_SHARD, "1"))
+        self._here = range(min(here, shard.world))
+        self._together = not shard.alone and shard.rank in self._here
         self._told: Count | None = None
 
     def tell(self, count: Count) -> None:
@@ -55,7 +58,7 @@ class Board:
         """How far the other ranks are, as far as they have told."""
         if not self._together:
             return {}
-        ranks = (rank for rank in range(self._shard.world) if rank != self._shard.rank)
+        ranks = (rank for rank in self._here if rank != self._shard.rank)
         return {rank: count for rank in ranks if (count := self._read(rank))}
 
     def who(self, others: dict[int, Count]) -> str:
@@ -70,10 +73,10 @@ class Board:
         if not self._together:
             return
         first = self._shard.rank == 0
-        if first or not self._file(0).exists():
-            self._file(self._shard.rank).unlink(missing_ok=True)
-        if first:
-            for rank, count in self.others().items():
+        with suppress(OSError):
+            if first or not self._file(0).exists():
+                self._file(self._shard.rank).unlink(missing_ok=True)
+            for rank, count in self.others().items() if first else ():
                 if count.done >= count.rows:
                     self._file(rank).unlink(missing_ok=True)
 
