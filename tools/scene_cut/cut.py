@@ -113,7 +113,7 @@ def main(argv: list[str] | None = None) -> int | None:
         hdr=args.hdr,
     )
     workers = min(1, args.num_workers) if args.disable_parallel else args.num_workers
-    stage = CutStage(args.save_dir, options, overwrite=args.overwrite, workers=workers)
+    stage = CutStage(args.save_dir, options, workers=workers)
     if args.dry_run:
         return run_command(stage, args)
     try:

@@ -189,7 +189,7 @@ def open_job(stage: Stage, meta: str | Path, *, output: str | Path | None = None
     table = read_input(stage, meta)
     check_types(table.schema, target)
     # Rows first: what follows from the whole table must not depend on the rank.
-    rows = _rows(stage, table, shard)
+    rows = _rows(stage, table, shard, target)
     keys = [row_key(row) for row in rows.iter_rows(named=True)]
     origin = Origin(ask_of(stage), digest_file(meta), digest(keys), shard.world, options.on_error)
     place = Output(target, shard, origin, meta)
@@ -241,9 +241,9 @@ def read_input(stage: Stage, meta: str | Path, *, file: Path | None = None) -> p
     return table
 
 
-def _rows(stage: Stage, table: pl.DataFrame, shard: Shard) -> pl.DataFrame:
+def _rows(stage: Stage, table: pl.DataFrame, shard: Shard, target: Path) -> pl.DataFrame:
     """The cells that the stage reads, for this rank's rows."""
-    planned = stage.plan(table)
+    planned = stage.claim(stage.plan(table), target)
     wanted = [name for name in (*stage.needs, *stage.uses) if name in planned.columns]
     return planned.select(wanted)[list(shard.rows(table.height))]
 

@@ -28,8 +28,23 @@ The last lines of a run say how many rows each was said of."""
 VECTOR = "embedding"
 """Name in `Stage.adds` for a numpy vector, float32, or None; it goes to `Stage.vector_file`."""
 
-ASIDE = (FAILURES, REMARKS, VECTOR)
+MADE = "made"
+"""Name in `Stage.adds` for the files that a row left on disk: a list of [path, bytes, time in nanoseconds].
+
+When one of them is not there any more, or was changed, the row is done again; see `made_file`."""
+
+ASIDE = (FAILURES, REMARKS, VECTOR, MADE)
 """Names in `Stage.adds` that are no columns of the table."""
+
+
+def made_file(path: str | Path) -> list[Any]:
+    """What `MADE` says of a file.
+
+    Raises:
+        OSError: It is not there.
+    """
+    status = Path(path).stat()
+    return [str(path), status.st_size, status.st_mtime_ns]
 
 
 @dataclasses.dataclass
@@ -133,9 +148,29 @@ class Stage:
         """
         return []
 
+    def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:
+        """Settle the names of the files that the stage makes, where those of other tables stand.
+
+        Called after `plan`, where a table is written; nothing may be written yet, `setup` does that.
+
+        Args:
+            table: What `plan` gave.
+            output: The table that is going to be written, without a rank's part.
+
+        Returns:
+            The table with the names in its columns.
+
+        Raises:
+            UserError: There is no name for a file.
+        """
+        return table
+
     def still_there(self, values: dict[str, Any]) -> bool:
         """Whether what a finished row left on disk is still there; if not, the row is done again."""
-        return True
+        try:
+            return all(made_file(path) == [path, *state] for path, *state in values.get(MADE) or ())
+        except (OSError, ValueError):
+            return False
 
     def write_under(self, folder: Path) -> None:
         """Write into a folder from now on, whatever else was asked: a dry run leaves nothing behind."""

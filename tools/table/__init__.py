@@ -16,6 +16,7 @@ from tools.table.merge import concat_tables, expand_inputs, merge_tables, with_o
 from tools.table.names import (
     failures_path,
     is_failures_file,
+    name_bytes,
     output_path,
     part_path,
     shorten,
@@ -35,6 +36,7 @@ __all__ = [
     "failures_path",
     "is_failures_file",
     "merge_tables",
+    "name_bytes",
     "numeric",
     "output_path",
     "part_path",

@@ -40,12 +40,20 @@ def output_path(
 
 def shorten(stem: str) -> str:
     """Cut a stem that no file system would take in the middle; both ends still tell where it comes from."""
-    if len(os.fsencode(stem)) <= _LONGEST_NAME:
+    if len(name_bytes(stem)) <= _LONGEST_NAME:
         return stem
     half = _LONGEST_NAME // 2 - 2
-    head = os.fsencode(stem)[:half].decode(errors="ignore")
-    tail = os.fsencode(stem)[-half:].decode(errors="ignore")
+    head = name_bytes(stem)[:half].decode(errors="ignore")
+    tail = name_bytes(stem)[-half:].decode(errors="ignore")
     return f"{head}...{tail}"
+
+
+def name_bytes(name: str) -> bytes:
+    """The bytes of a file's name; also of a text with half a character, which no file is called."""
+    try:
+        return os.fsencode(name)
+    except UnicodeEncodeError:
+        return name.encode(errors="surrogatepass")
 
 
 def part_path(output: str | Path, rank: int) -> Path:

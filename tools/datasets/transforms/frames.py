@@ -10,16 +10,11 @@ from typing import Any, ClassVar
 import polars as pl
 
 from tools.columns import measured_on
-from tools.datasets.transforms.places import (
-    TARGET,
-    make_output_dir,
-    new_file,
-    place_of,
-    plan_targets,
-)
+from tools.datasets.transforms.folder_stage import FolderStage
 from tools.errors import MediaError, UserError
 from tools.media.frames import Frame
-from tools.stage.stage import Row, Stage
+from tools.stage.owners import with_stem
+from tools.stage.stage import MADE, Row
 
 FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
 """Formats of frames, by extension."""
@@ -27,24 +22,20 @@ _DECIMALS = 6
 
 
 @dataclasses.dataclass
-class FrameStage(Stage):
-    """Write exact frames of videos as images, one output row for each.
+class FrameStage(FolderStage):
+    """Write exact frames of videos as images ``<stem>_frame-<number>.<format>``, one output row for each.
 
     Attributes:
-        output_dir: Folder of the images ``<stem>_frame-<number>.<format>``.
-        input_dir: The folder that is mirrored there; None goes by the column relpath, or by names alone.
         points: Fractions of the video: frame int(p x frames), at most the last.
         points_index: Numbers of frames; negative ones count from the end.
         image_format: jpg, png or webp.
         quality: Of JPEG and WebP files.
-        overwrite: Replace files in the way.
     """
 
     name: ClassVar[str] = "vid_frame_extract"
     suffix: ClassVar[str] = "_vid_frame_extract"
     version: ClassVar[int] = 2
-    uses: ClassVar[tuple[str, ...]] = ("relpath", TARGET)
-    adds: ClassVar[dict[str, Any]] = {"rows": pl.List, "failures": pl.List}
+    adds: ClassVar[dict[str, Any]] = {"rows": pl.List, "failures": pl.List, MADE: pl.List}
     one_to_many: ClassVar[bool] = True
     row_columns: ClassVar[dict[str, Any]] = {
         "path": pl.String,
@@ -63,15 +54,13 @@ class FrameStage(Stage):
         "duration": pl.Float64,
     }
 
-    output_dir: str
-    input_dir: str | None = None
     points: tuple[float, ...] | None = None
     points_index: tuple[int, ...] | None = None
     image_format: str = "jpg"
     quality: int = 95
-    overwrite: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.points and self.points_index:
             raise UserError("--points and --points-index exclude each other")
         if not self.points and not self.points_index:
@@ -80,25 +69,21 @@ class FrameStage(Stage):
             raise UserError("--points are fractions of the video, from 0 to 1; --points-index takes numbers")
         _check_format(self.image_format)
 
-    def asked(self) -> dict[str, Any]:
-        """All options but the one that only says how to run."""
-        return {name: value for name, value in super().asked().items() if name != "overwrite"}
+    def made_with(self) -> dict[str, Any]:
+        """Options of the images: which frames are written does not change them."""
+        return {"image_format": self.image_format, "quality": self.quality}
+
+    def file_name(self, target: str) -> str:
+        """``<stem>_frame-*.<format>``."""
+        return _named(target, "_frame-*")
+
+    def target_extension(self) -> str:
+        """That of the format."""
+        return f".{self.image_format}"
 
     def stale(self, columns: Sequence[str]) -> list[str]:
         """What was measured on the video, and where it was cut from: now the video is the source."""
         return measured_on(columns, "file", "clip")
-
-    def plan(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Choose the places of all images by the whole table."""
-        return _plan(table, self.input_dir, f".{self.image_format}")
-
-    def write_under(self, folder: Path) -> None:
-        """Make the new files there."""
-        self.output_dir = str(folder)
-
-    def setup(self) -> None:
-        """Make sure that the output folder can be written, before any file is read."""
-        make_output_dir(self.output_dir)
 
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
         """Write the frames of one video."""
@@ -106,20 +91,22 @@ class FrameStage(Stage):
 
         source = row["path"]
         index = open_index(source)
-        place = place_of(row.get(TARGET), source, output_dir=self.output_dir, input_dir=self.input_dir)
+        place = self.place_of(row)
         rows, failures = [], []
         for number, point in self._wanted(index.num_frames).items():
-            image = place.with_name(f"{place.stem}_frame-{number}{place.suffix}")
+            image = place.with_name(_named(place.name, f"_frame-{number}"))
             try:
                 frame = _read(source, number, index)
-                _write(frame, image, source, self.image_format, self.quality, self.overwrite)
+                with self.new_file(image, row) as new:
+                    _save(frame, new, self.image_format, self.quality)
             except MediaError as error:
                 failures.append(error)
                 continue
             rows.append(self._row(source, image, frame, point))
         if failures and not rows:
             raise failures[0]
-        return {"rows": rows, "failures": [[error.kind, error.message] for error in failures]}
+        failed = [[error.kind, error.message] for error in failures]
+        return {"rows": rows, "failures": failed, **self.made(*(Path(row["path"]) for row in rows))}
 
     def _wanted(self, num_frames: int) -> dict[int, float | None]:
         """Numbers of the frames, each once, with the fraction that asked for it first."""
@@ -149,52 +136,41 @@ class FrameStage(Stage):
             "duration": 0.0,
         }
 
-    def still_there(self, values: dict[str, Any]) -> bool:
-        """Whether no image of a finished row was removed since."""
-        return all(Path(row["path"]).is_file() for row in values["rows"])
+    def is_own(self, name: str, targets: set[str]) -> bool:
+        """Whether a file of this name is an image of some targets."""
+        stem, found, _ = Path(name).stem.rpartition("_frame-")
+        return bool(found) and f"{stem}{Path(name).suffix}" in targets
 
 
 @dataclasses.dataclass
-class FirstFrameStage(Stage):
-    """Write the first frame of each video as an image, and its path into the column first_frame_path.
+class FirstFrameStage(FolderStage):
+    """Write the first frame of each video as an image ``<stem>_first_frame.<format>``.
+
+    Its path goes into the column first_frame_path.
 
     Attributes:
-        output_dir: Folder of the images ``<stem>_first_frame.<format>``.
-        input_dir: The folder that is mirrored there; None goes by the column relpath, or by names alone.
         image_format: jpg, png or webp.
         quality: Of JPEG and WebP files.
-        overwrite: Replace files in the way.
     """
 
     name: ClassVar[str] = "first_frame"
     suffix: ClassVar[str] = "_first-frame"
-    uses: ClassVar[tuple[str, ...]] = ("relpath", TARGET)
-    adds: ClassVar[dict[str, Any]] = {"first_frame_path": pl.String}
+    adds: ClassVar[dict[str, Any]] = {"first_frame_path": pl.String, MADE: pl.List}
 
-    output_dir: str
-    input_dir: str | None = None
     image_format: str = "jpg"
     quality: int = 95
-    overwrite: bool = False
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_format(self.image_format)
 
-    def asked(self) -> dict[str, Any]:
-        """All options but the one that only says how to run."""
-        return {name: value for name, value in super().asked().items() if name != "overwrite"}
+    def file_name(self, target: str) -> str:
+        """``<stem>_first_frame.<format>``."""
+        return _named(target, "_first_frame")
 
-    def plan(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Choose the places of all images by the whole table."""
-        return _plan(table, self.input_dir, f".{self.image_format}")
-
-    def write_under(self, folder: Path) -> None:
-        """Make the new files there."""
-        self.output_dir = str(folder)
-
-    def setup(self) -> None:
-        """Make sure that the output folder can be written, before any file is read."""
-        make_output_dir(self.output_dir)
+    def target_extension(self) -> str:
+        """That of the format."""
+        return f".{self.image_format}"
 
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
         """Write the first frame of one video."""
@@ -202,23 +178,21 @@ class FirstFrameStage(Stage):
 
         source = row["path"]
         frame = _read(source, 0, open_index(source))
-        place = place_of(row.get(TARGET), source, output_dir=self.output_dir, input_dir=self.input_dir)
-        image = place.with_name(f"{place.stem}_first_frame{place.suffix}")
-        _write(frame, image, source, self.image_format, self.quality, self.overwrite)
-        return {"first_frame_path": str(image)}
+        place = self.place_of(row)
+        image = place.with_name(self.file_name(place.name))
+        with self.new_file(image, row) as new:
+            _save(frame, new, self.image_format, self.quality)
+        return {"first_frame_path": str(image), **self.made(image)}
 
-    def still_there(self, values: dict[str, Any]) -> bool:
-        """Whether the image of a finished row was not removed since."""
-        return Path(values["first_frame_path"]).is_file()
+    def is_own(self, name: str, targets: set[str]) -> bool:
+        """Whether a file of this name is an image of some targets."""
+        stem, found, _ = Path(name).stem.rpartition("_first_frame")
+        return bool(found) and f"{stem}{Path(name).suffix}" in targets
 
 
-def _plan(table: pl.DataFrame, input_dir: str | None, extension: str) -> pl.DataFrame:
-    relpaths: Sequence[str | None] | None = None
-    if "relpath" in table.columns:
-        relpaths = table["relpath"].cast(pl.String).to_list()
-    paths = table["path"].cast(pl.String).to_list()
-    targets = plan_targets(paths, relpaths, input_dir=input_dir, extension=extension)
-    return table.with_columns(pl.Series(TARGET, targets, dtype=pl.String))
+def _named(target: str, what: str) -> str:
+    """The name of an image of a target: what it is stands before the extension."""
+    return with_stem(target, lambda stem: f"{stem}{what}")
 
 
 def _read(source: str, number: int, index: Any) -> Frame:
@@ -229,13 +203,12 @@ def _read(source: str, number: int, index: Any) -> Frame:
     return read_frames(source, [number], index=index)[0]
 
 
-def _write(frame: Frame, place: Path, source: str, form: str, quality: int, overwrite: bool) -> None:
+def _save(frame: Frame, new: Path, form: str, quality: int) -> None:
     from PIL import Image
 
     from tools.datasets.transforms.images import save_image
 
-    with new_file(place, source, overwrite=overwrite) as new:
-        save_image(Image.fromarray(frame.image), new, FORMATS[form], quality=quality)
+    save_image(Image.fromarray(frame.image), new, FORMATS[form], quality=quality)
 
 
 def _check_format(form: str) -> None:

@@ -10,18 +10,11 @@ from typing import Any, ClassVar
 import polars as pl
 
 from tools.columns import measured_on
-from tools.datasets.transforms.places import (
-    TARGET,
-    make_output_dir,
-    new_file,
-    place_of,
-    plan_targets,
-    temporary_names,
-)
+from tools.datasets.transforms.folder_stage import FolderStage
+from tools.datasets.transforms.places import TARGET
 from tools.errors import MediaError
 from tools.media.frames import Frame
-from tools.stage.shards import current_shard
-from tools.stage.stage import Row, Stage
+from tools.stage.stage import MADE, Row
 
 _SIZE: dict[str, Any] = {
     "height": pl.Int64,
@@ -32,73 +25,45 @@ _SIZE: dict[str, Any] = {
 
 
 @dataclasses.dataclass
-class FileStage(Stage):
+class FileStage(FolderStage):
     """Base: a new file for each file, under `output_dir`, and its path in the place of the old one.
 
     Adds path, original_path (the file that it was made of), relpath (below `output_dir`) and what follows
     from the new size.
 
-    Attributes:
-        output_dir: Folder of the new files.
-        input_dir: The folder that is mirrored there; None goes by the column relpath, or by names alone.
-        overwrite: Replace files in the way.
+    For its options see `FolderStage`.
     """
 
     version: ClassVar[int] = 2
-    uses: ClassVar[tuple[str, ...]] = ("relpath", TARGET)
     adds: ClassVar[dict[str, Any]] = {
         "path": pl.String,
         "original_path": pl.String,
         "relpath": pl.String,
         **_SIZE,
+        MADE: pl.List,
     }
-    extension: ClassVar[str | None] = None
-
-    output_dir: str
-    input_dir: str | None = None
-    overwrite: bool = False
-
-    def __post_init__(self) -> None:
-        self._own: list[str] = []
-
-    def asked(self) -> dict[str, Any]:
-        """All options but those that only say how to run."""
-        return {
-            name: value for name, value in super().asked().items() if name not in ("overwrite", "threads")
-        }
-
-    def plan(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Choose the places of all new files by the whole table."""
-        relpaths = table["relpath"].cast(pl.String).to_list() if "relpath" in table.columns else None
-        paths = table["path"].cast(pl.String).to_list()
-        targets = plan_targets(paths, relpaths, input_dir=self.input_dir, extension=self.extension)
-        self._own = [targets[row] for row in current_shard().rows(table.height) if targets[row]]
-        return table.with_columns(pl.Series(TARGET, targets, dtype=pl.String))
 
     def stale(self, columns: Sequence[str]) -> list[str]:
         """What was measured on the old file: the new one looks and sounds otherwise."""
         return measured_on(columns, "file")
 
-    def write_under(self, folder: Path) -> None:
-        """Make the new files there."""
-        self.output_dir = str(folder)
-
-    def setup(self) -> None:
-        """Make sure that the output folder can be written, before any file is read."""
-        make_output_dir(self.output_dir)
-        self.remove_leftovers()
-
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
         """Make the new file of a row."""
         source = row["path"]
-        place = place_of(row.get(TARGET), source, output_dir=self.output_dir, input_dir=self.input_dir)
+        place = self.place_of(row)
         try:
-            with new_file(place, source, overwrite=self.overwrite) as new:
+            with self.new_file(place, row) as new:
                 values = self.make(source, new, str(row.get(TARGET)))
         except MediaError as error:  # the file that the row is about is the source, not a temporary name
             raise MediaError(error.kind, source, error.message) from None
         relpath = str(place.relative_to(self.output_dir))
-        return {"path": str(place), "original_path": source, "relpath": relpath, **values}
+        return {
+            "path": str(place),
+            "original_path": source,
+            "relpath": relpath,
+            **values,
+            **self.made(place),
+        }
 
     def make(self, source: str, new: Path, name: str) -> dict[str, Any]:
         """Write the new file.
@@ -112,20 +77,6 @@ class FileStage(Stage):
             The values of the columns that are about the new file.
         """
         raise NotImplementedError  # what a subclass is for
-
-    def still_there(self, values: dict[str, Any]) -> bool:
-        """Whether the new file of a finished row was not removed since."""
-        return Path(values["path"]).is_file()
-
-    def remove_leftovers(self) -> None:
-        """Remove what killed workers left half-written. No worker may be running."""
-        for target in self._own:
-            for name in temporary_names(Path(self.output_dir, target)):
-                name.unlink(missing_ok=True)
-
-    def remarks(self) -> list[str]:
-        """Lines for the user on what this run left out."""
-        return []
 
 
 @dataclasses.dataclass

@@ -57,10 +57,6 @@ class VideoStage(FileStage):
         self.audio_track = check_audio_track(self.audio_track)
         check_encoding(self.codec, self.crf, self.preset)
 
-    def asked(self) -> dict[str, Any]:
-        """All options but those that only say how to run."""
-        return {name: value for name, value in super().asked().items() if name != "workers"}
-
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Choose places, and the threads of each worker by how many files there are."""
         from tools.media.pool import usable_cores

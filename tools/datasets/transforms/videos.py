@@ -173,7 +173,7 @@ def _encode(
     cut = _Window(window) if window else lambda picture: picture
     with (
         encoding(target),
-        whole_or_nothing(target, len(plan.frames)) as part,
+        whole_or_nothing(target, len(plan.frames), replace=True) as part,
         open_output(part, _COMMENT) as out,
     ):
         encoder = _open_encoder(out, index, plan, look, pix_fmt, colours)
@@ -250,7 +250,7 @@ def remux_video(source: str | Path, target: Path, *, audio_track: str | None = N
     except NotCopyable as error:
         message = f"cannot be copied: {error}; vid_resize encodes it anew"
         raise MediaError("encode", source, message) from None
-    jobs = [Job(plan, target, _COMMENT)]
+    jobs = [Job(plan, target, _COMMENT, replace=True)]
     ((_, outcome),) = write_copies(index, jobs, keep_audio=keep, audio_track=audio_track)
     if isinstance(outcome, MediaError):
         raise outcome

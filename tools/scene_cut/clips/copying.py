@@ -280,7 +280,10 @@ class _CopyClip:
             return
         plan = self.job.plan
         with self._holding():
-            part = self._files.enter_context(whole_or_nothing(self.job.place, len(plan.frames)))
+            job = self.job
+            part = self._files.enter_context(
+                whole_or_nothing(job.place, len(plan.frames), replace=job.replace)
+            )
             self._out = self._files.enter_context(open_output(part, self.job.comment))
             self._video_out = copied_stream(self._out, self._video, self._pixel_ratio)
             self._video_out.time_base = plan.time_base

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,8 +22,8 @@ from tools.scene_cut.clips.cutters import Cutter, Settled, make_cutter
 from tools.scene_cut.clips.encode import Job
 from tools.scene_cut.clips.exact import Look
 from tools.scene_cut.clips.hdr import check_hdr, refuse_hdr
-from tools.scene_cut.clips.marks import MARK, read_mark
-from tools.scene_cut.clips.names import clip_name, make_folder
+from tools.scene_cut.clips.marks import Mark, read_mark, source_mark
+from tools.scene_cut.clips.names import clip_folder, clip_name, clip_place
 from tools.scene_cut.clips.picture import clip_shape
 from tools.scene_cut.clips.plan import Plan, Scene, frame_time, plan_clips
 from tools.scene_cut.clips.settings import check_encoding, check_fps, check_seconds, check_side
@@ -191,12 +191,13 @@ def cut_clips(
     stem: str | None = None,
     relpath: str | None = None,
     overwrite: bool = False,
+    keep: Callable[[], bool] = lambda: False,
 ) -> CutResult:
     """Cut a video into clips ``<stem>_scene-<i>.mp4``; i is the number of the scene in the list.
 
     In mode exact a clip holds exactly the source frames that start in [start, end). A clip appears under its
     name only when it is whole. Clips that an earlier call made of the same source with the same options are
-    kept.
+    kept, those with other options replaced, and those of other sources left alone.
 
     Args:
         path: The source.
@@ -205,7 +206,9 @@ def cut_clips(
         options: How to cut.
         stem: What the names begin with; the source's stem by default.
         relpath: Path of the source below its own folder; its folders are mirrored under `save_dir`.
-        overwrite: Replace files that stand in the way and were not made by this function.
+        overwrite: Replace files that stand in the way and are no clips.
+        keep: Asked where a clip of this source is in the way: whether it has to stay, because it belongs to
+            another table, too.
 
     Returns:
         The clips, and what went wrong with single scenes.
@@ -224,11 +227,12 @@ def cut_clips(
     plans, failures, skipped = plan_clips(
         index, scenes, min_seconds=options.min_seconds, max_seconds=options.max_seconds, target_fps=fps
     )
-    folder = make_folder(save_dir, relpath, path)
+    clip_folder(save_dir, relpath, path, make=True)
     stem = stem or Path(path).stem
+    target = _Target(Path(save_dir), relpath, stem, source_mark(path), overwrite, keep)
     clips: dict[int, Clip] = {}
     for sized, some in _by_size(index, plans):
-        for clip in _write(sized, some, options, folder, stem, overwrite):
+        for clip in _write(sized, some, options, target):
             if isinstance(clip, Clip):
                 clips[clip.scene] = clip
             else:
@@ -252,8 +256,35 @@ def _by_size(index: PacketIndex, plans: list[Plan]) -> list[tuple[PacketIndex, l
     return list(sizes.values())
 
 
+@dataclasses.dataclass(frozen=True)
+class _Target:
+    """Where the clips of a source go, and what they may replace there."""
+
+    save_dir: Path
+    relpath: str | None
+    stem: str
+    source: str
+    overwrite: bool
+    keep: Callable[[], bool]
+
+    def place(self, index: PacketIndex, scene: int, extension: str) -> Path:
+        name = clip_name(self.stem, scene, extension)
+        return clip_place(self.save_dir, self.relpath, name, index.path)
+
+    def in_the_way(self, place: Path, mark: Mark | None) -> str:
+        """Why what stands in the place of a clip has to stay; empty when it may go."""
+        what = ""
+        if mark is None:
+            what = "" if self.overwrite else "a file of this name is there that was not cut here"
+        elif mark.source != self.source:
+            what = "the clip of another source is there"
+        elif self.keep():
+            what = "a clip is there that belongs to another table, too"
+        return what and f"{place}: {what}; move it away, or choose another folder"
+
+
 def _write(
-    index: PacketIndex, plans: list[Plan], options: CutOptions, folder: Path, stem: str, overwrite: bool
+    index: PacketIndex, plans: list[Plan], options: CutOptions, target: _Target
 ) -> Iterator[Clip | tuple[int, MediaError]]:
     """Make the clips that are not there yet."""
     keep_audio = options.keep_audio and index.has_audio
@@ -261,23 +292,27 @@ def _write(
     cutter = _cutter(index, options, sound)
     todo: dict[Path, tuple[Job, Clip]] = {}
     for plan in plans:
-        place = folder / clip_name(stem, plan.scene, cutter.extension)
         try:
+            place = target.place(index, plan.scene, cutter.extension)
             settled = cutter.settle(plan)
+        except MediaError as error:
+            yield plan.scene, error
+            continue
         except NotCopyable as error:
             message = f"cannot be copied: {error}; use mode exact"
             yield plan.scene, MediaError("encode", index.path, message)
             continue
-        job = Job(settled.plan, place, _mark(index, plan, options, sound))
+        mark = Mark(_fingerprint(index, plan, options, sound), target.source)
+        there = os.path.lexists(place)
+        found = read_mark(place) if there else None
+        job = Job(settled.plan, place, str(mark), replace=there)
         clip = _clip(index, plan, settled, place, cutter.size)
         if index.hdr is not None:
             clip = dataclasses.replace(clip, hdr="keep" if options.keeps_hdr else "tonemap")
-        earlier = _earlier(job)
-        if earlier is not None:
-            yield dataclasses.replace(clip, has_audio=earlier, reused=True)
-        elif os.path.lexists(place) and not overwrite and read_mark(place) is None:
-            why = "a file of this name is there that was not cut here; --overwrite replaces it"
-            yield plan.scene, MediaError("encode", place, why)
+        if found is not None and found.made == mark.made:
+            yield dataclasses.replace(clip, has_audio=_has_sound(place), reused=True)
+        elif there and (why := target.in_the_way(place, found)):
+            yield plan.scene, MediaError("encode", index.path, why)
         else:
             todo[place] = (job, clip)
     for job, outcome in cutter.write([job for job, _ in todo.values()]):
@@ -337,8 +372,8 @@ def _is_mixed(index: PacketIndex, plan: Plan) -> bool:
     return any(positions.min() < change.position <= positions.max() for change in index.size_changes)
 
 
-def _mark(index: PacketIndex, plan: Plan, options: CutOptions, sound: SoundFormat | None) -> str:
-    """What a clip is made of, as a fingerprint that goes into the file's comment."""
+def _fingerprint(index: PacketIndex, plan: Plan, options: CutOptions, sound: SoundFormat | None) -> str:
+    """What a clip is made of; it goes into the file's comment."""
     status = Path(index.path).stat()
     source = [status.st_size, status.st_mtime_ns, plan.frames.start, plan.frames.stop]
     for time, frame in ((plan.start, plan.frames.start), (plan.end, plan.frames.stop)):
@@ -349,12 +384,9 @@ def _mark(index: PacketIndex, plan: Plan, options: CutOptions, sound: SoundForma
     if sound is not None and sound.number:
         asked["track"] = sound.number
     what = json.dumps([source, asked], sort_keys=True)
-    return f"{MARK}{hashlib.sha256(what.encode()).hexdigest()[:32]}"
+    return hashlib.sha256(what.encode()).hexdigest()[:32]
 
 
-def _earlier(job: Job) -> bool | None:
-    """Whether an earlier clip, made of the same, has sound; None when there is none."""
-    if not job.place.is_file() or read_mark(job.place) != job.comment:
-        return None
-    with open_container(job.place) as container:
+def _has_sound(place: Path) -> bool:
+    with open_container(place) as container:
         return bool(container.streams.audio)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
@@ -15,9 +15,9 @@ import numpy as np
 
 from tools.errors import MediaError
 from tools.media.container import reason
+from tools.media.output_files import finished_name, put_in_place, unfinished
 from tools.media.scan import index_packets
-from tools.scene_cut.clips.marks import COMMENT
-from tools.scene_cut.clips.names import PART_SUFFIX
+from tools.scene_cut.clips.marks import COMMENT, same_cut
 from tools.scene_cut.clips.picture import Colours, Shape
 from tools.scene_cut.clips.plan import Plan
 from tools.scene_cut.clips.sound import SoundFormat
@@ -34,37 +34,42 @@ class Job:
         plan: Its frames.
         place: Its file.
         comment: Its mark, which tells a later run what it was made of.
+        replace: Whether a file that stands in its place may go.
     """
 
     plan: Plan
     place: Path
     comment: str
+    replace: bool = False
 
 
 @contextmanager
-def whole_or_nothing(place: Path, num_frames: int) -> Iterator[Path]:
+def whole_or_nothing(place: Path, num_frames: int, *, replace: bool = False) -> Iterator[Path]:
     """Give the name to write to; when the block ends well, check the file and move it into place.
 
     Args:
         place: Final name.
         num_frames: Frames that the file must show.
+        replace: Whether a file that stands there may go.
 
     Yields:
         A name in the same folder that ends in ``.part``.
 
     Raises:
-        MediaError: encode: the file does not show so many frames (a full disk, say), or cannot be written.
+        MediaError: encode: the file does not show so many frames (a full disk, say), or cannot be written, or
+            another file has come to stand there meanwhile.
     """
-    part = place.with_name(place.name + PART_SUFFIX)
-    try:
+    with ExitStack() as files:
         with encoding(place):
-            part.unlink(missing_ok=True)  # of a run that was killed; or a link to somewhere else
+            part = files.enter_context(unfinished(place))
         yield part
         _check(part, place, num_frames)
         with encoding(place):
-            part.replace(place)
-    finally:
-        part.unlink(missing_ok=True)
+            try:
+                put_in_place(part, place, replace=replace)
+            except FileExistsError:
+                if not same_cut(part, place):  # else another run has made the same just now
+                    raise MediaError("encode", place, "another file has come to stand there") from None
 
 
 @contextmanager
@@ -127,7 +132,7 @@ class Sound:
 
 def open_output(part: Path, comment: str) -> av.container.OutputContainer:
     """Open a clip for writing, with its index at the front."""
-    matroska = part.name.removesuffix(PART_SUFFIX).endswith(".mkv")
+    matroska = (finished_name(part.name) or part.name).endswith(".mkv")
     # No edit list for pictures would need negative offsets, which older players misread; so mp4 keeps it.
     options = {} if matroska else {"movflags": "+faststart"}
     out = av.open(f"file:{part}", "w", format="matroska" if matroska else "mp4", options=options)

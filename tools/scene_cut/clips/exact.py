@@ -191,7 +191,9 @@ class _OpenClip:
         self.job = job
         self._files = ExitStack()
         with encoding(job.place), ExitStack() as opening:
-            part = opening.enter_context(whole_or_nothing(job.place, len(job.plan.shown)))
+            part = opening.enter_context(
+                whole_or_nothing(job.place, len(job.plan.shown), replace=job.replace)
+            )
             sound = sound_of(index, job.plan, look.sound)
             out = opening.enter_context(open_output(part, job.comment))
             stream = add_video(

@@ -144,7 +144,7 @@ def _run(
     with ExitStack() as files:
         outputs = []
         for job, has_sound in zip(jobs, sounds, strict=True):
-            part = files.enter_context(whole_or_nothing(job.place, len(job.plan.shown)))
+            part = files.enter_context(whole_or_nothing(job.place, len(job.plan.shown), replace=job.replace))
             streams = [_video(next(pictures), index, job.plan, look, to_sdr)]
             if has_sound:
                 streams.append(_audio(next(with_sound), index, job.plan))

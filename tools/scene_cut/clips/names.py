@@ -7,16 +7,19 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from tools.errors import MediaError
-from tools.table import shorten
-
-PART_SUFFIX = ".part"
-"""What the name of a clip that is being written ends in."""
+from tools.media.output_files import place_in
+from tools.table import name_bytes, shorten
 
 
 def clip_name(stem: str, scene: int, extension: str = ".mp4") -> str:
     """``<stem>_scene-<scene>.mp4``."""
     return f"{stem}_scene-{scene}{extension}"
+
+
+def clip_source(name: str) -> str:
+    """The stem that a clip's name begins with; empty for a name that is none of a clip."""
+    stem, _, scene = PurePosixPath(name).stem.rpartition("_scene-")
+    return stem if scene.isdecimal() else ""
 
 
 def clip_stems(paths: Sequence[str | None], relpaths: Sequence[str | None] | None = None) -> list[str]:
@@ -48,7 +51,7 @@ def clip_stems(paths: Sequence[str | None], relpaths: Sequence[str | None] | Non
         return f"{plain(row)}_{PurePosixPath(texts[row]).suffix[1:].lower()}"
 
     def with_digest(row: int) -> str:
-        digest = hashlib.sha256(texts[row].encode(errors="surrogateescape")).hexdigest()[:10]
+        digest = hashlib.sha256(name_bytes(texts[row])).hexdigest()[:10]
         return f"{plain(row)}_{digest}" + (f"_{again[row] + 1}" if again[row] else "")
 
     ways: list[Callable[[int], str]] = [plain, with_extension, with_digest]
@@ -67,46 +70,34 @@ def clip_stems(paths: Sequence[str | None], relpaths: Sequence[str | None] | Non
             level[row] += 1
 
 
-def clip_folder(save_dir: str | Path, relpath: str | None) -> Path:
-    """The folder for the clips of one source: that of its relpath, mirrored under `save_dir`.
+def clip_place(save_dir: str | Path, relpath: str | None, name: str, source: str | Path) -> Path:
+    """Where a clip stands: in the folder of its source's relpath, mirrored under `save_dir`.
+
+    Args:
+        save_dir: The folder of all clips.
+        relpath: The source's cell of the column relpath.
+        name: The clip's name.
+        source: The source, for the error.
 
     Raises:
-        MediaError: bad_value when relpath leads out of `save_dir`, also by a link, or cannot be a path.
+        MediaError: bad_value: it would stand outside `save_dir`, or cannot be a path; see `place_in`.
     """
-    if not relpath:
-        return Path(save_dir)
-    inside = PurePosixPath(relpath).parent
-    if inside.is_absolute() or ".." in inside.parts or "\0" in relpath:
-        raise MediaError("bad_value", relpath, f"relpath {relpath!r} leads out of the folder of clips")
-    folder = Path(save_dir, inside)
-    try:
-        leads_out = not folder.resolve().is_relative_to(Path(save_dir).resolve())
-    except (OSError, RuntimeError) as error:  # a name too long, or links that lead to each other
-        raise MediaError("bad_value", relpath, f"relpath {relpath!r} is no path: {error}") from None
-    if leads_out:
-        raise MediaError("bad_value", relpath, f"relpath {relpath!r} leads out of the folder by a link")
-    return folder
+    return place_in(save_dir, str(PurePosixPath(relpath or "").parent / name), source)
 
 
-def make_folder(save_dir: str | Path, relpath: str | None, source: str | Path) -> Path:
-    """Make the folder for the clips of one source.
+def clip_folder(
+    save_dir: str | Path, relpath: str | None, source: str | Path = "", *, make: bool = False
+) -> Path:
+    """The folder for the clips of one source.
 
     Args:
         save_dir: The folder of all clips.
         relpath: The source's cell of the column relpath.
         source: The source, for the error.
-
-    Returns:
-        The folder, inside `save_dir`.
+        make: Make it.
 
     Raises:
-        MediaError: bad_value as in `clip_folder`; encode when the folder cannot be made.
+        MediaError: As `clip_place`; encode when it cannot be made.
     """
-    try:
-        folder = clip_folder(save_dir, relpath)
-        folder.mkdir(parents=True, exist_ok=True)
-    except MediaError as error:
-        raise MediaError(error.kind, source, error.message) from None
-    except OSError as error:
-        raise MediaError("encode", source, f"cannot make the folder for its clips: {error}") from None
-    return folder
+    inside = str(PurePosixPath(relpath or "").parent / "clip")
+    return place_in(save_dir, inside, source, make=make).parent

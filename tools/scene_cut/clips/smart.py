@@ -132,7 +132,7 @@ class SmartSource:
         ticks = [p.tick for p in head] + copied + [p.tick for p in tail]
         sound = sound_of(self._index, plan, self._look.sound)
         with ExitStack() as files:
-            part = files.enter_context(whole_or_nothing(job.place, len(plan.frames)))
+            part = files.enter_context(whole_or_nothing(job.place, len(plan.frames), replace=job.replace))
             out = files.enter_context(open_output(part, job.comment))
             container, source = files.enter_context(open_video(self._index.path))
             stream = copied_stream(out, source, self._index.sample_aspect_ratio)

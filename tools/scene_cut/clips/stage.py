@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 import polars as pl
@@ -15,15 +15,21 @@ import polars as pl
 from tools.columns import measured_on
 from tools.errors import MediaError, UserError
 from tools.media.frames import Frame
+from tools.media.output_files import remove_unfinished
 from tools.media.packets import TIMING_REMARKS
 from tools.scene_cut.clips.codecs import check_encoder, find_codec
 from tools.scene_cut.clips.cutting import Clip, CutOptions, CutResult, cut_clips
-from tools.scene_cut.clips.names import PART_SUFFIX, clip_folder, clip_stems
+from tools.scene_cut.clips.names import clip_folder, clip_source, clip_stems
+from tools.scene_cut.clips.stale import TABLES
 from tools.scene_cut.shots.boundaries import SLICE
+from tools.stage.ledger import digest
+from tools.stage.owners import Names, Wish, names_of_others, remember_table, tell_apart
 from tools.stage.shards import current_shard
-from tools.stage.stage import Row, Stage
+from tools.stage.stage import MADE, Row, Stage, made_file
 
 _STEM = "_clip_stem"
+_WHOLE = "whole"  # stands for the one scene of a table without scenes
+_ONLY_LEAVE_OUT = ("min_seconds",)  # options by which a cut has fewer clips, and no others
 _DECIMALS = 6  # microseconds, and fps exact to the last digit that matters
 
 
@@ -34,7 +40,6 @@ class CutStage(Stage):
     Attributes:
         save_dir: Folder of the clips.
         options: How to cut.
-        overwrite: Replace files in the way that were not cut here.
         workers: Worker processes that will run side by side; decides how many threads each may use.
     """
 
@@ -42,7 +47,7 @@ class CutStage(Stage):
     suffix: ClassVar[str] = "_clips"
     version: ClassVar[int] = 2
     uses: ClassVar[tuple[str, ...]] = ("timestamp", "boundary", "relpath", _STEM)
-    adds: ClassVar[dict[str, Any]] = {"rows": pl.List, "failures": pl.List}
+    adds: ClassVar[dict[str, Any]] = {"rows": pl.List, "failures": pl.List, MADE: pl.List}
     one_to_many: ClassVar[bool] = True
     row_columns: ClassVar[dict[str, Any]] = {
         "path": pl.String,
@@ -70,12 +75,14 @@ class CutStage(Stage):
 
     save_dir: str
     options: CutOptions = dataclasses.field(default_factory=CutOptions)
-    overwrite: bool = False
     workers: int = 1
 
     def __post_init__(self) -> None:
         self._own: set[tuple[str | None, str]] = set()
         self._stems: dict[tuple[str | None, str], bool] = {}
+        self._names: Names | None = None
+        self._began = False
+        self.output: Path | None = None  # the table that the clips are of
         self._told: dict[str, Any] = {
             "skipped": 0,
             "left": 0.0,
@@ -84,6 +91,7 @@ class CutStage(Stage):
             "mixed": 0,
             "left_behind": {},
             "timing": {},
+            "apart": 0,
         }
 
     def asked(self) -> dict[str, Any]:
@@ -101,20 +109,39 @@ class CutStage(Stage):
         cores = usable_cores()
         busy = max(1, min(self.workers or 1, cores, table.height))
         self.options = dataclasses.replace(self.options, threads=max(1, cores // busy))
-        relpaths = table["relpath"].cast(pl.String).to_list() if "relpath" in table.columns else None
-        stems = clip_stems(table["path"].cast(pl.String).to_list(), relpaths)
         if "boundary" in table.columns:
             self.row_columns = {**self.row_columns, "boundary": pl.String}
-        self._own = {
-            (relpaths[row] if relpaths else None, stems[row]) for row in current_shard().rows(table.height)
-        }
-        places = zip(relpaths or [None] * len(stems), stems, strict=True)
-        self._stems = {place: place in self._own for place in places}
+        stems = clip_stems(*_paths(table))
+        return self._with_stems(table, stems)
+
+    def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:
+        """Tell clips apart from those of other sources, and of other cuts, that other tables have there."""
+        paths, relpaths = _paths(table)
+        cells = table["timestamp"].cast(pl.String).to_list() if "timestamp" in table.columns else None
+        asked = self.options.asked()
+        how = digest({name: value for name, value in asked.items() if name not in _ONLY_LEAVE_OUT})
+        stems = table[_STEM].to_list()
+        wishes: list[Wish | None] = []
+        for row, stem in enumerate(stems):
+            scenes = _scene_marks(cells[row]) if cells else [_WHOLE]
+            name = _name(relpaths[row] if relpaths else None, stem)
+            wishes.append(Wish(name, paths[row], (how, *scenes)) if stem else None)
+        self.output = output
+        self._names = Names(self.save_dir, output, listed=TABLES)
+        grants = self._names.grant(wishes, _with_digits)
+        self._told["apart"] = sum(bool(grant and grant.digits) for grant in grants)
+        apart = [grant and tell_apart(stem, grant.digits) for stem, grant in zip(stems, grants, strict=True)]
+        return self._with_stems(table, [stem or "" for stem in apart])
+
+    def _with_stems(self, table: pl.DataFrame, stems: list[str]) -> pl.DataFrame:
+        relpaths = _paths(table)[1] or [None] * len(stems)
+        self._own = {(relpaths[row], stems[row]) for row in current_shard().rows(table.height)}
+        self._stems = {place: place in self._own for place in zip(relpaths, stems, strict=True)}
         return table.with_columns(pl.Series(_STEM, stems, dtype=pl.String))
 
     def write_under(self, folder: Path) -> None:
-        """Write the clips there."""
-        self.save_dir = str(folder)
+        """Write the clips there, where no other table has any."""
+        self.save_dir, self.output, self._names = str(folder), None, None
 
     def setup(self) -> None:
         """Make sure that the folder can be written and the encoder works, before any file is read."""
@@ -125,6 +152,9 @@ class CutStage(Stage):
             raise UserError(f"--save_dir {folder}: cannot make the folder: {error.strerror}") from None
         if self.options.mode != "copy":
             self._check_encoder()
+        if self._names is not None:
+            self._names.take()
+        self._began = True
         self.remove_leftovers()
 
     def _check_encoder(self) -> None:
@@ -144,7 +174,7 @@ class CutStage(Stage):
             options=self.options,
             stem=row.get(_STEM),
             relpath=row.get("relpath"),
-            overwrite=self.overwrite,
+            keep=lambda: self._is_of_others(_name(row.get("relpath"), row[_STEM])),
         )
         if result.failures and not result.clips:
             raise next(iter(result.failures.values()))
@@ -162,20 +192,19 @@ class CutStage(Stage):
                     self._told[what][text] = self._told[what].get(text, 0) + 1
         return batch
 
-    def still_there(self, values: dict[str, Any]) -> bool:
-        """Whether no clip of a finished row was removed since."""
-        return all(Path(clip["path"]).is_file() for clip in values["rows"])
+    def _is_of_others(self, name: str) -> bool:
+        """Whether another table has clips of this name, too. Runs in a worker, where a clip is in the way."""
+        return self.output is not None and name in names_of_others(self.save_dir, self.output, TABLES)
 
     def remove_leftovers(self) -> None:
-        """Remove what killed workers of this rank's rows left half-written. No worker may be running."""
-        for relpath in {relpath for relpath, _ in self._own}:
-            try:
-                folder = clip_folder(self.save_dir, relpath)
-            except MediaError:  # nothing was written there
-                continue
-            for part in folder.glob(f"*_scene-*{PART_SUFFIX}"):
-                if (relpath, part.name.rpartition("_scene-")[0]) in self._own:
-                    part.unlink(missing_ok=True)
+        """Remove what killed workers of this rank's rows left half-written, once the run has begun."""
+        own: dict[str, set[str]] = {}
+        for relpath, stem in self._own if self._began else ():
+            own.setdefault(str(PurePosixPath(relpath or "").parent), set()).add(stem)
+        for below, stems in own.items():
+            with suppress(MediaError):  # nothing was written there
+                folder = clip_folder(self.save_dir, f"{below}/clip")
+                remove_unfinished(folder, lambda name, stems=stems: clip_source(name) in stems)
 
     def tidy(self, output: Path, *, prune: bool) -> list[str]:
         """Look for clips of earlier cuts that no table names, once the table is written.
@@ -190,14 +219,14 @@ class CutStage(Stage):
         Raises:
             UserError: Another table of clips in this folder cannot be read.
         """
-        from tools.scene_cut.clips.stale import find_stale, remember_table
+        from tools.scene_cut.clips.stale import find_stale
 
         stems = {}
         for (relpath, stem), own in self._stems.items():
             with suppress(MediaError):  # nothing was written there
                 stems[clip_folder(self.save_dir, relpath).resolve(), stem] = own
-        remember_table(self.save_dir, output)
-        stale = find_stale(self.save_dir, output, shard=current_shard(), stems=stems)
+        remember_table(Path(self.save_dir, TABLES), output)
+        stale = find_stale(self.save_dir, output, shard=current_shard(), stems=stems, names=self._names)
         lines = [
             f"{count} more clips in {self.save_dir} are those of {table}; they stay while it is there"
             for table, count in stale.others.items()
@@ -213,6 +242,9 @@ class CutStage(Stage):
     def remarks(self) -> list[str]:
         """Lines for the user on what this run left out or did otherwise than asked."""
         lines = []
+        if self._told["apart"]:
+            what = "sources have clips with digits in their names: another table's have the plain ones"
+            lines.append(f"{self._told['apart']} {what}")
         if self._told["skipped"]:
             lines.append(
                 f"{self._told['skipped']} scenes shorter than {self.options.min_seconds:g} s left out"
@@ -233,6 +265,33 @@ class CutStage(Stage):
         ]
         lines += [f"{count} sources: {remark}" for remark, count in self._told["timing"].items()]
         return lines
+
+
+def _paths(table: pl.DataFrame) -> tuple[list[str | None], list[str | None] | None]:
+    """The columns path and relpath."""
+    relpaths = table["relpath"].cast(pl.String).to_list() if "relpath" in table.columns else None
+    return table["path"].cast(pl.String).to_list(), relpaths
+
+
+def _name(relpath: str | None, stem: str) -> str:
+    """What the names of a row's clips begin with, below the folder of all clips."""
+    return str(PurePosixPath(relpath or "").parent / stem)
+
+
+def _with_digits(name: str, digits: str) -> str:
+    """A name that clips begin with; it has no extension."""
+    below, slash, stem = name.rpartition("/")
+    return f"{below}{slash}{tell_apart(stem, digits)}"
+
+
+def _scene_marks(cell: str | None) -> list[str]:
+    """A fingerprint of each scene, so that two lists can be compared scene by scene."""
+    from tools.scene_cut.timestamps import parse_timestamps
+
+    try:
+        return [digest([str(time) for time in scene])[:8] for scene in parse_timestamps(cell or "")]
+    except ValueError:
+        return [digest(cell)[:8]]
 
 
 def _scenes(row: Row) -> list[tuple[Fraction, Fraction]] | None:
@@ -266,6 +325,7 @@ def _values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
             "left_behind": sorted(set(result.left_behind)),
             "timing": [TIMING_REMARKS[result.timing]] if result.timing in TIMING_REMARKS else [],
         },
+        MADE: [made_file(clip.path) for clip in result.clips],
     }
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import glob
+from collections.abc import Mapping
 from pathlib import Path
 
 from tools.errors import UserError
 from tools.scene_cut.clips.marks import read_mark
+from tools.scene_cut.clips.names import clip_source
+from tools.stage.owners import Names, listed_tables, parts_of
 from tools.stage.shards import Shard
-from tools.table import read_table, table_extension, table_stem
-from tools.table.names import split_part
+from tools.table import read_table
 
 TABLES = ".cut_tables"
 """File in a folder of clips that lists the tables which name them."""
@@ -34,12 +35,14 @@ def find_stale(
     output: Path,
     *,
     shard: Shard,
-    stems: dict[tuple[Path, str], bool],
+    stems: Mapping[tuple[Path, str], bool],
+    names: Names,
 ) -> Stale:
     """Find the clips in a folder that the table of a finished cut does not name.
 
     A file is one of them when its name is that of a clip and its comment has the mark of a cut. What other
-    tables name that were cut into the same folder, and are still there, belongs to them.
+    tables name that were cut into the same folder, and are still there, belongs to them; and so do the names
+    that they have taken, for a cut that is not finished.
 
     Args:
         save_dir: The folder.
@@ -47,59 +50,42 @@ def find_stale(
         shard: This rank: each finds those of its own sources, the first one also those of sources that are
             not in the table any more.
         stems: For the folder and stem of the clips of every row of the table, whether the row is this rank's.
+        names: The names that the table has in the folder.
 
     Raises:
         UserError: Another table cannot be read, so that nobody knows which clips it names.
     """
     root = Path(save_dir).resolve()
-    named = _named(shard.output(output))
+    named = _named(shard.output(output), root)
     found = []
     for file in sorted(root.rglob("*_scene-*")):
-        stem, _, scene = file.stem.rpartition("_scene-")
-        if file.suffix not in (".mp4", ".mkv") or not scene.isdecimal() or file in named or file.is_symlink():
+        stem = clip_source(file.name)
+        if file.suffix not in (".mp4", ".mkv") or not stem or file in named or file.is_symlink():
             continue
         own = stems.get((file.parent, stem), shard.rank == 0)
         if own and read_mark(file) is not None:
             found.append(file)
     others: dict[Path, int] = {}
-    for table in _tables(root) - {output.resolve()}:
-        for part in _parts(table):
-            theirs = _named(part) & set(found)
+    for table in listed_tables(root / TABLES) - {output.parent.resolve() / output.name}:
+        for part in parts_of(table):
+            theirs = _named(part, root) & set(found)
             if theirs:
                 others[table] = others.get(table, 0) + len(theirs)
                 found = [file for file in found if file not in theirs]
+    taken = names.of_others()
+    found = [f for f in found if str(f.relative_to(root).with_name(clip_source(f.name))) not in taken]
     return Stale(found, others)
 
 
-def remember_table(save_dir: str | Path, output: Path) -> None:
-    """Note that a table names clips in a folder."""
-    listed, line = Path(save_dir, TABLES), str(output.resolve())
-    if output.resolve() not in _tables(Path(save_dir)):
-        with listed.open("a", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(f"{line}\n")
-
-
-def _tables(folder: Path) -> set[Path]:
-    try:
-        lines = Path(folder, TABLES).read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except FileNotFoundError:
-        return set()
-    return {Path(line) for line in lines if line}
-
-
-def _parts(table: Path) -> list[Path]:
-    """A table, or the parts of it that ranks have written."""
-    if table.is_file():
-        return [table]
-    pattern = f"{glob.escape(table_stem(table))}_part*{table_extension(table)}"
-    return [part for part in table.parent.glob(pattern) if split_part(part) is not None]
-
-
-def _named(table: Path) -> set[Path]:
+def _named(table: Path, root: Path) -> set[Path]:
+    """The clips that a table names, by their paths and by where they stand below the folder."""
     try:
         frame = read_table(table)
     except UserError as error:
         raise UserError(f"{error} (it lists clips, so none are pruned)") from None
-    if "path" not in frame.columns:
-        return set()
-    return {Path(path).resolve() for path in frame["path"].to_list() if path}
+    named: set[Path] = set()
+    if "path" in frame.columns:
+        named |= {Path(path).resolve() for path in frame["path"].to_list() if path}
+    if "relpath" in frame.columns:  # a relative path means something only to who wrote it
+        named |= {root / str(path) for path in frame["relpath"].to_list() if path}
+    return named

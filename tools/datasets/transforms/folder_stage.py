@@ -1,0 +1,151 @@
+"""Base of the stages that write files into a folder: which names they take there, and what they replace."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, ClassVar
+
+import polars as pl
+
+from tools.datasets.transforms.places import TARGET, make_output_dir, new_file, place_of, plan_targets
+from tools.errors import MediaError
+from tools.media.output_files import place_in, remove_unfinished
+from tools.stage.ledger import digest
+from tools.stage.owners import Made, Names, Wish, with_digits
+from tools.stage.shards import current_shard
+from tools.stage.stage import MADE, Row, Stage, made_file
+
+_HOW_TO_RUN = ("output_dir", "input_dir", "overwrite", "threads", "workers")
+
+
+@dataclasses.dataclass
+class FolderStage(Stage):
+    """New files of each file, under `output_dir`.
+
+    Names that another table has taken there for other files stay its own: this one's get digits. What stands
+    in the way is replaced only with `overwrite`, and only if it was made for this table and for no other one.
+
+    Attributes:
+        output_dir: Folder of the new files.
+        input_dir: The folder that is mirrored there; None goes by the column relpath, or by names alone.
+        overwrite: Replace files that an earlier run made for the same table.
+    """
+
+    uses: ClassVar[tuple[str, ...]] = ("relpath", TARGET)
+    extension: ClassVar[str | None] = None
+
+    output_dir: str
+    input_dir: str | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        self._own: list[str] = []
+        self._names: Names | None = None
+        self._began = False
+        self.output: Path | None = None  # the table that the files are of
+
+    def asked(self) -> dict[str, Any]:
+        """All options but those that only say how to run."""
+        return {
+            name: value
+            for name, value in super().asked().items()
+            if name not in ("overwrite", "threads", "workers")
+        }
+
+    def made_with(self) -> dict[str, Any]:
+        """The options that change what is in the new files of a source."""
+        return {name: value for name, value in self.asked().items() if name not in _HOW_TO_RUN}
+
+    def file_name(self, target: str) -> str:
+        """What the files of a row are called whose target is this; ``*`` stands for a number."""
+        return target
+
+    def target_extension(self) -> str | None:
+        """Extension of the new files; None for that of the source."""
+        return self.extension
+
+    def plan(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Choose the places of all new files by the whole table."""
+        relpaths = table["relpath"].cast(pl.String).to_list() if "relpath" in table.columns else None
+        paths = table["path"].cast(pl.String).to_list()
+        targets = plan_targets(paths, relpaths, input_dir=self.input_dir, extension=self.target_extension())
+        return self._with_targets(table, targets)
+
+    def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:
+        """Tell the new files apart from those that other tables have in the folder."""
+        how = digest([self.name, self.made_with()])
+        targets = table[TARGET].to_list()
+        paths = table["path"].cast(pl.String).to_list()
+        wishes = [
+            Wish(target, path, (how,)) if target and path else None
+            for target, path in zip(targets, paths, strict=True)
+        ]
+        self.output = output
+        self._names = Names(self.output_dir, output)
+        grants = self._names.grant(wishes, lambda name, digits: self.file_name(with_digits(name, digits)))
+        return self._with_targets(
+            table,
+            [
+                with_digits(target, grant.digits) if grant else target
+                for target, grant in zip(targets, grants, strict=True)
+            ],
+        )
+
+    def _with_targets(self, table: pl.DataFrame, targets: list[str | None]) -> pl.DataFrame:
+        self._own = [targets[row] for row in current_shard().rows(table.height) if targets[row]]
+        return table.with_columns(pl.Series(TARGET, targets, dtype=pl.String))
+
+    def write_under(self, folder: Path) -> None:
+        """Make the new files there, where no other table has any."""
+        self.output_dir, self.output, self._names = str(folder), None, None
+
+    def setup(self) -> None:
+        """Make sure that the output folder can be written, and take the names, before any file is read."""
+        make_output_dir(self.output_dir)
+        if self._names is not None:
+            self._names.take()
+        self._began = True
+        self.remove_leftovers()
+
+    def place_of(self, row: Row) -> Path:
+        """The planned place of a row's new file; its folder is made.
+
+        Raises:
+            MediaError: See `tools.datasets.transforms.places.place_of`.
+        """
+        return place_of(row.get(TARGET), row["path"], output_dir=self.output_dir, input_dir=self.input_dir)
+
+    @contextmanager
+    def new_file(self, place: Path, row: Row) -> Iterator[Path]:
+        """Give a name to write a new file to; see `tools.datasets.transforms.places.new_file`."""
+        made = None if self.output is None else Made(self.output_dir, self.output)
+        name = self.file_name(row[TARGET])
+        with new_file(place, row["path"], overwrite=self.overwrite, made=made, name=name) as new:
+            yield new
+
+    @staticmethod
+    def made(*places: Path) -> dict[str, Any]:
+        """The value of `MADE` for some new files."""
+        return {MADE: [made_file(place) for place in places]}
+
+    def is_own(self, name: str, targets: set[str]) -> bool:
+        """Whether a file of this name is one of the new files of some targets (names without folders)."""
+        return name in targets
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed workers left half-written, once the run has begun."""
+        own: dict[str, set[str]] = {}
+        for target in self._own if self._began else ():
+            below, _, name = target.rpartition("/")
+            own.setdefault(below, set()).add(name)
+        for below, names in own.items():
+            with suppress(MediaError):  # nothing was written there
+                folder = place_in(self.output_dir, f"{below}/file" if below else "file", "").parent
+                remove_unfinished(folder, lambda name, names=names: self.is_own(name, names))
+
+    def remarks(self) -> list[str]:
+        """Lines for the user on what this run left out."""
+        return []
