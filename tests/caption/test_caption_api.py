@@ -107,6 +107,21 @@ def test_every_row_gets_its_own_caption_from_a_server_that_fails_half_of_the_tim
     assert not list(output.parent.glob(".vidsieve/*/answers*"))
 
 
+def test_a_limit_asks_about_the_next_rows_and_a_dry_run_about_none(numbered, capsys):
+    meta = numbered(5)
+    with ChatServer(describe, key=KEY) as server:
+        assert main(command(meta, server, "--dry-run")) == 0
+        assert len(server.requests) == 0
+        assert "rows: 5 to do" in capsys.readouterr().out.splitlines()
+        assert main(command(meta, server, "--limit", "2")) == 0
+        assert sorted(map(number_of, server.requests)) == [0, 1]
+        assert read(meta.with_name("meta_caption.csv"))["id"].to_list() == ["000", "001"]
+        assert main(command(meta, server)) == 0
+        assert sorted(map(number_of, server.requests)) == [0, 1, 2, 3, 4]
+    table = read(meta.with_name("meta_caption.csv"))
+    assert table["text"].to_list() == [f"Picture number {n}. It is striped." for n in range(5)]
+
+
 def test_frames_of_a_video_come_in_order_and_scaled(tmp_path):
     video = make_video(tmp_path / "v.mp4", 12, size=(320, 192), fps=12)
     meta = tmp_path / "meta.csv"

@@ -148,6 +148,12 @@ def test_the_first_rank_alone_speaks(here, capsys, monkeypatch):
         assert capsys.readouterr().out.count("rows of rank 0 of 2: 3 to do") == rows
 
 
+@pytest.mark.parametrize("flags", [["--limit", "2"], ["--dry-run"]])
+def test_daft_has_neither(flags, here):
+    with pytest.raises(UserError, match=f"^{flags[0]}: not with --engine daft"):
+        technical.main(["meta.csv", "--engine", "daft", *flags])
+
+
 def test_datautil_has_its_own(here, capsys):
     assert datautil.main(["meta.csv", "--info", "--dry-run"]) == 0
     assert not (here / "meta_info.csv").exists()

@@ -12,9 +12,13 @@ if TYPE_CHECKING:
 
 _PROBED = tuple(name for name, column in COLUMNS.items() if column.made_by == INFO)
 
+_TOLD = ("num_frames", "height", "width", "fps", "duration", "codec")
+"""Of those, what the last lines of a run tell of."""
+
 
 def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: bool = False) -> pl.LazyFrame:
     """Probe every file. A file that cannot be read has 0 frames and no other value."""
+    import time
     from collections import Counter
 
     import polars as pl
@@ -24,11 +28,14 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
     from tools.media.packets import TIMING_REMARKS
     from tools.stage.engine import map_rows
     from tools.stage.failures import count_kinds
+    from tools.stage.progress import spell_rate, spell_seconds
+    from tools.stage.summary import describe
 
     stage = ProbeStage(as_video=as_video)
     table = frame.collect(engine="streaming")
     paths = table["path"].to_list()
     todo = [path for path in dict.fromkeys(paths) if (path, as_video) not in context.probed]
+    begun = time.monotonic()
     found = map_rows(stage, [{"path": path} for path in todo], context.options, label="info")
     context.probed |= {(path, as_video): outcome for path, outcome in zip(todo, found, strict=True)}
     outcomes = [context.probed[path, as_video] for path in paths]
@@ -43,6 +50,12 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
     context.notes += [
         f"{timings[timing]} files: {remark}" for timing, remark in TIMING_REMARKS.items() if timings[timing]
     ]
+    good = [outcome for outcome in outcomes if isinstance(outcome, dict)]
+    shown = {n: pl.Series([o[n] for o in good], dtype=stage.adds[n]) for n in _TOLD}
+    context.notes += describe(pl.DataFrame(shown))
+    if todo:
+        seconds = max(time.monotonic() - begun, 1e-3)
+        context.notes.append(f"{spell_seconds(seconds)}, {spell_rate(len(todo) / seconds)}")
     context.failures += failed
     values = [{"num_frames": 0} if isinstance(o, MediaError) else o for o in outcomes]
     columns = [pl.Series(n, [v.get(n) for v in values], dtype=t) for n, t in stage.adds.items()]

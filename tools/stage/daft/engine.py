@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -90,6 +91,7 @@ def run_on_daft(
         UserError: As `run_stage`; Daft or Ray is not installed, there is no such cluster, or it has not what
             is asked for.
     """
+    begun = time.monotonic()
     options, where = options or RunOptions(), where or DaftOptions()
     _check_stage(stage)
     import_daft()
@@ -106,7 +108,8 @@ def run_on_daft(
     todo = [part for part in range(layout.parts) if part not in standing]
     if todo:
         _Run(stage, table, parts, layout, options, where).finish(todo)
-    return _result(target, parts, layout, standing, todo)
+    seconds = time.monotonic() - begun
+    return dataclasses.replace(_result(target, parts, layout, standing, todo), seconds=seconds)
 
 
 def _check_stage(stage: Stage) -> None:
@@ -288,6 +291,7 @@ def _result(target: str, parts: Parts, layout: Layout, standing: set[int], todo:
         already_complete=not todo,
         totals=Counts(layout.rows, failed, len(failures)),
         remarks=dict(remarks),
+        fresh=sum(len(layout.rows_of(part)) for part in todo),
     )
 
 
