@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NoReturn
 
 from tools import __version__
-from tools.errors import ToolError
+from tools.addresses import local_path, refuse_address
+from tools.errors import ToolError, UserError
 from tools.packages import missing_package
 
 
@@ -21,6 +22,9 @@ class ArgumentParser(argparse.ArgumentParser):
         description: What the command does, which columns it needs, and what it writes.
         examples: Command lines shown under ``--help``, one per line.
         refused: Flags of other software, in ``--dash-form``, and what to type instead.
+
+    Attributes:
+        may_be_remote: From parsed arguments, the names of those that may be addresses of object storage.
     """
 
     def __init__(
@@ -34,6 +38,7 @@ class ArgumentParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self._refused = refused or {}
+        self.may_be_remote: Callable[[argparse.Namespace], Container[str]] = lambda _: ()
         self.add_argument("--version", action="version", version=version())
 
     def parse_known_args(
@@ -45,7 +50,29 @@ class ArgumentParser(argparse.ArgumentParser):
         for flag in (arg.partition("=")[0] for arg in args):
             if flag in self._refused:
                 self.error(f"there is no {flag} here: {self._refused[flag]}")
-        return super().parse_known_args(args, namespace)
+        parsed, rest = super().parse_known_args(args, namespace)
+        self._localize(parsed)
+        return parsed, rest
+
+    def _localize(self, parsed: argparse.Namespace) -> None:
+        """Make paths of ``file://`` addresses, and refuse other addresses where a path belongs."""
+        remote = self.may_be_remote(parsed)
+        for action in self._actions:
+            value = getattr(parsed, action.dest, None)
+            if action.dest in remote or not value or not _takes_place(action):
+                continue
+            if isinstance(value, str):
+                setattr(parsed, action.dest, self._local(value))
+            elif isinstance(value, list):
+                value[:] = [self._local(v) if isinstance(v, str) else v for v in value]
+
+    def _local(self, text: str) -> str:
+        path = local_path(text)
+        try:
+            refuse_address(path)
+        except UserError as error:
+            self.error(str(error))
+        return type(text)(path)
 
     def _with_values(self, args: list[str]) -> list[str]:
         """Settle for each `OptionalValue` whether the next argument is its value."""
@@ -94,6 +121,14 @@ class OptionalValue(argparse.Action):
     ) -> None:
         """Keep the value."""
         setattr(namespace, self.dest, values)
+
+
+def _takes_place(action: argparse.Action) -> bool:
+    """Whether an argument names a file or a folder: all without a flag do."""
+    return not action.option_strings or str(action.metavar).rpartition("|")[2] in _PLACES
+
+
+_PLACES = ("FILE", "DIR", "META", "TABLE", "PATH")
 
 
 def _dashed(arg: str) -> str:

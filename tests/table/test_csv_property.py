@@ -114,4 +114,7 @@ def test_blocks_and_pieces_may_end_anywhere(tmp_path_factory, data, size):
         assert check_csv(path) == whole
     if whole.source == path:  # Polars reads it as it is
         assert whole.rows == len(with_csv(data)) - 1
-        assert all(len(row) == len(whole.names) for row in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+        assert all(
+            len(row) == len(whole.names)
+            for row in csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+        )

@@ -20,7 +20,7 @@ from tools.media.tracks import choose_audio, decodable
 # Formats whose header states a duration; in the others libav estimates it from what is there.
 _STATE_DURATION = ("matroska,webm", "avi", "flv", "asf")
 _SLACK = 0.5  # seconds by which a stated duration may be off: muxers round, and count the last frame or not
-_NOT_THERE = ("missing", "not_a_file")
+_NOT_THERE = ("missing", "not_a_file", "bad_value")
 _TOLD = 3  # troubles that are spelled out
 
 

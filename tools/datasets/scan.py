@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Collection
 from pathlib import Path
 
+from tools.addresses import refuse_address
 from tools.errors import UserError
 
 
@@ -29,6 +30,7 @@ def find_files(root: str | Path, exts: Collection[str]) -> list[Path]:
     Raises:
         UserError: ``root`` is not a folder that can be read, or has no such file.
     """
+    refuse_address(root)
     root = Path(root)
     if not root.exists():
         raise UserError(f"{root}: there is no such folder")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 
+from tools.addresses import ELSEWHERE, is_address
 from tools.errors import MediaError
 from tools.media import formats
 from tools.media.tracks import choose_video, decodable
@@ -23,8 +24,11 @@ def check_file(path: str | Path) -> Path:
     Opening a named pipe would wait for a writer for ever.
 
     Raises:
-        MediaError: missing, not_a_file, empty, or unreadable (no permission to look).
+        MediaError: missing, not_a_file, empty, or unreadable (no permission to look); bad_value for an
+            address.
     """
+    if is_address(path):
+        raise MediaError("bad_value", path, ELSEWHERE)
     path = Path(path)
     try:
         status = path.stat()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
+from tools.addresses import local_path, scheme
 from tools.errors import MediaError, UserError
 from tools.media.extensions import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
 from tools.transfer import Limits, TransferError, fetch
@@ -25,7 +26,6 @@ Content = str | os.PathLike[str] | bytes | bytearray | memoryview
 BASE64 = "base64"
 """Format of bytes or text that are written in base64."""
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?[^,]*?(;base64)?,", re.IGNORECASE)
 _GONE = (404, 410)
 
@@ -87,10 +87,14 @@ class Source:
         text = os.fspath(self.content)
         if not text.strip():
             raise MediaError("bad_value", "", "the path is empty")
-        scheme = _scheme(text)
-        if scheme is None:
+        if scheme(text) is None:
             return Path(text)
-        return _file_url(text) if scheme == "file" else None
+        if scheme(text) != "file":
+            return None
+        path = local_path(text)
+        if path == text:
+            raise MediaError("bad_value", text, "names a file on another machine")
+        return Path(path)
 
     @property
     def suffix(self) -> str:
@@ -216,7 +220,7 @@ def copy_from_address(
         UserError: A package for this kind of storage is not installed.
         OSError: The file cannot be written.
     """
-    if _scheme(address) in ("http", "https"):
+    if scheme(address) in ("http", "https"):
         _bring_http(address, file, options.limits, cancelled)
         return
     from tools.media.storage import copy_from_storage
@@ -268,15 +272,3 @@ def _suffix(format: str) -> str:
         known = ", ".join(s.lstrip(".") for s in (*VIDEO_EXTENSIONS, *IMAGE_EXTENSIONS))
         raise MediaError("bad_value", "", f"format {format} is not known; there are {known}")
     return suffix
-
-
-def _scheme(text: str) -> str | None:
-    found = _SCHEME.match(text)
-    return found[1].lower() if found else None
-
-
-def _file_url(url: str) -> Path:
-    parts = urllib.parse.urlsplit(url)
-    if parts.netloc not in ("", "localhost"):
-        raise MediaError("bad_value", url, f"names a file on another machine, {parts.netloc}")
-    return Path(urllib.parse.unquote(url.partition("://")[2][len(parts.netloc) :]))

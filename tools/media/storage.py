@@ -47,7 +47,8 @@ def copy_from_storage(
 
     Raises:
         MediaError: ``missing``, ``network``, ``too_large``, ``timeout``; ``bad_value``: no such storage.
-        UserError: fsspec, or what it needs for this storage, is not installed; options are wrong.
+        UserError: fsspec, or the package of an object storage (`PACKAGES`), is not installed; options are
+            wrong.
         OSError: The file cannot be written.
     """
     copy = _Copy(_storage(url, options), url, file, limits, cancelled or threading.Event())
@@ -130,15 +131,16 @@ def _storage(url: str, options: Mapping[str, Any]) -> Any:
         raise not_installed("fsspec", url) from None
     try:
         return fsspec.filesystem(scheme, **options)
-    except (ImportError, ValueError) as error:  # known to fsspec without its package; unknown to it
+    except Exception as error:  # each storage has its own kinds of errors
         package = PACKAGES.get(scheme)
-        if package is None and isinstance(error, ValueError):
+        if package is not None and isinstance(error, (ImportError, ValueError)):
+            raise not_installed(package, url) from None
+        if package is not None:
+            raise UserError(f"{url}: the options of the storage are wrong: {_line(error)}") from None
+        # A strange address costs its own row: no such storage, or one that needs more than an address.
+        if scheme not in fsspec.available_protocols():
             raise MediaError("bad_value", url, f"no storage is called {scheme}") from None
-        if package is None:
-            raise UserError(f"{url}: its package is not installed: {_line(error)}") from None
-        raise not_installed(package, url) from None
-    except TypeError as error:
-        raise UserError(f"{url}: the options of the storage are wrong: {error}") from None
+        raise MediaError("bad_value", url, f"this storage cannot be read here: {_line(error)}") from None
 
 
 def _line(error: BaseException) -> str:

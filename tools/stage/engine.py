@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tools.addresses import local_path
 from tools.errors import MediaError, UserError, failure_kinds
 from tools.media.requests import NOTHING, Frames, read_requests
 from tools.media.sources import FetchOptions, source_name
@@ -217,6 +218,9 @@ def _prepare(stage: Stage, row: Row) -> Any:
     path = row.get("path")
     if not path and "path" in stage.needs:
         raise MediaError("bad_value", "", "the cell of column path is empty")
+    if isinstance(path, str):
+        path = local_path(path)
+        row = {**row, "path": path}
     frames = Frames()
     if stage.request != NOTHING:
         (frames,) = read_requests(path, [stage.request], decoder=stage.decoder)

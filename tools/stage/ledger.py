@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from tools.addresses import local_path
 from tools.errors import MediaError, UserError
 from tools.stage.ledger_files import LedgerFiles, Outcome, VectorPlace, read_vector, sealed
 from tools.stage.stage import VECTOR, Row, Stage
@@ -52,7 +53,7 @@ def digest_outcomes(outcomes: Iterable[Outcome]) -> str:
 def row_key(row: Row) -> str:
     """Fingerprint of a row: the cells that its stage reads, and size and time of its file."""
     try:
-        status = Path(row["path"]).stat()
+        status = Path(local_path(row["path"])).stat()
         file = [status.st_size, status.st_mtime_ns]
     except (OSError, ValueError, TypeError, KeyError):  # no file, or a stage that reads none
         file = []

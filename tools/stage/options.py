@@ -102,7 +102,8 @@ def add_stage_arguments(
         _add_engine_arguments(parser)
 
 
-def _add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+def _add_engine_arguments(parser: cli.ArgumentParser) -> None:
+    parser.may_be_remote = lambda args: ("meta", "output") if args.run_on else ()
     group = parser.add_argument_group("running on Daft, see docs/daft.md and docs/ray.md")
     group.add_argument(
         "--engine",

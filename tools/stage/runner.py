@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from tools.addresses import refuse_address
 from tools.errors import MediaError, UserError
 from tools.media.spawning import end_if_starting
 from tools.stage.board import Board
@@ -31,6 +32,7 @@ from tools.table import (
     PART_COLUMN,
     ROW_COLUMN,
     check_types,
+    count_addresses,
     output_path,
     read_table,
     require_columns,
@@ -183,10 +185,13 @@ def open_job(stage: Stage, meta: str | Path, *, output: str | Path | None = None
     Arguments and errors are those of `run_stage`.
     """
     shard = current_shard()
+    refuse_address(meta)
     meta = Path(meta)
     target = output_path(meta, stage.suffix, output=output)
     table_format(target)  # a name that is none of a table is told before the work, not after it
     table = read_input(stage, meta)
+    if "path" in stage.needs:
+        count_addresses(table, meta)
     check_types(table.schema, target)
     # Rows first: what follows from the whole table must not depend on the rank.
     rows = _rows(stage, table, shard, target)

@@ -11,7 +11,7 @@ from tools.table.files import (
     table_format,
     to_lazy,
 )
-from tools.table.holding import check_types, require_single_values
+from tools.table.holding import check_types, count_addresses, require_single_values
 from tools.table.merge import concat_tables, expand_inputs, merge_tables, with_one_type
 from tools.table.names import (
     failures_path,
@@ -31,6 +31,7 @@ __all__ = [
     "ROW_COLUMN",
     "check_types",
     "concat_tables",
+    "count_addresses",
     "count_rows",
     "expand_inputs",
     "failures_path",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Union
 
 import polars as pl
 
+from tools.addresses import refuse_address
 from tools.columns import COLUMNS
 from tools.errors import UserError
 from tools.table.csv_check import CheckedCsv, check_csv
@@ -43,8 +44,10 @@ def table_format(path: str | Path) -> str:
     """Return ``csv``, ``parquet``, ``jsonl`` or ``json``.
 
     Raises:
-        UserError: The name ends in none of `FORMATS`, nor in one of `COMPRESSIONS` after it.
+        UserError: The name ends in none of `FORMATS`, nor in one of `COMPRESSIONS` after it, or is an
+            address.
     """
+    refuse_address(path)
     extension = "." + table_extension(path).lower().lstrip(".").partition(".")[0]
     if extension not in FORMATS:
         raise UserError(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tools.addresses import refuse_address
 from tools.columns import PART_COLUMN, ROW_COLUMN
 from tools.errors import UserError
 from tools.table.files import is_plain_csv, scan_csv, scan_table, separator, unreadable
@@ -22,10 +23,11 @@ def expand_inputs(patterns: Sequence[str | Path]) -> list[Path]:
     Failures files are left out of what a pattern matches (a name that is spelled out is taken as it is).
 
     Raises:
-        UserError: A name does not exist, or a pattern matches nothing.
+        UserError: A name does not exist or is an address, or a pattern matches nothing.
     """
     found: list[Path] = []
     for pattern in patterns:
+        refuse_address(pattern)
         if Path(pattern).exists():
             found.append(Path(pattern))
             continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tools.addresses import local_path
 from tools.columns import COLUMNS, INFO
 from tools.datasets.operations.base import Context, Operation, Split, split_by
 
@@ -30,9 +31,11 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
     from tools.stage.failures import count_kinds
     from tools.stage.progress import spell_rate, spell_seconds
     from tools.stage.summary import describe
+    from tools.table import count_addresses
 
     stage = ProbeStage(as_video=as_video)
     table = frame.collect(engine="streaming")
+    count_addresses(table, context.source)
     paths = table["path"].to_list()
     todo = [path for path in dict.fromkeys(paths) if (path, as_video) not in context.probed]
     begun = time.monotonic()
@@ -71,7 +74,16 @@ def _video_info(frame: pl.LazyFrame, value: object, context: Context) -> pl.Lazy
 
 
 def _ext(frame: pl.LazyFrame, value: object, context: Context) -> Split:
+    _tell_addresses(frame, context)
     return split_by(frame, filesize().is_not_null())
+
+
+def _tell_addresses(frame: pl.LazyFrame, context: Context) -> None:
+    """Say that files elsewhere are not looked for."""
+    from tools.table import count_addresses
+
+    if number := count_addresses(frame, context.source):
+        context.notes.append(f"{number} paths are addresses, where no file is looked for")
 
 
 def filesize() -> pl.Expr:
@@ -88,12 +100,13 @@ def _size(path: str) -> float | None:
     import os
 
     try:
-        return os.stat(path).st_size / 2**20  # noqa: PTH116  (pathlib takes three times as long here)
+        return os.stat(local_path(path)).st_size / 2**20  # noqa: PTH116  (pathlib takes three times as long here)
     except (OSError, ValueError):
         return None
 
 
 def _filesize(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
+    _tell_addresses(frame, context)
     return frame.drop("filesize", strict=False).with_columns(filesize().alias("filesize"))
 
 

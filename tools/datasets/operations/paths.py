@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from tools.addresses import is_address
 from tools.datasets.operations.base import Context, Operation, Split, split_by
 
 if TYPE_CHECKING:
@@ -75,16 +76,22 @@ def _videos(frame: pl.LazyFrame, value: object, context: Context) -> Split:
 
 
 def _rewrite(frame: pl.LazyFrame, function: Callable[[str], str]) -> pl.LazyFrame:
+    """Change paths; addresses (``s3://bucket/a.mp4``) stay as they are."""
     import polars as pl
 
     def rewritten(paths: pl.Series) -> pl.Series:
-        return pl.Series([None if p is None else function(p) for p in paths], dtype=pl.String)
+        kept = [p if p is None or ("://" in p and is_address(p)) else function(p) for p in paths]
+        return pl.Series(kept, dtype=pl.String)
 
     path = pl.col("path").map_batches(rewritten, return_dtype=pl.String, is_elementwise=True)
     return frame.with_columns(path.alias("path"))
 
 
 def _relpath(frame: pl.LazyFrame, root: str, context: Context) -> pl.LazyFrame:
+    import polars as pl
+
+    if is_address(root):
+        return frame.with_columns(pl.col("path").str.strip_prefix(root.rstrip("/") + "/"))
     folder = lru_cache(maxsize=4096)(lambda name: os.path.relpath(name or ".", root))
 
     def relative(path: str) -> str:

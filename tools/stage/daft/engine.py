@@ -14,12 +14,13 @@ from typing import Any
 
 import polars as pl
 
+from tools.addresses import is_address
 from tools.errors import MediaError, ToolError, UserError
 from tools.packages import how_to_install
 from tools.stage.daft import import_daft
 from tools.stage.daft.connection import connect
 from tools.stage.daft.parts import Layout, Parts, state_place
-from tools.stage.daft.places import Folder, is_address, local_table
+from tools.stage.daft.places import Folder, local_table
 from tools.stage.daft.resources import Workers, share_of_a_machine, spread_workers
 from tools.stage.daft.stage_udf import StageWorker, daft_type, outcomes_udf, portion, value_columns
 from tools.stage.engine import RunOptions

@@ -9,16 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tools.addresses import is_address
 from tools.errors import MediaError, UserError
 from tools.media.sources import FetchOptions, copy_from_address
 from tools.media.storage import PACKAGES
 from tools.packages import not_installed
 from tools.table import table_extension
-
-
-def is_address(path: str | Path) -> bool:
-    """Whether a path is an address (``s3://bucket/meta.csv``) and no file of this machine."""
-    return "://" in str(path)
 
 
 @contextmanager
