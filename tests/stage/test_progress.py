@@ -90,6 +90,17 @@ def test_ranks_of_one_launcher_add_up(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_rank_that_is_done_before_the_first_has_begun_is_counted(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    quick, first = (Board(tmp_path, Shard(rank, 2)) for rank in (1, 0))
+    quick.tell(Count(3, 3))
+    quick.clear()
+    first.tell(Count(4))
+    assert first.others() == {1: Count(3, 3)}
+    first.clear()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_counts_of_another_launcher_are_not_added(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "yesterday")

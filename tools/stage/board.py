@@ -44,9 +44,11 @@ class Board:
         self._here = range(min(here, shard.world))
         self._together = not shard.alone and shard.rank in self._here
         self._told: Count | None = None
+        self._met_first = False
 
     def tell(self, count: Count) -> None:
         """Write down how far this rank is."""
+        self._met_first |= self._together and self._file(0).exists()
         if self._together and count != self._told:
             self._told = count
             with suppress(OSError):
@@ -69,12 +71,12 @@ class Board:
         return f"{known} ranks" if known == self._shard.world else f"{known} of {self._shard.world} ranks"
 
     def clear(self) -> None:
-        """Remove what nobody will read: of the first rank all, of others their own when the first is gone."""
+        """Remove what nobody will read: of the first rank all, of others their own if the first has gone."""
         if not self._together:
             return
         first = self._shard.rank == 0
         with suppress(OSError):
-            if first or not self._file(0).exists():
+            if first or (self._met_first and not self._file(0).exists()):
                 self._file(self._shard.rank).unlink(missing_ok=True)
             for rank, count in self.others().items() if first else ():
                 if count.done >= count.rows:

@@ -6,9 +6,11 @@ import dataclasses
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from tools.errors import MediaError
+from tools.media.own_folder import OwnFolder
 from tools.media.pool import usable_cores
 from tools.stage.engine import RunOptions, Session
 from tools.stage.failures import count_kinds
@@ -89,11 +91,8 @@ def _spread(numbers: Sequence[int], count: int) -> list[int]:
 def _estimate(stage: Stage, rows: list[Row], total: int, options: RunOptions) -> Iterator[str]:
     """Do rows on trial; yield lines on them, and on the time that all would take."""
     options = dataclasses.replace(options, progress=False)
-    with (
-        tempfile.TemporaryDirectory(prefix="vidsieve-dry-run-") as folder,
-        Session(stage, options) as session,
-    ):
-        stage.write_under(Path(folder))
+    with closing(OwnFolder(tempfile.gettempdir())) as folder, Session(stage, options) as session:
+        stage.write_under(folder.path / "made")
         begun = time.monotonic()
         session.setup()
         loading = time.monotonic() - begun
