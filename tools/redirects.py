@@ -12,11 +12,13 @@ import ipaddress
 import socket
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from enum import IntEnum
 from functools import partial
 from typing import Any
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+_Check = Callable[[list[Address]], None]
 
 
 class RedirectError(Exception):
@@ -89,44 +91,44 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
                 request.remove_header(name)
         request.remove_header("Proxy-authorization")  # the proxy of this request gets its own
         host = _host(newurl)
-        if host == self._named:
-            return request
-        before = _host(req.full_url)
-        if _is_proxied(new):  # the proxy finds the host; names are its business, numbers are not
-            _check(host, _numeric(host), before)
-        else:
-            _check(host, _resolved(host), before)
-            request.check_peer = partial(_check, host, before=before)  # type: ignore[attr-defined]
+        if host != self._named:
+            check = partial(_check, host, before=_host(req.full_url))
+            check(_numeric(host))  # also where a proxy is to look the host up
+            request.check_addresses = check  # type: ignore[attr-defined]
         return request
 
 
 class _Http(urllib.request.HTTPHandler):
     def http_open(self, req: urllib.request.Request) -> Any:
-        return self.do_open(partial(_HttpConnection, request=req), req)  # type: ignore[arg-type]
+        return self.do_open(partial(_HttpConnection, check=_check_of(req)), req)  # type: ignore[arg-type]
 
 
 class _Https(urllib.request.HTTPSHandler):
     def https_open(self, req: urllib.request.Request) -> Any:
-        return self.do_open(partial(_HttpsConnection, request=req), req)  # type: ignore[arg-type]
+        return self.do_open(partial(_HttpsConnection, check=_check_of(req)), req)  # type: ignore[arg-type]
+
+
+def _check_of(req: urllib.request.Request) -> _Check | None:
+    """What looks at the addresses of a redirect's host; None for other requests, and for those to a proxy."""
+    is_proxied = req.host != urllib.parse.unquote(urllib.parse.urlsplit(req.full_url).netloc)
+    return None if is_proxied else getattr(req, "check_addresses", None)
 
 
 class _HttpConnection(http.client.HTTPConnection):
-    """A connection of a redirected request checks the addresses of its host before it takes one."""
-
-    def __init__(self, *args: Any, request: urllib.request.Request, **options: Any) -> None:
+    def __init__(self, *args: Any, check: _Check | None, **options: Any) -> None:
         super().__init__(*args, **options)
-        if check := getattr(request, "check_peer", None):
+        if check is not None:
             self._create_connection = partial(_connect, check)
 
 
 class _HttpsConnection(http.client.HTTPSConnection):
-    def __init__(self, *args: Any, request: urllib.request.Request, **options: Any) -> None:
+    def __init__(self, *args: Any, check: _Check | None, **options: Any) -> None:
         super().__init__(*args, **options)
-        if check := getattr(request, "check_peer", None):
+        if check is not None:
             self._create_connection = partial(_connect, check)
 
 
-def _connect(check: Any, address: tuple[str, int], *args: Any) -> socket.socket:
+def _connect(check: _Check, address: tuple[str, int], *args: Any) -> socket.socket:
     """Connect to a host by the first of its addresses that answers; `check` has seen them all."""
     host, port = address
     found = list(dict.fromkeys(i[4][0] for i in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)))
@@ -211,8 +213,3 @@ def _looked_up(host: str, flags: int) -> list[Address]:
 
 def _parsed(text: str | int) -> Address:
     return ipaddress.ip_address(str(text).partition("%")[0])  # without the interface of a link-local one
-
-
-def _is_proxied(parts: urllib.parse.SplitResult) -> bool:
-    host = parts.hostname or ""
-    return parts.scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host)

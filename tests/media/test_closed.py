@@ -7,17 +7,20 @@ in an unguarded library, the test shows that first, so that it could fail.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import socket
 import struct
 import threading
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from PIL import Image
 
+import tools
 from tests.support import make_video, run_ffmpeg
 from tools.datasets.integrity import check_file_integrity
 from tools.errors import MediaError
@@ -304,6 +307,27 @@ def test_no_demuxer_on_the_list_opens_without_a_file_or_reads_text():
         assert not av.ContainerFormat(name, "r").no_file, name
     others = "hls dash concat sdp rtsp rtp image2 imf vobsub lavfi tty mlv webm_dash_manifest svg_pipe srt"
     assert not set(DEMUXERS) & {*others.split()}
+
+
+def test_there_is_one_way_in():
+    """Whoever opens media, or an address, goes through the function that guards it; writing has its own."""
+    guarded = {
+        "av.open": "media/container.py",
+        "Image.open": "media/images.py",
+        "urllib.request.urlopen": "operators/serving.py",  # its own server, on the loopback interface
+        "cv2.VideoCapture": "",
+        "cv2.imread": "",
+        "decord.VideoReader": "media/decord_reader.py",  # of what container.py has opened before
+    }
+    root = Path(tools.__file__).parent
+    found = set()
+    for file in root.rglob("*.py"):
+        for call in (node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Call)):
+            name = ast.unparse(call.func)
+            writes = [a.value for a in call.args[1:2] if isinstance(a, ast.Constant)] == ["w"]
+            if name in guarded and not writes:
+                found.add((name, file.relative_to(root).as_posix()))
+    assert found == {(name, file) for name, file in guarded.items() if file}
 
 
 def test_a_table_with_playlists_costs_their_rows_and_no_connection(secret, listener, tmp_path):
