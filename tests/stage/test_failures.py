@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tools.datasets import datautil, save_first_frame
 from tools.scene_cut import cut
 from tools.scoring.technical import inference as technical
 from tools.stage.runner import RunOptions, run_stage
-from tools.table import read_table
+from tools.table import is_failures_file, read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 TYPED = ["./v/bad.mp4", "v//bad.mp4", "v/../v/empty.mp4", "./gone.mp4", "v/./dir.mp4", "./v//it's bad.mp4"]
@@ -96,3 +97,45 @@ def test_datautil_leaves_what_another_may_be_writing(here):
         os.utime(stray, (time.time() - age,) * 2)
         datautil.main(["meta.csv", "--info", "--num-workers", "0"])
         assert stray.exists() == stays
+
+
+def test_a_users_own_file_of_that_name_stays(here):
+    own = here / "meta_info.failures.csv"
+    own.write_text("path,kind,message\nmine,empty,of my own\n")
+    arguments = ["meta.csv", "--info", "--num-workers", "0"]
+    before = (here / "meta.csv").read_text()
+    datautil.main(arguments)
+    assert own.read_text() == "path,kind,message\nmine,empty,of my own\n"
+    listed = here / "meta_info.failures-2.csv"
+    kinds = read_table(listed)["kind"].to_list()
+    assert kinds and is_failures_file(listed)
+    datautil.main(arguments)  # the same list again, and no third one
+    assert read_table(listed)["kind"].to_list() == kinds
+    assert sorted(p.name for p in here.glob("*.failures*")) == [own.name, listed.name][::-1]
+    # Without failures the list of the earlier run goes, and the user's file stays.
+    (here / "meta.csv").write_text("path\n" + str(make_video(here / "good.mp4", 3)) + "\n")
+    datautil.main(arguments)
+    assert own.exists() and not listed.exists()
+    (here / "meta.csv").write_text(before)
+    own.unlink()
+    datautil.main(arguments)
+    assert own.exists() and not listed.exists()
+    own.write_text(own.read_text() + "a,b,a line of the user's own\n")
+    datautil.main(arguments)
+    assert "own" in own.read_text() and listed.exists()
+
+
+def test_a_stage_leaves_a_users_own_list(tmp_path):
+    (tmp_path / "f1").touch()
+    (tmp_path / "meta.csv").write_text(f"path\n{tmp_path / 'f1'}\n")
+    options = RunOptions(num_workers=0, progress=False)
+    own = tmp_path / "meta_digit.failures.csv"
+    own.write_text("my own\n")
+    done = run_stage(LastDigitStage(), tmp_path / "meta.csv", options=options)
+    assert done.failures_file is None and own.read_text() == "my own\n"
+    (tmp_path / "meta.csv").write_text(f"path\n{tmp_path / 'f1'}\n{tmp_path / 'none'}\n")
+    done = run_stage(LastDigitStage(), tmp_path / "meta.csv", options=replace(options, overwrite=True))
+    assert own.read_text() == "my own\n"
+    assert done.failures_file == tmp_path / "meta_digit.failures-2.csv"
+    again = run_stage(LastDigitStage(), tmp_path / "meta.csv", options=options)
+    assert again.already_complete and again.failures_file == done.failures_file

@@ -3,36 +3,87 @@
 from __future__ import annotations
 
 import glob
+import hashlib
+import itertools
+import json
+import os
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tools.errors import MediaError
+from tools.errors import MediaError, UserError
+from tools.stage.shards import STATE_FOLDER
 
 
 def write_failures(failures: Iterable[MediaError], path: Path) -> Path | None:
     """Write a failures file with the columns path, kind and message.
 
+    A list of an earlier run is replaced, or removed when there are no failures, so that an old list never
+    stands beside a new table. A file of this name that no run has written stays; the list then has a number
+    in its name (``<stem>.failures-2.csv``).
+
     Args:
         failures: What went wrong, in the order of the rows.
-        path: Where; see `tools.table.failures_path`. Removed when there are no failures, so that an old list
-            never stands beside a new table.
+        path: Where; see `tools.table.failures_path`.
 
     Returns:
         The path, or None when there was nothing to write.
+
+    Raises:
+        UserError: It cannot be written.
     """
     import polars as pl
 
     from tools.table import write_table
 
     failures = list(failures)
+    there = own_list(path)
     if not failures:
-        path.unlink(missing_ok=True)
+        if there is not None:
+            there.unlink(missing_ok=True)
         return None
+    place = there or next(name for name in _names(path) if not os.path.lexists(name))
     rows = [(f.path, f.kind, f.message) for f in failures]
-    return write_table(pl.DataFrame(rows, schema=["path", "kind", "message"], orient="row"), path)
+    table = pl.DataFrame(rows, schema=["path", "kind", "message"], orient="row")
+    # Noted before it is written: a run that is killed in between leaves the old list, which is known, too.
+    known = [hashlib.sha256(table.write_csv().encode()).hexdigest()]
+    try:
+        _note(place).parent.mkdir(parents=True, exist_ok=True)
+        _note(place).write_text(json.dumps([*known, *([_digest(place)] if there else [])]))
+    except OSError as error:
+        raise UserError(f"{place}: cannot write the failures: {error.strerror or error}") from None
+    return write_table(table, place)
+
+
+def own_list(path: Path) -> Path | None:
+    """The failures file that an earlier run has written, as it wrote it; None when there is none."""
+    for place in _names(path):
+        if not os.path.lexists(place):
+            return None
+        try:
+            if _digest(place) in json.loads(_note(place).read_text()):
+                return place
+        except (OSError, ValueError, TypeError):  # a file of the user's, which no run has noted
+            continue
+    return None  # never reached: names do not end
+
+
+def _names(path: Path) -> Iterator[Path]:
+    """The names that a failures file may have, the first one that is free in the first place."""
+    yield path
+    for number in itertools.count(2):
+        yield path.with_name(f"{path.name.removesuffix('.csv')}-{number}.csv")
+
+
+def _note(place: Path) -> Path:
+    """What tells a failures file that a run has written from one of the user's."""
+    return place.parent / STATE_FOLDER / f"{place.name}.json"
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def remove_strays(path: Path, *, older_than: float = 0.0) -> None:

@@ -28,12 +28,10 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from tools.errors import UserError
+from tools.stage.failures import write_failures
 from tools.stage.ledger_files import at_work
-from tools.stage.shards import Shard
+from tools.stage.shards import STATE_FOLDER, Shard
 from tools.table import failures_path, part_path, split_part, table_extension, table_stem, write_table
-
-STATE_FOLDER = ".vidsieve"
-"""Hidden folder beside an output that holds its ledger and receipts."""
 
 FILES_CHANGED = "from files that have changed since"
 
@@ -186,7 +184,7 @@ class Output:
         self._receipt(path).unlink(missing_ok=True)
         _, rank = split_part(path)
         if self._shard.alone or not self._is_of_this_run(path):  # a rank looks after its own list
-            failures_path(self._target, rank).unlink(missing_ok=True)
+            write_failures([], failures_path(self._target, rank))
 
     def holds(self, outcomes: str) -> bool:
         """Whether the table that stands was written with these outcomes of the rows.

@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from tools.errors import UserError
-from tools.stage.output import STATE_FOLDER
+from tools.stage.shards import STATE_FOLDER
 from tools.table import shorten, split_part, table_extension, table_stem
 
 _NAMES = "names.jsonl"

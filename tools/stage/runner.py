@@ -18,12 +18,12 @@ from tools.errors import MediaError, UserError
 from tools.media.spawning import end_if_starting
 from tools.stage.board import Board
 from tools.stage.engine import RunOptions, map_rows, with_path, work
-from tools.stage.failures import remove_strays, write_failures
+from tools.stage.failures import own_list, remove_strays, write_failures
 from tools.stage.ledger import Ledger, ask_of, digest, digest_outcomes, row_key
 from tools.stage.ledger_files import Outcome
-from tools.stage.output import STATE_FOLDER, Counts, Origin, Output, digest_file
+from tools.stage.output import Counts, Origin, Output, digest_file
 from tools.stage.progress import Progress
-from tools.stage.shards import Shard, current_shard
+from tools.stage.shards import STATE_FOLDER, Shard, current_shard
 from tools.stage.stage import ASIDE, FAILURES, REMARKS, Stage
 from tools.stage.todo import failed_kinds, rows_to_do
 from tools.stage.values import unfit
@@ -148,10 +148,10 @@ def run_stage(
         counts = Counts(len(keys), sum(isinstance(o, MediaError) for o in outcomes), len(failures))
         written = digest_outcomes(outcomes)
         complete = standing and not todo and place.holds(written)
-        listed = place.failures
-        remove_strays(listed)
-        if not complete or bool(failures) != listed.exists():
-            write_failures(failures, listed)
+        remove_strays(place.failures)
+        listed = own_list(place.failures)
+        if not complete or bool(failures) != bool(listed):
+            listed = write_failures(failures, place.failures)
         added = None
         if not complete:
             frame = _output_frame(stage, job.table, shard, numbers, outcomes, options)
@@ -167,7 +167,7 @@ def run_stage(
         failures,
         counts.failed,
         reused,
-        listed if failures else None,
+        listed,
         already_complete=complete,
         totals=place.totals(),
         vectors=vectors.path if vectors else None,

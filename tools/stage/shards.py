@@ -12,6 +12,9 @@ from tools.table import failures_path, part_path
 RANKS_PER_SHARD = "VIDSIEVE_RANKS_PER_SHARD"
 """Environment variable: so many neighbouring ranks work on one shard (they share a model); 1 by default."""
 
+STATE_FOLDER = ".vidsieve"
+"""Hidden folder beside an output that holds its ledger and receipts."""
+
 
 @dataclass(frozen=True)
 class Shard:

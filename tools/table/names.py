@@ -84,5 +84,5 @@ def failures_path(output: str | Path, rank: int | None = None) -> Path:
 
 
 def is_failures_file(path: str | Path) -> bool:
-    """Whether a name is one that `failures_path` gives."""
-    return re.search(r"\.failures(_part\d+)?\.csv$", Path(path).name) is not None
+    """Whether a name is one that `failures_path` gives; it may have a number, see `write_failures`."""
+    return re.search(r"\.failures(_part\d+)?(-\d+)?\.csv$", Path(path).name) is not None

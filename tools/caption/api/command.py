@@ -131,8 +131,7 @@ def run_asking(stage: AskStage, args: argparse.Namespace) -> int:
     """
     from tools.caption.api.journal import remove_journals
     from tools.stage.options import run_command
-    from tools.stage.output import STATE_FOLDER
-    from tools.stage.shards import current_shard
+    from tools.stage.shards import STATE_FOLDER, current_shard
     from tools.table import output_path
 
     if args.dry_run:

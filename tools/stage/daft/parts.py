@@ -22,8 +22,9 @@ from tools.errors import MediaError, UserError
 from tools.stage.daft.places import Folder
 from tools.stage.daft.stage_udf import error_text, value_columns
 from tools.stage.ledger_files import Outcome
-from tools.stage.output import STATE_FOLDER, Origin
+from tools.stage.output import Origin
 from tools.stage.runner import count_remarks
+from tools.stage.shards import STATE_FOLDER
 from tools.stage.stage import FAILURES, Stage
 from tools.table import PART_COLUMN, ROW_COLUMN
 
