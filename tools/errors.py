@@ -25,6 +25,7 @@ FAILURE_KINDS: dict[str, str] = {
     "killed": "the worker process was killed from outside: by the system, short of memory, or by hand",
     "network": "the file could not be fetched: its server is out of reach, refuses, or keeps breaking off",
     "too_large": "the file is larger than allowed",
+    "no_answer": "the model's words held no answer: it was cut off while thinking, for example",
     "server": "the server gave no usable answer about this row",
     "internal": "an error in the toolkit itself",
 }

@@ -268,6 +268,38 @@ def test_rows_that_failed_are_asked_again_on_demand_after_a_run_that_was_stopped
     assert read(meta.with_name("meta_caption.csv"))["text"].null_count() == 0
 
 
+def test_ranks_that_go_on_from_one_process_find_its_answers_whoever_ends_first(numbered, monkeypatch):
+    meta = numbered(6)
+
+    def dies(request, number):
+        return failure(401) if number_of(request) == 5 else describe(request, number)
+
+    with ChatServer(dies) as server, pytest.raises(UserError):
+        main(command(meta, server, "--concurrency", "1"))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with ChatServer(describe) as server:
+        for rank in ("0", "1"):
+            monkeypatch.setenv("RANK", rank)
+            main(command(meta, server))
+    assert [number_of(request) for request in server.requests] == [5]
+    assert not list(meta.parent.glob(".vidsieve/*/answers*"))
+
+
+def test_a_limited_or_dry_run_after_a_kill_loses_no_answer(numbered, capsys):
+    meta = numbered(6)
+
+    def dies(request, number):
+        return failure(401) if number_of(request) == 5 else describe(request, number)
+
+    with ChatServer(dies) as server, pytest.raises(UserError):
+        main(command(meta, server, "--concurrency", "1"))
+    with ChatServer(describe) as server:
+        main(command(meta, server, "--dry-run"))
+        main(command(meta, server, "--limit", "2"))
+        assert main(command(meta, server)) == 0
+    assert [number_of(request) for request in server.requests] == [5]
+
+
 def test_a_damaged_journal_costs_the_damaged_answers_alone(numbered):
     meta = numbered(6)
 

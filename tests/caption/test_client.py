@@ -77,10 +77,25 @@ def test_concurrency_is_used_and_never_exceeded():
         (200, {}, "<html>busy</html>"),
         (200, {}, '{"choices": []}'),
         (200, {}, '{"error": {"message": "upstream", "code": 502}}'),
+        answer("A ca", finish="error"),
+        (200, {}, " " * (33 << 20)),
         (200, {"Content-Length": "500"}, "{"),  # promises more than it sends
         None,
     ],
-    ids=["429", "500", "503", "529", "cut-json", "html", "no-choices", "error-in-200", "short", "cut"],
+    ids=[
+        "429",
+        "500",
+        "503",
+        "529",
+        "cut-json",
+        "html",
+        "no-choices",
+        "error-in-200",
+        "broken-off",
+        "huge",
+        "short",
+        "cut",
+    ],
 )
 def test_asks_again_after_trouble(trouble):
     def half(request, number):

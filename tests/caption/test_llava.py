@@ -303,6 +303,35 @@ def test_the_stage_asks_what_the_prompt_says(folders):
         )
 
 
+@pytest.mark.parametrize(
+    ("said", "finish", "text"),
+    [
+        ("A cat runs.", "stop", "A cat runs."),
+        ("hm </think> A cat runs.", "stop", "A cat runs."),
+        ("<think>hm</think><answer>A cat runs.</answer>", "stop", "A cat runs."),
+        ("<think> A cat", "length", None),
+        ("hm </think>", "stop", None),
+        ("", "stop", ""),
+    ],
+)
+def test_thoughts_are_no_captions(folders, said, finish, text):
+    """What a thinking model writes; the tiny ones write what chance makes them."""
+
+    class Writes:
+        context = None
+
+        def caption(self, questions):
+            return [Caption(said, finish, 5, 5)]
+
+    stage = LlavaStage(prompt=resolve_prompt("video"), model_path=str(folders["llava"]), device="cpu")
+    stage._captioner = Writes()
+    (found,) = stage.score([Question((), "")])
+    if text is None:
+        assert isinstance(found, MediaError) and found.kind == "no_answer"
+    else:
+        assert (found["text"], found["text_finish"]) == (text, finish)
+
+
 def test_groups_and_rows_go_together(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "8")
     monkeypatch.setenv("VIDSIEVE_RANKS_PER_SHARD", "1")

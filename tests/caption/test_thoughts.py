@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tools.caption.api.thoughts import without_thoughts
+from tools.caption.thoughts import without_thoughts
 
 CAPTION = "A cat runs."
 

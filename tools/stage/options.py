@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tools import cli
@@ -165,12 +166,15 @@ def run_options(args: argparse.Namespace) -> RunOptions:
     )
 
 
-def run_command(stage: Stage, args: argparse.Namespace) -> int:
+def run_command(
+    stage: Stage, args: argparse.Namespace, *, finished: Callable[[RunResult], None] | None = None
+) -> int:
     """Run a stage as its command line says, and tell the user what was done; or what would be.
 
     Args:
         stage: What to do.
         args: Parsed arguments: ``meta`` and those of `add_stage_arguments`.
+        finished: Called with what was done, before it is told.
 
     Returns:
         The exit code: 1 when every row failed, or one did under ``--strict``. Of several ranks the one that
@@ -192,6 +196,8 @@ def run_command(stage: Stage, args: argparse.Namespace) -> int:
         from tools.stage.runner import run_stage
 
         result = run_stage(stage, args.meta, output=args.output, options=options)
+    if finished is not None:
+        finished(result)
     from tools.stage.summary import summary
 
     print(summary(result), file=sys.stderr)

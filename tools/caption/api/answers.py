@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from tools.caption.api.refusals import named_parameters
-from tools.caption.api.thoughts import LENGTH, without_thoughts
+from tools.caption.thoughts import LENGTH, without_thoughts
 from tools.table.cells import whole_characters
 
 _SHOWN = 200  # characters of a server's message that are worth showing
@@ -49,7 +49,7 @@ class Answer:
         text: Its words, without what it thought before them.
         finish: Why it stopped, in the server's words: ``stop``, or ``length`` when it ran out of tokens.
         usage: What it took.
-        thoughts: How its thoughts were told from its words, see `tools.caption.api.thoughts.Spoken`.
+        thoughts: How its thoughts were told from its words, see `tools.caption.thoughts.Spoken`.
     """
 
     text: str
@@ -123,6 +123,8 @@ def read_answer(body: str) -> Answer:
     choices = response.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise AskAgainError("malformed", "an answer without choices")
+    if choices[0].get("finish_reason") == "error":  # of a proxy, whose server broke off
+        raise AskAgainError("error", _message(choices[0], "the answer was broken off"))
     message = choices[0].get("message")
     if not isinstance(message, dict):
         raise AskAgainError("malformed", "an answer without a message")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _FIRST_TRIES = 5  # while nothing was answered yet: a server that cannot work is told soon
 _CONNECT_TRIES = 3  # while nothing was ever heard of it: a wrong address, too
+_LARGEST_BODY = 32 << 20  # bytes; an answer has some thousands
 _LONGEST_WAIT = 600.0  # seconds; a server that wants to be left alone for longer is asked after these
 
 
@@ -177,7 +179,7 @@ class ChatClient:
             hint = f"check {variable}" if self._key else f"{variable} is not set"
             return f"{self._url}: the server does not let us in ({said}); {hint}"
         if said.startswith(("404", "405")):
-            path = "" if "/v1" in self._url else " (most addresses end in /v1)"
+            path = "" if re.search("/v1|/deployments/", self._url) else " (most addresses end in /v1)"
             return f"{self._url}: {said}; check --base-url{path} and --model"
         return f"{self._url}: {said}"
 
@@ -246,7 +248,7 @@ class ChatClient:
     ) -> Answer:
         body = b'{"messages":' + question.messages + b"," + json.dumps(asked).encode()[1:]
         try:
-            response = await asyncio.wait_for(http.post(self._url, content=body), self._service.timeout)
+            status, headers, data = await asyncio.wait_for(self._post(http, body), self._service.timeout)
         except (asyncio.TimeoutError, TimeoutError, self._http.TimeoutException):
             raise AskAgainError("timeout", f"no answer within {self._service.timeout:g} s") from None
         except self._http.ConnectError as error:
@@ -255,12 +257,21 @@ class ChatClient:
             self._heard = True
             raise AskAgainError("connection lost", self._clean(str(error) or type(error).__name__)) from None
         self._heard = True
-        text = self._clean(response.content.decode("utf-8", errors="replace"))
-        status = true_status(response.status_code, text)
+        text = self._clean(data.decode("utf-8", errors="replace"))
+        status = true_status(status, text)
         if status != 200:
             named = {**self._parameters, **asked}  # it may go on about what is left out on trial
-            raise_for_status(status, text, retry_after(response.headers), named, self.totals.answered > 0)
+            raise_for_status(status, text, retry_after(headers), named, self.totals.answered > 0)
         return read_answer(text)
+
+    async def _post(self, http: httpx.AsyncClient, body: bytes) -> tuple[int, httpx.Headers, bytes]:
+        async with http.stream("POST", self._url, content=body) as response:
+            data = bytearray()
+            async for part in response.aiter_bytes():
+                data += part
+                if len(data) > _LARGEST_BODY:
+                    raise AskAgainError("malformed", f"more than {_LARGEST_BODY >> 20} MiB")
+            return response.status_code, response.headers, bytes(data)
 
     def _do_without(self, names: tuple[str, ...]) -> None:
         """Leave out or rename parameters from now on; several requests may have found out the same."""

@@ -11,6 +11,7 @@ from tools import cli
 if TYPE_CHECKING:
     from tools.caption.api.service import Service
     from tools.caption.api.stage import AskStage
+    from tools.stage.runner import RunResult
 
 _BATCHES_OF = 8  # questions in a batch for each that is under way: its slowest costs little
 
@@ -140,11 +141,17 @@ def run_asking(stage: AskStage, args: argparse.Namespace) -> int:
     target = output_path(args.meta, stage.suffix, output=args.output)
     folder = target.parent / STATE_FOLDER / target.name
     args.bs = args.bs or _BATCHES_OF * args.concurrency
+
+    def done(result: RunResult) -> None:
+        """Remove the journals when all ranks are done, and nothing can stand in them alone."""
+        limited = args.limit and (result.left or not shard.alone)  # they may be about other rows
+        unread = result.already_complete and result.failed  # by a --retry-failed that was killed
+        if result.totals is not None and not limited and not unread:
+            remove_journals(folder)
+
     stage.keep_answers(folder, shard.rank, anew=args.retry_failed)
     try:
-        code = run_command(stage, args)
-        if not args.limit:  # they may hold answers about other rows
-            remove_journals(folder, None if shard.alone else shard.rank)
+        code = run_command(stage, args, finished=done)
     except KeyboardInterrupt:
         stage.cancel()
         raise

@@ -1,8 +1,9 @@
 """Answers that were paid for, written down as they come, so that a killed run pays for none twice.
 
 The ledger of a stage is written batch by batch; a batch of questions may take minutes. The journal lies in
-the same folder, one file per rank, and is read by all. It is removed when its run is complete. The lock of
-the ledger, which is opened first, keeps two processes from writing one journal.
+the same folder, one file per rank, and is read by all. All are removed when all ranks are done: another rank
+may know its rows from them. The lock of the ledger, which is opened first, keeps two processes from writing
+one journal.
 """
 
 from __future__ import annotations
@@ -50,9 +51,12 @@ class Journal:
         if key not in self._places:
             return None
         path, start = self._places[key]
-        with path.open("rb") as file:
-            file.seek(start)
-            return _outcome(_checked(file.readline()))
+        try:
+            with path.open("rb") as file:
+                file.seek(start)
+                return _outcome(_checked(file.readline()))
+        except (OSError, ValueError, KeyError, TypeError):  # lost or damaged since it was read
+            return None
 
     def is_earlier(self, key: str) -> bool:
         """Whether a question was answered before this run."""
@@ -128,12 +132,11 @@ def _outcome(line: dict[str, Any]) -> Answer | MediaError:
     return Answer(line["text"], line["finish"], Usage(), line["thoughts"])
 
 
-def remove_journals(folder: Path, rank: int | None = None) -> None:
-    """Remove the journals of an output whose ledger has everything that stands in them.
+def remove_journals(folder: Path) -> None:
+    """Remove the journals of an output whose ledgers have everything that stands in them.
 
     Args:
         folder: Where they lie.
-        rank: Whose; None for those of all ranks.
     """
-    for path in folder.glob("answers*.jsonl" if rank is None else f"answers{rank}.jsonl"):
+    for path in folder.glob("answers*.jsonl"):
         path.unlink(missing_ok=True)

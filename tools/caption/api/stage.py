@@ -14,8 +14,8 @@ import polars as pl
 from tools.caption.api.answers import Answer
 from tools.caption.api.pictures import DETAILS, chat_messages, encode_jpeg
 from tools.caption.api.service import Service
-from tools.caption.api.thoughts import LENGTH
 from tools.caption.prompts import Prompt, resolve_prompt
+from tools.caption.thoughts import LENGTH
 from tools.errors import MediaError, UserError
 from tools.media.extensions import is_image
 from tools.media.requests import Frames

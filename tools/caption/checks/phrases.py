@@ -6,9 +6,9 @@ import functools
 import re
 from collections.abc import Iterable
 
-from tools.caption.api.thoughts import begins_as_thoughts
 from tools.caption.checks.words import ngrams, words
 from tools.caption.prompts import EXAMPLE, PROMPTS, TEXT_SLOT, Prompt
+from tools.caption.thoughts import begins_as_thoughts
 from tools.datasets.text.prefixes import refine_caption
 
 _MARKERS = re.compile(

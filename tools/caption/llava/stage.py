@@ -12,6 +12,7 @@ from tools.caption.llava.checkpoint import find_checkpoint
 from tools.caption.llava.model import ATTENTIONS, choose_precision
 from tools.caption.llava.processor import Question
 from tools.caption.prompts import Prompt
+from tools.caption.thoughts import without_thoughts
 from tools.errors import MediaError, UserError
 from tools.media.extensions import is_image
 from tools.media.requests import Frames
@@ -54,6 +55,7 @@ class LlavaStage(Stage):
 
     name: ClassVar[str] = "caption"
     suffix: ClassVar[str] = "_caption"
+    version: ClassVar[int] = 3
     adds: ClassVar[dict[str, Any]] = {"text": pl.String, "text_finish": pl.String, REMARKS: pl.Object}
     # The time of a batch hardly depends on its rows, but on its longest caption: small ones gain nothing.
     batch_seconds: ClassVar[float] = 120.0
@@ -131,15 +133,20 @@ class LlavaStage(Stage):
         found = self._captioner.caption(batch)
         return [c if isinstance(c, MediaError) else self._cells(c) for c in found]
 
-    def _cells(self, caption: Any) -> dict[str, Any]:
+    def _cells(self, caption: Any) -> dict[str, Any] | MediaError:
+        spoken = without_thoughts(caption.text, caption.finish)
+        if spoken.unfinished or (spoken.thoughts and not spoken.text):
+            tokens = f"after {caption.tokens} tokens, --max-tokens allows more"
+            return MediaError("no_answer", "", f"the model thought, but gave no answer ({tokens})")
+        text = " ".join(spoken.text.split())
         context, remarks = self._captioner.context, []
-        if not caption.text:
+        if not text:
             remarks.append("the model wrote nothing")
         if caption.finish == "length":
             remarks.append(f"the caption was cut off at {self.max_tokens} tokens")
         if context is not None and caption.prompt_tokens + caption.tokens > context:
             remarks.append(f"question and caption have more than the {context} tokens the model was made for")
-        return {"text": caption.text, "text_finish": caption.finish, REMARKS: remarks}
+        return {"text": text, "text_finish": caption.finish, REMARKS: remarks}
 
 
 def scale_down(image: np.ndarray, shorter: int) -> np.ndarray:
