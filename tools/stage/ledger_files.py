@@ -67,7 +67,7 @@ class LedgerFiles:
             for data in file:
                 place += len(data)
                 try:
-                    self._take(_unsealed(data), path)
+                    self._take(unsealed(data), path)
                 except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
                     if place > self._told.get(path.name, 0) and not self._is_growing(data, rank, path):
                         self.damaged[path.name] = self.damaged.get(path.name, 0) + 1
@@ -144,7 +144,7 @@ def sealed(line: dict[str, Any]) -> bytes:
     return b'%b%b%08x"}\n' % (body, _CHECKSUM, zlib.crc32(body))
 
 
-def _unsealed(data: bytes) -> dict[str, Any]:
+def unsealed(data: bytes) -> dict[str, Any]:
     """The record in a line.
 
     Raises:

@@ -149,7 +149,7 @@ def run_asking(stage: AskStage, args: argparse.Namespace) -> int:
         if result.totals is not None and not limited and not unread:
             remove_journals(folder)
 
-    stage.keep_answers(folder, shard.rank, anew=args.retry_failed)
+    stage.keep_answers(folder, shard.rank, again=args.retry_failed)
     try:
         code = run_command(stage, args, finished=done)
     except KeyboardInterrupt:

@@ -8,14 +8,14 @@ one journal.
 
 from __future__ import annotations
 
-import json
 import os
-import zlib
+import sys
 from pathlib import Path
 from typing import Any
 
 from tools.caption.api.answers import Answer, Usage
 from tools.errors import MediaError, UserError
+from tools.stage.ledger_files import sealed, unsealed
 
 
 class Journal:
@@ -39,9 +39,9 @@ class Journal:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            self._end_torn_line()
         except OSError as error:
             raise self._cannot_write(error) from None
-        self._end_torn_line()
         self._begin = os.fstat(self._file).st_size
         for path in sorted(folder.glob("answers*.jsonl")):
             self._read(path)
@@ -54,7 +54,7 @@ class Journal:
         try:
             with path.open("rb") as file:
                 file.seek(start)
-                return _outcome(_checked(file.readline()))
+                return _outcome(unsealed(file.readline()))
         except (OSError, ValueError, KeyError, TypeError):  # lost or damaged since it was read
             return None
 
@@ -74,7 +74,7 @@ class Journal:
             line["failure"] = answer.message
         else:
             line.update(text=answer.text, finish=answer.finish, thoughts=answer.thoughts)
-        data = (json.dumps({**line, "sum": _sum(line)}) + "\n").encode()
+        data = sealed(line)
         start = os.fstat(self._file).st_size
         try:
             while data:
@@ -94,36 +94,23 @@ class Journal:
 
     def _read(self, path: Path) -> None:
         mine = path == self._path
-        start = 0
+        start = damaged = 0
         with path.open("rb") as file:
             for data in file:
                 try:
-                    line = _checked(data)
+                    line = unsealed(data)
                     self._places[line["question"]] = (path, start)
                     if mine:
                         self.earlier += Usage(*line["usage"])
                 except (ValueError, KeyError, TypeError):
-                    pass  # torn by a kill
+                    damaged += 1
                 start += len(data)
+        if damaged:
+            told = f"{path}: {damaged} damaged lines; what stood there is asked again"
+            print(f"warning: {told}", file=sys.stderr)
 
     def _cannot_write(self, error: OSError) -> UserError:
         return UserError(f"{self._path}: cannot write the answers: {error.strerror or error}")
-
-
-def _checked(data: bytes) -> dict[str, Any]:
-    """A line of a journal.
-
-    Raises:
-        ValueError, KeyError, TypeError: It was torn or damaged.
-    """
-    line = json.loads(data)
-    if line.pop("sum") != _sum(line):
-        raise ValueError("not what was written")
-    return line
-
-
-def _sum(line: dict[str, Any]) -> int:
-    return zlib.crc32(json.dumps(line, sort_keys=True).encode())
 
 
 def _outcome(line: dict[str, Any]) -> Answer | MediaError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -20,7 +21,7 @@ from tools.errors import MediaError, UserError
 from tools.media.extensions import is_image
 from tools.media.requests import Frames
 from tools.media.sampling import Sampling
-from tools.stage.ledger import Outcome
+from tools.stage.ledger_files import Outcome
 from tools.stage.stage import REMARKS, Row, Stage
 from tools.stage.values import check_values
 
@@ -75,7 +76,7 @@ class AskStage(Stage):
             raise UserError("--model: is needed, the name of a model as the server knows it")
         self.service.url()
         self._place: tuple[Path, int] | None = None
-        self._anew = False
+        self._again: Collection[str] = ()
         self._thinks_unmarked = False
         self._journal: Journal | None = None
         self._client: ChatClient | None = None
@@ -97,15 +98,15 @@ class AskStage(Stage):
         }
         return {name: value for name, value in parameters.items() if value is not None}
 
-    def keep_answers(self, folder: Path, rank: int = 0, *, anew: bool = False) -> None:
+    def keep_answers(self, folder: Path, rank: int = 0, *, again: Collection[str] = ()) -> None:
         """Write answers down in a folder as they come, and do not ask for those that are there.
 
         Args:
             folder: Where.
             rank: Whose they are.
-            anew: Ask again about what earlier runs got no usable answer for.
+            again: Kinds of failures of earlier runs that are asked about again.
         """
-        self._place, self._anew = (folder, rank), anew
+        self._place, self._again = (folder, rank), again
 
     def question(self, row: Row, messages: bytes) -> Prepared:
         """What `prepare` returns."""
@@ -167,7 +168,8 @@ class AskStage(Stage):
         if answer is None or self._client is None or self._journal is None:
             return None
         if self._journal.is_earlier(row.key):
-            if self._anew and isinstance(self._outcome(answer, row), MediaError):
+            outcome = self._outcome(answer, row) if self._again else None
+            if isinstance(outcome, MediaError) and outcome.kind in self._again:
                 return None
             self._client.totals.remembered += 1
         return answer
