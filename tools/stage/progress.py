@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from tools.errors import MediaError
@@ -57,11 +58,12 @@ class Progress:
             self._thread.join()
         if self._board:
             self._board.tell(self._own)
-        if self._bar is not None:
-            self._refresh()
-            self._bar.close()
-        elif self._written not in (None, self._sum()[0]):
-            self._write_line()
+        with suppress(OSError, ValueError):  # standard error was closed
+            if self._bar is not None:
+                self._refresh()
+                self._bar.close()
+            elif self._written not in (None, self._sum()[0]):
+                self._write_line()
         if self._board:
             self._board.clear()
 

@@ -38,7 +38,7 @@ def map_texts(
         texts: Column of strings; null stays without a result.
         num_workers: Worker processes, at most one for each core; with 0 or 1, or few texts, the work is done
             in this process.
-        label: What the progress bar says; it appears after two seconds.
+        label: What the progress bar says.
         progress: False for no bar.
 
     Returns:
