@@ -14,12 +14,17 @@ from tools import cli
 from tools.addresses import is_address, local_path, refuse_address
 from tools.datasets import convert, datautil
 from tools.datasets.edit import filter_table
+from tools.datasets.transforms.frames import FirstFrameStage
 from tools.errors import UserError
 from tools.media.sources import local_file
 from tools.scene_cut import scene_detect
+from tools.scene_cut.clips.stage import CutStage
+from tools.scene_cut.shots.stage import SceneDetectStage
 from tools.scoring.technical import inference as technical
 from tools.scoring.technical.stage import TechnicalStage
 from tools.stage.runner import run_stage
+from tools.stage.shards import current_shard
+from tools.stage.vectors import VectorFile
 from tools.table import read_table, write_table
 
 STRANGE = [
@@ -115,6 +120,14 @@ def test_no_command_writes_to_an_address(module, arguments, here, capsys):
     assert line.startswith("error: s3://b/o.csv: is an address, not a path of this machine")
 
 
+def test_on_daft_the_table_and_the_output_may_be_elsewhere():
+    arguments = ["s3://b/m.csv", "--output", "s3://b/o", "--engine", "daft"]
+    parsed = technical.parser().parse_args(arguments)
+    assert (parsed.meta, parsed.output) == ("s3://b/m.csv", "s3://b/o")
+    with pytest.raises(SystemExit):
+        technical.parser().parse_args([*arguments, "--niqe-parameters", "s3://b/n.mat"])
+
+
 def test_functions_refuse_addresses_too(here):
     meta = table("a b.mp4")
     for action in (
@@ -125,6 +138,10 @@ def test_functions_refuse_addresses_too(here):
         lambda: run_stage(TechnicalStage(), meta, output="s3://b/m.csv"),
         lambda: run_stage(TechnicalStage(), Path("s3://b/m.csv")),
         lambda: convert.convert_video("s3://b/m.csv"),
+        lambda: CutStage("s3://b/m.csv"),
+        lambda: FirstFrameStage("s3://b/m.csv"),
+        lambda: SceneDetectStage(detector="content", stats_dir="s3://b/m.csv"),
+        lambda: VectorFile("s3://b/m.csv", current_shard(), here),
     ):
         with pytest.raises(UserError, match=r"^s3://b/m\.csv: is an address"):
             action()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tools.addresses import refuse_address
 from tools.errors import UserError
 from tools.stage.ledger import digest
 from tools.stage.output import digest_file
@@ -39,10 +40,11 @@ class VectorFile:
         path: The file of this rank.
 
     Raises:
-        UserError: The name ends in none of `EXTENSIONS`.
+        UserError: The name ends in none of `EXTENSIONS`, or is an address.
     """
 
     def __init__(self, target: str | Path, shard: Shard, state: Path) -> None:
+        refuse_address(target)
         self._target, self._shard, self._state = Path(target), shard, state
         if self._target.suffix.lower() not in EXTENSIONS:
             raise UserError(f"{target}: vectors go to a file whose name ends in {' or '.join(EXTENSIONS)}")

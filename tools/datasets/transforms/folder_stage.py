@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from tools.addresses import refuse_address
 from tools.datasets.transforms.places import TARGET, make_output_dir, new_file, place_of, plan_targets
 from tools.errors import MediaError
 from tools.media.output_files import place_in, remove_unfinished
@@ -42,6 +43,7 @@ class FolderStage(Stage):
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        refuse_address(self.output_dir)
         self._own: list[str] = []
         self._names: Names | None = None
         self._began = False

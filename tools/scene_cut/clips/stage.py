@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
+from tools.addresses import refuse_address
 from tools.columns import measured_on
 from tools.errors import MediaError, UserError
 from tools.media.frames import Frame
@@ -78,6 +79,7 @@ class CutStage(Stage):
     workers: int = 1
 
     def __post_init__(self) -> None:
+        refuse_address(self.save_dir)
         self._own: set[tuple[str | None, str]] = set()
         self._stems: dict[tuple[str | None, str], bool] = {}
         self._names: Names | None = None

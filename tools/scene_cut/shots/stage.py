@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
+from tools.addresses import refuse_address
 from tools.errors import MediaError, UserError
 from tools.media.extensions import is_image
 from tools.media.frames import Frame
@@ -85,7 +86,8 @@ class SceneDetectStage(Stage):
         for name, value in limits.items():
             setattr(self, name, value)
         self.trim_transitions |= self.detector == "transnetv2"  # which cannot do without
-        if with_stats:
+        if self.stats_dir is not None:
+            refuse_address(self.stats_dir)
             self.adds = {**self.adds, "stats": pl.String}
 
     def _take(self, choice: Choice) -> None:
