@@ -93,7 +93,7 @@ def test_every_row_gets_its_own_caption_from_a_server_that_fails_half_of_the_tim
 
     with ChatServer(coin, key=KEY) as server:
         prices = ["--price-in", "2", "--price-out", "8"]
-        assert main(command(meta, server, *prices, "--num-workers", "2")) == 0
+        assert main(command(meta, server, *prices, "--num-workers", "2", "--retries", "30")) == 0
     told = capsys.readouterr()
     output = meta.with_name("meta_caption.csv")
     assert told.out.splitlines()[-1] == str(output)

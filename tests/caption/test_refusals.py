@@ -139,6 +139,16 @@ SAID = {
     ),
     "a proxy": ("seed", 200, body("seed: Extra inputs are not permitted", code=400)),
     "OpenRouter": ("seed", 404, body(UNNAMED, code=404)),
+    "LM Studio, in a 200": ("response_format", 200, "{\"error\":\"'response_format.type' must be 'text'\"}"),
+    "Ollama": (
+        "response_format",
+        400,
+        body("invalid format: expected a JSON schema", type="invalid_request_error"),
+    ),
+    "a model without JSON": ("response_format", 400, body("JSON output is not available for this model")),
+    "Django": ("temperature", 400, '{"temperature": ["Ensure this value is greater than 0."]}'),
+    "JSON:API": ("seed", 422, '{"errors": [{"detail": "not taken", "source": {"pointer": "/data/seed"}}]}'),
+    "greedy decoding": ("temperature", 400, body("greedy decoding is disabled on this deployment")),
     "in plain words": ("temperature", 400, "Bad request: temperature out of range"),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 from tools.caption.api.refusals import named_parameters
@@ -118,8 +119,6 @@ def read_answer(body: str) -> Answer:
         raise AskAgainError("malformed", f"not JSON: {_short(body)}")
     if not isinstance(response, dict):
         raise AskAgainError("malformed", f"not a JSON object: {_short(body)}")
-    if response.get("error") and not response.get("choices"):
-        raise AskAgainError("error", _message(response, body))
     choices = response.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise AskAgainError("malformed", "an answer without choices")
@@ -132,16 +131,12 @@ def read_answer(body: str) -> Answer:
 
 
 def true_status(status: int, body: str) -> int:
-    """The status that a response means: some proxies put another one's error into a 200."""
+    """The status that a response means: some servers and proxies put an error into a 200."""
     response = _parsed(body) if status == 200 and '"error"' in body else None
-    if (
-        not isinstance(response, dict)
-        or response.get("choices")
-        or not isinstance(response.get("error"), dict)
-    ):
+    if not isinstance(response, dict) or response.get("choices") or not response.get("error"):
         return status
-    code = str(response["error"].get("code"))
-    return int(code) if code.isdecimal() and 400 <= int(code) < 500 else status
+    code = _code(response)
+    return int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
 
 
 def _parsed(body: str) -> Any:

@@ -10,10 +10,11 @@ OTHER_NAMES = {"max_tokens": "max_completion_tokens"}
 """What newer models call a parameter."""
 
 _SAID_OTHERWISE = {
-    "response_format": r"response[ _-]?format|json[ _-]?(?:schema|object|mode)|structured[ _-]?outputs?"
-    r"|response[ _]?(?:schema|mime[ _]?type)|guided[ _]?(?:json|decoding|grammar)|grammar"
-    r"|output_(?:format|config)|additionalProperties",
-    "seed": r"seed|random[ _]?seed",
+    "response_format": r"(?:response|output)[ _-]?(?:format|schema|config|mime[ _]?type)|format|grammar"
+    r"|schema|json(?:[ _-]?(?:schema|object|mode|output))?|additionalProperties"
+    r"|(?:structured|guided|constrained)[ _-]?(?:outputs?|json|generation|decoding|grammar)",
+    "seed": r"(?:random[ _]?)?seed",
+    "temperature": r"temperature|sampling|greedy|do_sample",
     "max_tokens": r"max[ _]?(?:output[ _]?|new[ _]?)?tokens",
     "max_completion_tokens": r"max[ _]?completion[ _]?tokens",
 }
@@ -22,7 +23,7 @@ _SAID_OTHERWISE = {
 _NOT_SUPPORTED = re.compile(
     r"unsupported|(?:not|n't|no longer) (?:be )?(?:supported|allowed|permitted|available|implemented|used)"
     r"|not (?:support|accept|allow)\b|unknown|unrecogni[sz]ed|unexpected|unavailable|deprecated"
-    r"|extra (?:inputs|fields)|cannot find field|no such",
+    r"|extra (?:inputs|fields)|cannot find field|no such|invalid|not valid|(?:must|should|has to) be|only\b",
     re.IGNORECASE,
 )
 _UNNAMED = re.compile(
@@ -74,7 +75,7 @@ def named_parameters(error: Any, parameters: dict[str, Any], *, sure: bool = Tru
 def _named_at(name: str, words: str) -> int | None:
     pattern = _SAID_OTHERWISE.get(name) or re.escape(name)
     # ASCII borders: Chinese servers put no blanks around a name. A hyphen makes it a part of a model's name.
-    found = re.search(rf"(?<![A-Za-z0-9_/-])(?:{pattern})(?![A-Za-z0-9_/-])", words, re.IGNORECASE)
+    found = re.search(rf"(?<![A-Za-z0-9_-])(?:{pattern})(?![A-Za-z0-9_/-])", words, re.IGNORECASE)
     return found and found.start()
 
 
@@ -87,13 +88,15 @@ def _is_renamed(words: str) -> bool:
 
 
 def _strings(value: Any, keys: Iterable[str] | None, wanted: bool = False) -> Iterator[str]:
-    """The texts in a JSON value, names of fields aside; with keys, only those that stand under them."""
+    """The texts in a JSON value, names of fields among them; with keys, only those that stand under them."""
     if isinstance(value, str):
         if wanted or keys is None:
             yield value
     elif isinstance(value, dict):
         for key, item in value.items():
             if key not in _ECHOES:
+                if keys is None and isinstance(item, (str, list)):  # {"temperature": ["must be positive"]}
+                    yield key
                 yield from _strings(item, keys, wanted or (keys is not None and key in keys))
     elif isinstance(value, list):
         for item in value:
