@@ -120,6 +120,14 @@ def die_first(argument):
     return others
 
 
+def start_the_second_time(parent):
+    """Start of a worker, the first of which is killed at once."""
+    started = Path(os.environ["TEST_STARTED"])
+    if not started.exists():
+        started.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def nap(argument):
     """Leave a note of the process, and take a short while."""
     folder, number = argument

@@ -148,6 +148,13 @@ def test_a_job_that_pebble_does_not_stop_is_stopped_all_the_same(monkeypatch):
     assert (results.pop(0).kind, results) == ("timeout", {i: i for i in range(1, 8)})
 
 
+def test_workers_may_be_killed_before_they_take_a_job(monkeypatch, tmp_path):
+    monkeypatch.setenv("TEST_STARTED", str(tmp_path / "started"))
+    monkeypatch.setattr(worker, "start", pool_jobs.start_the_second_time)
+    assert run(pool_jobs.misbehave, [3], num_workers=1) == {0: 9}
+    assert (tmp_path / "started").exists()
+
+
 def test_workers_that_never_take_a_job_end_the_run(monkeypatch):
     monkeypatch.setattr(dispatch, "_PATIENCE", 0.5)
     monkeypatch.setattr(dispatch, "_STALLS", 1)

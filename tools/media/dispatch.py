@@ -46,6 +46,7 @@ _REPEATS = 5  # times that a job is done again because it was lost and may not h
 _LOOK_EVERY = 0.5  # seconds; also how late Ctrl-C is seen at most
 _GRACE = 5.0  # seconds after the time limit; Pebble gives a worker 3 s to end before it kills it
 _PATIENCE = 60.0  # seconds in which nobody takes a job; doubled each time that new workers take none either
+_STARTS = 3  # of workers that die before they take a job; they may have been killed from outside
 _STALLS = 4  # times that workers are started anew because nobody takes a job
 
 _AGAIN: Any = object()  # in the place of the result of a job that is done once more
@@ -98,6 +99,7 @@ class Dispatch:
         self._stalls = 0  # times that the pool was started anew for that
         self._repeated: Counter[Hashable] = Counter()  # jobs that were lost, though it was not shown by whom
         self._progress = owner.has_worked  # since the pool was started last
+        self._vain = 0  # times that all workers died before they took a job
         self._waits = False  # the next job is not there yet
 
     def results(self) -> Iterator[tuple[Hashable, Any]]:
@@ -165,7 +167,8 @@ class Dispatch:
 
     def _restart(self) -> None:
         """Put a new pool in the place of one that broke: all its workers died at a time without work."""
-        if not self._progress:
+        self._vain = 0 if self._progress else self._vain + 1
+        if self._vain == _STARTS:
             raise UserError(
                 "worker processes cannot start; a script that defines what they do must start them under "
                 "`if __name__ == '__main__':`, or work with num_workers=0"
