@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 from tools.errors import MediaError, UserError
 from tools.media import worker
 from tools.media.handover import Parcel
-from tools.media.notes import Notes, cause, was_killed
+from tools.media.notes import Notes, verdict, was_killed
 
 if TYPE_CHECKING:
     from tools.media.pool import WorkerPool
@@ -46,7 +46,7 @@ _REPEATS = 5  # times that a job is done again because it was lost and may not h
 _LOOK_EVERY = 0.5  # seconds; also how late Ctrl-C is seen at most
 _GRACE = 5.0  # seconds after the time limit; Pebble gives a worker 3 s to end before it kills it
 _PATIENCE = 60.0  # seconds in which nobody takes a job; doubled each time that new workers take none either
-_STARTS = 3  # of workers that die before they take a job; they may have been killed from outside
+_STARTS = 10  # times that workers may be killed before one of them takes a job
 _STALLS = 4  # times that workers are started anew because nobody takes a job
 
 _AGAIN: Any = object()  # in the place of the result of a job that is done once more
@@ -99,7 +99,8 @@ class Dispatch:
         self._stalls = 0  # times that the pool was started anew for that
         self._repeated: Counter[Hashable] = Counter()  # jobs that were lost, though it was not shown by whom
         self._progress = owner.has_worked  # since the pool was started last
-        self._vain = 0  # times that all workers died before they took a job
+        self._vain = 0  # times that all workers were killed before they took a job
+        self._deaths = len(owner._context.ended())  # of workers, when the pool was started last
         self._waits = False  # the next job is not there yet
 
     def results(self) -> Iterator[tuple[Hashable, Any]]:
@@ -167,14 +168,22 @@ class Dispatch:
 
     def _restart(self) -> None:
         """Put a new pool in the place of one that broke: all its workers died at a time without work."""
+        ended = self._owner._context.ended()
+        killed = any(was_killed(code) for _, code in ended[self._deaths :])
         self._vain = 0 if self._progress else self._vain + 1
         if self._vain == _STARTS:
+            raise UserError(
+                "worker processes are killed before they take a job; if the system is short of memory, start "
+                "fewer (--num-workers)"
+            )
+        if self._vain and not killed:
             raise UserError(
                 "worker processes cannot start; a script that defines what they do must start them under "
                 "`if __name__ == '__main__':`, or work with num_workers=0"
             )
         self._progress = False
         self._owner._stop()
+        self._deaths = len(self._owner._context.ended())
         self._owner._start()
 
     def _finish(self, future: Any) -> Iterator[tuple[Hashable, Any]]:
@@ -185,6 +194,7 @@ class Dispatch:
         key, path, _ = run.job
         self._dead.discard(future)
         broken = future.cancelled() or isinstance(future.exception(), BrokenProcessPool)
+        pid = self._notes.worker(run.number) if broken else None
         gone = broken and self._notes.is_gone(run.number)
         was_started, was_finished = self._notes.clear(run.number)
         self._progress |= was_started
@@ -195,20 +205,18 @@ class Dispatch:
         except FutureTimeoutError:
             result = _AGAIN if was_finished and self._repeat(run) else self._timed_out(path)
         except ProcessExpired as error:
-            if error.exitcode == worker.RETIRED:
-                self._put_back(run)
-                return
-            if error.pid in self._stopped:  # for another job, which it had just finished
-                was_finished = True
-            result = self._judge(run, error.exitcode, blameless=was_finished or not was_started)
+            result = self._judge(run, error.pid, error.exitcode, blameless=was_finished or not was_started)
         except (BrokenProcessPool, CancelledError):
             # Pebble gives up when a worker dies before it has read which job that worker had taken.
             if not (was_started and gone):
                 self._put_back(run)
                 return
-            if self._repeat(run, suspect=not was_finished):
+            if (code := self._exit_code(pid)) is not None:
+                result = self._judge(run, pid, code, blameless=was_finished)
+            elif self._repeat(run, suspect=not was_finished):
                 return
-            result = MediaError("crash", path, "the worker process died whenever it began this file")
+            else:
+                result = MediaError("crash", path, "the worker process died whenever it began this file")
         except Exception as error:  # the result arrived, but cannot be unpacked
             result = MediaError("internal", path, f"{type(error).__name__}: {error}")
         if result is not _AGAIN:
@@ -223,32 +231,26 @@ class Dispatch:
         self._owner._handover.sweep()
         return MediaError("timeout", path, f"took longer than {self._owner.timeout:g} s")
 
-    def _judge(self, run: _Run, exitcode: int | None, *, blameless: bool) -> Any:
+    def _judge(self, run: _Run, pid: int | None, exitcode: int | None, *, blameless: bool) -> Any:
         """What the death of its worker means for a job: a `MediaError`, or `_AGAIN`.
 
         Args:
             run: The job.
-            exitcode: Of the worker; None when it is not known, or 0.
+            pid: Of the worker.
+            exitcode: Of the worker; None when it is not known.
             blameless: Whether the worker was not at this job any more, or not yet.
         """
         self._owner._handover.sweep()
-        if blameless and self._repeat(run):  # Pebble may blame a job whose worker died on the next one
+        if exitcode == worker.RETIRED:
+            self._put_back(run)
             return _AGAIN
-        is_unclear = exitcode is None or was_killed(exitcode)
-        if is_unclear and not run.alone:
+        # Pebble may blame a job whose worker died on the next one, or was killed here for the one before.
+        if (blameless or pid in self._stopped) and self._repeat(run):
+            return _AGAIN
+        if (not exitcode or was_killed(exitcode)) and not run.alone:
             self._suspects.append(run.job)
             return _AGAIN
-        _, path, _ = run.job
-        if exitcode is None:
-            return MediaError("crash", path, "the worker process ended in the middle of its work")
-        if is_unclear:
-            return MediaError(
-                "killed",
-                path,
-                f"the worker process was killed from outside twice ({cause(exitcode)}), the second time "
-                "with nothing else in work; the system may be short of memory",
-            )
-        return MediaError("crash", path, f"the worker process died ({cause(exitcode)})")
+        return verdict(run.job[1], exitcode)
 
     def _look(self) -> Iterator[tuple[Hashable, Any]]:
         """See what workers are at, and yield the jobs of those that Pebble has lost or did not stop.
@@ -284,11 +286,18 @@ class Dispatch:
     def _lose(self, future: Any) -> Iterator[tuple[Hashable, Any]]:
         """Judge a job whose worker is gone without Pebble's knowledge."""
         run = self._running.pop(future)
+        pid = self._notes.worker(run.number)
         _, was_finished = self._notes.clear(run.number)
         self._progress = True
         future.cancel()
-        if (result := self._judge(run, None, blameless=was_finished)) is not _AGAIN:
+        result = self._judge(run, pid, self._exit_code(pid), blameless=was_finished)
+        if result is not _AGAIN:
             yield self._told(run.job[0], result)
+
+    def _exit_code(self, pid: int | None) -> int | None:
+        """How a worker ended; None when that is not known."""
+        ended = reversed(self._owner._context.ended())
+        return next((code for number, code in ended if number == pid), None)
 
     def _stop(self, future: Any, pid: int) -> None:
         """Kill a worker that Pebble should have stopped."""

@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+from tools.errors import MediaError
 from tools.media.handover import process_exists
 from tools.media.worker import done_marker, marker
 
@@ -81,7 +82,26 @@ def was_killed(exitcode: int) -> bool:
     return -exitcode in _FROM_OUTSIDE
 
 
-def cause(exitcode: int) -> str:
+def verdict(path: str, exitcode: int | None) -> MediaError:
+    """What is said of a file whose worker died, after all doubts.
+
+    Args:
+        path: The file.
+        exitcode: Of the worker; None when it is not known.
+    """
+    if not exitcode:
+        return MediaError("crash", path, "the worker process ended in the middle of its work")
+    if was_killed(exitcode):
+        return MediaError(
+            "killed",
+            path,
+            f"the worker process was killed from outside twice ({_cause(exitcode)}), the second time with "
+            "nothing else in work; the system may be short of memory",
+        )
+    return MediaError("crash", path, f"the worker process died ({_cause(exitcode)})")
+
+
+def _cause(exitcode: int) -> str:
     """An exit code in words: SIGSEGV, exit code 3."""
     if exitcode < 0:
         try:

@@ -31,10 +31,23 @@ class WorkerContext(SpawnContext):
     def __init__(self) -> None:
         super().__init__()
         self.imports_script = False
+        self._made: list[SpawnProcess] = []
+        self._ended: list[tuple[int, int]] = []
 
     def Process(self, *args: Any, **options: Any) -> SpawnProcess:
         """Make a process, as `multiprocessing.Process`."""
-        return (SpawnProcess if self.imports_script else _ScriptlessProcess)(*args, **options)
+        made = (SpawnProcess if self.imports_script else _ScriptlessProcess)(*args, **options)
+        self._made.append(made)
+        return made
+
+    def ended(self) -> list[tuple[int, int]]:
+        """Number and exit code of each process whose end was noticed by the one who waits for it."""
+        for process in list(self._made):
+            # Asking the process itself would take the news away from a thread that asks at the same time.
+            if (known := process._popen) is not None and known.returncode is not None:
+                self._made.remove(process)  # it holds open files
+                self._ended.append((known.pid, known.returncode))
+        return self._ended
 
 
 class _ScriptlessProcess(SpawnProcess):
