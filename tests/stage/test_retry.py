@@ -185,7 +185,7 @@ def test_the_flag_takes_kinds_and_never_the_table(arguments, kinds):
 
 
 @pytest.mark.parametrize(
-    "path", ["../meta.csv", "a/b", "データ.csv", "s3://bucket/meta.parquet", "meta-2.csv.gz"]
+    "path", ["../meta.csv", "a/b", "データ.csv", "data/v.2/meta.parquet", "meta-2.csv.gz"]
 )
 def test_whatever_the_table_is_called(path):
     assert parsed("--retry-failed", path).meta == path
