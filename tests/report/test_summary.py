@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from wcwidth import wcswidth
 
 from tools.errors import UserError
 from tools.report.numbers import QUANTILES, column_series, summarize_numbers
@@ -211,3 +212,18 @@ def test_the_text_fits_100_columns_and_says_what_is_missing(tmp_path):
     assert max(len(line) for line in text.splitlines()) <= 100
     assert "without 3 videos of unknown length" in text
     assert "99 that an earlier row has too" in text
+
+
+def test_the_text_is_aligned_by_the_width_of_its_characters(tmp_path):
+    label, source = "全景镜头", "来源" * 30
+    lines = ["path,num_frames,分数,景别,source"]
+    lines += [f"{i}.mp4,25,{i},{label if i % 2 else 'close'},{source if i % 2 else 'b'}" for i in range(8)]
+    text = render_summary(summarize(scan(tmp_path, "\n".join(lines)))).splitlines()
+    of_labels = [line for line in text if "50.0%" in line and (label in line or "close" in line)]
+    assert len({wcswidth(line[: line.index("50.0%")]) for line in of_labels}) == 1 and len(of_labels) == 2
+    of_numbers = [line for line in text if line.startswith(("num_frames", "分数"))]
+    assert len({wcswidth(line) for line in of_numbers}) == 1 and len(of_numbers) == 2
+    of_sources = [
+        line for line in text if line.endswith("rows") and ("来源" in line or line.startswith("  b"))
+    ]
+    assert len({wcswidth(line) for line in of_sources}) == 1 and len(of_sources) == 2

@@ -186,6 +186,8 @@ def explain(frame: pl.LazyFrame, values: Mapping[str, Any], context: Context, st
         Lines of text. Alone means: with the operations that change the table, without the others that remove
         rows.
     """
+    from tools.report.terminal import padded, width
+
     filters = [step for step in steps if step.removed is not None]
     quiet = replace(context, failures=[], notes=[])
     alone = [s for s in run_operations(frame, values, quiet, remove=False) if s.removed is not None]
@@ -197,10 +199,9 @@ def explain(frame: pl.LazyFrame, values: Mapping[str, Any], context: Context, st
     if filters:
         end = left[-1]
         lines.append(("all together", "", f"-{total - end}", f"{end} ({_percent(end, total)})"))
-    widths = [max(len(line[i]) for line in lines) for i in range(4)]
+    widths = [max(width(line[i]) for line in lines) for i in range(4)]
     return "\n".join(
-        f"{name.ljust(widths[0])}  {alone.rjust(widths[1])}  {turn.rjust(widths[2])}  {left.rjust(widths[3])}"
-        for name, alone, turn, left in lines
+        "  ".join([padded(line[0], widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines
     )
 
 

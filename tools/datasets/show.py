@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import unicodedata
 from pathlib import Path
 
 from tools import cli
@@ -13,12 +12,6 @@ _LONG = {"path": 40, "source": 40, "relpath": 40, "text": 60, "timestamp": 40, "
 
 _BEGINNINGS = ("path", "source", "relpath")
 """Columns whose long cells lose their beginning."""
-
-_UNSHOWN = ("Cc", "Cs", "Zl", "Zp")
-"""Categories of characters that would move the cursor, or that no terminal takes."""
-
-_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn round the direction of what follows, other cells included."""
 
 
 def render_table(
@@ -44,6 +37,7 @@ def render_table(
         UserError: The table cannot be read or has no such column.
     """
     from tools.datasets.operations.order import sort_rows
+    from tools.report.terminal import one_line, padded, width
     from tools.table import count_rows, require_columns, scan_table
 
     frame = scan_table(path)
@@ -59,71 +53,23 @@ def render_table(
     total = count_rows(path)
     head = frame.head(rows).collect()
     grid = [
-        [_printable(name) for name in head.columns],
+        [one_line(name) for name in head.columns],
         *([_short(n, v) for n, v in zip(head.columns, row, strict=True)] for row in head.rows()),
     ]
-    widths = [max(_width(row[i]) for row in grid) for i in range(len(head.columns))]
-    lines = [
-        "  ".join(
-            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in grid
-    ]
+    widths = [max(width(row[i]) for row in grid) for i in range(len(head.columns))]
+    lines = ["  ".join(map(padded, row, widths)).rstrip() for row in grid]
     more = f", the first {head.height} are shown" if total > head.height else ""
     return "\n".join([*lines, f"{total} rows{more}"])
 
 
 def _short(name: str, value: object) -> str:
     """A cell in one line, shortened to the width of its column."""
+    from tools.report.terminal import one_line, shortened
+
     if value is None:
         return ""
-    text = f"{value:.4g}" if isinstance(value, float) else _printable(" ".join(str(value).split()))
-    limit = _LONG.get(name, 24)
-    if _width(text) <= limit:
-        return text
-    if name in _BEGINNINGS:
-        return "…" + _fitting(_characters(text)[::-1], limit - 1, reverse=True)
-    return _fitting(_characters(text), limit - 1) + "…"
-
-
-def _printable(text: str) -> str:
-    """A text without what would act on the terminal instead of being shown."""
-    return "".join(
-        "\ufffd" if unicodedata.category(character) in _UNSHOWN or character in _TURNING else character
-        for character in text
-    )
-
-
-def _width(text: str) -> int:
-    """Columns of a terminal that a text takes."""
-    if text.isascii():
-        return len(text)
-    from wcwidth import wcswidth
-
-    return max(0, wcswidth(text))
-
-
-def _characters(text: str) -> list[str]:
-    """What is shown as one character: a base with its combining marks, a sequence of emoji."""
-    found: list[str] = []
-    for character in text:
-        # A joiner and what follows it, marks and variation selectors take no column of their own.
-        if found and _width(found[-1] + character) == _width(found[-1]):
-            found[-1] += character
-        else:
-            found.append(character)
-    return found
-
-
-def _fitting(characters: list[str], limit: int, *, reverse: bool = False) -> str:
-    """As many characters, from the first on, as fit into so many columns."""
-    taken: list[str] = []
-    for character in characters:
-        limit -= _width(character)
-        if limit < 0:
-            break
-        taken.append(character)
-    return "".join(reversed(taken) if reverse else taken)
+    text = f"{value:.4g}" if isinstance(value, float) else one_line(str(value))
+    return shortened(text, _LONG.get(name, 24), keep_end=name in _BEGINNINGS)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from tools.report.numbers import QUANTILES, NumberSummary
 from tools.report.results import Overview, Summary
 from tools.report.rows import HEADINGS, KINDS
+from tools.report.terminal import one_line, padded, shortened, width
 
 _WIDTH = 100
 _LABELS_SHOWN = 12
@@ -62,7 +63,7 @@ def _numbers(summary: Summary) -> str:
     if not described:
         return ""
     lines = _number_lines(described, digits=4)
-    if max(map(len, lines)) > _WIDTH:
+    if max(map(width, lines)) > _WIDTH:
         lines = _number_lines(described, digits=3)
     lines += [
         f"{name}: {numbers.unreadable:,} cells are no numbers and are left out"
@@ -75,9 +76,9 @@ def _numbers(summary: Summary) -> str:
 def _number_lines(described: Mapping[str, NumberSummary], digits: int) -> list[str]:
     header = ["column", "empty", "min", *[f"{q * 100:g}%" for q in QUANTILES], "max", "mean"]
     grid = [header, *[_number_row(name, numbers, digits) for name, numbers in described.items()]]
-    widths = [max(len(row[i]) for row in grid) for i in range(len(header))]
+    widths = [max(width(row[i]) for row in grid) for i in range(len(header))]
     return [
-        " ".join([row[0].ljust(widths[0]), *[c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]])
+        " ".join([padded(row[0], widths[0]), *[c.rjust(w) for c, w in zip(row[1:], widths[1:], strict=True)]])
         for row in grid
     ]
 
@@ -120,12 +121,12 @@ def _text(summary: Summary) -> str:
 
 def _labels(name: str, counts: dict[str | None, int], rows: int) -> str:
     shown = list(counts.items())[:_LABELS_SHOWN]
-    width = max(len(_label(value)) for value, _ in shown)
+    columns = max(width(_label(value)) for value, _ in shown)
     most = shown[0][1]
     lines = []
     for value, number in shown:
         bar = "▇" * round(30 * number / most)
-        lines.append(f"  {_label(value).ljust(width)}  {number:>12,}  {number / rows:>6.1%}  {bar}")
+        lines.append(f"  {padded(_label(value), columns)}  {number:>12,}  {number / rows:>6.1%}  {bar}")
     rest = sum(counts.values()) - sum(number for _, number in shown)
     if rest:
         lines.append(f"  {len(counts) - len(shown)} more values: {rest:,} rows")
@@ -133,8 +134,7 @@ def _labels(name: str, counts: dict[str | None, int], rows: int) -> str:
 
 
 def _label(value: str | None) -> str:
-    text = "(empty)" if value is None or not value.strip() else " ".join(value.split())
-    return text if len(text) <= 32 else text[:31] + "…"
+    return shortened("(empty)" if value is None or not value.strip() else one_line(value), 32)
 
 
 def _sizes(summary: Summary) -> str:
@@ -155,12 +155,12 @@ def _sources(summary: Summary) -> str:
         return ""
     lines = [f"sources: {sources.distinct:,}; the largest:"]
     for name, rows, seconds in sources.largest:
-        short = name if len(name) <= 60 else "…" + name[-59:]
+        short = padded(shortened(one_line(name), 60, keep_end=True), 60)
         amount = f"{seconds / 3600:.3f} h" if seconds else ""
-        lines.append(f"  {short:<60}  {rows:>10,} rows  {amount}".rstrip())
+        lines.append(f"  {short}  {rows:>10,} rows  {amount}".rstrip())
     return "\n".join(lines)
 
 
 def _aligned(lines: Sequence[tuple[str, str]]) -> str:
-    width = max(len(name) for name, _ in lines) + 2
-    return "\n".join(name.ljust(width) + value for name, value in lines)
+    columns = max(len(name) for name, _ in lines) + 2
+    return "\n".join(name.ljust(columns) + value for name, value in lines)

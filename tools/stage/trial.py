@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from tools.errors import MediaError
+from tools.errors import MediaError, UserError
 from tools.media.own_folder import OwnFolder
 from tools.media.pool import usable_cores
 from tools.stage.engine import RunOptions, Session
@@ -91,7 +91,7 @@ def _spread(numbers: Sequence[int], count: int) -> list[int]:
 def _estimate(stage: Stage, rows: list[Row], total: int, options: RunOptions) -> Iterator[str]:
     """Do rows on trial; yield lines on them, and on the time that all would take."""
     options = dataclasses.replace(options, progress=False)
-    with closing(OwnFolder(tempfile.gettempdir())) as folder, Session(stage, options) as session:
+    with closing(_temporary_folder()) as folder, Session(stage, options) as session:
         stage.write_under(folder.path / "made")
         begun = time.monotonic()
         session.setup()
@@ -115,6 +115,16 @@ def _estimate(stage: Stage, rows: list[Row], total: int, options: RunOptions) ->
         return
     rate = f"to start {spell_seconds(loading)}, then {spell_rate(1 / max(per_row, 1e-6))}"
     yield f"time: about {spell_seconds(loading + total * per_row)} ({rate})"
+
+
+def _temporary_folder() -> OwnFolder:
+    place = tempfile.gettempdir()
+    try:
+        return OwnFolder(place)
+    except OSError as error:
+        raise UserError(
+            f"{place}: no folder for rows on trial: {error.strerror or error}; set TMPDIR to another"
+        ) from None
 
 
 def _timed(session: Session, rows: list[Row]) -> tuple[list[Outcome], float]:
