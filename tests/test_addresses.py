@@ -167,6 +167,16 @@ def test_strange_addresses_cost_their_rows(here, capsys):
         assert all("is an address, not a path of this machine" in message for message in failures["message"])
 
 
+def test_captions_beside_addresses_are_not_looked_for(here):
+    Path("a b.txt").write_text("a caption")
+    meta = table("http://host/a.mp4", f"file://{here}/a%20b.mp4")
+    assert not datautil.main([meta, "--load-caption", "txt"])
+    (written,) = (file for file in Path().glob("meta_*.csv") if "failures" not in file.name)
+    assert read_table(written)["text"].to_list() == [None, "a caption"]
+    (failures,) = Path().glob("*.failures.csv")
+    assert read_table(failures).rows()[0][:2] == ("http://host/a.mp4", "bad_value")
+
+
 def test_a_table_of_addresses_is_refused(here, capsys):
     table("http://host/a.mp4", "s3://bucket/a.mp4")
     said = "error: meta.csv: every path in it is an address; http://host/a.mp4 is an address, not a path"

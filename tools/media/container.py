@@ -35,7 +35,7 @@ def check_file(path: str | Path) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         raise MediaError("missing", path, "no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise MediaError("unreadable", path, str(error)) from None
+        raise MediaError("unreadable", path, getattr(error, "strerror", None) or str(error)) from None
     if not stat.S_ISREG(status.st_mode):
         raise MediaError("not_a_file", path, f"is {_kind(status.st_mode)}, not a regular file")
     if status.st_size == 0:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from tools.addresses import local_path
 from tools.errors import UserError
 from tools.stage.shards import STATE_FOLDER
 from tools.table import shorten, split_part, table_extension, table_stem
@@ -287,6 +288,7 @@ def tell_apart(stem: str, digits: str) -> str:
 
 def absolute(source: str) -> str:
     """A source by the name that it has from anywhere; links are not followed."""
+    source = local_path(source)
     return source if "://" in source else os.path.abspath(source)  # noqa: PTH100  a path would lose //
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.addresses import ELSEWHERE, is_address, local_path
 from tools.datasets.operations.base import Context, Operation, Split, split_by
 from tools.datasets.operations.paths import first_of, is_empty
 from tools.errors import MediaError
@@ -67,6 +68,9 @@ def _caption_beside(path: str | None, kind: str) -> str | MediaError:
     """The text of ``<stem>.txt``, or the value of ``caption`` in ``<stem>.json``."""
     if not path or not Path(path).name:
         return MediaError("missing", path or "", "the row has no path")
+    path = local_path(path)
+    if is_address(path):
+        return MediaError("bad_value", path, ELSEWHERE)
     file = Path(path).with_suffix(f".{kind}")
     try:
         content = file.read_text(encoding="utf-8")
