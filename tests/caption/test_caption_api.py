@@ -188,7 +188,7 @@ def test_rows_that_failed_have_empty_cells_and_a_reason_and_are_asked_again_on_d
 
 
 def test_a_killed_run_pays_for_no_answer_twice(numbered):
-    """SIGKILL in the middle of a batch, several times: no question that was answered is asked again."""
+    """SIGKILL in the middle of a batch, then Ctrl-C: no question that was answered is asked again."""
     meta = numbered(24)
     answered = []
 
@@ -205,10 +205,10 @@ def test_a_killed_run_pays_for_no_answer_twice(numbered):
             "tools.caption.caption_api",
             *command(meta, server, "--concurrency", "2"),
         ]
-        for stop_at in (5, 13):
+        for stop_at, how in ((5, signal.SIGKILL), (11, signal.SIGINT)):
             process = subprocess.Popen(arguments, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
             wait_until(lambda at=stop_at: len(answered) >= at, process)
-            process.send_signal(signal.SIGKILL)
+            process.send_signal(how)
             process.wait()
             time.sleep(0.3)  # requests that were under way come to their end
         killed = len(answered)

@@ -346,6 +346,25 @@ def test_the_key_goes_to_the_server_and_nowhere_else(monkeypatch, capfd):
     assert KEY not in told.out + told.err
 
 
+@pytest.mark.parametrize("key", ["none", "EMPTY", "x", "ollama", "1234"])
+def test_a_word_in_place_of_a_key_is_not_cut_out_of_captions(monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with ChatServer(lambda *_: answer(f"A sign with {key} on it.")) as server:
+        (found,) = client(server).ask(questions(1))
+    assert found.text == f"A sign with {key} on it."
+
+
+def test_a_key_that_comes_back_in_other_letters_of_json_is_cut_out(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    spelt = "".join(f"\\u{ord(letter):04x}" for letter in KEY)
+    body = f'{{"choices": [{{"message": {{"content": "A {spelt}."}}}}]}}'
+    for status, said in ((200, body), (400, f'{{"error": "A {spelt}."}}')):
+        with ChatServer(lambda *_, s=status, b=said: (s, {}, b)) as server:
+            (found,) = client(server).ask(questions(1))
+        told = getattr(found, "text", str(found))
+        assert KEY not in told and "A ***." in told
+
+
 @pytest.mark.parametrize("key", ["sk-1\nX-Header: 1", "sk-ä", "two words"])
 def test_a_key_that_is_none(monkeypatch, key):
     monkeypatch.setenv("OPENAI_API_KEY", key)

@@ -6,12 +6,15 @@ Servers that are busy, slow or broken are asked again, later and later; answers 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import random
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tools.caption.api.answers import (
@@ -26,7 +29,7 @@ from tools.caption.api.answers import (
     true_status,
 )
 from tools.caption.api.refusals import OTHER_NAMES, Trial, same_words, without
-from tools.caption.api.service import HIDDEN, Service, http_package, read_key
+from tools.caption.api.service import HIDDEN, Service, http_package, is_secret, read_key
 from tools.caption.api.totals import Totals
 from tools.errors import MediaError, ToolError, UserError
 from tools.transfer import retry_after
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     import httpx
 
 _FIRST_TRIES = 5  # while nothing was answered yet: a server that cannot work is told soon
+_CANCEL_SECONDS = 10.0
 _CONNECT_TRIES = 3  # while nothing was ever heard of it: a wrong address, too
 _LARGEST_BODY = 32 << 20  # bytes; an answer has some thousands
 _LONGEST_WAIT = 600.0  # seconds; a server that wants to be left alone for longer is asked after these
@@ -94,6 +98,9 @@ class ChatClient:
         self._pause_until = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._cancelled = False
+        self._idle = threading.Event()
+        self._idle.set()
 
     def ask(self, questions: Sequence[Question]) -> list[Answer | MediaError]:
         """Ask questions, up to `Service.concurrency` at a time.
@@ -108,15 +115,27 @@ class ChatClient:
             UserError: The server answers nobody: a wrong key, address or model, or too many failures in a
                 row.
         """
-        return asyncio.run(self._ask_all(questions))
+        self._idle.clear()
+        try:
+            return asyncio.run(self._ask_all(questions))
+        finally:
+            self._idle.set()
 
     def cancel(self) -> None:
-        """Leave off, from another thread; requests under way are dropped."""
-        if self._loop is not None and self._task is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._task.cancel)
+        """Leave off for good, from another thread; requests under way are dropped.
+
+        Returns when no further answer can come: whoever remembers them may then close the book.
+        """
+        self._cancelled = True
+        if self._loop is not None and self._task is not None:
+            with suppress(RuntimeError):  # the loop has come to its end
+                self._loop.call_soon_threadsafe(self._task.cancel)
+        self._idle.wait(_CANCEL_SECONDS)
 
     async def _ask_all(self, questions: Sequence[Question]) -> list[Answer | MediaError]:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        if self._cancelled:  # the next batch of a run that is being ended
+            raise asyncio.CancelledError
         slots = asyncio.Semaphore(self._service.concurrency)
         limits = self._http.Limits(
             max_connections=self._service.concurrency, max_keepalive_connections=self._service.concurrency
@@ -139,17 +158,17 @@ class ChatClient:
                 answer = await self._persist(http, question)
         except AskAgainError as error:
             kind = "timeout" if error.reason == "timeout" else "server"
-            return self._failed(
-                MediaError(kind, question.path, f"asked {self._service.retries + 1} times: {error}")
-            )
+            said = f"asked {self._service.retries + 1} times: {self._clean(str(error))}"
+            return self._failed(MediaError(kind, question.path, said))
         except NoAnswerError as error:
-            failure = MediaError("server", question.path, str(error))
+            failure = MediaError("server", question.path, self._clean(str(error)))
             if error.usage != Usage():
                 self._pay(question.key, failure, error.usage)
             return self._failed(failure)
         except ServerError as error:
-            self._stop = self._stop or UserError(self._told(str(error)))
-            return MediaError("server", question.path, str(error))
+            said = self._clean(str(error))
+            self._stop = self._stop or UserError(self._told(said))
+            return MediaError("server", question.path, said)
         except ToolError:
             raise
         except Exception as error:  # it must not cost the answers of the others, which were paid for
@@ -252,17 +271,18 @@ class ChatClient:
         except (asyncio.TimeoutError, TimeoutError, self._http.TimeoutException):
             raise AskAgainError("timeout", f"no answer within {self._service.timeout:g} s") from None
         except self._http.ConnectError as error:
-            raise AskAgainError("no connection", self._clean(str(error))) from None
+            raise AskAgainError("no connection", str(error)) from None
         except (self._http.TransportError, self._http.DecodingError) as error:
             self._heard = True
-            raise AskAgainError("connection lost", self._clean(str(error) or type(error).__name__)) from None
+            raise AskAgainError("connection lost", str(error) or type(error).__name__) from None
         self._heard = True
         text = self._clean(data.decode("utf-8", errors="replace"))
         status = true_status(status, text)
         if status != 200:
             named = {**self._parameters, **asked}  # it may go on about what is left out on trial
             raise_for_status(status, text, retry_after(headers), named, self.totals.answered > 0)
-        return read_answer(text)
+        answer = read_answer(text)
+        return dataclasses.replace(answer, text=self._clean(answer.text))  # where JSON had escaped it
 
     async def _post(self, http: httpx.AsyncClient, body: bytes) -> tuple[int, httpx.Headers, bytes]:
         async with http.stream("POST", self._url, content=body) as response:
@@ -283,4 +303,4 @@ class ChatClient:
                 print(f"warning: the server does not take {name}: {done}", file=sys.stderr)
 
     def _clean(self, text: str) -> str:
-        return text.replace(self._key, HIDDEN) if self._key else text
+        return text.replace(self._key, HIDDEN) if is_secret(self._key) else text

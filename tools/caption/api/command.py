@@ -152,8 +152,8 @@ def run_asking(stage: AskStage, args: argparse.Namespace) -> int:
     stage.keep_answers(folder, shard.rank, again=args.retry_failed)
     try:
         code = run_command(stage, args, finished=done)
-    except KeyboardInterrupt:
-        stage.cancel()
+    except BaseException:
+        stage.cancel()  # a thread may still be asking, and what it hears could not be written down any more
         raise
     finally:
         if stage.totals is not None:

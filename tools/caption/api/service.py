@@ -17,6 +17,8 @@ DEFAULT_URL = "https://api.openai.com/v1"
 HIDDEN = "***"
 """What stands in a message where a secret stood."""
 
+_SHORTEST_SECRET = 6  # characters
+_LONGEST_WORD = 20  # letters
 _AZURE = (".azure.com", ".azure-api.net", ".azure.us", ".azure.cn")
 _VERSION = "api-version"  # what Azure wants to be told in every address, after a question mark
 
@@ -121,6 +123,14 @@ def read_key(variable: str = KEY_VARIABLE) -> str:
     if not re.fullmatch(r"[\x21-\x7e]*", key):
         raise UserError(f"{variable}: holds blanks or other characters that no key has")
     return key
+
+
+def is_secret(key: str) -> bool:
+    """Whether a key is none of the words that stand in for one on a local server: ``none``, ``EMPTY``, ``x``.
+
+    Those may not be cut out of captions.
+    """
+    return len(key) >= _SHORTEST_SECRET and (not key.isalpha() or len(key) >= _LONGEST_WORD)
 
 
 def http_package() -> Any:

@@ -184,7 +184,7 @@ class AskStage(Stage):
         return self._client.totals if self._client else None
 
     def cancel(self) -> None:
-        """Drop requests that are under way; called from another thread."""
+        """Drop requests that are under way, and ask no others; called from another thread."""
         if self._client is not None:
             self._client.cancel()
 
