@@ -124,12 +124,14 @@ class Scoring:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
+        done = False
         try:
             if kind is None:
                 self._submit()
                 self._take(0)
-        finally:
-            self._thread.shutdown(wait=kind is None, cancel_futures=True)
+                done = True
+        finally:  # a batch that nobody waits for any more must not hold an interrupted run
+            self._thread.shutdown(wait=done, cancel_futures=True)
 
     def add(self, key: str, prepared: Any) -> None:
         """Take a row; wait while more batches are ready than the device can work off."""
