@@ -78,7 +78,7 @@ def test_what_is_an_address(tmp_path, monkeypatch):
 
 def test_addresses_of_files_are_paths():
     assert local_path("file:///a%20b/c.mp4") == local_path("FILE://localhost/a%20b/c.mp4") == "/a b/c.mp4"
-    for text in ("a%20b.mp4", "file://elsewhere/a.mp4", "http://host/a.mp4"):
+    for text in ("a%20b.mp4", "file://elsewhere/a.mp4", "file://[x", "file://", "http://host/a.mp4"):
         assert local_path(text) == text
 
 

@@ -42,10 +42,10 @@ def local_path(text: str) -> str:
     """The path that a ``file://`` address of this machine names (RFC 8089); other text stays as it is."""
     if scheme(text) != "file":
         return text
-    host = urllib.parse.urlsplit(text).netloc
-    if host not in ("", "localhost"):
+    host, slash, path = text.partition("://")[2].partition("/")
+    if host not in ("", "localhost") or not slash:
         return text
-    return urllib.parse.unquote(text.partition("://")[2][len(host) :])
+    return urllib.parse.unquote(f"/{path}")
 
 
 def refuse_address(place: str | Path) -> None:
