@@ -86,6 +86,8 @@ def test_a_line_that_is_not_whole_is_a_row_to_do_again(meta, capsys, damage):
     if damaged:
         assert "cannot be used: 1 (damaged" in told[0] and "done again" in told[0]
     assert run(meta)[1] == [] and capsys.readouterr().err == ""  # it is said once
+    ledger_of(meta).write_bytes(ledger_of(meta).read_bytes().replace(b'"size": 0', b'"size": 1'))
+    assert run(meta)[1] == ["f0"] and "cannot be used: 1 (" in capsys.readouterr().err  # and then what is new
 
 
 def test_bytes_at_the_end_cost_nothing_but_a_line(meta, capsys):
@@ -296,6 +298,27 @@ def test_vectors_lie_in_the_ledgers_folder(tmp_path, place):
     file.write_bytes(sealed(record | {"vector": place}))
     with Ledger(tmp_path / "state", 0, {}, {"a"}) as ledger:
         assert not ledger.has_vector("a")
+
+
+def test_a_damaged_receipt_is_that_of_nobody(meta):
+    """It has the counts that the exit code follows from; its table is then one that was made elsewhere."""
+    meta.with_name("f3").unlink()
+    assert run(meta)[0].totals == (ROWS, 1, 1)
+    (receipt,) = ledger_of(meta).parent.glob("*.receipt.json")
+    whole = receipt.read_bytes()
+    refused = 0
+    for place in range(0, 8 * len(whole), 67):
+        data = bytearray(whole)
+        data[place // 8] ^= 1 << place % 8
+        receipt.write_bytes(data)
+        try:
+            result, _ = run(meta)
+        except UserError as error:
+            assert "meta_size.csv: is in the way" in str(error)
+            refused += 1
+        else:
+            assert (result.already_complete, result.totals) == (True, (ROWS, 1, 1))
+    assert refused > 40
 
 
 def test_a_ledger_that_cannot_be_read_ends_the_run(meta):

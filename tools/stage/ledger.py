@@ -105,7 +105,7 @@ class Ledger:
         foreign = list(unfit(self.outcomes)) if unfit else []
         for key in foreign:
             self._drop(key)
-        self.notice = self._tell(found.damaged if rank == 0 else {}, len(foreign))
+        self.notice = self._tell(found, len(foreign))
 
     def __enter__(self) -> Ledger:
         return self
@@ -165,12 +165,14 @@ class Ledger:
         self.outcomes.pop(key, None)
         self._vectors.pop(key, None)
 
-    def _tell(self, damaged: dict[str, int], foreign: int) -> str:
-        """What to say about lines that cannot be used; damaged ones are noted as told."""
-        if damaged and self._file >= 0:
-            sizes = {name: (self._path.parent / name).stat().st_size for name in damaged}
-            self._append([{"run": self._run, "told": sizes}])
-        count = sum(damaged.values()) + foreign
+    def _tell(self, found: LedgerFiles, foreign: int) -> str:
+        """What is new to say about lines that cannot be used; the first rank notes how many were told of."""
+        count = foreign
+        if self._path.stem == "rank0":
+            new = {name: damaged - found.told.get(name, 0) for name, damaged in found.damaged.items()}
+            count += sum(max(0, more) for more in new.values())
+            if found.damaged != found.told and self._file >= 0:
+                self._append([{"run": self._run, "told": found.damaged}])
         if not count:
             return ""
         return (

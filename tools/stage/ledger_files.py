@@ -25,7 +25,10 @@ Outcome = dict[str, Any] | MediaError
 VectorPlace = tuple[Path, int, int, int]
 """Where a vector is: file, first byte, numbers, checksum of its bytes."""
 
-_CHECKSUM = b', "crc32": "'
+CHECKSUM = b', "crc32": "'
+"""What stands before the checksum of a record."""
+
+_SEAL = len(CHECKSUM) + len('00000000"}\n')
 
 
 class LedgerFiles:
@@ -40,7 +43,8 @@ class LedgerFiles:
         outcomes: What became of rows.
         vectors: Where their vectors are; None for a row that has none.
         last_run: Highest number of a run.
-        damaged: How many lines of each file cannot be used and were not told of before.
+        damaged: How many lines of each file cannot be used.
+        told: How many of these the user was told of.
 
     Raises:
         OSError: A file cannot be read.
@@ -54,22 +58,20 @@ class LedgerFiles:
         self.vectors: dict[str, VectorPlace | None] = {}
         self.last_run = 0
         self.damaged: dict[str, int] = {}
-        self._told: dict[str, int] = {}  # size of each file when its damage was last told
+        self.told: dict[str, int] = {}
         self._latest: dict[str, tuple[int, Path]] = {}  # run and file of the line that counts for a row
+        self._place: tuple[int, Path] = (0, own)  # of the line at hand: one object for many lines
         files = ((_rank_of(path), path) for path in own.parent.glob("rank*.jsonl"))
-        # The first file comes first: it says what was told of the others.
         for rank, path in sorted((rank, path) for rank, path in files if rank is not None):
             self._read(rank, path)
 
     def _read(self, rank: int, path: Path) -> None:
-        place = 0
         with path.open("rb") as file:
             for data in file:
-                place += len(data)
                 try:
                     self._take(unsealed(data), path)
                 except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError):
-                    if place > self._told.get(path.name, 0) and not self._is_growing(data, rank, path):
+                    if not self._is_growing(data, rank, path):
                         self.damaged[path.name] = self.damaged.get(path.name, 0) + 1
 
     def _is_growing(self, data: bytes, rank: int, path: Path) -> bool:
@@ -85,18 +87,20 @@ class LedgerFiles:
         run = int(line["run"])
         self.last_run = max(self.last_run, run)
         if "told" in line:
-            self._told.update((name, int(size)) for name, size in line["told"].items())
-            self.damaged = {name: n for name, n in self.damaged.items() if name not in self._told}
+            self.told = {str(name): int(count) for name, count in line["told"].items()}
             return
         key = line["row"]
         if line["ask"] != self._ask or key not in self._keys:
             return
-        latest, where = self._latest.get(key, (0, path))
-        if run < latest or (run == latest and path != where and isinstance(self.outcomes.get(key), dict)):
-            return
-        self._latest[key] = run, path
-        self.outcomes.pop(key, None)
-        self.vectors.pop(key, None)
+        if self._place != (run, path):
+            self._place = run, path
+        if (latest := self._latest.get(key)) is not None:
+            is_other = path != latest[1] and isinstance(self.outcomes.get(key), dict)
+            if run < latest[0] or (run == latest[0] and is_other):
+                return
+            self.outcomes.pop(key, None)
+            self.vectors.pop(key, None)
+        self._latest[key] = self._place
         if "again" in line:
             return
         if "failure" in line:
@@ -141,7 +145,7 @@ def _text(value: Any) -> str:
 def sealed(line: dict[str, Any]) -> bytes:
     """A record as a line that ends with the checksum of all that stands before it."""
     body = json.dumps(line, ensure_ascii=False).encode(errors="surrogatepass")[:-1]
-    return b'%b%b%08x"}\n' % (body, _CHECKSUM, zlib.crc32(body))
+    return b'%b%b%08x"}\n' % (body, CHECKSUM, zlib.crc32(body))
 
 
 def unsealed(data: bytes) -> dict[str, Any]:
@@ -150,10 +154,10 @@ def unsealed(data: bytes) -> dict[str, Any]:
     Raises:
         ValueError: The line is damaged, or has no checksum.
     """
-    body, _, seal = data.rpartition(_CHECKSUM)
-    if seal != b'%08x"}\n' % zlib.crc32(body):
+    end = len(data) - _SEAL
+    if data[end:] != b'%b%08x"}\n' % (CHECKSUM, zlib.crc32(memoryview(data)[: max(0, end)])):
         raise ValueError("damaged")
-    return json.loads(body + b"}")
+    return json.loads(data)
 
 
 def at_work(folder: Path, rank: int) -> bool:

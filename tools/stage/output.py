@@ -29,7 +29,7 @@ import polars as pl
 
 from tools.errors import UserError
 from tools.stage.failures import write_failures
-from tools.stage.ledger_files import at_work
+from tools.stage.ledger_files import CHECKSUM, at_work, sealed, unsealed
 from tools.stage.shards import STATE_FOLDER, Shard
 from tools.table import failures_path, part_path, split_part, table_extension, table_stem, write_table
 
@@ -209,7 +209,7 @@ class Output:
         with self._locked():
             receipt["replaces"] = _digest_file(self.path) if self.path.exists() else ""
             temporary = self._receipt(self.path).with_suffix(".tmp")
-            temporary.write_text(json.dumps(receipt))
+            temporary.write_bytes(sealed(receipt))
             temporary.replace(self._receipt(self.path))
             made.replace(self.path)
         self._remove_leftovers(made)
@@ -274,7 +274,8 @@ def _in_the_way(path: Path, why: str, *, replaceable: bool) -> str:
 
 def _load(path: Path) -> dict[str, Any] | None:
     try:
-        receipt = json.loads(path.read_text())
+        data = path.read_bytes()
+        receipt = unsealed(data) if CHECKSUM in data else json.loads(data)  # earlier ones have none
     except (OSError, ValueError):
         return None
     wanted = {"ask", "input", "rows", "world", "on_error", "counts", "outcomes", "output", "replaces"}

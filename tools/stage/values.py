@@ -67,7 +67,8 @@ def _misfits(stage: Stage, filled: list[tuple[str, dict[str, Any]]]) -> list[str
 
 
 def _check_cells(stage: Stage, filled: Sequence[dict[str, Any]]) -> None:
-    _check_asides(filled)
+    if not stage.adds.keys().isdisjoint((FAILURES, REMARKS)):
+        _check_asides(filled)
     if not stage.one_to_many:
         _check_types(filled, stage.adds)
         return
