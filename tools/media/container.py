@@ -62,8 +62,8 @@ def unopened(path: str | Path, error: Exception) -> MediaError:
     Returns:
         ``playlist`` for a list of other files, else ``unreadable``.
     """
-    if isinstance(error, av.error.ArgumentError):  # what libav says of a format that is not on its list
-        return formats.unopened(path, "its format is none of those that are opened")
+    if isinstance(error, av.error.ArgumentError):  # of a format that is not on the list, too
+        return formats.unopened(path, "its format is none of those that are opened, or its header is damaged")
     return formats.unopened(path, reason(error))
 
 
