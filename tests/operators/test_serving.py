@@ -82,6 +82,18 @@ def test_answers_come_in_the_order_of_the_texts(monkeypatch, caplog):
     assert "no such words" in caplog.text and KEY not in caplog.text
 
 
+def test_thoughts_go_and_marks_that_a_script_may_have_asked_for_stay():
+    said = {
+        "a": answer("<think>hm</think><answer>yes</answer>"),
+        "b": answer("Let me see what happens next", finish="length"),
+        "c": answer("```json\n{}\n```"),
+    }
+    with ChatServer(lambda request, _: said[request["messages"][1]["content"]]) as server:
+        serving = APILLMServing_request(api_url=server.url, model_name="m")
+        found = serving.generate_from_input(list(said))
+    assert found == ["<answer>yes</answer>", "Let me see what happens next", "```json\n{}\n```"]
+
+
 def test_conversations_and_a_key_under_another_name(monkeypatch):
     monkeypatch.delenv("DF_API_KEY", raising=False)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)

@@ -91,12 +91,14 @@ class Spoken(NamedTuple):
     thoughts: str
 
 
-def without_thoughts(said: str, finish: str = "") -> Spoken:
+def without_thoughts(said: str, finish: str = "", *, verbatim: bool = False) -> Spoken:
     """Take the answer out of what a model said.
 
     Args:
         said: All of it.
         finish: Why it stopped; `LENGTH` when it ran out of tokens.
+        verbatim: Leave the answer as it is, with marks around it that may have been asked for; only what is
+            marked as thought goes.
 
     Returns:
         The answer without thoughts and marks. Marks count in any case. What stands before a closing mark
@@ -123,11 +125,12 @@ def without_thoughts(said: str, finish: str = "") -> Spoken:
     rest = said[start:]
     cut = finish == LENGTH
     if thinking:
-        marked = None if cut else _marked_at_the_end(rest)
+        marked = None if cut or verbatim else _marked_at_the_end(rest)
         return Spoken(marked or "", not marked, thoughts)
-    if cut and (opened > closed or (not thoughts and begins_as_thoughts(said))):
+    if cut and (opened > closed or (not thoughts and not verbatim and begins_as_thoughts(said))):
         return Spoken("", True, thoughts)
-    return Spoken(_unwrapped(_LAST_TOKEN.sub("", " ".join((*kept, rest)))), False, thoughts)
+    answer = _LAST_TOKEN.sub("", " ".join((*kept, rest)))
+    return Spoken(answer.strip() if verbatim else _unwrapped(answer), False, thoughts)
 
 
 def _marked_at_the_end(text: str) -> str | None:

@@ -77,7 +77,7 @@ class _Serving:
             Question(str(number), json.dumps(messages).encode(), f"question {number}")
             for number, messages in enumerate(conversations)
         ]
-        outcomes = ChatClient(service, parameters).ask(questions) if questions else []
+        outcomes = ChatClient(service, parameters, verbatim=True).ask(questions) if questions else []
         for outcome in outcomes:
             if isinstance(outcome, MediaError):
                 _LOG.warning("no answer: %s", outcome)

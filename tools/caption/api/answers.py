@@ -107,8 +107,12 @@ class UnsupportedError(Exception):
         self.otherwise = otherwise
 
 
-def read_answer(body: str) -> Answer:
+def read_answer(body: str, *, verbatim: bool = False) -> Answer:
     """Read the body of a response with status 200.
+
+    Args:
+        body: Of the response.
+        verbatim: See `tools.caption.thoughts.without_thoughts`.
 
     Raises:
         AskAgainError: It is not what was promised: cut JSON, an error in place of an answer, no choices.
@@ -127,7 +131,7 @@ def read_answer(body: str) -> Answer:
     message = choices[0].get("message")
     if not isinstance(message, dict):
         raise AskAgainError("malformed", "an answer without a message")
-    return _answer(choices[0], message, read_usage(response))
+    return _answer(choices[0], message, read_usage(response), verbatim)
 
 
 def true_status(status: int, body: str) -> int:
@@ -159,10 +163,10 @@ def read_usage(response: dict[str, Any]) -> Usage:
     return Usage(*counts)
 
 
-def _answer(choice: dict[str, Any], message: dict[str, Any], usage: Usage) -> Answer:
+def _answer(choice: dict[str, Any], message: dict[str, Any], usage: Usage, verbatim: bool) -> Answer:
     finish = whole_characters(str(choice.get("finish_reason") or ""))
     finish = LENGTH if finish.casefold() in _OUT_OF_TOKENS else finish
-    spoken = without_thoughts(_content(message.get("content")), finish)
+    spoken = without_thoughts(_content(message.get("content")), finish, verbatim=verbatim)
     if message.get("refusal"):
         raise NoAnswerError(f"the model refused: {_short(str(message['refusal']))}", usage)
     if finish == "content_filter":

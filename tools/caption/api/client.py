@@ -70,6 +70,7 @@ class ChatClient:
             refuses are left out, except for the model.
         remember: Called with each answer as it comes, with the question's key; in place of the answer comes
             why there is none, when something was paid for it.
+        verbatim: See `tools.caption.thoughts.without_thoughts`.
 
     Attributes:
         totals: Counted as answers come.
@@ -83,10 +84,13 @@ class ChatClient:
         service: Service,
         parameters: dict[str, Any],
         remember: Callable[[str, Answer | MediaError, Usage], None] | None = None,
+        *,
+        verbatim: bool = False,
     ) -> None:
         self._url = service.url()
         self._service = service
         self._parameters = dict(parameters)
+        self._verbatim = verbatim
         self._remember = remember or (lambda key, answer, usage: None)
         self._key = read_key(service.key_variable)
         self._http = http_package()
@@ -281,7 +285,7 @@ class ChatClient:
         if status != 200:
             named = {**self._parameters, **asked}  # it may go on about what is left out on trial
             raise_for_status(status, text, retry_after(headers), named, self.totals.answered > 0)
-        answer = read_answer(text)
+        answer = read_answer(text, verbatim=self._verbatim)
         return dataclasses.replace(answer, text=self._clean(answer.text))  # where JSON had escaped it
 
     async def _post(self, http: httpx.AsyncClient, body: bytes) -> tuple[int, httpx.Headers, bytes]:
