@@ -31,6 +31,9 @@ FAILURE_KINDS: dict[str, str] = {
 }
 """Every ``kind`` that can stand in a failures file, with its meaning."""
 
+PASSING_KINDS = frozenset({"killed"})
+"""Those that say nothing about the file: a later run tries again, unasked."""
+
 
 def first_line(error: BaseException) -> str:
     """What an exception of another library says, short enough for a message of one line."""

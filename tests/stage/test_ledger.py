@@ -326,11 +326,3 @@ def test_a_ledger_that_cannot_be_read_ends_the_run(meta):
     ledger_of(meta, 1).mkdir()
     with pytest.raises(UserError, match=r"cannot read the ledger: Is a directory"):
         run(meta)
-
-
-def test_a_row_whose_worker_was_killed_from_outside_is_tried_again_by_itself(tmp_path):
-    with Ledger(tmp_path, 0, {}, {"a", "b"}) as ledger:
-        ledger.add([("a", MediaError("killed", "p", "SIGKILL")), ("b", MediaError("crash", "p", "SIGSEGV"))])
-        assert sorted(ledger.outcomes) == ["a", "b"]  # for the table of this run
-    with Ledger(tmp_path, 0, {}, {"a", "b"}) as ledger:
-        assert list(ledger.outcomes) == ["b"]

@@ -103,6 +103,20 @@ def test_rows_that_failed_in_these_ways_are_done_again_and_no_others(meta, make,
     assert run(stage, meta)[1] == set()
 
 
+@pytest.mark.parametrize("make", [KindStage, PartlyStage])
+def test_what_was_killed_from_outside_is_done_again_unasked(meta, monkeypatch, make):
+    monkeypatch.setitem(globals(), "KINDS", [*KINDS, "killed"])
+    path = meta.with_name("killed.png")
+    Image.new("RGB", (2, 2)).save(path)
+    meta.write_text(f"{meta.read_text()}{path}\n")
+    stage = make(log=str(meta.with_name("log")))
+    assert len(run(stage, meta)[0].failures) == 5
+    assert run(stage, meta)[1] == {"killed"}  # and it was killed again
+    meta.with_name("mended").touch()
+    result, done = run(stage, meta)
+    assert (done, len(result.failures), read_table(result.output)["size"][-1]) == ({"killed"}, 4, "6")
+
+
 def test_one_of_several_scores_that_failed_is_a_reason_too(meta):
     logs = [str(meta.with_name(name)) for name in ("log", "other")]
 

@@ -12,13 +12,19 @@ from functools import cache
 from pathlib import Path
 
 from tools.errors import UserError
+from tools.media.notes import was_killed
 
 _TAIL = 400  # characters of stderr in an error
 _ASKING = 20  # seconds for a question such as -version
+_SIGNALLED = 255  # exit code of the program when it was told to end
 
 
 class FfmpegError(Exception):
     """The program failed or ran out of time; the message is the end of what it said."""
+
+
+class FfmpegKilled(FfmpegError):
+    """The program was killed from outside, by the system or by hand, and so it was when it ran once more."""
 
 
 def find_ffmpeg(encoder: str | None = None) -> str:
@@ -72,8 +78,16 @@ def run_ffmpeg(program: str, arguments: Sequence[str], *, timeout: float | None 
         timeout: Seconds after which it is killed, with all it has started.
 
     Raises:
+        FfmpegKilled: It was killed from outside, twice.
         FfmpegError: It failed or took too long.
     """
+    try:
+        _run(program, arguments, timeout)
+    except FfmpegKilled:
+        _run(program, arguments, timeout)
+
+
+def _run(program: str, arguments: Sequence[str], timeout: float | None) -> None:
     command = [program, "-nostdin", "-hide_banner", "-v", "error", "-y", *arguments]
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **_own_group()
@@ -88,6 +102,8 @@ def run_ffmpeg(program: str, arguments: Sequence[str], *, timeout: float | None 
             process.wait()
     if process.returncode:
         text = " ".join(said.decode(errors="replace").split())[-_TAIL:]
+        if was_killed(process.returncode) or (process.returncode == _SIGNALLED and not text):
+            raise FfmpegKilled("was killed from outside twice; the system may be short of memory")
         raise FfmpegError(text or f"exit code {process.returncode}")
 
 

@@ -117,9 +117,6 @@ class Ledger:
     def add(self, finished: Iterable[tuple[str, Outcome]]) -> None:
         """Append rows. One write for all of them, so that a kill leaves at most one torn line.
 
-        A row whose worker was killed from outside is not written down: that says nothing about its file, and
-        a later run tries again.
-
         Raises:
             UserError: The disk is full, for example.
         """
@@ -127,12 +124,10 @@ class Ledger:
         for key, outcome in self._put_vectors_aside(list(finished)):
             self.outcomes[key] = outcome
             line: dict[str, Any] = {"ask": self._ask, "row": key, "run": self._run}
-            if not isinstance(outcome, MediaError):
-                line["values"] = outcome
-            elif outcome.kind == "killed":
-                continue
-            else:
+            if isinstance(outcome, MediaError):
                 line["failure"] = [outcome.kind, outcome.path, outcome.message]
+            else:
+                line["values"] = outcome
             if key in self._vectors:
                 place = self._vectors[key]
                 line["vector"] = place and [place[0].name, *place[1:]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from tools.errors import MediaError
+from tools.errors import PASSING_KINDS, MediaError
 from tools.stage.engine import RunOptions
 from tools.stage.ledger import Ledger
 from tools.stage.ledger_files import Outcome
@@ -38,7 +38,7 @@ def _still_good(stage: Stage, ledger: Ledger, key: str, options: RunOptions) -> 
     outcome = ledger.outcomes.get(key)
     if outcome is None:
         return False
-    if any(kind in options.retry_failed for kind in failed_kinds(outcome)):
+    if any(kind in PASSING_KINDS or kind in options.retry_failed for kind in failed_kinds(outcome)):
         return False
     if isinstance(outcome, MediaError):
         return True

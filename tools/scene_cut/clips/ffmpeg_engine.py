@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tools.errors import MediaError, UserError
-from tools.media.ffmpeg import FfmpegError, find_ffmpeg, run_ffmpeg
+from tools.media.ffmpeg import FfmpegError, FfmpegKilled, find_ffmpeg, run_ffmpeg
 from tools.media.formats import LIBAV_OPTIONS
 from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
@@ -152,7 +152,8 @@ def _run(
         try:
             run_ffmpeg(program, ffmpeg.merge_outputs(*outputs).get_args())
         except FfmpegError as error:
-            raise MediaError("encode", index.path, f"ffmpeg: {error}") from None
+            kind = "killed" if isinstance(error, FfmpegKilled) else "encode"
+            raise MediaError(kind, index.path, f"ffmpeg: {error}") from None
     return sounds
 
 

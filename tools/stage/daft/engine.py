@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from tools.addresses import is_address
-from tools.errors import MediaError, ToolError, UserError
+from tools.errors import PASSING_KINDS, MediaError, ToolError, UserError
 from tools.packages import how_to_install
 from tools.stage.daft import import_daft
 from tools.stage.daft.connection import connect
@@ -104,7 +104,7 @@ def run_on_daft(
     workers = _workers(where, options)
     parts = Parts(Folder(target), Folder(state_place(target)), origin)
     layout = parts.clear_the_way(_layout(table.height, where, workers), overwrite=options.overwrite)
-    parts.drop_failed({*options.retry_failed, "killed"})  # a kill from outside is no lasting verdict
+    parts.drop_failed(PASSING_KINDS | options.retry_failed)
     standing = parts.done()
     todo = [part for part in range(layout.parts) if part not in standing]
     if todo:
