@@ -47,6 +47,11 @@ SAID = {
             code="unsupported_parameter",
         ),
     ),
+    "OpenAI, in more words": (
+        "max_tokens",
+        400,
+        body("Use max_completion_tokens for the maximum number of tokens; max_tokens is not for this model"),
+    ),
     "Azure, an old version": (
         "response_format",
         400,

@@ -32,6 +32,7 @@ _UNNAMED = re.compile(
     r"|参数(?:错误|非法|无效|不合法|不支持)",
     re.IGNORECASE,
 )
+_INSTEAD = re.compile(r"\b(?:use|instead|replaced|renamed|in favou?r of)\b", re.IGNORECASE)
 _TOO_MANY = re.compile(
     r"context|too (?:large|long|many|big)|exceed|at (?:most|least)|less than|greater than|below|above|maximum"
     r"|minimum|between|range|reduce",
@@ -84,7 +85,10 @@ def _is_a_limit(name: str) -> bool:
 
 
 def _is_renamed(words: str) -> bool:
-    return not _TOO_MANY.search(words) and bool(_NOT_SUPPORTED.search(words) or "completion" in words)
+    """Whether a limit of tokens is refused by its name, not for its size."""
+    if any(other in words for other in OTHER_NAMES.values()) and _INSTEAD.search(words):
+        return True
+    return not _TOO_MANY.search(words) and bool(_NOT_SUPPORTED.search(words))
 
 
 def _strings(value: Any, keys: Iterable[str] | None, wanted: bool = False) -> Iterator[str]:
