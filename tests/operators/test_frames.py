@@ -169,3 +169,35 @@ def test_a_clip_that_fails_says_so_and_costs_nothing_else(tmp_path, numbered, ca
     assert "another clip of this video has the id a" in summaries[0]["error"]
     assert not (tmp_path / "frames" / "up").exists()
     assert "6 of 7 clips have no frames" in caplog.text
+
+
+def test_what_an_export_has_not_written_stays(tmp_path, numbered):
+    rows, root = [row(numbered, ("c", 0, 9))], tmp_path / "frames"
+    exported(rows, root)
+    folder = root / "n" / "c" / "img"
+    own = folder / "frame_000001.jpg"
+    own.write_bytes(b"put here by hand")
+    exported(rows, root, target_size="64*36")  # frames 0, 4, 8 again, in another size
+    assert own.read_bytes() == b"put here by hand"
+    with Image.open(folder / "frame_000004.jpg") as image:
+        assert image.size == (64, 36)
+    (summary,) = exported(rows, root, interval_sec=0.04)  # all of them
+    assert "was not made here" in summary["error"] and own.read_bytes() == b"put here by hand"
+    # As a kill leaves it in the middle: the pictures that were going to be written are known.
+    note = folder.parent / "frames.json"
+    note.write_text('{"writing": [0, 1, 4, 8]}')
+    (summary,) = exported(rows, root)
+    assert summary["success"] and sorted(barcodes(folder)) == [f"frame_00000{n}.jpg" for n in (0, 4, 8)]
+
+
+def test_both_names_of_a_folder_may_be_taken(tmp_path, numbered):
+    rows, root = [row(numbered, ("c", 0, 9))], tmp_path / "frames"
+    (root / "n").mkdir(parents=True)
+    (root / "n" / "mine.txt").write_text("mine")
+    (summary,) = exported(rows, root)
+    reserve = Path(summary["clips"][0]["dir"]).parent.parent
+    (reserve / "video.json").write_text('{"video": "/another/n.mp4"}')
+    before = sorted(root.rglob("*"))
+    (summary,) = exported(rows, root)
+    assert summary["error"].startswith("encode") and "belongs to another video" in summary["error"]
+    assert sorted(root.rglob("*")) == before

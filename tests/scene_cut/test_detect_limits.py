@@ -1,6 +1,7 @@
 """Options and limits of shot detection: what is allowed, what is searched, and what damage does."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import av
 import numpy as np
@@ -285,3 +286,23 @@ def test_statistics_of_a_table(film, tmp_path):
     (tmp_path / "stats" / files[1]).unlink()
     assert scene_detect.main(command) == 0
     assert read_table(files[1]).equals(before[1])
+
+
+def test_statistics_of_another_table_and_of_the_user_stay(tmp_path):
+    for name in "xy":
+        (tmp_path / name).mkdir()
+        make_video(tmp_path / name / "a.mp4", 20 if name == "x" else 30)
+        write_table(pl.DataFrame({"path": [str(tmp_path / name / "a.mp4")]}), tmp_path / f"{name}.csv")
+    (tmp_path / "stats").mkdir()
+    flags = ["--num-workers", "0", "--detector", "content", "--stats-dir", str(tmp_path / "stats"), "--quiet"]
+    assert scene_detect.main([str(tmp_path / "x.csv"), *flags]) == 0
+    first = {p.name: p.read_bytes() for p in (tmp_path / "stats").iterdir()}
+    assert list(first) == ["a.stats.csv"]
+    assert scene_detect.main([str(tmp_path / "y.csv"), *flags]) == 0
+    now = {p.name: p.read_bytes() for p in (tmp_path / "stats").iterdir()}
+    assert len(now) == 2 and now["a.stats.csv"] == first["a.stats.csv"]
+    place = Path(read_table(tmp_path / "y_timestamp.csv")["stats"][0])
+    assert place.read_text().count("\n") == 30  # a heading, and a line for all frames but the first
+    place.write_text("my own")
+    scene_detect.main([str(tmp_path / "y.csv"), *flags])
+    assert place.read_text() == "my own"

@@ -21,6 +21,7 @@ from tools.errors import MediaError
 PART_SUFFIX = ".part"
 """What the name of a file that is being written ends in."""
 
+_DEEPEST = 100  # folders below each other; what makes and removes them does so by recursion
 _LONGEST_NAME = 255  # bytes; what Linux, macOS and Windows file systems allow
 _TEMPORARY = 2 * len(".12345678.part")  # what a name gets while its file is being written
 _UNFINISHED = re.compile(r"(\.[0-9a-f]{8}\.part)+$")
@@ -46,8 +47,10 @@ def place_in(folder: str | Path, inside: str, source: str | Path, *, make: bool 
     parts = PurePosixPath(inside).parts
     if inside.startswith("/") or ".." in parts:
         raise MediaError("bad_value", source, f"{_shown(inside)} leads out of {folder}")
-    if not parts or inside.endswith(("/", "/.")) or "\0" in inside:
+    if not parts or {"", "."} & set(inside.split("/")) or "\0" in inside:
         raise MediaError("bad_value", source, f"{_shown(inside)} cannot be the name of a file")
+    if len(parts) > _DEEPEST:
+        raise MediaError("bad_value", source, f"{_shown(inside)} lies {len(parts)} folders deep")
     place = Path(folder, *parts)
     try:
         too_long = [part for part in parts if len(os.fsencode(part)) > _LONGEST_NAME - _TEMPORARY]

@@ -20,7 +20,9 @@ from typing import Any
 
 from tools.errors import MediaError
 from tools.media.extensions import is_image
+from tools.media.output_files import place_in, put_in_place, unfinished
 from tools.operators.clips import ClipSpan
+from tools.table import name_bytes, shorten
 
 _OWNER = "video.json"
 _MANIFEST = "frames.json"
@@ -52,14 +54,28 @@ def claim_folder(root: str, video: str) -> str:
         other software.
 
     Raises:
-        OSError: The folder cannot be made.
+        MediaError: bad_value: the video's name cannot be that of a folder in `root`; encode: both names
+            belong to others, or the folder cannot be made.
     """
-    folder, reserve = _candidates(root, video)
-    if _is_taken(folder, video):
-        folder = reserve
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    _write(Path(folder, _OWNER), {"video": _absolute(video)})
-    return folder
+    for folder in _candidates(root, video):
+        place = place_in(root, f"{Path(folder).name}/{_OWNER}", video, make=True)
+        if _is_taken(folder, video):
+            continue
+        try:
+            if _claims(place, video):
+                return folder
+        except OSError as error:
+            raise MediaError("encode", video, f"{folder}: {error.strerror or error}") from None
+    raise MediaError("encode", video, f"{folder} belongs to another video, or to somebody else; move it away")
+
+
+def _claims(place: Path, video: str) -> bool:
+    """Note in a folder whose it is, unless another run has just done so; whether it is this video's."""
+    with unfinished(place) as note:
+        note.write_text(json.dumps({"video": _absolute(video)}), encoding="utf-8")
+        with contextlib.suppress(FileExistsError):
+            put_in_place(note, place, replace=False)
+    return _owner(str(place.parent)) == _absolute(video)
 
 
 def find_folder(root: str, video: str, *, shared: bool) -> str | None:
@@ -74,7 +90,10 @@ def find_folder(root: str, video: str, *, shared: bool) -> str | None:
     Returns:
         The folder, or None.
     """
-    folder, reserve = _candidates(root, video)
+    try:
+        folder, reserve = _candidates(root, video)
+    except MediaError:
+        return None
     for candidate in (reserve, folder):
         if _owner(candidate) == _absolute(video):
             return candidate
@@ -96,10 +115,11 @@ def picture_folder(folder: str, clip_id: str) -> str:
     Raises:
         MediaError: bad_value: the id cannot be the name of a folder.
     """
-    if clip_id in ("", ".", "..", _OWNER) or "/" in clip_id or "\0" in clip_id:
+    if clip_id in ("", _OWNER) or "/" in clip_id:
         raise MediaError(
             "bad_value", "", f"the id of the clip cannot be the name of a folder: {clip_id!r:.60}"
         )
+    place_in(folder, f"{clip_id}/img/{file_name(0)}", "")
     return os.path.join(folder, clip_id, "img")  # noqa: PTH118  a Path would lose the leading ./
 
 
@@ -118,24 +138,49 @@ def manifest_of(video: str, span: ClipSpan, how: dict[str, Any]) -> dict[str, An
         state = Path(video).stat()
     except FileNotFoundError:
         raise MediaError("missing", video, "no such file") from None
-    except OSError as error:
-        raise MediaError("unreadable", video, str(error.strerror)) from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise MediaError("unreadable", video, str(getattr(error, "strerror", error))) from None
     source = {"size": state.st_size, "mtime_ns": state.st_mtime_ns}
     return {"source": source, "span": dataclasses.asdict(span), "how": how}
 
 
 def read_manifest(pictures: str) -> dict[str, Any] | None:
-    """The note beside a clip's pictures; None when there is none, so that they are not whole."""
-    return _read(Path(pictures).parent / _MANIFEST)
+    """The note beside a clip's pictures; None when there is none, or they are not whole."""
+    note = _read(Path(pictures).parent / _MANIFEST)
+    return note if note and "frames" in note else None
 
 
-def write_manifest(pictures: str, manifest: dict[str, Any] | None) -> None:
-    """Write the note beside a clip's pictures, or remove it: until it is there again they do not count."""
-    path = Path(pictures).parent / _MANIFEST
-    if manifest is None:
-        path.unlink(missing_ok=True)
-    else:
-        _write(path, manifest)
+def write_manifest(pictures: str, manifest: dict[str, Any]) -> None:
+    """Write the note beside a clip's pictures, once they are all there."""
+    _write(Path(pictures).parent / _MANIFEST, manifest)
+
+
+def make_room(pictures: str, video: str, numbers: Iterable[int]) -> None:
+    """Remove the pictures that an earlier export has written, and note those that are going to be.
+
+    Until `write_manifest` they do not count, and what a killed export leaves is known for what it is.
+
+    Args:
+        pictures: The folder; it is there.
+        video: The video, for the error.
+        numbers: Frames whose pictures are going to be written.
+
+    Raises:
+        MediaError: encode: a file that no export has written has the name of one.
+        OSError: The disk refuses.
+    """
+    note = _read(Path(pictures).parent / _MANIFEST) or {}
+    old = {n for n in [*note.get("frames", []), *note.get("writing", [])] if isinstance(n, int)}
+    numbers = list(numbers)
+    for number in numbers:
+        place = Path(pictures, file_name(number))
+        if number not in old and os.path.lexists(place):
+            raise MediaError(
+                "encode", video, f"{place}: a file is there that was not made here; move it away"
+            )
+    _write(Path(pictures).parent / _MANIFEST, {"writing": sorted(old.union(numbers))})
+    for number in old:
+        Path(pictures, file_name(number)).unlink(missing_ok=True)
 
 
 def find_pictures(
@@ -189,8 +234,10 @@ def _all_pictures(folder: str) -> list[Picture]:
 
 
 def _candidates(root: str, video: str) -> tuple[str, str]:
-    digest = hashlib.sha256(_absolute(video).encode()).hexdigest()[:8]
-    folder = os.path.join(root, Path(video).stem)  # noqa: PTH118
+    digest = hashlib.sha256(name_bytes(_absolute(video))).hexdigest()[:8]
+    stem = shorten(Path(video).stem)
+    place_in(root, f"{stem}/{_OWNER}", video)
+    folder = os.path.join(root, stem)  # noqa: PTH118
     return folder, f"{folder}-{digest}"
 
 
@@ -220,6 +267,6 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
-    temporary.replace(path)
+    with unfinished(path) as new:
+        new.write_text(json.dumps(content), encoding="utf-8")
+        put_in_place(new, path, replace=True)

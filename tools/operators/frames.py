@@ -19,6 +19,7 @@ from tools.operators.dataflow import Columns, Operator, clip_columns
 from tools.operators.frame_folders import (
     claim_folder,
     file_name,
+    make_room,
     manifest_of,
     picture_folder,
     read_manifest,
@@ -96,9 +97,7 @@ class FrameExportStage(Stage):
         from tools.media.pictures import PictureConverter
 
         folder.mkdir(parents=True, exist_ok=True)
-        write_manifest(str(folder), None)
-        for old in folder.glob("frame_*.jpg"):
-            old.unlink()
+        make_room(str(folder), video, numbers)
         convert = PictureConverter(index, size=_shape(self.size, index.displayed_size))
         wanted = [within.start + number for number in numbers]
         for frame in iter_video_frames(video, frames=wanted, on_damage="raise", index=index):
@@ -264,22 +263,34 @@ def parse_size(size: str | Sequence[int] | None) -> tuple[int, int] | None:
     return width, height
 
 
-def _claimed(table: ClipTable, root: str) -> dict[str, str]:
-    """The folder of each video that has clips; rank 0 decides for all."""
+def _claimed(table: ClipTable, root: str) -> dict[str, str | MediaError]:
+    """The folder of each video that has clips, or why it has none; rank 0 decides for all."""
     videos = dict.fromkeys(clip.video for clip in table.clips if clip.reason is None)
 
-    def claim() -> dict[str, str] | None:
+    def claim() -> dict[str, str | MediaError] | None:
+        if current_shard().rank:
+            return None
         try:
-            return {v: claim_folder(root, v) for v in videos} if current_shard().rank == 0 else None
+            Path(root).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"{root}: no folder can be made there: {error.strerror}") from None
+        return {video: _folder_of(root, video) for video in videos}
 
     return on_every_rank(claim)[0]
 
 
-def _job(clip: Clip, folders: dict[str, str]) -> Row:
+def _folder_of(root: str, video: str) -> str | MediaError:
+    try:
+        return claim_folder(root, video)
+    except MediaError as error:
+        return error
+
+
+def _job(clip: Clip, folders: dict[str, str | MediaError]) -> Row:
     if clip.reason is not None:
         raise MediaError("bad_value", "", clip.reason)
+    if isinstance(folders[clip.video], MediaError):
+        raise folders[clip.video]
     folder = picture_folder(folders[clip.video], clip.id)
     return {"path": clip.video, "span": ClipSpan.of(clip.cells), "folder": folder}
 

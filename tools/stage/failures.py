@@ -45,7 +45,8 @@ def write_failures(failures: Iterable[MediaError], path: Path) -> Path | None:
             there.unlink(missing_ok=True)
         return None
     place = there or next(name for name in _names(path) if not os.path.lexists(name))
-    rows = [(f.path, f.kind, f.message) for f in failures]
+    # A zero byte, which no CSV holds, stands as \x00.
+    rows = [(f.path.replace("\0", "\\x00"), f.kind, f.message.replace("\0", "\\x00")) for f in failures]
     table = pl.DataFrame(rows, schema=["path", "kind", "message"], orient="row")
     # Noted before it is written: a run that is killed in between leaves the old list, which is known, too.
     known = [hashlib.sha256(table.write_csv().encode()).hexdigest()]

@@ -28,7 +28,6 @@ from tools.stage.shards import STATE_FOLDER
 from tools.table import shorten, split_part, table_extension, table_stem
 
 _NAMES = "names.jsonl"
-_MADE = "made.jsonl"
 _LEVELS = 3  # the name itself, with digits of the source, with digits of source and table
 
 
@@ -123,7 +122,6 @@ class Names:
         except OSError as error:
             raise UserError(f"{self._folder}: cannot note whose its files are: {error.strerror}") from None
         names_of_others.cache_clear()
-        _made.cache_clear()
         return self._grants
 
     def of_others(self) -> set[str]:
@@ -213,62 +211,6 @@ def names_of_others(folder: str, table: Path, listed: str | None = None) -> froz
     return frozenset(Names(folder, table, listed=listed).of_others())
 
 
-@dataclasses.dataclass(frozen=True)
-class Made:
-    """The files that a table's rows were made into, noted just before they move into place.
-
-    So a file that is in the way can be told from one that somebody else has put there.
-
-    Attributes:
-        folder: The folder of the files.
-        table: The table.
-    """
-
-    folder: str
-    table: Path
-
-    def note(self, part: Path, place: Path) -> None:
-        """Note a file.
-
-        Args:
-            part: The file, finished, under the name that it was written to.
-            place: Its place.
-
-        Raises:
-            OSError: The note cannot be written.
-        """
-        status = part.stat()
-        line = json.dumps([str(place.absolute()), status.st_size, status.st_mtime_ns]) + "\n"
-        list_ = _notes(_absolute_path(self.table)).with_name(_MADE)
-        file = os.open(list_, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
-        try:
-            os.write(file, line.encode("ascii"))
-        finally:
-            os.close(file)
-
-    def is_own(self, place: Path, name: str) -> bool:
-        """Whether a file that stands there was made for this table, and for no other one.
-
-        Args:
-            place: The file.
-            name: The name that its row has taken in the folder.
-        """
-        status = place.stat()
-        made = _made(_notes(_absolute_path(self.table)).with_name(_MADE))
-        known = (str(place.absolute()), status.st_size, status.st_mtime_ns) in made
-        return known and name not in names_of_others(self.folder, self.table)
-
-
-@functools.cache
-def _made(listed: Path) -> frozenset[tuple[str, int, int]]:
-    found = set()
-    with suppress(OSError), listed.open(encoding="ascii") as lines:
-        for line in lines:
-            with suppress(ValueError, TypeError):  # torn by a kill
-                found.add(tuple(json.loads(line)))
-    return frozenset(found)
-
-
 def with_digits(name: str, digits: str) -> str:
     """A path with digits before its extension."""
     return with_stem(name, lambda stem: tell_apart(stem, digits))
@@ -354,7 +296,12 @@ def _absolute_path(table: Path) -> Path:
 
 
 def _notes(table: Path) -> Path:
-    return table.parent / STATE_FOLDER / table.name / _NAMES
+    return state_of(table) / _NAMES
+
+
+def state_of(table: Path) -> Path:
+    """The folder that keeps what is known of a table's rows."""
+    return table.parent / STATE_FOLDER / table.name
 
 
 def _read(table: Path) -> tuple[str | None, dict[str, _Taken]]:

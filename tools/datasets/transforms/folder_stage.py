@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 import polars as pl
 
 from tools.addresses import refuse_address
-from tools.datasets.transforms.places import TARGET, make_output_dir, new_file, place_of, plan_targets
+from tools.datasets.transforms.places import TARGET, make_output_dir, place_of, plan_targets
 from tools.errors import MediaError
 from tools.media.output_files import place_in, remove_unfinished
 from tools.stage.ledger import digest
-from tools.stage.owners import Made, Names, Wish, with_digits
+from tools.stage.new_files import Made, new_file
+from tools.stage.owners import Names, Wish, with_digits
 from tools.stage.shards import current_shard
 from tools.stage.stage import MADE, Row, Stage, made_file
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import filecmp
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from tools.errors import MediaError, UserError
-from tools.media.output_files import place_in, put_in_place, unfinished
+from tools.media.output_files import place_in
 from tools.scene_cut.clips.names import clip_stems
-from tools.stage.owners import Made
 
 TARGET = "_target"
 """Column that a stage plans for its rows: the new file's path below the output folder."""
@@ -77,57 +74,6 @@ def place_of(target: str | None, source: str, *, output_dir: str, input_dir: str
         where = "has no name" if input_dir is None else f"lies outside --input-dir {input_dir}"
         raise MediaError("bad_value", source, where)
     return place_in(output_dir, target, source, make=True)
-
-
-@contextmanager
-def new_file(
-    place: Path, source: str, *, overwrite: bool = False, made: Made | None = None, name: str = ""
-) -> Iterator[Path]:
-    """Give a temporary name to write to; when the block ends well, move the file into place.
-
-    A file that stands there already is left alone if it has the same bytes (a run was killed before it had
-    noted the row).
-
-    Args:
-        place: Final name.
-        source: What the file is made of, for errors.
-        overwrite: Replace a file with other bytes.
-        made: What was made for the table; with it only such a file is replaced.
-        name: The name that the row has taken in the folder.
-
-    Yields:
-        A name in the same folder.
-
-    Raises:
-        MediaError: encode: another file is in the way, or the disk refuses.
-    """
-    try:
-        if place.is_dir():
-            raise MediaError("encode", source, f"{place} is a folder")
-        if place.exists() and place.samefile(source):
-            raise MediaError("encode", source, "the new file would overwrite it; choose another --output-dir")
-        with unfinished(place) as new:
-            yield new
-            if os.path.lexists(place):
-                if place.exists() and filecmp.cmp(new, place, shallow=False):
-                    return
-                own = made is None or (place.exists() and made.is_own(place, name))
-                if not (overwrite and own):
-                    raise _in_the_way(place, source, own=own)
-            if made is not None:
-                made.note(new, place)
-            try:
-                put_in_place(new, place, replace=overwrite and os.path.lexists(place))
-            except FileExistsError:  # of another run that was at work at the same time
-                if not filecmp.cmp(new, place, shallow=False):
-                    raise _in_the_way(place, source, own=False) from None
-    except OSError as error:
-        raise MediaError("encode", source, f"{place}: {error.strerror or error}") from None
-
-
-def _in_the_way(place: Path, source: str, *, own: bool) -> MediaError:
-    way_out = "--overwrite replaces it" if own else "move it away, or choose another --output-dir"
-    return MediaError("encode", source, f"{place}: another file is there; {way_out}")
 
 
 def make_output_dir(output_dir: str) -> None:

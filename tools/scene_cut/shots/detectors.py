@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scenedetect.detector import SceneDetector
 
     from tools.media.packets import PacketIndex
+    from tools.stage.new_files import Made
 
 _SIDE = 256  # PySceneDetect looks at pictures whose longer side has this many pixels
 
@@ -38,6 +39,7 @@ def find_cuts(
     min_scene_len: int | float = MIN_SCENE_LEN,
     frame_skip: int = 0,
     stats_path: Path | None = None,
+    made: Made | None = None,
 ) -> tuple[list[int], list[range]]:
     """Run one of PySceneDetect's detectors, and the mixture test on the same pictures.
 
@@ -50,14 +52,15 @@ def find_cuts(
         min_scene_len: Shortest shot: frames as int, seconds as float.
         frame_skip: Frames left out after each one looked at.
         stats_path: Where to write what the detector measured, see `tools.scene_cut.shots.stats`.
+        made: What was made for the table; with it no other file is replaced there.
 
     Returns:
         Number of the first frame of each new shot, ascending; and the frames of each dissolve and fade, see
         `tools.scene_cut.shots.transitions`.
 
     Raises:
-        MediaError: The video cannot be opened, or none of these frames can be decoded.
-        UserError: The statistics cannot be written.
+        MediaError: The video cannot be opened, none of these frames can be decoded, or the statistics cannot
+            be written.
     """
     rate = _rate(index)
     machine = _build(detector, options, min_scene_len)
@@ -74,7 +77,7 @@ def find_cuts(
         raise MediaError("decode", path, f"none of its frames {frames.start} to {frames[-1]} can be decoded")
     cuts += machine.post_process(_code(frames[-1], index, rate))
     if stats:
-        stats.write(stats_path)
+        stats.write(stats_path, path, made)
     # Of frames that were left out or do not decode, those between two of a transition belong to it.
     transitions = [range(seen[t.start], seen[t.stop - 1] + 1) for t in find_transitions(np.stack(greys))]
     return _frame_numbers(cuts, seen[0], index), transitions

@@ -15,6 +15,7 @@ from tools.addresses import refuse_address
 from tools.errors import MediaError, UserError
 from tools.media.extensions import is_image
 from tools.media.frames import Frame
+from tools.media.output_files import place_in
 from tools.media.packets import TIMING_REMARKS
 from tools.scene_cut.shots.boundaries import Shot, gaps_at_cuts, shots_between
 from tools.scene_cut.shots.choice import AUTO, Choice, choose_detector
@@ -28,9 +29,12 @@ from tools.scene_cut.shots.limits import (
 )
 from tools.scene_cut.shots.options import check_options
 from tools.scene_cut.shots.scenes import make_scenes, shots_of_network
-from tools.scene_cut.shots.stats import stats_names
+from tools.scene_cut.shots.stats import stats_name, stats_names
 from tools.scene_cut.timestamps import format_timestamps
-from tools.stage.stage import REMARKS, Row, Stage
+from tools.stage.ledger import digest
+from tools.stage.new_files import Made
+from tools.stage.owners import Names, Wish
+from tools.stage.stage import MADE, REMARKS, Row, Stage, made_file
 
 _STATS_NAME = "_stats_name"
 
@@ -88,7 +92,9 @@ class SceneDetectStage(Stage):
         self.trim_transitions |= self.detector == "transnetv2"  # which cannot do without
         if self.stats_dir is not None:
             refuse_address(self.stats_dir)
-            self.adds = {**self.adds, "stats": pl.String}
+            self.adds = {**self.adds, "stats": pl.String, MADE: pl.List}
+        self._names: Names | None = None
+        self.output: Path | None = None  # the table that the statistics are of
 
     def _take(self, choice: Choice) -> None:
         """Go on as if the user had named the detector, also where the stage is made anew from its recipe."""
@@ -117,9 +123,19 @@ class SceneDetectStage(Stage):
         names = stats_names(table["path"].cast(pl.String).to_list())
         return table.with_columns(pl.Series(_STATS_NAME, names, dtype=pl.String))
 
-    def still_there(self, values: dict[str, Any]) -> bool:
-        """Whether the statistics of a finished row were not removed since."""
-        return self.stats_dir is None or Path(values["stats"]).is_file()
+    def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:
+        """Tell the statistics apart from those of other sources and options that other tables have there."""
+        if self.stats_dir is None:
+            return table
+        asked = {name: value for name, value in self.asked().items() if name != "stats_dir"}
+        how, names = digest(asked), table[_STATS_NAME].to_list()
+        paths = table["path"].cast(pl.String).to_list()
+        wishes = [name and Wish(name, path, (how,)) for name, path in zip(names, paths, strict=True)]
+        self.output = output
+        self._names = Names(self.stats_dir, output)
+        grants = self._names.grant(wishes, stats_name)
+        names = [name and stats_name(name, grant.digits) for name, grant in zip(names, grants, strict=True)]
+        return table.with_columns(pl.Series(_STATS_NAME, names, dtype=pl.String))
 
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
         """Find the shots; for TransNetV2, decode the small pictures it wants to see."""
@@ -134,7 +150,7 @@ class SceneDetectStage(Stage):
             from tools.scene_cut.shots.transnet import read_small_frames
 
             return {"pictures": read_small_frames(path, index, wanted), "index": index, "frames": wanted}
-        stats_path = None if self.stats_dir is None else Path(self.stats_dir, row[_STATS_NAME])
+        stats_path = None if self.stats_dir is None else place_in(self.stats_dir, row[_STATS_NAME], path)
         cuts, transitions = find_cuts(
             path,
             index,
@@ -144,15 +160,18 @@ class SceneDetectStage(Stage):
             min_scene_len=self.min_scene_len,
             frame_skip=self.frame_skip,
             stats_path=stats_path,
+            made=self.output and Made(self.stats_dir, self.output),
         )
         gaps = gaps_at_cuts(cuts, transitions, trim=self.trim_transitions)
         found = self._cells(shots_between(gaps, wanted), index)
-        return found if stats_path is None else found | {"stats": str(stats_path)}
+        if stats_path is None:
+            return found
+        return found | {"stats": str(stats_path), MADE: [made_file(stats_path)]}
 
     def write_under(self, folder: Path) -> None:
         """Write the measures of the detector there, if at all."""
         if self.stats_dir is not None:
-            self.stats_dir = str(folder)
+            self.stats_dir, self.output, self._names = str(folder), None, None
 
     def setup(self) -> None:
         """Make the folder of the statistics; load TransNetV2, if that is the detector."""
@@ -162,6 +181,8 @@ class SceneDetectStage(Stage):
             except OSError as error:
                 message = f"--stats-dir {self.stats_dir}: cannot make the folder: {error.strerror}"
                 raise UserError(message) from None
+        if self._names is not None:
+            self._names.take()
         if self.detector == "transnetv2":
             from tools.scene_cut.shots.transnet import TransNet
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tools.table import write_table
+from tools.stage.new_files import Made, new_file
+from tools.stage.owners import tell_apart
 
 if TYPE_CHECKING:
     from scenedetect.common import FrameTimecode
@@ -42,11 +44,16 @@ class FrameStats:
         """Note a frame that the detector has seen: its number and its time."""
         self._codes.append((number, code))
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, source: str | Path, made: Made | None = None) -> None:
         """Write the file whole or not at all.
 
+        Args:
+            path: Where to.
+            source: The video, for errors.
+            made: What was made for the table; with it no other file is replaced.
+
         Raises:
-            UserError: It cannot be written.
+            MediaError: encode: it cannot be written, or another file is there.
         """
         rows = [
             (str(number + 1), code.get_timecode(), *map(str, self._measured.get_metrics(code, self._names)))
@@ -54,7 +61,16 @@ class FrameStats:
             if any(self._measured.metrics_exist(code, [name]) for name in self._names)
         ]
         columns = ["Frame Number", "Timecode", *self._names]
-        write_table(pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row"), path)
+        table = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+        with suppress(OSError):  # told by what follows
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with new_file(path, str(source), overwrite=True, made=made, name=path.name) as new:
+            table.write_csv(new)
+
+
+def stats_name(name: str, digits: str) -> str:
+    """The name of a file with digits that tell it apart."""
+    return f"{tell_apart(name.removesuffix(STATS_SUFFIX), digits)}{STATS_SUFFIX}"
 
 
 def stats_names(paths: Sequence[str | None]) -> list[str | None]:
