@@ -229,3 +229,22 @@ def test_the_last_lines_count_the_remarks(meta):
     assert lines[1:3] == ["5 rows: even", "2 rows: odd"]
     _, again = run(meta, None)  # finished rows keep theirs
     assert again.already_complete and again.remarks == result.remarks
+
+
+def test_vectors_that_another_run_has_put_there_meanwhile_stay(files, tmp_path):
+    place = tmp_path / "v.npy"
+
+    class Overtaken(FourBytes):
+        def prepare(self, row, frames):
+            place.write_bytes(b"of another run")
+            return super().prepare(row, frames)
+
+    meta = write_table(pl.DataFrame({"path": [str(files[0])]}), tmp_path / "meta.csv")
+    with pytest.raises(UserError, match="another command has just made it"):
+        run_stage(Overtaken(vectors=str(place)), meta, options=OPTIONS)
+    assert place.read_bytes() == b"of another run"
+    assert not list(tmp_path.glob("*.part"))
+    with pytest.raises(UserError, match="is in the way"):
+        run_stage(FourBytes(vectors=str(place)), meta, options=OPTIONS)
+    run_stage(FourBytes(vectors=str(place)), meta, options=dataclasses.replace(OPTIONS, overwrite=True))
+    assert np.load(place).tolist() == [[0, 10, 20, 30]]

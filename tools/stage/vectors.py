@@ -11,6 +11,7 @@ import numpy as np
 
 from tools.addresses import refuse_address
 from tools.errors import UserError
+from tools.media.output_files import put_in_place, remove_unfinished, unfinished
 from tools.stage.ledger import digest
 from tools.stage.output import digest_file
 from tools.stage.shards import Shard
@@ -46,6 +47,7 @@ class VectorFile:
     def __init__(self, target: str | Path, shard: Shard, state: Path) -> None:
         refuse_address(target)
         self._target, self._shard, self._state = Path(target), shard, state
+        self._free_to_go = False  # what stood there when the run began, and may be replaced
         if self._target.suffix.lower() not in EXTENSIONS:
             raise UserError(f"{target}: vectors go to a file whose name ends in {' or '.join(EXTENSIONS)}")
         self.path = self._target if shard.alone else self._part(shard.rank)
@@ -70,6 +72,7 @@ class VectorFile:
             raise UserError(
                 f"{self.path}: is in the way, it was not made by this command; --overwrite replaces it"
             )
+        self._free_to_go = overwrite and self.path.exists()
         ranks = 0 if self._shard.alone else self._shard.world
         for path in self._target.parent.glob(f"*{self._target.suffix}"):
             rank = self._rank(path)
@@ -90,22 +93,26 @@ class VectorFile:
             The path written.
 
         Raises:
-            UserError: It cannot be written.
+            UserError: It cannot be written, or another run has put a file there meanwhile.
         """
-        temporary = self.path.with_name(f".{self.path.name[:100]}.tmp")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if self.path.suffix.lower() == ".npy":
-                _write_npy(temporary, len(numbers), vector)
-            else:
-                self._write_parquet(temporary, numbers, paths, vector)
-            known = [digest_file(temporary)] + ([digest_file(self.path)] if self.path.exists() else [])
-            self._receipt(self.path).write_text(json.dumps(known))
-            temporary.replace(self.path)
+            remove_unfinished(self.path.parent, lambda name: name == self.path.name)
+            with unfinished(self.path) as part:
+                if self.path.suffix.lower() == ".npy":
+                    _write_npy(part, len(numbers), vector)
+                else:
+                    self._write_parquet(part, numbers, paths, vector)
+                there = self.path.exists()
+                if there and not (self._free_to_go or self._is_ours(self.path)):
+                    raise FileExistsError
+                known = [digest_file(part)] + ([digest_file(self.path)] if there else [])
+                self._receipt(self.path).write_text(json.dumps(known))
+                put_in_place(part, self.path, replace=there)
+        except FileExistsError:  # of another run that was at work at the same time
+            raise UserError(f"{self.path}: another command has just made it; choose another file") from None
         except OSError as error:
             raise UserError(f"{self.path}: cannot write the vectors: {error.strerror or error}") from None
-        finally:
-            temporary.unlink(missing_ok=True)
         return self.path
 
     def _write_parquet(
