@@ -36,13 +36,13 @@ def test_the_scorer_of_the_architecture_page(tmp_path):
 
 
 def test_links_between_the_pages_lead_somewhere():
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks" / "README.md"]
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md"), ROOT / "benchmarks" / "README.md"]
     for page in pages:
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-PAGES = [ROOT / "README.md", ROOT / "pretrained_models" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "pretrained_models" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 REASONS = {
     "needs weights",
@@ -68,6 +68,7 @@ GIVEN = {
     "dedup": "meta_clips.csv",
     "hdr": "meta.csv",
     "ocr": "meta.csv",
+    "opensora": "",
     "optical_flow": "meta.csv",
     "scene_detection": "meta_info_fmin1.csv meta.csv",
     "scoring": "meta_clips.csv",

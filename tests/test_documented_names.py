@@ -26,7 +26,7 @@ from tools.datasets.operations import OPERATIONS  # noqa: E402
 from tools.scoring.scorers import SCORERS  # noqa: E402
 
 PINNED = ROOT / "tests" / "documented_names.txt"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 NOT_OURS = {"tools.scoring.redness", "tools.vq_module"}
 """Modules that pages show and the toolkit does not have: a reader is to write them."""
