@@ -286,7 +286,15 @@ def test_damaged_vectors_are_made_again(meta, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "place", [["../x.vectors", 0, 4, 0], ["rank0.jsonl/..", 0, 4, 0], [0], 5, ["rank0.vectors"]]
+    "place",
+    [
+        ["../x.vectors", 0, 4, 0],
+        ["rank0.jsonl/..", 0, 4, 0],
+        [0],
+        5,
+        ["rank0.vectors"],
+        ["rank0.vectors", -4, 4, 0],
+    ],
 )
 def test_vectors_lie_in_the_ledgers_folder(tmp_path, place):
     (tmp_path / "x.vectors").write_bytes(bytes(16))

@@ -96,7 +96,7 @@ def verdict(path: str, exitcode: int | None) -> MediaError:
             "killed",
             path,
             f"the worker process was killed from outside twice ({_cause(exitcode)}), the second time with "
-            "nothing else in work; the system may be short of memory",
+            "nothing else in work; the system may be short of memory; the next run tries again",
         )
     return MediaError("crash", path, f"the worker process died ({_cause(exitcode)})")
 

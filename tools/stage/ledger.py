@@ -25,7 +25,7 @@ import numpy as np
 
 from tools.addresses import local_path
 from tools.errors import MediaError, UserError
-from tools.stage.ledger_files import LedgerFiles, Outcome, VectorPlace, read_vector, sealed
+from tools.stage.ledger_files import LedgerFiles, Outcome, VectorPlace, sealed
 from tools.stage.stage import VECTOR, Row, Stage
 
 _LOCK_TRIES = 10  # a tenth of a second apart
@@ -102,6 +102,7 @@ class Ledger:
         self.outcomes: dict[str, Outcome] = found.outcomes
         self._vectors: dict[str, VectorPlace | None] = found.vectors
         self._run = found.last_run + 1
+        self._readers: dict[Path, int] = {}  # open files of vectors
         foreign = list(unfit(self.outcomes)) if unfit else []
         for key in foreign:
             self._drop(key)
@@ -111,8 +112,9 @@ class Ledger:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._file >= 0:
-            os.close(self._file)
+        for file in (self._file, *self._readers.values()):
+            if file >= 0:
+                os.close(file)
 
     def add(self, finished: Iterable[tuple[str, Outcome]]) -> None:
         """Append rows. One write for all of them, so that a kill leaves at most one torn line.
@@ -147,14 +149,21 @@ class Ledger:
             return False
         place = self._vectors[key]
         try:
-            return place is None or zlib.crc32(read_vector(place).tobytes()) == place[3]
+            return place is None or zlib.crc32(self._vector_bytes(place)) == place[3]
         except OSError:
             return False
 
     def vector(self, key: str) -> np.ndarray | None:
         """The vector of a finished row: float32; None when it has none."""
         place = self._vectors.get(key)
-        return None if place is None else read_vector(place)
+        return None if place is None else np.frombuffer(self._vector_bytes(place), np.float32)
+
+    def _vector_bytes(self, place: VectorPlace) -> bytes:
+        """The bytes at a place; fewer than they should be where the file was cut short."""
+        path, start, count, _ = place
+        if path not in self._readers:
+            self._readers[path] = os.open(path, os.O_RDONLY)
+        return os.pread(self._readers[path], 4 * count, start)
 
     def _drop(self, key: str) -> None:
         self.outcomes.pop(key, None)

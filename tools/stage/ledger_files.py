@@ -15,8 +15,6 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tools.errors import MediaError
 
 Outcome = dict[str, Any] | MediaError
@@ -121,19 +119,9 @@ def _rank_of(path: Path) -> int | None:
 
 
 def _vector_place(folder: Path, name: str, start: int, count: int, checksum: int) -> VectorPlace:
-    if _rank_of(Path(name)) is None or Path(name).name != name:
-        raise ValueError(f"{name}: not a file of vectors")
+    if _rank_of(Path(name)) is None or Path(name).name != name or min(start, count) < 0:
+        raise ValueError(f"{name}: not a place of a vector")
     return folder / name, int(start), int(count), int(checksum)
-
-
-def read_vector(place: VectorPlace) -> np.ndarray:
-    """The numbers at a place, float32; fewer than they should be where the file was cut short.
-
-    Raises:
-        OSError: The file cannot be read.
-    """
-    path, start, count, _ = place
-    return np.fromfile(path, np.float32, count, offset=start)
 
 
 def _text(value: Any) -> str:
