@@ -110,6 +110,10 @@ BAD = [
     ),
     ("抱歉，我无法描述这个视频。", "refusal"),
     ("对不起，我不能协助完成这个请求。", "refusal"),
+    ("你好，这个问题我暂时无法回答，让我们换个话题再聊聊吧。", "refusal"),
+    ("该视频我无法观看。", "refusal"),
+    ("实在抱歉，没有看到图片。", "refusal"),
+    ("根据相关法律法规，无法描述该内容。", "refusal"),
     ("很抱歉，作为一个AI语言模型，我无法查看图片。", "refusal"),
     ("我目前无法直接查看视频内容。", "refusal"),
     ("請提供圖片，我才能描述。", "refusal"),
@@ -149,6 +153,8 @@ BAD = [
     ("!" * 300, "repetitive"),
     ("a" * 5000, "repetitive"),
     ("ab" * 30, "repetitive"),
+    ("zzzz", "repetitive"),
+    ("A a a A a.", "repetitive"),
     ("哈" * 30, "repetitive"),
     ("cat cat cat", "repetitive"),
     ("A table with cups.! ! ! ! !", "repetitive"),
@@ -335,7 +341,7 @@ def test_loops_are_found_in_time_that_grows_with_the_length():
 
 
 @pytest.mark.parametrize(
-    "part", ["! ", "!", "。", "<a>", "Ã ", "[", '{"a', "a", "I am not ", "ich kann ", "<", "Ġa"]
+    "part", ["! ", "!", "。", "<a>", "Ã ", "[", '{"a', "a", "I am not ", "ich kann ", "<", "Ġa", "a!"]
 )
 def test_a_caption_that_loops_is_checked_in_time_that_grows_with_its_length(part):
     start = time.monotonic()

@@ -18,6 +18,7 @@ _RUN = re.compile(
     r"|([^\w\s])(?:\s+\3){4}"  # a mark five times, with blanks
     r"|([!?,;:])\4{5}"
 )
+_ONE_CHARACTER = re.compile(r"[\W_]*([^\W_])(?:[\W_]*\1){3,}[\W_]*", re.IGNORECASE)  # and no other
 _LONGEST_LOOP = 20  # words; longer ones count as repeated n-grams
 _LOOP_WORD = 5  # times one word stands after itself: "very, very, very" is still good English
 _LOOP_PHRASE = 3  # times a phrase stands after itself
@@ -47,13 +48,14 @@ def is_cut_off(text: str, finish: str | None = None) -> bool:
 def is_repetitive(text: str) -> bool:
     """Whether a caption runs in a circle.
 
-    It does when a word stands five times after itself, or is all there is; a phrase of up to 20 words three
-    times; a character twenty times, or some without a blank ten times, or a mark six times; when a sentence
-    comes twice; or when three words of ten lie in runs of six words that were there before. The last is the
-    duplicate n-gram share of Rae et al. 2021 (arXiv:2112.11446, A.1.1), counted in words.
+    It does when a word stands five times after itself, or a phrase of up to 20 words three times; when one
+    word or character is all there is; when a character stands twenty times after itself, or some without a
+    blank ten times, or a mark six times; when a sentence comes twice; or when three words of ten lie in runs
+    of six words that were there before. The last is the duplicate n-gram share of Rae et al. 2021
+    (arXiv:2112.11446, A.1.1), counted in words.
     """
     said = words(text)
-    alone = len(said) >= _LOOP_PHRASE and len(set(said)) == 1
+    alone = (len(said) >= _LOOP_PHRASE and len(set(said)) == 1) or bool(_ONE_CHARACTER.fullmatch(text))
     return (
         alone
         or bool(_RUN.search(text))
