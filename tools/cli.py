@@ -10,8 +10,10 @@ from typing import Any, NoReturn
 
 from tools import __version__
 from tools.addresses import local_path, refuse_address
-from tools.errors import ToolError, UserError
+from tools.disk import disk_error
+from tools.errors import DiskError, ToolError, UserError
 from tools.packages import missing_package
+from tools.signals import exit_code, stop_on_signals
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -141,20 +143,21 @@ def _dashed(arg: str) -> str:
 def run(main: Callable[[], int | None]) -> NoReturn:
     """Run a command's ``main`` and exit with its code; errors become one line on stderr.
 
-    Exit codes: 0 done; 1 an unexpected error or nothing could be done; 2 bad input; 130 interrupted.
-    ``TOOLS_DEBUG=1`` shows the traceback.
+    Exit codes: 0 done; 1 nothing could be done, a full or read-only disk, or an unexpected error; 2 bad
+    input; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP. ``TOOLS_DEBUG=1`` shows the traceback.
     """
+    stop_on_signals()
     try:
         code = main() or 0
     except BrokenPipeError:  # the reader of our output (head, less) has gone: not our failure
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except KeyboardInterrupt:
-        _complain("interrupted; run the same command again to go on")
-        code = 130
+    except KeyboardInterrupt as stop:
+        why = f" by {stop}" if str(stop) else ""
+        _complain(f"interrupted{why}; run the same command again to go on")
+        code = exit_code(stop)
     except ToolError as error:
         _complain(str(error))
-        code = 2
+        code = 1 if isinstance(error, DiskError) else 2
     except ModuleNotFoundError as error:
         _complain(str(missing_package(error) or f"{error} (unexpected; TOOLS_DEBUG=1 shows where)"))
         code = 2
@@ -162,11 +165,44 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         # A panic of Polars is no Exception.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        # What follows the first line of an error of Polars is its expression.
-        what = next(iter(str(error).strip().splitlines()), "")
-        _complain(f"{type(error).__name__}: {what} (unexpected; TOOLS_DEBUG=1 shows where)")
         code = 1
-    sys.exit(code)
+        if isinstance(error, OSError) and _output_fails():  # `_flushed` tells why
+            pass
+        elif isinstance(error, OSError) and (fault := disk_error(error.filename or "the output", error)):
+            _complain(str(fault))
+        else:
+            # What follows the first line of an error of Polars is its expression.
+            what = next(iter(str(error).strip().splitlines()), "")
+            _complain(f"{type(error).__name__}: {what} (unexpected; TOOLS_DEBUG=1 shows where)")
+    sys.exit(_flushed(code))
+
+
+def _output_fails() -> bool:
+    try:
+        _flush()
+    except OSError:
+        return True
+    return False
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _flushed(code: int) -> int:
+    """Hand on what was printed; the exit code, which is 1 where that is lost."""
+    try:
+        _flush()
+        return code
+    except OSError as error:
+        lost = error
+    # What is left in the buffer would be tried again, and told of, at the very end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(lost, BrokenPipeError):
+        return code
+    _complain(str(disk_error("standard output", lost) or f"standard output: {lost}"))
+    return 1
 
 
 def _complain(line: str) -> None:

@@ -52,6 +52,13 @@ class UserError(ToolError):
     """
 
 
+class DiskError(UserError):
+    """The disk or the machine refuses: full, read-only, no more files. The run ends; no row has failed.
+
+    What was finished before is kept. Commands print it and exit with 1.
+    """
+
+
 class MediaError(ToolError):
     """One file (one row) could not be processed; the run goes on.
 

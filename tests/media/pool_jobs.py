@@ -134,3 +134,7 @@ def nap(argument):
     Path(folder, f"worker-{os.getpid()}").touch()
     time.sleep(0.1)
     return number
+
+
+def sleep_on(*_: object) -> None:
+    time.sleep(1000)

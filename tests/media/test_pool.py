@@ -158,7 +158,7 @@ def test_workers_may_be_killed_before_they_take_a_job(monkeypatch, tmp_path):
 def test_workers_that_never_take_a_job_end_the_run(monkeypatch):
     monkeypatch.setattr(dispatch, "_PATIENCE", 0.5)
     monkeypatch.setattr(dispatch, "_STALLS", 1)
-    monkeypatch.setattr(worker, "start", time.sleep)
+    monkeypatch.setattr(worker, "start", pool_jobs.sleep_on)
     with (
         WorkerPool(1) as pool,
         pytest.raises(UserError, match="take no work, though they were started anew 1"),

@@ -76,21 +76,17 @@ def render_analysis(analysis: Analysis) -> str:
 def _write_json(analysis: Analysis, path: Path, inputs: Sequence[str]) -> Path:
     import json
 
+    from tools.disk import write_whole, writing
     from tools.table import expand_inputs, refuse_inputs
     from tools.table.files import FORMATS
 
     if FORMATS.get(path.suffix.lower(), "json") != "json":
         raise UserError(f"{path}: the name of a table; the summary is JSON: --json summary.json")
     refuse_inputs(path, expand_inputs(inputs))
-    try:
+    with writing(path, "the summary"):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(
-            json.dumps(analysis.as_dict(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
-        )
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot write the summary: {error.strerror or error}") from None
+    content = json.dumps(analysis.as_dict(), indent=2, ensure_ascii=False) + "\n"
+    write_whole(path, content.encode(), "the summary")
     return path
 
 

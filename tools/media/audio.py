@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from tools.disk import ALWAYS, disk_error
 from tools.errors import MediaError
 from tools.media.audio_decoding import AudioDecoder
 from tools.media.clock import UNBROKEN
@@ -244,7 +245,7 @@ def _first_sample(path: Path, track: str | None) -> Fraction:
         decoder = AudioDecoder(path, rate=1, track=track)
         frame = next(decoder.frames(), None)
     except (av.error.FFmpegError, OSError, UnicodeError) as error:
-        raise unopened(path, error) from None
+        raise disk_error(path, error, ALWAYS) or unopened(path, error) from None
     if frame is None and decoder.packets == 0 and decoder.damaged == 0:
         raise MediaError("no_audio", path, "there is nothing in its sound track, or no decoder for it")
     if frame is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 
 from tools.addresses import ELSEWHERE, is_address
+from tools.disk import ALWAYS, disk_error
 from tools.errors import MediaError
 from tools.media import formats
 from tools.media.tracks import choose_video, decodable
@@ -90,7 +91,7 @@ def open_video(
     try:
         container = open_container(path)
     except (av.error.FFmpegError, OSError, UnicodeError) as error:
-        raise unopened(path, error) from None
+        raise disk_error(path, error, ALWAYS) or unopened(path, error) from None
     try:
         stream = _choose_stream(container, path)
         for other in container.streams:

@@ -24,6 +24,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tools.disk import ALWAYS, disk_error
 from tools.errors import MediaError, UserError
 from tools.media import worker
 from tools.media.handover import Parcel
@@ -218,7 +219,9 @@ class Dispatch:
             else:
                 result = MediaError("crash", path, "the worker process died whenever it began this file")
         except Exception as error:  # the result arrived, but cannot be unpacked
-            result = MediaError("internal", path, f"{type(error).__name__}: {error}")
+            result = disk_error(path, error, ALWAYS) or MediaError(
+                "internal", path, f"{type(error).__name__}: {error}"
+            )
         if result is not _AGAIN:
             yield self._told(key, result)
 

@@ -20,7 +20,16 @@ _SIGNALLED = 255  # exit code of the program when it was told to end
 
 
 class FfmpegError(Exception):
-    """The program failed or ran out of time; the message is the end of what it said."""
+    """The program failed or ran out of time; the message is the end of what it said.
+
+    Args:
+        message: The end of what it said.
+        said: All of it.
+    """
+
+    def __init__(self, message: str, said: str = "") -> None:
+        super().__init__(message)
+        self.said = said
 
 
 class FfmpegKilled(FfmpegError):
@@ -101,10 +110,12 @@ def _run(program: str, arguments: Sequence[str], timeout: float | None) -> None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     if process.returncode:
-        text = " ".join(said.decode(errors="replace").split())[-_TAIL:]
+        text = " ".join(said.decode(errors="replace").split())
         if was_killed(process.returncode) or (process.returncode == _SIGNALLED and not text):
             raise FfmpegKilled("was killed from outside twice; the system may be short of memory")
-        raise FfmpegError(text or f"exit code {process.returncode}")
+        if process.returncode < 0:
+            text += f" (killed by {signal.Signals(-process.returncode).name})"
+        raise FfmpegError(text[-_TAIL:].strip() or f"exit code {process.returncode}", text)
 
 
 def _own_group() -> dict[str, object]:

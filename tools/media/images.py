@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from tools.disk import ALWAYS, disk_error
 from tools.errors import MediaError
 from tools.media.container import check_file
 from tools.media.formats import IMAGE_FORMATS, unopened
@@ -82,7 +83,7 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
     except UnidentifiedImageError:
         raise unopened(path, "is no image in any format that is opened here") from None
     except DAMAGE as error:
-        raise MediaError("unreadable", path, str(error)) from None
+        raise disk_error(path, error, ALWAYS) or MediaError("unreadable", path, str(error)) from None
     with image:
         yield image
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
+from tools.disk import disk_error
 from tools.errors import MediaError
 
 PART_SUFFIX = ".part"
@@ -42,7 +43,8 @@ def place_in(folder: str | Path, inside: str, source: str | Path, *, make: bool 
 
     Raises:
         MediaError: bad_value: it would stand outside the folder (by ``..``, as an absolute path, by a link),
-            or no file can have this path; encode: the folders cannot be made.
+            or no file can have this path; encode: there can be no such folders.
+        DiskError: The folders cannot be made.
     """
     parts = PurePosixPath(inside).parts
     if inside.startswith("/") or ".." in parts:
@@ -67,6 +69,8 @@ def place_in(folder: str | Path, inside: str, source: str | Path, *, make: bool 
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
+            if (fault := disk_error(folder, error)) is not None:
+                raise fault from None
             kind = "bad_value" if error.errno in _NO_PATH else "encode"
             raise MediaError(kind, source, f"cannot make {place.parent}: {_said(error)}") from None
     return place

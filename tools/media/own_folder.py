@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tools.disk import writing
+
 _PREFIX = "vidsieve-"
 _SETTLED = 60  # seconds; a folder younger than this may not have its lock yet
 
@@ -24,15 +26,16 @@ class OwnFolder:
         path: The folder.
 
     Raises:
-        OSError: It cannot be made.
+        DiskError: It cannot be made.
     """
 
     def __init__(self, base: str | Path) -> None:
         _remove_leftovers(Path(base))
-        self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-        # Held until this process ends, however it does: so others see that the folder is in use.
-        self._lock = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        with writing(base):
+            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+            # Held until this process ends, however it does: so others see that the folder is in use.
+            self._lock = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def close(self) -> None:
         """Remove the folder with all that is in it."""

@@ -9,16 +9,20 @@ process in which torch has run can hang the child.
 from __future__ import annotations
 
 import os
+import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from tools.errors import UserError
+from tools.errors import DiskError, UserError
 from tools.media import worker
 from tools.media.dispatch import ASK_AGAIN, NOT_YET, Dispatch, Job
 from tools.media.handover import Handover
+from tools.media.own_folder import OwnFolder
 from tools.media.spawning import WorkerContext, end_if_starting
 
 __all__ = ["NOT_YET", "Job", "WorkerPool", "usable_cores"]
@@ -54,18 +58,22 @@ class WorkerPool:
         self._pool: Any = None
         self._context = WorkerContext()
         self._handover: Handover | None = None
+        self._temporary: OwnFolder | None = None  # so that a worker that is killed leaves no temporary files
 
     def __enter__(self) -> WorkerPool:
         if self.num_workers > 0:
             end_if_starting()
             self._handover = Handover()
+            with suppress(OSError, DiskError):  # who needs temporary files will tell
+                self._temporary = OwnFolder(tempfile.gettempdir())
             self._start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._stop()
-        if self._handover is not None:
-            self._handover.close()
+        for own in (self._handover, self._temporary):
+            if own is not None:
+                own.close()
 
     @property
     def is_active(self) -> bool:
@@ -75,10 +83,11 @@ class WorkerPool:
     def _start(self) -> None:
         from pebble import ProcessPool
 
+        _start_tracker()
         self._pool = ProcessPool(
             max_workers=self.num_workers,
             initializer=worker.start,
-            initargs=(os.getpid(),),
+            initargs=(os.getpid(), self._temporary and str(self._temporary.path)),
             context=self._context,
         )
 
@@ -130,6 +139,20 @@ class WorkerPool:
             if isinstance(result, UserError):
                 raise result
             yield key, result
+
+
+def _start_tracker() -> None:
+    """Start the process by which multiprocessing tracks semaphores so that a hang-up of a terminal spares it.
+
+    It ends with this process; gone before, it would be missed with pages of tracebacks.
+    """
+    from multiprocessing import resource_tracker
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _there(jobs: Iterable[Job]) -> Iterator[Job]:

@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 
 from tools.errors import MediaError, UserError
 from tools.media.own_folder import OwnFolder
-from tools.media.sources import FetchOptions, Source, cannot_write, local_file
+from tools.media.sources import FetchOptions, Source, local_file
 
 
 class Prefetch:
@@ -108,11 +108,7 @@ class Prefetch:
             file.close()
 
     def _make_folder(self) -> OwnFolder:
-        base = self._options.folder or tempfile.gettempdir()
-        try:
-            return OwnFolder(base)
-        except OSError as error:
-            raise cannot_write(base, error) from error
+        return OwnFolder(self._options.folder or tempfile.gettempdir())
 
     def _fetch_all(self, folder: Path) -> None:
         options = dataclasses.replace(self._options, folder=folder)

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from tools.addresses import local_path, scheme
+from tools.disk import cannot_write
 from tools.errors import MediaError, UserError
 from tools.media.extensions import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
 from tools.transfer import Limits, TransferError, fetch
@@ -183,16 +184,9 @@ def _temporary(source: Source, options: FetchOptions) -> Path:
     try:
         handle, name = tempfile.mkstemp(source.suffix, "source-", options.folder)
     except OSError as error:
-        raise cannot_write(options.folder or tempfile.gettempdir(), error) from error
+        raise cannot_write(options.folder or "a temporary folder", error) from error
     os.close(handle)
     return Path(name)
-
-
-def cannot_write(place: str | Path, error: OSError) -> UserError:
-    """The error that tells of a folder for temporary files in which there is no writing."""
-    return UserError(
-        f"{place}: a temporary file cannot be written ({error.strerror or error}); name another folder"
-    )
 
 
 def _bring(source: Source, path: Path, options: FetchOptions, cancelled: threading.Event | None) -> None:

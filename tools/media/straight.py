@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
 
+from tools.disk import disk_error, temporary_folder
 from tools.errors import MediaError
 from tools.media import bitstream
 from tools.media.container import open_video, reason
@@ -37,11 +37,13 @@ def straightened(index: PacketIndex) -> Iterator[Path]:
     times = dict(
         zip(np.sort(index.positions).tolist(), zip(ticks, decoding_ticks(ticks), strict=True), strict=True)
     )
-    with TemporaryDirectory() as folder:
-        place = Path(folder, "pictures.mkv" if index.codec in _MATROSKA else "pictures.mov")
+    with temporary_folder() as folder:
+        place = folder / ("pictures.mkv" if index.codec in _MATROSKA else "pictures.mov")
         try:
             _copy(index, place, times)
         except (av.error.FFmpegError, ValueError) as error:
+            if (fault := disk_error(place, error)) is not None:
+                raise fault from None
             raise MediaError("decode", index.path, f"cannot be copied for decord: {reason(error)}") from None
         yield place
 

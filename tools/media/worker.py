@@ -13,12 +13,15 @@ import pickle
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tools.disk import ALWAYS, cannot_write, disk_error
 from tools.errors import MediaError, UserError
 from tools.media.handover import Parcel, pack
 
@@ -45,8 +48,15 @@ class Task(NamedTuple):
     memory_bytes: int | None
 
 
-def start(parent: int) -> None:
-    """First thing in a new worker: one thread, end with the parent and when told to, leave Ctrl-C to it."""
+def start(parent: int, temporary: str | None = None) -> None:
+    """First thing in a new worker: one thread, end with the parent and when told to, leave Ctrl-C to it.
+
+    Args:
+        parent: Process id of the parent.
+        temporary: Folder for temporary files, which the parent removes.
+    """
+    if temporary is not None:
+        tempfile.tempdir = os.environ["TMPDIR"] = temporary
     os.environ.update(dict.fromkeys(_THREAD_SETTINGS, "1"))  # read by numpy and cv2 when they are imported
     _one_thread_in_what_is_there()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -71,7 +81,10 @@ def run(task: Task) -> Parcel | MediaError | UserError:
     Returns:
         The function's result, packed; a `MediaError` that stands for it; or a `UserError` that ends the run.
     """
-    marker(task.folder, task.number).write_text(str(os.getpid()))
+    try:
+        marker(task.folder, task.number).write_text(str(os.getpid()))
+    except OSError as error:
+        return cannot_write(task.folder, error)
     if task.memory_bytes is not None and _holds_much(task.memory_bytes):
         time.sleep(0.2)  # for Pebble to notice that the job was taken, before it notices the exit
         os._exit(RETIRED)
@@ -86,7 +99,8 @@ def run(task: Task) -> Parcel | MediaError | UserError:
         _limit_memory(task.memory_bytes)
     result = guarded(lambda: pack(function(pickle.loads(task.argument)), task.folder), task.path)
     _after_first_job()
-    done_marker(task.folder, task.number).touch()
+    with suppress(OSError):  # a full disk is told by who writes results there
+        done_marker(task.folder, task.number).touch()
     return result
 
 
@@ -98,7 +112,8 @@ def guarded(call: Callable[[], Any], path: str) -> Any:
         path: The file that it is about.
 
     Returns:
-        The result; a `MediaError` (as raised, memory, or internal); or the `UserError` that was raised.
+        The result; a `MediaError` (as raised, memory, or internal); or the `UserError` that was raised, or
+        that stands for a fault of the disk.
     """
     try:
         return call()
@@ -109,6 +124,8 @@ def guarded(call: Callable[[], Any], path: str) -> Any:
     except BaseException as error:  # SystemExit and Rust panics too: told by file, kind and message
         if os.environ.get("TOOLS_DEBUG") == "1":
             traceback.print_exc()
+        if (fault := disk_error(getattr(error, "filename", None) or path, error, ALWAYS)) is not None:
+            return fault
         if _is_memory(error):
             return MediaError("memory", path, "needed more memory than one worker may use")
         return MediaError("internal", path, f"{type(error).__name__}: {error}")

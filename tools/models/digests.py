@@ -5,7 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
+
+from tools.disk import write_whole
+from tools.errors import UserError
 
 _BLOCK = 1 << 20  # bytes
 
@@ -59,10 +63,6 @@ def _stamp_path(path: Path) -> Path:
 
 
 def _remember(stamp: Path, entry: dict[str, object]) -> None:
-    temporary = stamp.with_name(f"{stamp.name}.{os.getpid()}")
-    try:
+    with suppress(OSError, UserError):  # a read-only home costs time only
         stamp.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(entry))
-        temporary.replace(stamp)
-    except OSError:
-        pass  # a read-only home costs time only
+        write_whole(stamp, json.dumps(entry).encode())

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from tools.disk import cannot_write, remove_quietly
 from tools.errors import UserError
 from tools.models.digests import read_sha256
 from tools.transfer import PAUSES, Limits, TransferError, fetch
@@ -73,10 +74,10 @@ def download_file(
             )
         part.replace(target)
     except OSError as error:
-        raise UserError(f"{part}: cannot be written ({error.strerror or error})") from error
+        raise cannot_write(part, error) from error
     finally:
         if part.is_file() and part.stat().st_size == 0:
-            part.unlink()
+            remove_quietly(part)
     return target
 
 

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tools.disk import disk_error
 from tools.errors import MediaError
 from tools.media.extensions import is_image
 from tools.media.output_files import place_in, put_in_place, unfinished
@@ -65,7 +66,9 @@ def claim_folder(root: str, video: str) -> str:
             if _claims(place, video):
                 return folder
         except OSError as error:
-            raise MediaError("encode", video, f"{folder}: {error.strerror or error}") from None
+            raise disk_error(folder, error) or MediaError(
+                "encode", video, f"{folder}: {error.strerror or error}"
+            ) from None
     raise MediaError("encode", video, f"{folder} belongs to another video, or to somebody else; move it away")
 
 

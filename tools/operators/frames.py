@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
+from tools.disk import disk_error, make_folder
 from tools.errors import MediaError, UserError
 from tools.media.requests import Frames
 from tools.media.sampling import Sampling
@@ -87,6 +89,8 @@ class FrameExportStage(Stage):
             self._write(video, index, within, numbers, Path(folder))
             write_manifest(folder, {**wanted, "frames": numbers})
         except OSError as error:
+            if (fault := disk_error(folder, error)) is not None:
+                raise fault from None
             raise MediaError(
                 "encode", video, f"{folder}: cannot write there: {error.strerror or error}"
             ) from None
@@ -116,7 +120,9 @@ def _shape(size: tuple[int, int] | None, displayed: tuple[int, int]) -> tuple[in
 def _save(picture: np.ndarray, path: Path) -> None:
     from PIL import Image
 
-    Image.fromarray(picture).save(path, quality=_QUALITY, subsampling=0)
+    encoded = io.BytesIO()  # Pillow takes a file that a full disk cut short for a whole one
+    Image.fromarray(picture).save(encoded, "JPEG", quality=_QUALITY, subsampling=0)
+    path.write_bytes(encoded.getbuffer())
 
 
 class VideoFrameFilter(Operator):
@@ -270,10 +276,7 @@ def _claimed(table: ClipTable, root: str) -> dict[str, str | MediaError]:
     def claim() -> dict[str, str | MediaError] | None:
         if current_shard().rank:
             return None
-        try:
-            Path(root).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"{root}: no folder can be made there: {error.strerror}") from None
+        make_folder(root)
         return {video: _folder_of(root, video) for video in videos}
 
     return on_every_rank(claim)[0]

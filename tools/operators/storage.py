@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from tools.disk import cannot_write, remove_quietly
 from tools.errors import UserError
 from tools.operators.cells import plain
 
@@ -126,10 +127,12 @@ class FileStorage:
             path.parent.mkdir(parents=True, exist_ok=True)
             _WRITERS[self.cache_type](temporary, records, list(given))
             temporary.replace(path)
-        except (OSError, ValueError, TypeError, NotImplementedError) as error:
+        except OSError as error:
+            raise cannot_write(path, error, "the table") from None
+        except (ValueError, TypeError, NotImplementedError) as error:
             raise UserError(f"{path}: the table cannot be written as {self.cache_type}: {error}") from None
         finally:
-            temporary.unlink(missing_ok=True)
+            remove_quietly(temporary)
         return self.file(self.operator_step + 1)
 
     def get_keys_from_dataframe(self) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from tools.errors import UserError
+from tools.disk import write_whole, writing
 from tools.report.plots import draw_plots
 from tools.report.render import render_columns, render_overview
 from tools.report.results import Overview, Summary
@@ -43,17 +43,15 @@ def write_report(
     folder = Path(folder)
     sections = [f"<h1>{escape(title)}</h1>", f"<pre>{escape(render_overview(overview))}</pre>"]
     pictures: list[Path] = []
-    try:
+    with writing(folder, "the report"):
         folder.mkdir(parents=True, exist_ok=True)
         for kind, summary in kinds.items():
             drawn = list(draw_plots(summary, kind))
             for name, png in drawn:
-                _write(folder / name, png)
+                write_whole(folder / name, png, "the report")
                 pictures.append(folder / name)
             sections.append(_section(kind, summary, drawn))
-        _write(folder / PAGE_NAME, _page(title, sections).encode())
-    except OSError as error:
-        raise UserError(f"{folder}: cannot write the report: {error.strerror or error}") from None
+        write_whole(folder / PAGE_NAME, _page(title, sections).encode(), "the report")
     return folder / PAGE_NAME, pictures
 
 
@@ -72,9 +70,3 @@ def _page(title: str, sections: Sequence[str]) -> str:
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{_STYLE}</style></head>\n<body>\n" + "\n".join(sections) + "\n</body></html>\n"
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)

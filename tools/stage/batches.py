@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from tools.disk import ALWAYS, disk_error
 from tools.errors import MediaError, ToolError, UserError
 from tools.stage.ledger_files import Outcome
 from tools.stage.stage import Stage
@@ -68,6 +69,8 @@ class BatchScorer:
             return error
         if isinstance(error, ToolError):
             raise error
+        if (fault := disk_error(f"stage {name}", error, ALWAYS)) is not None:
+            raise fault from error
         if os.environ.get("TOOLS_DEBUG") == "1":
             traceback.print_exception(error)
         if _is_out_of_memory(error):

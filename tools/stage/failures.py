@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tools.errors import MediaError, UserError
+from tools.disk import writing
+from tools.errors import MediaError
 from tools.stage.shards import STATE_FOLDER
 
 
@@ -42,7 +43,8 @@ def write_failures(failures: Iterable[MediaError], path: Path) -> Path | None:
     there = own_list(path)
     if not failures:
         if there is not None:
-            there.unlink(missing_ok=True)
+            with writing(there, "the failures"):
+                there.unlink(missing_ok=True)
         return None
     place = there or next(name for name in _names(path) if not os.path.lexists(name))
     # A zero byte, which no CSV holds, stands as \x00.
@@ -50,11 +52,9 @@ def write_failures(failures: Iterable[MediaError], path: Path) -> Path | None:
     table = pl.DataFrame(rows, schema=["path", "kind", "message"], orient="row")
     # Noted before it is written: a run that is killed in between leaves the old list, which is known, too.
     known = [hashlib.sha256(table.write_csv().encode()).hexdigest()]
-    try:
+    with writing(place, "the failures"):
         _note(place).parent.mkdir(parents=True, exist_ok=True)
         _note(place).write_text(json.dumps([*known, *([_digest(place)] if there else [])]))
-    except OSError as error:
-        raise UserError(f"{place}: cannot write the failures: {error.strerror or error}") from None
     return write_table(table, place)
 
 

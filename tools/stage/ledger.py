@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from tools.addresses import local_path
+from tools.disk import cannot_write, writing
 from tools.errors import MediaError, UserError
 from tools.stage.ledger_files import LedgerFiles, Outcome, VectorPlace, sealed
 from tools.stage.stage import VECTOR, Row, Stage
@@ -98,7 +99,7 @@ class Ledger:
         try:
             found = LedgerFiles(self._path, self._ask, keys)
         except OSError as error:
-            raise _cannot("read", folder, error) from None
+            raise UserError(f"{folder}: cannot read the ledger: {error.strerror or error}") from None
         self.outcomes: dict[str, Outcome] = found.outcomes
         self._vectors: dict[str, VectorPlace | None] = found.vectors
         self._run = found.last_run + 1
@@ -209,21 +210,21 @@ class Ledger:
                 finally:
                     os.close(file)
             except OSError as error:
-                raise _cannot("write", path, error) from None
+                raise cannot_write(path, error, "the ledger") from None
         return rows
 
     def _append(self, lines: Iterable[dict[str, Any]]) -> None:
         try:
             _write_all(self._file, b"".join(map(sealed, lines)))
         except OSError as error:
-            raise _cannot("write", self._path, error) from None
+            raise cannot_write(self._path, error, "the ledger") from None
 
     def _open(self) -> int:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
         except OSError as error:
-            raise _cannot("write", self._path, error) from None
+            raise cannot_write(self._path, error, "the ledger") from None
         for _ in range(_LOCK_TRIES):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -238,13 +239,10 @@ class Ledger:
     def _end_torn_line(self) -> None:
         size = os.fstat(self._file).st_size
         if size and os.pread(self._file, 1, size - 1) != b"\n":
-            os.write(self._file, b"\n")
+            with writing(self._path, "the ledger"):
+                os.write(self._file, b"\n")
 
 
 def _write_all(file: int, data: bytes) -> None:
     while data:
         data = data[os.write(file, data) :]
-
-
-def _cannot(do: str, path: Path, error: OSError) -> UserError:
-    return UserError(f"{path}: cannot {do} the ledger: {error.strerror or error}")

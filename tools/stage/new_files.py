@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tools.disk import disk_error
 from tools.errors import MediaError
 from tools.media.output_files import put_in_place, unfinished
 from tools.stage.owners import names_of_others, state_of
@@ -38,12 +39,13 @@ def new_file(
         A name in the same folder.
 
     Raises:
-        MediaError: encode: another file is in the way, or the disk refuses.
+        MediaError: encode: another file is in the way.
+        DiskError: The disk refuses.
     """
     try:
         if place.is_dir():
             raise MediaError("encode", source, f"{place} is a folder")
-        if place.exists() and place.samefile(source):
+        if _same(place, source):
             raise MediaError("encode", source, "the new file would overwrite it; choose another folder")
         with unfinished(place) as new:
             yield new
@@ -61,7 +63,15 @@ def new_file(
                 if not filecmp.cmp(new, place, shallow=False):
                     raise _in_the_way(place, source, own=False) from None
     except OSError as error:
-        raise MediaError("encode", source, f"{place}: {error.strerror or error}") from None
+        raise disk_error(place, error) or MediaError(
+            "encode", source, f"{place}: {error.strerror or error}"
+        ) from None
+
+
+def _same(place: Path, source: str) -> bool:
+    with suppress(OSError):  # there need not be either
+        return place.samefile(source)
+    return False
 
 
 def _in_the_way(place: Path, source: str, *, own: bool) -> MediaError:

@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from tools.disk import write_whole, writing
 from tools.errors import UserError
 from tools.stage.failures import write_failures
 from tools.stage.ledger_files import CHECKSUM, at_work, sealed, unsealed
@@ -116,7 +117,7 @@ class Output:
         state: Folder of the ledger and the receipts.
 
     Raises:
-        UserError: The output is the input.
+        UserError: The output is the input, or a folder.
     """
 
     def __init__(self, target: Path, shard: Shard, origin: Origin, meta: Path) -> None:
@@ -126,6 +127,8 @@ class Output:
         self.path = shard.output(target)
         self.failures = shard.failures(target)
         self.state = target.parent / STATE_FOLDER / target.name
+        if self.path.is_dir():
+            raise UserError(f"{self.path}: is a folder, not a table; choose another --output")
         if self.path.exists() and self.path.samefile(meta):
             raise UserError(f"{self.path}: the output would overwrite the input; choose another --output")
 
@@ -180,11 +183,12 @@ class Output:
         return sorted(p for p in found if (part := split_part(p)) and part[0] == self._target)
 
     def _remove_part(self, path: Path) -> None:
-        path.unlink(missing_ok=True)
-        self._receipt(path).unlink(missing_ok=True)
-        _, rank = split_part(path)
-        if self._shard.alone or not self._is_of_this_run(path):  # a rank looks after its own list
-            write_failures([], failures_path(self._target, rank))
+        with writing(path):
+            path.unlink(missing_ok=True)
+            self._receipt(path).unlink(missing_ok=True)
+            _, rank = split_part(path)
+            if self._shard.alone or not self._is_of_this_run(path):  # a rank looks after its own list
+                write_failures([], failures_path(self._target, rank))
 
     def holds(self, outcomes: str) -> bool:
         """Whether the table that stands was written with these outcomes of the rows.
@@ -208,10 +212,9 @@ class Output:
         receipt["output"] = _digest_file(made)
         with self._locked():
             receipt["replaces"] = _digest_file(self.path) if self.path.exists() else ""
-            temporary = self._receipt(self.path).with_suffix(".tmp")
-            temporary.write_bytes(sealed(receipt))
-            temporary.replace(self._receipt(self.path))
-            made.replace(self.path)
+            write_whole(self._receipt(self.path), sealed(receipt), "the receipt")
+            with writing(self.path, "the table"):
+                made.replace(self.path)
         self._remove_leftovers(made)
 
     def _remove_leftovers(self, made: Path) -> None:
@@ -254,7 +257,8 @@ class Output:
         if not self.state.is_dir():  # then there are no receipts either, and nothing of ours
             yield
             return
-        file = os.open(self.state / "parts.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        with writing(self.state):
+            file = os.open(self.state / "parts.lock", os.O_RDWR | os.O_CREAT, 0o666)
         try:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_EX)

@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from tools.addresses import local_path
+from tools.disk import cannot_write
 from tools.errors import UserError
 from tools.stage.shards import STATE_FOLDER
 from tools.table import shorten, split_part, table_extension, table_stem
@@ -120,7 +121,7 @@ class Names:
                     raise UserError(f"{self._folder}: another run has just taken names there; run it again")
                 self._write()
         except OSError as error:
-            raise UserError(f"{self._folder}: cannot note whose its files are: {error.strerror}") from None
+            raise cannot_write(self._folder, error, "the list of its files") from None
         names_of_others.cache_clear()
         return self._grants
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.addresses import refuse_address
+from tools.disk import cannot_write, write_whole, writing
 from tools.errors import UserError
 from tools.media.output_files import put_in_place, remove_unfinished, unfinished
 from tools.stage.ledger import digest
@@ -68,6 +69,8 @@ class VectorFile:
                 self.path.exists() and table.exists() and self.path.samefile(table)
             ):
                 raise UserError(f"{self.path}: is a table of this run; choose another file for the vectors")
+        if self.path.is_dir():
+            raise UserError(f"{self.path}: is a folder; choose another file for the vectors")
         if self.path.exists() and not overwrite and not self._is_ours(self.path):
             raise UserError(
                 f"{self.path}: is in the way, it was not made by this command; --overwrite replaces it"
@@ -77,7 +80,8 @@ class VectorFile:
         for path in self._target.parent.glob(f"*{self._target.suffix}"):
             rank = self._rank(path)
             if rank is not None and rank >= ranks and not look_only and self._is_ours(path):
-                path.unlink(missing_ok=True)
+                with writing(path):
+                    path.unlink(missing_ok=True)
 
     def write(
         self, numbers: Sequence[int], paths: Sequence[str], vector: Callable[[int], np.ndarray | None]
@@ -107,12 +111,12 @@ class VectorFile:
                 if there and not (self._free_to_go or self._is_ours(self.path)):
                     raise FileExistsError
                 known = [digest_file(part)] + ([digest_file(self.path)] if there else [])
-                self._receipt(self.path).write_text(json.dumps(known))
+                write_whole(self._receipt(self.path), json.dumps(known).encode(), "the vectors")
                 put_in_place(part, self.path, replace=there)
         except FileExistsError:  # of another run that was at work at the same time
             raise UserError(f"{self.path}: another command has just made it; choose another file") from None
         except OSError as error:
-            raise UserError(f"{self.path}: cannot write the vectors: {error.strerror or error}") from None
+            raise cannot_write(self.path, error, "the vectors") from None
         return self.path
 
     def _write_parquet(

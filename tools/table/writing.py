@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from tools.columns import COLUMNS
+from tools.disk import WHEN_WRITING, cannot_write, errno_of, probe, remove_quietly
 from tools.errors import UserError
 from tools.table.files import (
     Table,
@@ -84,12 +85,18 @@ def write_and_count(
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot write the table: {error.strerror or error}") from None
+        raise cannot_write(path, error, "the table") from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        if errno_of(error) in WHEN_WRITING:  # a full disk is no OSError where Parquet is written
+            raise cannot_write(path, error, "the table") from None
+        if temporary is not None:
+            probe(
+                path.parent, path
+            )  # where the end of a Parquet file finds no room, Polars speaks of its format
         raise unreadable(read, error) from None
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            remove_quietly(temporary)
     return counted
 
 
@@ -141,7 +148,7 @@ def _make_list(path: Path) -> None:
                 before = b",\n"
             target.write(b"\n]\n")
     finally:
-        lines.unlink(missing_ok=True)
+        remove_quietly(lines)
 
 
 def refuse_inputs(path: Path, inputs: Iterable[str | Path]) -> None:

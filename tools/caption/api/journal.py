@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tools.caption.api.answers import Answer, Usage
-from tools.errors import MediaError, UserError
+from tools.disk import cannot_write
+from tools.errors import MediaError
 from tools.stage.ledger_files import sealed, unsealed
 
 
@@ -41,7 +42,7 @@ class Journal:
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             self._end_torn_line()
         except OSError as error:
-            raise self._cannot_write(error) from None
+            raise cannot_write(self._path, error, "the answers") from None
         self._begin = os.fstat(self._file).st_size
         for path in sorted(folder.glob("answers*.jsonl")):
             self._read(path)
@@ -80,7 +81,7 @@ class Journal:
             while data:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
-            raise self._cannot_write(error) from None
+            raise cannot_write(self._path, error, "the answers") from None
         self._places[key] = (self._path, start)
 
     def close(self) -> None:
@@ -108,9 +109,6 @@ class Journal:
         if damaged:
             told = f"{path}: {damaged} damaged lines; what stood there is asked again"
             print(f"warning: {told}", file=sys.stderr)
-
-    def _cannot_write(self, error: OSError) -> UserError:
-        return UserError(f"{self._path}: cannot write the answers: {error.strerror or error}")
 
 
 def _outcome(line: dict[str, Any]) -> Answer | MediaError:

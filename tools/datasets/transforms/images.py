@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from tools.disk import copy_file, refusing
 from tools.errors import MediaError
 from tools.media.extensions import is_image
 from tools.media.images import DAMAGE, open_image
@@ -117,7 +118,7 @@ def transform_image(
             raise MediaError("bad_value", source, str(error)) from None
         try:
             if changed is image:
-                shutil.copyfile(source, target)
+                copy_file(source, target)
             elif form is None:
                 raise MediaError("encode", source, f"cannot write {image.format} files")
             else:
@@ -138,6 +139,9 @@ def save_image(
         form: JPEG, PNG, PPM, BMP, TIFF or WEBP.
         quality: Of JPEG and WebP, 1 to 100.
         profile: ICC profile.
+
+    Raises:
+        DiskError: The disk refuses.
     """
     options: dict[str, object] = {"icc_profile": profile} if profile else {}
     if form == "JPEG":
@@ -148,7 +152,10 @@ def save_image(
         options |= {"compression": "tiff_deflate"}
     # Nothing else of the source goes along unseen: its EXIF data says another size and another turn.
     image.info = {name: value for name, value in image.info.items() if name == "transparency"}
-    image.save(target, format=form, **options)
+    encoded = io.BytesIO()  # Pillow takes a file that a full disk cut short for a whole one
+    image.save(encoded, format=form, **options)
+    with refusing(target):
+        target.write_bytes(encoded.getbuffer())
 
 
 def _without_palette(image: Image.Image) -> str:

@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from tools.errors import MediaError, UserError
+from tools.disk import make_folder
+from tools.errors import MediaError
 from tools.media.output_files import place_in
 from tools.scene_cut.clips.names import clip_stems
 
@@ -82,7 +83,4 @@ def make_output_dir(output_dir: str) -> None:
     Raises:
         UserError: It cannot be made.
     """
-    try:
-        Path(output_dir).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"--output-dir {output_dir}: cannot make the folder: {error.strerror}") from None
+    make_folder(output_dir, "--output-dir")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +10,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from tools.datasets.transforms.stages import FileStage, size_columns
+from tools.disk import copy_file
 from tools.errors import MediaError
 from tools.media.tracks import check_audio_track
 from tools.scene_cut.clips.settings import check_encoding, check_side
@@ -210,7 +210,7 @@ class CopyStage(FileStage):
         if Path(source).suffix.lower() != ".mp4":
             raise MediaError("bad_value", source, "is no .mp4; mkv_to_mp4 and m2ts_to_mp4 copy other files")
         values = _video_facts(Path(source))
-        shutil.copyfile(source, new)
+        copy_file(source, new)
         return values
 
 

@@ -16,7 +16,15 @@ from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
 from tools.scene_cut.clips.codecs import find_codec, offered_formats, quiet_encoders
 from tools.scene_cut.clips.copying import NotCopyable, clip_extension, copied_audio, copy_plan, write_copies
-from tools.scene_cut.clips.encode import ClipEncoder, Job, add_video, encoding, open_output, whole_or_nothing
+from tools.scene_cut.clips.encode import (
+    ClipEncoder,
+    Job,
+    Output,
+    add_video,
+    encoding,
+    open_output,
+    whole_or_nothing,
+)
 from tools.scene_cut.clips.exact import Look, damage, sound_of
 from tools.scene_cut.clips.hdr import check_hdr, refuse_hdr
 from tools.scene_cut.clips.picture import Colours, PictureTransform, Shape, choose_pix_fmt, clip_shape
@@ -184,7 +192,7 @@ def _encode(
 
 
 def _open_encoder(
-    out: av.container.OutputContainer,
+    out: Output,
     index: PacketIndex,
     plan: Plan,
     look: Look,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from tools.disk import temporary_folder, writing
 from tools.media.hdr import HLG, Hdr
 from tools.media.tonemap import light_to_sdr, signal_to_light
 
@@ -35,8 +35,8 @@ def sdr_filters(hdr: Hdr) -> Iterator[Filters]:
         The filters. What comes out is limited BT.709 in whatever format is asked for next.
     """
     top = hdr.peak if hdr.transfer == HLG else 2 * hdr.peak
-    with tempfile.TemporaryDirectory(prefix="vidsieve-") as folder:
-        curve, cube = Path(folder, "curve.cube"), Path(folder, "colours.cube")
+    with temporary_folder() as folder:
+        curve, cube = folder / "curve.cube", folder / "colours.cube"
         light = signal_to_light(np.linspace(0, 1, _STEPS), hdr)
         values = np.minimum(light / top, 1) ** (1 / _GAMMA)
         _write(curve, f"LUT_1D_SIZE {_STEPS}", np.repeat(values[:, None], 3, axis=1))
@@ -55,4 +55,5 @@ def sdr_filters(hdr: Hdr) -> Iterator[Filters]:
 
 
 def _write(path: Path, head: str, values: np.ndarray) -> None:
-    np.savetxt(path, values, "%.7g", header=head, comments="")
+    with writing(path):
+        np.savetxt(path, values, "%.7g", header=head, comments="")

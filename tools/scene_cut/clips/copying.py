@@ -13,11 +13,11 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tools.errors import MediaError
+from tools.errors import MediaError, ToolError
 from tools.media.container import open_video
 from tools.media.packets import PacketIndex, decoding_ticks
 from tools.media.tracks import choose_audio
-from tools.scene_cut.clips.encode import Job, encoding, open_output, whole_or_nothing
+from tools.scene_cut.clips.encode import Job, Output, encoding, open_output, whole_or_nothing
 from tools.scene_cut.clips.hevc import copied_tag
 from tools.scene_cut.clips.plan import Plan, plan_clip
 
@@ -94,9 +94,7 @@ def check_copyable(index: PacketIndex) -> None:
         raise NotCopyable("its packets are not whole pictures")
 
 
-def copied_stream(
-    out: av.container.OutputContainer, source: av.VideoStream, pixel_ratio: Fraction
-) -> av.VideoStream:
+def copied_stream(out: Output, source: av.VideoStream, pixel_ratio: Fraction) -> av.VideoStream:
     """Add a stream for copied pictures, with the pixel ratio that they have in the source.
 
     The ratio of a container goes before that of its stream, so it has to be written.
@@ -233,7 +231,7 @@ class _CopyClip:
         self._has_sound = False
         self._sound_from: int | float = -math.inf
         self._files = ExitStack()
-        self._out: av.container.OutputContainer | None = None
+        self._out: Output | None = None
 
     def take(self, packet: av.Packet, position: int | None) -> bool:
         """Copy a packet if it belongs to the clip; tell whether the clip is complete.
@@ -272,7 +270,7 @@ class _CopyClip:
     def abort(self) -> None:
         """Give up; nothing is left of the file."""
         given_up = MediaError("encode", self.job.place, "given up")
-        with suppress(MediaError, av.error.FFmpegError, OSError):
+        with suppress(ToolError, av.error.FFmpegError, OSError):
             self._files.__exit__(MediaError, given_up, None)
 
     def _open(self) -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 
+from tools.disk import ALWAYS, disk_error, probe, refusing
 from tools.errors import MediaError
 from tools.media.container import reason
 from tools.media.output_files import finished_name, put_in_place, unfinished
@@ -56,15 +58,16 @@ def whole_or_nothing(place: Path, num_frames: int, *, replace: bool = False) -> 
         A name in the same folder that ends in ``.part``.
 
     Raises:
-        MediaError: encode: the file does not show so many frames (a full disk, say), or cannot be written, or
-            another file has come to stand there meanwhile.
+        MediaError: encode: the file does not show so many frames, there can be none of this name, or another
+            file has come to stand there meanwhile.
+        DiskError: The disk refuses.
     """
     with ExitStack() as files:
-        with encoding(place):
+        with encoding(place), refusing(place):
             part = files.enter_context(unfinished(place))
         yield part
         _check(part, place, num_frames)
-        with encoding(place):
+        with encoding(place), refusing(place):
             try:
                 put_in_place(part, place, replace=replace)
             except FileExistsError:
@@ -74,12 +77,20 @@ def whole_or_nothing(place: Path, num_frames: int, *, replace: bool = False) -> 
 
 @contextmanager
 def encoding(place: Path) -> Iterator[None]:
-    """Turn what libav and the file system say while a clip is written into a `MediaError` (encode)."""
+    """Turn what libav says while a clip is written into a `MediaError` (encode).
+
+    Raises:
+        MediaError: encode.
+        DiskError: The disk or the machine is at fault. What only may be (EIO, say) is told by `Output`: here
+            it may be the source that cannot be read.
+    """
     try:
         yield
     except (av.error.FFmpegError, OSError, ValueError) as error:
         if isinstance(error, MemoryError):
             raise
+        if (fault := disk_error(place, error, ALWAYS)) is not None:
+            raise fault from None
         raise MediaError("encode", place, reason(error)) from None
 
 
@@ -87,8 +98,10 @@ def _check(part: Path, place: Path, num_frames: int) -> None:
     try:
         found = index_packets(part).num_frames
     except MediaError as error:
+        probe(part.parent, place)
         raise MediaError("encode", place, f"is not whole: {error.message}") from None
     if found != num_frames:
+        probe(part.parent, place)
         raise MediaError("encode", place, f"shows {found} frames instead of {num_frames}")
 
 
@@ -111,7 +124,7 @@ class Sound:
         """Whether there is no sound in the interval at all."""
         return self._next is None and not self._written
 
-    def open(self, out: av.container.OutputContainer) -> None:
+    def open(self, out: Output) -> None:
         """Add the stream to a file."""
         self._out = out
         self._stream = out.add_stream("aac", rate=self._form.rate, layout=self._form.layout)
@@ -130,18 +143,58 @@ class Sound:
             self._out.mux(self._stream.encode(None))
 
 
-def open_output(part: Path, comment: str) -> av.container.OutputContainer:
+class Output:
+    """A clip that is open for writing: libav's container, whose trouble with the disk ends the run.
+
+    A context manager that closes the file.
+
+    Args:
+        place: What the file will be called.
+        container: libav's.
+    """
+
+    def __init__(self, place: Path, container: av.container.OutputContainer) -> None:
+        self._place, self._container = place, container
+
+    def __enter__(self) -> Output:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        with refusing(self._place):
+            self._container.close()
+
+    def add_stream(self, codec: str, **options: Any) -> Any:
+        """Add a stream that is encoded, see PyAV."""
+        return self._container.add_stream(codec, **options)
+
+    def add_stream_from_template(self, template: Any, **options: Any) -> Any:
+        """Add a stream of copied packets, see PyAV."""
+        return self._container.add_stream_from_template(template, **options)
+
+    def mux(self, packets: av.Packet | Sequence[av.Packet]) -> None:
+        """Write packets.
+
+        Raises:
+            DiskError: The disk refuses.
+        """
+        with refusing(self._place):
+            self._container.mux(packets)
+
+
+def open_output(part: Path, comment: str) -> Output:
     """Open a clip for writing, with its index at the front."""
-    matroska = (finished_name(part.name) or part.name).endswith(".mkv")
+    place = part.with_name(finished_name(part.name) or part.name)
+    matroska = place.suffix == ".mkv"
     # No edit list for pictures would need negative offsets, which older players misread; so mp4 keeps it.
     options = {} if matroska else {"movflags": "+faststart"}
-    out = av.open(f"file:{part}", "w", format="matroska" if matroska else "mp4", options=options)
+    with refusing(place):
+        out = av.open(f"file:{part}", "w", format="matroska" if matroska else "mp4", options=options)
     out.metadata[COMMENT] = comment
-    return out
+    return Output(place, out)
 
 
 def add_video(
-    out: av.container.OutputContainer,
+    out: Output,
     encoder: str,
     options: dict[str, str],
     plan: Plan,
@@ -193,9 +246,7 @@ class ClipEncoder:
         sound: Its sound; None for a silent clip.
     """
 
-    def __init__(
-        self, out: av.container.OutputContainer, stream: av.VideoStream, plan: Plan, sound: Sound | None
-    ) -> None:
+    def __init__(self, out: Output, stream: av.VideoStream, plan: Plan, sound: Sound | None) -> None:
         self._out, self._stream, self._plan, self._sound = out, stream, plan, sound
         self._durations = {a: b - a for a, b in pairwise(plan.ticks)}
         self._done = 0

@@ -6,10 +6,9 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fractions import Fraction
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
+from tools.disk import probe, temporary_folder, told_fault
 from tools.errors import MediaError, UserError
 from tools.media.ffmpeg import FfmpegError, FfmpegKilled, find_ffmpeg, run_ffmpeg
 from tools.media.formats import LIBAV_OPTIONS
@@ -87,11 +86,11 @@ def _write_repaired(
 ) -> Iterator[tuple[Job, bool | MediaError]]:
     """Give the program, which knows nothing of repaired times, a copy of the source that has them."""
     track = look.sound.track if look.sound else None
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         try:
             plan = copy_plan(index, plan_clip(index, 0, range(len(index.pts))))
             sound = copied_audio(index.path, track) if look.sound else None
-            job = Job(plan, Path(folder, f"source{clip_extension(index, sound)}"), "")
+            job = Job(plan, folder / f"source{clip_extension(index, sound)}", "")
             ((_, outcome),) = write_copies(index, [job], keep_audio=sound is not None, audio_track=track)
             if isinstance(outcome, MediaError):
                 raise outcome
@@ -152,6 +151,10 @@ def _run(
         try:
             run_ffmpeg(program, ffmpeg.merge_outputs(*outputs).get_args())
         except FfmpegError as error:
+            place = jobs[0].place
+            if (fault := told_fault(place, error.said)) is not None:
+                raise fault from None
+            probe(place.parent, place)
             kind = "killed" if isinstance(error, FfmpegKilled) else "encode"
             raise MediaError(kind, index.path, f"ffmpeg: {error}") from None
     return sounds

@@ -14,7 +14,8 @@ import polars as pl
 
 from tools.addresses import refuse_address
 from tools.columns import measured_on
-from tools.errors import MediaError, UserError
+from tools.disk import make_folder, writing
+from tools.errors import MediaError
 from tools.media.frames import Frame
 from tools.media.output_files import remove_unfinished
 from tools.media.packets import TIMING_REMARKS
@@ -147,11 +148,7 @@ class CutStage(Stage):
 
     def setup(self) -> None:
         """Make sure that the folder can be written and the encoder works, before any file is read."""
-        folder = Path(self.save_dir)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"--save_dir {folder}: cannot make the folder: {error.strerror}") from None
+        make_folder(self.save_dir, "--save_dir")
         if self.options.mode != "copy":
             self._check_encoder()
         if self._names is not None:
@@ -235,7 +232,8 @@ class CutStage(Stage):
         ]
         if prune:
             for clip in stale.unnamed:
-                clip.unlink(missing_ok=True)
+                with writing(clip):
+                    clip.unlink(missing_ok=True)
         if stale.unnamed:
             what = "removed" if prune else "they stay; --prune removes them"
             lines.append(f"{len(stale.unnamed)} clips of earlier cuts that no table names: {what}")

@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from tools.addresses import refuse_address
-from tools.errors import MediaError, UserError
+from tools.disk import make_folder
+from tools.errors import MediaError
 from tools.media.extensions import is_image
 from tools.media.frames import Frame
 from tools.media.output_files import place_in
@@ -176,11 +177,7 @@ class SceneDetectStage(Stage):
     def setup(self) -> None:
         """Make the folder of the statistics; load TransNetV2, if that is the detector."""
         if self.stats_dir is not None:
-            try:
-                Path(self.stats_dir).mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                message = f"--stats-dir {self.stats_dir}: cannot make the folder: {error.strerror}"
-                raise UserError(message) from None
+            make_folder(self.stats_dir, "--stats-dir")
         if self._names is not None:
             self._names.take()
         if self.detector == "transnetv2":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import cli
+from tools.disk import write_whole
 from tools.errors import UserError
 
 if TYPE_CHECKING:
@@ -101,10 +102,7 @@ class Idf:
             UserError: It cannot be written.
         """
         path = Path(path)
-        try:
-            path.write_text(self._json() + "\n")
-        except OSError as error:
-            raise UserError(f"{path}: cannot write the IDF: {error.strerror}") from None
+        write_whole(path, f"{self._json()}\n".encode(), "the IDF")
         return path
 
     @classmethod

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from tools.addresses import is_address
-from tools.errors import PASSING_KINDS, MediaError, ToolError, UserError
+from tools.errors import PASSING_KINDS, DiskError, MediaError, ToolError, UserError
 from tools.packages import how_to_install
 from tools.stage.daft import import_daft
 from tools.stage.daft.connection import connect
@@ -254,7 +254,7 @@ class _Run:
     def _understood(self, number: int, told: dict[str, Any]) -> Outcome:
         """An outcome as a worker told it."""
         if told["fatal"] is not None:
-            raise UserError(told["fatal"])
+            raise (DiskError if told["disk"] else UserError)(told["fatal"])
         self._parts.agree(told["asked"])
         if told["failed"]:
             ((kind, message),) = told["failures"]

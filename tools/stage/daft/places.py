@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.addresses import is_address
+from tools.disk import cannot_write, writing
 from tools.errors import MediaError, UserError
 from tools.media.sources import FetchOptions, copy_from_address
 from tools.media.storage import PACKAGES
@@ -30,7 +31,8 @@ def local_table(path: str | Path) -> Iterator[Path]:
     if not is_address(path):
         yield Path(path)
         return
-    handle, name = tempfile.mkstemp(table_extension(str(path).partition("?")[0]), "vidsieve-")
+    with writing("a temporary folder"):
+        handle, name = tempfile.mkstemp(table_extension(str(path).partition("?")[0]), "vidsieve-")
     os.close(handle)
     try:
         _copy(str(path), Path(name))
@@ -41,7 +43,7 @@ def local_table(path: str | Path) -> Iterator[Path]:
 
 def _copy(address: str, path: Path) -> None:
     try:
-        with path.open("ab") as file:
+        with writing(path), path.open("ab") as file:
             copy_from_address(address, file, FetchOptions())
     except MediaError as error:
         raise UserError(f"{address}: cannot read the table: {error.message}") from error
@@ -125,5 +127,7 @@ class Folder:
         try:
             yield
         except Exception as error:  # each storage has its own kinds of errors
+            if self._is_local and isinstance(error, OSError):
+                raise cannot_write(self.place, error) from error
             said = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
             raise UserError(f"{self.place}: {said or type(error).__name__}") from error

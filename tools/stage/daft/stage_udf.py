@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tools.errors import MediaError, UserError
+from tools.errors import DiskError, MediaError, UserError
 from tools.media.sources import FetchOptions, Source
 from tools.stage.daft import import_daft
 from tools.stage.daft.resources import Workers
@@ -154,8 +154,8 @@ def outcomes_udf(worker: StageWorker, dtypes: dict[str, Any], workers: Workers, 
     """A Daft class that gives all there is to know of a row, for who writes tables.
 
     A struct of ``values``; ``failures``, a list of kind and message; ``remarks``; ``asked``, see
-    `StageWorker.asked`; and ``fatal``: why the run as a whole cannot go on. It never raises a `UserError`,
-    which Ray would hand over as a page of tracebacks.
+    `StageWorker.asked`; and ``fatal``: why the run as a whole cannot go on, with ``disk``, whether that is a
+    `DiskError`. It never raises a `UserError`, which Ray would hand over as a page of tracebacks.
 
     Args:
         worker: What each actor does.
@@ -173,6 +173,7 @@ def outcomes_udf(worker: StageWorker, dtypes: dict[str, Any], workers: Workers, 
             "remarks": daft.DataType.list(text),
             "asked": text,
             "fatal": text,
+            "disk": daft.DataType.bool(),
         }
     )
 
@@ -180,7 +181,7 @@ def outcomes_udf(worker: StageWorker, dtypes: dict[str, Any], workers: Workers, 
         try:
             outcomes, asked = worker.outcomes(batch), worker.asked()
         except UserError as error:
-            return [{"fatal": str(error)}] * len(batch[0])
+            return [{"fatal": str(error), "disk": isinstance(error, DiskError)}] * len(batch[0])
         return [_told(outcome, asked, dtypes) for outcome in outcomes]
 
     return _daft_class(told, dtype, workers, name)
