@@ -120,7 +120,7 @@ def die_first(argument):
     return others
 
 
-def start_the_second_time(parent):
+def start_the_second_time(*about):
     """Start of a worker, the first of which is killed at once."""
     started = Path(os.environ["TEST_STARTED"])
     if not started.exists():
