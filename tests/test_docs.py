@@ -63,12 +63,15 @@ GIVEN = {
     "camera_motion": "meta.csv",
     "caption_llava": "meta_caption_part0.csv meta_caption_part1.csv",
     "captions": "meta_caption.csv",
+    "coming_from/dataflow": "meta.csv",
+    "coming_from/las": "meta.csv",
+    "coming_from/nemo_curator": "nemo.csv",
+    "coming_from/opensora": "",
     "cutting": "meta_info_fmin1_timestamp.csv meta_timestamp.csv",
     "datautil": "meta.csv meta_aes_part0.csv meta_aes_part1.csv a.csv b.csv all.csv done.csv",
     "dedup": "meta_clips.csv",
     "hdr": "meta.csv",
     "ocr": "meta.csv",
-    "opensora": "",
     "optical_flow": "meta.csv",
     "scene_detection": "meta_info_fmin1.csv meta.csv",
     "scoring": "meta_clips.csv",
@@ -94,12 +97,15 @@ def lines_of(block: str) -> list[str]:
     return [line for line in block.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
 
 
-TYPED = {
-    page.parent.name if page.stem == "README" else page.stem: [
-        text for reason, text in blocks(page) if reason is None
-    ]
-    for page in PAGES
-}
+def name_of(page: Path) -> str:
+    """``cutting``, ``coming_from/las``; of a README the name of its folder."""
+    if page.stem == "README":
+        return page.parent.name
+    folder = f"{page.parent.name}/" if page.parent.name != "docs" else ""
+    return folder + page.stem
+
+
+TYPED = {name_of(page): [text for reason, text in blocks(page) if reason is None] for page in PAGES}
 
 
 def test_what_no_test_types_says_why():
@@ -127,6 +133,7 @@ def material(tmp_path_factory) -> Path:
     rows = {"path": paths, "id": ["a", "b", "c"], "relpath": ["a.mp4", "b.mkv", "c.jpg"]}
     rows |= {"text": [f"a {what} of a bar code that changes" for what in ("video", "clip", "picture")]}
     rows |= {"aes": [5.5, 4.5, 6.5], "flow": [3.0, 1.0, None], "source": ["a.mp4", "b.mp4", None]}
+    rows |= {"nemo_aes": [4.0, 3.0, None]}
     rows |= {"num_frames": [32, 12, 1], "height": [480] * 3, "width": [854] * 3, "start": [0.0, 2.0, None]}
     rows |= {"end": [3.0, 4.0, None], "duration": [1.28, 0.48, 0.0], "has_audio": ["false"] * 3}
     rows |= {"timestamp": ['[["0:00:00.000", "0:00:00.800"]]', '[["0:00:00.000", "0:00:00.480"]]', None]}
