@@ -212,7 +212,7 @@ class Dispatch:
             if not (was_started and gone):
                 self._put_back(run)
                 return
-            if (code := self._exit_code(pid)) is not None:
+            if (code := self._owner._context.exit_code(pid)) is not None:
                 result = self._judge(run, pid, code, blameless=was_finished)
             elif self._repeat(run, suspect=not was_finished):
                 return
@@ -293,14 +293,9 @@ class Dispatch:
         _, was_finished = self._notes.clear(run.number)
         self._progress = True
         future.cancel()
-        result = self._judge(run, pid, self._exit_code(pid), blameless=was_finished)
+        result = self._judge(run, pid, self._owner._context.exit_code(pid), blameless=was_finished)
         if result is not _AGAIN:
             yield self._told(run.job[0], result)
-
-    def _exit_code(self, pid: int | None) -> int | None:
-        """How a worker ended; None when that is not known."""
-        ended = reversed(self._owner._context.ended())
-        return next((code for number, code in ended if number == pid), None)
 
     def _stop(self, future: Any, pid: int) -> None:
         """Kill a worker that Pebble should have stopped."""

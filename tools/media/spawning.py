@@ -49,6 +49,10 @@ class WorkerContext(SpawnContext):
                 self._ended.append((known.pid, known.returncode))
         return self._ended
 
+    def exit_code(self, pid: int | None) -> int | None:
+        """How a process ended; None when that is not known."""
+        return next((code for number, code in reversed(self.ended()) if number == pid), None)
+
 
 class _ScriptlessProcess(SpawnProcess):
     @staticmethod
