@@ -14,7 +14,6 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.operators.dataflow_files import drifting_pictures
 from tests.support import MEASURED_ON_FILE, NOT_MEASURED_ON_FILE, make_video
 from tools.errors import UserError
 from tools.media.probe import probe
@@ -298,30 +297,3 @@ def test_library_keeps_clips_of_the_same_source_and_options_only(tmp_path: Path)
     (fourth,) = cut_clips(source, scene, tmp_path / "c", options=CutOptions(crf=30)).clips
     assert [c.reused for c in (first, second, third, fourth)] == [False, True, False, False]
     assert {**vars(first), "reused": True} == vars(second)
-
-
-@pytest.mark.parametrize(("preset", "size"), [("veryfast", (854, 480)), ("medium", (320, 180))])
-def test_the_same_clips_whatever_the_memory_held_before(tmp_path: Path, preset: str, size: tuple) -> None:
-    """MALLOC_PERTURB_ fills new memory: an encoder that reads what it never wrote gives other bytes."""
-    video = make_video(tmp_path / "a.mp4", pictures=drifting_pictures(40, size=size))
-    meta = write_table(
-        pl.DataFrame({"path": [str(video)], "timestamp": ['[["00:00:00.000", "00:00:01.600"]]']}),
-        tmp_path / "meta.csv",
-    )
-    made = set()
-    for number, filled in enumerate(("1", "254")):
-        command = [
-            sys.executable,
-            "-m",
-            "tools.scene_cut.cut",
-            str(meta),
-            "--preset",
-            preset,
-            "--num-workers",
-            "0",
-        ]
-        command += ["--save_dir", str(tmp_path / f"c{number}"), "--output", str(tmp_path / f"c{number}.csv")]
-        environment = {**os.environ, "MALLOC_PERTURB_": filled}
-        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=600)
-        made.add((tmp_path / f"c{number}" / "a_scene-0.mp4").read_bytes())
-    assert len(made) == 1

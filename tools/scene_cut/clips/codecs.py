@@ -94,7 +94,7 @@ def encoder_options(
         options = {"flags": "+qscale", "global_quality": str(round(quality * 118))}
     if codec.speed:
         options[codec.speed] = preset or codec.preset
-    if codec.encoder == "libx264" and "avx512f" in cpu_flags():
+    if codec.encoder.startswith("libx264") and "avx512f" in cpu_flags():  # also libx264rgb
         # With AVX-512, x264's macroblock tree reads memory that nobody wrote (core 165; what it gives changes
         # with MALLOC_PERTURB_), and clips differ from run to run. AVX2 takes as long, and gives the pictures
         # of CPUs without AVX-512.
