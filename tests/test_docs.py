@@ -77,6 +77,7 @@ GIVEN = {
     "scoring": "meta_clips.csv",
     "technical": "meta.csv",
     "transform": "meta.csv meta_clips.csv",
+    "troubleshooting": "meta.csv",
     "where": "meta.csv",
 }
 """Tables that are there when the first line of a page is typed."""
