@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from tools import cli
 
 
@@ -119,35 +117,35 @@ def main(argv: list[str] | None = None) -> int | None:
     from tools.media.sampling import parse_sampling
     from tools.models.device import resolve_device
     from tools.stage.options import run_command
+    from tools.stage.readiness import postponed
 
     layout = find_layout(args.dp_size, args.tp_size)
     prompt = resolve_prompt(args.prompt, existing_text=args.existing_text)
-    device = resolve_device(args.device)
+    # the processes of a group meet on a device
+    device = resolve_device(args.device) if layout.tp_size > 1 else args.device
     group = Group(layout, device) if layout.tp_size > 1 else None
-    stage = LlavaStage(
-        prompt=prompt,
-        model_path=args.model_path,
-        sampling=parse_sampling(args.sampling, args.num_frames or prompt.num_frames or _one(args.sampling)),
-        resize=args.resize,
-        max_tokens=args.max_tokens,
-        chat_template=args.chat_template,
-        device=device,
-        precision=args.precision,
-        attention="flash_attention_2" if args.flash_attention else "sdpa",
-        tie_margin=args.tie_margin,
-        decoder=args.decoder,
-        group=group,
-    )
+    with postponed():
+        stage = LlavaStage(
+            prompt=prompt,
+            model_path=args.model_path,
+            sampling=parse_sampling(
+                args.sampling, args.num_frames or prompt.num_frames or _one(args.sampling)
+            ),
+            resize=args.resize,
+            max_tokens=args.max_tokens,
+            chat_template=args.chat_template,
+            device=device,
+            precision=args.precision,
+            attention="flash_attention_2" if args.flash_attention else "sdpa",
+            tie_margin=args.tie_margin,
+            decoder=args.decoder,
+            group=group,
+        )
     if group and not group.leads:
+        stage.ready()
         group.follow(lambda: stage.load().generate)
         group.close()
         return 0
-    if stage.checkpoint.template_is_assumed:
-        print(
-            f"note: {stage.checkpoint.folder} has no chat template; it is asked as LLaVA 1.5 is "
-            "(USER: <image> QUESTION ASSISTANT:); --chat-template FILE for another",
-            file=sys.stderr,
-        )
     code = run_command(stage, args)
     if group:
         group.close()

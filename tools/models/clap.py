@@ -19,17 +19,16 @@ from tools.models.clap_mel import MelOptions, extractor_files, read_mel_options
 from tools.models.device import resolve_device
 from tools.models.digests import combined_sha256
 from tools.models.forward import ForwardPasses
-from tools.models.hub import hub_folder, is_hub_id, read_json, weight_files
+from tools.models.hub import HUB_MODELS, hub_folder, is_hub_id, read_json, weight_files
 
 if TYPE_CHECKING:
     import torch
     from transformers import ClapModel, PreTrainedTokenizerBase
 
-CLAP_MODEL = "laion/clap-htsat-unfused"
-"""The model that is used when none is named; Apache-2.0, 614 MB."""
+    from tools.models.wanted import Wanted
 
-CLAP_VARIABLE = "VIDSIEVE_CLAP"
-"""Environment variable that may hold the folder to use when none is named."""
+CLAP_MODEL = HUB_MODELS["clap"].name
+"""The model that is used when none is named; Apache-2.0, 614 MB."""
 
 _TOKENIZER = ("tokenizer.json", "vocab.json", "merges.txt")
 _TOKENIZER_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
@@ -66,16 +65,25 @@ def find_clap(name_or_path: str | Path = CLAP_MODEL) -> ClapSource:
     """
     name = str(name_or_path)
     if name == CLAP_MODEL:
-        name = os.environ.get(CLAP_VARIABLE) or name
+        name = os.environ.get(HUB_MODELS["clap"].env) or name
     folder = Path(name).expanduser()
     if folder.is_dir():
         return _folder_source(folder)
     if not is_hub_id(name):
-        raise UserError(
-            f"{name}: no such folder; a CLAP is a folder in the Hugging Face format, or an id there"
-        )
-    others = ("config.json", "preprocessor_config.json", "processor_config.json")
-    return _folder_source(hub_folder(name, (*others, *_TOKENIZER, *_TOKENIZER_SETTINGS)))
+        raise UserError(_no_such(name))
+    return _folder_source(hub_folder(name, HUB_MODELS["clap"].others))
+
+
+def wanted_clap(name_or_path: str | Path = CLAP_MODEL) -> list[Wanted]:
+    """What `find_clap` needs; nothing is read."""
+    from tools.models.wanted import Wanted
+
+    name = str(name_or_path)
+    if name == CLAP_MODEL:
+        return [Wanted("clap")]
+    if Path(name).expanduser().is_dir() or is_hub_id(name):
+        return []
+    return [Wanted(problem=_no_such(name))]
 
 
 def load_clap(
@@ -226,6 +234,10 @@ class ClapEncoder:
         if not len(rows):
             return np.empty((0, self.embed_dim), np.float32)
         return self._passes(step, rows).numpy()
+
+
+def _no_such(name: str) -> str:
+    return f"{name}: no such folder; a CLAP is a folder in the Hugging Face format, or an id there"
 
 
 def _folder_source(folder: Path) -> ClapSource:

@@ -20,6 +20,7 @@ from tools.models.clip_pictures import PICTURES_NAME, read_pictures
 from tools.models.clip_preprocess import OPENAI_PICTURES, Pictures
 from tools.models.digests import combined_sha256, file_sha256
 from tools.models.hub import hub_folder, is_hub_id, read_json, snapshot, weight_files
+from tools.models.wanted import Wanted
 from tools.models.weights import WEIGHTS, FoundWeights, chosen_file, find_weights
 
 CLIP_MODELS: dict[str, tuple[str, int]] = {
@@ -90,10 +91,25 @@ def find_clip(name_or_path: str | Path = "ViT-L/14", config: str | Path | None =
             return ClipSource(found.path, found.sha256, image_size)
         return _file_source(found, config)
     if not is_hub_id(name):
-        raise UserError(
-            f"{name}: no such file or folder, and no known model; the names are {', '.join(CLIP_MODELS)}"
-        )
+        raise UserError(_no_such(name))
     return _folder_source(_hub_folder(name), config)
+
+
+def wanted_clip(name_or_path: str | Path, *, texts: bool = False) -> list[Wanted]:
+    """What `find_clip` needs, and with ``texts`` its vocabulary; nothing is read."""
+    name, path = str(name_or_path), Path(name_or_path).expanduser()
+    vocabulary = [Wanted("clip-bpe")] if texts else []
+    if path.exists():
+        folder = snapshot(path) if path.is_dir() else path.parent
+        own = path.is_dir() or (folder / CONFIG_NAME).is_file()
+        return [] if own and any((folder / file).is_file() for file in _TOKENIZER) else vocabulary
+    if known := _published(name):
+        return [Wanted(known[0]), *vocabulary]
+    return [] if is_hub_id(name) else [Wanted(problem=_no_such(name)), *vocabulary]
+
+
+def _no_such(name: str) -> str:
+    return f"{name}: no such file or folder, and no known model; the names are {', '.join(CLIP_MODELS)}"
 
 
 def _published(name: str) -> tuple[str, int] | None:

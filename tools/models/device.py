@@ -13,6 +13,21 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 """Values of a ``precision`` argument."""
 
 
+def check_names(device: str, precision: str = "auto") -> None:
+    """Check what a device and a precision are called, without a look at what there is.
+
+    Raises:
+        UserError: They have no such names.
+    """
+    kind, colon, index = device.partition(":")
+    if (device != "cpu" and kind not in ("auto", "cuda")) or (kind == "auto" and colon):
+        raise UserError(f"device {device}: must be auto, cpu, cuda or cuda:N")
+    if colon and not index.isdecimal():
+        raise UserError(f"device {device}: must be auto, cpu, cuda or cuda:N")
+    if precision not in PRECISIONS:
+        raise UserError(f"precision {precision}: must be one of {', '.join(PRECISIONS)}")
+
+
 def resolve_device(device: str = "auto") -> str:
     """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into the device to use.
 
@@ -24,9 +39,8 @@ def resolve_device(device: str = "auto") -> str:
     """
     if device == "cpu":
         return "cpu"
+    check_names(device)
     kind, colon, index = device.partition(":")
-    if kind not in ("auto", "cuda") or (kind == "auto" and colon) or (colon and not index.isdecimal()):
-        raise UserError(f"device {device}: must be auto, cpu, cuda or cuda:N")
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -47,8 +61,7 @@ def resolve_precision(precision: str, device: str) -> str:
     Raises:
         UserError: Not one of `PRECISIONS`.
     """
-    if precision not in PRECISIONS:
-        raise UserError(f"precision {precision}: must be one of {', '.join(PRECISIONS)}")
+    check_names("auto", precision)
     if precision != "auto":
         return precision
     if device != "cpu":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,59 @@ from tools.errors import UserError, first_line
 from tools.models.other_files import refuse_other_file
 
 SAFETENSORS, PICKLES = "model*.safetensors", "pytorch_model*.bin"
+
+
+@dataclass(frozen=True)
+class HubModel:
+    """A model of the hub that is used when none is named.
+
+    Attributes:
+        key: Its name on the command line.
+        title: What the field calls it.
+        name: Its id.
+        env: Environment variable that may hold the folder to use instead.
+        others: Names of the files that are needed beside the weights.
+        size: Size of the weights in bytes.
+        licence: Licence of the weights.
+        purpose: What it is for.
+    """
+
+    key: str
+    title: str
+    name: str
+    env: str
+    others: tuple[str, ...]
+    size: int
+    licence: str
+    purpose: str
+
+    def is_here(self) -> bool:
+        """Whether it is in the cache of the hub, or the user named a folder; nothing is read."""
+        from huggingface_hub.constants import HF_HUB_CACHE
+
+        if os.environ.get(self.env):
+            return True
+        folder = snapshot(Path(HF_HUB_CACHE) / f"models--{self.name.replace('/', '--')}")
+        return any(any(folder.glob(pattern)) for pattern in (SAFETENSORS, PICKLES))
+
+
+HUB_MODELS = {
+    "clap": HubModel(
+        key="clap",
+        title="CLAP",
+        name="laion/clap-htsat-unfused",
+        env="VIDSIEVE_CLAP",
+        others=(
+            *("config.json", "preprocessor_config.json", "processor_config.json"),
+            *("tokenizer.json", "vocab.json", "merges.txt"),
+            *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
+        ),
+        size=614_000_000,
+        licence="Apache-2.0",
+        purpose="audio and text features: the match of sound",
+    ),
+}
+"""By key."""
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -107,3 +162,12 @@ def hub_folder(
     raise UserError(
         f"{name}: not a file or folder here,{no_name} and Hugging Face could not give it ({reason})"
     )
+
+
+def fetch_model(model: HubModel) -> Path:
+    """The folder of a model that is used when none is named: from the local cache, else downloaded.
+
+    Raises:
+        UserError: It is neither here nor to be had.
+    """
+    return hub_folder(model.name, model.others)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from tools import cli
 from tools.errors import UserError
 from tools.models.digests import file_sha256
 from tools.models.download import download_file, mirrored
+from tools.models.hub import HUB_MODELS, HubModel, fetch_model
 from tools.models.other_files import refuse_other_file, what_it_is
 
 _OPENAI = "https://openaipublic.azureedge.net/clip/models"
@@ -177,7 +179,7 @@ def weight_file(name: str) -> WeightFile:
     for file in WEIGHTS.values():
         if name in (file.key, file.title, *file.file_names) or name == file.file_names[0].removesuffix(".pt"):
             return file
-    raise UserError(f"no weights are called {name}; there are {', '.join(WEIGHTS)}")
+    raise UserError(f"no weights are called {name}; there are {', '.join((*WEIGHTS, *HUB_MODELS))}")
 
 
 def find_weights(key: str, explicit: str | Path | None = None) -> FoundWeights:
@@ -201,12 +203,7 @@ def find_weights(key: str, explicit: str | Path | None = None) -> FoundWeights:
         return chosen_file(file, chosen, origin="" if explicit else f" (from ${file.env})")
     path = _in_folders(file)
     if path is None:
-        looked = ", ".join(str(folder) for folder in _folders(file))
-        raise UserError(
-            f"weights are missing: {file.title}: {' or '.join(file.file_names)} is not in {looked}; "
-            f"fetch them with 'python -m tools.models.weights download {file.key}', "
-            f"or set {file.env} to a file of your own"
-        )
+        raise UserError(missing([file]))
     digest = file_sha256(path)
     if digest != file.sha256:
         told = what_it_is(path, checkpoint=file.is_checkpoint)
@@ -218,6 +215,38 @@ def find_weights(key: str, explicit: str | Path | None = None) -> FoundWeights:
             f"set {file.env}={path}"
         )
     return FoundWeights(path, digest, published=True)
+
+
+def locate(file: WeightFile, explicit: str | Path | None = None) -> Path | None:
+    """Where `find_weights` would find a file, or None; nothing is read.
+
+    A file that the user named is there, as far as this tells: it is an error of its own when it is not.
+    """
+    if chosen := explicit or os.environ.get(file.env):
+        return Path(chosen).expanduser()
+    return _in_folders(file)
+
+
+def missing(files: list[WeightFile], further: Sequence[tuple[str, str, str]] = ()) -> str:
+    """What to say of files that are nowhere: which, where they were looked for, and how to fetch them all.
+
+    Args:
+        files: The files.
+        further: Models of the hub beside them: key, title and environment variable of each.
+    """
+    folders = dict.fromkeys(str(folder) for file in files for folder in _folders(file))
+    keys = [*(file.key for file in files), *(key for key, _, _ in further)]
+    variables = [*(file.env for file in files), *(env for _, _, env in further)]
+    names = [f"{file.title} ({file.file_names[0]})" for file in files]
+    names += [title for _, title, _ in further]
+    if len(files) == 1 and not further:
+        names = [f"{files[0].title}: {' or '.join(files[0].file_names)}"]
+    are, them, own = ("is", "them", "a file") if len(keys) == 1 else ("are", "all", "files")
+    return (
+        f"weights are missing: {', '.join(names)} {are} not in {', '.join(folders)}; fetch {them} with "
+        f"'python -m tools.models.weights download {' '.join(keys)}', or set {', '.join(variables)} to {own} "
+        "of your own"
+    )
 
 
 def chosen_file(file: WeightFile, path: str | Path, *, origin: str = "") -> FoundWeights:
@@ -303,7 +332,11 @@ def weight_state(file: WeightFile) -> tuple[Literal["ok", "own", "missing", "wro
     return ("ok" if found.published else "own"), str(found.path)
 
 
-def _list(files: list[WeightFile]) -> int:
+def _list(files: list[WeightFile], models: list[HubModel]) -> int:
+    for model in models:
+        state = "ok" if model.is_here() else "missing"
+        print(f"{model.key:22} {state:8} {model.size / 1e6:6.0f} MB  {model.licence:10} {model.purpose}")
+        print(f"{'':22} https://huggingface.co/{model.name}")
     for file in files:
         state, detail = weight_state(file)
         shown = detail if state in ("ok", "own") else "-"
@@ -312,8 +345,12 @@ def _list(files: list[WeightFile]) -> int:
     return 0
 
 
-def _check(files: list[WeightFile]) -> int:
+def _check(files: list[WeightFile], models: list[HubModel]) -> int:
     good = True
+    for model in models:
+        here = model.is_here()
+        good &= here
+        print(f"{model.key:22} {'ok' if here else 'missing':8} {model.name}")
     for file in files:
         state, detail = weight_state(file)
         good &= state in ("ok", "own")
@@ -334,21 +371,26 @@ def main(argv: list[str] | None = None) -> int:
         """,
     )
     parser.add_argument("action", nargs="?", default="list", choices=("list", "download", "check"))
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(WEIGHTS)}")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"one of {', '.join((*WEIGHTS, *HUB_MODELS))}"
+    )
     parser.add_argument("--all", action="store_true", help="download every file")
     parser.add_argument("--dir", help="where downloads go ($VIDSIEVE_WEIGHTS, else pretrained_models)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     args = parser.parse_intermixed_args(argv)
-    files = [weight_file(name) for name in args.names]
+    models = [HUB_MODELS[name] for name in args.names if name in HUB_MODELS]
+    files = [weight_file(name) for name in args.names if name not in HUB_MODELS]
+    if args.action == "download" and not args.names and not args.all:
+        parser.error("download what? Name the files, or say --all")
+    if not args.names:
+        files = list(WEIGHTS.values())
+    if not args.names and args.action == "list":
+        models = list(HUB_MODELS.values())
     if args.action == "download":
-        if not files and not args.all:
-            parser.error("download what? Name the files, or say --all")
-        paths = [
-            download_weights(f.key, args.dir, progress=not args.quiet) for f in files or WEIGHTS.values()
-        ]
-        print(*paths, sep="\n")
+        paths = [download_weights(file.key, args.dir, progress=not args.quiet) for file in files]
+        print(*paths, *(fetch_model(model) for model in models), sep="\n")
         return 0
-    return (_check if args.action == "check" else _list)(files or list(WEIGHTS.values()))
+    return (_check if args.action == "check" else _list)(files, models)
 
 
 if __name__ == "__main__":

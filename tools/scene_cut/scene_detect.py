@@ -121,22 +121,24 @@ def main(argv: list[str] | None = None) -> int:
     from tools.scene_cut.shots.limits import MIN_SCENE_LEN
     from tools.scene_cut.shots.stage import SceneDetectStage
     from tools.stage.options import run_command
+    from tools.stage.readiness import postponed
 
     given = {name: value for name in _option_flags() if (value := getattr(args, name)) is not None}
     # adaptive was the default before there was auto: a line with flags of its kind means what it meant then
     old_flags = given or args.min_scene_len is not None or args.frame_skip or args.stats_dir
-    stage = SceneDetectStage(
-        detector=args.detector or ("adaptive" if old_flags else AUTO),
-        options=given,
-        min_scene_len=MIN_SCENE_LEN if args.min_scene_len is None else args.min_scene_len,
-        start_time=args.start_time,
-        end_time=args.end_time,
-        max_seconds=args.max_seconds,
-        frame_skip=args.frame_skip,
-        trim_transitions=args.trim_transitions,
-        stats_dir=args.stats_dir,
-        device=args.device,
-    )
+    with postponed():
+        stage = SceneDetectStage(
+            detector=args.detector or ("adaptive" if old_flags else AUTO),
+            options=given,
+            min_scene_len=MIN_SCENE_LEN if args.min_scene_len is None else args.min_scene_len,
+            start_time=args.start_time,
+            end_time=args.end_time,
+            max_seconds=args.max_seconds,
+            frame_skip=args.frame_skip,
+            trim_transitions=args.trim_transitions,
+            stats_dir=args.stats_dir,
+            device=args.device,
+        )
     code = run_command(stage, args)
     print(stage.detector_taken(), file=sys.stderr)
     return code

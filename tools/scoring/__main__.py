@@ -47,8 +47,12 @@ def main(argv: list[str] | None = None) -> int:
     names = parse_scores(args.scores)
     flags = split_flags(rest, names)
     shared = {flag: value for flag in _SHARED if (value := getattr(args, flag[2:])) is not None}
-    stages = tuple(make_scorer(name, flags[name], shared) for name in names)
-    return run_command(FusedStage(stages=stages, decoder=args.decoder), args)
+
+    def make() -> FusedStage:
+        stages = tuple(make_scorer(name, flags[name], shared) for name in names)
+        return FusedStage(stages=stages, decoder=args.decoder)
+
+    return run_command(make, args)
 
 
 if __name__ == "__main__":

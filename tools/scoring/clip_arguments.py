@@ -123,25 +123,6 @@ def _note_other_pictures(config: str) -> None:
         )
 
 
-def run_clip_command(stage: Any, args: argparse.Namespace) -> int:
-    """As `tools.stage.options.run_command`, with a word on a precision that is slow here."""
-    from tools.stage.options import run_command
-
-    warn_of_slow_precision(stage)
-    return run_command(stage, args)
-
-
-def warn_of_slow_precision(stage: Any) -> None:
-    """Tell the user when the CPU would take a hundred times as long as with fp32."""
-    from tools.models.device import cpu_multiplies_bf16
-
-    if stage.device == "cpu" and stage.precision != "fp32" and not cpu_multiplies_bf16():
-        print(
-            f"warning: this CPU has no instructions for {stage.precision}: a hundred times slower than fp32",
-            file=sys.stderr,
-        )
-
-
 def _sampling(args: argparse.Namespace, default: Sampling) -> Sampling:
     """A number of frames alone keeps the policy, or spreads them evenly where that has one frame only."""
     from tools.media.sampling import parse_sampling

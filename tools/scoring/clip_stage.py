@@ -22,6 +22,7 @@ from tools.stage.stage import VECTOR, Row, Stage
 
 if TYPE_CHECKING:
     from tools.models.clip import ClipEncoder
+    from tools.models.wanted import Wanted
 
 FIRST_MIDDLE_LAST = Sampling("first_middle_last", 3)
 """The frames that are looked at when nothing is said of them."""
@@ -51,6 +52,8 @@ class ClipStage(Stage):
     score, do not depend on the rows beside it.
 
     Attributes:
+        reads_texts: Whether CLIP reads texts too, with the fields ``vocabulary`` and ``context_length`` that
+            follow from the weights.
         sampling: Which frames of a video are looked at.
         clip_model: Name, file or folder of a CLIP, see `tools.models.clip_source.find_clip`.
         clip_config: For a file of open_clip, the name of its model or its config, see there.
@@ -67,6 +70,7 @@ class ClipStage(Stage):
     """
 
     adds: ClassVar[dict[str, Any]]
+    reads_texts: ClassVar[bool] = False
 
     sampling: Sampling = FIRST_MIDDLE_LAST
     clip_model: str = "ViT-L/14"
@@ -80,16 +84,47 @@ class ClipStage(Stage):
     pictures: Pictures = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
+        from tools.models.device import check_names
+
+        check_names(self.device, self.precision)
+        if self.clip_config:
+            from tools.models.clip_architecture import find_architecture
+
+            find_architecture(self.clip_config)
+        self.vector_file = self.save_embeddings
+        if self.save_embeddings:
+            self.adds = {**self.adds, VECTOR: pl.Object}
+        super().__post_init__()
+
+    def wanted(self) -> list[Wanted]:
+        """CLIP, and its vocabulary where texts are read."""
+        from tools.models.clip_source import wanted_clip
+
+        return wanted_clip(self.clip_model, texts=self.reads_texts)
+
+    def find(self) -> None:
+        """Find CLIP, its vocabulary where texts are read, and the device."""
         from tools.models.clip_source import find_clip
+        from tools.models.clip_tokenizer import find_vocabulary
         from tools.models.device import resolve_device, resolve_precision
 
         self._clip = find_clip(self.clip_model, self.clip_config)
         self.image_size, self.pictures = self._clip.image_size, self._clip.pictures
+        if self.reads_texts:
+            self.vocabulary = find_vocabulary(self._clip)
+            self.context_length = self._clip.context_length
         self.device = resolve_device(self.device)
         self.precision = resolve_precision(self.precision, self.device)
-        self.vector_file = self.save_embeddings
-        if self.save_embeddings:
-            self.adds = {**self.adds, VECTOR: pl.Object}
+
+    def notes(self) -> list[str]:
+        """A word on a precision that takes a hundred times as long as fp32 here."""
+        from tools.models.device import cpu_multiplies_bf16
+
+        if self.device != "cpu" or self.precision == "fp32" or cpu_multiplies_bf16():
+            return []
+        return [
+            f"warning: this CPU has no instructions for {self.precision}: a hundred times slower than fp32"
+        ]
 
     def asked(self) -> dict[str, Any]:
         """What changes the values: the weights, the frames, the arithmetic; not where it runs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -14,6 +14,9 @@ from tools.scoring.clip_stage import setup_together
 from tools.stage.batches import BatchScorer
 from tools.stage.ledger import ask_of
 from tools.stage.stage import FAILURES, REMARKS, Row, Stage
+
+if TYPE_CHECKING:
+    from tools.models.wanted import Wanted
 
 _LISTS = (FAILURES, REMARKS)
 """What several scorers may say of one row."""
@@ -48,6 +51,20 @@ class FusedStage(Stage):
         self.adds = {column: dtype for stage in self.stages for column, dtype in stage.adds.items()}
         self.adds |= dict.fromkeys(_LISTS, pl.Object)
         self.vector_file = next((stage.vector_file for stage in self.stages if stage.vector_file), None)
+        super().__post_init__()
+
+    def wanted(self) -> list[Wanted]:
+        """What each scorer wants."""
+        return [wanted for stage in self.stages for wanted in stage.wanted()]
+
+    def find(self) -> None:
+        """Let each scorer find what it works with."""
+        for stage in self.stages:
+            stage.ready()
+
+    def notes(self) -> list[str]:
+        """What each scorer has to say, once."""
+        return list(dict.fromkeys(note for stage in self.stages for note in stage.notes()))
 
     def asked(self) -> dict[str, Any]:
         """What each scorer asks for."""

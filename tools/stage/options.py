@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tools import cli
 from tools.errors import UserError, failure_kinds
+from tools.stage.readiness import postponed
 
 if TYPE_CHECKING:
     from tools.stage.engine import RunOptions
@@ -167,12 +168,16 @@ def run_options(args: argparse.Namespace) -> RunOptions:
 
 
 def run_command(
-    stage: Stage, args: argparse.Namespace, *, finished: Callable[[RunResult], None] | None = None
+    stage: Stage | Callable[[], Stage],
+    args: argparse.Namespace,
+    *,
+    finished: Callable[[RunResult], None] | None = None,
 ) -> int:
     """Run a stage as its command line says, and tell the user what was done; or what would be.
 
     Args:
-        stage: What to do.
+        stage: What to do, or what makes it: then the options and the columns of the table are checked before
+            weights are looked for, and before anything heavy is done.
         args: Parsed arguments: ``meta`` and those of `add_stage_arguments`.
         finished: Called with what was done, before it is told.
 
@@ -181,6 +186,9 @@ def run_command(
         finishes last judges for all; `torchrun` kills the other ranks when one ends with an error.
     """
     options = run_options(args)
+    if callable(stage):
+        with postponed():
+            stage = stage()
     if getattr(args, "run_on", None):
         for name in ("limit", "dry_run"):
             if getattr(args, name):

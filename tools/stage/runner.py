@@ -23,11 +23,12 @@ from tools.stage.ledger import Ledger, ask_of, digest, digest_outcomes, row_key
 from tools.stage.ledger_files import Outcome
 from tools.stage.output import Counts, Origin, Output, digest_file
 from tools.stage.progress import Progress
+from tools.stage.readiness import make_ready
 from tools.stage.shards import STATE_FOLDER, Shard, current_shard
 from tools.stage.stage import ASIDE, FAILURES, REMARKS, Stage
 from tools.stage.todo import failed_kinds, rows_to_do
 from tools.stage.values import unfit
-from tools.stage.vectors import VectorFile
+from tools.stage.vectors import VectorFile, check_vector_name
 from tools.table import (
     PART_COLUMN,
     ROW_COLUMN,
@@ -189,10 +190,13 @@ def open_job(stage: Stage, meta: str | Path, *, output: str | Path | None = None
     meta = Path(meta)
     target = output_path(meta, stage.suffix, output=output)
     table_format(target)  # a name that is none of a table is told before the work, not after it
+    if stage.vector_file:
+        check_vector_name(stage.vector_file)
     table = read_input(stage, meta)
     if "path" in stage.needs:
         count_addresses(table, meta)
     check_types(table.schema, target)
+    make_ready(stage)
     # Rows first: what follows from the whole table must not depend on the rank.
     rows = _rows(stage, table, shard, target)
     keys = [row_key(row) for row in rows.iter_rows(named=True)]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
 from tools.errors import MediaError
 from tools.media.requests import FrameChoice, FrameRequest, Frames
+from tools.stage.readiness import is_postponed
+
+if TYPE_CHECKING:
+    from tools.models.wanted import Wanted
 
 Row = dict[str, Any]
 """One row of a meta table: column name to cell. Cells of a CSV are text or None."""
@@ -100,6 +104,40 @@ class Stage:
         made = super().__new__(cls)
         made._made_with = (args, options)  # see tools.stage.recipe
         return made
+
+    def __post_init__(self) -> None:
+        """Find what the stage works with, or leave that to `tools.stage.readiness.make_ready`.
+
+        A stage with options to check does so before it calls this.
+        """
+        if not is_postponed():
+            self.ready()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the stage has found what it works with."""
+        return getattr(self, "_is_ready", False)
+
+    def ready(self) -> None:
+        """Find what the stage works with, once; see `find`."""
+        if not self.is_ready:
+            self.find()
+            self._is_ready = True
+
+    def wanted(self) -> list[Wanted]:
+        """The weights that `find` will look for; from the options alone, nothing is read."""
+        return []
+
+    def find(self) -> None:
+        """Find and verify weights and devices: what takes time, or imports PyTorch.
+
+        Raises:
+            UserError: Something is missing or wrong.
+        """
+
+    def notes(self) -> list[str]:
+        """What the user of a command should know before the work begins; called when `find` was."""
+        return []
 
     @property
     def sampling(self) -> FrameChoice | None:

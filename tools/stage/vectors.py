@@ -28,6 +28,16 @@ EXTENSIONS = (".npy", ".parquet")
 _CHUNK = 4096  # rows held in memory at a time: 12 MB of 768 numbers
 
 
+def check_vector_name(target: str | Path) -> None:
+    """Check what the name of a file of vectors ends in.
+
+    Raises:
+        UserError: In none of `EXTENSIONS`.
+    """
+    if Path(target).suffix.lower() not in EXTENSIONS:
+        raise UserError(f"{target}: vectors go to a file whose name ends in {' or '.join(EXTENSIONS)}")
+
+
 class VectorFile:
     """Where this rank writes its vectors; of several ranks each writes ``<stem>_part<rank>``.
 
@@ -49,8 +59,7 @@ class VectorFile:
         refuse_address(target)
         self._target, self._shard, self._state = Path(target), shard, state
         self._free_to_go = False  # what stood there when the run began, and may be replaced
-        if self._target.suffix.lower() not in EXTENSIONS:
-            raise UserError(f"{target}: vectors go to a file whose name ends in {' or '.join(EXTENSIONS)}")
+        check_vector_name(target)
         self.path = self._target if shard.alone else self._part(shard.rank)
 
     def clear_the_way(self, tables: Sequence[Path], *, overwrite: bool, look_only: bool = False) -> None:

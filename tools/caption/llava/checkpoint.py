@@ -83,11 +83,16 @@ def _folder(name: str) -> Path:
     path = Path(name).expanduser()
     if path.is_dir():
         return snapshot(path)
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise UserError(
-            f"{name}: no such folder; --model-path takes the folder of a model, or its id on the hub"
-        )
+    if told := no_such_model(name):
+        raise UserError(told)
     return _hub_folder(name)
+
+
+def no_such_model(name: str) -> str:
+    """What is wrong with a name that is neither a folder nor can be an id; empty where it is one of them."""
+    if Path(name).expanduser().is_dir() or (name.count("/") == 1 and not name.startswith((".", "/", "~"))):
+        return ""
+    return f"{name}: no such folder; --model-path takes the folder of a model, or its id on the hub"
 
 
 def _hub_folder(name: str) -> Path:

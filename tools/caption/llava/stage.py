@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import polars as pl
 
-from tools.caption.llava.checkpoint import find_checkpoint
+from tools.caption.llava.checkpoint import find_checkpoint, no_such_model
 from tools.caption.llava.model import ATTENTIONS, choose_precision
 from tools.caption.llava.processor import Question
 from tools.caption.prompts import Prompt
@@ -21,6 +21,7 @@ from tools.stage.stage import REMARKS, Row, Stage
 
 if TYPE_CHECKING:
     from tools.caption.llava.parallel import Group
+    from tools.models.wanted import Wanted
 
 MIDDLES = Sampling("uniform_mid", 1)
 """The frames that are looked at when nothing is said of them: the middle one."""
@@ -74,20 +75,43 @@ class LlavaStage(Stage):
     group: dataclasses.InitVar[Group | None] = None
 
     def __post_init__(self, group: Group | None) -> None:
-        from tools.models.device import resolve_device
+        from tools.models.device import check_names
 
+        check_names(self.device)
         if self.attention not in ATTENTIONS:
             raise UserError(f"Invalid attention ({self.attention}). Supported: {', '.join(ATTENTIONS)}.")
         if self.precision not in PRECISIONS:
             raise UserError(f"precision {self.precision}: must be one of {', '.join(PRECISIONS)}")
+        if self.prompt.uses_text:
+            self.needs = ("path", "text")
+        self._group = group
+        super().__post_init__()
+
+    def wanted(self) -> list[Wanted]:
+        """The model, where it is a folder."""
+        from tools.models.wanted import Wanted
+
+        problem = no_such_model(self.model_path)
+        return [Wanted(problem=problem)] if problem else []
+
+    def find(self) -> None:
+        """Find the model and the device."""
+        from tools.models.device import resolve_device
+
         self.checkpoint = find_checkpoint(self.model_path, self.chat_template)
         self.device = resolve_device(self.device)
         self.precision = choose_precision(self.precision, self.device, self.checkpoint)
         if self.attention == "flash_attention_2" and (self.device == "cpu" or self.precision == "fp32"):
             raise UserError("--flash-attention: needs a GPU and --precision fp16 or bf16")
-        if self.prompt.uses_text:
-            self.needs = ("path", "text")
-        self._group = group
+
+    def notes(self) -> list[str]:
+        """A word on a chat template that was assumed."""
+        if not self.checkpoint.template_is_assumed:
+            return []
+        return [
+            f"note: {self.checkpoint.folder} has no chat template; it is asked as LLaVA 1.5 is "
+            "(USER: <image> QUESTION ASSISTANT:); --chat-template FILE for another"
+        ]
 
     def asked(self) -> dict[str, Any]:
         """What changes the captions: model, question, frames, arithmetic; not where it runs."""

@@ -51,9 +51,7 @@ def choose_detector(
     Raises:
         UserError: Options are given: which are known depends on the detector.
     """
-    if options:
-        flags = ", ".join(f"--{name.replace('_', '-')}" for name in options)
-        raise UserError(f"{flags}: not with detector {AUTO}, whose options depend on the machine; name one")
+    check_auto_options(options)
     if limits:
         reason = f"transnetv2 knows no {', '.join(limits)}"
     elif not importlib.util.find_spec(_PACKAGE):
@@ -65,6 +63,17 @@ def choose_detector(
     else:
         reason = f"transnetv2 wants a GPU or a whole core, and {cores:g} of one is here"
     return Choice(_NEXT_BEST, True, reason)
+
+
+def check_auto_options(options: Collection[str]) -> None:
+    """Check that no options of a detector are given.
+
+    Raises:
+        UserError: There are: which are known depends on the detector.
+    """
+    if options:
+        flags = ", ".join(f"--{name.replace('_', '-')}" for name in options)
+        raise UserError(f"{flags}: not with detector {AUTO}, whose options depend on the machine; name one")
 
 
 def _has_gpu() -> bool:

@@ -18,8 +18,9 @@ from tools.media.extensions import is_image
 from tools.media.frames import Frame
 from tools.media.output_files import place_in
 from tools.media.packets import TIMING_REMARKS
+from tools.models.device import check_names
 from tools.scene_cut.shots.boundaries import Shot, gaps_at_cuts, shots_between
-from tools.scene_cut.shots.choice import AUTO, Choice, choose_detector
+from tools.scene_cut.shots.choice import AUTO, Choice, check_auto_options, choose_detector
 from tools.scene_cut.shots.detectors import find_cuts
 from tools.scene_cut.shots.limits import (
     MIN_SCENE_LEN,
@@ -80,22 +81,33 @@ class SceneDetectStage(Stage):
 
     def __post_init__(self) -> None:
         names = ("start_time", "end_time", "max_seconds", "min_scene_len", "frame_skip")
-        limits = check_limits(**{name: getattr(self, name) for name in names})
-        with_stats = self.stats_dir is not None
+        self._limits = check_limits(**{name: getattr(self, name) for name in names})
         self._choice: Choice | None = None
+        check_names(self.device)
         if self.detector == AUTO:
-            given = limits_without_transnetv2(limits, with_stats=with_stats)
-            self._take(choose_detector(device=self.device, options=self.options, limits=given))
-        self.options = check_options(self.detector, self.options)
-        check_usable(self.detector, limits, with_stats=with_stats)
-        for name, value in limits.items():
-            setattr(self, name, value)
-        self.trim_transitions |= self.detector == "transnetv2"  # which cannot do without
+            check_auto_options(self.options)
+        else:
+            self._check_detector()
         if self.stats_dir is not None:
             refuse_address(self.stats_dir)
             self.adds = {**self.adds, "stats": pl.String, MADE: pl.List}
         self._names: Names | None = None
         self.output: Path | None = None  # the table that the statistics are of
+        super().__post_init__()
+
+    def _check_detector(self) -> None:
+        self.options = check_options(self.detector, self.options)
+        check_usable(self.detector, self._limits, with_stats=self.stats_dir is not None)
+
+    def find(self) -> None:
+        """Find out which detector ``auto`` stands for."""
+        if self.detector == AUTO:
+            given = limits_without_transnetv2(self._limits, with_stats=self.stats_dir is not None)
+            self._take(choose_detector(device=self.device, options=self.options, limits=given))
+            self._check_detector()
+        for name, value in self._limits.items():
+            setattr(self, name, value)
+        self.trim_transitions |= self.detector == "transnetv2"  # which cannot do without
 
     def _take(self, choice: Choice) -> None:
         """Go on as if the user had named the detector, also where the stage is made anew from its recipe."""

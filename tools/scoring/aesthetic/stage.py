@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
 
 from tools.scoring.clip_features import ClipFeatures
 from tools.scoring.clip_stage import FIRST_MIDDLE_LAST, ClipStage
+
+if TYPE_CHECKING:
+    from tools.models.wanted import Wanted
 
 FRAMES = FIRST_MIDDLE_LAST
 """The frames that are scored when nothing is said of them."""
@@ -37,10 +40,17 @@ class AestheticStage(ClipStage):
 
     head: str | None = None
 
-    def __post_init__(self) -> None:
+    def wanted(self) -> list[Wanted]:
+        """CLIP, and the head."""
+        from tools.models.wanted import Wanted
+
+        return [*super().wanted(), Wanted("aesthetic", self.head)]
+
+    def find(self) -> None:
+        """Find CLIP, and the head."""
         from tools.models.weights import find_weights
 
-        super().__post_init__()
+        super().find()
         self._head = find_weights("aesthetic", self.head)
 
     def asked(self) -> dict[str, Any]:

@@ -182,13 +182,9 @@ def main(argv: list[str] | None = None) -> int | None:
     """Parse the command line and run the stage."""
     args = parser().parse_args(argv)
 
-    from tools.scoring.clip_arguments import warn_of_slow_precision
     from tools.stage.options import run_command
 
-    stage = make_stage(args)
-    if args.mode != "clap":
-        warn_of_slow_precision(stage)
-    return run_command(stage, args)
+    return run_command(lambda: make_stage(args), args)
 
 
 if __name__ == "__main__":

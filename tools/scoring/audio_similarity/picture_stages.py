@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,9 @@ from tools.scoring.clip_features import ClipFeatures, cosines, fingerprint
 from tools.scoring.clip_stage import FIRST_MIDDLE_LAST, ClipRow, ClipStage
 from tools.scoring.matching.scorer import TextTokens, caption_features, tokenize
 from tools.stage.stage import Row
+
+if TYPE_CHECKING:
+    from tools.models.wanted import Wanted
 
 _AT_ONCE = 16  # frames in full that are held before they are cropped
 
@@ -81,6 +84,7 @@ class _PictureStage(ClipStage):
     version: ClassVar[int] = 2
     suffix: ClassVar[str] = "_audio"
     takes_lists: ClassVar[bool] = True
+    reads_texts: ClassVar[bool] = True
     mode: ClassVar[str]
 
     sampling: Moments = FIRST_MIDDLE_LAST
@@ -96,16 +100,12 @@ class _PictureStage(ClipStage):
     hearing: Hearing = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        from tools.models.clip_tokenizer import find_vocabulary
-
         check_reduce(self.reduce)
         self.audio_track = check_audio_track(self.audio_track)
         self.adds = added(self.details)
         self.needs = columns_of("path", self.audio_column)
-        super().__post_init__()
-        self.vocabulary = find_vocabulary(self._clip)
-        self.context_length = self._clip.context_length
         self.hearing = Hearing(silence=self.silence, track=self.audio_track)
+        super().__post_init__()
 
     @property
     def request(self) -> FrameRequest:
@@ -282,12 +282,25 @@ class LabelsStage(_PictureStage):
     clap_model: str = ""
 
     def __post_init__(self) -> None:
-        from tools.models.clap import CLAP_MODEL, find_clap
+        from tools.models.clap import CLAP_MODEL
         from tools.scoring.audio_similarity.labels import read_labels
 
-        super().__post_init__()
         self._labels = read_labels(self.labels)
         self.clap_model = self.clap_model or CLAP_MODEL
+        Hearing(None, self.window, self.silence, self.audio_track)  # which checks them
+        super().__post_init__()
+
+    def wanted(self) -> list[Wanted]:
+        """CLIP, its vocabulary, and CLAP."""
+        from tools.models.clap import wanted_clap
+
+        return [*super().wanted(), *wanted_clap(self.clap_model)]
+
+    def find(self) -> None:
+        """Find CLIP, its vocabulary, and CLAP, which tells how sound is listened to."""
+        from tools.models.clap import find_clap
+
+        super().find()
         self._clap = find_clap(self.clap_model)
         self.hearing = Hearing(self._clap.mel, self.window, self.silence, self.audio_track)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,9 @@ from tools.scoring.audio_similarity.hearing import Heard, Hearing, listen, pictu
 from tools.scoring.audio_similarity.scorer import REDUCE, check_reduce
 from tools.scoring.clip_features import cosines
 from tools.stage.stage import FAILURES, REMARKS, Row, Stage
+
+if TYPE_CHECKING:
+    from tools.models.wanted import Wanted
 
 SIMILARITIES = "similarities"
 """Column with the similarity of each moment, when it is asked for."""
@@ -201,17 +204,32 @@ class ClapStage(Stage):
     hearing: Hearing = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        from tools.models.clap import CLAP_MODEL, find_clap
-        from tools.models.device import resolve_device
+        from tools.models.clap import CLAP_MODEL
+        from tools.models.device import check_names
 
         check_reduce(self.reduce)
+        check_names(self.device)
         self.audio_track = check_audio_track(self.audio_track)
         self.clap_model = self.clap_model or CLAP_MODEL
+        Hearing(None, self.window, self.silence, self.audio_track)  # which checks them
+        self.needs = columns_of("path", self.caption_column, self.audio_column)
+        self.adds = added(self.details)
+        super().__post_init__()
+
+    def wanted(self) -> list[Wanted]:
+        """CLAP."""
+        from tools.models.clap import wanted_clap
+
+        return wanted_clap(self.clap_model)
+
+    def find(self) -> None:
+        """Find CLAP, which tells how sound is listened to, and the device."""
+        from tools.models.clap import find_clap
+        from tools.models.device import resolve_device
+
         self._clap = find_clap(self.clap_model)
         self.hearing = Hearing(self._clap.mel, self.window, self.silence, self.audio_track)
         self.device = resolve_device(self.device)
-        self.needs = columns_of("path", self.caption_column, self.audio_column)
-        self.adds = added(self.details)
 
     @property
     def request(self) -> FrameRequest:

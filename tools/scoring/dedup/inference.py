@@ -187,10 +187,10 @@ def main(argv: list[str] | None = None) -> int | None:
     """Parse the command line, make fingerprints, and compare them."""
     args = parser().parse_args(argv)
 
-    from tools.scoring.clip_arguments import warn_of_slow_precision
     from tools.scoring.dedup.copies import METHODS, check_options
     from tools.scoring.dedup.criteria import KEEP
     from tools.stage.options import run_command
+    from tools.stage.readiness import postponed
     from tools.stage.shards import current_shard
     from tools.table import output_path, scan_table, table_stem
 
@@ -201,9 +201,8 @@ def main(argv: list[str] | None = None) -> int | None:
     columns = scan_table(meta).collect_schema().names()
     check_options(columns, method=args.method, threshold=args.threshold, keep=args.keep)
     if METHODS[args.method][0] not in columns:
-        stage = make_stage(args)
-        if args.method == "clip":
-            warn_of_slow_precision(stage)
+        with postponed():
+            stage = make_stage(args)
         stem = table_stem(output).removesuffix("_dedup")
         fingerprints = output.with_name(f"{stem}{stage.suffix}.parquet")
         code = run_command(stage, argparse.Namespace(**{**vars(args), "output": fingerprints}))

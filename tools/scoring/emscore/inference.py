@@ -121,9 +121,12 @@ def _choose_frames(args: argparse.Namespace) -> None:
 
 
 def _weights(args: argparse.Namespace) -> Idf | None:
+    from tools.models.clip_source import wanted_clip
+    from tools.models.wanted import require_weights
     from tools.scoring.emscore.idf import Idf, fit_table
 
     if args.idf_corpus:
+        require_weights(wanted_clip(args.clip_model, texts=True))
         column = args.idf_column or args.reference_column or args.candidate_column
         return fit_table(args.idf_corpus, column, args.clip_model, args.clip_config)
     if args.idf_column:
@@ -135,9 +138,9 @@ def main(argv: list[str] | None = None) -> int | None:
     """Parse the command line and run the stage."""
     args = parser().parse_args(argv)
 
-    from tools.scoring.clip_arguments import run_clip_command
+    from tools.stage.options import run_command
 
-    return run_clip_command(make_stage(args), args)
+    return run_command(lambda: make_stage(args), args)
 
 
 if __name__ == "__main__":

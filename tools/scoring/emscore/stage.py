@@ -86,6 +86,7 @@ class EMScoreStage(ClipStage):
     name: ClassVar[str] = "emscore"
     suffix: ClassVar[str] = "_emscore"
     takes_lists: ClassVar[bool] = True
+    reads_texts: ClassVar[bool] = True
     adds: ClassVar[dict[str, Any]] = {"emscore": pl.Float64, FAILURES: pl.Object, REMARKS: pl.Object}
 
     sampling: Sampling = FRAMES
@@ -101,7 +102,7 @@ class EMScoreStage(ClipStage):
     context_length: int = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        from tools.models.clip_tokenizer import find_vocabulary, require_ftfy
+        from tools.models.clip_tokenizer import require_ftfy
 
         check_choice("long_text", self.long_text, LONG_TEXT)
         self.score_types = self._possible_types()
@@ -118,8 +119,6 @@ class EMScoreStage(ClipStage):
             raise UserError("save_embeddings: no score looks at the video")
         require_ftfy()
         super().__post_init__()
-        self.vocabulary = find_vocabulary(self._clip)
-        self.context_length = self._clip.context_length
 
     @property
     def request(self) -> FrameRequest:

@@ -63,9 +63,9 @@ def main(argv: list[str] | None = None) -> int | None:
     """Parse the command line and run the stage."""
     args = parser().parse_args(argv)
 
-    from tools.scoring.clip_arguments import run_clip_command
+    from tools.stage.options import run_command
 
-    return run_clip_command(make_stage(args), args)
+    return run_command(lambda: make_stage(args), args)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ class MatchingStage(ClipStage):
     suffix: ClassVar[str] = "_match"
     needs: ClassVar[tuple[str, ...]] = ("path", "text")
     adds: ClassVar[dict[str, Any]] = {"match": pl.Float64, REMARKS: pl.Object}
+    reads_texts: ClassVar[bool] = True
 
     sampling: Sampling = FRAMES
     reduce: str = "mean"
@@ -55,14 +56,12 @@ class MatchingStage(ClipStage):
     context_length: int = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        from tools.models.clip_tokenizer import find_vocabulary, require_ftfy
+        from tools.models.clip_tokenizer import require_ftfy
 
         check_choice("reduce", self.reduce, REDUCE)
         check_choice("long_text", self.long_text, LONG_TEXT)
         require_ftfy()
         super().__post_init__()
-        self.vocabulary = find_vocabulary(self._clip)
-        self.context_length = self._clip.context_length
 
     def asked(self) -> dict[str, Any]:
         """What changes the values: that of every CLIP score, the vocabulary, and what is done with texts."""

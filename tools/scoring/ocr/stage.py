@@ -13,6 +13,7 @@ import polars as pl
 
 from tools.media.frames import Frame
 from tools.media.sampling import Sampling
+from tools.models.device import check_names
 from tools.scoring.ocr.scorer import OcrScorer, check_options
 from tools.scoring.ocr.sessions import find_models, resolve_ocr_device
 from tools.stage.stage import Row, Stage
@@ -55,11 +56,16 @@ class OcrStage(Stage):
 
     def __post_init__(self) -> None:
         check_options(self.threshold, self.limit_side, self.check)
+        check_names(self.device)
         find_models()
-        self.device = resolve_ocr_device(self.device)
         self.adds: dict[str, Any] = {"ocr": pl.Int64, "ocr_area": pl.Float64}
         if self.text:
             self.adds["ocr_text"] = pl.String
+        super().__post_init__()
+
+    def find(self) -> None:
+        """Find the device."""
+        self.device = resolve_ocr_device(self.device)
 
     def asked(self) -> dict[str, Any]:
         """What changes the values: the networks, the frames and the options; not where it runs."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING
 
 from tools import cli
@@ -92,10 +91,7 @@ def main(argv: list[str] | None = None) -> int | None:
 
     from tools.stage.options import run_command
 
-    stage = make_stage(args)
-    if stage.method == "gmflow" and stage.device == "cpu":
-        print("note: GMFlow takes seconds per pair of frames on a CPU; see --method dis", file=sys.stderr)
-    return run_command(stage, args)
+    return run_command(lambda: make_stage(args), args)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
@@ -11,10 +11,14 @@ from tools.errors import MediaError, UserError
 from tools.media.extensions import is_image
 from tools.media.requests import Frames
 from tools.media.sampling import SamplingError
+from tools.models.device import check_names
 from tools.scoring.optical_flow.pairs import FlowChoice
 from tools.scoring.optical_flow.pictures import averaged_picture, sampled_picture
 from tools.scoring.optical_flow.scorer import Clip, make_clip, score_clips
 from tools.stage.stage import Row, Stage
+
+if TYPE_CHECKING:
+    from tools.models.wanted import Wanted
 
 METHODS: dict[str, str] = {
     "gmflow": "the network UniMatch GMFlow; needs weights, made for a GPU",
@@ -25,6 +29,7 @@ METHODS: dict[str, str] = {
 COMPAT = ("opensora",)
 """Other software whose values can be had exactly."""
 
+_HINT = "or compute flow without a network: --method dis"
 _DECIMALS = 6  # keeps digits out of the table that mean nothing
 
 
@@ -78,17 +83,32 @@ class OpticalFlowStage(Stage):
         if self.split_camera:
             columns += ["motion_camera", "motion_subject"]
         self.adds = dict.fromkeys(columns, pl.Float64)
-        if self.method == "gmflow":
-            self._find_network()
+        check_names(self.device, self.precision)
+        super().__post_init__()
 
-    def _find_network(self) -> None:
+    def wanted(self) -> list[Wanted]:
+        """GMFlow, where that is the method."""
+        from tools.models.wanted import Wanted
+
+        return [Wanted("gmflow", self.weights, hint=_HINT)] if self.method == "gmflow" else []
+
+    def notes(self) -> list[str]:
+        """A word on the time that GMFlow takes on a CPU."""
+        if self.method != "gmflow" or self.device != "cpu":
+            return []
+        return ["note: GMFlow takes seconds per pair of frames on a CPU; see --method dis"]
+
+    def find(self) -> None:
+        """Find GMFlow and the device, where that is the method."""
+        if self.method != "gmflow":
+            return
         from tools.models.device import resolve_device, resolve_precision
         from tools.models.weights import find_weights
 
         try:
             self._weights = find_weights("gmflow", self.weights)
         except UserError as error:
-            raise UserError(f"{error}; or compute flow without a network: --method dis") from None
+            raise UserError(f"{error}; {_HINT}") from None
         self.device = resolve_device(self.device)
         precision = "fp32" if self.precision == "auto" else self.precision
         self.precision = resolve_precision(precision, self.device)

@@ -39,6 +39,7 @@ class QualityStage(ClipStage):
     name: ClassVar[str] = "quality"
     suffix: ClassVar[str] = "_quality"
     adds: ClassVar[dict[str, Any]] = {"quality": pl.Float64}
+    reads_texts: ClassVar[bool] = True
 
     sampling: Sampling = FRAMES
     prompts: tuple[str, ...] = ("quality",)
@@ -46,15 +47,12 @@ class QualityStage(ClipStage):
     vocabulary: Path = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        from tools.models.clip_tokenizer import find_vocabulary
-
         self._pairs = parse_prompts(self.prompts)
         self._columns = [
             [self._column(pair.column, reduction) for reduction in self.reduce] for pair in self._pairs
         ]
         self.adds = dict.fromkeys(_each_once(self._columns), pl.Float64)
         super().__post_init__()
-        self.vocabulary = find_vocabulary(self._clip)
 
     def asked(self) -> dict[str, Any]:
         """What changes the values: that of every CLIP score, the vocabulary, the prompts, the reductions."""

@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int | None:
 
     from tools.stage.options import run_command
 
-    return run_command(make_stage(args), args)
+    return run_command(lambda: make_stage(args), args)
 
 
 if __name__ == "__main__":

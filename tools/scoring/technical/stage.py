@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import polars as pl
@@ -14,6 +14,9 @@ from tools.media.sampling import SamplingError
 from tools.scoring.technical.measures import DEFAULT_MEASURES, MEASURES, THUMBNAIL, check_measures
 from tools.scoring.technical.niqe_model import NiqeModel, load_niqe_model
 from tools.stage.stage import Row, Stage
+
+if TYPE_CHECKING:
+    from tools.models.wanted import Wanted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,13 +93,23 @@ class TechnicalStage(Stage):
         }
         self.thumbnails = THUMBNAIL if any(MEASURES[name].thumbnails for name in self.measures) else None
         self.niqe_digest = None
+        if "niqe" not in self.measures and self.niqe_parameters is not None:
+            raise UserError("parameters of NIQE are given, but niqe is not among the measures")
+        super().__post_init__()
+
+    def wanted(self) -> list[Wanted]:
+        """The parameters of NIQE, where that is measured."""
+        from tools.models.wanted import Wanted
+
+        return [Wanted("niqe", self.niqe_parameters)] if "niqe" in self.measures else []
+
+    def find(self) -> None:
+        """Find and read the parameters of NIQE, where that is measured."""
         if "niqe" in self.measures:
             from tools.models.weights import find_weights
 
             found = find_weights("niqe", self.niqe_parameters)
             self.niqe_model, self.niqe_digest = load_niqe_model(found.path), found.sha256
-        elif self.niqe_parameters is not None:
-            raise UserError("parameters of NIQE are given, but niqe is not among the measures")
 
     @property
     def sampling(self) -> FramePairs | None:

@@ -29,6 +29,7 @@ from tools.stage.ledger import ask_of
 from tools.stage.ledger_files import Outcome
 from tools.stage.output import Counts, Origin, digest_file
 from tools.stage.progress import Progress
+from tools.stage.readiness import make_ready
 from tools.stage.recipe import Recipe
 from tools.stage.runner import RunResult, read_input
 from tools.stage.shards import current_shard
@@ -99,6 +100,7 @@ def run_on_daft(
     target = _target(stage, meta, output)
     with local_table(meta) as file:
         table = read_input(stage, meta, file=file)
+        make_ready(stage)
         origin = Origin(ask_of(stage), digest_file(file), "", 0, options.on_error)
     connect(where.ray)
     workers = _workers(where, options)
