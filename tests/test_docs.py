@@ -76,6 +76,7 @@ GIVEN = {
     "scene_detection": "meta_info_fmin1.csv meta.csv",
     "scoring": "meta_clips.csv",
     "technical": "meta.csv",
+    "thresholds": "scored.csv",
     "transform": "meta.csv meta_clips.csv",
     "troubleshooting": "meta.csv",
     "where": "meta.csv",
@@ -150,6 +151,9 @@ def give(place: Path, name: str) -> None:
         table = table[number::2].with_columns(pl.lit(f"{number}/2").alias(PART_COLUMN))
     else:
         table = table.drop(ROW_COLUMN)
+    if name == "scored.csv":
+        table = table.with_columns(pl.lit("0.01").alias(score) for score in ("motion", "ocr_area"))
+        table = table.with_columns(pl.lit("100").alias(score) for score in ("luminance", "match"))
     write_table(table.head(1) if name == "done.csv" else table, place / name)
 
 
