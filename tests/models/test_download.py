@@ -132,6 +132,15 @@ def test_wrong_bytes_are_not_kept(server, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_page_in_place_of_the_file_is_called_so(server, tmp_path):
+    server.content = b"<!DOCTYPE html><html><head><title>Please sign in</title></head></html>"
+    with pytest.raises(
+        UserError, match=r"an HTML page \(Please sign in\): a server sent it .*nothing was kept"
+    ):
+        fetch(server, tmp_path / "w.pt")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("status", [404, 403])
 def test_a_refusal_is_told_at_once(server, tmp_path, status):
     server.status = [status]

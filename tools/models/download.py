@@ -9,6 +9,7 @@ from typing import BinaryIO
 from tools.disk import cannot_write, remove_quietly
 from tools.errors import UserError
 from tools.models.digests import read_sha256
+from tools.models.other_files import what_it_is
 from tools.transfer import PAUSES, Limits, TransferError, fetch
 
 
@@ -67,10 +68,11 @@ def download_file(
                 actual = read_sha256(part)
             length = file.tell()
         if actual != sha256:
+            told = what_it_is(part, checkpoint=False)
             part.unlink()
             raise UserError(
                 f"{url}: the {length} bytes that came are not the published file (sha256 {actual}, "
-                f"expected {sha256}); nothing was kept"
+                f"expected {sha256}){f': {told}' if told else ''}; nothing was kept"
             )
         part.replace(target)
     except OSError as error:
