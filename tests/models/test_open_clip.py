@@ -312,6 +312,16 @@ def test_pictures_are_prepared_as_a_hugging_face_folder_says(tmp_path):
         find_clip(folder)
 
 
+def test_files_with_other_names_say_what_to_do(tmp_path):
+    for name, told in (
+        ("vision_model.embeddings.class_embedding", "name its folder, with config.json"),
+        ("visual.trunk.cls_token", "a tower of timm"),
+    ):
+        torch.save({name: torch.ones(3)}, tmp_path / "model.pt")
+        with pytest.raises(UserError, match=told):
+            find_clip(tmp_path / "model.pt")
+
+
 def test_a_file_that_is_no_config_is_told(tmp_path):
     (tmp_path / "c.json").write_text('{"model_type": "clip"}')
     with pytest.raises(UserError, match=r"c\.json: not a config of open_clip"):

@@ -21,6 +21,10 @@ _HEAD_WIDTH = 64  # in every CLIP that OpenAI published
 _EXTRA_KEYS = ("input_resolution", "context_length", "vocab_size")  # numbers kept beside the weights
 _BUFFERS = ("attn_mask", "text.attn_mask")  # of open_clip before 2.0: follows from the context length
 
+_OTHERS = {
+    "vision_model.": "its tensors have the names of transformers: name its folder, with config.json",
+    "visual.trunk.": "a CLIP with a tower of timm; only plain vision transformers (ViT-…) can be loaded",
+}
 _BLOCK_NAMES = {
     "attn.out_proj.weight": "self_attn.out_proj.weight",
     "attn.out_proj.bias": "self_attn.out_proj.bias",
@@ -224,6 +228,9 @@ def _has_plain_gelu(path: Path) -> bool:
 def _check_names(state: StateDict, path: str | Path) -> None:
     if any(name.startswith("visual.layer1.") for name in state):
         raise UserError(f"{path}: a ResNet CLIP; only the vision transformers (ViT-…) can be loaded")
+    for start, told in _OTHERS.items():
+        if any(name.startswith(start) for name in state):
+            raise UserError(f"{path}: {told}")
     expected = {*_NAMES, *_TRANSPOSED_NAMES}
     for prefix in ("visual.transformer.resblocks.", "transformer.resblocks."):
         for index in range(max(1, _layers(state, prefix))):
