@@ -255,6 +255,19 @@ def test_the_command_writes_three_tables(tmp_path: Path, capsys: pytest.CaptureF
     assert check_integrity.main([str(meta), "--quiet", "--strict"]) == 1
 
 
+def test_nothing_but_missing_files_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As of other commands that could do nothing; a single file that is there makes a verdict."""
+    (tmp_path / "folder.mp4").mkdir()
+    paths = [str(tmp_path / "folder.mp4"), str(tmp_path / "none.mp4")]
+    meta = write_table(pl.DataFrame({"path": paths}), tmp_path / "meta.csv")
+    arguments = [str(meta), "--quiet", "--num-workers", "0"]
+    assert check_integrity.main(arguments) == 1
+    assert f"error: {meta}: no file is there, the first: {paths[0]}: not_a_file" in capsys.readouterr().err
+    assert read_table(tmp_path / "meta_broken.csv").height == 2
+    (tmp_path / "none.mp4").write_text("no video")
+    assert check_integrity.main([*arguments, "--overwrite"]) == 0
+
+
 def repeat_packets(source: Path, target: Path, times: int) -> Path:
     """A video of many pictures, each of them whole, that was quick to make and takes long to decode."""
     with av.open(str(source)) as container, av.open(str(target), "w") as out:

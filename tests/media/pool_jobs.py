@@ -1,5 +1,6 @@
 """What the tests let worker processes do. In a module of its own, so that workers can import it."""
 
+import importlib
 import os
 import signal
 import sys
@@ -138,3 +139,11 @@ def nap(argument):
 
 def sleep_on(*_: object) -> None:
     time.sleep(1000)
+
+
+def import_named(name):
+    importlib.import_module(name)
+
+
+def open_media(path):
+    raise MediaError("missing", path, "no such file")

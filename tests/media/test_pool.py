@@ -395,3 +395,14 @@ def test_a_function_that_workers_cannot_import_ends_the_run(tmp_path):
     )
     assert ended.returncode == 1
     assert "must stand in a module that can be imported" in ended.stderr.splitlines()[-1]
+
+
+def test_a_limit_too_small_for_what_a_job_imports_is_told_as_memory():
+    results = run(pool_jobs.import_named, ["cv2", "cv2"], num_workers=1, memory_bytes=20 << 20)
+    assert [result.kind for result in results.values()] == ["memory"] * 2
+    assert run(pool_jobs.import_named, ["cv2"], num_workers=1, memory_bytes=worker.IMPORTS) == {0: None}
+
+
+def test_a_missing_file_is_missing_under_any_limit():
+    results = run(pool_jobs.open_media, ["nowhere.mp4"], num_workers=1, memory_bytes=1 << 20)
+    assert [result.kind for result in results.values()] == ["missing"]

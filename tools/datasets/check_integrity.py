@@ -78,7 +78,23 @@ def main(argv: list[str] | None = None) -> int | None:
     written = split_by_integrity(output_path(args.meta, IntegrityStage.suffix, output=args.output))
     for name, (path, rows) in written.items():
         print(f"{rows} {name}: {path}", file=sys.stderr)
+    if code == 0 and not written["intact"][1] and (said := _all_missing(written["broken"][0])):
+        print(f"error: {args.meta}: no file is there, the first: {said}", file=sys.stderr)
+        return 1
     return 1 if args.strict and written["broken"][1] else code
+
+
+def _all_missing(broken: Path) -> str | None:
+    """The first path and what is said of it, if there is no file at any of them; else None."""
+    import polars as pl
+
+    from tools.table import read_table
+
+    frame = read_table(broken)
+    reasons = frame["broken_reason"].cast(pl.String).fill_null("")
+    if not frame.height or not reasons.str.contains("^(missing|not_a_file): ").all():
+        return None
+    return f"{frame['path'][0]}: {reasons[0]}"
 
 
 if __name__ == "__main__":

@@ -253,7 +253,12 @@ class Dispatch:
         if (not exitcode or was_killed(exitcode)) and not run.alone:
             self._suspects.append(run.job)
             return _AGAIN
-        return verdict(run.job[1], exitcode)
+        failure = verdict(run.job[1], exitcode)
+        limit = self._owner.memory_bytes
+        if failure.kind == "crash" and limit is not None and limit < worker.IMPORTS:
+            why = f"{failure.message}; it may use too little memory for what it imports"
+            return MediaError("memory", failure.path, why)
+        return failure
 
     def _look(self) -> Iterator[tuple[Hashable, Any]]:
         """See what workers are at, and yield the jobs of those that Pebble has lost or did not stop.

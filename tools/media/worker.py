@@ -25,12 +25,18 @@ from tools.disk import ALWAYS, cannot_write, disk_error
 from tools.errors import MediaError, UserError
 from tools.media.handover import Parcel, pack
 
+IMPORTS = 512 << 20
+"""Bytes that what a job imports fits into."""
 RETIRED = 75
 """Exit code of a worker that gave a job back because it still holds much memory of earlier ones."""
 
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _CV_NO_MEMORY = -4  # cv::Error::StsNoMem
+_NO_ROOM_FOR_CODE = ("failed to map segment", "annot allocate memory")  # the dynamic loader's words
+_TOO_MUCH = "needed more memory than one worker may use"
+_MAY_BE_MEMORY = ("decode", "unreadable", "no_video", "no_audio", "encode", "internal")
+_NEARLY = 64 << 20  # bytes below the limit; the piece that did not fit any more
 
 
 class Task(NamedTuple):
@@ -98,6 +104,8 @@ def run(task: Task) -> Parcel | MediaError | UserError:
     if task.memory_bytes is not None:
         _limit_memory(task.memory_bytes)
     result = guarded(lambda: pack(function(pickle.loads(task.argument)), task.folder), task.path)
+    if isinstance(result, MediaError) and result.kind in _MAY_BE_MEMORY and _was_short(task.memory_bytes):
+        result = MediaError("memory", result.path, f"{_TOO_MUCH} ({result.kind}: {result.message})")
     _after_first_job()
     with suppress(OSError):  # a full disk is told by who writes results there
         done_marker(task.folder, task.number).touch()
@@ -127,14 +135,27 @@ def guarded(call: Callable[[], Any], path: str) -> Any:
         if (fault := disk_error(getattr(error, "filename", None) or path, error, ALWAYS)) is not None:
             return fault
         if _is_memory(error):
-            return MediaError("memory", path, "needed more memory than one worker may use")
+            return MediaError("memory", path, _TOO_MUCH)
         return MediaError("internal", path, f"{type(error).__name__}: {error}")
 
 
 def _is_memory(error: BaseException) -> bool:
     if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return True
+    if isinstance(error, ImportError) and any(sign in str(error) for sign in _NO_ROOM_FOR_CODE):
+        return True
     return type(error).__module__ == "cv2" and getattr(error, "code", None) == _CV_NO_MEMORY
+
+
+def _was_short(memory_bytes: int | None) -> bool:
+    """Whether a failure may be one of memory, whatever it says: a library that found none need not say so.
+
+    Only of limits so small that what jobs import may not fit.
+    """
+    if memory_bytes is None or memory_bytes >= IMPORTS:
+        return False
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return limit != resource.RLIM_INFINITY and _peak() > limit - _NEARLY
 
 
 def marker(folder: str, number: int) -> Path:
@@ -171,6 +192,15 @@ def _holds_much(memory_bytes: int) -> bool:
 def _after_first_job() -> int:
     """Address space after the first job, which has imported all that jobs need."""
     return _address_space()
+
+
+def _peak() -> int:
+    """Most bytes of address space that were in use; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith("VmPeak:")), 0)
 
 
 def _address_space() -> int:

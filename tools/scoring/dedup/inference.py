@@ -183,6 +183,18 @@ def summary(written: Written) -> str:
     return "\n".join([found, *tables])
 
 
+def _list_failures(fingerprints: Path, output: Path) -> None:
+    """List what has no fingerprint beside the table of the copies, too."""
+    from tools.errors import MediaError
+    from tools.stage.failures import own_list, write_failures
+    from tools.table import failures_path, read_table
+
+    listed = own_list(failures_path(fingerprints))
+    rows = [] if listed is None else read_table(listed).rows()
+    failures = [MediaError(kind, path or "", message or "") for path, kind, message in rows]
+    write_failures(failures, failures_path(output))
+
+
 def main(argv: list[str] | None = None) -> int | None:
     """Parse the command line, make fingerprints, and compare them."""
     args = parser().parse_args(argv)
@@ -213,6 +225,7 @@ def main(argv: list[str] | None = None) -> int | None:
             return code
         if code and not args.strict:  # no row has a fingerprint
             return code
+        _list_failures(fingerprints, output)
     if args.dry_run:
         print("dry run: nothing is written")
         print(f"reads {meta}, which has fingerprints, and compares them")
