@@ -30,10 +30,14 @@ def interruptible() -> None:
 
 @pytest.fixture(scope="session")
 def data_dir() -> Path:
-    """Real videos and model files that lie beside the project, see the data folder's own README."""
-    folder = ROOT.parent / "shared" / "data"
+    """Real videos and model files: the folder VIDSIEVE_TEST_DATA, by default ../shared/data.
+
+    scripts/test_data.py fills it. Without it tests are skipped, or fail with FAIL_WITHOUT_DATA.
+    """
+    folder = Path(os.environ.get("VIDSIEVE_TEST_DATA") or ROOT.parent / "shared" / "data").resolve()
     if not folder.is_dir():
-        pytest.skip(f"the folder of real test data, {folder.name}, is not beside the project")
+        stop = pytest.fail if os.environ.get("FAIL_WITHOUT_DATA") else pytest.skip
+        stop(f"no folder of test data at {folder}: scripts/test_data.py makes it (VIDSIEVE_TEST_DATA names it)")
     return folder
 
 
