@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 out=${1:-gpu_check}
 python=${PYTHON:-.venv/bin/python}
-data=../shared/data
+data=${VIDSIEVE_TEST_DATA:-../shared/data}
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH}
 mkdir -p "$out"
 

@@ -24,7 +24,7 @@ _DAMAGE = (
     "D/8VBBZoAn5SBTFIBgXACIpNCI+qAvbaBISiCXMBBLCGAWLVBNn8AbjUCXylBCbOALQzAysqANrIAPLwBSqsAwtPBZ+rALVRACT2"
     "AccVBmd4A8B3BV7zAtZKDF07DwZMBiHNBAdlAbNLBK9CAdDYDL0ADHf7CmZuBmspAV0lApTRAf6CAArDA+8OBazaBKH5A3+A"
 )
-"""Bytes of skv_bikes.mp4 to change, base64: of each the distance from the last (16 bits) and the new value."""
+"""Changed bytes of skv_bikes.mp4, base64: of each its distance from the last (16 bits), and the new value."""
 
 
 def bikes_truncated(folder: Path, target: Path) -> None:

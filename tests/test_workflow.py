@@ -45,11 +45,11 @@ def place(videos_dir, data_dir, tmp_path_factory) -> Path:
     (place / "videos" / "text.mp4").write_text("not a video")
     os.mkfifo(place / "videos" / "pipe.mp4")
     save_archive(random_state(), place / "clip.pt")
+    (place / "head.pth").symlink_to(data_dir / "aesthetic" / "sac+logos+ava1-l14-linearMSE.pth")
     return place
 
 
 def shell(place: Path, commands: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    head = ROOT.parent / "shared" / "data" / "aesthetic" / "sac+logos+ava1-l14-linearMSE.pth"
     env = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -57,7 +57,7 @@ def shell(place: Path, commands: str, **environment: str) -> subprocess.Complete
         "ROOT_CLIPS": str(place / "clips"),
         "ROOT_META": str(place / "META"),
         "VIDSIEVE_CLIP_VIT_L_14": str(place / "clip.pt"),
-        "VIDSIEVE_AESTHETIC": str(head),
+        "VIDSIEVE_AESTHETIC": str(place / "head.pth"),
         **environment,
     }
     return subprocess.run(["bash", "-euc", commands], cwd=ROOT, env=env, capture_output=True, text=True)
