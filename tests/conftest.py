@@ -37,7 +37,7 @@ def data_dir() -> Path:
     folder = Path(os.environ.get("VIDSIEVE_TEST_DATA") or ROOT.parent / "shared" / "data").resolve()
     if not folder.is_dir():
         stop = pytest.fail if os.environ.get("FAIL_WITHOUT_DATA") else pytest.skip
-        stop(f"no folder of test data at {folder}: scripts/test_data.py fills it, VIDSIEVE_TEST_DATA names it")
+        stop(f"no folder of test data at {folder}: scripts/test_data.py makes it; or set VIDSIEVE_TEST_DATA")
     return folder
 
 
