@@ -46,6 +46,10 @@ class Wish:
     source: str
     made: tuple[str, ...]
 
+    def absolute(self) -> Wish:
+        """With the source by the name that it has from anywhere."""
+        return Wish(self.name, absolute(self.source), self.made)
+
 
 @dataclasses.dataclass(frozen=True)
 class Grant:
@@ -69,7 +73,7 @@ class _Taken:
 
     def agrees(self, wish: Wish) -> bool:
         same = all(one == other for one, other in zip(self.made, wish.made, strict=False))
-        return same and self.source == absolute(wish.source)
+        return same and self.source == wish.source
 
 
 class Names:
@@ -88,6 +92,7 @@ class Names:
         self._wishes: Sequence[Wish | None] = ()
         self._named: Callable[[str, str], str] = with_digits
         self._grants: list[Grant | None] = []
+        self._seen: list[tuple[object, ...]] = []
 
     def grant(
         self, wishes: Sequence[Wish | None], named: Callable[[str, str], str] | None = None
@@ -101,7 +106,8 @@ class Names:
         Raises:
             UserError: A name cannot be told apart.
         """
-        self._wishes, self._named = wishes, named or with_digits
+        self._wishes, self._named = [wish and wish.absolute() for wish in wishes], named or with_digits
+        self._seen = self._state()
         self._grants = self._decide()
         return self._grants
 
@@ -116,9 +122,11 @@ class Names:
         """
         try:
             with self._locked():
-                before, self._grants = self._grants, self._decide()
-                if [g and g.digits for g in before] != [g and g.digits for g in self._grants]:
-                    raise UserError(f"{self._folder}: another run has just taken names there; run it again")
+                if self._seen != self._state():
+                    before, self._grants = self._grants, self._decide()
+                    if [g and g.digits for g in before] != [g and g.digits for g in self._grants]:
+                        message = "another run has just taken names there; run it again"
+                        raise UserError(f"{self._folder}: {message}")
                 self._write()
         except OSError as error:
             raise cannot_write(self._folder, error, "the list of its files") from None
@@ -128,6 +136,11 @@ class Names:
     def of_others(self) -> set[str]:
         """The names in the folder that other tables have taken."""
         return set(self._others())
+
+    def _state(self) -> list[tuple[object, ...]]:
+        """What decisions depend on: the tables in the folder, whether they are alive, and their notes."""
+        tables = listed_tables(self._list) | {self._table}
+        return sorted((str(table), is_alive(table), _changed(_notes(table))) for table in tables)
 
     def _decide(self) -> list[Grant | None]:
         own = self._own()
@@ -143,9 +156,9 @@ class Names:
             if not all(holder.agrees(wish) for holder in holders):
                 continue
             mine = own.get(name)
-            taken = mine is not None and mine.source == absolute(wish.source)
+            taken = mine is not None and mine.source == wish.source
             grant = Grant(digits, taken, bool(holders))
-            if taken:  # names stay while they can: finished rows are known by them
+            if taken or not own:  # names stay while they can: finished rows are known by them
                 return grant
             free.append(grant)
         if not free:
@@ -155,7 +168,7 @@ class Names:
     def _digits(self, wish: Wish, level: int) -> str:
         if not level:
             return ""
-        what = absolute(wish.source) + (f"\n{self._table}" if level > 1 else "")
+        what = wish.source + (f"\n{self._table}" if level > 1 else "")
         return hashlib.sha256(what.encode(errors="surrogatepass")).hexdigest()[:10]
 
     def _own(self) -> dict[str, _Taken]:
@@ -182,7 +195,7 @@ class Names:
         for wish, grant in zip(self._wishes, self._grants, strict=True):
             if wish is not None:
                 name = self._named(wish.name, grant.digits)
-                lines.append(json.dumps([name, absolute(wish.source), " ".join(wish.made)]))
+                lines.append(json.dumps([name, wish.source, " ".join(wish.made)]))
         text = "\n".join(dict.fromkeys(lines)) + "\n"
         notes = _notes(self._table)
         # A note that is younger than the receipts says that the run goes on: see `is_alive`.
@@ -214,7 +227,7 @@ def names_of_others(folder: str, table: Path, listed: str | None = None) -> froz
 
 def with_digits(name: str, digits: str) -> str:
     """A path with digits before its extension."""
-    return with_stem(name, lambda stem: tell_apart(stem, digits))
+    return with_stem(name, lambda stem: tell_apart(stem, digits)) if digits else name
 
 
 def with_stem(path: str, change: Callable[[str], str]) -> str:
@@ -294,6 +307,14 @@ def _is_there(table: Path) -> bool:
 
 def _absolute_path(table: Path) -> Path:
     return table.parent.resolve() / table.name
+
+
+def _changed(path: Path) -> int:
+    """When a file was changed, nanoseconds; 0 for none."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _notes(table: Path) -> Path:

@@ -205,6 +205,8 @@ class Stage:
 
     def still_there(self, values: dict[str, Any]) -> bool:
         """Whether what a finished row left on disk is still there; if not, the row is done again."""
+        if MADE in self.adds and MADE not in values:  # of a ledger that does not say what was made
+            return False
         try:
             return all(made_file(path) == [path, *state] for path, *state in values.get(MADE) or ())
         except (OSError, ValueError):

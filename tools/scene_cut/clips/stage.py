@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import posixpath
+import zlib
 from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -275,23 +277,22 @@ def _paths(table: pl.DataFrame) -> tuple[list[str | None], list[str | None] | No
 
 def _name(relpath: str | None, stem: str) -> str:
     """What the names of a row's clips begin with, below the folder of all clips."""
-    return str(PurePosixPath(relpath or "").parent / stem)
+    return posixpath.normpath(f"{posixpath.dirname(relpath)}/{stem}") if relpath and "/" in relpath else stem
 
 
 def _with_digits(name: str, digits: str) -> str:
     """A name that clips begin with; it has no extension."""
     below, slash, stem = name.rpartition("/")
-    return f"{below}{slash}{tell_apart(stem, digits)}"
+    return f"{below}{slash}{tell_apart(stem, digits)}" if digits else name
 
 
 def _scene_marks(cell: str | None) -> list[str]:
     """A fingerprint of each scene, so that two lists can be compared scene by scene."""
-    from tools.scene_cut.timestamps import parse_timestamps
-
     try:
-        return [digest([str(time) for time in scene])[:8] for scene in parse_timestamps(cell or "")]
-    except ValueError:
-        return [digest(cell)[:8]]
+        scenes = list(json.loads(cell or ""))
+    except (ValueError, TypeError):  # written in an older way, or no list at all
+        scenes = [cell]
+    return [f"{zlib.crc32(repr(scene).encode(errors='surrogatepass')):08x}" for scene in scenes]
 
 
 def _scenes(row: Row) -> list[tuple[Fraction, Fraction]] | None:
