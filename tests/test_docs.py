@@ -80,11 +80,12 @@ GIVEN = {
     "thresholds": "scored.csv",
     "transform": "meta.csv meta_clips.csv",
     "troubleshooting": "meta.csv",
+    "tutorial": "",
     "where": "meta.csv",
 }
 """Tables that are there when the first line of a page is typed."""
 
-PACKAGES = {"ocr": "rapidocr", "scoring": "rapidocr", "analyze": "matplotlib"}
+PACKAGES = {"ocr": "rapidocr", "scoring": "rapidocr", "analyze": "matplotlib", "tutorial": "matplotlib"}
 
 BUCKETS = 'bucket_config = {"480p": {1: (1.0, 4), 8: (1.0, 2)}}\n'
 

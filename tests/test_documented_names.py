@@ -47,6 +47,7 @@ OTHER_PROGRAMS = {
     "--nodes": "srun",
     "--ntasks-per-node": "srun",
     "--no-deps": "pip",
+    "--only-binary": "pip",
     "--score": "benchmarks/where.py",
     "--head": "ray start",
     "--port": "ray start",

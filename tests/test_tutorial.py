@@ -1,0 +1,61 @@
+"""The tutorial prints what it says it prints, on the videos that it takes."""
+
+import contextlib
+import io
+import math
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.test_docs import as_bash_reads, lines_of, type_line
+
+PAGE = (Path(__file__).resolve().parents[1] / "docs" / "tutorial.md").read_text()
+STEPS = re.findall(r"(<!-- not typed: [^\n]*\n)?```bash\n(.*?)```\n(?:\n```text\n(.*?)```)?", PAGE, re.DOTALL)
+
+
+def assert_same_output(printed: list[str], shown: list[str]) -> None:
+    """Words are the same, numbers the same within 5 %: other decoders and CPUs differ in the last digits."""
+    assert len(printed) == len(shown), "\n".join(printed)
+    for mine, page in zip(printed, shown, strict=True):
+        if "rows/s" in page:  # the time that it took
+            assert "rows/s" in mine
+            continue
+        words, expected = mine.split(), page.split()
+        assert len(words) == len(expected), (mine, page)
+        for word, other in zip(words, expected, strict=True):
+            try:
+                same = math.isclose(
+                    float(word.strip(",;")), float(other.strip(",;")), rel_tol=0.05, abs_tol=0.02
+                )
+            except ValueError:
+                same = word == other or (other.startswith("/home/") and word.endswith(Path(other).name))
+            assert same, (mine, page)
+
+
+def test_the_tutorial_prints_what_it_shows(videos_dir, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib", reason="the tutorial draws plots")
+    (tmp_path / "videos").mkdir()
+    for name in ("bikes.mp4", "bigbuckbunny.mp4"):
+        shutil.copy(videos_dir / f"skv_{name}", tmp_path / "videos" / name)
+    monkeypatch.chdir(tmp_path)
+    compared = 0
+    for not_typed, block, shown in STEPS:
+        if not_typed:
+            continue
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            for line in lines_of(block):
+                assert type_line(as_bash_reads(line)) in (0, None), said.getvalue()
+        printed = [
+            line
+            for line in said.getvalue().splitlines()
+            if not re.match(r"[\w+]+: \d+ of \d+ rows(,|$)", line)
+        ]
+        if shown:
+            assert_same_output(printed, shown.splitlines())
+            compared += 1
+    assert compared == PAGE.count("```text") - 1  # and the failures file, which is no output
+    (failures,) = re.findall(r"```text\n(path,kind,message\n.*?)```", PAGE, re.DOTALL)
+    assert (tmp_path / "meta_clips_flow_technical.failures.csv").read_text() == failures
