@@ -204,7 +204,7 @@ def test_a_folder_of_both_formats_is_read_in_that_of_transformers(tmp_path):
         find_clip(folder, "ViT-L-14")
 
 
-def test_a_folder_of_the_hub_s_cache_is_read(tmp_path):
+def test_a_folder_of_the_hub_s_cache_is_read(tmp_path, monkeypatch):
     state = random_state(SMALL)
     cache = tmp_path / "models--laion--tiny"
     snapshot = cache / "snapshots" / "0a1b"
@@ -219,6 +219,9 @@ def test_a_folder_of_the_hub_s_cache_is_read(tmp_path):
         assert error_of(place, state, SMALL, exact_gelu=True) < 1e-5
     save_folder(snapshot)
     assert find_vocabulary(find_clip(cache)) == snapshot
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    assert find_clip("laion/tiny").path == path  # by its id, without a network
 
 
 def test_a_model_of_two_parts_and_an_old_buffer_are_read(tmp_path):
