@@ -304,3 +304,18 @@ def test_a_probe_finds_out_whether_the_disk_refuses(tmp_path):
     with largest_file(1000), pytest.raises(DiskError, match=r"clip\.mp4: File too large"):
         probe(tmp_path, "clip.mp4")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_too_few_open_files_for_workers_end_the_run(source, tmp_path):
+    command = [sys.executable, "-m", "tools.scene_cut.cut", str(source / "meta.csv"), "--quiet"]
+    command += ["--num-workers", "1", "--save_dir", str(tmp_path / "clips")]
+    done = subprocess.run(
+        [*command, "--output", str(tmp_path / "out.csv")],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16)),
+    )
+    assert done.returncode == 1, done.stderr
+    assert "(ulimit -n), and run the same command again" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "out.csv").exists()

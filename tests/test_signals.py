@@ -116,6 +116,23 @@ cli.run(main)
     assert (done.returncode, done.stdout) == (143, "clean\n")
 
 
+@pytest.mark.parametrize(("rank", "says"), [({}, True), ({"TORCHELASTIC_RUN_ID": "x"}, False)])
+def test_a_rank_that_torchrun_ends_says_nothing(rank, says):
+    """torchrun ends the ranks when one fails, which has said why."""
+    code = "import os, signal; from tools import cli; cli.run(lambda: os.kill(os.getpid(), signal.SIGTERM))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, timeout=60, env={**os.environ, **rank}
+    )
+    assert (done.returncode, bool(done.stderr)) == (143, says)
+
+
+def test_handlers_are_those_of_before_once_a_command_has_ended():
+    before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    with pytest.raises(SystemExit):
+        cli.run(lambda: 0)
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+
+
 def test_ctrl_c_has_its_own_code(capsys):
     def main() -> int:
         raise KeyboardInterrupt

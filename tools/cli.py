@@ -13,7 +13,7 @@ from tools.addresses import local_path, refuse_address
 from tools.disk import disk_error
 from tools.errors import DiskError, ToolError, UserError
 from tools.packages import missing_package
-from tools.signals import exit_code, stop_on_signals
+from tools.signals import Stopped, exit_code, stopping_on_signals
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -146,14 +146,15 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     Exit codes: 0 done; 1 nothing could be done, a full or read-only disk, or an unexpected error; 2 bad
     input; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP. ``TOOLS_DEBUG=1`` shows the traceback.
     """
-    stop_on_signals()
     try:
-        code = main() or 0
+        with stopping_on_signals():
+            code = main() or 0
     except BrokenPipeError:  # the reader of our output (head, less) has gone: not our failure
         code = 0
     except KeyboardInterrupt as stop:
-        why = f" by {stop}" if str(stop) else ""
-        _complain(f"interrupted{why}; run the same command again to go on")
+        if not (isinstance(stop, Stopped) and stop.is_known):
+            why = f" by {stop}" if str(stop) else ""
+            _complain(f"interrupted{why}; run the same command again to go on")
         code = exit_code(stop)
     except ToolError as error:
         _complain(str(error))

@@ -178,6 +178,7 @@ class Dispatch:
                 "fewer (--num-workers)"
             )
         if self._vain and not killed:
+            worker.check_open_files()
             raise UserError(
                 "worker processes cannot start; a script that defines what they do must start them under "
                 "`if __name__ == '__main__':`, or work with num_workers=0"

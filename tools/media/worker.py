@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tools.disk import ALWAYS, cannot_write, disk_error
-from tools.errors import MediaError, UserError
+from tools.errors import DiskError, MediaError, UserError
 from tools.media.handover import Parcel, pack
 
 IMPORTS = 512 << 20
@@ -36,6 +36,7 @@ _CV_NO_MEMORY = -4  # cv::Error::StsNoMem
 _NO_ROOM_FOR_CODE = ("failed to map segment", "annot allocate memory")  # the dynamic loader's words
 _TOO_MUCH = "needed more memory than one worker may use"
 _MAY_BE_MEMORY = ("decode", "unreadable", "no_video", "no_audio", "encode", "internal")
+_OPEN_FILES = 64  # more than a worker has ever open
 _NEARLY = 64 << 20  # bytes below the limit; the piece that did not fit any more
 
 
@@ -156,6 +157,20 @@ def _was_short(memory_bytes: int | None) -> bool:
         return False
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     return limit != resource.RLIM_INFINITY and _peak() > limit - _NEARLY
+
+
+def check_open_files() -> None:
+    """Say so if workers do not start because of the number of files that a process may open.
+
+    Raises:
+        DiskError: It is too small.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit != resource.RLIM_INFINITY and limit < _OPEN_FILES:
+        raise DiskError(
+            f"worker processes cannot start: a process may open no more than {limit} files here; raise that "
+            "(ulimit -n), and run the same command again"
+        )
 
 
 def marker(folder: str, number: int) -> Path:
