@@ -1,0 +1,129 @@
+#!/usr/bin/env python3
+"""Write the tables of flags in the documents, from the parsers of the commands.
+
+Usage: python scripts/flag_tables.py          writes the tables
+       python scripts/flag_tables.py --check  exits with 1 and names the pages that are not up to date
+
+A table stands between two comments, ``<!-- flags: tools.scene_cut.cut -->`` and ``<!-- /flags -->``, and has
+the flags of that command. ``<!-- flags: tools.scene_cut.cut / running -->`` has those of one group of its
+``--help`` alone. Flags that such a table has on a page, with the same help, are left out of the tables of
+commands on that page.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from unittest import mock
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from tools.cli import ArgumentParser  # noqa: E402
+
+_TABLE = re.compile(
+    r"<!-- flags: (?P<module>[\w.]+)(?: / (?P<group>[^\n]+?))? -->\n.*?<!-- /flags -->", re.DOTALL
+)
+_COMMON = {"--help", "--version"}
+
+
+class _Caught(Exception):
+    """A command was about to parse its command line; the argument is its parser."""
+
+
+@functools.cache
+def parser_of(module: str) -> argparse.ArgumentParser:
+    """The parser of ``python -m module``, taken from its ``main`` when that begins to parse."""
+
+    def catch(self: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        raise _Caught(self)
+
+    spec = importlib.util.find_spec(module)
+    if spec is None:
+        raise ModuleNotFoundError(f"python -m {module}: no such module")
+    main = importlib.import_module(f"{module}.__main__" if spec.submodule_search_locations else module).main
+    with mock.patch.object(ArgumentParser, "parse_known_args", catch):
+        try:
+            main([])
+        except _Caught as caught:
+            return caught.args[0]
+    raise AssertionError(f"python -m {module} parses no command line")
+
+
+def rows_of(parser: argparse.ArgumentParser, group: str | None = None) -> Iterator[tuple[str, str]]:
+    """Flags as they are typed, and their help; of subcommands with the name of the subcommand before.
+
+    Args:
+        parser: Of a command.
+        group: Title of a group of its ``--help``, up to a comma; all groups when None.
+    """
+    for part in parser._action_groups:
+        if group is not None and (part.title or "").partition(",")[0] != group:
+            continue
+        for action in part._group_actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for name, sub in action.choices.items():
+                    yield from ((f"`{name}` {flags}", text) for flags, text in rows_of(sub))
+            elif action.help != argparse.SUPPRESS and not _COMMON & set(action.option_strings):
+                yield _flags(parser, action), _cell(_help(parser, action))
+
+
+def _flags(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    formatter = argparse.HelpFormatter(parser.prog)
+    if not action.option_strings:
+        return f"`{_cell(formatter._format_args(action, action.metavar or action.dest))}`"
+    value = "" if action.nargs == 0 else formatter._format_args(action, action.dest.upper())
+    if action.choices and not action.metavar:
+        value = "|".join(map(str, action.choices))
+    typed = sorted(action.option_strings, key=lambda flag: flag.startswith("--"))  # -o before --output
+    return ", ".join(f"`{_cell(f'{flag} {value}'.strip())}`" for flag in typed)
+
+
+def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    text = argparse.HelpFormatter(parser.prog)._expand_help(action) if action.help else ""
+    return " ".join(text.split()).replace("<", "&lt;").replace("*", r"\*")
+
+
+def _cell(text: str) -> str:
+    """Text in a cell of a table: what would end the cell is escaped."""
+    return text.replace("|", r"\|")
+
+
+def with_tables(page: str) -> str:
+    """A page with its tables of flags as the parsers have them."""
+    groups = [match for match in _TABLE.finditer(page) if match["group"]]
+    shared = {row for match in groups for row in rows_of(parser_of(match["module"]), match["group"])}
+
+    def table(match: re.Match[str]) -> str:
+        rows = rows_of(parser_of(match["module"]), match["group"])
+        lines = [
+            f"| {flags} | {text} |" for flags, text in rows if match["group"] or (flags, text) not in shared
+        ]
+        begin = match[0].partition("\n")[0]
+        return "\n".join([begin, "", "| flag | |", "|---|---|", *lines, "", "<!-- /flags -->"])
+
+    return _TABLE.sub(table, page)
+
+
+def main() -> int:
+    """Write all tables, or tell which pages have old ones."""
+    check = "--check" in sys.argv[1:]
+    stale = 0
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        page = path.read_text()
+        if (new := with_tables(page)) != page:
+            stale += 1
+            print(path.relative_to(ROOT))
+            if not check:
+                path.write_text(new)
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

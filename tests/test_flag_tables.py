@@ -1,0 +1,64 @@
+"""The tables of flags in the documents are those of the parsers."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+from tools.__main__ import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+
+
+def load_script():
+    spec = importlib.util.spec_from_file_location("flag_tables", ROOT / "scripts" / "flag_tables.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SCRIPT = load_script()
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in PAGES if "<!-- flags:" in p.read_text()], ids=lambda page: page.stem
+)
+def test_the_tables_are_up_to_date(page):
+    assert SCRIPT.with_tables(page.read_text()) == page.read_text(), (
+        "python scripts/flag_tables.py writes them"
+    )
+
+
+def test_every_command_has_its_table():
+    shown = set(re.findall(r"<!-- flags: ([\w.]+) -->", (ROOT / "docs" / "flags.md").read_text()))
+    modules = {module.removesuffix(".__main__") for module, _ in COMMANDS.values()}
+    assert shown == modules - {"tools.datasets.datautil"}  # whose page names all its flags
+
+
+def test_an_old_table_is_replaced():
+    old = "text\n\n<!-- flags: tools.datasets.show -->\n\n| `--gone` | |\n\n<!-- /flags -->\n\nmore text\n"
+    new = SCRIPT.with_tables(old)
+    assert new.startswith("text\n\n<!-- flags: tools.datasets.show -->\n") and new.endswith("\n\nmore text\n")
+    assert "--gone" not in new and "| `--rows " in new
+    assert "--help" not in new
+    assert SCRIPT.with_tables(new) == new
+
+
+def test_flags_that_a_group_shows_are_left_out_of_the_commands_below():
+    markers = "<!-- flags: {} -->\n<!-- /flags -->\n"
+    group, command = "tools.scoring.technical.inference / running", "tools.scene_cut.cut"
+    alone = SCRIPT.with_tables(markers.format(command))
+    beside = SCRIPT.with_tables(markers.format(group) + markers.format(command)).split("<!-- /flags -->")[1]
+    assert "`--strict`" in alone and "`--strict`" not in beside
+    # cut gives a file more time than scores do, so its own default is shown.
+    assert "| `--timeout S` | seconds one file may take (7200) |" in beside
+    assert "`--save-dir DIR`" in beside
+
+
+def test_what_would_end_a_cell_is_escaped():
+    table = SCRIPT.with_tables("<!-- flags: tools.scene_cut.cut -->\n<!-- /flags -->\n")
+    assert r"`--hdr tonemap\|keep\|fail`" in table
+    rows = [line for line in table.splitlines() if line.startswith("| `")]
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 3 for row in rows)
