@@ -41,7 +41,7 @@ def main(argv: list[str] | None = None) -> int:
             stage,
             args.meta,
             output=folder,
-            options=RunOptions(num_workers=args.cpus - 1),
+            options=RunOptions(num_workers=args.cpus - 1, progress=True),
             where=DaftOptions(
                 ray=cluster.address, concurrency=2, cpus=args.cpus - 1, part_rows=args.part_rows
             ),

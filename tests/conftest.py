@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,32 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def interruptible() -> None:
     """A test run that a shell started in the background ignores Ctrl-C, and so would all its children."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class _Errors(logging.Handler):
+    """Keeps what is logged as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+@pytest.fixture(autouse=True)
+def no_error_is_logged(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test during which the toolkit logs an error fails, unless it is marked logs_errors: then it must."""
+    log, errors = logging.getLogger("vidsieve"), _Errors()
+    handlers, level = list(log.handlers), log.level
+    log.addHandler(errors)
+    yield
+    log.handlers[:] = handlers  # a command that ran in this process shows the log from then on
+    log.setLevel(level)
+    if request.node.get_closest_marker("logs_errors") is None:
+        assert not errors.lines, "the toolkit logged an error"
+    else:
+        assert errors.lines, "the toolkit was expected to log an error"
 
 
 @pytest.fixture(scope="session")

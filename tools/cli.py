@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from tools import __version__
 from tools.addresses import local_path, refuse_address
 from tools.disk import disk_error
-from tools.errors import DiskError, ToolError, UserError
+from tools.errors import DiskError, UserError, VidsieveError
 from tools.packages import missing_package
 from tools.signals import Stopped, exit_code, stopping_on_signals
 
@@ -26,6 +26,7 @@ class ArgumentParser(argparse.ArgumentParser):
         refused: Flags of other software, in ``--dash-form``, and what to type instead.
 
     Attributes:
+        raises: A wrong flag raises `UserError`: the command line was made by a library call.
         may_be_remote: From parsed arguments, the names of those that may be addresses of object storage.
     """
 
@@ -40,6 +41,7 @@ class ArgumentParser(argparse.ArgumentParser):
             allow_abbrev=False,
         )
         self._refused = refused or {}
+        self.raises = False
         self.may_be_remote: Callable[[argparse.Namespace], Container[str]] = lambda _: ()
         self.add_argument("--version", action="version", version=version())
 
@@ -94,6 +96,8 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
+        if self.raises:
+            raise UserError(message)
         self.exit(2, f"error: {message} (see: {self.prog} --help)\n")
 
 
@@ -146,6 +150,9 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     Exit codes: 0 done; 1 nothing could be done, a full or read-only disk, or an unexpected error; 2 bad
     input; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP. ``TOOLS_DEBUG=1`` shows the traceback.
     """
+    from tools.log import show_log
+
+    show_log()
     try:
         with stopping_on_signals():
             code = main() or 0
@@ -156,7 +163,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
             why = f" by {stop}" if str(stop) else ""
             _complain(f"interrupted{why}; run the same command again to go on")
         code = exit_code(stop)
-    except ToolError as error:
+    except VidsieveError as error:
         _complain(str(error))
         code = 1 if isinstance(error, DiskError) else 2
     except ModuleNotFoundError as error:

@@ -41,11 +41,14 @@ def first_line(error: BaseException) -> str:
     return lines[0][:200]
 
 
-class ToolError(Exception):
-    """Base of all errors that are told to the user in one line."""
+class VidsieveError(Exception):
+    """Base of what the toolkit raises: errors that are told to the user in one line."""
 
 
-class UserError(ToolError):
+ToolError = VidsieveError  # its former name
+
+
+class UserError(VidsieveError):
     """Something the user can mend: a wrong path, flag, column, or missing weights.
 
     The message is one line that says what, where, and what to do. Commands print it and exit with 2.
@@ -59,7 +62,7 @@ class DiskError(UserError):
     """
 
 
-class MediaError(ToolError):
+class MediaError(VidsieveError):
     """One file (one row) could not be processed; the run goes on.
 
     Args:

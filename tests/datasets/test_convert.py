@@ -55,11 +55,11 @@ def test_cycles_of_links_end_and_nothing_is_listed_twice(tmp_path):
     assert convert_video(tmp_path / "b")["relpath"].to_list()[-1] == "y.mp4"
 
 
-def test_names_that_are_not_utf8_are_left_out_with_a_warning(tmp_path, capsys):
+def test_names_that_are_not_utf8_are_left_out_with_a_warning(tmp_path, caplog):
     touch(tmp_path, "é 'quoted\".mp4")
     os.mknod(os.fsencode(tmp_path) + b"/\xff.mp4")
     assert convert_video(tmp_path)["id"].to_list() == ["é 'quoted\""]
-    assert "not UTF-8" in capsys.readouterr().err
+    assert "not UTF-8" in caplog.text
 
 
 @pytest.mark.parametrize(

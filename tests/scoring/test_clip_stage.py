@@ -132,6 +132,7 @@ def test_features_are_remembered_up_to_a_number(clip_environment, encoded):
     np.testing.assert_allclose(np.linalg.norm(expected, axis=1), 1.0, rtol=1e-12)
 
 
+@pytest.mark.logs_errors
 def test_what_is_no_number_is_no_score(clip_environment, media, tmp_path):
     weights = {**clip_environment.state}
     weights["visual.proj"] = torch.full_like(weights["visual.proj"], float("inf"))

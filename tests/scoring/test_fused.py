@@ -123,6 +123,7 @@ class Easy(Picky):
         return [{"easy": 1} for _ in batch]
 
 
+@pytest.mark.logs_errors
 def test_a_score_that_fails_costs_the_others_nothing(monkeypatch):
     monkeypatch.setattr(
         "tools.scoring.fused.read_requests", lambda path, wanted, decoder: [[] for _ in wanted]

@@ -95,6 +95,7 @@ def test_numpy_values_are_taken_and_come_back_from_the_ledger_to_the_last_bit(tm
     assert (again.reused, again.output.read_bytes()) == (5, written)
 
 
+@pytest.mark.logs_errors
 def test_rows_in_memory_take_the_same_way():
     outcomes = map_rows(DeviceStage(spoiled=(1,)), [{"path": "0"}, {"path": "1"}, {"path": ""}], FAST)
     assert outcomes[0] == {"double": 0}

@@ -70,57 +70,64 @@ def old(line):
     return json.dumps(record | {"at": time.time_ns()}).encode() + b"\n"
 
 
+def heard(caplog):
+    """What was logged since this was asked last."""
+    text = caplog.text
+    caplog.clear()
+    return text
+
+
 @pytest.mark.parametrize("damage", [flip, half, zeros, old, lambda line: b"", lambda line: line[:-1]])
-def test_a_line_that_is_not_whole_is_a_row_to_do_again(meta, capsys, damage):
+def test_a_line_that_is_not_whole_is_a_row_to_do_again(meta, caplog, damage):
     expected = run(meta)[0].output.read_bytes()
     lines = ledger_of(meta).read_bytes().splitlines(keepends=True)
     number = next(i for i, line in enumerate(lines) if b'"size": 3' in line)
     damaged = damage(lines[number])
     lost = ["f3"] if damaged.endswith(b"\n") or not damaged else ["f3", "f4"]  # two lines are one
     ledger_of(meta).write_bytes(b"".join([*lines[:number], damaged, *lines[number + 1 :]]))
-    capsys.readouterr()
+    caplog.clear()
     result, done = run(meta)
     assert (done, result.output.read_bytes()) == (lost, expected)
-    told = [line for line in capsys.readouterr().err.splitlines() if "ledger" in line]
+    told = [line for line in heard(caplog).splitlines() if "ledger" in line]
     assert len(told) == (1 if damaged else 0), told  # that a line is missing altogether cannot be seen
     if damaged:
         assert "cannot be used: 1 (damaged" in told[0] and "done again" in told[0]
-    assert run(meta)[1] == [] and capsys.readouterr().err == ""  # it is said once
+    assert run(meta)[1] == [] and heard(caplog) == ""  # it is said once
     ledger_of(meta).write_bytes(ledger_of(meta).read_bytes().replace(b'"size": 0', b'"size": 1'))
-    assert run(meta)[1] == ["f0"] and "cannot be used: 1 (" in capsys.readouterr().err  # and then what is new
+    assert run(meta)[1] == ["f0"] and "cannot be used: 1 (" in heard(caplog)  # and then what is new
 
 
-def test_bytes_at_the_end_cost_nothing_but_a_line(meta, capsys):
+def test_bytes_at_the_end_cost_nothing_but_a_line(meta, caplog):
     expected = run(meta)[0].output.read_bytes()
     whole = ledger_of(meta).read_bytes()
     for garbage in (b"\0" * 4096, bytes(range(256)), b'{"ask": 1}\n', b"\n\n", b"[" * 100_000, b"\xff\xfe{"):
         ledger_of(meta).write_bytes(whole + garbage)
-        capsys.readouterr()
+        caplog.clear()
         result, done = run(meta)
         assert (done, result.output.read_bytes()) == ([], expected)
-        assert capsys.readouterr().err.count("warning: ") == 1, garbage
+        assert heard(caplog).count("WARNING") == 1, garbage
 
 
-def test_lines_may_stand_twice_and_in_any_order(meta, capsys):
+def test_lines_may_stand_twice_and_in_any_order(meta, caplog):
     expected = run(meta)[0].output.read_bytes()
     lines = ledger_of(meta).read_bytes().splitlines(keepends=True)
     random.Random(1).shuffle(lines)
     ledger_of(meta).write_bytes(b"".join(lines + lines[:5]))
     ledger_of(meta, 1).write_bytes(b"".join(lines))
     ledger_of(meta, 10).write_bytes(b"".join(lines[3:]))
-    capsys.readouterr()
+    caplog.clear()
     result, done = run(meta)
-    assert (done, result.output.read_bytes(), capsys.readouterr().err) == ([], expected, "")
+    assert (done, result.output.read_bytes(), heard(caplog)) == ([], expected, "")
 
 
-def test_lines_of_two_ranks_that_ran_into_each_other_are_done_again(meta, capsys):
+def test_lines_of_two_ranks_that_ran_into_each_other_are_done_again(meta, caplog):
     expected = run(meta)[0].output.read_bytes()
     lines = ledger_of(meta).read_bytes().splitlines(keepends=True)
     mixed = lines[1][:40] + lines[2][:60] + lines[1][40:] + lines[2][60:]
     ledger_of(meta).write_bytes(b"".join([lines[0], mixed, *lines[3:]]))
     result, done = run(meta)
     assert (done, result.output.read_bytes()) == (["f1", "f2"], expected)
-    assert "cannot be used: 2 (" in capsys.readouterr().err
+    assert "cannot be used: 2 (" in heard(caplog)
 
 
 def test_no_flipped_bit_gives_another_value(tmp_path):
@@ -157,7 +164,8 @@ def test_the_order_of_lines_counts_and_not_the_clock(meta, monkeypatch):
                 assert str(ledger.outcomes[key]) == str(given)
 
 
-def test_an_old_failure_does_not_come_back_when_the_line_of_its_success_is_lost(meta, capsys):
+@pytest.mark.logs_errors
+def test_an_old_failure_does_not_come_back_when_the_line_of_its_success_is_lost(meta, caplog):
     lost = meta.with_name("f3")
     data = lost.read_bytes()
     lost.unlink()
@@ -199,17 +207,17 @@ FOREIGN = [
 
 
 @pytest.mark.parametrize("values", FOREIGN, ids=str)
-def test_values_that_the_stage_does_not_give_are_not_taken(meta, capsys, values):
+def test_values_that_the_stage_does_not_give_are_not_taken(meta, caplog, values):
     """A line whose checksum is right may come from anywhere."""
     expected = run(meta)[0].output.read_bytes()
     record = json.loads(ledger_of(meta).read_bytes().splitlines()[4])
     record = {name: record[name] for name in ("ask", "row", "run")} | {"values": values}
     with ledger_of(meta).open("ab") as file:
         file.write(sealed(record))
-    capsys.readouterr()
+    caplog.clear()
     result, done = run(meta)
     assert (len(done), result.output.read_bytes()) == (1, expected)
-    assert "cannot be used: 1 (" in capsys.readouterr().err
+    assert "cannot be used: 1 (" in heard(caplog)
     assert run(meta)[1] == []
 
 

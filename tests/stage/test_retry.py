@@ -91,6 +91,7 @@ def run(stage, meta, log="log", **options):
         ("crash", set()),
     ],
 )
+@pytest.mark.logs_errors
 def test_rows_that_failed_in_these_ways_are_done_again_and_no_others(meta, make, asked, done):
     stage = make(log=str(meta.with_name("log")))
     assert len(run(stage, meta)[0].failures) == 4
@@ -103,6 +104,7 @@ def test_rows_that_failed_in_these_ways_are_done_again_and_no_others(meta, make,
     assert run(stage, meta)[1] == set()
 
 
+@pytest.mark.logs_errors
 @pytest.mark.parametrize("make", [KindStage, PartlyStage])
 def test_what_was_killed_from_outside_is_done_again_unasked(meta, monkeypatch, make):
     monkeypatch.setitem(globals(), "KINDS", [*KINDS, "killed"])
@@ -117,6 +119,7 @@ def test_what_was_killed_from_outside_is_done_again_unasked(meta, monkeypatch, m
     assert (done, len(result.failures), read_table(result.output)["size"][-1]) == ({"killed"}, 4, "6")
 
 
+@pytest.mark.logs_errors
 def test_one_of_several_scores_that_failed_is_a_reason_too(meta):
     logs = [str(meta.with_name(name)) for name in ("log", "other")]
 

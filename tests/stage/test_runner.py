@@ -60,6 +60,7 @@ def test_values_come_at_the_end_of_untouched_rows(meta):
     assert [float(c) for c in after["tenth"]] == [c / 10 for c in crcs(before["path"].to_list())]
 
 
+@pytest.mark.logs_errors
 def test_bad_files_cost_their_own_rows(tmp_path):
     contents = ["fine", "hang", "crash", "exit", "memory", "bug", "bad batch", "good"]
     for name in contents:

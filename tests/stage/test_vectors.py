@@ -205,6 +205,7 @@ def test_files_of_others_are_left_alone(meta, tmp_path):
         run(meta, tmp_path / "v.csv")
 
 
+@pytest.mark.logs_errors
 def test_a_vector_must_be_one(meta, tmp_path):
     class Wrong(FourBytes):
         def prepare(self, row, frames):

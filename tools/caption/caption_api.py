@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
+from typing import TYPE_CHECKING
+
 from tools import cli
+
+if TYPE_CHECKING:
+    from tools.caption.api.stage import CaptionApiStage
 
 _MODULE = "tools.caption.caption_api"
 
@@ -74,13 +80,13 @@ def parser(module: str = _MODULE, *, model: str | None = None, prompt: str = "vi
     return command
 
 
-def main(
-    argv: list[str] | None = None, module: str = _MODULE, *, model: str | None = None, prompt: str = "video"
-) -> int | None:
-    """Parse the command line and run the stage; the other arguments as for `parser`."""
-    args = parser(module, model=model, prompt=prompt).parse_args(argv)
+def make_stage(args: argparse.Namespace) -> CaptionApiStage:
+    """The stage that the flags of `parser` ask for.
 
-    from tools.caption.api.command import run_asking, service_of
+    Raises:
+        UserError: A value that there is not.
+    """
+    from tools.caption.api.command import service_of
     from tools.caption.api.stage import CaptionApiStage
     from tools.caption.prompts import resolve_prompt
     from tools.media.sampling import parse_sampling
@@ -89,7 +95,7 @@ def main(
     count = args.num_frames
     if count is None and args.sampling == "uniform_mid":
         count = question.num_frames or 3
-    stage = CaptionApiStage(
+    return CaptionApiStage(
         model=args.model,
         max_tokens=args.max_tokens,
         temperature=args.temperature,
@@ -100,7 +106,17 @@ def main(
         resize=args.resize or None,
         detail=args.detail,
     )
-    return run_asking(stage, args)
+
+
+def main(
+    argv: list[str] | None = None, module: str = _MODULE, *, model: str | None = None, prompt: str = "video"
+) -> int | None:
+    """Parse the command line and run the stage; the other arguments as for `parser`."""
+    args = parser(module, model=model, prompt=prompt).parse_args(argv)
+
+    from tools.caption.api.command import run_asking
+
+    return run_asking(make_stage(args), args)
 
 
 if __name__ == "__main__":

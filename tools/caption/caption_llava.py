@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
+from typing import TYPE_CHECKING
+
 from tools import cli
 
+if TYPE_CHECKING:
+    from tools.caption.llava.parallel import Group
+    from tools.caption.llava.stage import LlavaStage
 
-def _parser() -> cli.ArgumentParser:
+
+def parser() -> cli.ArgumentParser:
+    """The command line."""
     from tools.media.frames import DECODERS
     from tools.media.sampling import SAMPLING_POLICIES
     from tools.models.device import PRECISIONS
     from tools.stage.options import add_stage_arguments
 
-    parser = cli.ArgumentParser(
+    made = cli.ArgumentParser(
         "tools.caption.caption_llava",
         "Caption every image and video with a vision-language model that transformers loads: LLaVA 1.5,\n"
         "NeXT and OneVision, Qwen-VL, and others. Reads column path, adds columns text and text_finish\n"
@@ -26,9 +34,9 @@ def _parser() -> cli.ArgumentParser:
         python -m tools.caption.caption_llava meta.csv --model-path DIR --prompt video --existing-text
         """,
     )
-    parser.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
-    add_stage_arguments(parser, batch_size=16, num_workers=8)
-    model = parser.add_argument_group("model")
+    made.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
+    add_stage_arguments(made, batch_size=16, num_workers=8)
+    model = made.add_argument_group("model")
     model.add_argument(
         "--model-path",
         "--model",
@@ -62,7 +70,7 @@ def _parser() -> cli.ArgumentParser:
     model.add_argument(
         "--chat-template", metavar="FILE", help="Jinja template instead of the checkpoint's own"
     )
-    asking = parser.add_argument_group("question")
+    asking = made.add_argument_group("question")
     asking.add_argument(
         "--prompt",
         default="video",
@@ -104,28 +112,27 @@ def _parser() -> cli.ArgumentParser:
     for flag in ("--prefetch-factor", "--profile-warmup"):
         asking.add_argument(flag, type=int, metavar="N", help="accepted for Open-Sora's sake; has no effect")
     asking.add_argument("--profile", action="store_true", help="accepted for Open-Sora's sake; has no effect")
-    return parser
+    return made
 
 
-def main(argv: list[str] | None = None) -> int | None:
-    """Parse the command line and run the stage, or a part of the model for the rank that does."""
-    args = _parser().parse_args(argv)
+def make_stage(args: argparse.Namespace, group: Group | None = None) -> LlavaStage:
+    """The stage that the flags of `parser` ask for; the model is looked for when it gets ready.
 
-    from tools.caption.llava.parallel import Group, find_layout
+    Args:
+        args: Parsed arguments.
+        group: The processes that the model is spread over; None for this one alone.
+
+    Raises:
+        UserError: A value is out of range.
+    """
     from tools.caption.llava.stage import LlavaStage
     from tools.caption.prompts import resolve_prompt
     from tools.media.sampling import parse_sampling
-    from tools.models.device import resolve_device
-    from tools.stage.options import run_command
     from tools.stage.readiness import postponed
 
-    layout = find_layout(args.dp_size, args.tp_size)
     prompt = resolve_prompt(args.prompt, existing_text=args.existing_text)
-    # the processes of a group meet on a device
-    device = resolve_device(args.device) if layout.tp_size > 1 else args.device
-    group = Group(layout, device) if layout.tp_size > 1 else None
     with postponed():
-        stage = LlavaStage(
+        return LlavaStage(
             prompt=prompt,
             model_path=args.model_path,
             sampling=parse_sampling(
@@ -134,13 +141,29 @@ def main(argv: list[str] | None = None) -> int | None:
             resize=args.resize,
             max_tokens=args.max_tokens,
             chat_template=args.chat_template,
-            device=device,
+            device=args.device,
             precision=args.precision,
             attention="flash_attention_2" if args.flash_attention else "sdpa",
             tie_margin=args.tie_margin,
             decoder=args.decoder,
             group=group,
         )
+
+
+def main(argv: list[str] | None = None) -> int | None:
+    """Parse the command line and run the stage, or a part of the model for the rank that does."""
+    args = parser().parse_args(argv)
+
+    from tools.caption.llava.parallel import Group, find_layout
+    from tools.models.device import resolve_device
+    from tools.stage.options import run_command
+
+    layout = find_layout(args.dp_size, args.tp_size)
+    group = None
+    if layout.tp_size > 1:  # the processes of a group meet on a device
+        args.device = resolve_device(args.device)
+        group = Group(layout, args.device)
+    stage = make_stage(args, group)
     if group and not group.leads:
         stage.ready()
         group.follow(lambda: stage.load().generate)

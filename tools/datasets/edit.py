@@ -21,6 +21,7 @@ from tools.datasets.pipeline import (
     run_operations,
 )
 from tools.errors import MediaError, UserError
+from tools.log import LOG
 
 if TYPE_CHECKING:
     import polars as pl
@@ -243,34 +244,44 @@ def table_stats(
     return summarize(steps[-1].after if steps else plan.frame, source=plan.context.source)
 
 
-def filter_table(frame: Table, *, seed: int = 42, **operations: Any) -> Table:
+def filter_table(frame: Table | str | Path, *, seed: int = 42, **operations: Any) -> Table:
     """Edit a frame in memory, as the flags of the same names do: ``filter_table(df, aesmin=5, fmax=300)``.
 
+    Files that an operation could not read, and what else it has to say, are logged.
+
     Args:
-        frame: pandas or Polars frame, lazy or not.
+        frame: pandas or Polars frame, lazy or not; or a table on disk.
         seed: For what is random.
         **operations: Operations with their values.
 
     Returns:
-        A frame of the same kind.
+        A frame of the same kind; of a table on disk a Polars frame.
 
     Raises:
-        UserError: An unknown name, or a missing column.
+        UserError: An unknown name, a missing column, or a table that cannot be read.
     """
     import polars as pl
 
     from tools.stage.engine import RunOptions
-    from tools.table import to_lazy
+    from tools.table import scan_table, to_lazy
+    from tools.table.files import unreadable
 
-    steps = run_operations(
-        to_lazy(frame), checked(operations), Context("the frame", RunOptions(progress=False), seed)
-    )
-    edited = steps[-1].after if steps else to_lazy(frame)
+    on_disk = isinstance(frame, (str, Path))
+    lazy = scan_table(frame) if on_disk else to_lazy(frame)
+    context = Context(str(frame) if on_disk else "the frame", RunOptions(), seed)
+    steps = run_operations(lazy, checked(operations), context)
+    edited = steps[-1].after if steps else lazy
+    for note in context.notes:
+        LOG.info("%s", note)
+    if context.failures:
+        LOG.warning("%d files could not be read, the first: %s", len(context.failures), context.failures[0])
     if isinstance(frame, pl.LazyFrame):
         return edited
-    if isinstance(frame, pl.DataFrame):
-        return edited.collect()
-    return edited.collect().to_pandas()
+    try:
+        table = edited.collect()
+    except pl.exceptions.PolarsError as error:
+        raise unreadable(context.source, error) from None
+    return table if on_disk or isinstance(frame, pl.DataFrame) else table.to_pandas()
 
 
 def _no_name(values: Mapping[str, Any]) -> str:

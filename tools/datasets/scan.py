@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import deque
 from collections.abc import Collection
 from pathlib import Path
 
 from tools.addresses import refuse_address
 from tools.errors import UserError
+from tools.log import LOG
 
 
 def find_files(root: str | Path, exts: Collection[str]) -> list[Path]:
@@ -51,7 +51,7 @@ def find_files(root: str | Path, exts: Collection[str]) -> list[Path]:
         except OSError as error:
             if folder == str(root):
                 raise UserError(f"{root}: cannot read the folder: {error.strerror}") from None
-            print(f"warning: {folder}: left out, cannot read the folder: {error.strerror}", file=sys.stderr)
+            LOG.warning("%s: left out, cannot read the folder: %s", folder, error.strerror)
     files = [Path(path) for path in found if _is_utf8(path)]
     if not files:
         raise UserError(f"{root}: has no file that ends in {' '.join(exts)}")
@@ -76,6 +76,6 @@ def _is_utf8(path: str) -> bool:
         path.encode()
     except UnicodeEncodeError:
         shown = os.fsencode(path).decode(errors="replace")
-        print(f"warning: {shown}: left out, its name is not UTF-8; rename it", file=sys.stderr)
+        LOG.warning("%s: left out, its name is not UTF-8; rename it", shown)
         return False
     return True

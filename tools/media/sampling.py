@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.errors import UserError
+from tools.errors import UserError, VidsieveError
 
 SAMPLING_POLICIES: dict[str, str] = {
     "first_middle_last": "first, middle and last; 1: the middle one, 2: first and last, n: evenly spaced",
@@ -38,7 +38,7 @@ _ARGUMENTS = {
 }
 
 
-class SamplingError(ValueError):
+class SamplingError(VidsieveError, ValueError):
     """The video has no frame where one was asked for; readers make a ``too_short`` MediaError of it."""
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tools import cli
-from tools.errors import ToolError, UserError
+from tools.errors import UserError, VidsieveError
 from tools.packages import EXTRAS, missing_package
 
 
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     script = Path(parser.parse_args([own] if own else []).script)
     try:
         run_script(script, arguments)
-    except ToolError:
+    except VidsieveError:
         raise
     except ModuleNotFoundError as error:
         if error.name in EXTRAS:

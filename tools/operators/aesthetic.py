@@ -156,7 +156,9 @@ class VideoAestheticEvaluator(Operator):
             precision=self.precision,
         )
         options = RunOptions(
-            batch_size=given(batch_size, self.batch_size), num_workers=given(num_workers, self.num_workers)
+            batch_size=given(batch_size, self.batch_size),
+            num_workers=given(num_workers, self.num_workers),
+            progress=True,
         )
         if clips_key is None:
             frame = read_frame(storage, video_key)

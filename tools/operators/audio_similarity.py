@@ -138,7 +138,7 @@ class VideoAudioSimilarity(Operator):
         self.silence = silence
         self.audio_track = check_audio_track(audio_track)
         self.labels = None if labels is None else str(labels)
-        self.options = RunOptions(batch_size=batch_size, num_workers=num_workers)
+        self.options = RunOptions(batch_size=batch_size, num_workers=num_workers, progress=True)
         self.device, self.precision = device, precision
 
     def run(

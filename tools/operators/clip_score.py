@@ -268,7 +268,7 @@ class ClipScore(Operator):
         self.stage = stage
         self.input_video_key = input_video_key
         self.video_clips_key = video_clips_key
-        self.options = RunOptions(batch_size=batch_size, num_workers=num_workers)
+        self.options = RunOptions(batch_size=batch_size, num_workers=num_workers, progress=True)
         self.output_key = output_key
 
     def run(

@@ -90,7 +90,7 @@ class EMScoreEval(Operator):
         self.metrics = chosen_names("metrics", metrics, METRICS)
         self.idf = Idf.load(idf) if isinstance(idf, (str, Path)) else idf
         self.long_text = long_text
-        self.options = RunOptions(batch_size=batch_size, num_workers=num_workers)
+        self.options = RunOptions(batch_size=batch_size, num_workers=num_workers, progress=True)
         self.device = device
         self.precision = precision
 

@@ -240,7 +240,8 @@ class VideoFrameFilter(Operator):
             except MediaError as error:
                 planned.append(error)
         options = RunOptions(
-            num_workers=min(1, self.num_workers) if self.disable_parallel else self.num_workers
+            num_workers=min(1, self.num_workers) if self.disable_parallel else self.num_workers,
+            progress=True,
         )
         done = dict(zip(jobs, run_rows(self._stage(), jobs.values(), options), strict=True))
         return [

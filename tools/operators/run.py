@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-_LOG = logging.getLogger("tools.operators")
+_LOG = logging.getLogger("vidsieve.operators")
 
 
 class Result(NamedTuple):

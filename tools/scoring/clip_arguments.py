@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import UserError
+from tools.log import LOG
 
 if TYPE_CHECKING:
     from tools.media.sampling import Sampling
@@ -116,10 +116,10 @@ def _note_other_pictures(config: str) -> None:
     from tools.models.clip_architecture import other_pictures
 
     for other in other_pictures(config):
-        print(
-            f"note: the published weights {other.partition(':')[2]} were trained with other pictures; for "
-            f"them say --clip-config {other}",
-            file=sys.stderr,
+        LOG.info(
+            "the published weights %s were trained with other pictures; for them say --clip-config %s",
+            other.partition(":")[2],
+            other,
         )
 
 

@@ -24,19 +24,21 @@ SCORERS: dict[str, str] = {
 """Name of a score to the module of its command, which has ``parser()`` and ``make_stage(args)``."""
 
 
-def make_scorer(name: str, flags: list[str], shared: dict[str, str]) -> Stage:
+def make_scorer(name: str, flags: list[str], shared: dict[str, str], *, raises: bool = False) -> Stage:
     """Make the stage of a score from flags, as its own command does.
 
     Args:
         name: A name of `SCORERS`.
         flags: Flags of its command.
         shared: Further flags with their values; those that it does not have are left out.
+        raises: A wrong flag is a UserError; without, it ends the program, as on a command line.
 
     Raises:
         UserError: Weights are missing, or an option is wrong.
     """
     module: Any = importlib.import_module(SCORERS[name])
     parser = module.parser()
+    parser.raises = raises
     given = {flag.partition("=")[0] for flag in flags}
     for flag, value in shared.items():
         if flag not in given and not parser.parse_known_args(["meta", flag, value])[1]:

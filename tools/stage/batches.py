@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from tools.disk import ALWAYS, disk_error
-from tools.errors import MediaError, ToolError, UserError
+from tools.errors import MediaError, UserError
 from tools.stage.ledger_files import Outcome
 from tools.stage.stage import Stage
 from tools.stage.values import check_values
@@ -67,7 +67,7 @@ class BatchScorer:
         name = self._stage.name
         if isinstance(error, MediaError):
             return error
-        if isinstance(error, ToolError):
+        if isinstance(error, UserError):
             raise error
         if (fault := disk_error(f"stage {name}", error, ALWAYS)) is not None:
             raise fault from error

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from tools.addresses import local_path
 from tools.errors import MediaError, UserError, failure_kinds
+from tools.log import LOG
 from tools.media.requests import NOTHING, Frames, read_requests
 from tools.media.sources import FetchOptions, source_name
 from tools.stage.batches import Scoring
 from tools.stage.ledger_files import Outcome
-from tools.stage.stage import Row, Stage
+from tools.stage.stage import FAILURES, Row, Stage, failed_kinds
 
 if TYPE_CHECKING:
     from tools.media.pool import WorkerPool
@@ -53,7 +54,7 @@ class RunOptions:
     overwrite: bool = False
     retry_failed: bool | str | Collection[str] = False
     limit: int | None = None
-    progress: bool = True
+    progress: bool = False
 
     def __post_init__(self) -> None:
         if self.on_error not in ("keep", "drop"):
@@ -134,6 +135,7 @@ class Session:
         from tools.stage.jobs import Jobs
 
         end_if_starting()
+        finished = _logging_faults(self.stage, finished)
         with self._lock:
             self.setup()
             pool = self._started()
@@ -211,6 +213,25 @@ def work(
     """Run a stage over rows, once: set it up, start workers and end them; see `Session.work`."""
     with Session(stage, options) as session:
         session.work(rows, finished)
+
+
+def _logging_faults(
+    stage: Stage, finished: Callable[[list[tuple[str, Outcome]]], None]
+) -> Callable[[list[tuple[str, Outcome]]], None]:
+    """The same, and the first error of the toolkit itself in a run is logged: it is no fault of the file."""
+    logged = False
+
+    def look(results: list[tuple[str, Outcome]]) -> None:
+        nonlocal logged
+        for _, outcome in () if logged else results:
+            if "internal" in failed_kinds(outcome):
+                said = outcome if isinstance(outcome, MediaError) else outcome[FAILURES]
+                LOG.error("stage %s: an error in the toolkit itself, the first: %s", stage.name, said)
+                logged = True
+                break
+        finished(results)
+
+    return look
 
 
 def _prepare(stage: Stage, row: Row) -> Any:

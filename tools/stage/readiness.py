@@ -7,11 +7,13 @@ hashed or PyTorch imported.
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
+
+from tools.log import LOG
 
 if TYPE_CHECKING:
     from tools.stage.stage import Stage
@@ -47,4 +49,5 @@ def make_ready(stage: Stage) -> None:
     require_weights(stage.wanted())
     stage.ready()
     for note in stage.notes():
-        print(note, file=sys.stderr)
+        word, _, text = note.partition(": ")
+        LOG.log(logging.WARNING if word == "warning" else logging.INFO, "%s", text)

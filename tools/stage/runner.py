@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import polars as pl
 
 from tools.addresses import refuse_address
 from tools.errors import MediaError, UserError
+from tools.log import LOG
 from tools.media.spawning import end_if_starting
 from tools.stage.board import Board
 from tools.stage.engine import RunOptions, map_rows, with_path, work
@@ -25,8 +25,8 @@ from tools.stage.output import Counts, Origin, Output, digest_file
 from tools.stage.progress import Progress
 from tools.stage.readiness import make_ready
 from tools.stage.shards import STATE_FOLDER, Shard, current_shard
-from tools.stage.stage import ASIDE, FAILURES, REMARKS, Stage
-from tools.stage.todo import failed_kinds, rows_to_do
+from tools.stage.stage import ASIDE, FAILURES, REMARKS, Stage, failed_kinds
+from tools.stage.todo import rows_to_do
 from tools.stage.values import unfit
 from tools.stage.vectors import VectorFile, check_vector_name
 from tools.table import (
@@ -207,7 +207,7 @@ def open_job(stage: Stage, meta: str | Path, *, output: str | Path | None = None
 
 
 def open_ledger(stage: Stage, job: Job, *, look_only: bool = False) -> Ledger:
-    """The ledger of a run; what cannot be used of it is said on standard error.
+    """The ledger of a run; what cannot be used of it is logged.
 
     Args:
         stage: Whose values it holds.
@@ -223,7 +223,7 @@ def open_ledger(stage: Stage, job: Job, *, look_only: bool = False) -> Ledger:
         look_only=look_only,
     )
     if ledger.notice:
-        print(f"warning: {ledger.notice}", file=sys.stderr)
+        LOG.warning("%s", ledger.notice)
     return ledger
 
 

@@ -232,3 +232,10 @@ class Stage:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take what travelled. A copy does not know what the stage was made with."""
         self.__dict__.update(state, _made_with=None)
+
+
+def failed_kinds(outcome: dict[str, Any] | MediaError) -> list[str]:
+    """Kinds of what failed in a row as a whole, or in parts of it."""
+    if isinstance(outcome, MediaError):
+        return [outcome.kind]
+    return [kind for kind, _ in outcome.get(FAILURES) or ()]

@@ -7,9 +7,8 @@ import dataclasses
 from tools.errors import PASSING_KINDS, MediaError
 from tools.stage.engine import RunOptions
 from tools.stage.ledger import Ledger
-from tools.stage.ledger_files import Outcome
 from tools.stage.shards import Shard
-from tools.stage.stage import FAILURES, Stage
+from tools.stage.stage import Stage, failed_kinds
 
 
 def rows_to_do(
@@ -45,10 +44,3 @@ def _still_good(stage: Stage, ledger: Ledger, key: str, options: RunOptions) -> 
     if stage.vector_file and not ledger.has_vector(key):
         return False
     return stage.still_there(outcome)
-
-
-def failed_kinds(outcome: Outcome) -> list[str]:
-    """Kinds of what failed in a row as a whole, or in parts of it."""
-    if isinstance(outcome, MediaError):
-        return [outcome.kind]
-    return [kind for kind, _ in outcome.get(FAILURES) or ()]

@@ -8,6 +8,7 @@ Every column of a CSV is read as text, so that cells which nobody touches come o
 
 from __future__ import annotations
 
+import os
 import stat
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,7 @@ import polars as pl
 
 from tools.addresses import refuse_address
 from tools.columns import COLUMNS
-from tools.errors import UserError
+from tools.errors import UserError, first_line
 from tools.table.csv_check import CheckedCsv, check_csv
 from tools.table.csv_rows import csv_header, csv_rows
 from tools.table.json_rows import corrected_json, has_half_characters, mixed_kinds
@@ -243,12 +244,23 @@ def numeric(column: str) -> pl.Expr:
 
 
 def to_lazy(frame: Table) -> pl.LazyFrame:
-    """Any of the accepted frames as a Polars lazy frame."""
+    """Any of the accepted frames as a Polars lazy frame; `Path` objects of a pandas frame become text.
+
+    Raises:
+        UserError: A pandas frame holds what no table can hold.
+    """
     if isinstance(frame, pl.LazyFrame):
         return frame
     if isinstance(frame, pl.DataFrame):
         return frame.lazy()
-    return pl.from_pandas(frame).lazy()
+    for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        cells = frame[name]
+        if dtype == "object" and any(isinstance(cell, os.PathLike) for cell in cells):
+            frame = frame.assign(**{name: [os.fspath(c) if isinstance(c, os.PathLike) else c for c in cells]})
+    try:
+        return pl.from_pandas(frame).lazy()
+    except (ValueError, TypeError, pl.exceptions.PolarsError) as error:  # Arrow's errors are among these
+        raise UserError(f"the frame: cannot be read: {first_line(error)}") from None
 
 
 def count_rows(path: str | Path) -> int:

@@ -36,6 +36,7 @@ def parts(folder) -> list[Path]:
     return sorted(Path(folder).glob("*"))
 
 
+@pytest.mark.logs_errors
 def test_the_parts_hold_what_one_process_writes(table, sizes):
     result = run(table)
     folder = table.with_name("meta_size.parquet")
@@ -164,7 +165,7 @@ def test_what_the_workers_lack_is_one_line(table, sizes):
     assert not parts(table.with_name("meta_size.parquet"))
 
 
-def test_a_worker_that_is_lost_costs_what_it_was_at(table, sizes, capfd):
+def test_a_worker_that_is_lost_costs_what_it_was_at(table, sizes, caplog):
     marker = table.with_name("killed")
     stage = DyingStage(victim="13.bin", marker=str(marker))
     result = run(table, stage, part_rows=3, options=RunOptions(num_workers=0, progress=False))
@@ -172,7 +173,7 @@ def test_a_worker_that_is_lost_costs_what_it_was_at(table, sizes, capfd):
     assert frame["_row"].to_list() == list(range(23))
     assert frame["third"].to_list() == sizes["third"].to_list()
     assert marker.exists()
-    assert "workers were lost; going on with" in capfd.readouterr().err
+    assert "workers were lost; going on with" in caplog.text
 
 
 def test_a_run_whose_workers_always_die_ends_with_one_line(table, sizes):

@@ -10,7 +10,6 @@ import dataclasses
 import json
 import random
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -31,7 +30,8 @@ from tools.caption.api.answers import (
 from tools.caption.api.refusals import OTHER_NAMES, Trial, same_words, without
 from tools.caption.api.service import HIDDEN, Service, http_package, is_secret, read_key
 from tools.caption.api.totals import Totals
-from tools.errors import MediaError, ToolError, UserError
+from tools.errors import MediaError, UserError, VidsieveError
+from tools.log import LOG
 from tools.transfer import retry_after
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ class ChatClient:
             said = self._clean(str(error))
             self._stop = self._stop or UserError(self._told(said))
             return MediaError("server", question.path, said)
-        except ToolError:
+        except VidsieveError:
             raise
         except Exception as error:  # it must not cost the answers of the others, which were paid for
             said = self._clean(f"{type(error).__name__}: {error}")
@@ -304,7 +304,7 @@ class ChatClient:
                 self._parameters = without(self._parameters, [name])
                 other = OTHER_NAMES.get(name)
                 done = f"sent as {other}" if other else "left out"
-                print(f"warning: the server does not take {name}: {done}", file=sys.stderr)
+                LOG.warning("the server does not take %s: %s", name, done)
 
     def _clean(self, text: str) -> str:
         return text.replace(self._key, HIDDEN) if is_secret(self._key) else text

@@ -9,13 +9,13 @@ one journal.
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from tools.caption.api.answers import Answer, Usage
 from tools.disk import cannot_write
 from tools.errors import MediaError
+from tools.log import LOG
 from tools.stage.ledger_files import sealed, unsealed
 
 
@@ -107,8 +107,7 @@ class Journal:
                     damaged += 1
                 start += len(data)
         if damaged:
-            told = f"{path}: {damaged} damaged lines; what stood there is asked again"
-            print(f"warning: {told}", file=sys.stderr)
+            LOG.warning("%s: %d damaged lines; what stood there is asked again", path, damaged)
 
 
 def _outcome(line: dict[str, Any]) -> Answer | MediaError:

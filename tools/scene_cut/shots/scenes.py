@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tools.scene_cut.shots.boundaries import SLICE, Shot, gaps_at_cuts, gaps_of_probabilities, shots_between
-from tools.scene_cut.shots.choice import AUTO, choose_detector
-from tools.scene_cut.shots.detectors import find_cuts
-from tools.scene_cut.shots.limits import (
-    MIN_SCENE_LEN,
-    check_limits,
-    check_usable,
-    frames_to_search,
-    limits_without_transnetv2,
-)
-from tools.scene_cut.shots.options import check_options
+from tools.scene_cut.shots.boundaries import SLICE, Shot, gaps_of_probabilities, shots_between
 from tools.scene_cut.shots.transitions import find_transitions, grey
 from tools.scene_cut.timestamps import STANDS, Interval, readable_boundary
 
@@ -60,86 +50,11 @@ class Scene:
         return self.start, self.end
 
 
-def detect_scenes(
-    path: str | Path,
-    detector: str = "adaptive",
-    *,
-    options: Mapping[str, Any] | None = None,
-    min_scene_len: int | float | str = MIN_SCENE_LEN,
-    start_time: float | Fraction | str | None = None,
-    end_time: float | Fraction | str | None = None,
-    max_seconds: float | Fraction | str | None = None,
-    frame_skip: int = 0,
-    trim_transitions: bool = False,
-    stats_path: str | Path | None = None,
-    device: str = "auto",
-) -> list[Scene]:
-    """Find the shots of a video.
+def detect_scenes(path: str | Path, detector: str = "adaptive", **options: Any) -> list[Scene]:
+    """As `tools.scene_cut.shots.detect.detect_scenes`, with PySceneDetect's default detector."""
+    from tools.scene_cut.shots.detect import detect_scenes
 
-    Args:
-        path: The video.
-        detector: A name of `tools.scene_cut.shots.options.DETECTORS`, or ``auto``, see
-            `tools.scene_cut.shots.choice.choose_detector`.
-        options: Options of the detector; the others have PySceneDetect's defaults.
-        min_scene_len: Shortest shot: frames (15, "15", "15f") or seconds (0.6, "0.6s", "00:00:00.600").
-            Not for transnetv2.
-        start_time: What lies before is left out: seconds (12.5, "12.5s", "00:00:12.500"), or the number of
-            the first frame wanted ("30f").
-        end_time: What starts then or later is left out; written as `start_time` is, "60f" is the first
-            frame not wanted.
-        max_seconds: Shots that are longer are sliced into consecutive pieces of at most this length.
-        frame_skip: Frames left out after each one looked at: faster only where detection, not decoding, is
-            slow, and cuts may be missed. Not for transnetv2.
-        trim_transitions: Leave out the frames of dissolves and fades that the mixture test finds, see
-            `tools.scene_cut.shots.transitions`. With transnetv2 they always are.
-        stats_path: Where to write what the detector measured on each frame, as CSV. Not for transnetv2, nor
-            with `frame_skip`.
-        device: For transnetv2: ``auto``, ``cpu`` or ``cuda``.
-
-    Returns:
-        Scenes in order; one for a video without cuts. Together they cover the video, but for the frames of
-        transitions that are left out.
-
-    Raises:
-        MediaError: The video cannot be decoded, or nothing lies between start and end (too_short).
-        UserError: Unknown detector or option, or a value out of range.
-    """
-    from tools.media.probe import index_packets
-
-    limits = check_limits(
-        start_time=start_time,
-        end_time=end_time,
-        max_seconds=max_seconds,
-        min_scene_len=min_scene_len,
-        frame_skip=frame_skip,
-    )
-    with_stats = stats_path is not None
-    if detector == AUTO:
-        given = limits_without_transnetv2(limits, with_stats=with_stats)
-        choice = choose_detector(device=device, options=options or {}, limits=given)
-        detector, trim_transitions = choice.detector, trim_transitions or choice.trim_transitions
-    settings = check_options(detector, options or {})
-    check_usable(detector, limits, with_stats=with_stats)
-    index = index_packets(path)
-    frames = frames_to_search(index, limits["start_time"], limits["end_time"])
-    if detector == "transnetv2":
-        from tools.scene_cut.shots.transnet import TransNet, read_small_frames
-
-        small = read_small_frames(path, index, frames)
-        shots = shots_of_network(TransNet(device), small, frames, settings["threshold"])
-    else:
-        cuts, transitions = find_cuts(
-            path,
-            index,
-            frames,
-            detector,
-            settings,
-            min_scene_len=limits["min_scene_len"],
-            frame_skip=limits["frame_skip"],
-            stats_path=None if stats_path is None else Path(stats_path),
-        )
-        shots = shots_between(gaps_at_cuts(cuts, transitions, trim=trim_transitions), frames)
-    return make_scenes(shots, index, max_seconds=limits["max_seconds"])
+    return detect_scenes(path, detector, **options)
 
 
 def shots_of_network(network: TransNet, pictures: np.ndarray, frames: range, threshold: float) -> list[Shot]:

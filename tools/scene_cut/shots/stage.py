@@ -6,7 +6,7 @@ import dataclasses
 import json
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -30,7 +30,7 @@ from tools.scene_cut.shots.limits import (
     limits_without_transnetv2,
 )
 from tools.scene_cut.shots.options import check_options
-from tools.scene_cut.shots.scenes import make_scenes, shots_of_network
+from tools.scene_cut.shots.scenes import Scene, make_scenes, shots_of_network
 from tools.scene_cut.shots.stats import stats_name, stats_names
 from tools.scene_cut.timestamps import format_timestamps
 from tools.stage.ledger import digest
@@ -38,12 +38,32 @@ from tools.stage.new_files import Made
 from tools.stage.owners import Names, Wish
 from tools.stage.stage import MADE, REMARKS, Row, Stage, made_file
 
+if TYPE_CHECKING:
+    from tools.media.packets import PacketIndex
+
 _STATS_NAME = "_stats_name"
+
+
+class Search(NamedTuple):
+    """What a look at the frames of one video gave.
+
+    Attributes:
+        index: The packets of the video.
+        frames: Numbers of the frames that were looked at.
+        shots: The shots; none yet where TransNetV2 is to find them.
+        pictures: What TransNetV2 is to see, see `tools.scene_cut.shots.transnet.read_small_frames`; None with
+            other detectors.
+    """
+
+    index: PacketIndex
+    frames: range
+    shots: list[Shot] = []
+    pictures: np.ndarray | None = None
 
 
 @dataclasses.dataclass
 class SceneDetectStage(Stage):
-    """Shots of a video; see `tools.scene_cut.shots.scenes.detect_scenes` for the attributes.
+    """Shots of a video; see `tools.scene_cut.shots.detect.detect_scenes` for the attributes.
 
     PySceneDetect's detectors run in the workers. For TransNetV2 the workers decode, and the network runs in
     the parent, on the GPU where there is one.
@@ -150,11 +170,30 @@ class SceneDetectStage(Stage):
         names = [name and stats_name(name, grant.digits) for name, grant in zip(names, grants, strict=True)]
         return table.with_columns(pl.Series(_STATS_NAME, names, dtype=pl.String))
 
-    def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
+    def prepare(self, row: Row, frames: list[Frame]) -> Search | dict[str, Any]:
         """Find the shots; for TransNetV2, decode the small pictures it wants to see."""
+        path = row["path"]
+        stats_path = None if self.stats_dir is None else place_in(self.stats_dir, row[_STATS_NAME], path)
+        search = self.search(path, stats_path)
+        if search.pictures is not None:
+            return search
+        found = self._cells(search)
+        if stats_path is None:
+            return found
+        return found | {"stats": str(stats_path), MADE: [made_file(stats_path)]}
+
+    def search(self, path: str, stats_path: Path | None = None) -> Search:
+        """Look at the frames of one video, on the CPU.
+
+        Args:
+            path: The video.
+            stats_path: Where to write what the detector measures on each frame; None for nowhere.
+
+        Raises:
+            MediaError: The video cannot be decoded, or nothing lies between start and end (too_short).
+        """
         from tools.media.probe import index_packets
 
-        path = row["path"]
         if is_image(path):
             raise MediaError("no_video", path, "is an image")
         index = index_packets(path)
@@ -162,8 +201,7 @@ class SceneDetectStage(Stage):
         if self.detector == "transnetv2":
             from tools.scene_cut.shots.transnet import read_small_frames
 
-            return {"pictures": read_small_frames(path, index, wanted), "index": index, "frames": wanted}
-        stats_path = None if self.stats_dir is None else place_in(self.stats_dir, row[_STATS_NAME], path)
+            return Search(index, wanted, pictures=read_small_frames(path, index, wanted))
         cuts, transitions = find_cuts(
             path,
             index,
@@ -176,10 +214,15 @@ class SceneDetectStage(Stage):
             made=self.output and Made(self.stats_dir, self.output),
         )
         gaps = gaps_at_cuts(cuts, transitions, trim=self.trim_transitions)
-        found = self._cells(shots_between(gaps, wanted), index)
-        if stats_path is None:
-            return found
-        return found | {"stats": str(stats_path), MADE: [made_file(stats_path)]}
+        return Search(index, wanted, shots=shots_between(gaps, wanted))
+
+    def scenes(self, search: Search) -> list[Scene]:
+        """The scenes of a video that was searched, once the stage is set up."""
+        shots = search.shots
+        if search.pictures is not None:
+            threshold = self.options["threshold"]
+            shots = shots_of_network(self._network, search.pictures, search.frames, threshold)
+        return make_scenes(shots, search.index, max_seconds=self.max_seconds)
 
     def write_under(self, folder: Path) -> None:
         """Write the measures of the detector there, if at all."""
@@ -197,19 +240,13 @@ class SceneDetectStage(Stage):
 
             self._network = TransNet(self.device)
 
-    def score(self, batch: list[dict[str, Any]]) -> list[dict[str, str]]:
+    def score(self, batch: list[Search | dict[str, Any]]) -> list[dict[str, Any]]:
         """Run TransNetV2 over each video; of the other detectors, pass on what the workers found."""
-        if self.detector != "transnetv2":
-            return batch
-        return [self._cells_of_network(**prepared) for prepared in batch]
+        return [self._cells(found) if isinstance(found, Search) else found for found in batch]
 
-    def _cells_of_network(self, pictures: np.ndarray, index: Any, frames: range) -> dict[str, str]:
-        shots = shots_of_network(self._network, pictures, frames, self.options["threshold"])
-        return self._cells(shots, index)
-
-    def _cells(self, shots: list[Shot], index: Any) -> dict[str, Any]:
-        scenes = make_scenes(shots, index, max_seconds=self.max_seconds)
-        remark = TIMING_REMARKS.get(index.timing)
+    def _cells(self, search: Search) -> dict[str, Any]:
+        scenes = self.scenes(search)
+        remark = TIMING_REMARKS.get(search.index.timing)
         return {
             REMARKS: [remark] if remark else [],
             "timestamp": format_timestamps([scene.interval for scene in scenes]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,8 @@ from typing import Any
 import polars as pl
 
 from tools.addresses import is_address
-from tools.errors import PASSING_KINDS, DiskError, MediaError, ToolError, UserError
+from tools.errors import PASSING_KINDS, DiskError, MediaError, UserError, VidsieveError
+from tools.log import LOG
 from tools.packages import how_to_install
 from tools.stage.daft import import_daft
 from tools.stage.daft.connection import connect
@@ -186,7 +186,7 @@ class _Run:
                 try:
                     self._attempt(progress)
                     trouble = "rows did not come back"
-                except ToolError:
+                except VidsieveError:
                     raise
                 except Exception as error:  # nobody tells which ones a lost node causes
                     _refuse_missing_module(error)
@@ -200,10 +200,8 @@ class _Run:
                         "parts that are finished are kept, the same command goes on with the rest"
                     )
                 self._lost = True
-                print(
-                    f"warning: workers were lost; going on with {len(self._missing)} parts ({trouble})",
-                    file=sys.stderr,
-                )
+                missing = len(self._missing)
+                LOG.warning("workers were lost; going on with %d parts (%s)", missing, trouble)
 
     def _attempt(self, progress: Progress) -> None:
         arrived: dict[int, dict[int, Outcome]] = {}

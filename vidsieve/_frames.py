@@ -1,0 +1,54 @@
+"""Frames of a video or an image: by number, or as a sampling policy chooses them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.addresses import local_path
+from tools.errors import MediaError, UserError
+from tools.media import frames as video
+from tools.media.extensions import is_image
+from tools.media.frames import Frame
+from tools.media.requests import read_sampled
+from tools.media.sampling import Sampling, parse_sampling
+
+
+def read_frames(
+    path: str | Path, frames: Sampling | str | Sequence[int] = "first_middle_last", *, decoder: str = "pyav"
+) -> list[Frame]:
+    """Read exact frames. A frame that cannot be had is an error, never another frame.
+
+    ``read_frames("film.mp4", [0, 24])``, ``read_frames("film.mp4", "count_uniform:8")``,
+    ``read_frames("film.mp4", Sampling("fps", fps=2, start=10))``.
+
+    Args:
+        path: A video or an image, whose only frame has the number 0.
+        frames: Numbers in presentation order, from 0, in any order; or a `Sampling`, or what
+            ``--sampling`` of a command takes: ``middle``, ``count_uniform:8``, ``fps:2``,
+            ``timestamps:1,2.5``.
+        decoder: ``pyav`` or ``decord``.
+
+    Returns:
+        The frames, in the order of `frames`. Each has ``index``, ``pts``, ``time`` (seconds since the first
+        frame) and ``image``: uint8, shape (height, width, 3), RGB, upright, with square pixels.
+
+    Raises:
+        MediaError: missing, not_a_file, empty, unreadable, no_video; too_short when the video has no such
+            frame; decode when one is damaged.
+        UserError: An unknown policy or decoder, or a negative number.
+    """
+    path = local_path(str(path))
+    if isinstance(frames, str):
+        frames = parse_sampling(frames)
+    if isinstance(frames, Sampling):
+        return list(read_sampled(path, frames, decoder=decoder))
+    numbers = [int(number) for number in frames]
+    if numbers and min(numbers) < 0:
+        raise UserError(f"Invalid frame ({min(numbers)}). Frames are numbered from 0.")
+    if not is_image(path):
+        return video.read_frames(path, numbers, decoder=decoder)
+    (only,) = read_sampled(path, Sampling("first"), decoder=decoder)
+    if numbers and max(numbers) > 0:
+        raise MediaError("too_short", path, f"frame {max(numbers)} is asked for, an image has one")
+    return [only] * len(numbers)

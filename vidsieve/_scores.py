@@ -1,0 +1,211 @@
+"""Scores and captions of files, in memory: the stages of the commands, without a table on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+import polars as pl
+
+from tools import cli
+from tools.errors import UserError
+from tools.scoring.fused import FusedStage
+from tools.scoring.scorers import make_scorer, parse_scores
+from tools.stage.engine import RunOptions
+from tools.stage.options import add_stage_arguments
+from tools.stage.readiness import postponed
+from vidsieve._rows import with_values
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    FrameT = TypeVar("FrameT", pl.DataFrame, pl.LazyFrame, pd.DataFrame)
+
+Files = str | Path | Sequence[str | Path]
+
+
+@overload
+def score(
+    files: Files,
+    scores: str | Iterable[str],
+    *,
+    device: str | None = ...,
+    precision: str | None = ...,
+    decoder: str = ...,
+    error_column: str = ...,
+    run: RunOptions | None = ...,
+    **flags: Mapping[str, Any],
+) -> pl.DataFrame: ...
+@overload
+def score(
+    files: FrameT,
+    scores: str | Iterable[str],
+    *,
+    device: str | None = ...,
+    precision: str | None = ...,
+    decoder: str = ...,
+    error_column: str = ...,
+    run: RunOptions | None = ...,
+    **flags: Mapping[str, Any],
+) -> FrameT: ...
+def score(
+    files: Any,
+    scores: str | Iterable[str],
+    *,
+    device: str | None = None,
+    precision: str | None = None,
+    decoder: str = "pyav",
+    error_column: str = "error",
+    run: RunOptions | None = None,
+    **flags: Mapping[str, Any],
+) -> Any:
+    """Score files. Each is decoded once for all scores; the values are those of the commands.
+
+    ``score(["a.mp4", "b.jpg"], "aes,flow")``, ``score(frame, "flow", flow={"method": "dis"})``,
+    ``score(frame, ["match", "quality"], device="cpu")``.
+
+    Args:
+        files: A path or several; or a pandas or Polars frame, lazy or not, with a column ``path``, and
+            ``text`` for scores that compare captions. It is not changed.
+        scores: Of aes, flow, ocr, match, emscore, quality, audio, technical, dedup: names with commas between
+            them, or several names.
+        device: Where models run: auto, cpu, cuda or cuda:N.
+        precision: Of models: auto, fp32, bf16 or fp16.
+        decoder: ``pyav`` or ``decord``.
+        error_column: Name of the column that says why a row has not all its values.
+        run: Workers, batch size, time and memory for a file, progress bar; by default as the command, without
+            the bar.
+        flags: Under the name of a score, flags of its command and their values: ``flow={"motion_pairs": 3}``;
+            True for a switch, a list for several values.
+
+    Returns:
+        A frame of the same kind, with the columns of the scores, and `error_column`: ``kind: message``, empty
+        for a row that has its values. A value that could not be computed is an empty cell; columns of these
+        names that were there are replaced. Of paths a Polars frame with ``path``.
+
+    Raises:
+        UserError: An unknown score or flag; weights or a column are missing.
+    """
+    names = parse_scores(scores if isinstance(scores, str) else ",".join(scores))
+    for name in flags:
+        if name not in names:
+            raise UserError(f"{name}: is not among the scores {', '.join(names)}")
+    shared = {"--device": device, "--precision": precision}
+    shared = {flag: value for flag, value in shared.items() if value is not None}
+    with postponed():
+        stages = [make_scorer(name, _typed(name, flags.get(name, {})), shared, raises=True) for name in names]
+        fused = FusedStage(stages=tuple(stages), decoder=decoder)
+    for stage in stages:
+        if stage.vector_file:
+            raise UserError(
+                f"{stage.name}: embeddings are written by the command, {stage.vector_file} is not"
+            )
+    return with_values(files, fused, run or RunOptions(batch_size=256), error_column)
+
+
+@overload
+def caption(
+    files: Files,
+    model: str,
+    *,
+    base_url: str | None = ...,
+    prompt: str = ...,
+    num_frames: int | None = ...,
+    max_tokens: int = ...,
+    error_column: str = ...,
+    run: RunOptions | None = ...,
+    **flags: Any,
+) -> pl.DataFrame: ...
+@overload
+def caption(
+    files: FrameT,
+    model: str,
+    *,
+    base_url: str | None = ...,
+    prompt: str = ...,
+    num_frames: int | None = ...,
+    max_tokens: int = ...,
+    error_column: str = ...,
+    run: RunOptions | None = ...,
+    **flags: Any,
+) -> FrameT: ...
+def caption(
+    files: Any,
+    model: str,
+    *,
+    base_url: str | None = None,
+    prompt: str = "video",
+    num_frames: int | None = None,
+    max_tokens: int = 300,
+    error_column: str = "error",
+    run: RunOptions | None = None,
+    **flags: Any,
+) -> Any:
+    """Caption files, by a model on this machine or behind an OpenAI-compatible server.
+
+    ``caption(paths, "Qwen/Qwen3-VL-8B-Instruct", base_url="http://localhost:8000/v1")``,
+    ``caption(frame, "models/llava-v1.6-mistral-7b-hf", prompt="Name the sport in one sentence.")``.
+
+    Args:
+        files: As for `score`.
+        model: With `base_url` its name as the server knows it; without, the folder or id of a model that
+            transformers loads.
+        base_url: The server; its key is read from the environment, OPENAI_API_KEY.
+        prompt: What is asked: the name of a prompt, a text file, or the words.
+        num_frames: Frames of a video that are looked at; by default as many as the command takes.
+        max_tokens: Longest caption.
+        error_column: As for `score`.
+        run: As for `score`.
+        flags: Further flags of ``caption_api`` or ``caption_llava``: ``sampling="fps:1"``,
+            ``existing_text=True``, ``concurrency=64``.
+
+    Returns:
+        As `score`; the columns are ``text`` and ``text_finish`` (``stop``; ``length`` for one that was cut
+        off).
+
+    Raises:
+        UserError: The model is missing or the server is out of reach; an unknown flag; a missing column.
+    """
+    flags = {**flags, "prompt": prompt, "num_frames": num_frames, "max_tokens": max_tokens}
+    if base_url is None:
+        from tools.caption import caption_llava as command
+
+        flags["model_path"], batch_size = model, 16
+    else:
+        from tools.caption import caption_api as command
+
+        flags |= {"model": model, "base_url": base_url}
+        batch_size = 8 * int(flags.get("concurrency", 32))
+    parser = command.parser()
+    parser.raises = True
+    stage = command.make_stage(parser.parse_args(["meta", *_typed("caption", flags)]))
+    try:
+        return with_values(files, stage, run or RunOptions(batch_size=batch_size), error_column)
+    except KeyboardInterrupt:
+        if base_url is not None:
+            stage.cancel()
+        raise
+    finally:
+        if base_url is not None:
+            stage.close()
+
+
+def _typed(owner: str, flags: Mapping[str, Any]) -> list[str]:
+    """Flags as they would be typed; those of a run over a table on disk are none."""
+    running = cli.ArgumentParser("", "", "")
+    add_stage_arguments(running, batch_size=1, engine=True)
+    words: list[str] = []
+    for name, value in flags.items():
+        flag = "--" + name.replace("_", "-")
+        if flag in running._option_string_actions or flag in ("--dp-size", "--tp-size"):
+            raise UserError(f"{owner}: {name} belongs to the command; what a run takes is said in run=")
+        if value is None or value is False:
+            continue
+        if value is True:
+            words.append(flag)
+        elif isinstance(value, (list, tuple)):
+            words += [flag, *map(str, value)]
+        else:
+            words.append(f"{flag}={value}")
+    return words
