@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from tools.errors import DiskError, MediaError, ToolError, UserError
+from tools.errors import DiskError, MediaError, UserError, VidsieveError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _CLOSED = (errno.EROFS, errno.EACCES, errno.EPERM)
@@ -210,7 +210,7 @@ def _block(file: BinaryIO, source: str | Path) -> bytes:
         raise _unreadable(source, error) from None
 
 
-def _unreadable(source: str | Path, error: OSError) -> ToolError:
+def _unreadable(source: str | Path, error: OSError) -> VidsieveError:
     return disk_error(source, error, ALWAYS) or MediaError(
         "unreadable", source, f"cannot be read: {error.strerror or error}"
     )

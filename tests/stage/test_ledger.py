@@ -316,6 +316,7 @@ def test_vectors_lie_in_the_ledgers_folder(tmp_path, place):
         assert not ledger.has_vector("a")
 
 
+@pytest.mark.logs_errors
 def test_a_damaged_receipt_is_that_of_nobody(meta):
     """It has the counts that the exit code follows from; its table is then one that was made elsewhere."""
     meta.with_name("f3").unlink()

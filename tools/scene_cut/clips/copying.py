@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tools.errors import MediaError, ToolError
+from tools.errors import MediaError, VidsieveError
 from tools.media.container import open_video
 from tools.media.packets import PacketIndex, decoding_ticks
 from tools.media.tracks import choose_audio
@@ -270,7 +270,7 @@ class _CopyClip:
     def abort(self) -> None:
         """Give up; nothing is left of the file."""
         given_up = MediaError("encode", self.job.place, "given up")
-        with suppress(ToolError, av.error.FFmpegError, OSError):
+        with suppress(VidsieveError, av.error.FFmpegError, OSError):
             self._files.__exit__(MediaError, given_up, None)
 
     def _open(self) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack, suppress
 import av
 import numpy as np
 
-from tools.errors import MediaError, ToolError
+from tools.errors import MediaError, VidsieveError
 from tools.media.frames import iter_video_frames
 from tools.media.hdr import Hdr
 from tools.media.packets import PacketIndex
@@ -225,6 +225,6 @@ class _OpenClip:
 
     def fail(self, error: MediaError | None) -> MediaError | None:
         """Give up; nothing is left of the file."""
-        with suppress(ToolError, av.error.FFmpegError, OSError):
+        with suppress(VidsieveError, av.error.FFmpegError, OSError):
             self._files.__exit__(MediaError, error or MediaError("encode", self.job.place, "given up"), None)
         return error
