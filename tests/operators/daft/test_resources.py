@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tools.errors import UserError
+from tools.stage.daft.connection import _local_cluster
 from tools.stage.daft.resources import Machine, Workers, check_cluster, check_machine, fill
 
 
@@ -83,3 +86,18 @@ def test_a_cluster_is_filled(there, gpus, share, actors):
 def test_values_out_of_range(takes, said):
     with pytest.raises(UserError, match=said):
         Workers(**takes)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes are not pinned to cores here")
+def test_a_cluster_of_a_machine_of_one_core_has_a_cpu_to_read_with():
+    cores = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        there = [Machine(_local_cluster()["num_cpus"], 0)]
+    finally:
+        os.sched_setaffinity(0, cores)
+    cpus, workers = fill(there)
+    check_cluster(Workers(concurrency=workers, cpus=cpus), there)
+    assert (cpus, workers) == (1, 1)
+    with pytest.raises(UserError, match=r"^2 workers with 1 CPUs each are asked for, the Ray"):
+        check_cluster(Workers(concurrency=2, cpus=1), there)

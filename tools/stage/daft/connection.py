@@ -8,7 +8,7 @@ from typing import Any
 
 from tools.errors import UserError
 from tools.stage.daft import import_daft, import_ray
-from tools.stage.daft.resources import is_on_ray
+from tools.stage.daft.resources import is_on_ray, this_machine
 
 _ANSWERS_WITHIN = 10.0  # seconds
 
@@ -32,13 +32,20 @@ def connect(address: str | None) -> None:
         _check_listening(address)
         # Where weights are looked for must be the same everywhere; a node's own environment says otherwise.
         weights = {name: value for name, value in os.environ.items() if name.startswith("VIDSIEVE_")}
-        local = {"_node_ip_address": "127.0.0.1", "include_dashboard": False} if address == "local" else {}
+        local = _local_cluster() if address == "local" else {}
         try:
             ray.init(address, runtime_env={"env_vars": weights}, log_to_driver=False, **local)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             said = str(error).strip().partition("\n")[0]
             raise UserError(f"--ray {address}: no Ray cluster can be reached there: {said}") from error
     _set_runner(daft.set_runner_ray, noop_if_initialized=True)
+
+
+def _local_cluster() -> dict[str, Any]:
+    """Options of `ray.init` for a cluster of this machine."""
+    # A worker holds a CPU as long as the run lasts, and reading wants another: on one core they take turns.
+    cpus = max(2, int(this_machine().cpus))
+    return {"_node_ip_address": "127.0.0.1", "include_dashboard": False, "num_cpus": cpus}
 
 
 def _check_listening(address: str) -> None:
