@@ -1,10 +1,12 @@
 """The scripts on the pages for those who come from elsewhere, on files as the other tools write them."""
 
+import importlib.util
 import json
 import re
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from tests.support import make_video
 from tools.scene_cut import cut
@@ -18,6 +20,20 @@ def run_script(page: str, monkeypatch, folder: Path) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", (PAGES / page).read_text(), re.DOTALL)
     monkeypatch.chdir(folder)
     exec(compile(code, page, "exec"), {})
+
+
+def modules_of_open_sora() -> list[str]:
+    """Its modules whose command here is said to be the same."""
+    page = (PAGES / "opensora.md").read_text().split("## Commands")[1].split("\n## ")[0]
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) > 20
+    same = [cells[0] for cells in rows if cells[1].startswith("the same")]
+    return [name for cell in same for name in re.findall(r"`([a-z_0-9.]+)`", cell)]
+
+
+@pytest.mark.parametrize("module", modules_of_open_sora())
+def test_a_command_that_is_the_same_is_there(module):
+    assert importlib.util.find_spec(f"tools.{module}") is not None
 
 
 def test_the_clips_of_dataflow_are_cut(tmp_path, monkeypatch):
