@@ -57,13 +57,9 @@ class Grant:
 
     Attributes:
         digits: What is put behind the stem; empty when it gets the name it wished for.
-        taken: Whether this table had taken the name before.
-        shared: Whether another table has it, too, which makes the same.
     """
 
     digits: str
-    taken: bool
-    shared: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,11 +107,8 @@ class Names:
         self._grants = self._decide()
         return self._grants
 
-    def take(self) -> list[Grant | None]:
+    def take(self) -> None:
         """Note the names that were granted; the folder must be there.
-
-        Returns:
-            The grants, as they are now.
 
         Raises:
             UserError: Another run has taken one of the names meanwhile, or the note cannot be written.
@@ -131,7 +124,6 @@ class Names:
         except OSError as error:
             raise cannot_write(self._folder, error, "the list of its files") from None
         names_of_others.cache_clear()
-        return self._grants
 
     def of_others(self) -> set[str]:
         """The names in the folder that other tables have taken."""
@@ -152,15 +144,12 @@ class Names:
         for level in range(_LEVELS if own or others else 1):
             digits = self._digits(wish, level)
             name = self._named(wish.name, digits)
-            holders = others.get(name, ())
-            if not all(holder.agrees(wish) for holder in holders):
+            if not all(holder.agrees(wish) for holder in others.get(name, ())):
                 continue
+            free.append(Grant(digits))
             mine = own.get(name)
-            taken = mine is not None and mine.source == wish.source
-            grant = Grant(digits, taken, bool(holders))
-            if taken or not own:  # names stay while they can: finished rows are known by them
-                return grant
-            free.append(grant)
+            if not own or (mine is not None and mine.source == wish.source):
+                return free[-1]  # names stay while they can: finished rows are known by them
         if not free:
             raise UserError(f"{self._folder}: {wish.name} of {wish.source} cannot be told apart")
         return free[0]
