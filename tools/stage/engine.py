@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable, Collection, Iterable
@@ -262,7 +263,15 @@ def map_rows(
 
 
 def with_path(outcome: Outcome, path: str | None) -> Outcome:
-    """Name a row's failure by the file as it was given, not as it was opened: its reader must find it."""
-    if isinstance(outcome, MediaError) and path and outcome.path != path:
-        return MediaError(outcome.kind, path, outcome.message)
-    return outcome
+    """Name a row's failure by the file as it was given, not as it was opened: its reader must find it.
+
+    What was wrong with another file, one that a further column names, is said in the message.
+    """
+    if not isinstance(outcome, MediaError) or not path or outcome.path == path:
+        return outcome
+    other = outcome.path and _normal(outcome.path) != _normal(path)
+    return MediaError(outcome.kind, path, f"{outcome.path}: {outcome.message}" if other else outcome.message)
+
+
+def _normal(path: str) -> str:
+    return os.path.normpath(local_path(path))

@@ -145,7 +145,8 @@ def test_sound_in_a_file_of_its_own(small_clap, films):
     spans = small_clap.audio([window(films["wav"], start, start + 2) for start in (0, 1)])
     assert alone[SIMILARITIES] == pytest.approx(spans @ text, abs=1e-4)
     assert flat[FAILURES][0][0] == "silent" and flat["audio_match"] is None
-    assert lost.kind == "missing" and lost.path == "lost.wav"
+    assert (lost.kind, lost.path) == ("missing", str(films["parts"]))
+    assert lost.message.startswith("lost.wav: ")
 
 
 def test_a_caption_that_is_cut_is_told(small_clap, films):
