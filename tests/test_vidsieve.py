@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import re
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 import vidsieve
 
 ROOT = Path(__file__).resolve().parents[1]
+toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 NAMES = [
     "CutOptions", "MediaError", "RunOptions", "Sampling", "Stage", "UserError", "VidsieveError",
@@ -136,6 +138,28 @@ def test_what_the_toolkit_raises_is_a_vidsieve_error(tmp_path):
         with pytest.raises(vidsieve.VidsieveError) as raised:
             call()
         assert "\n" not in str(raised.value), name
+
+
+def test_the_api_page_is_up_to_date():
+    spec = importlib.util.spec_from_file_location("make_api_page", ROOT / "scripts" / "make_api_page.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    shown = [name for names in script.SECTIONS.values() for name in names]
+    assert sorted(shown) == sorted(vidsieve._HOMES)
+    page = (ROOT / "docs" / "api.md").read_text()
+    assert page == script.page(), "python scripts/make_api_page.py writes it"
+    assert "    detector: str = 'auto',\n" in page and "- `max_seconds`: Shots that are longer" in page
+
+
+def test_the_wheel_has_both_packages():
+    """As setuptools finds them; scripts/release_check.sh builds the wheel and tries it."""
+    from setuptools import find_packages
+
+    found = toml.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    packages = find_packages(str(ROOT), include=found["packages"]["find"]["include"])
+    assert {"vidsieve", "tools", "tools.scoring.optical_flow"} <= set(packages)
+    assert {name.partition(".")[0] for name in packages} == {"vidsieve", "tools"}
+    assert found["package-data"] == {"vidsieve": ["py.typed"]}
 
 
 FIXTURE = """

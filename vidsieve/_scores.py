@@ -50,7 +50,7 @@ def score(
     **flags: Mapping[str, Any],
 ) -> FrameT: ...
 def score(
-    files: Any,
+    files: Files | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
     scores: str | Iterable[str],
     *,
     device: str | None = None,
@@ -59,7 +59,7 @@ def score(
     error_column: str = "error",
     run: RunOptions | None = None,
     **flags: Mapping[str, Any],
-) -> Any:
+) -> pl.DataFrame | pl.LazyFrame | pd.DataFrame:
     """Score files. Each is decoded once for all scores; the values are those of the commands.
 
     ``score(["a.mp4", "b.jpg"], "aes,flow")``, ``score(frame, "flow", flow={"method": "dis"})``,
@@ -131,7 +131,7 @@ def caption(
     **flags: Any,
 ) -> FrameT: ...
 def caption(
-    files: Any,
+    files: Files | pl.DataFrame | pl.LazyFrame | pd.DataFrame,
     model: str,
     *,
     base_url: str | None = None,
@@ -141,7 +141,7 @@ def caption(
     error_column: str = "error",
     run: RunOptions | None = None,
     **flags: Any,
-) -> Any:
+) -> pl.DataFrame | pl.LazyFrame | pd.DataFrame:
     """Caption files, by a model on this machine or behind an OpenAI-compatible server.
 
     ``caption(paths, "Qwen/Qwen3-VL-8B-Instruct", base_url="http://localhost:8000/v1")``,

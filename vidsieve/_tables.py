@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def filter_table(table: str | Path, *, seed: int = ..., **operations: Any) -> pl.DataFrame: ...
 @overload
 def filter_table(table: TableT, *, seed: int = ..., **operations: Any) -> TableT: ...
-def filter_table(table: Any, *, seed: int = 42, **operations: Any) -> Any:
+def filter_table(
+    table: str | Path | pl.DataFrame | pl.LazyFrame | pd.DataFrame, *, seed: int = 42, **operations: Any
+) -> pl.DataFrame | pl.LazyFrame | pd.DataFrame:
     """Filter and edit a table, as the flags of ``datautil`` of the same names do.
 
     ``filter_table(frame, aesmin=5, fmax=300)``, ``filter_table("meta.csv", where="aes >= 5 and fps > 20")``.

@@ -160,7 +160,7 @@ def iter_frames(
         interpolation: Filter for scaling: "area" averages, "bilinear" and "bicubic" smooth as much as needed.
         start: Seconds since the first frame; frames that start earlier are left out.
         end: Seconds since the first frame; frames that start then or later are left out.
-        step: Give every so manieth frame from the first one on.
+        step: Frames from one given to the next; 1 gives all.
         apply_rotation: Turn pictures upright. Without, `size` is that of the picture as stored.
         threads: Decoder threads; "auto" takes one per core, for callers that have the machine to themselves.
         on_damage: "keep", "drop" or "raise", see `iter_video_frames`. Frames whose packet is refused by the

@@ -46,8 +46,8 @@ class CutOptions:
     """How clips are cut.
 
     Attributes:
-        mode: One of `MODES`.
-        engine: One of `ENGINES`; "ffmpeg" for encoders that PyAV does not have.
+        mode: "exact", "copy" or "smart", see `MODES`.
+        engine: "pyav", or "ffmpeg" for encoders that PyAV does not have.
         codec: h264, hevc, av1, vp9, or the name of an encoder (h264_nvenc).
         crf: Quality in the encoder's scale, lower is better; None for its default (h264: 18).
         preset: Speed in the encoder's words; None for its default (h264: veryfast).
