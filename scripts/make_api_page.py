@@ -68,7 +68,7 @@ def entry(name: str, thing: Any) -> str:
     if name not in RESULTS and not issubclass(type(thing) if inspect.isfunction(thing) else thing, Exception):
         shown = signature(name, thing)
         if not shown.endswith("()"):
-            parts.append(f"```python\n{shown}\n```")
+            parts.append(f"```text\n{shown}\n```")
     return "\n\n".join([*parts, body(inspect.getdoc(thing) or "")])
 
 

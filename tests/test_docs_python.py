@@ -15,8 +15,8 @@ from tests.support import make_video
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 BLOCKS = {
-    f"{page.relative_to(DOCS).with_suffix('')}-{number}": code
-    for page in sorted(DOCS.rglob("*.md"))
+    f"{page.relative_to(ROOT).with_suffix('').as_posix().removeprefix('docs/')}-{number}": code
+    for page in [*sorted(DOCS.rglob("*.md")), ROOT / "README.md"]
     for number, code in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
 }
 
@@ -25,7 +25,9 @@ def imported_names(tree: ast.Module) -> dict[str, object]:
     """What a block imports from the toolkit; the test is skipped where a package of an extra is missing."""
     found: dict[str, object] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tools"):
+        if isinstance(node, ast.Import) and node.names[0].name == "vidsieve":
+            found["vidsieve"] = importlib.import_module("vidsieve")
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("tools", "vidsieve")):
             try:
                 module = importlib.import_module(node.module)
                 for alias in node.names:
@@ -76,7 +78,8 @@ def check_calls(code: str) -> int:
 
 @pytest.mark.parametrize("block", BLOCKS)
 def test_calls_fit_what_they_call(block):
-    assert check_calls(BLOCKS[block]) or "from tools" not in BLOCKS[block]
+    shows_ours = re.search(r"from (tools|vidsieve)|import vidsieve", BLOCKS[block])
+    assert check_calls(BLOCKS[block]) or not shows_ours
 
 
 def test_a_call_that_does_not_fit_is_noticed():
