@@ -2,7 +2,7 @@
 # Set up .venv and run the tests. Arguments go to pytest: scripts/test.sh tests/table -x
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/setup.sh dev daft decord ocr report text transnetv2
+scripts/setup.sh dev daft decord docs ocr report text transnetv2
 # DataFlow pins other versions of nearly everything, so it stands beside the environment, without what it asks for.
 [ -d .venv/dataflow/dataflow ] ||
     .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --target .venv/dataflow open-dataflow==1.0.13
