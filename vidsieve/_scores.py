@@ -98,9 +98,7 @@ def score(
         fused = FusedStage(stages=tuple(stages), decoder=decoder)
     for stage in stages:
         if stage.vector_file:
-            raise UserError(
-                f"{stage.name}: embeddings are written by the command, {stage.vector_file} is not"
-            )
+            raise UserError(f"{stage.name}: {stage.vector_file}: the command alone writes embeddings")
     return with_values(files, fused, run or RunOptions(batch_size=256), error_column)
 
 
