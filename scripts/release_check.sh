@@ -28,7 +28,7 @@ pip wheel --no-deps --wheel-dir "$work/wheel" "$work/source"
 wheel=$work/wheel/vidsieve-$version-py3-none-any.whl
 [ -f "$wheel" ] || fail "the wheel has another name: $(ls "$work/wheel")"
 "$python" -m zipfile -l "$wheel" | awk 'NR > 1 {print $1}' > "$work/files"
-if grep -vE '^(tools|vidsieve|vidsieve-[^/]*\.dist-info)/' "$work/files"; then
+if grep -vE '^(tools/|vidsieve/|vidsieve_command\.py$|vidsieve-[^/]*\.dist-info/)' "$work/files"; then
     fail "the wheel holds files that belong to nobody"
 fi
 grep -qx "vidsieve-$version.dist-info/licenses/LICENSE" "$work/files" || fail "the wheel has no licence"

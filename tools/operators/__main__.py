@@ -11,6 +11,7 @@ from typing import Any
 
 from tools import cli
 from tools.errors import UserError, VidsieveError
+from tools.other_tools import others_last
 from tools.packages import EXTRAS, missing_package
 
 
@@ -52,7 +53,7 @@ def run_script(script: Path, arguments: list[str]) -> None:
         raise UserError(f"{script}: no such script")
     install()
     sys.argv = [str(script), *arguments]
-    sys.path.insert(0, str(script.resolve().parent))
+    sys.path[:] = others_last([str(script.resolve().parent), *sys.path])
     runpy.run_path(str(script), _named_otherwise(script), run_name="__main__")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from tools.other_tools import keep_workers_away
 from tools.packages import not_installed
 
 
@@ -14,12 +15,13 @@ def import_daft() -> ModuleType:
     """The package daft.
 
     Raises:
-        UserError: It is not installed.
+        UserError: It is not installed; or see `keep_workers_away`.
     """
     try:
         import daft
     except ImportError:
         raise not_installed("daft") from None
+    keep_workers_away()
     return daft
 
 

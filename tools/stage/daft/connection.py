@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tools.errors import UserError
+from tools.other_tools import has_other_tools
 from tools.stage.daft import import_daft, import_ray
 from tools.stage.daft.resources import is_on_ray, this_machine
 
@@ -34,7 +38,8 @@ def connect(address: str | None) -> None:
         weights = {name: value for name, value in os.environ.items() if name.startswith("VIDSIEVE_")}
         local = _local_cluster() if address == "local" else {}
         try:
-            ray.init(address, runtime_env={"env_vars": weights}, log_to_driver=False, **local)
+            with _current_folder_unsaid():
+                ray.init(address, runtime_env={"env_vars": weights}, log_to_driver=False, **local)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             said = str(error).strip().partition("\n")[0]
             raise UserError(f"--ray {address}: no Ray cluster can be reached there: {said}") from error
@@ -46,6 +51,23 @@ def _local_cluster() -> dict[str, Any]:
     # A worker holds a CPU as long as the run lasts, and reading wants another: on one core they take turns.
     cpus = max(2, int(this_machine().cpus))
     return {"_node_ip_address": "127.0.0.1", "include_dashboard": False, "num_cpus": cpus}
+
+
+@contextmanager
+def _current_folder_unsaid() -> Iterator[None]:
+    """Let Ray's workers not look for modules in a folder that has a ``tools`` of its own.
+
+    Ray puts the folder in which it is begun before the packages of every worker.
+    """
+    here = Path.cwd()
+    if not has_other_tools(str(here)):
+        yield
+        return
+    os.chdir(os.sep)
+    try:
+        yield
+    finally:
+        os.chdir(here)
 
 
 def _check_listening(address: str) -> None:
