@@ -112,12 +112,18 @@ def test_ranks_of_torchrun_are_ours(installed, checkout):
     assert [part.height for part in parts] == [1, 1]
 
 
-def test_workers_of_daft_are_ours(installed, checkout):
+@pytest.mark.parametrize(
+    "cluster", ["", pytest.param("--ray local", marks=pytest.mark.slow)], ids=["daft", "ray"]
+)
+def test_workers_of_daft_are_ours(installed, checkout, cluster):
     pytest.importorskip("daft", reason="Daft is not installed: pip install 'vidsieve[daft]'")
-    command = (
-        "vidsieve convert video videos --output meta.csv; vidsieve technical meta.csv --engine daft --quiet"
+    score = f"vidsieve technical meta.csv --engine daft {cluster} --quiet"
+    done = run(
+        installed,
+        checkout,
+        f"vidsieve convert video videos --output meta.csv; {score}",
+        PYTHONPATH=str(checkout),
     )
-    done = run(installed, checkout, command, PYTHONPATH=str(checkout))
     if sys.version_info < (3, 11):
         assert done.returncode == 2 and "start in another folder" in done.stderr
         return
