@@ -35,6 +35,7 @@ OTHER_PROGRAMS = {
     "--SCOREmin": "a pattern of flags",
     "--SCOREmax": "a pattern of flags",
     "--SCORE.FLAG": "a pattern of flags",
+    "--no-python": "torchrun",
     "--nproc_per_node": "torchrun",
     "--nnodes": "torchrun",
     "--node_rank": "torchrun",
