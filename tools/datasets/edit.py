@@ -2,53 +2,38 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.datasets.operations import OPERATIONS, Context, name_suffix
+from tools.datasets.operations import OPERATIONS, Context
 from tools.datasets.operations.sets import other_tables
+from tools.datasets.outputs import (
+    check_rejected,
+    further_shards,
+    no_name,
+    output_places,
+    output_target,
+    write_output,
+    write_rejected,
+)
 from tools.datasets.pipeline import (
-    REASON_COLUMN,
-    Step,
     check_columns,
     checked,
     explain,
-    in_order,
-    rejected_rows,
     run_operations,
 )
+from tools.datasets.plan import Plan, Settings
 from tools.errors import MediaError, UserError
 from tools.log import LOG
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from tools.report.summary import Summary
-    from tools.stage.engine import RunOptions
     from tools.table.files import Table
 
 
 _STILL_WRITING = 60.0  # seconds; a failures file is written in less
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How operations are carried out, where that is not their value.
-
-    Attributes:
-        seed: Of --shuffle, --sample and --score-to-text.
-        lang_threshold: Confidence that --lang asks for, 0 to 1; None for its default.
-        per_source: Rows that --sample takes of one source video at most.
-        options: Workers and limits; None for the defaults.
-    """
-
-    seed: int = 42
-    lang_threshold: float | None = None
-    per_source: int | None = None
-    options: RunOptions | None = None
 
 
 @dataclass
@@ -74,33 +59,6 @@ class DatautilResult:
     rejected: Path | None = None
     explanation: str | None = None
     notes: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What would be done; nothing has been, but for a look at the inputs.
-
-    Attributes:
-        paths: The input tables.
-        read: They, and those that operations read.
-        frame: Them as one, before any operation.
-        values: Operations with parsed values.
-        target: Table to write.
-        places: It, or the tables that it is split into; none when no table is to be written.
-        context: What the operations share.
-    """
-
-    paths: list[Path]
-    read: list[Path]
-    frame: pl.LazyFrame
-    values: dict[str, Any]
-    target: Path
-    places: list[Path]
-    context: Context
-
-    def describe(self) -> list[str]:
-        """The operations, as typed, in the order in which they would be carried out."""
-        return [OPERATIONS[name].label(self.values[name]) for name in in_order(self.values)]
 
 
 def plan_datautil(
@@ -134,11 +92,11 @@ def plan_datautil(
     if settings.per_source and "sample" not in values:
         raise UserError("--per-source: says how --sample N chooses; give both")
     paths = expand_inputs(inputs)
-    target = _target(paths, values, settings, output, format)
+    target = output_target(paths, values, settings, output, format)
     read = [*paths, *other_tables(values)]
     if writes and not shard and output is None and target in paths:
-        raise UserError(f"{target}: {_no_name(values)}")
-    places = _places(target, shard) if writes else []
+        raise UserError(f"{target}: {no_name(values)}")
+    places = output_places(target, shard) if writes else []
     for place in places:
         refuse_inputs(place, read)
     frame = merge_tables(paths)
@@ -207,20 +165,20 @@ def run_datautil(
     )
     check_rows(plan)
     if rejected is not None:
-        _check_rejected(Path(rejected), plan, overwrite=overwrite)
+        check_rejected(Path(rejected), plan, overwrite=overwrite)
     steps = run_operations(plan.frame, plan.values, plan.context)
     final = steps[-1].after if steps else plan.frame
     result = DatautilResult([], 0, 0, plan.context.failures, notes=plan.context.notes)
     if explained:
         result.explanation = explain(plan.frame, plan.values, plan.context, steps)
     if rejected is not None:
-        result.rejected = _write_rejected(Path(rejected), plan, steps)
+        result.rejected = write_rejected(Path(rejected), plan, steps)
     # Before an output moves into place, so that a table that cannot be counted leaves none.
     rows = count_rows_of(plan) if plan.values or not _is_json(plan.paths) else None
     all_kept = "union" not in plan.values and all(step.removed is None for step in steps)
-    written = _write(final, plan, rows if all_kept else None)
+    written = write_output(final, plan, rows if all_kept else None)
     result.outputs, result.rows_out = list(written), sum(written.values())
-    if shard and (others := _further_shards(plan)):
+    if shard and (others := further_shards(plan)):
         result.notes.append(f"{others[0]}: of an earlier run with more shards ({len(others)} such tables)")
     result.rows_in = result.rows_out if rows is None else rows
     if any(OPERATIONS[name].opens_files for name in plan.values):
@@ -284,37 +242,6 @@ def filter_table(frame: Table | str | Path, *, seed: int = 42, **operations: Any
     return table if on_disk or isinstance(frame, pl.DataFrame) else table.to_pandas()
 
 
-def _no_name(values: Mapping[str, Any]) -> str:
-    if not values:
-        return "nothing to do: give an operation, --format, or --output"
-    flags = " and ".join(OPERATIONS[name].flag for name in values)
-    return f"the output would overwrite the input, {flags} change no name; give --output"
-
-
-def _target(
-    paths: list[Path],
-    values: Mapping[str, Any],
-    settings: Settings,
-    output: str | Path | None,
-    format: str | None,
-) -> Path:
-    """Where to write: never the name of an input."""
-    from tools.table import output_path, shorten, split_part, table_extension, table_format, table_stem
-
-    if output is not None:
-        table_format(output)
-        return Path(output)
-    first = paths[0]
-    parts = [split_part(path) for path in paths]
-    if len(paths) > 1 and all(parts) and len({part[0] for part in parts}) == 1:
-        first, stem = parts[0][0], table_stem(parts[0][0])
-    else:
-        stem = "+".join(table_stem(path) for path in paths)
-    shown = {**values, "shuffle": settings.seed} if "shuffle" in values else dict(values)
-    named = first.with_name(shorten(stem) + table_extension(first))
-    return output_path(named, name_suffix(shown), format=format)
-
-
 def _is_json(paths: Sequence[Path]) -> bool:
     """Whether one of some tables is read as a whole to count its rows, as no other is."""
     from tools.table import table_format
@@ -351,57 +278,3 @@ def check_rows(plan: Plan) -> None:
         if found:
             return
     raise UserError(f"{plan.context.source}: no rows, there is nothing to do")
-
-
-def _check_rejected(path: Path, plan: Plan, *, overwrite: bool) -> None:
-    """Check before the work that the table of rejected rows is in nobody's way."""
-    from tools.table import refuse_loss
-
-    if path.absolute() in [place.absolute() for place in plan.places]:
-        raise UserError(f"{path}: the table of rejected rows would be that of the others; name another")
-    added = (column for name, value in plan.values.items() for column in OPERATIONS[name].added(value))
-    refuse_loss(path, {*plan.frame.collect_schema(), *added, REASON_COLUMN}, overwrite=overwrite)
-
-
-def _write_rejected(path: Path, plan: Plan, steps: Sequence[Step]) -> Path:
-    from tools.table import write_table
-
-    rows = rejected_rows(steps)
-    if rows is None:
-        raise UserError("--rejected: no operation removes rows")
-    return write_table(rows, path, inputs=plan.read)
-
-
-def _write(frame: pl.LazyFrame, plan: Plan, rows: int | None) -> dict[Path, int]:
-    """Write the table, or its shards; the rows of each. Where ``rows`` is known, there have to be so many."""
-    from tools.table import write_and_count
-
-    if plan.places == [plan.target]:
-        return {plan.target: write_and_count(frame, plan.target, inputs=plan.read, rows=rows)}
-    table = frame.collect(engine="streaming")
-    if rows is not None and table.height != rows:
-        source = plan.context.source
-        raise UserError(f"{source}: {table.height} of {rows} rows were read; did a table change meanwhile?")
-    small, larger = divmod(table.height, len(plan.places))
-    written: dict[Path, int] = {}
-    for number, place in enumerate(plan.places):
-        start, rows = sum(written.values()), small + (number < larger)
-        written[place] = write_and_count(table.slice(start, rows), place, inputs=plan.read)
-    return written
-
-
-def _further_shards(plan: Plan) -> list[Path]:
-    """Tables that a pattern for these shards would take in, too."""
-    names = _places(plan.target, len(plan.places) + 1000)[len(plan.places) :]
-    return list(itertools.takewhile(Path.exists, names))
-
-
-def _places(target: Path, shard: int | None) -> list[Path]:
-    """The table, or the tables ``<stem>_0`` ... that it is split into."""
-    from tools.table import table_extension, table_stem
-
-    if not shard:
-        return [target]
-    return [
-        target.with_name(f"{table_stem(target)}_{number}{table_extension(target)}") for number in range(shard)
-    ]

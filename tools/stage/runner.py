@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -24,14 +21,14 @@ from tools.stage.ledger_files import Outcome
 from tools.stage.output import Counts, Origin, Output, digest_file
 from tools.stage.progress import Progress
 from tools.stage.readiness import make_ready
+from tools.stage.results import columns_of, count_remarks, output_frame, write_vectors
 from tools.stage.shards import STATE_FOLDER, Shard, current_shard
-from tools.stage.stage import ASIDE, FAILURES, REMARKS, Stage, failed_kinds
+from tools.stage.stage import FAILURES, Stage
 from tools.stage.todo import rows_to_do
 from tools.stage.values import unfit
 from tools.stage.vectors import VectorFile, check_vector_name
 from tools.table import (
     PART_COLUMN,
-    ROW_COLUMN,
     check_types,
     count_addresses,
     output_path,
@@ -155,11 +152,11 @@ def run_stage(
             listed = write_failures(failures, place.failures)
         added = None
         if not complete:
-            frame = _output_frame(stage, job.table, shard, numbers, outcomes, options)
+            frame = output_frame(stage, job.table, shard, numbers, outcomes, options)
             added = frame.select(list(columns_of(stage)))
             place.write(frame, counts, written, left=len(later))
         if vectors:
-            _write_vectors(vectors, ledger, numbers, keys, paths, outcomes, options)
+            write_vectors(vectors, ledger, numbers, keys, paths, outcomes, options)
     if not later:
         place.tidy()
     return RunResult(
@@ -293,76 +290,3 @@ def _failures(stage: Stage, outcomes: list[Outcome], paths: list[str]) -> list[M
         else:
             failures += [MediaError(kind, path, message) for kind, message in outcome.get(FAILURES) or ()]
     return failures
-
-
-def _is_in_output(outcome: Outcome, options: RunOptions) -> bool:
-    return options.on_error == "keep" or not failed_kinds(outcome)
-
-
-def count_remarks(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """What was said of rows, and of how many."""
-    values = (outcome for outcome in outcomes if not isinstance(outcome, MediaError))
-    return dict(Counter(remark for value in values for remark in value.get(REMARKS) or ()).most_common())
-
-
-def _write_vectors(
-    vectors: VectorFile,
-    ledger: Ledger,
-    numbers: Sequence[int],
-    keys: list[str],
-    paths: list[str],
-    outcomes: list[Outcome],
-    options: RunOptions,
-) -> None:
-    """Write the vectors of the rows of this rank's output, in their order."""
-    kept = [i for i, outcome in enumerate(outcomes) if _is_in_output(outcome, options)]
-    vectors.write(
-        [numbers[i] for i in kept], [paths[i] for i in kept], lambda place: ledger.vector(keys[kept[place]])
-    )
-
-
-def columns_of(stage: Stage) -> dict[str, Any]:
-    """The columns of the output that a stage fills, with their types."""
-    if stage.one_to_many:
-        return stage.row_columns
-    return {name: dtype for name, dtype in stage.adds.items() if name not in ASIDE}
-
-
-def _output_frame(
-    stage: Stage,
-    table: pl.DataFrame,
-    shard: Shard,
-    numbers: list[int],
-    outcomes: list[Outcome],
-    options: RunOptions,
-) -> pl.DataFrame:
-    """Rows of the input, with the stage's columns: where they were, or at the end."""
-    columns = columns_of(stage)
-    if stage.one_to_many:
-        pairs = [
-            (number, row)
-            for number, outcome in zip(numbers, outcomes, strict=True)
-            if not isinstance(outcome, MediaError)
-            for row in outcome["rows"]
-        ]
-        numbers = [number for number, _ in pairs]
-        values: list[dict[str, Any]] = [row for _, row in pairs]
-    else:
-        pairs = [
-            (number, None if isinstance(outcome, MediaError) else outcome)
-            for number, outcome in zip(numbers, outcomes, strict=True)
-            if _is_in_output(outcome, options)
-        ]
-        numbers = [number for number, _ in pairs]
-        values = [outcome or {} for _, outcome in pairs]
-    frame = table[numbers].drop([name for name in stage.stale(table.columns) if name not in columns])
-    frame = frame.with_columns(
-        pl.Series(name, [value.get(name) for value in values], dtype=dtype) for name, dtype in columns.items()
-    )
-    if stage.one_to_many:  # the rows are about something new: what that is comes first
-        frame = frame.select(*columns, pl.exclude(*columns))
-    if not shard.alone:
-        frame = frame.with_columns(
-            pl.Series(ROW_COLUMN, numbers, dtype=pl.Int64), pl.lit(shard.label).alias(PART_COLUMN)
-        )
-    return frame

@@ -20,21 +20,19 @@ from tools.disk import make_folder, writing
 from tools.errors import MediaError
 from tools.media.frames import Frame
 from tools.media.output_files import remove_unfinished
-from tools.media.packets import TIMING_REMARKS
 from tools.scene_cut.clips.codecs import check_encoder, find_codec
-from tools.scene_cut.clips.cutting import Clip, CutOptions, CutResult, cut_clips
+from tools.scene_cut.clips.cutting import CutOptions, cut_clips
 from tools.scene_cut.clips.names import clip_folder, clip_source, clip_stems
+from tools.scene_cut.clips.rows import clip_values
 from tools.scene_cut.clips.stale import TABLES
-from tools.scene_cut.shots.boundaries import SLICE
 from tools.stage.ledger import digest
 from tools.stage.owners import Names, Wish, names_of_others, remember_table, tell_apart
 from tools.stage.shards import current_shard
-from tools.stage.stage import MADE, Row, Stage, made_file
+from tools.stage.stage import MADE, Row, Stage
 
 _STEM = "_clip_stem"
 _WHOLE = "whole"  # stands for the one scene of a table without scenes
 _ONLY_LEAVE_OUT = ("min_seconds",)  # options by which a cut has fewer clips, and no others
-_DECIMALS = 6  # microseconds, and fps exact to the last digit that matters
 
 
 @dataclasses.dataclass
@@ -179,7 +177,7 @@ class CutStage(Stage):
         )
         if result.failures and not result.clips:
             raise next(iter(result.failures.values()))
-        return _values(row, result, self.save_dir)
+        return clip_values(row, result, self.save_dir)
 
     def score(self, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Count what the user is told at the end; the rows are ready."""
@@ -307,59 +305,3 @@ def _scenes(row: Row) -> list[tuple[Fraction, Fraction]] | None:
         return parse_timestamps(row["timestamp"])
     except ValueError as error:
         raise MediaError("bad_value", row["path"], f"column timestamp: {error}") from None
-
-
-def _values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
-    rows = [_clip_row(row, clip, save_dir) for clip in result.clips]
-    if "boundary" in row:
-        for made, clip in zip(rows, result.clips, strict=True):
-            made["boundary"] = _boundary(row["boundary"], clip)
-    return {
-        "rows": rows,
-        "failures": [[error.kind, error.message] for error in result.failures.values()],
-        "told": {
-            "skipped": len(result.skipped),
-            "left": sum(clip.seconds_left for clip in result.clips),
-            "notes": [clip.note for clip in result.clips if clip.note],
-            "hdr": [clip.hdr for clip in result.clips if clip.hdr],
-            "mixed": sum(clip.mixed and clip.mode != "copy" for clip in result.clips),
-            "left_behind": sorted(set(result.left_behind)),
-            "timing": [TIMING_REMARKS[result.timing]] if result.timing in TIMING_REMARKS else [],
-        },
-        MADE: [made_file(clip.path) for clip in result.clips],
-    }
-
-
-def _boundary(cell: Any, clip: Clip) -> str | None:
-    """How the clip begins and ends, of the pairs of all scenes; None when the cell does not say."""
-    try:
-        begins, ends = json.loads(cell)[clip.scene]
-    except (TypeError, ValueError, IndexError, KeyError):
-        return None
-    return json.dumps([begins, SLICE if clip.seconds_left else ends])
-
-
-def _clip_row(row: Row, clip: Clip, save_dir: str) -> dict[str, Any]:
-    return {
-        "path": str(clip.path),
-        "id": clip.path.stem,
-        "relpath": str(clip.path.relative_to(save_dir)),
-        "source": row["path"],
-        "scene": clip.scene,
-        "start": round(float(clip.start), _DECIMALS),
-        "end": round(float(clip.end), _DECIMALS),
-        "start_frame": clip.start_frame,
-        "end_frame": clip.end_frame,
-        "num_frames": clip.num_frames,
-        "height": clip.height,
-        "width": clip.width,
-        "aspect_ratio": clip.height / clip.width,
-        "resolution": clip.height * clip.width,
-        "fps": float(clip.fps),
-        "duration": round(float(clip.duration), _DECIMALS),
-        "has_audio": clip.has_audio,
-        "mode": clip.mode,
-        "copied_seconds": round(clip.copied_seconds, _DECIMALS),
-        "snap_start": round(clip.snap_start, _DECIMALS),
-        "snap_end": round(clip.snap_end, _DECIMALS),
-    }

@@ -1,0 +1,108 @@
+"""What datautil writes: where, under which name, in how many tables."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tools.datasets.operations import OPERATIONS, name_suffix
+from tools.datasets.pipeline import REASON_COLUMN, Step, rejected_rows
+from tools.errors import UserError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from tools.datasets.plan import Plan, Settings
+
+
+def no_name(values: Mapping[str, Any]) -> str:
+    """Why operations give the output no name of its own."""
+    if not values:
+        return "nothing to do: give an operation, --format, or --output"
+    flags = " and ".join(OPERATIONS[name].flag for name in values)
+    return f"the output would overwrite the input, {flags} change no name; give --output"
+
+
+def output_target(
+    paths: list[Path],
+    values: Mapping[str, Any],
+    settings: Settings,
+    output: str | Path | None,
+    format: str | None,
+) -> Path:
+    """Where to write: never the name of an input."""
+    from tools.table import output_path, shorten, split_part, table_extension, table_format, table_stem
+
+    if output is not None:
+        table_format(output)
+        return Path(output)
+    first = paths[0]
+    parts = [split_part(path) for path in paths]
+    if len(paths) > 1 and all(parts) and len({part[0] for part in parts}) == 1:
+        first, stem = parts[0][0], table_stem(parts[0][0])
+    else:
+        stem = "+".join(table_stem(path) for path in paths)
+    shown = {**values, "shuffle": settings.seed} if "shuffle" in values else dict(values)
+    named = first.with_name(shorten(stem) + table_extension(first))
+    return output_path(named, name_suffix(shown), format=format)
+
+
+def check_rejected(path: Path, plan: Plan, *, overwrite: bool) -> None:
+    """Check before the work that the table of rejected rows is in nobody's way."""
+    from tools.table import refuse_loss
+
+    if path.absolute() in [place.absolute() for place in plan.places]:
+        raise UserError(f"{path}: the table of rejected rows would be that of the others; name another")
+    added = (column for name, value in plan.values.items() for column in OPERATIONS[name].added(value))
+    refuse_loss(path, {*plan.frame.collect_schema(), *added, REASON_COLUMN}, overwrite=overwrite)
+
+
+def write_rejected(path: Path, plan: Plan, steps: Sequence[Step]) -> Path:
+    """Write the rows that the steps have removed.
+
+    Raises:
+        UserError: No step removes rows.
+    """
+    from tools.table import write_table
+
+    rows = rejected_rows(steps)
+    if rows is None:
+        raise UserError("--rejected: no operation removes rows")
+    return write_table(rows, path, inputs=plan.read)
+
+
+def write_output(frame: pl.LazyFrame, plan: Plan, rows: int | None) -> dict[Path, int]:
+    """Write the table, or its shards; the rows of each. Where ``rows`` is known, there have to be so many."""
+    from tools.table import write_and_count
+
+    if plan.places == [plan.target]:
+        return {plan.target: write_and_count(frame, plan.target, inputs=plan.read, rows=rows)}
+    table = frame.collect(engine="streaming")
+    if rows is not None and table.height != rows:
+        source = plan.context.source
+        raise UserError(f"{source}: {table.height} of {rows} rows were read; did a table change meanwhile?")
+    small, larger = divmod(table.height, len(plan.places))
+    written: dict[Path, int] = {}
+    for number, place in enumerate(plan.places):
+        start, rows = sum(written.values()), small + (number < larger)
+        written[place] = write_and_count(table.slice(start, rows), place, inputs=plan.read)
+    return written
+
+
+def further_shards(plan: Plan) -> list[Path]:
+    """Tables that a pattern for these shards would take in, too."""
+    names = output_places(plan.target, len(plan.places) + 1000)[len(plan.places) :]
+    return list(itertools.takewhile(Path.exists, names))
+
+
+def output_places(target: Path, shard: int | None) -> list[Path]:
+    """The table, or the tables ``<stem>_0`` ... that it is split into."""
+    from tools.table import table_extension, table_stem
+
+    if not shard:
+        return [target]
+    return [
+        target.with_name(f"{table_stem(target)}_{number}{table_extension(target)}") for number in range(shard)
+    ]

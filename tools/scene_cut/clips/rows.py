@@ -1,0 +1,76 @@
+"""The rows of clips: what is said of each in the table."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tools.media.packets import TIMING_REMARKS
+from tools.scene_cut.clips.cutting import Clip, CutResult
+from tools.scene_cut.shots.boundaries import SLICE
+from tools.stage.stage import MADE, Row, made_file
+
+_DECIMALS = 6  # microseconds, and fps exact to the last digit that matters
+
+
+def clip_values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
+    """What the stage adds for a source.
+
+    Args:
+        row: The source's row.
+        result: Its clips.
+        save_dir: The folder of all clips.
+    """
+    rows = [_clip_row(row, clip, save_dir) for clip in result.clips]
+    if "boundary" in row:
+        for made, clip in zip(rows, result.clips, strict=True):
+            made["boundary"] = _boundary(row["boundary"], clip)
+    return {
+        "rows": rows,
+        "failures": [[error.kind, error.message] for error in result.failures.values()],
+        "told": {
+            "skipped": len(result.skipped),
+            "left": sum(clip.seconds_left for clip in result.clips),
+            "notes": [clip.note for clip in result.clips if clip.note],
+            "hdr": [clip.hdr for clip in result.clips if clip.hdr],
+            "mixed": sum(clip.mixed and clip.mode != "copy" for clip in result.clips),
+            "left_behind": sorted(set(result.left_behind)),
+            "timing": [TIMING_REMARKS[result.timing]] if result.timing in TIMING_REMARKS else [],
+        },
+        MADE: [made_file(clip.path) for clip in result.clips],
+    }
+
+
+def _boundary(cell: Any, clip: Clip) -> str | None:
+    """How the clip begins and ends, of the pairs of all scenes; None when the cell does not say."""
+    try:
+        begins, ends = json.loads(cell)[clip.scene]
+    except (TypeError, ValueError, IndexError, KeyError):
+        return None
+    return json.dumps([begins, SLICE if clip.seconds_left else ends])
+
+
+def _clip_row(row: Row, clip: Clip, save_dir: str) -> dict[str, Any]:
+    return {
+        "path": str(clip.path),
+        "id": clip.path.stem,
+        "relpath": str(clip.path.relative_to(save_dir)),
+        "source": row["path"],
+        "scene": clip.scene,
+        "start": round(float(clip.start), _DECIMALS),
+        "end": round(float(clip.end), _DECIMALS),
+        "start_frame": clip.start_frame,
+        "end_frame": clip.end_frame,
+        "num_frames": clip.num_frames,
+        "height": clip.height,
+        "width": clip.width,
+        "aspect_ratio": clip.height / clip.width,
+        "resolution": clip.height * clip.width,
+        "fps": float(clip.fps),
+        "duration": round(float(clip.duration), _DECIMALS),
+        "has_audio": clip.has_audio,
+        "mode": clip.mode,
+        "copied_seconds": round(clip.copied_seconds, _DECIMALS),
+        "snap_start": round(clip.snap_start, _DECIMALS),
+        "snap_end": round(clip.snap_end, _DECIMALS),
+    }
