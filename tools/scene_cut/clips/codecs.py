@@ -201,8 +201,10 @@ def check_encoder(codec: Codec, *, crf: float | None, preset: str | None) -> Non
             for plane in picture.planes:
                 plane.update(bytes(plane.buffer_size))
             picture.pts = 0
-            out.mux(stream.encode(picture))
-            out.mux(stream.encode(None))
+            for packet in [*stream.encode(picture), *stream.encode(None)]:
+                # libx265 leaves the decoding times of less than three pictures as the memory was.
+                packet.dts = packet.pts
+                out.mux(packet)
     except (av.error.FFmpegError, ValueError, OverflowError) as error:
         settings = f"crf {crf if crf is not None else codec.crf}, preset {preset or codec.preset or 'none'}"
         raise UserError(f"the encoder {codec.encoder} does not work here ({settings}): {error}") from None
