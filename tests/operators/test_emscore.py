@@ -138,7 +138,7 @@ def test_every_row_keeps_what_it_can_have(videos, tmp_path, caplog):
         ],
         index=[7, 7, 7, 1, 2, 3],
     )
-    with caplog.at_level(logging.WARNING, "vidsieve.operators"):
+    with caplog.at_level(logging.WARNING, "tools.operators"):
         found = evaluated(rows)
     reasons = found["emscore_error"].tolist()
     assert [reason and reason.partition(":")[0] for reason in reasons] == [
@@ -197,7 +197,7 @@ def test_weights_may_be_a_file(videos, clip, tmp_path):
 
 def test_captions_that_were_cut_are_told_and_those_that_fail_have_a_reason(videos, caplog):
     rows = [row(videos[1], "the cat " * 20, REFERENCES[0])]
-    with caplog.at_level(logging.WARNING, "vidsieve.operators"):
+    with caplog.at_level(logging.WARNING, "tools.operators"):
         found = evaluated(rows, long_text="truncate")
     assert found["emscore_error"].tolist() == [None]
     assert "1 of 1 rows: caption longer than the 16 tokens" in caplog.text

@@ -213,6 +213,7 @@ def test_jobs_that_are_not_there_yet(num_workers):
     assert results == [(1, 1.0), (2, 2.0)]
 
 
+@pytest.mark.logs_errors
 def test_without_fetching_a_path_is_a_file(files):
     (outcome,) = map_rows(
         PidStage(), [{"path": "http://127.0.0.1:9/x.mp4"}], RunOptions(num_workers=0, progress=False)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Value = TypeVar("Value")
 
-_LOG = logging.getLogger("vidsieve.operators")
+_LOG = logging.getLogger("tools.operators")  # not below vidsieve: a script without logging hears it
 
 
 class Result(NamedTuple):

@@ -28,7 +28,7 @@ Messages = list[dict[str, Any]]
 _SYSTEM = "You are a helpful assistant"
 _START_SECONDS = 1800.0  # vLLM reads weights and compiles; a process that ends is told at once
 _STOP_SECONDS = 30.0
-_LOG = logging.getLogger("vidsieve.operators")
+_LOG = logging.getLogger("tools.operators")  # not below vidsieve: a script without logging hears it
 
 
 class _Serving:
