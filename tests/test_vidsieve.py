@@ -106,12 +106,17 @@ def test_tools_of_another_project_are_told(tmp_path):
 def test_what_the_toolkit_raises_is_a_vidsieve_error(tmp_path):
     text = tmp_path / "text.mp4"
     text.write_text("no video")
+    here = vidsieve.RunOptions(num_workers=0)
     calls = {
         "missing": lambda: vidsieve.probe(tmp_path / "gone.mp4"),
         "unreadable": lambda: vidsieve.read_frames(text),
         "unreadable scenes": lambda: vidsieve.detect_scenes(text, "content"),
         "unreadable clips": lambda: vidsieve.cut_clips(text, None, tmp_path / "clips"),
         "frame": lambda: vidsieve.read_frames(text, [-1]),
+        "decoder": lambda: vidsieve.read_frames(text, "middle", decoder="best"),
+        "decoder of scores": lambda: vidsieve.score(text, "technical", decoder="best", run=here),
+        "no files": lambda: vidsieve.score(None, "technical"),
+        "numbers": lambda: vidsieve.score([1, 2], "technical"),
         "policy": lambda: vidsieve.read_frames(text, "sometimes"),
         "times": lambda: vidsieve.Sampling("timestamps", timestamps=[9]).indices([0.0, 0.1]),
         "detector": lambda: vidsieve.detect_scenes(text, "clever"),

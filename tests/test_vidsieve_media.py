@@ -144,7 +144,11 @@ def test_scores_are_those_of_the_command_in_any_frame(meta, files):
     assert pl.from_pandas(pandas[columns]).rows() == expected
     assert [None if pd.isna(reason) else reason for reason in pandas["error"]] == reasons
 
-    for paths in ([files["film"], str(files["text"])], (str(files["film"]), files["text"])):
+    for paths in (
+        [files["film"], str(files["text"])],
+        (str(files["film"]), files["text"]),
+        frame["path"][:2],
+    ):
         found = vidsieve.score(paths, SCORES, run=HERE, **FLAGS)
         assert found.select(columns).rows() == expected[:2] and found["error"].to_list() == reasons[:2]
     alone = vidsieve.score(f"file://{files['film']}", SCORES, run=HERE, **FLAGS)

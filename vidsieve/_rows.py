@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from tools.errors import MediaError
+from tools.errors import MediaError, UserError
 from tools.log import LOG
 from tools.stage.engine import RunOptions, map_rows
 from tools.stage.ledger_files import Outcome
@@ -41,14 +41,21 @@ def with_values(files: Any, stage: Stage, run: RunOptions, error_column: str) ->
         )
         return kept.assign(**{name: cells.to_pandas().to_numpy() for name, cells in added.items()})
     if not isinstance(files, pl.DataFrame):
-        files = pl.DataFrame({"path": [os.fspath(path) for path in files]}, schema={"path": pl.String})
+        files = pl.DataFrame({"path": _paths(files)}, schema={"path": pl.String})
     added = _columns(files, stage, run, error_column)
     stale = [name for name in stage.stale(files.columns) if name not in added]
     return files.drop(stale).with_columns(list(added.values()))
 
 
 def _is_pandas(files: Any) -> bool:
-    return type(files).__module__.partition(".")[0] == "pandas"
+    return type(files).__module__.partition(".")[0] == "pandas" and hasattr(files, "columns")
+
+
+def _paths(files: Any) -> list[str]:
+    try:
+        return [os.fspath(path) for path in files]
+    except TypeError as error:
+        raise UserError(f"files: paths, or a frame with a column path, are wanted: {error}") from None
 
 
 def _columns(table: pl.DataFrame, stage: Stage, run: RunOptions, error_column: str) -> dict[str, pl.Series]:

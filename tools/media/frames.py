@@ -85,8 +85,7 @@ def read_frames(
             that number; decode when a frame is damaged.
         UserError: The decoder is unknown or not installed.
     """
-    if decoder not in DECODERS:
-        raise UserError(f"Invalid decoder ({decoder}). Supported values are {', '.join(DECODERS)}.")
+    check_decoder(decoder)
     index = index or index_packets(path)
     wanted = sorted({int(i) for i in indices})
     if wanted and wanted[0] < 0:
@@ -104,6 +103,16 @@ def read_frames(
             path, wanted, index, PictureConverter(index, size=size, interpolation=interpolation), threads
         )
     return [Frame(int(i), int(index.pts[i]), float(index.times[i]), images[int(i)]) for i in indices]
+
+
+def check_decoder(decoder: str) -> None:
+    """Make sure that there is a decoder of this name.
+
+    Raises:
+        UserError: There is none.
+    """
+    if decoder not in DECODERS:
+        raise UserError(f"Invalid decoder ({decoder}). Supported values are {', '.join(DECODERS)}.")
 
 
 def decord_shows(index: PacketIndex) -> bool:

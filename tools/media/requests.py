@@ -12,7 +12,7 @@ import numpy as np
 from tools.errors import MediaError
 from tools.media.decoding import Decoder, damaged_frame
 from tools.media.extensions import is_image
-from tools.media.frames import Frame, decord_shows
+from tools.media.frames import Frame, check_decoder, decord_shows
 from tools.media.packets import PacketIndex
 from tools.media.pictures import PictureConverter
 from tools.media.sampling import SamplingError
@@ -109,7 +109,9 @@ def read_requests(
 
     Raises:
         MediaError: The file as a whole cannot be read.
+        UserError: The decoder is unknown or not installed.
     """
+    check_decoder(decoder)
     if is_image(path):
         return _read_image(path, requests)
     index = index_packets(path)
@@ -152,6 +154,7 @@ def read_sampled(path: str | Path, choice: FrameChoice, *, decoder: str = "pyav"
 
     Raises:
         MediaError: As `read_requests`; too_short when the policy finds no frame, decode for a damaged one.
+        UserError: The decoder is unknown or not installed.
     """
     (frames,) = read_requests(path, [FrameRequest(choice)], decoder=decoder)
     if isinstance(frames, MediaError):
