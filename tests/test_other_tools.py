@@ -174,6 +174,9 @@ def test_folders_with_other_tools_come_last(tmp_path, monkeypatch):
     paths = [str(tmp_path / name) for name in ("package", "none", "module", "folder")]
     monkeypatch.setattr(sys, "path", [str(ROOT)])
     assert others_last([*paths, str(ROOT)]) == [paths[1], paths[3], str(ROOT), paths[0], paths[2]]
+    (tmp_path / "link").symlink_to(ROOT)
+    monkeypatch.setattr(sys, "path", [str(tmp_path / "link")])
+    assert not has_other_tools(paths[3])
     monkeypatch.setattr(sys, "path", [])  # an editable install: a mere folder is found before what it adds
     assert has_other_tools(paths[3]) and not has_other_tools(str(ROOT))
     monkeypatch.chdir(paths[0])

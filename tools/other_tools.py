@@ -22,7 +22,7 @@ def has_other_tools(folder: str) -> bool:
     if place.with_name("tools.py").is_file() or (place / "__init__.py").is_file():
         return not (place.exists() and place.samefile(_OWN))
     # A mere folder comes after any package that an entry of sys.path has; an editable install has no entry.
-    return place.is_dir() and str(_OWN.parent) not in sys.path
+    return place.is_dir() and all(Path(entry).resolve() != _OWN.parent for entry in sys.path)
 
 
 def others_last(paths: Iterable[str]) -> list[str]:
