@@ -23,7 +23,7 @@ def first_cells(heading: str) -> list[str]:
 @functools.cache
 def nodes() -> list[ast.AST]:
     """Everything in the code."""
-    files = (ROOT / "tools").rglob("*.py")
+    files = [*ROOT.glob("*.py"), *(ROOT / "tools").rglob("*.py")]
     return [node for file in files for node in ast.walk(ast.parse(file.read_text()))]
 
 
