@@ -125,6 +125,7 @@ def test_a_users_own_file_of_that_name_stays(here):
     assert "own" in own.read_text() and listed.exists()
 
 
+@pytest.mark.logs_errors
 def test_a_stage_leaves_a_users_own_list(tmp_path):
     (tmp_path / "f1").touch()
     (tmp_path / "meta.csv").write_text(f"path\n{tmp_path / 'f1'}\n")
