@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from tests.support import make_video
+from tools import other_tools
 from tools.other_tools import has_other_tools, others_last
 from tools.table import read_table
 
@@ -172,12 +173,14 @@ def test_folders_with_other_tools_come_last(tmp_path, monkeypatch):
     (tmp_path / "module" / "tools.py").touch()
     (tmp_path / "folder" / "tools").mkdir()
     paths = [str(tmp_path / name) for name in ("package", "none", "module", "folder")]
-    monkeypatch.setattr(sys, "path", [str(ROOT)])
+    monkeypatch.setattr(other_tools, "_LISTED", True)
     assert others_last([*paths, str(ROOT)]) == [paths[1], paths[3], str(ROOT), paths[0], paths[2]]
     (tmp_path / "link").symlink_to(ROOT)
-    monkeypatch.setattr(sys, "path", [str(tmp_path / "link")])
-    assert not has_other_tools(paths[3])
-    monkeypatch.setattr(sys, "path", [])  # an editable install: a mere folder is found before what it adds
+    assert others_last([*paths[2:], str(tmp_path / "link")]) == [paths[3], str(tmp_path / "link"), paths[2]]
+    # In an editable install a mere folder, too, is found before what the install adds.
+    monkeypatch.setattr(other_tools, "_LISTED", False)
     assert has_other_tools(paths[3]) and not has_other_tools(str(ROOT))
+    assert others_last(paths) == [paths[1], str(ROOT), paths[0], paths[2], paths[3]]
+    assert others_last(paths[1:2]) == paths[1:2]
     monkeypatch.chdir(paths[0])
     assert has_other_tools("")

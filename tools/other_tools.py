@@ -16,18 +16,29 @@ from tools.errors import UserError
 _OWN = Path(__file__).resolve().parent
 
 
+def _is_listed(paths: Iterable[str]) -> bool:
+    """Whether the folder of this ``tools`` is among folders; that of an editable install is not."""
+    return any(Path(folder).resolve() == _OWN.parent for folder in paths)
+
+
+_LISTED = _is_listed(sys.path)  # as new processes find it, whatever is done to it later
+
+
 def has_other_tools(folder: str) -> bool:
     """Whether a folder of ``sys.path`` (``""`` is the current one) has a ``tools`` that is not this one."""
     place = Path(folder or os.curdir, "tools")
     if place.with_name("tools.py").is_file() or (place / "__init__.py").is_file():
         return not (place.exists() and place.samefile(_OWN))
     # A mere folder comes after any package that an entry of sys.path has; an editable install has no entry.
-    return place.is_dir() and all(Path(entry).resolve() != _OWN.parent for entry in sys.path)
+    return place.is_dir() and not _LISTED
 
 
 def others_last(paths: Iterable[str]) -> list[str]:
-    """Folders for ``sys.path`` in their order, but for those with another ``tools``, which come last."""
-    return sorted(paths, key=has_other_tools)
+    """Folders for ``sys.path`` in their order, those with another ``tools`` behind this one."""
+    folders = list(paths)
+    others = [folder for folder in folders if has_other_tools(folder)]
+    kept = [folder for folder in folders if folder not in others]
+    return [*kept, *([str(_OWN.parent)] if others and not _is_listed(kept) else []), *others]
 
 
 def keep_workers_away() -> None:
