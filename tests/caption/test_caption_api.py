@@ -300,7 +300,7 @@ def test_a_limited_or_dry_run_after_a_kill_loses_no_answer(numbered, capsys):
     assert [number_of(request) for request in server.requests] == [5]
 
 
-def test_a_damaged_journal_costs_the_damaged_answers_alone(numbered, capsys):
+def test_a_damaged_journal_costs_the_damaged_answers_alone(numbered, caplog):
     meta = numbered(6)
 
     def dies(request, number):
@@ -318,7 +318,7 @@ def test_a_damaged_journal_costs_the_damaged_answers_alone(numbered, capsys):
     with ChatServer(describe) as server:
         assert main(command(meta, server)) == 0
     assert sorted(number_of(request) for request in server.requests) == [1, 2, 3, 5]
-    assert "3 damaged lines" in capsys.readouterr().err
+    assert "3 damaged lines" in caplog.text
     texts = read(meta.with_name("meta_caption.csv"))["text"].to_list()
     assert texts == [f"Picture number {n}. It is striped." for n in range(6)]
 
