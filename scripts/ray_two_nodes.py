@@ -22,7 +22,7 @@ from tools.scoring.scorers import SCORERS, make_scorer
 from tools.stage.daft import import_ray
 from tools.stage.daft.engine import DaftOptions, run_on_daft
 from tools.stage.engine import RunOptions
-from tools.stage.options import summary
+from tools.stage.summary import summary
 from tools.table import ROW_COLUMN, count_rows, output_path
 
 

@@ -49,10 +49,11 @@ def test_the_command_takes_a_config_and_refuses_without(tmp_path, clip_environme
         assert found.to_list() == pytest.approx(100 * cosines, abs=1e-3)
 
 
-def test_a_name_with_published_weights_of_other_pictures_says_so_once(tmp_path, table, capsys):
+def test_a_name_with_published_weights_of_other_pictures_says_so_once(tmp_path, table, caplog):
+    caplog.set_level("INFO")
     for _ in range(2):
         with pytest.raises(UserError):  # there are no weights
             main(
                 [str(tmp_path / "m.csv"), "--clip-model", str(tmp_path / "x.pt"), "--clip-config", "ViT-L/14"]
             )
-    assert capsys.readouterr().err.count("say --clip-config ViT-L-14:laion2b_s32b_b82k") == 1
+    assert caplog.text.count("say --clip-config ViT-L-14:laion2b_s32b_b82k") == 1
