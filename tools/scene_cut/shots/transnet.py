@@ -135,12 +135,12 @@ class TransNet:
             edge = (_WINDOW - _STEP) // 2
             return found[:, :, edge:-edge, 0].transpose(0, 1).float()
 
-        windows = torch.from_numpy(pictures[_windows(len(pictures))])
-        if self._device == "cpu":
+        windows = _windows(len(pictures))
+        if self._device == "cpu":  # window by window: all of them together hold every picture twice
             with torch.inference_mode():
-                found = torch.cat([step(window) for window in windows.split(1)])
+                found = torch.cat([step(torch.from_numpy(pictures[window][None])) for window in windows])
         else:
-            found = self._passes(step, windows)
+            found = self._passes(step, torch.from_numpy(pictures[windows]))
         single, many = found.transpose(0, 1).flatten(1)[:, : len(pictures)].numpy()
         return single, many
 
