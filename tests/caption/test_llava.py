@@ -23,24 +23,13 @@ from tools.stage.shards import current_shard
 
 MAX_TOKENS = 16
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """Models this small only wait for each other on several cores."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def folders(data_dir, tmp_path_factory):
-    root = tmp_path_factory.mktemp("models")
-    made = {"llava": data_dir / "llava_tiny"}
-    for name in ("llava_next", "qwen2_vl"):
-        (root / name).mkdir()
-        made[name] = getattr(tiny_models, name)(root / name)
-    return made
+    made = tiny_models.save_all(tmp_path_factory.mktemp("models"), ("llava_next", "qwen2_vl"))
+    return {"llava": data_dir / "llava_tiny", **made}
 
 
 @pytest.fixture(scope="module")

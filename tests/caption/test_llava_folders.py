@@ -5,7 +5,6 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 
 from tests.caption import tiny_models
 from tools.caption.llava.captioner import Captioner
@@ -15,23 +14,13 @@ from tools.errors import UserError
 
 COUNTS = ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens", "num_image_tokens")
 
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
 def folders(data_dir, tmp_path_factory):
-    root = tmp_path_factory.mktemp("models")
-    made = {"llava": data_dir / "llava_tiny"}
-    for name in ("llava_next", "llava_onevision"):
-        (root / name).mkdir()
-        made[name] = getattr(tiny_models, name)(root / name)
-    return made
+    made = tiny_models.save_all(tmp_path_factory.mktemp("models"), ("llava_next", "llava_onevision"))
+    return {"llava": data_dir / "llava_tiny", **made}
 
 
 def captions(folder):

@@ -164,3 +164,12 @@ def _qwen(folder, name, vision, **rope):
     model = getattr(transformers, f"{name}ForConditionalGeneration")(config)
     picture = "<|vision_start|><|image_pad|><|vision_end|>"
     return save(folder, model, tokens, images, f"{name}Processor", picture)
+
+
+def save_all(root, names):
+    """Folders below a root with the models of these names, which functions here make."""
+    made = {name: root / name for name in names}
+    for name, folder in made.items():
+        folder.mkdir()
+        globals()[name](folder)
+    return made

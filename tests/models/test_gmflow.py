@@ -6,7 +6,6 @@ pictures of `gmflow_weights`; every seventh row and column of them is kept in gm
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +21,7 @@ EXPECTED = np.load(Path(__file__).with_name("gmflow_flow.npz"))
 CASES = (("64x96", 64, 96, 1), ("96x32", 96, 32, 2))
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small convolutions, split over threads that have to wait for a busy machine, take minutes."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
