@@ -1,15 +1,22 @@
-"""The tutorial prints what it says it prints, on the videos that it takes."""
+"""The tutorial prints what it shows, on the videos that it takes; its pictures can be made again."""
 
 import contextlib
+import importlib.util
 import io
 import math
 import re
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pytest
+from PIL import Image
+
 from tests.test_docs import as_bash_reads, lines_of, type_line
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "tutorial.md").read_text()
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "tutorial.md").read_text()
+PICTURES = ROOT / "docs" / "pictures"
 STEPS = re.findall(r"(<!-- not typed: [^\n]*\n)?```bash\n(.*?)```\n(?:\n```text\n(.*?)```)?", PAGE, re.DOTALL)
 
 
@@ -32,7 +39,37 @@ def assert_same_output(printed: list[str], shown: list[str]) -> None:
             assert same, (mine, page)
 
 
-def test_the_tutorial_prints_what_it_shows(videos_dir, tmp_path, monkeypatch):
+def pictures_script():
+    spec = importlib.util.spec_from_file_location(
+        "tutorial_pictures", ROOT / "scripts" / "tutorial_pictures.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_shows_every_picture_once_and_they_are_small():
+    shown = re.findall(r"!\[([^\]]+)\]\(pictures/([^)]+)\)", PAGE)
+    files = list(PICTURES.iterdir())
+    assert sorted(name for _, name in shown) == sorted(file.name for file in files)
+    assert all(len(alt) > 20 for alt, _ in shown)  # a description for those who cannot see it
+    assert all(file.stat().st_size < 60_000 for file in files)
+    assert sum(file.stat().st_size for file in files) < 400_000
+
+
+def assert_same_pictures(folder: Path) -> None:
+    """The script makes pictures of the same names, sizes and (but for losses of encoders) pixels."""
+    pytest.importorskip("matplotlib", reason="one of the pictures is a plot (extra report)")
+    made = list(pictures_script().make_pictures(folder))
+    assert {path.name for path in made} == {path.name for path in PICTURES.iterdir()}
+    for path in made:
+        with Image.open(path) as mine, Image.open(PICTURES / path.name) as page:
+            assert mine.size == page.size, path.name
+            difference = np.asarray(mine.convert("L"), float) - np.asarray(page.convert("L"), float)
+        assert abs(difference).mean() < 4, path.name
+
+
+def test_the_tutorial_prints_and_draws_what_it_shows(videos_dir, tmp_path, monkeypatch):
     (tmp_path / "videos").mkdir()
     for name in ("bikes.mp4", "carphone_pristine.mp4"):
         shutil.copy(videos_dir / f"skv_{name}", tmp_path / "videos" / name)
@@ -56,3 +93,4 @@ def test_the_tutorial_prints_what_it_shows(videos_dir, tmp_path, monkeypatch):
     assert compared == PAGE.count("```text") - 1  # and the failures file, which is no output
     (failures,) = re.findall(r"```text\n(path,kind,message\n.*?)```", PAGE, re.DOTALL)
     assert (tmp_path / "meta_clips_flow_technical.failures.csv").read_text() == failures
+    assert_same_pictures(tmp_path / "pictures")
