@@ -10,7 +10,20 @@ from pathlib import Path
 
 import pytest
 
+# One thread for a process: small models, split over threads that wait for each other on a busy machine, take
+# minutes. Read when numpy and PyTorch are imported, here and in child processes.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """``-n auto``: the cores that may be used, which may be fewer than the machine has."""
+    from tools.media.pool import usable_cores
+
+    return usable_cores()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -28,17 +41,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def interruptible() -> None:
     """A test run that a shell started in the background ignores Ctrl-C, and so would all its children."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@pytest.fixture(scope="module")
-def one_thread() -> Iterator[None]:
-    """Small models, split over threads that wait for each other on a busy machine, take minutes."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class _Errors(logging.Handler):

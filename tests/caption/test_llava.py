@@ -23,8 +23,6 @@ from tools.stage.shards import current_shard
 
 MAX_TOKENS = 16
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def folders(data_dir, tmp_path_factory):

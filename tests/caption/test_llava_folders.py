@@ -14,8 +14,6 @@ from tools.errors import UserError
 
 COUNTS = ("patch_size", "vision_feature_select_strategy", "num_additional_image_tokens", "num_image_tokens")
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 
 @pytest.fixture(scope="module")
 def folders(data_dir, tmp_path_factory):

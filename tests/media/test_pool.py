@@ -199,7 +199,8 @@ def test_the_caller_is_called_while_there_is_nothing_to_do():
     assert 2 <= len(calls) <= 10
 
 
-def test_workers_take_one_thread_and_no_torch():
+def test_workers_take_one_thread_and_no_torch(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
     values = run(pool_jobs.settings, [None], num_workers=1)[0]
     assert values == {"omp": "1", "cv2": 1, "sigint": signal.SIG_IGN, "torch": False}
 

@@ -21,9 +21,6 @@ EXPECTED = np.load(Path(__file__).with_name("gmflow_flow.npz"))
 CASES = (("64x96", 64, 96, 1), ("96x32", 96, 32, 2))
 
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
-
 @pytest.fixture(scope="module")
 def state() -> dict[str, torch.Tensor]:
     shapes = {name: tuple(tensor.shape) for name, tensor in GMFlow().state_dict().items()}

@@ -19,7 +19,7 @@ from tools.scoring.dedup.copies import mark_copies
 from tools.scoring.dedup.stage import FINGERPRINT, FingerprintStage
 from tools.stage.runner import RunOptions, map_rows
 
-OPTIONS = RunOptions(num_workers=2, progress=False)
+OPTIONS = RunOptions(num_workers=0, progress=False)
 
 
 def copies_among(paths: list[Path], **options: object) -> dict[str, tuple[str, float]]:
