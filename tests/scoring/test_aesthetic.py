@@ -18,10 +18,12 @@ import torch
 from PIL import Image
 
 from tests.models.openai_clip import Shape, image_features, random_state, save_archive, save_state
+from tests.scoring.commands import run_as_ranks
 from tools.errors import UserError
 from tools.media.requests import read_sampled
 from tools.media.sampling import parse_sampling
 from tools.models.clip_preprocess import CLIP_MEAN, CLIP_STD
+from tools.scoring.aesthetic.inference import main
 from tools.scoring.aesthetic.scorer import AestheticScorer
 from tools.scoring.aesthetic.stage import AestheticStage
 from tools.table import merge_tables, write_table
@@ -173,15 +175,15 @@ def test_what_was_asked_changes_with_weights_and_frames_only(clip_file, head_fil
         assert asked(**options) != same
 
 
-def test_the_table_is_the_same_alone_and_under_torchrun(
-    state, head_layers, clip_file, head_file, files, table
+def test_the_table_is_the_same_alone_and_as_ranks(
+    state, head_layers, clip_file, head_file, table, monkeypatch, capsys
 ):
-    weights = {"VIDSIEVE_CLIP_VIT_L_14": str(clip_file), "VIDSIEVE_AESTHETIC": str(head_file)}
-    options = ("--precision", "fp32", "--num_workers", 2)
+    monkeypatch.setenv("VIDSIEVE_CLIP_VIT_L_14", str(clip_file))
+    monkeypatch.setenv("VIDSIEVE_AESTHETIC", str(head_file))
+    options = ("--precision", "fp32", "--device", "cpu")
     alone = table.with_name("alone.csv")
-    run = command(table, "--output", alone, *options, **weights)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[-1] == str(alone)
+    assert main([str(table), "--output", str(alone), "--num_workers", "2", *options]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(alone)
 
     rows = pl.read_csv(alone)
     assert rows["id"].to_list() == list(range(8))
@@ -193,8 +195,7 @@ def test_the_table_is_the_same_alone_and_under_torchrun(
             assert score == pytest.approx(expected, abs=2e-5), path
     assert "broken.mp4" in alone.with_name("alone.failures.csv").read_text()
 
-    run = command(table, *options, "--bs", 2, ranks=2, **weights)
-    assert run.returncode == 0, run.stderr
+    run_as_ranks(main, table, *options, "--num_workers", 0, "--bs", 2)
     parts = [table.with_name(f"meta_aes_part{rank}.csv") for rank in range(2)]
     merged = write_table(merge_tables(parts), table.with_name("merged.csv"))
     assert merged.read_bytes() == alone.read_bytes()

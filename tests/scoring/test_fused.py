@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -16,7 +18,7 @@ from tools.scoring.fused import FusedStage
 from tools.scoring.scorers import SCORERS, make_scorer
 from tools.stage.engine import RunOptions, map_rows
 from tools.stage.stage import FAILURES, Stage
-from tools.table import read_table, write_table
+from tools.table import merge_tables, read_table, write_table
 
 SCORES = ("match", "flow", "quality", "technical")
 FLAGS = {
@@ -24,6 +26,7 @@ FLAGS = {
     "quality": ["--prompts", "quality", "warm", "--num-frames", "4"],
     "technical": ["--measures", "sharpness,static_ratio,fade"],
 }
+ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = RunOptions(num_workers=0, progress=False)
 
 
@@ -54,7 +57,7 @@ def test_together_as_alone(meta):
     messages = []
     for name in SCORES:
         module = importlib.import_module(SCORERS[name])
-        flags = [*FLAGS.get(name, []), "--num-workers", "1", "--quiet"]
+        flags = [*FLAGS.get(name, []), "--num-workers", "0", "--quiet"]
         assert module.main([str(one_after_the_other), *flags]) == 0
         suffix = make_scorer(name, FLAGS.get(name, []), {}).suffix
         one_after_the_other = one_after_the_other.with_name(f"{one_after_the_other.stem}{suffix}.csv")
@@ -68,6 +71,28 @@ def test_together_as_alone(meta):
     assert set(read_table(failed).select("path", "kind").rows()) == set(messages)
     assert found["match"].null_count() == 2  # no text, no file
     assert found["flow"].null_count() == 3  # images do not move
+
+
+def test_ranks_of_torchrun_write_what_one_process_writes(meta, clip_environment, monkeypatch):
+    monkeypatch.setenv("VIDSIEVE_CLIP_VIT_B_32", str(clip_environment.weights))
+    scores = (*SCORES, "emscore")
+    flags = ["--scores", ",".join(scores), *own_flags(), "--emscore.candidate-column", "text"]
+    flags += ["--device", "cpu", "--quiet"]
+    alone = meta.with_name("alone.csv")
+    assert command.main([str(meta), *flags, "--num-workers", "0", "--output", str(alone)]) == 0
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "tools.scoring"]
+    done = subprocess.run(
+        [sys.executable, *torchrun, str(meta), *flags, "--num-workers", "1", "--bs", "1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    parts = [meta.with_name(f"meta_{'_'.join(scores)}_part{rank}.csv") for rank in range(2)]
+    assert sorted(done.stdout.split()) == [str(part) for part in parts]
+    merged = write_table(merge_tables(parts), meta.with_name("merged.csv"))
+    assert merged.read_bytes() == alone.read_bytes()
 
 
 def test_each_file_is_decoded_once(clip_environment, media, monkeypatch):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -15,17 +14,17 @@ from PIL import Image
 
 from tests.models.clip_vocabulary import reference
 from tests.scoring.clip_files import ROOM, pictures
+from tests.scoring.commands import run_as_ranks
 from tools.errors import MediaError, UserError
 from tools.media.requests import read_sampled
 from tools.media.sampling import Sampling
-from tools.scoring.matching.inference import make_stage, parser
+from tools.scoring.matching.inference import main, make_stage, parser
 from tools.scoring.matching.scorer import MatchScorer
 from tools.scoring.matching.stage import MatchingStage
 from tools.stage.runner import RunOptions, map_rows, run_stage
 from tools.stage.stage import REMARKS
 from tools.table import merge_tables, read_table, write_table
 
-ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = RunOptions(num_workers=0, progress=False)
 SHORT = "a good photo of the cat"
 SENTENCES = ["The cat is in the harbour.", "The dog is slowly bright!", "Good sharp photo of cats and a dog."]
@@ -161,7 +160,7 @@ def test_the_frames_that_flags_ask_for(clip_environment):
         sampling("--sampling", "fps:2", "--num-frames", "4", "--max-frames", "5")
 
 
-def test_the_command_alone_and_under_torchrun(small_clip, media, tmp_path):
+def test_the_command_alone_and_as_ranks(clip_environment, media, tmp_path, capsys):
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video\n")
     rows = [
@@ -174,37 +173,25 @@ def test_the_command_alone_and_under_torchrun(small_clip, media, tmp_path):
     table = pl.DataFrame([(str(path), text) for path, text in rows], schema=["path", "text"], orient="row")
     meta = write_table(table, tmp_path / "meta.csv")
 
-    def command(*arguments: object, ranks: int = 0) -> subprocess.CompletedProcess[str]:
-        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
-        return subprocess.run(
-            [sys.executable, *(torchrun if ranks else []), "-m", "tools.scoring.matching.inference"]
-            + [str(argument) for argument in arguments],
-            cwd=ROOT,
-            env={**os.environ, **small_clip.environment},
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-
     alone = tmp_path / "alone.csv"
-    options = ("--precision", "fp32", "--device", "cpu", "--num-workers", 2, "--quiet")
-    run = command(meta, "--output", alone, *options, "--save-embeddings", tmp_path / "e.npy")
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[-1] == str(alone)
-    shown = run.stderr.splitlines()
+    options = ("--precision", "fp32", "--device", "cpu", "--quiet")
+    embeddings = ("--save-embeddings", str(tmp_path / "e.npy"))
+    assert main([str(meta), "--output", str(alone), "--num-workers", "1", *options, *embeddings]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1] == str(alone)
+    shown = said.err.splitlines()
     assert any(line.startswith("5 rows: 3 done, 2 failed") for line in shown)
     assert any(line.startswith("2 rows: caption longer than the 16 tokens") for line in shown)
     scores = pl.read_csv(alone)["match"].to_list()
     assert [score is None for score in scores] == [False, False, True, False, True]
     frames = pictures(media["short"])
-    image = small_clip.images([frames[len(frames) // 2]])[0]
-    assert scores[3] == pytest.approx(100 * image @ small_clip.texts([LONG])[0], abs=1e-4)
+    image = clip_environment.images([frames[len(frames) // 2]])[0]
+    assert scores[3] == pytest.approx(100 * image @ clip_environment.texts([LONG])[0], abs=1e-4)
     vectors = np.load(tmp_path / "e.npy")
     assert vectors.shape == (5, 768) and np.isnan(vectors[[2, 4]]).all()
     assert np.abs(vectors[3] - image).max() < 1e-5
 
-    run = command(meta, *options, "--bs", 1, ranks=2)
-    assert run.returncode == 0, run.stderr
+    run_as_ranks(main, meta, *options, "--num-workers", 0, "--bs", 1)
     parts = [tmp_path / f"meta_match_part{rank}.csv" for rank in range(2)]
     merged = write_table(merge_tables(parts), tmp_path / "merged.csv")
     assert merged.read_bytes() == alone.read_bytes()

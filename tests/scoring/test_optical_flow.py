@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from tests.models.gmflow_weights import parameter, pictures
+from tests.scoring.commands import run_as_ranks
 from tests.scoring.moving_pictures import mean_speed, pan, render, texture
 from tests.support import make_video
 from tools.errors import MediaError, UserError
@@ -21,6 +22,7 @@ from tools.media.requests import Frames
 from tools.models.gmflow.estimator import load_gmflow
 from tools.models.gmflow.model import GMFlow
 from tools.scoring.optical_flow.dis import dis_flow
+from tools.scoring.optical_flow.inference import main
 from tools.scoring.optical_flow.pairs import MotionPair
 from tools.scoring.optical_flow.pictures import averaged_picture
 from tools.scoring.optical_flow.scorer import Clip, score_clips
@@ -71,11 +73,9 @@ def run(stage: OpticalFlowStage, *paths: Path) -> list:
     return map_rows(stage, [{"path": str(path)} for path in paths], options)
 
 
-def command(*arguments: object, ranks: int = 0, **environment: str) -> subprocess.CompletedProcess[str]:
-    module = ["tools.scoring.optical_flow.inference", *map(str, arguments)]
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
+def command(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, *(torchrun if ranks else []), "-m", *module],
+        [sys.executable, "-m", "tools.scoring.optical_flow.inference", *map(str, arguments)],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
@@ -198,15 +198,15 @@ def test_what_was_asked_is_what_changes_values(checkpoint, tmp_path):
     assert asked(**dis, precision="fp16", device="auto") == asked(**dis)
 
 
-def test_the_table_is_the_same_alone_and_under_torchrun(videos, tmp_path):
+def test_the_table_is_the_same_alone_and_as_ranks(videos, tmp_path, capsys):
     paths = [str(videos[name]) for name in ("large", "image", "small", "ten", "portrait")]
     table = write_table(
         pl.DataFrame({"path": paths, "id": ["007", "1", "2", "3", "4"]}), tmp_path / "meta.csv"
     )
     alone = tmp_path / "alone.csv"
-    done = command(table, "--output", alone, "--method", "dis", "--split_camera", "--num_workers", 0)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == str(alone)
+    flags = ("--method", "dis", "--split_camera")
+    assert main([str(table), "--output", str(alone), "--num_workers", "0", *flags]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(alone)
     rows = pl.read_csv(alone)
     assert rows.columns[2:] == ["flow", "motion", "motion_p95", "motion_camera", "motion_subject"]
     assert rows["motion"].is_null().to_list() == [False, True, False, True, False]
@@ -215,8 +215,7 @@ def test_the_table_is_the_same_alone_and_under_torchrun(videos, tmp_path):
     failures = alone.with_name("alone.failures.csv").read_text()
     assert "image.png,no_video" in failures and "ten.mp4,too_short" in failures
 
-    done = command(table, "--method", "dis", "--split_camera", "--num_workers", 1, ranks=2)
-    assert done.returncode == 0, done.stderr
+    run_as_ranks(main, table, *flags, "--num_workers", 1)
     parts = [tmp_path / f"meta_flow_part{rank}.csv" for rank in range(2)]
     merged = write_table(merge_tables(parts), tmp_path / "merged.csv")
     assert merged.read_bytes() == alone.read_bytes()

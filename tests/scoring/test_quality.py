@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,18 +11,18 @@ import torch
 
 from tests.models.openai_clip import save_state
 from tests.scoring.clip_files import pictures
+from tests.scoring.commands import run_as_ranks
 from tests.support import make_video, read_barcode
 from tools.errors import MediaError, UserError
 from tools.media.requests import read_sampled
 from tools.media.sampling import Sampling
-from tools.scoring.quality.inference import make_stage, parser
+from tools.scoring.quality.inference import main, make_stage, parser
 from tools.scoring.quality.prompts import PROMPTS, parse_prompts
 from tools.scoring.quality.scorer import QualityScorer, clip_iqa
 from tools.scoring.quality.stage import QualityStage
 from tools.stage.runner import RunOptions, map_rows
 from tools.table import merge_tables, write_table
 
-ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = RunOptions(num_workers=0, progress=False)
 SCALE = float(np.exp(4.6052))  # of the random weights
 
@@ -198,43 +194,29 @@ def test_a_resnet_is_refused_clearly(clip_environment, tmp_path):
         QualityStage(clip_model=str(path), device="cpu")
 
 
-def test_the_command_alone_and_under_torchrun(small_clip, media, tmp_path):
+def test_the_command_alone_and_as_ranks(clip_environment, media, tmp_path, capsys):
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video\n")
     paths = [media["long"], media["wide"], broken, media["short"], media["high"]]
     meta = write_table(pl.DataFrame({"path": [str(path) for path in paths]}), tmp_path / "meta.csv")
 
-    def command(*arguments: object, ranks: int = 0) -> subprocess.CompletedProcess[str]:
-        torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
-        return subprocess.run(
-            [sys.executable, *(torchrun if ranks else []), "-m", "tools.scoring.quality.inference"]
-            + [str(argument) for argument in arguments],
-            cwd=ROOT,
-            env={**os.environ, **small_clip.environment},
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-
     alone = tmp_path / "alone.csv"
-    options = ("--precision", "fp32", "--device", "cpu", "--num-workers", 2, "--quiet")
+    options = ("--precision", "fp32", "--device", "cpu", "--quiet")
     options += ("--prompts", "noisiness", "a good photo|a bad photo", "--reduce", "avg", "min")
-    run = command(meta, "--output", alone, *options)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[-1] == str(alone)
+    assert main([str(meta), "--output", str(alone), "--num-workers", "1", *options]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == str(alone)
     table = pl.read_csv(alone)
     noisiness = "quality_noisiness"
     assert table.columns == ["path", noisiness, f"{noisiness}_min", "quality_user0", "quality_user0_min"]
     assert table[noisiness].is_null().to_list() == [False, False, True, False, False]
     image = pictures(media["high"])
-    own = expected(small_clip, image, ("a good photo", "a bad photo"))[0]
+    own = expected(clip_environment, image, ("a good photo", "a bad photo"))[0]
     assert table["quality_user0"][4] == pytest.approx(own, abs=2e-5)
     frames = [pictures(media["short"])[i] for i in (0, 3, 6, 9, 12, 15, 18, 22)]  # every 22 / 7 frames
-    scores = expected(small_clip, frames, PROMPTS["noisiness"])
+    scores = expected(clip_environment, frames, PROMPTS["noisiness"])
     assert table[noisiness][3] == pytest.approx(scores.mean(), abs=1e-4)
 
-    run = command(meta, *options, "--bs", 2, ranks=2)
-    assert run.returncode == 0, run.stderr
+    run_as_ranks(main, meta, *options, "--num-workers", 0, "--bs", 2)
     parts = [tmp_path / f"meta_quality_part{rank}.csv" for rank in range(2)]
     merged = write_table(merge_tables(parts), tmp_path / "merged.csv")
     assert merged.read_bytes() == alone.read_bytes()

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from tests.scoring.commands import run_as_ranks
 from tools.errors import UserError
 from tools.media.sampling import Sampling
 from tools.scoring.audio_similarity.inference import main, make_stage, parser
@@ -18,7 +16,6 @@ from tools.scoring.audio_similarity.stage import ClapStage, ShotChanges
 from tools.stage.engine import RunOptions, map_rows
 from tools.table import merge_tables, read_table, write_table
 
-ROOT = Path(__file__).resolve().parents[3]
 NAMES = ("parts", "mute", "silent", "short")
 
 
@@ -67,13 +64,7 @@ def test_the_table_gets_columns_and_failures_a_file(environment, meta, small_cla
 
 
 def test_ranks_write_parts_that_merge(environment, meta, small_clap, tmp_path):
-    command = [sys.executable, "-m", "tools.scoring.audio_similarity.inference", str(meta), "--device", "cpu"]
-    runs = []
-    for rank in "01":
-        ranks = {"RANK": rank, "WORLD_SIZE": "2", "LOCAL_RANK": rank}
-        flags = ["--num_workers", "1", "--quiet"]
-        runs.append(subprocess.Popen([*command, *flags], cwd=ROOT, env=os.environ | ranks))
-    assert [run.wait(200) for run in runs] == [0, 0]
+    run_as_ranks(main, meta, "--device", "cpu", "--num_workers", 1, "--quiet")
     parts = [meta.with_name(f"meta_audio_part{rank}.csv") for rank in (0, 1)]
     merged = merge_tables(parts).collect()
     main(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +9,7 @@ import polars as pl
 import pytest
 
 from tests.scoring.clip_files import pictures
+from tests.scoring.commands import run_as_ranks
 from tests.scoring.dedup.scenes import Scene, film
 from tests.support import remux
 from tools.errors import UserError
@@ -23,7 +21,6 @@ from tools.scoring.fused import FusedStage
 from tools.stage.runner import RunOptions, map_rows, run_stage
 from tools.table import read_table, write_table
 
-ROOT = Path(__file__).resolve().parents[3]
 INLINE = ["--num_workers", "0", "--quiet"]
 
 
@@ -58,19 +55,6 @@ def test_a_video_that_its_header_mirrors_is_a_copy(clips, tmp_path):
     assert main([str(meta), *INLINE, "--output", str(tmp_path / "out.csv")]) == 0
     copies = read_table(tmp_path / "out.csv").filter(pl.col("dup_of") != "")
     assert set(copies["path"]) | set(copies["dup_of"]) == {paths[0], paths[2]}
-
-
-def command(*arguments: object, ranks: int = 0) -> subprocess.CompletedProcess[str]:
-    module = ["tools.scoring.dedup.inference", *map(str, arguments)]
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
-    return subprocess.run(
-        [sys.executable, *(torchrun if ranks else []), "-m", *module],
-        cwd=ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
 
 
 def kept(path: Path) -> dict[str, str | None]:
@@ -122,17 +106,17 @@ def test_options(table):
     assert set(kept(table.with_name("meta_dedup.csv")).values()) == {None}
 
 
-def test_ranks_make_fingerprints_and_a_run_without_ranks_compares_them(table):
+def test_ranks_make_fingerprints_and_a_run_without_ranks_compares_them(table, capsys):
     assert main([str(table), *INLINE]) == 0
     alone = table.with_name("meta_dedup.csv").read_bytes()
     for path in [*table.parent.glob("meta_*"), *table.parent.glob(".vidsieve/*/*")]:
         path.unlink()
-    ranked = command(table, "--num_workers", 0, "--quiet", ranks=2)
-    assert ranked.returncode == 0, ranked.stderr
-    assert "without torchrun" in ranked.stderr and not table.with_name("meta_dedup.csv").exists()
+    capsys.readouterr()
+    run_as_ranks(main, table, *INLINE)
+    assert "without torchrun" in capsys.readouterr().err and not table.with_name("meta_dedup.csv").exists()
     assert len(list(table.parent.glob("meta_fingerprint_part*.parquet"))) == 2
-    again = command(table, "--num_workers", 0, "--quiet")
-    assert again.returncode == 0 and "by an earlier run" in again.stderr, again.stderr
+    assert main([str(table), *INLINE]) == 0
+    assert "by an earlier run" in capsys.readouterr().err
     assert table.with_name("meta_dedup.csv").read_bytes() == alone
     assert not list(table.parent.glob("meta_fingerprint_part*"))
 

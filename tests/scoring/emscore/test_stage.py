@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +15,7 @@ import pytest
 from tests.models.clip_vocabulary import reference
 from tests.models.openai_clip import token_features
 from tests.scoring.clip_files import ROOM, SHAPE, pictures
+from tests.scoring.commands import run_as_ranks
 from tests.scoring.emscore.definition import (
     BOTH,
     REFERENCE,
@@ -35,7 +33,7 @@ from tools.media.requests import Frames, read_sampled
 from tools.media.sampling import Sampling
 from tools.models.clip_tokenizer import load_tokenizer
 from tools.scoring.emscore.idf import Idf
-from tools.scoring.emscore.inference import make_stage, parser
+from tools.scoring.emscore.inference import main, make_stage, parser
 from tools.scoring.emscore.metrics import METRICS
 from tools.scoring.emscore.scorer import EMScorer
 from tools.scoring.emscore.stage import EMScoreStage, column_of
@@ -376,7 +374,8 @@ def test_the_library_scores_captions(clip_environment, media):
         scorer.score([" "], videos[:1])
 
 
-def test_the_command_alone_and_under_torchrun(small_clip, media, tmp_path):
+def test_the_command_alone_and_as_ranks(clip_environment, media, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("VIDSIEVE_CLIP_VIT_B_32", str(clip_environment.weights))
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video\n")
     rows = [
@@ -390,27 +389,13 @@ def test_the_command_alone_and_under_torchrun(small_clip, media, tmp_path):
     )
     meta = write_table(table, tmp_path / "meta.csv")
 
-    def command(*arguments: object, ranks: int = 0) -> subprocess.CompletedProcess[str]:
-        torchrun = f"-m torch.distributed.run --standalone --nproc_per_node {ranks}".split() if ranks else []
-        launcher = [*torchrun, "-m", "tools.scoring.emscore.inference"]
-        flags = "--candidate-column text --reference-column reference --precision fp32 --device cpu "
-        flags += f"--num-workers 2 --quiet --every-n-seconds 0.28 --idf-corpus {meta}"
-        run = subprocess.run(
-            [sys.executable, *launcher, *map(str, arguments), *flags.split()],
-            cwd=ROOT,
-            env={**os.environ, **small_clip.environment, "VIDSIEVE_CLIP_VIT_B_32": str(small_clip.weights)},
-            capture_output=True,
-            text=True,
-            timeout=600,
-        )
-        assert run.returncode == 0, run.stderr
-        return run
-
+    flags = ["--candidate-column", "text", "--reference-column", "reference", "--precision", "fp32"]
+    flags += ["--device", "cpu", "--quiet", "--every-n-seconds", "0.28", "--idf-corpus", str(meta)]
     alone = tmp_path / "alone.csv"
-    run = command(meta, "--output", alone)
-    assert run.stdout.splitlines()[-1] == str(alone)
-    shown = run.stderr.splitlines()
-    assert any(line.startswith("4 rows: 3 done, 1 failed") for line in shown)
+    assert main([str(meta), "--output", str(alone), "--num-workers", "1", *flags]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[-1] == str(alone)
+    assert any(line.startswith("4 rows: 3 done, 1 failed") for line in said.err.splitlines())
     failures = pl.read_csv(tmp_path / "alone.failures.csv")
     assert failures["path"].to_list() == [str(media["wide"]), str(broken)]
     assert failures["message"][0] == "no EMScore(X,X*): the cell of column reference is empty"
@@ -422,12 +407,12 @@ def test_the_command_alone_and_under_torchrun(small_clip, media, tmp_path):
     weights = idf_weights(corpus, SHAPE.context)
     unseen = math.log(len(corpus) + 1)
     weights = {number: weights.get(number, unseen) for number in range(SHAPE.vocab)}
-    frames = small_clip.images(pictures(media["short"])[::7])
-    expected = expected_columns(small_clip, frames, "the cat", REFERENCES[:1], weights)
+    frames = clip_environment.images(pictures(media["short"])[::7])
+    expected = expected_columns(clip_environment, frames, "the cat", REFERENCES[:1], weights)
     for column in ("emscore", "emscore_ref", "emscore_both"):
         assert found[column][3] == pytest.approx(expected[column], abs=2e-5)
 
-    command(meta, "--bs", 1, ranks=2)
+    run_as_ranks(main, meta, *flags, "--num-workers", 0, "--bs", 1)
     parts = [tmp_path / f"meta_emscore_part{rank}.csv" for rank in range(2)]
     merged = write_table(merge_tables(parts), tmp_path / "merged.csv")
     assert merged.read_bytes() == alone.read_bytes()
