@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib
+import importlib.util
 import re
 import sys
 from collections.abc import Iterator
@@ -77,7 +77,8 @@ def rows_of(parser: argparse.ArgumentParser, group: str | None = None) -> Iterat
 def _flags(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
     formatter = argparse.HelpFormatter(parser.prog)
     if not action.option_strings:
-        return f"`{_cell(formatter._format_args(action, action.metavar or action.dest))}`"
+        named = action.metavar if isinstance(action.metavar, str) else action.dest
+        return f"`{_cell(formatter._format_args(action, named))}`"
     value = "" if action.nargs == 0 else formatter._format_args(action, action.dest.upper())
     if action.choices and not action.metavar:
         value = "|".join(map(str, action.choices))

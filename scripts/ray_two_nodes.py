@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -24,6 +25,9 @@ from tools.stage.daft.engine import DaftOptions, run_on_daft
 from tools.stage.engine import RunOptions
 from tools.stage.summary import summary
 from tools.table import ROW_COLUMN, count_rows, output_path
+
+if TYPE_CHECKING:
+    from ray.cluster_utils import Cluster
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -72,19 +76,19 @@ def _two_or_more(text: str) -> int:
     return cli.whole_number(2)(text)
 
 
-def _start_cluster(cpus: int) -> tuple:
+def _start_cluster(cpus: int) -> tuple[Cluster, Any]:
     """Two nodes that claim so many CPUs each: a worker of all but one of them, and one to read with."""
     import_ray()
     from ray.cluster_utils import Cluster
 
-    node = {"num_cpus": cpus, "num_gpus": 0, "object_store_memory": 100 * 2**20}
+    node: dict[str, Any] = {"num_cpus": cpus, "num_gpus": 0, "object_store_memory": 100 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     second = cluster.add_node(**node)
     cluster.wait_for_nodes()
     return cluster, second
 
 
-def _kill_at_first_part(cluster: object, node: object, folder: Path) -> None:
+def _kill_at_first_part(cluster: Cluster, node: Any, folder: Path) -> None:
     while not any(folder.glob("part-*.parquet")):
         time.sleep(0.05)
     print(f"killing a node, {len(list(folder.glob('part-*.parquet')))} parts are there", file=sys.stderr)

@@ -54,6 +54,7 @@ class ArgumentParser(argparse.ArgumentParser):
         for flag in (arg.partition("=")[0] for arg in args):
             if flag in self._refused:
                 self.error(f"there is no {flag} here: {self._refused[flag]}")
+        namespace = argparse.Namespace() if namespace is None else namespace
         parsed, rest = super().parse_known_args(args, namespace)
         self._localize(parsed)
         return parsed, rest

@@ -131,7 +131,7 @@ class _HttpsConnection(http.client.HTTPSConnection):
 def _connect(check: _Check, address: tuple[str, int], *args: Any) -> socket.socket:
     """Connect to a host by the first of its addresses that answers; `check` has seen them all."""
     host, port = address
-    found = list(dict.fromkeys(i[4][0] for i in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)))
+    found = list(dict.fromkeys(str(i[4][0]) for i in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)))
     check([_parsed(text) for text in found])
     for place, text in enumerate(found, 1):
         try:

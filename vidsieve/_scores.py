@@ -18,6 +18,8 @@ from tools.stage.readiness import postponed
 from vidsieve._rows import with_values
 
 if TYPE_CHECKING:
+    import argparse
+
     import pandas as pd
 
     FrameT = TypeVar("FrameT", pl.DataFrame, pl.LazyFrame, pd.DataFrame)
@@ -167,26 +169,28 @@ def caption(
     """
     flags = {**flags, "prompt": prompt, "num_frames": num_frames, "max_tokens": max_tokens}
     if base_url is None:
-        from tools.caption import caption_llava as command
+        from tools.caption import caption_llava
 
-        flags["model_path"], batch_size = model, 16
-    else:
-        from tools.caption import caption_api as command
+        local = caption_llava.make_stage(_parsed(caption_llava.parser(), {**flags, "model_path": model}))
+        return with_values(files, local, run or RunOptions(batch_size=16), error_column)
 
-        flags |= {"model": model, "base_url": base_url}
-        batch_size = 8 * int(flags.get("concurrency", 32))
-    parser = command.parser()
-    parser.raises = True
-    stage = command.make_stage(parser.parse_args(["meta", *_typed("caption", flags)]))
+    from tools.caption import caption_api
+
+    flags |= {"model": model, "base_url": base_url}
+    remote = caption_api.make_stage(_parsed(caption_api.parser(), flags))
+    batch_size = 8 * int(flags.get("concurrency", 32))
     try:
-        return with_values(files, stage, run or RunOptions(batch_size=batch_size), error_column)
+        return with_values(files, remote, run or RunOptions(batch_size=batch_size), error_column)
     except KeyboardInterrupt:
-        if base_url is not None:
-            stage.cancel()
+        remote.cancel()
         raise
     finally:
-        if base_url is not None:
-            stage.close()
+        remote.close()
+
+
+def _parsed(parser: cli.ArgumentParser, flags: Mapping[str, Any]) -> argparse.Namespace:
+    parser.raises = True
+    return parser.parse_args(["meta", *_typed("caption", flags)])
 
 
 def _typed(owner: str, flags: Mapping[str, Any]) -> list[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ast
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from tools.datasets.buckets import PIXELS, BucketConfig, Share, nominal_pixels
 from tools.errors import UserError
@@ -126,10 +127,10 @@ def _parse_yaml(path: Path, content: str) -> dict[str, Any]:
 
 
 def _parse_toml(path: Path, content: str) -> dict[str, Any]:
-    try:
-        import tomllib
-    except ImportError:
-        raise UserError(f"{path}: TOML needs Python 3.11; write the buckets as JSON") from None
+    if sys.version_info < (3, 11):
+        raise UserError(f"{path}: TOML needs Python 3.11; write the buckets as JSON")
+    import tomllib
+
     try:
         return _unwrapped(path, tomllib.loads(content))
     except ValueError as error:
@@ -189,7 +190,7 @@ def _is_resolution(name: Any) -> bool:
         return False
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 

@@ -198,7 +198,8 @@ def main(argv: list[str] | None = None) -> None:
     print(path)
 
 
-_COLUMNS = dict.fromkeys(("video", "image"), ("path", "id", "relpath"))  # of the others: path, text
+_COLUMNS: dict[str, tuple[str, ...]] = dict.fromkeys(("video", "image"), ("path", "id", "relpath"))
+"""Of the others: path, text."""
 _DEFAULT_OUTPUTS = {
     "imagenet": "imagenet_{split}.csv",
     "ucf101": "ucf101_{split}.csv",

@@ -65,13 +65,14 @@ def order_shown() -> list[str]:
 
 
 def _add_flag(group: argparse._ArgumentGroup, operation: Operation) -> None:
-    if operation.parse is None:
+    read = operation.parse
+    if read is None:
         group.add_argument(*operation.flags, dest=operation.name, action="store_true", help=operation.help)
         return
 
     def parse(text: str) -> Any:
         try:
-            return operation.parse(text)
+            return read(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 

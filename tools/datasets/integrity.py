@@ -9,6 +9,9 @@ from pathlib import Path
 
 import av
 import av.logging
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Discard
 
 from tools.errors import MediaError
 from tools.media.container import check_file, open_video, reason
@@ -86,7 +89,7 @@ def _jpeg_complaint(path: str | Path) -> str | None:
         decoder.thread_count = 1
         try:
             shown = [*decoder.decode(av.Packet(Path(path).read_bytes())), *decoder.decode(None)]
-        except av.error.FFmpegError:  # a kind of JPEG that it does not know: no verdict
+        except FFmpegError:  # a kind of JPEG that it does not know: no verdict
             return None
         if not shown:
             return None
@@ -121,7 +124,7 @@ class _Video:
         self._path, self._audio_track = path, audio_track
         self._troubles: list[tuple[float, str]] = []
         self._hints: list[tuple[float, str]] = []  # troubles whose place is uncertain
-        self._whole: set[int] = set()  # numbers of the video's packets whose pictures came out whole
+        self._whole: set[int | None] = set()  # numbers of the video's packets whose pictures came out whole
         self._whole_count = self._decoded = 0
         self._suspect: set[int] = set()
         self._number = -1
@@ -166,20 +169,20 @@ class _Video:
                 why = f" ({_first_line(said)})" if said and "(" not in error.message else ""
                 raise MediaError(error.kind, self._path, error.message + why) from None
 
-    def _decode(self, container: av.container.InputContainer, said: list[tuple[int, str, str]]) -> None:
+    def _decode(self, container: InputContainer, said: list[tuple[int, str, str]]) -> None:
         streams = [s for s in container.streams if s.type in ("video", "audio") and decodable(s)]
         if self._audio_track is not None:
             sound = choose_audio(container, self._path, self._audio_track)
             streams = [s for s in streams if s.type != "audio" or s == sound]
         for stream in streams:
-            stream.discard = av.stream.Discard.default
+            stream.discard = Discard.default
             stream.codec_context.thread_count = 1
         self._sounds = {s.index: 0 for s in streams if s.type == "audio"}
         packets = container.demux(streams)
         while True:
             try:
                 packet = next(packets, None)
-            except av.error.FFmpegError as error:
+            except FFmpegError as error:
                 packet = None
                 self._trouble(self._now, f"cannot be read on: {reason(error)}")
             if said:  # of reading the packet, not of decoding it
@@ -206,7 +209,7 @@ class _Video:
         refused = None
         try:
             pictures = packet.decode()
-        except av.error.FFmpegError as error:
+        except FFmpegError as error:
             if isinstance(error, MemoryError):
                 raise
             pictures, refused = [], error.strerror
@@ -249,7 +252,7 @@ class _Video:
         ticks = packet.dts if packet.pts is None else packet.pts
         return self._now if ticks is None else float(ticks * packet.time_base) + self._later - self._start
 
-    def _compare_size(self, container: av.container.InputContainer) -> int:
+    def _compare_size(self, container: InputContainer) -> int:
         """Look for data that the header places behind the end of the file; count the frames among it."""
         size = Path(self._path).stat().st_size
         promised = _promised(container, size)
@@ -265,7 +268,7 @@ class _Video:
                 self._trouble(self._reached, f"the file has {size} of {stated} bytes")
         return beyond
 
-    def _compare_duration(self, container: av.container.InputContainer) -> None:
+    def _compare_duration(self, container: InputContainer) -> None:
         if container.format.name not in _STATE_DURATION or not container.duration:
             return
         stated = container.duration / av.time_base - self._start
@@ -298,7 +301,7 @@ class _Video:
         return "; ".join(told[:_TOLD] + ([f"and {more} more"] if more > 0 else []))
 
 
-def _promised(container: av.container.InputContainer, size: int) -> dict[int, list[bool]]:
+def _promised(container: InputContainer, size: int) -> dict[int, list[bool]]:
     """The packets of each stream of an mp4 or mov that its index places behind the end of the file.
 
     Returns:

@@ -39,9 +39,9 @@ def output_target(
         table_format(output)
         return Path(output)
     first = paths[0]
-    parts = [split_part(path) for path in paths]
-    if len(paths) > 1 and all(parts) and len({part[0] for part in parts}) == 1:
-        first, stem = parts[0][0], table_stem(parts[0][0])
+    wholes = [part[0] for part in map(split_part, paths) if part]
+    if 1 < len(paths) == len(wholes) and len(set(wholes)) == 1:
+        first, stem = wholes[0], table_stem(wholes[0])
     else:
         stem = "+".join(table_stem(path) for path in paths)
     shown = {**values, "shuffle": settings.seed} if "shuffle" in values else dict(values)

@@ -117,7 +117,8 @@ def check_columns(
         if operation.check is not None:
             operation.check(value, present)
         for column in operation.added(value):
-            present[column] = COLUMNS[column].dtype if column in COLUMNS else present.get(column, pl.String)
+            known = COLUMNS.get(column)
+            present[column] = known.dtype() if known else present.get(column, pl.String())
         if operation.chooses is not None:
             present = {column: present[column] for column in operation.chooses(value, list(present))}
     return present
@@ -190,8 +191,8 @@ def explain(frame: pl.LazyFrame, values: Mapping[str, Any], context: Context, st
 
     filters = [step for step in steps if step.removed is not None]
     quiet = replace(context, failures=[], notes=[])
-    alone = [s for s in run_operations(frame, values, quiet, remove=False) if s.removed is not None]
-    rows = _counts([frame, *(s.removed for s in alone), *(s.after for s in filters)])
+    alone = [step.removed for step in run_operations(frame, values, quiet, remove=False)]
+    rows = _counts([frame, *(part for part in alone if part is not None), *(s.after for s in filters)])
     total, apart, left = rows[0], rows[1 : 1 + len(filters)], rows[1 + len(filters) :]
     lines = [("", "alone", "in turn", "left"), ("rows", "", "", f"{total}")]
     for step, removes, before, after in zip(filters, apart, [total, *left], left, strict=False):

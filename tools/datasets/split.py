@@ -146,7 +146,8 @@ def _sizes(frame: pl.LazyFrame, source: str) -> tuple[np.ndarray, np.ndarray, np
         raise unreadable(source, error) from None
     if read.is_empty():
         raise UserError(f"{source}: no rows, there is nothing to do")
-    return tuple(read[name].to_numpy() for name in columns)
+    frames, heights, widths = (read[name].to_numpy() for name in columns)
+    return frames, heights, widths
 
 
 def _first_rows(found: np.ndarray, limit: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def load_clap(
     import torch
     from transformers import AutoTokenizer, ClapModel
 
-    from tools.models.strict import align, load_strictly
+    from tools.models.strict import for_inference, load_strictly
 
     source = name_or_path if isinstance(name_or_path, ClapSource) else find_clap(name_or_path)
     device = resolve_device(device)
@@ -113,7 +113,7 @@ def load_clap(
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise UserError(f"{folder}: its tokenizer cannot be loaded ({first_line(error)})") from None
     return ClapEncoder(
-        align(model.eval().requires_grad_(False).to(device)),
+        for_inference(model, device),
         tokenizer,
         source,
         device=device,
@@ -153,18 +153,20 @@ class ClapEncoder:
     ) -> None:
         import torch
 
-        text = model.config.text_config
+        config = cast(Any, model.config)
+        text = config.text_config
         if len(tokenizer) > text.vocab_size or tokenizer.pad_token_id != text.pad_token_id:
             raise UserError(
                 f"{source.path}: the tokenizer has {len(tokenizer)} tokens and pads with "
                 f"{tokenizer.pad_token_id}, the model has {text.vocab_size} and {text.pad_token_id}"
             )
-        self._model, self._tokenizer = model, tokenizer
+        self._model: Any = model  # transformers leaves open what its functions return
+        self._tokenizer, self._padding = tokenizer, text.pad_token_id
         self._passes = ForwardPasses(
             device, batch_size=_GPU_BATCH, threads=threads or torch.get_num_threads()
         )
         self.source, self.device = source, device
-        self.embed_dim: int = model.config.projection_dim
+        self.embed_dim: int = config.projection_dim
         self.logit_scale: float = model.logit_scale_a.detach().float().exp().item()
         # positions are counted from the padding's id on
         positions = text.max_position_embeddings - text.pad_token_id - 1
@@ -209,9 +211,10 @@ class ClapEncoder:
 
         tokens = [self._tokenizer(text, verbose=False)["input_ids"] for text in texts]
         cut = [len(ids) > self.longest_text for ids in tokens]
-        for number in np.flatnonzero(cut):
-            kept = self._tokenizer(texts[number], truncation=True, max_length=self.longest_text)
-            tokens[number] = kept["input_ids"]
+        for number, text in enumerate(texts):
+            if cut[number]:
+                kept = self._tokenizer(text, truncation=True, max_length=self.longest_text)
+                tokens[number] = kept["input_ids"]
 
         def step(rows: torch.Tensor) -> torch.Tensor:
             ids, mask = rows.to(self.device).unbind(dim=1)
@@ -223,7 +226,7 @@ class ClapEncoder:
         for length in np.unique(lengths):
             numbers = np.flatnonzero(lengths == length)
             rows = np.zeros((len(numbers), 2, length), np.int64)
-            rows[:, 0] = self._tokenizer.pad_token_id
+            rows[:, 0] = self._padding
             for row, number in zip(rows, numbers, strict=True):
                 row[0, : len(tokens[number])] = tokens[number]
                 row[1, : len(tokens[number])] = 1

@@ -160,7 +160,7 @@ def _bands(options: MelOptions) -> list[tuple[int, np.ndarray]]:
     return bands
 
 
-def _htk_mel(hertz: np.ndarray) -> np.ndarray:
+def _htk_mel(hertz: np.float64) -> np.ndarray:
     return 2595.0 * np.log10(1.0 + hertz / 700.0)
 
 
@@ -168,7 +168,7 @@ def _htk_hertz(mel: np.ndarray) -> np.ndarray:
     return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
 
 
-def _slaney_mel(hertz: np.ndarray) -> np.ndarray:
+def _slaney_mel(hertz: np.float64) -> np.ndarray:
     """Linear below 1000 Hz, where 15 mel are reached; 27 mel for each factor of 6.4 above (Slaney 1998)."""
     return np.where(
         hertz < 1000.0,

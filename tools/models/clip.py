@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from tools.models.clip_source import ClipSource, find_clip
 from tools.models.device import resolve_device, resolve_precision
 from tools.models.forward import ForwardPasses
 from tools.models.quick_gelu import use_fused_quick_gelu
-from tools.models.strict import align, load_strictly
+from tools.models.strict import for_inference, load_strictly
 
 if TYPE_CHECKING:
     import torch
@@ -58,7 +58,7 @@ def load_clip(
     load = _load_folder if source.path.is_dir() else _load_file
     model = load(source, dtype)
     return ClipEncoder(
-        align(model.eval().requires_grad_(False).to(device)),
+        for_inference(model, device),
         digest=source.digest,
         device=device,
         precision=precision,
@@ -103,9 +103,9 @@ class ClipEncoder:
         threads: int | None = None,
         pictures: Pictures = OPENAI_PICTURES,
     ) -> None:
-        self._model = model
         import torch
 
+        self._model: Any = model  # transformers leaves open what its functions return, and its config's parts
         self._image_forward = self._images
         self._compiled = not compile  # nothing left to compile
         if compile:
@@ -117,10 +117,11 @@ class ClipEncoder:
         )
         self.digest, self.device, self.precision = digest, device, precision
         self.pictures = pictures
-        self.image_size: int = model.config.vision_config.image_size
-        self.embed_dim: int = model.config.projection_dim
-        self.context_length: int = model.config.text_config.max_position_embeddings
-        self.vocabulary: int = model.config.text_config.vocab_size
+        config = cast(Any, model.config)
+        self.image_size: int = config.vision_config.image_size
+        self.embed_dim: int = config.projection_dim
+        self.context_length: int = config.text_config.max_position_embeddings
+        self.vocabulary: int = config.text_config.vocab_size
         self.logit_scale: float = model.logit_scale.detach().float().exp().item()
 
     def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:

@@ -88,7 +88,7 @@ _NAMES = (
     *("ViT-H-14-378-quickgelu", "ViT-g-14", "ViT-bigG-14", "ViT-bigG-14-quickgelu", "ViT-e-14"),
 )
 _QUICK = "-quickgelu"
-_HALVES = Pictures(mean=(0.5,) * 3, std=(0.5,) * 3)
+_HALVES = Pictures(mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 _SQUASHED = Pictures(squash=True)
 # Weights that were trained with other pictures than OpenAI's (open_clip's pretrained.py).
 _TAGS = {

@@ -198,7 +198,10 @@ def to_transformers(state: StateDict) -> StateDict:
         elif name in _TRANSPOSED_NAMES:
             renamed[_TRANSPOSED_NAMES[name]] = tensor.T.contiguous()
         else:
-            visual, index, rest = _BLOCK.fullmatch(name).groups()
+            found = _BLOCK.fullmatch(name)
+            if found is None:
+                raise ValueError(f"{name} is no tensor of a CLIP of OpenAI")
+            visual, index, rest = found.groups()
             block = f"{'vision' if visual else 'text'}_model.encoder.layers.{index}"
             if rest in _BLOCK_NAMES:
                 renamed[f"{block}.{_BLOCK_NAMES[rest]}"] = tensor

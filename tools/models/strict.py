@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tools.errors import UserError, first_line
 
@@ -41,7 +41,8 @@ def load_strictly(
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        model, report = kind.from_pretrained(
+        load = cast(Any, kind.from_pretrained)  # its annotation knows nothing of output_loading_info
+        model, report = load(
             name, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **arguments
         )
     except (OSError, ValueError, RuntimeError, EOFError, SafetensorError, UnpicklingError) as error:
@@ -62,8 +63,12 @@ def load_strictly(
     return model
 
 
-def align(model: Model) -> Model:
-    """Move tensors to the start of a cache line: CPU kernels round differently at other addresses."""
+def for_inference(model: Model, device: str) -> Model:
+    """The model on a device, without gradients.
+
+    Tensors are moved to the start of a cache line: CPU kernels round differently at other addresses.
+    """
+    cast(Any, model.eval().requires_grad_(False)).to(device)  # transformers' wrapper hides the signature
     for parameter in model.parameters():
         if parameter.data_ptr() % 64:
             parameter.data = parameter.data.clone()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.packages import not_installed
-from tools.report.numbers import NumberSummary
+from tools.report.numbers import Histogram
 from tools.report.render import compact
 from tools.report.results import Summary
 
@@ -53,8 +53,9 @@ def draw_plots(summary: Summary, prefix: str) -> Iterator[tuple[str, bytes]]:
     if summary.text:
         numbers["text_characters"] = summary.text.characters
     for column, described in numbers.items():
-        if described.histogram:
-            yield _name(prefix, column, taken), _png(_histogram(column, described))
+        if described.histogram and described.quantiles:
+            figure = _histogram(column, described.count, described.histogram, described.quantiles)
+            yield _name(prefix, column, taken), _png(figure)
     for column, counts in summary.labels.items():
         yield _name(prefix, column, taken), _png(_bars(column, counts))
     if summary.sizes:
@@ -89,17 +90,16 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def _histogram(column: str, numbers: NumberSummary) -> Figure:
+def _histogram(column: str, rows: int, histogram: Histogram, quantiles: dict[float, float]) -> Figure:
     figure, axes = _figure(6, 3.2)
-    histogram = numbers.histogram
     axes.stairs(histogram.counts, histogram.edges, fill=True, facecolor=_FILL, edgecolor=_EDGE, linewidth=0.6)
     for q, style in ((0.05, ":"), (0.5, "-"), (0.95, ":")):
-        place = numbers.quantiles[q]
+        place = quantiles[q]
         if histogram.edges[0] <= place <= histogram.edges[-1]:
             axes.axvline(place, color=_MARK, linestyle=style, linewidth=1)
-    middle = ", ".join(f"{q:.0%} {compact(numbers.quantiles[q])}" for q in (0.05, 0.5, 0.95))
+    middle = ", ".join(f"{q:.0%} {compact(quantiles[q])}" for q in (0.05, 0.5, 0.95))
     axes.set_title(column, loc="left", fontweight="bold", parse_math=False)
-    axes.set_title(f"{numbers.count:,} rows; {middle}", loc="right", fontsize=8, parse_math=False)
+    axes.set_title(f"{rows:,} rows; {middle}", loc="right", fontsize=8, parse_math=False)
     axes.set_ylabel("rows")
     axes.set_ylim(bottom=0)
     beyond = [

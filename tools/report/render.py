@@ -85,10 +85,10 @@ def _number_lines(described: Mapping[str, NumberSummary], digits: int) -> list[s
 
 def _number_row(name: str, numbers: NumberSummary, digits: int) -> list[str]:
     short = name if len(name) <= _NAME_WIDTH else name[: _NAME_WIDTH - 1] + "…"
-    if not numbers.count:
-        return [short, compact(numbers.empty), *[""] * (len(QUANTILES) + 3)]
-    values = [numbers.minimum, *numbers.quantiles.values(), numbers.maximum, numbers.mean]
-    return [short, compact(numbers.empty), *[compact(value, digits) for value in values]]
+    quantiles = numbers.quantiles or {}
+    values = [numbers.minimum, *(quantiles.get(q) for q in QUANTILES), numbers.maximum, numbers.mean]
+    shown = ["" if value is None else compact(value, digits) for value in values]
+    return [short, compact(numbers.empty), *shown]
 
 
 def compact(number: float, digits: int = 4) -> str:

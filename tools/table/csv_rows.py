@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 from tools.errors import UserError
@@ -17,7 +17,7 @@ from tools.table.opening import Lines, corrected
 Row = list["str | None"]
 
 
-def csv_rows(path: Path, separator: str = ",") -> Iterator[Row]:
+def csv_rows(path: Path, separator: str = ",") -> Generator[Row]:
     """Rows of a CSV, the header first.
 
     Rows and cells are those of ``csv.reader``; blank lines are no rows (as for ``csv.DictReader`` and

@@ -13,7 +13,7 @@ import stat
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, Union
 
 import polars as pl
 
@@ -160,7 +160,7 @@ def scan_csv(paths: Sequence[Path]) -> pl.LazyFrame:
 
 def _scan(tables: Sequence[CheckedCsv]) -> pl.LazyFrame:
     """As Polars reads them; names of columns may still have blanks around them."""
-    sources = [table.source for table in tables]
+    sources: list[Any] = [table.source for table in tables]  # Polars takes files and bytes in one list
     return pl.scan_csv(
         sources if len(sources) > 1 else sources[0],
         infer_schema=False,

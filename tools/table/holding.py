@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -11,6 +12,11 @@ from tools.addresses import ADDRESS, ELSEWHERE
 from tools.columns import COLUMNS
 from tools.errors import UserError
 from tools.table.files import table_format
+
+if TYPE_CHECKING:
+    from polars.datatypes import DataTypeClass
+
+    _Type = pl.DataType | DataTypeClass  # inside a list, types may be classes
 
 _NAMES = {"csv": "CSV", "jsonl": "JSON Lines", "json": "JSON", "parquet": "Parquet"}
 _AS_SECONDS = "`.dt.total_seconds(fractional=True)` of Polars makes numbers of them"
@@ -37,9 +43,9 @@ def check_types(schema: Mapping[str, pl.DataType], path: str | Path) -> None:
                 )
 
 
-def _parts(dtype: pl.DataType) -> Iterator[pl.DataType]:
+def _parts(dtype: _Type) -> Iterator[_Type]:
     """A type, and those inside it."""
-    left = [dtype]
+    left: list[_Type] = [dtype]
     while left:
         part = left.pop()
         yield part
@@ -49,7 +55,7 @@ def _parts(dtype: pl.DataType) -> Iterator[pl.DataType]:
             left += [field.dtype for field in part.fields]
 
 
-def _no_text(dtype: pl.DataType) -> str:
+def _no_text(dtype: _Type) -> str:
     if dtype == pl.Binary:
         return "bytes"
     if dtype == pl.Duration:
@@ -57,13 +63,13 @@ def _no_text(dtype: pl.DataType) -> str:
     return "Python objects" if dtype == pl.Object else ""
 
 
-def _held_by_none(dtype: pl.DataType) -> str:
+def _held_by_none(dtype: _Type) -> str:
     if isinstance(dtype, pl.Struct) and not dtype.fields:
         return "records without fields"
     return "Python objects" if dtype == pl.Object else ""
 
 
-def _way_out(dtype: pl.DataType, kind: str, name: str) -> str:
+def _way_out(dtype: _Type, kind: str, name: str) -> str:
     if dtype == pl.Binary:
         return f"leave it out (datautil --drop-columns {name}), or write Parquet (.parquet, --format parquet)"
     if dtype == pl.Duration:

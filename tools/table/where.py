@@ -191,8 +191,11 @@ class _Reader:
         """`a == b & c` is `a == (b & c)` for Python and `(a == b) & c` for pandas.query: say it clearly."""
         before = self.source.start(node)
         for operand in nodes:
-            bits = isinstance(operand, ast.BinOp) and isinstance(operand.op, (ast.BitAnd, ast.BitOr))
-            if bits and "(" not in self.source.text[before : self.source.start(operand)]:
+            if (
+                isinstance(operand, ast.BinOp)
+                and isinstance(operand.op, (ast.BitAnd, ast.BitOr))
+                and "(" not in self.source.text[before : self.source.start(operand)]
+            ):
                 raise self.source.error(self._tighter(operand), operand)
             before = self.source.end(operand)
 
@@ -206,19 +209,17 @@ class _Reader:
 
     def _literal(self, node: ast.expr) -> Any:
         """The value of a node that is written out; a minus before a number belongs to it."""
-        sign = 1
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-            node, sign = node.operand, -1
-        numeric = isinstance(node, ast.Constant) and type(node.value) in (int, float)
-        if not isinstance(node, ast.Constant) or (sign < 0 and not numeric):
+        inner = node.operand if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) else node
+        numeric = isinstance(inner, ast.Constant) and type(inner.value) in (int, float)
+        if not isinstance(inner, ast.Constant) or (inner is not node and not numeric):
             raise self.source.error(
-                "here goes a value that is written out: a number, a text, True or False", node
+                "here goes a value that is written out: a number, a text, True or False", inner
             )
         try:
-            literal(node.value)
+            literal(inner.value)
         except Mismatch as error:
-            raise self.source.error(str(error), node) from None
-        return -node.value if sign < 0 else node.value
+            raise self.source.error(str(error), inner) from None
+        return ast.literal_eval(node)
 
     def _call(self, node: ast.Call, depth: int) -> Operand:
         if isinstance(node.func, ast.Name):
@@ -275,7 +276,8 @@ class _Reader:
         raise self._unknown(f".{node.attr}", [f".{name}()" for name in METHODS], node)
 
     def _called(self, node: ast.Call) -> str:
-        return f"{node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id}()"
+        name = node.func.attr if isinstance(node.func, ast.Attribute) else self.source.typed(node.func)
+        return f"{name}()"
 
     def _unknown(self, name: str, known: list[str], node: ast.expr) -> UserError:
         return self.source.error(f"{name} is not known here; there are {', '.join(known)}", node)

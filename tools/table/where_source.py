@@ -86,7 +86,9 @@ class Source:
 
     def end(self, node: ast.expr) -> int:
         """Where a node ends, exclusive."""
-        return self._offset(node.end_lineno, node.end_col_offset)
+        line, column = node.end_lineno, node.end_col_offset
+        assert line is not None and column is not None  # as in every tree that was parsed
+        return self._offset(line, column)
 
     def _offset(self, line: int, column: int) -> int:
         # The tree counts lines from 1, and columns in bytes of UTF-8.

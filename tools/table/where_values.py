@@ -233,13 +233,12 @@ def is_in(operand: Operand, choices: Iterable[Any]) -> pl.Expr:
         raise Mismatch("the list is empty")
     if len({value.kind for value in values}) > 1:
         raise Mismatch("the list holds values of several kinds; nothing can be compared with all of them")
-    found = is_unknown(operand) if len(values) < len(literals) else None
     if not values:
-        return found
+        return is_unknown(operand)
     kind = common_kind(operand, values[0])
     cells = [choice for choice in choices if choice is not None and choice != ""]
     among = read_as(kind, operand).is_in([float(c) for c in cells] if kind == NUMBER else cells)
-    return among if found is None else found | among
+    return is_unknown(operand) | among if len(values) < len(literals) else among
 
 
 def arithmetic(sign: str, left: Operand, right: Operand) -> Operand:

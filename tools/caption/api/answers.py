@@ -154,13 +154,10 @@ def _parsed(body: str) -> Any:
 def read_usage(response: dict[str, Any]) -> Usage:
     """The tokens that a response says it took."""
     usage = response.get("usage")
-    counts = [
-        usage.get(name) if isinstance(usage, dict) else None
-        for name in ("prompt_tokens", "completion_tokens")
-    ]
-    if not all(isinstance(count, int) and count >= 0 for count in counts):
-        return Usage(unknown=1)
-    return Usage(*counts)
+    said = usage if isinstance(usage, dict) else {}
+    counts = [said.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    known = [count for count in counts if isinstance(count, int) and count >= 0]
+    return Usage(*known) if len(known) == len(counts) else Usage(unknown=1)
 
 
 def _answer(choice: dict[str, Any], message: dict[str, Any], usage: Usage, verbatim: bool) -> Answer:

@@ -12,9 +12,9 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from tools.caption.api.answers import (
     Answer,
@@ -34,8 +34,8 @@ from tools.errors import MediaError, UserError, VidsieveError
 from tools.log import LOG
 from tools.transfer import retry_after
 
-if TYPE_CHECKING:
-    import httpx
+AsyncClient = Any
+"""That of httpx or of httpx2, see `http_package`."""
 
 _FIRST_TRIES = 5  # while nothing was answered yet: a server that cannot work is told soon
 _CANCEL_SECONDS = 10.0
@@ -155,7 +155,7 @@ class ChatClient:
         return {**headers, **self._service.key_header(self._key)}
 
     async def _ask_one(
-        self, http: httpx.AsyncClient, slots: asyncio.Semaphore, question: Question
+        self, http: AsyncClient, slots: asyncio.Semaphore, question: Question
     ) -> Answer | MediaError:
         try:
             async with slots:  # kept while it waits: a server in trouble gets fewer requests, not others
@@ -206,7 +206,7 @@ class ChatClient:
             return f"{self._url}: {said}; check --base-url{path} and --model"
         return f"{self._url}: {said}"
 
-    async def _persist(self, http: httpx.AsyncClient, question: Question) -> Answer:
+    async def _persist(self, http: AsyncClient, question: Question) -> Answer:
         """Ask until there is an answer, or no use in asking."""
         tried = answered = 0
         trial = Trial()
@@ -255,7 +255,7 @@ class ChatClient:
         while (left := until - time.monotonic()) > 0 and self._stop is None:
             await asyncio.sleep(min(left, 0.5))
 
-    async def _request(self, http: httpx.AsyncClient, question: Question, trial: Trial) -> Answer:
+    async def _request(self, http: AsyncClient, question: Question, trial: Trial) -> Answer:
         """Ask, once more for each parameter that the server complains of: without it."""
         while True:
             try:
@@ -266,9 +266,7 @@ class ChatClient:
                     self._final.add(said)
                     raise error.otherwise from None
 
-    async def _request_once(
-        self, http: httpx.AsyncClient, question: Question, asked: dict[str, Any]
-    ) -> Answer:
+    async def _request_once(self, http: AsyncClient, question: Question, asked: dict[str, Any]) -> Answer:
         body = b'{"messages":' + question.messages + b"," + json.dumps(asked).encode()[1:]
         try:
             status, headers, data = await asyncio.wait_for(self._post(http, body), self._service.timeout)
@@ -288,7 +286,7 @@ class ChatClient:
         answer = read_answer(text, verbatim=self._verbatim)
         return dataclasses.replace(answer, text=self._clean(answer.text))  # where JSON had escaped it
 
-    async def _post(self, http: httpx.AsyncClient, body: bytes) -> tuple[int, httpx.Headers, bytes]:
+    async def _post(self, http: AsyncClient, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
         async with http.stream("POST", self._url, content=body) as response:
             data = bytearray()
             async for part in response.aiter_bytes():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import importlib
 import os
 import re
 from typing import Any
@@ -139,15 +141,7 @@ def http_package() -> Any:
     Raises:
         UserError: Neither is.
     """
-    try:
-        import httpx2
-
-        return httpx2
-    except ImportError:
-        pass
-    try:
-        import httpx
-
-        return httpx
-    except ImportError:
-        raise not_installed("httpx", "captions by a server") from None
+    for name in ("httpx2", "httpx"):
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(name)
+    raise not_installed("httpx", "captions by a server")

@@ -230,6 +230,7 @@ class CaptionApiStage(AskStage):
 
     def asked(self) -> dict[str, Any]:
         """As for every question; prompt and sampling as JSON."""
+        assert self.sampling is not None, "chosen when the stage was made"
         return {
             **super().asked(),
             "prompt": dataclasses.asdict(self.prompt),

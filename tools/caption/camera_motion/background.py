@@ -67,7 +67,7 @@ class _Votes:
     def miss(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         """Pixels between where tracks end and where motions put them: shape (motions, tracks)."""
         off = a[:, None] * self.start + b[:, None] - self.end
-        return np.hypot(off.real / self.unit[0], off.imag / self.unit[1])
+        return np.hypot(np.real(off) / self.unit[0], np.imag(off) / self.unit[1])
 
 
 def find_motions(tracks: Tracks, size: tuple[int, int], aspect: float) -> list[Motion]:

@@ -158,7 +158,7 @@ def shakes(shot: Shot, trend: np.ndarray, aspect: float, threshold: float) -> bo
     changes = np.count_nonzero(np.diff(sides)) / shot.duration
     travel = np.hypot(*(np.diff(trend[:, :2], axis=0) / min(aspect, 1.0)).T).sum()
     need = max(_SHAKE * threshold, _SHAKE_OF_SPEED * travel / shot.duration)
-    return changes >= _SHAKE_RATE and shake_of(shot, aspect) >= need
+    return bool(changes >= _SHAKE_RATE and shake_of(shot, aspect) >= need)
 
 
 def corner_scale(aspect: float) -> np.ndarray:
@@ -194,7 +194,7 @@ def shake_of(shot: Shot, aspect: float) -> float:
 
 
 def _numbers(shots: Sequence[Shot], tracked: float, aspect: float) -> dict[str, float]:
-    x, y, zoom, roll = sum(s.path[-1] - s.path[0] for s in shots) / tracked
+    x, y, zoom, roll = sum((s.path[-1] - s.path[0] for s in shots), np.zeros(4)) / tracked
     squares = sum(shake_of(s, aspect) ** 2 * s.duration for s in shots)
     return {
         "pan": float(x / aspect),

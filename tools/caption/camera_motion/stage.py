@@ -68,6 +68,7 @@ class CameraMotionStage(Stage):
                 row["path"],
                 f"{len(frames.times)} frames in {duration:.2f} s; camera motion needs {_SHORTEST} s of video",
             )
+        assert frames.thumbnails is not None, "the stage asks for them"
         height, width = frames[0].image.shape[:2]
         aspect = width / height
         shots = follow_camera(frames.thumbnails, frames.times, aspect)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -129,14 +130,15 @@ def follow(first: np.ndarray, second: np.ndarray, corners: np.ndarray, region: R
 
     if not len(corners):
         return Tracks(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, np.int64))
-    settings = {
+    settings: dict[str, Any] = {
+        "nextPts": None,
         "winSize": (_WINDOW, _WINDOW),
         "maxLevel": _LEVELS,
         "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.003),
         "minEigThreshold": 1e-5,
     }
-    there, found, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, None, **settings)
-    back, returned, _ = cv2.calcOpticalFlowPyrLK(second, first, there, None, **settings)
+    there, found, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, **settings)
+    back, returned, _ = cv2.calcOpticalFlowPyrLK(second, first, there, **settings)
     height, width = first.shape
     good = (found[:, 0] == 1) & (returned[:, 0] == 1)
     good &= np.hypot(*(back - corners).T) < _RETURN

@@ -33,7 +33,7 @@ _CONVERTED = {
     for kind in kinds
 }
 # Architecture, whether pictures are cut into tiles, and width of the language model: what config.json tells.
-_BY_SHAPE = {
+_BY_SHAPE: dict[tuple[str, bool, Any], str] = {
     ("llava_llama", False, 4096): "llava-v1.5-7b",
     ("llava_llama", False, 5120): "llava-v1.5-13b",
     ("llava_llama", True, 4096): "llava-v1.6-vicuna-7b",

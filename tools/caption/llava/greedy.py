@@ -52,16 +52,14 @@ class Watch(LogitsProcessor):
 
     def __init__(self, margin: float, ends: list[int], prompt_length: int) -> None:
         self._margin, self._ends, self._start = margin, ends, prompt_length
-        self._close: torch.Tensor | None = None
-        self._broken: torch.Tensor | None = None
-        self._ended: torch.Tensor | None = None
+        self._close = self._broken = self._ended = torch.zeros(0, dtype=torch.bool)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """Give the scores back as they are."""
         best = scores.topk(2, dim=1).values.float()
         size = scores.masked_fill(~scores.isfinite(), 0).abs().amax(dim=1).float()
         close = (best[:, 0] - best[:, 1] <= self._margin * size) & (self._margin > 0)
-        if self._close is None:
+        if not len(self._close):
             self._close, self._broken, self._ended = (torch.zeros_like(close) for _ in range(3))
         if input_ids.shape[1] > self._start:
             ends = torch.tensor(self._ends, device=input_ids.device)
@@ -72,8 +70,8 @@ class Watch(LogitsProcessor):
 
     def close_rows(self) -> list[int]:
         """Numbers of the rows with a close choice."""
-        return [] if self._close is None else self._close.nonzero().flatten().tolist()
+        return self._close.nonzero().flatten().tolist()
 
     def broken_rows(self) -> list[int]:
         """Numbers of the rows whose best logit was infinite or no number: an overflow in half precision."""
-        return [] if self._broken is None else self._broken.nonzero().flatten().tolist()
+        return self._broken.nonzero().flatten().tolist()

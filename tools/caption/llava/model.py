@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 from tools.caption.llava.checkpoint import Checkpoint
 from tools.errors import UserError
 from tools.packages import not_installed
-
-if TYPE_CHECKING:
-    import torch
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 """Implementations of attention."""
@@ -36,7 +33,7 @@ def choose_precision(precision: str, device: str, checkpoint: Checkpoint) -> str
 
 def load_model(
     checkpoint: Checkpoint, *, device: str, precision: str, attention: str = "sdpa", tp_size: int = 1
-) -> torch.nn.Module:
+) -> Any:
     """Load a model for generation.
 
     Args:
@@ -48,7 +45,7 @@ def load_model(
             `tools.caption.llava.parallel.join_group`.
 
     Returns:
-        The model, in evaluation mode.
+        The model, a ``PreTrainedModel`` that can ``generate``, in evaluation mode.
 
     Raises:
         UserError: transformers does not know the architecture, weights are missing or of wrong shape, the
@@ -69,7 +66,8 @@ def load_model(
     if tp_size > 1:
         options |= _tensor_parallel(tp_size, device)
     try:
-        model, info = AutoModelForImageTextToText.from_pretrained(checkpoint.folder, **options)
+        load = cast(Any, AutoModelForImageTextToText.from_pretrained)  # for output_loading_info
+        model, info = load(checkpoint.folder, **options)
     except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
         if type(error).__name__ == "OutOfMemoryError":
             raise UserError(
@@ -100,7 +98,7 @@ def _tensor_parallel(tp_size: int, device: str) -> dict[str, Any]:
     if device == "cpu" and torch.cuda.is_available():
         raise UserError("--tp-size with --device cpu: PyTorch takes the GPUs it sees; hide them or use them")
     try:
-        from transformers.distributed import DistributedConfig
+        from transformers.distributed.configuration_utils import DistributedConfig
     except ImportError:  # transformers before 5.18
         return {"tp_plan": "auto"}
     return {"distributed_config": DistributedConfig(tp_size=tp_size, tp_plan="auto")}

@@ -82,14 +82,16 @@ class Group:
 
     def __init__(self, layout: Layout, device: str) -> None:
         import torch.distributed as dist
+        from torch.distributed.distributed_c10d import PrefixStore
+        from torch.distributed.rendezvous import rendezvous
 
         self.size = layout.tp_size
         self.leads = layout.tp_rank == 0
         try:
-            store, _, _ = next(dist.rendezvous("env://", timeout=_PATIENCE))
+            store, _, _ = next(rendezvous("env://", timeout=_PATIENCE))
             dist.init_process_group(
                 "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl",
-                store=dist.PrefixStore(f"captions/{layout.dp_rank}", store),
+                store=PrefixStore(f"captions/{layout.dp_rank}", store),
                 rank=layout.tp_rank,
                 world_size=layout.tp_size,
                 timeout=_PATIENCE,

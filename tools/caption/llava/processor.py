@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -100,7 +100,7 @@ def _load_processor(checkpoint: Checkpoint) -> Any:
     options = {"backend": "pil", "local_files_only": True, "trust_remote_code": False}
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        kind = PROCESSOR_MAPPING.get(type(config), None)
+        kind = cast(Any, PROCESSOR_MAPPING).get(type(config), None)  # a class, which its annotation is not
         if kind is not None and "video_processor" in kind.get_attributes():
             processor = _without_video(kind, folder, options)
         else:
@@ -128,8 +128,8 @@ def _count_as_the_model(processor: Any, config: Any, folder: str) -> None:
         UserError: The tokenizer has no token for a picture, or another one than the model.
     """
     vision = getattr(config, "vision_config", None)
-    beside = _TOWERS.get(getattr(vision, "model_type", None))
-    if config.model_type not in _LLAVAS or beside is None:
+    beside = _TOWERS.get(getattr(vision, "model_type", ""))
+    if vision is None or config.model_type not in _LLAVAS or beside is None:
         return
     counted = {
         "patch_size": vision.patch_size,

@@ -30,8 +30,8 @@ class Number(float):
         try:
             number = super().__new__(cls, typed)
         except ValueError:
-            number = math.nan
-        if not math.isfinite(number):
+            number = None
+        if number is None or not math.isfinite(number):
             raise ValueError(f"must be a finite number, not {typed}")
         number.typed = str(typed).strip()
         return number
@@ -134,7 +134,7 @@ class Operation:
         """All names of its flag, its own first."""
         return [self.flag, *("--" + name.replace("_", "-") for name in self.aliases)]
 
-    def label(self, value: object) -> str:
+    def label(self, value: Any) -> str:
         """As typed: ``--fmin 48``."""
         if self.parse is None:
             return self.flag

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Literal
 
 from tools.datasets.operations.base import Context, Operation, Split
 
@@ -102,7 +103,9 @@ def _update_text(frame: pl.LazyFrame, file: str, context: Context) -> pl.LazyFra
     return joined.with_columns(text.alias("text")).drop("text\0", "found\0")
 
 
-def _once(other: pl.LazyFrame, label: str, context: Context, keep: str = "first") -> pl.LazyFrame:
+def _once(
+    other: pl.LazyFrame, label: str, context: Context, keep: Literal["first", "last"] = "first"
+) -> pl.LazyFrame:
     """The table with one row for each path: a second one would make two rows out of one."""
     import polars as pl
 
@@ -114,7 +117,12 @@ def _once(other: pl.LazyFrame, label: str, context: Context, keep: str = "first"
 
 
 def _operation(
-    name: str, help: str, apply: object, suffix: str, adds: object = (), aliases: tuple[str, ...] = ()
+    name: str,
+    help: str,
+    apply: Callable[[pl.LazyFrame, str, Context], pl.LazyFrame | Split],
+    suffix: str,
+    adds: tuple[str, ...] | Callable[[Any], Iterable[str]] = (),
+    aliases: tuple[str, ...] = (),
 ) -> Operation:
     return Operation(
         name, help, apply, suffix, TableName, "TABLE", needs=("path",), adds=adds, aliases=aliases

@@ -99,7 +99,7 @@ def _in_workers(
 
 def _chunks(texts: pl.Series) -> Iterator[tuple[int, list[str]]]:
     """Start and texts of each chunk: limited in number, and in bytes where texts are long."""
-    mean_bytes = max(1, texts.str.len_bytes().mean() or 0)
+    mean_bytes = max(1, texts.str.len_bytes().sum() / max(1, len(texts)))
     size = max(1, min(_CHUNK_TEXTS, int(_CHUNK_BYTES / mean_bytes)))
     for start in range(0, len(texts), size):
         yield start, texts.slice(start, size).to_list()

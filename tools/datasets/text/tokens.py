@@ -16,6 +16,8 @@ from tools.packages import not_installed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tokenizers import Tokenizer
+
 ALIASES: dict[str, str] = {
     "t5": "DeepFloyd/t5-v1_1-xxl",
     **dict.fromkeys(CLIP_MODELS, "openai/clip-vit-large-patch14"),  # OpenAI's models share one vocabulary
@@ -127,7 +129,7 @@ def _pretrained_counter(name: str, model: str, *, local: bool) -> _Counting:
     return count
 
 
-def _backend_counter(tokenizer: object) -> _Counting:
+def _backend_counter(tokenizer: Tokenizer) -> _Counting:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return lambda texts: [len(encoded) for encoded in tokenizer.encode_batch_fast(list(texts))]

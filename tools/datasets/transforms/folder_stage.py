@@ -98,7 +98,7 @@ class FolderStage(Stage):
         )
 
     def _with_targets(self, table: pl.DataFrame, targets: list[str | None]) -> pl.DataFrame:
-        self._own = [targets[row] for row in current_shard().rows(table.height) if targets[row]]
+        self._own = [own for row in current_shard().rows(table.height) if (own := targets[row])]
         return table.with_columns(pl.Series(TARGET, targets, dtype=pl.String))
 
     def write_under(self, folder: Path) -> None:

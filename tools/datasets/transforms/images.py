@@ -38,10 +38,10 @@ def resized(length: int, *, longer: bool) -> Callable[[Image.Image], Image.Image
         if side <= length:
             return image
         # The side itself is exact, the other one is rounded and at least one pixel.
-        size = tuple(length if s == side else max(1, round(s * length / side)) for s in image.size)
+        width, height = (length if s == side else max(1, round(s * length / side)) for s in image.size)
         if image.mode in ("P", "PA", "1"):  # numbers of colours cannot be averaged
             image = image.convert("RGBA" if image.has_transparency_data else _without_palette(image))
-        return image.resize(size, Image.Resampling.BICUBIC)
+        return image.resize((width, height), Image.Resampling.BICUBIC)
 
     return resize
 

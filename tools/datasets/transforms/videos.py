@@ -144,7 +144,7 @@ def centre_window(index: PacketIndex, size: tuple[int, int] | None) -> tuple[Sha
     return shape, window
 
 
-def _even_below(pixels: Fraction) -> int:
+def _even_below(pixels: Fraction | int) -> int:
     return max(2, int(pixels) // 2 * 2)
 
 

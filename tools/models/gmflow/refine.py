@@ -66,10 +66,12 @@ class SeparableGRU(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        for name in ("convz1", "convr1", "convq1"):
-            setattr(self, name, nn.Conv2d(384, 128, (1, 5), padding=(0, 2)))
-        for name in ("convz2", "convr2", "convq2"):
-            setattr(self, name, nn.Conv2d(384, 128, (5, 1), padding=(2, 0)))
+        self.convz1, self.convr1, self.convq1 = (
+            nn.Conv2d(384, 128, (1, 5), padding=(0, 2)) for _ in range(3)
+        )
+        self.convz2, self.convr2, self.convq2 = (
+            nn.Conv2d(384, 128, (5, 1), padding=(2, 0)) for _ in range(3)
+        )
 
     def forward(self, hidden: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """From (B, 128, H, W) and (B, 256, H, W) to a new hidden state."""
