@@ -7,4 +7,5 @@ scripts/setup.sh dev daft decord docs ocr report text transnetv2
 # DataFlow pins other versions of nearly everything, so it stands beside the environment, without what it asks for.
 [ -d .venv/dataflow/dataflow ] ||
     .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --target .venv/dataflow open-dataflow==1.0.13
+unset PYTHONDONTWRITEBYTECODE  # or each of several hundred child processes compiles the toolkit anew
 exec .venv/bin/python -m pytest -n auto --dist worksteal --durations=10 "$@"

@@ -26,6 +26,20 @@ def pytest_xdist_auto_num_workers() -> int:
     return usable_cores()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules that are marked slow come first, so that no process is at one of them when all others are done.
+
+    Processes that have nothing left to do take over the last tests of another, which would pay once more for
+    what the tests of a module share.
+    """
+
+    def is_quick(item: pytest.Item) -> bool:
+        module = item.getparent(pytest.Module)
+        return module is None or module.get_closest_marker("slow") is None
+
+    items.sort(key=is_quick)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Tests marked gpu need a CUDA device: without, they are skipped, or fail with FAIL_WITHOUT_CUDA."""
     if item.get_closest_marker("gpu") is None:

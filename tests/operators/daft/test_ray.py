@@ -18,6 +18,7 @@ from tools.table import merge_tables, read_table
 daft = pytest.importorskip("daft", reason="Daft is not installed: pip install 'vidsieve[daft]'")
 pytest.importorskip("ray", reason="Ray is not installed: pip install 'vidsieve[daft]'")
 ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,6 @@ def test_too_many_workers_are_refused_at_once(on_ray):
     assert found["told_within"] < 60  # Daft would wait for two minutes
 
 
-@pytest.mark.slow
 def test_a_node_is_lost_in_the_middle(clips, tmp_path):
     """The example itself; it ends with an error when a row is missing, or stands twice."""
     good = [clip for clip in clips if Path(clip).name not in ("broken.mp4", "missing.mp4")]
