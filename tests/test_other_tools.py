@@ -106,10 +106,10 @@ def test_ranks_of_torchrun_are_ours(installed, checkout):
     done = run(
         installed,
         checkout,
-        f"vidsieve convert video videos --output meta.csv; {torchrun} vidsieve scene_detect meta.csv",
+        f"vidsieve convert video videos --output meta.csv; {torchrun} vidsieve technical meta.csv --quiet",
     )
     assert done.returncode == 0, done.stderr
-    parts = [read_table(checkout / f"meta_timestamp_part{rank}.csv") for rank in range(2)]
+    parts = [read_table(checkout / f"meta_technical_part{rank}.csv") for rank in range(2)]
     assert [part.height for part in parts] == [1, 1]
 
 
