@@ -24,7 +24,7 @@ ELSEWHERE = {
 """Pages outside of docs/, by their place in the checkout, and their names on the site."""
 
 _CODE = re.compile(r"`[^`]+`")
-_LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s:#]+)(#[^)\s]*)?\)")
+_LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s:#]+)(#[^)\s]*)?\)")
 
 
 def on_files(files: Any, *, config: Any) -> Any:
@@ -53,7 +53,7 @@ def with_bars_in_code(markdown: str) -> str:
 
 
 def with_links_of_the_site(markdown: str, place: str) -> str:
-    """Rewrite relative links.
+    """Rewrite relative links to pages and pictures.
 
     Args:
         markdown: The text of a page.
@@ -62,13 +62,13 @@ def with_links_of_the_site(markdown: str, place: str) -> str:
     here = posixpath.dirname(_on_the_site(place) or "")
 
     def rewrite(link: re.Match[str]) -> str:
-        text, target, anchor = link.groups()
+        picture, text, target, anchor = link.groups()
         file = posixpath.normpath(posixpath.join(posixpath.dirname(place), target))
         name = _on_the_site(file)
         if name is not None:
-            return f"[{text}]({posixpath.relpath(name, here or '.')}{anchor or ''})"
+            return f"{picture}[{text}]({posixpath.relpath(name, here or '.')}{anchor or ''})"
         # What is not there at all stays, for mkdocs to complain about.
-        return text if (ROOT / file).exists() else link[0]
+        return text if (ROOT / file).exists() and not picture else link[0]
 
     return _LINK.sub(rewrite, markdown)
 

@@ -44,6 +44,7 @@ def test_every_page_is_in_the_navigation_once():
         ("docs/coming_from/las.md", "[w](../../pretrained_models/README.md#x)", "[w](../weights.md#x)"),
         ("docs/coming_from/las.md", "[w](../las.md)", "[w](../las.md)"),
         ("benchmarks/README.md", "[a](../docs/hdr.md) ![p](images/p.png)", "[a](hdr.md) ![p](images/p.png)"),
+        ("README.md", "![p](docs/pictures/tutorial_kept.webp)", "![p](pictures/tutorial_kept.webp)"),
         ("README.md", "[LICENSE](LICENSE)", "LICENSE"),  # a file of the checkout that the site does not have
         ("docs/hdr.md", "[a](nowhere.md)", "[a](nowhere.md)"),
         ("docs/hdr.md", "[a](https://example.com/b.md)", "[a](https://example.com/b.md)"),
@@ -70,3 +71,4 @@ def test_the_site_can_be_built_and_all_its_links_lead_somewhere(tmp_path):
     assert (tmp_path / "site" / "coming_from" / "opensora" / "index.html").exists()
     assert "true|false</code></td>" in (tmp_path / "site" / "datautil" / "index.html").read_text()
     assert 'href="weights/"' in (tmp_path / "site" / "index.html").read_text()
+    assert 'src="pictures/tutorial_kept.webp"' in (tmp_path / "site" / "index.html").read_text()
