@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from unittest import mock
 
 import av
 import numpy as np
@@ -216,6 +219,38 @@ def make_video(
                 out, sound, [(starts[i], ends[i]) for i in flashes], ends[-1], steady=audio == "sine"
             )
     return path
+
+
+def run_command(
+    main: Callable[[list[str]], int | None], *arguments: object, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as ``python -m`` does, errors and exit code included, but in this process.
+
+    Most of the time of a process would go into its imports.
+
+    Args:
+        main: The command's function.
+        arguments: Its command line.
+        environment: Variables that are set meanwhile.
+
+    Returns:
+        Exit code, standard output and standard error.
+    """
+    from tools import cli
+
+    words = [str(argument) for argument in arguments]
+    out, err = io.StringIO(), io.StringIO()
+    code: int | str | None = 0
+    with (
+        mock.patch.dict(os.environ, environment),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            cli.run(lambda: main(words))
+        except SystemExit as ended:
+            code = ended.code
+    return subprocess.CompletedProcess(words, int(code or 0), out.getvalue(), err.getvalue())
 
 
 def remux(source: Path, target: Path, *, before: Sequence[str] = (), after: Sequence[str] = ()) -> Path:

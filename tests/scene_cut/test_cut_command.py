@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.support import MEASURED_ON_FILE, NOT_MEASURED_ON_FILE, make_video
+from tests.support import MEASURED_ON_FILE, NOT_MEASURED_ON_FILE, make_video, run_command
 from tools.errors import UserError
 from tools.media.probe import probe
 from tools.scene_cut import cut
@@ -46,11 +46,8 @@ def meta(tmp_path: Path) -> Path:
     return write_table(table, tmp_path / "meta.csv")
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "tools.scene_cut.cut", *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=600
-    )
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run_command(cut.main, *arguments, "--num_workers", "0", **environment)
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, str]]:
@@ -62,7 +59,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def test_table_of_clips(meta: Path, tmp_path: Path) -> None:
-    done = run(str(meta), "--save_dir", str(tmp_path / "clips"))
+    done = run_command(cut.main, meta, "--save_dir", tmp_path / "clips", "--num_workers", 2)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(tmp_path / "meta_clips.csv")
     table = read_table(tmp_path / "meta_clips.csv")

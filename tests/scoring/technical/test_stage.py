@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +10,16 @@ import pytest
 from PIL import Image
 
 from tests.scoring.technical.scenes import canvas, pan
-from tests.support import make_video, remux
+from tests.support import make_video, remux, run_command
 from tools.errors import UserError
 from tools.media.requests import read_requests
 from tools.media.sampling import SamplingError
-from tools.scoring.technical.inference import make_stage, parser
+from tools.scoring.technical.inference import main, make_stage, parser
 from tools.scoring.technical.measures import DEFAULT_MEASURES, MEASURES, check_measures
 from tools.scoring.technical.stage import FramePairs, TechnicalStage
 from tools.stage.runner import RunOptions, map_rows
 from tools.table import read_table, write_table
 
-ROOT = Path(__file__).resolve().parents[3]
 OVER_TIME = ("interlaced", "static_ratio", "true_fps", "fade", "logo")
 
 
@@ -158,18 +155,11 @@ def test_a_static_camera_is_not_frozen(videos_dir):
 # The command
 
 
-def command(*arguments: object) -> subprocess.CompletedProcess[str]:
-    module = [sys.executable, "-m", "tools.scoring.technical.inference"]
-    return subprocess.run(
-        [*module, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=600
-    )
-
-
 def test_the_command_writes_a_table(clip, image, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video\n")
     meta = write_table(pl.DataFrame({"path": [str(clip), str(broken), str(image)]}), tmp_path / "meta.csv")
-    done = command(meta, "--num_workers", 2, "--measures", "true_fps,black_bars,luminance")
+    done = run_command(main, meta, "--num_workers", 2, "--measures", "true_fps,black_bars,luminance")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(tmp_path / "meta_technical.csv")
     table = read_table(tmp_path / "meta_technical.csv")
