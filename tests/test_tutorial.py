@@ -66,7 +66,7 @@ def assert_same_pictures(folder: Path) -> None:
         with Image.open(path) as mine, Image.open(PICTURES / path.name) as page:
             assert mine.size == page.size, path.name
             difference = np.asarray(mine.convert("L"), float) - np.asarray(page.convert("L"), float)
-        assert abs(difference).mean() < 4, path.name
+        assert abs(difference).mean() < 4, f"{path.name}: scripts/tutorial_pictures.py makes it anew"
 
 
 def test_the_tutorial_prints_and_draws_what_it_shows(videos_dir, tmp_path, monkeypatch):
