@@ -79,7 +79,7 @@ def cosines(features: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def fingerprint(crop: np.ndarray) -> bytes:
     """What stands for a crop: two that are alike have the same."""
-    return hashlib.blake2b(np.ascontiguousarray(crop), digest_size=16).digest()
+    return hashlib.blake2b(np.ascontiguousarray(crop).data, digest_size=16).digest()
 
 
 class ClipFeatures:

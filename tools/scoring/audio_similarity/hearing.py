@@ -120,9 +120,10 @@ def listen(
     Raises:
         MediaError: no_audio, decode, too_short, or whatever is wrong with the file of the sound.
     """
-    own = audio_path is None or os.path.realpath(audio_path) == os.path.realpath(path)
-    source, pictures = (path, index) if own else (audio_path, None)
-    track = AudioTrack(source, hearing.rate, index=pictures, track=hearing.track)
+    if audio_path is None or os.path.realpath(audio_path) == os.path.realpath(path):
+        track, own = AudioTrack(path, hearing.rate, index=index, track=hearing.track), True
+    else:
+        track, own = AudioTrack(audio_path, hearing.rate, track=hearing.track), False
     end = _length(track) if index is None else index.duration
     if moments is None:
         moments = covering_moments(end, hearing.seconds)
@@ -142,6 +143,7 @@ def listen(
             quiet = True
             continue
         numbers[window] = len(mels)
+        assert hearing.mel is not None, "no windows are cut without"
         mels.append(log_mel(samples[: hearing.mel.samples], hearing.mel))
     window_of = tuple(numbers.get(window, NOT_HEARD) for window in wanted)
     failure = _why_not(level, hearing, bool(mels), quiet, track)

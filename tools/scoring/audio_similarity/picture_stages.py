@@ -166,6 +166,7 @@ class _PictureStage(ClipStage):
     def _moments(self, frames: Frames) -> list[float]:
         """Seconds of the frames that are looked at."""
         if isinstance(self.sampling, ShotChanges):
+            assert frames.thumbnails is not None, "ShotChanges asks for them"
             return [float(frames.times[i]) for i in self.sampling.choose(frames.thumbnails)]
         return [frame.time for frame in frames]
 
@@ -235,11 +236,12 @@ class AudioCaptionStage(_PictureStage):
 
     def score_features(self, features: list[np.ndarray], extras: list[Extras]) -> list[dict[str, Any]]:
         """The cosines of each row's frames and its text."""
-        captions = caption_features(self._features.encoder, [own.tokens for own in extras])
+        tokens = [own.tokens for own in extras if own.tokens is not None]
+        captions = caption_features(self._features.encoder, tokens)
         remark = f"text longer than the {self.context_length} tokens that CLIP takes, cut there"
         return [
-            self._cells(cosines(images, caption), own.heard, [remark] if own.tokens.cut else [])
-            for images, caption, own in zip(features, captions, extras, strict=True)
+            self._cells(cosines(images, caption), own.heard, [remark] if text.cut else [])
+            for images, caption, text, own in zip(features, captions, tokens, extras, strict=True)
         ]
 
 
@@ -335,12 +337,13 @@ class LabelsStage(_PictureStage):
 
     def score_features(self, features: list[np.ndarray], extras: list[Extras]) -> list[dict[str, Any]]:
         """How far each row's frames and sound say the same of the labels."""
-        sounds = sound_features(self._clap_encoder, [own.heard.mels for own in extras])
+        heard = [own.heard for own in extras if own.heard is not None]
+        sounds = sound_features(self._clap_encoder, [own.mels for own in heard])
         results = []
-        for images, windows, own in zip(features, sounds, extras, strict=True):
+        for images, windows, own, sound in zip(features, sounds, extras, heard, strict=True):
             if not np.isfinite(windows).all():
-                results.append(self._cells(None, own.heard._replace(failure=NOT_FINITE)))
+                results.append(self._cells(None, sound._replace(failure=NOT_FINITE)))
                 continue
             similarities = label_similarities(images, windows, own.window_of, self._label_features)
-            results.append(self._cells(similarities, own.heard))
+            results.append(self._cells(similarities, sound))
         return results

@@ -123,9 +123,12 @@ def values_of(
         heard: The sound; None when nobody listened.
         remarks: What else is worth a word.
     """
-    scores = None if similarities is None else [round(float(s), _DECIMALS) for s in similarities]
+    scores = match = None
+    if similarities is not None:
+        scores = [round(float(s), _DECIMALS) for s in similarities]
+        match = round(float(REDUCE[reduce](similarities)), _DECIMALS)
     return {
-        "audio_match": None if scores is None else round(float(REDUCE[reduce](similarities)), _DECIMALS),
+        "audio_match": match,
         "audio_mode": mode,
         "av_offset": None if heard is None or heard.offset is None else round(heard.offset, _DECIMALS),
         "audio_level": None if heard is None or heard.level is None else round(heard.level, _LEVEL_DECIMALS),
@@ -258,6 +261,7 @@ class ClapStage(Stage):
         if self.moments is None or (index is None and not is_image(path)):
             moments = None
         elif isinstance(self.moments, ShotChanges):
+            assert frames.thumbnails is not None, "ShotChanges asks for them"
             moments = [float(frames.times[i]) for i in self.moments.choose(frames.thumbnails)]
         else:
             times = np.zeros(1) if index is None else index.times[: index.num_frames]

@@ -94,11 +94,12 @@ def make_stage(args: argparse.Namespace) -> EMScoreStage:
     from tools.scoring.emscore.stage import FRAMES, EMScoreStage
 
     _choose_frames(args)
-    types = args.score_types and tuple(_TYPES.get(name, name) for name in args.score_types)
+    named: list[str] = args.score_types or ["all"]
+    types = tuple(_TYPES.get(name, name) for name in named)
     return EMScoreStage(
         candidate_column=args.candidate_column,
         reference_column=args.reference_column,
-        score_types=None if types in (None, ("all",)) else types,
+        score_types=None if types == ("all",) else types,
         metrics=None if args.metrics == ["all"] else tuple(args.metrics),
         idf=_weights(args),
         long_text=args.long_text,

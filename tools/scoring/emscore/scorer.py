@@ -62,8 +62,9 @@ def score_caption(
     Returns:
         For each name that is wanted and can be had, the metrics.
     """
-    looked = frames is not None and len(frames) > 0 and bool({VIDEO, BOTH} & set(wanted))
-    video = score_video(caption.candidate, frames) if looked else None
+    video = None
+    if frames is not None and len(frames) > 0 and {VIDEO, BOTH} & set(wanted):
+        video = score_video(caption.candidate, frames)
     return _chosen(wanted, video, _references(caption, wanted))
 
 

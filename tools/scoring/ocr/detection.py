@@ -104,10 +104,10 @@ def regions(probability: np.ndarray, threshold: float) -> list[tuple[np.ndarray,
     marked = (probability > _MARKED).astype(np.uint8)
     marked = cv2.dilate(marked, np.ones((2, 2), np.uint8))  # joins letters that nearly touch
     contours, tree = cv2.findContours(marked, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    if not contours:
+        return []
     found = []
-    for contour, (_, _, _, parent) in zip(
-        contours[:_MOST_REGIONS], tree[0] if contours else (), strict=False
-    ):
+    for contour, (_, _, _, parent) in zip(contours[:_MOST_REGIONS], tree[0], strict=False):
         if parent >= 0:  # the edge of a hole in a region
             continue
         centre, sides, angle = cv2.minAreaRect(contour)

@@ -135,7 +135,7 @@ def run_session(session: InferenceSession, pixels: np.ndarray) -> np.ndarray:
         MemoryError: There is not enough.
     """
     with _memory_errors():
-        return session.run(None, {session.get_inputs()[0].name: pixels})[0]
+        return np.asarray(session.run(None, {session.get_inputs()[0].name: pixels})[0])
 
 
 def standardise(image: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 
 
@@ -18,14 +20,15 @@ def dis_flow(pairs: np.ndarray) -> np.ndarray:
     """
     import cv2
 
-    estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flows = np.empty((*pairs.shape[:1], *pairs.shape[2:4], 2), np.float32)
+    no_guess = cast(Any, None)  # of the flow; the annotation asks for one
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # it searches in as many stripes as there are threads, with other results
     try:
         for flow, pair in zip(flows, pairs, strict=True):
             first, second = (cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pair)
-            flow[:] = estimator.calc(first, second, None)
+            flow[:] = estimator.calc(first, second, no_guess)
     finally:
         cv2.setNumThreads(threads)
     return flows

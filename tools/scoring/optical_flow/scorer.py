@@ -153,13 +153,12 @@ def _motion_fields(estimate: Estimate, clips: Sequence[Clip]) -> list[list[tuple
     steps = [(clip, pair.first, pair.second) for clip in clips for pair in clip.pairs]
     shorter = [pair.near for clip in clips for pair in clip.pairs]
     fields = _fields(estimate, steps)
-    far = [
-        number
-        for number, (field, _) in enumerate(fields)
-        if shorter[number] is not None and np.percentile(np.hypot(*np.moveaxis(field, 2, 0)), 95) > _FAR
-    ]
-    again = [(steps[number][0], steps[number][1], shorter[number]) for number in far]
-    for number, field in zip(far, _fields(estimate, again), strict=True):
+    far = {
+        number: (*steps[number][:2], near)
+        for number, ((field, _), near) in enumerate(zip(fields, shorter, strict=True))
+        if near is not None and np.percentile(np.hypot(*np.moveaxis(field, 2, 0)), 95) > _FAR
+    }
+    for number, field in zip(far, _fields(estimate, list(far.values())), strict=True):
         fields[number] = field
     remaining = iter(fields)
     return [[next(remaining) for _ in clip.pairs] for clip in clips]

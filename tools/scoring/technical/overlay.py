@@ -85,7 +85,7 @@ def _most_likely(edges: _Edges, moving: np.ndarray, least: float) -> float:
     both_ways = np.zeros(count)
     for label in range(1, count):
         both_ways[label] = _both_ways(edges, (labels == label) & steady)
-    weights = np.where(steady, both_ways[labels], 0.0)
+    weights = np.where(steady, both_ways[np.asarray(labels, np.intp)], 0.0)
     best = 0.0
     for label in np.flatnonzero(both_ways):
         width, height = boxes[label, cv2.CC_STAT_WIDTH], boxes[label, cv2.CC_STAT_HEIGHT]
