@@ -57,7 +57,8 @@ def run(method: str, meta: Path, *arguments: str) -> pl.DataFrame:
     """Run the old, positional form and read its table."""
     out = meta.parent / f"out_{method}"
     before = set(meta.parent.glob("meta_*.csv"))
-    code = transform.main([method, str(meta), str(meta.parent / "in"), str(out), "--quiet", *arguments])
+    places = [str(meta), str(meta.parent / "in"), str(out)]
+    code = transform.main([method, *places, "--num-workers", "0", "--quiet", *arguments])
     assert code == 0
     (made,) = [p for p in set(meta.parent.glob("meta_*.csv")) - before if ".failures" not in p.name]
     return read_table(made)
@@ -173,7 +174,8 @@ def test_squares(meta: Path) -> None:
 
 
 def test_first_frames_have_names_of_their_own(meta: Path) -> None:
-    assert save_first_frame.main([str(meta), "--img-dir", str(meta.parent / "first"), "--quiet"]) == 0
+    inline = ["--num-workers", "0", "--quiet"]
+    assert save_first_frame.main([str(meta), "--img-dir", str(meta.parent / "first"), *inline]) == 0
     table = read_table(meta.parent / "meta_first-frame.csv")
     assert [Path(p).name for p in table["first_frame_path"][:2]] == [
         "a_mp4_first_frame.jpg",

@@ -30,6 +30,7 @@ def run(folder: Path, cells: dict[str, str], *flags: str, table: str = "meta", c
     meta.unlink(missing_ok=True)
     write_table(pl.DataFrame(rows), meta)
     arguments = [str(meta), "--save_dir", str(folder / clips), "--mode", "copy", "--quiet", "--overwrite"]
+    arguments += ["--num-workers", "0"]
     assert cut.main([*arguments, *flags]) == 0
 
 

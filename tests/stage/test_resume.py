@@ -67,7 +67,7 @@ def test_a_killed_run_goes_on_with_any_number_of_ranks(meta, before, after):
             os.kill(run.pid, signal.SIGKILL)
             run.communicate()
         assert finished_rows(meta) == rows
-    runs = [start(meta, rank=rank, world=after) for rank in range(after)]
+    runs = [start(meta, "--num_workers=0", rank=rank, world=after) for rank in range(after)]
     told = b"".join(run.communicate()[1] for run in runs)
     assert [run.returncode for run in runs] == [0] * after, told
     assert b"by an earlier run" in told
