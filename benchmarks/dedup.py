@@ -100,11 +100,11 @@ def make_table(clips: int, pictures: int, same_scene: float) -> tuple[object, di
 
 
 def text_of(clip: np.ndarray, height: int) -> str:
-    from tools.scoring.dedup.fingerprint import About, Fingerprint, encode
+    from tools.scoring.dedup.fingerprint import FileInfo, Fingerprint, encode
 
     halved = clip.reshape(len(clip), TALL // 2, 2, WIDE // 2, 2).mean(axis=(2, 4))
     pictures = np.rint(halved).clip(0, 255).astype(np.uint8)
-    return encode(Fingerprint(About(height, height * 16 // 9, 15 * len(clip), True), pictures))
+    return encode(Fingerprint(FileInfo(height, height * 16 // 9, 15 * len(clip), True), pictures))
 
 
 def measure(clips: int, pictures: int, same_scene: float) -> dict:
@@ -118,13 +118,13 @@ def measure(clips: int, pictures: int, same_scene: float) -> dict:
     found = mark_copies(table)
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    told = {path: kept for path, kept in found.select("path", "dup_of").iter_rows() if kept}
+    kept_of = {path: kept for path, kept in found.select("path", "dup_of").iter_rows() if kept}
     kinds: dict[str, list[int]] = {}
     for path, (original, kind) in planted.items():
         hits = kinds.setdefault(kind, [0, 0])
-        hits[0] += told.get(path) == original
+        hits[0] += kept_of.get(path) == original
         hits[1] += 1
-    false = sum(path not in planted or planted[path][0] != kept for path, kept in told.items())
+    false = sum(path not in planted or planted[path][0] != kept for path, kept in kept_of.items())
     return {
         "clips": clips,
         "pictures": clips * pictures,

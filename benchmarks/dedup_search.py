@@ -30,7 +30,7 @@ def timed(name: str, search: Callable[[], float]) -> None:
 
 def hashes(count: int) -> None:
     """Seconds to build and to look for the copies, and how many of their originals are among the hits."""
-    from tools.scoring.dedup.index import HashIndex
+    from tools.scoring.dedup.candidates import HashIndex
 
     rng = np.random.default_rng(0)
     stored = rng.integers(0, 2**64, count, dtype=np.uint64)

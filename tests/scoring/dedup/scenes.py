@@ -10,6 +10,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.scoring.technical.scenes import canvas
 from tests.support import make_video
+from tools.scoring.dedup.fingerprint import SNAPSHOTS, Fingerprint
+from tools.scoring.dedup.stage import make_fingerprint
 
 SIZE = (320, 180)
 FPS = 24
@@ -100,7 +102,7 @@ COPIES: dict[str, Callable[[Scene, Path], Path]] = {
 
 
 def film(path: Path, pictures: Pictures, *, fps: float = FPS, **options: object) -> Path:
-    """Encode, h264 and crf 23 unless told otherwise."""
+    """Encode, h264 and crf 23 by default."""
     pictures = [np.ascontiguousarray(p) for p in pictures]
     options = {"options": {"crf": "23"}} | options if "codec" not in options else options
     return make_video(path, pictures=pictures, fps=fps, gop=48, **options)
@@ -113,3 +115,23 @@ def slide(lines: list[str], size: tuple[int, int] = (960, 540)) -> np.ndarray:
     for number, line in enumerate(lines):
         ImageDraw.Draw(image).text((60, 50 + 55 * number), line, fill=(20, 20, 60), font=font)
     return np.asarray(image)
+
+
+def snapshot(picture: np.ndarray, box: tuple[float, float, float, float] | None = None) -> np.ndarray:
+    """A part of a picture, left, top, right and bottom as fractions, grey and in the size of a snapshot."""
+    image = Image.fromarray(picture).convert("L")
+    width, height = image.size
+    part = box and (box[0] * width, box[1] * height, box[2] * width, box[3] * height)
+    return np.asarray(
+        image.resize(SNAPSHOTS.size, Image.Resampling.BOX if not box else Image.Resampling.BICUBIC, part)
+    )
+
+
+def fingerprint(
+    scene: Scene, start: float, end: float, *, height: int = 180, is_video: bool = True
+) -> Fingerprint:
+    """The fingerprint of a part of a scene, without stills."""
+    pictures = [p.mean(axis=2).reshape(36, 5, 64, 5).mean(axis=(1, 3)) for p in scene.film(start, end)]
+    times = np.arange(len(pictures)) / FPS
+    thumbnails = np.stack(pictures).astype(np.uint8)
+    return make_fingerprint(thumbnails, times, height=height, width=320, is_video=is_video)

@@ -12,10 +12,12 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from tests.scoring.dedup.scenes import COPIES, FPS, Scene, film, slide
+from tests.scoring.dedup.scenes import COPIES, FPS, Scene, film, fingerprint, slide
 from tests.support import make_video
 from tools.errors import UserError
-from tools.scoring.dedup.copies import mark_copies
+from tools.scoring.dedup.copies import find_copies, mark_copies
+from tools.scoring.dedup.fingerprint import FileInfo, Fingerprint
+from tools.scoring.dedup.selection import Match
 from tools.scoring.dedup.stage import FINGERPRINT, FingerprintStage
 from tools.stage.runner import RunOptions, map_rows
 
@@ -85,7 +87,7 @@ def test_where_there_is_nothing_to_see_only_equal_files_are_copies(tmp_path):
     assert copies_among([one, other, tmp_path / "same.mp4"]) == {"same.mp4": ("one.mp4", 1.0)}
 
 
-def test_dark_clips_are_told_apart(tmp_path):
+def test_dark_clips_are_not_confused(tmp_path):
     clips = [
         film(tmp_path / f"{s}.mp4", [(f * 0.12).astype(np.uint8) for f in Scene(s).film(0, 4)])
         for s in (0, 1)
@@ -156,7 +158,7 @@ def test_a_column_decides(tmp_path):
     with pytest.raises(UserError, match="no such column"):
         mark_copies(frame, keep=["beauty"])
     assert mark_copies(frame.with_columns(pl.lit(None).alias(FINGERPRINT)))["dup_of"].null_count() == 3
-    with pytest.raises(UserError, match="row 2: no fingerprint"):
+    with pytest.raises(UserError, match="row 2: not a fingerprint"):
         mark_copies(frame.with_columns(pl.Series(FINGERPRINT, [None, "x", None])))
 
 
@@ -194,3 +196,39 @@ def test_real_files(videos_dir):
     expected |= dict.fromkeys(["iscc_demo.mpg", "iscc_demo.webm"], "iscc_demo.mp4")
     expected["skv_carphone_distorted.mp4"] = "skv_carphone_pristine.mp4"
     assert found == expected
+
+
+def test_two_hundred_copies_are_copies_of_the_first():
+    rng = np.random.default_rng(2)
+    one = fingerprint(Scene(1), 0, 4)
+    prints = [one]
+    for _ in range(200):
+        noise = rng.integers(-2, 3, one.pictures.shape)
+        pictures = np.clip(one.pictures + noise, 0, 255).astype(np.uint8)
+        prints.append(Fingerprint(one.info, pictures, one.step))
+    found = find_copies(prints.__getitem__, len(prints), 0.9)
+    assert {match.kept for match in found.values()} == {0} and len(found) == 200
+
+
+def test_only_what_lies_in_the_other_is_a_copy():
+    scene = Scene(5)
+    first, second, whole = fingerprint(scene, 0, 6), fingerprint(scene, 3, 9), fingerprint(scene, 0, 9)
+    assert find_copies([first, second].__getitem__, 2, 0.9) == {}  # half of each is its own
+    assert set(find_copies([whole, first, second].__getitem__, 3, 0.9)) == {1, 2}
+    assert find_copies([first, whole].__getitem__, 2, 0.9) == {}  # the better one lacks the end of the other
+
+
+def test_images_and_videos_are_different_things():
+    scene = Scene(7)
+    video, image = fingerprint(scene, 0, 1 / FPS), fingerprint(scene, 0, 1 / FPS, is_video=False)
+    assert find_copies([video, image].__getitem__, 2, 0.9) == {}
+    assert set(find_copies([image, image].__getitem__, 2, 0.9)) == {1}
+
+
+def test_rows_without_fingerprint_and_nothing_to_see():
+    black = Fingerprint(FileInfo(90, 160, 50, True), np.zeros((4, 18, 32), np.uint8), digest=b"a" * 32)
+    other = Fingerprint(FileInfo(90, 160, 50, True), np.zeros((4, 18, 32), np.uint8), digest=b"b" * 32)
+    prints = [None, black, other, None, black]
+    assert find_copies(prints.__getitem__, 5, 0.9) == {4: Match(1, 1.0)}
+    assert find_copies([None, None].__getitem__, 2, 0.9) == {}
+    assert find_copies([].__getitem__, 0, 0.9) == {}

@@ -1,1 +1,7 @@
-"""Duplicates: copies of images and videos found by perceptual hashes over time, or by CLIP features."""
+"""Near-duplicates: copies of images and videos, found by perceptual hashes over time, or by CLIP features.
+
+From a file to its copies, in this order: `stage` makes a `fingerprint` of each file; `hashing` and
+`candidates` find pairs that may be copies; `alignment`, `registration` and `difference` verify them;
+`selection` decides which copy is kept; `copies` puts these together for `inference`, the command. `features`
+is the method clip.
+"""

@@ -1,25 +1,37 @@
-"""From a table with fingerprints to the columns ``dup_of`` and ``dup_score``."""
+"""From a table with fingerprints to the columns ``dup_of`` and ``dup_score``.
+
+Candidate pairs are found by their hashes (`candidates`), then verified: one clip is aligned with the other in
+time and in the picture (`alignment`), and where both stand still, their stills are compared in detail
+(`difference`). Of several copies the best is kept (`selection`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from tools.errors import UserError
-from tools.scoring.dedup.criteria import KEEP, check_keep
-from tools.scoring.dedup.features import decode_feature, find_similar
-from tools.scoring.dedup.fingerprint import decode, decode_about
-from tools.scoring.dedup.matching import Match, find_copies
-from tools.scoring.dedup.ranking import rank
-from tools.scoring.dedup.stage import FEATURE, FINGERPRINT
+from tools.scoring.dedup.alignment import Track, align_closely
+from tools.scoring.dedup.candidates import DEFAULT_VIEWS, decode_views, find_candidates
+from tools.scoring.dedup.difference import mostly_static, still_similarity
+from tools.scoring.dedup.features import FEATURE, decode_feature, find_similar
+from tools.scoring.dedup.fingerprint import Fingerprint, decode, decode_info
+from tools.scoring.dedup.hashing import hash_all, view_of
+from tools.scoring.dedup.selection import KEEP, SURE, Match, check_keep, rank, select_copies
+from tools.scoring.dedup.stage import FINGERPRINT
 
 METHODS: dict[str, tuple[str, float]] = {"hash": (FINGERPRINT, 0.9), "clip": (FEATURE, 0.98)}
-"""Name of a method to the column that it compares, and its threshold when none is given."""
+"""Name of a method to the column that it compares, and its default threshold."""
 
 _DECIMALS = 4
+_MIN_MOTION = 0.01  # energy of motion that proves a copy whose pictures differ in a part
+_CACHE_BYTES = 1 << 29  # of unpacked fingerprints
+_CACHED_TRACKS = 1024
 
 
 def mark_copies(
@@ -35,39 +47,39 @@ def mark_copies(
 
     Args:
         table: A table with columns path and fingerprint (method hash) or clip_feature (method clip). A row
-            whose fingerprint is empty is neither a copy nor has one. Images are compared with images.
+            whose fingerprint is empty is not compared. Images are compared with images, videos with videos.
         method: ``hash`` or ``clip``.
         threshold: Similarity from which on a row is a copy; by default 0.9 (hash) or 0.98 (clip).
-        keep: What makes the better copy, the first criterion first; see `tools.scoring.dedup.ranking.rank`.
+        keep: Which copy is kept, see `tools.scoring.dedup.selection.rank`.
         search: For clip, see `tools.scoring.dedup.features.find_similar`.
         device: For clip, where it is computed.
 
     Returns:
         The table without the column of fingerprints, with ``dup_of``, the path of the row that it is a copy
-        of, and ``dup_score``, how much it is one, 0 to 1. Both are empty in rows that are kept.
+        of, and ``dup_score``, their similarity, 0 to 1. Both are empty in rows that are kept.
 
     Raises:
-        UserError: There is no such method or column, or a cell is no fingerprint.
+        UserError: There is no such method or column, or a cell is not a fingerprint.
     """
     check_options(table.columns, method=method, threshold=threshold, keep=keep)
-    column, usual = METHODS[method]
-    threshold = usual if threshold is None else threshold
+    column, default = METHODS[method]
+    threshold = default if threshold is None else threshold
     if column not in table.columns:
         raise UserError(f"no column '{column}' (there are: {', '.join(table.columns)})")
     cells = table[column].cast(pl.String).to_list()
     if method == "hash":
-        read, about = _Reader(cells, decode), _Reader(cells, decode_about)
+        read, info = _Reader(cells, decode), _Reader(cells, decode_info)
     else:
         read = _Reader(cells, decode_feature)
-        about = _Reader(cells, lambda cell: decode_feature(cell).about)
-    known = [about(row) for row in range(len(cells))]
-    order = rank(table, known, keep)
+        info = _Reader(cells, lambda cell: decode_feature(cell).info)
+    infos = [info(row) for row in range(len(cells))]
+    order = rank(table, infos, keep)
     found: dict[int, Match] = {}
     if method == "hash":
         found = _in_rows(find_copies(lambda i: read(order[i]), len(order), threshold), order)
     else:
-        for video in (False, True):
-            some = [row for row in order if (one := known[row]) is not None and one.video == video]
+        for is_video in (False, True):
+            some = [row for row in order if infos[row] is not None and infos[row].is_video == is_video]
             if some:
                 vectors = _vectors(read, some, column)
                 found |= _in_rows(find_similar(vectors, threshold, search=search, device=device), some)
@@ -94,7 +106,7 @@ def check_options(
 
 
 class _Reader:
-    """Fingerprints by the number of their row, unpacked when they are asked for."""
+    """Fingerprints by the number of their row, unpacked on demand."""
 
     def __init__(self, cells: list[str | None], unpack: Callable[[str], Any]) -> None:
         self._cells, self._unpack = cells, unpack
@@ -106,18 +118,18 @@ class _Reader:
         try:
             return self._unpack(cell)
         except ValueError as error:
-            raise UserError(f"row {row + 1}: {error}; make the fingerprints anew") from None
+            raise UserError(f"row {row + 1}: {error}; make the fingerprints again") from None
 
 
 def _vectors(read: _Reader, rows: list[int], column: str) -> np.ndarray:
     vectors = [read(row).vector for row in rows]
     if len({len(vector) for vector in vectors}) > 1:
-        raise UserError(f"column {column}: features of different models; make them anew")
+        raise UserError(f"column {column}: features of different models; make them again")
     return np.stack(vectors)
 
 
 def _in_rows(found: dict[int, Match], rows: Sequence[int]) -> dict[int, Match]:
-    """The same by the numbers of the table's rows."""
+    """From places in a list of rows to the numbers of the rows."""
     return {rows[copy]: Match(rows[match.kept], match.similarity) for copy, match in found.items()}
 
 
@@ -129,3 +141,99 @@ def _with_columns(table: pl.DataFrame, found: dict[int, Match]) -> pl.DataFrame:
     return table.with_columns(
         pl.Series("dup_of", kept, dtype=pl.String), pl.Series("dup_score", scores, dtype=pl.Float64)
     )
+
+
+def find_copies(
+    fingerprint: Callable[[int], Fingerprint | None], count: int, threshold: float
+) -> dict[int, Match]:
+    """Find the copies among fingerprints.
+
+    Args:
+        fingerprint: Gives the fingerprint of a row, or None for a row that has none. Rows are numbered from
+            the best to the worst: of two copies, the one with the smaller number is kept.
+        count: Number of rows.
+        threshold: Similarity from which on a row is a copy.
+
+    Returns:
+        The rows that are copies of rows that are kept. A row is compared with that very row, so not all of a
+        chain of clips, each somewhat like the one before, are copies of its first.
+    """
+    found: dict[int, Match] = {}
+    files: dict[bytes, int] = {}
+
+    def read() -> Iterator[Fingerprint | None]:
+        for row in range(count):
+            known = fingerprint(row)
+            if known is not None and known.digest:  # its pictures show nothing: only equal files are copies
+                if known.digest in files:
+                    found[row] = Match(files[known.digest], 1.0)
+                files.setdefault(known.digest, row)
+            yield known
+
+    candidates = find_candidates(hash_all(read()), count)
+    return found | select_copies(candidates, _Verification(fingerprint, threshold), threshold)
+
+
+class _Verification:
+    """The similarity of candidate pairs.
+
+    Args:
+        fingerprint: Gives the fingerprint of a row that has one.
+        threshold: Similarity from which on stills are compared too.
+    """
+
+    def __init__(self, fingerprint: Callable[[int], Fingerprint | None], threshold: float) -> None:
+        cache = _FingerprintCache(fingerprint)
+
+        @lru_cache(_CACHED_TRACKS)
+        def track(row: int, view: int, mirrored: bool) -> Track:
+            return Track(cache(row), view_of(cache(row).info, view, mirrored=mirrored))
+
+        self._fingerprint, self._track, self._threshold = cache, track, threshold
+
+    def __call__(self, later: int, earlier: int, views: list[int]) -> float:
+        """Similarity of two rows, 0 to 1, the best of several pairs of views."""
+        if self._fingerprint(later).info.is_video != self._fingerprint(earlier).info.is_video:
+            return 0.0
+        best = 0.0
+        different: set[bool] = set()
+        for code in views or DEFAULT_VIEWS:
+            (one, one_mirrored), (other, other_mirrored) = decode_views(code)
+            mirrored = one_mirrored != other_mirrored
+            if mirrored in different:
+                continue
+            short, long = self._track(later, one, one_mirrored), self._track(earlier, other, other_mirrored)
+            found = align_closely(short, long)
+            similarity = found.similarity
+            if short.partial and found.energy < _MIN_MOTION and not mostly_static(short, long, found):
+                continue
+            if similarity >= self._threshold:
+                similarity = min(similarity, still_similarity(short, long, found))
+                if similarity < self._threshold:
+                    different.add(mirrored)
+            best = max(best, similarity)
+            if best >= SURE:
+                break
+        return best
+
+
+class _FingerprintCache:
+    """The fingerprints that were used last, as many as fit."""
+
+    def __init__(self, fingerprint: Callable[[int], Fingerprint | None]) -> None:
+        self._read = fingerprint
+        self._cache: OrderedDict[int, Fingerprint] = OrderedDict()
+        self._bytes = 0
+
+    def __call__(self, row: int) -> Fingerprint:
+        if row in self._cache:
+            self._cache.move_to_end(row)
+            return self._cache[row]
+        found = self._read(row)
+        assert found is not None  # only rows with a fingerprint are candidates
+        self._cache[row] = found
+        self._bytes += found.pictures.nbytes
+        while self._bytes > _CACHE_BYTES and len(self._cache) > 1:
+            _, gone = self._cache.popitem(last=False)
+            self._bytes -= gone.pictures.nbytes
+        return found

@@ -1,77 +1,110 @@
-"""Copies by CLIP: rows whose features have a large cosine, found without a table of all pairs."""
+"""The method clip: rows whose CLIP features have a large cosine, found without a table of all pairs."""
 
 from __future__ import annotations
 
 import base64
+import dataclasses
 import struct
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+import polars as pl
 
-from tools.scoring.dedup.fingerprint import About
-from tools.scoring.dedup.hashing import Hashes, pack_signs
-from tools.scoring.dedup.matching import Match, candidates, choose
+from tools.media.extensions import is_image
+from tools.media.requests import Frames
+from tools.scoring.clip_features import mean_feature
+from tools.scoring.clip_stage import ClipRow, ClipStage
+from tools.scoring.dedup.candidates import find_candidates
+from tools.scoring.dedup.fingerprint import FileInfo
+from tools.scoring.dedup.hashing import Hashes, HashSearch, pack_signs
+from tools.scoring.dedup.selection import Match, select_copies
+from tools.scoring.dedup.stage import file_size
+from tools.stage.stage import Row
 
-SEARCHES = ("auto", "exact", "index")
-"""How features are searched."""
-EXACT_ROWS = 100_000
-"""Rows up to which ``auto`` is ``exact``."""
+if TYPE_CHECKING:
+    import torch
 
-_HEADER = struct.Struct("<BBIIIQ")  # version, video, height, width, frames, bytes
+FEATURE = "clip_feature"
+"""Column of `FeatureStage`."""
 _VERSION = 2
+_EXACT_ROWS = 100_000  # up to which search "auto" is "exact"
 _BLOCK = 1024  # rows compared at a time ...
-_KEPT = 65_536  # ... with so many kept ones
+_KEPT = 65_536  # ... with as many kept ones
 _PLANES = 256  # random planes, in words of 64
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass
+class FeatureStage(ClipStage):
+    """Fingerprints by CLIP: column ``path`` in, column ``clip_feature`` out.
+
+    The feature of a video is the mean of those of its sampled frames, each scaled to length 1 before and the
+    mean after.
+    """
+
+    name: ClassVar[str] = "clip_feature"
+    suffix: ClassVar[str] = "_clip_feature"
+    version: ClassVar[int] = 2
+    adds: ClassVar[dict[str, Any]] = {FEATURE: pl.String}
+
+    def prepare(self, row: Row, frames: Frames) -> ClipRow:
+        """Crops for CLIP, with the file info."""
+        height, width = frames[0].image.shape[:2]
+        is_video, size = not is_image(row["path"]), file_size(row["path"])
+        info = FileInfo(height, width, len(frames.times), is_video, num_bytes=size)
+        return super().prepare(row, frames)._replace(extras=info)
+
+    def score_features(self, features: list[np.ndarray], extras: list[FileInfo]) -> list[dict[str, Any]]:
+        """One mean feature for each row."""
+        return [
+            {FEATURE: encode_feature(Feature(info, mean_feature(own).astype(np.float32)))}
+            for own, info in zip(features, extras, strict=True)
+        ]
+
+
+@dataclasses.dataclass(frozen=True)
 class Feature:
-    """CLIP's feature of a video or an image.
+    """The CLIP feature of a video or an image.
 
     Attributes:
-        about: What is known of the file.
+        info: Size and kind of the file.
         vector: float32, shape (D,), of length 1.
     """
 
-    about: About
+    info: FileInfo
     vector: np.ndarray
 
 
 def encode_feature(feature: Feature) -> str:
     """A feature as text, for a cell of a table."""
-    about = feature.about
-    size = about.height, about.width, about.num_frames, about.num_bytes
-    header = _HEADER.pack(_VERSION, about.video, *size)
-    return base64.b64encode(header + feature.vector.astype("<f4").tobytes()).decode()
+    return base64.b64encode(feature.info.pack(_VERSION) + feature.vector.astype("<f4").tobytes()).decode()
 
 
 def decode_feature(text: str) -> Feature:
     """The reverse of `encode_feature`.
 
     Raises:
-        ValueError: The text is no feature, or that of another version.
+        ValueError: The text is not a feature, or one of another version.
     """
     try:
-        data = base64.b64decode(text, validate=True)
-        version, video, height, width, frames, size = _HEADER.unpack_from(data)
-        vector = np.frombuffer(data[_HEADER.size :], "<f4")
+        version, info, data = FileInfo.unpack(base64.b64decode(text, validate=True))
+        vector = np.frombuffer(data, "<f4")
     except (ValueError, struct.error) as error:
-        raise ValueError(f"no feature: {text[:20]!r}... ({error})") from None
+        raise ValueError(f"not a feature: {text[:20]!r}... ({error})") from None
     if version != _VERSION or not len(vector):
         raise ValueError(f"a feature of version {version}, not {_VERSION}")
-    return Feature(About(height, width, frames, bool(video), num_bytes=size), vector)
+    return Feature(info, vector)
 
 
 def find_similar(
     vectors: np.ndarray, threshold: float, *, search: str = "auto", device: str = "cpu"
 ) -> dict[int, Match]:
-    """Find rows whose feature is that of a better row, or nearly so.
+    """Find rows whose features have a large cosine with that of a better row.
 
     Args:
         vectors: float32, shape (n, D), of length 1, from the best row to the worst.
         threshold: Cosine from which on a row is a copy.
         search: ``exact`` compares each row with all that are kept, n x n x D products at most and never more
-            than 1024 x 65536 of them in memory. ``index`` looks at rows that lie on the same side of most of
+            than 1024 x 65536 of them in memory. ``index`` compares rows that lie on the same side of most of
             256 random planes (Charikar 2002); its work grows as n log n, and it may miss a copy. ``auto`` is
             exact up to 100 000 rows.
         device: Where products are computed: ``cpu``, ``cuda`` or ``cuda:N``.
@@ -79,12 +112,12 @@ def find_similar(
     Returns:
         The copies, each of a row that is kept.
     """
-    if search == "index" or (search == "auto" and len(vectors) > EXACT_ROWS):
-        return _by_index(vectors, threshold)
-    return _exactly(vectors, threshold, device)
+    if search == "index" or (search == "auto" and len(vectors) > _EXACT_ROWS):
+        return _search_index(vectors, threshold)
+    return _search_exactly(vectors, threshold, device)
 
 
-def _exactly(vectors: np.ndarray, threshold: float, device: str) -> dict[int, Match]:
+def _search_exactly(vectors: np.ndarray, threshold: float, device: str) -> dict[int, Match]:
     import torch
 
     found: dict[int, Match] = {}
@@ -101,7 +134,7 @@ def _exactly(vectors: np.ndarray, threshold: float, device: str) -> dict[int, Ma
                 if within[i, near] > best[i]:
                     best[i], nearest[i] = within[i, near], start + near
             if best[i] >= threshold:
-                found[start + i] = Match(int(nearest[i]), _cosine(best[i]))
+                found[start + i] = Match(int(nearest[i]), _clamp(best[i]))
             else:
                 stays.append(i)
         if stays:
@@ -109,44 +142,48 @@ def _exactly(vectors: np.ndarray, threshold: float, device: str) -> dict[int, Ma
     return found
 
 
-def _nearest_kept(block: object, kept: list, numbers: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _nearest_kept(
+    block: torch.Tensor, kept: list[torch.Tensor], numbers: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
     """Largest cosine of each row of a block with a kept row, and the number of that row."""
     best, nearest = np.full(len(block), -2.0), np.zeros(len(block), np.int64)
-    for rows, names in zip(kept, numbers, strict=True):
-        values, places = (block @ rows.T).max(dim=1)
-        values, places = values.cpu().numpy(), places.cpu().numpy()
+    for rows, row_numbers in zip(kept, numbers, strict=True):
+        largest = (block @ rows.T).max(dim=1)
+        values, places = largest.values.cpu().numpy(), largest.indices.cpu().numpy()
         nearer = values > best
-        best[nearer], nearest[nearer] = values[nearer], names[places[nearer]]
+        best[nearer], nearest[nearer] = values[nearer], row_numbers[places[nearer]]
     return best, nearest
 
 
-def _append(kept: list, numbers: list[np.ndarray], rows: object, names: np.ndarray) -> None:
+def _append(
+    kept: list[torch.Tensor], numbers: list[np.ndarray], rows: torch.Tensor, row_numbers: np.ndarray
+) -> None:
     """Add kept rows to the last of the large blocks, or begin a new one."""
     import torch
 
     if kept and len(kept[-1]) + len(rows) <= _KEPT:
-        kept[-1], numbers[-1] = torch.cat([kept[-1], rows]), np.concatenate([numbers[-1], names])
+        kept[-1] = torch.cat([kept[-1], rows])
+        numbers[-1] = np.concatenate([numbers[-1], row_numbers])
     else:
         kept.append(rows)
-        numbers.append(names)
+        numbers.append(row_numbers)
 
 
-def _by_index(vectors: np.ndarray, threshold: float) -> dict[int, Match]:
-    # Features of all pictures point the same way more or less; without that they spread over the planes.
+def _search_index(vectors: np.ndarray, threshold: float) -> dict[int, Match]:
+    # Features of all pictures point in similar directions; without their mean they spread over the planes.
     centred = vectors - vectors.mean(axis=0)
     planes = np.random.default_rng(0).standard_normal((vectors.shape[1], _PLANES)).astype(np.float32)
     words = pack_signs((centred @ planes).reshape(len(vectors), -1, 64))
-    rows = np.arange(len(vectors), dtype=np.int32)
-    views = np.zeros(len(vectors), np.uint8)
-    several = [Hashes(np.ascontiguousarray(word), rows, views) for word in words.T]
-    pairs = candidates([(word, word) for word in several], len(vectors), turned=False)
+    rows, views = np.arange(len(vectors), dtype=np.int32), np.zeros(len(vectors), np.uint8)
+    hashes = [Hashes(np.ascontiguousarray(word), rows, views) for word in words.T]
+    candidates = find_candidates([HashSearch(h, h) for h in hashes], len(vectors), mirrored=False)
 
-    def similarity(later: int, earlier: int, ways: list[int]) -> float:
+    def cosine(later: int, earlier: int, views: list[int]) -> float:
         return float(vectors[later] @ vectors[earlier])
 
-    found = choose(pairs, similarity, threshold)
-    return {row: Match(match.kept, _cosine(match.similarity)) for row, match in found.items()}
+    found = select_copies(candidates, cosine, threshold)
+    return {row: Match(match.kept, _clamp(match.similarity)) for row, match in found.items()}
 
 
-def _cosine(value: float) -> float:
-    return min(max(float(value), 0.0), 1.0)
+def _clamp(cosine: float) -> float:
+    return min(max(float(cosine), 0.0), 1.0)

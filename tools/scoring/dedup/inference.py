@@ -1,4 +1,4 @@
-"""Command: find the copies among the images and videos of a table."""
+"""Command: find the near-duplicates among the images and videos of a table."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ if TYPE_CHECKING:
 _MODULE = "tools.scoring.dedup.inference"
 
 
-class Written(NamedTuple):
-    """What `write_copies` wrote.
+class Counts(NamedTuple):
+    """Numbers of rows.
 
     Attributes:
-        tables: Path of each table to its rows.
-        rows: Rows that were compared.
-        copies: Those that are copies of others.
-        groups: Rows that have copies.
-        unknown: Rows without a fingerprint, which were not compared.
+        tables: In each table that was written.
+        compared: With a fingerprint.
+        copies: That are copies of others.
+        groups: That have copies.
+        not_compared: Without a fingerprint.
     """
 
     tables: dict[Path, int]
-    rows: int
+    compared: int
     copies: int
     groups: int
-    unknown: int
+    not_compared: int
 
 
 def parser() -> cli.ArgumentParser:
     """The parser of the command."""
     from tools.scoring.clip_arguments import add_clip_arguments
-    from tools.scoring.dedup.criteria import KEEP
+    from tools.scoring.dedup.selection import KEEP
     from tools.stage.options import add_stage_arguments
 
     made = cli.ArgumentParser(
         _MODULE,
-        "Find the images and videos that are copies of others: re-encoded, scaled, cropped by up to 15 %\n"
-        "on each side, mirrored, with bars, at another frame rate, with a logo or subtitles over moving\n"
-        "pictures, or a piece of a longer video. Titles and slides that differ in a word are no copies.\n"
+        "Find near-duplicates: images and videos that are copies of others, re-encoded, scaled, cropped by\n"
+        "up to 15 % on each side, mirrored, with bars, at another frame rate, with a logo or subtitles over\n"
+        "moving pictures, or cut out of longer ones. Titles and slides that differ in a word are no copies.\n"
         "Reads column path, adds dup_of (path of the copy that is kept; empty for rows that are kept) and\n"
         "dup_score (0 to 1), writes META_dedup.csv with all rows. Fingerprints are made first, in\n"
         "META_fingerprint.parquet; under torchrun each rank makes its part of them, and the same command\n"
@@ -101,11 +101,12 @@ def make_stage(args: argparse.Namespace) -> Stage:
     """The stage that makes the fingerprints.
 
     Raises:
-        UserError: Weights are missing, or an option is wrong.
+        UserError: Weights are missing, or an option is invalid.
     """
     from tools.scoring.clip_arguments import clip_options
     from tools.scoring.clip_stage import FIRST_MIDDLE_LAST
-    from tools.scoring.dedup.stage import FeatureStage, FingerprintStage
+    from tools.scoring.dedup.features import FeatureStage
+    from tools.scoring.dedup.stage import FingerprintStage
 
     if args.method == "clip":
         return FeatureStage(**clip_options(args, FIRST_MIDDLE_LAST))
@@ -122,25 +123,22 @@ def write_copies(
     search: str = "auto",
     device: str = "auto",
     split: bool = False,
-) -> Written:
+) -> Counts:
     """Compare the fingerprints of a table, and write which row is a copy of which.
 
     Args:
         fingerprints: Table with a column fingerprint or clip_feature.
-        output: Where to write. With `split` it gets the rows that are kept, and beside it ``_dup`` in place
-            of ``_dedup`` (or after the name) the copies.
-        keep: See `tools.scoring.dedup.copies.mark_copies`, as for the others.
+        output: Table to write. With `split` it gets the rows that are kept; the copies go to a table beside
+            it, with ``_dup`` in place of ``_dedup``, or after the name.
+        keep: See `tools.scoring.dedup.copies.mark_copies`, as for method, threshold and search.
         method: See there.
         threshold: See there.
         search: See there.
         device: Where cosines are computed: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         split: Write two tables.
 
-    Returns:
-        What was found and written.
-
     Raises:
-        UserError: The table cannot be read or written, or an option is wrong.
+        UserError: The table cannot be read or written, or an option is invalid.
     """
     import polars as pl
 
@@ -149,9 +147,9 @@ def write_copies(
     from tools.table import read_table, table_extension, table_stem, write_table
 
     device = resolve_device(device) if method == "clip" else "cpu"
-    known = read_table(fingerprints)
+    source = read_table(fingerprints)
     table = mark_copies(
-        known,
+        source,
         method=method,
         threshold=threshold,
         keep=keep,
@@ -167,24 +165,24 @@ def write_copies(
         }
     for path, rows in parts.items():
         write_table(rows, path, inputs=[fingerprints])
-    given = known[METHODS[method][0]].cast(pl.String)
-    unknown = table.select((given.is_null() | (given == "")).sum()).item()
+    cells = source[METHODS[method][0]].cast(pl.String)
+    compared = int((cells.fill_null("") != "").sum())
     copies = table["dup_of"].drop_nulls()
     tables = {path: rows.height for path, rows in parts.items()}
-    return Written(tables, table.height - unknown, len(copies), copies.n_unique(), unknown)
+    return Counts(tables, compared, len(copies), copies.n_unique(), table.height - compared)
 
 
-def summary(written: Written) -> str:
-    """What was found, and where it went: a line for each."""
-    found = f"{written.rows} rows compared: {written.copies} copies in {written.groups} groups"
-    if written.unknown:
-        found += f"; {written.unknown} rows without a fingerprint"
-    tables = [f"{rows} rows: {path}" for path, rows in reversed(written.tables.items())]
+def summary(counts: Counts) -> str:
+    """A line about the copies, and one for each table."""
+    found = f"{counts.compared} rows compared: {counts.copies} copies in {counts.groups} groups"
+    if counts.not_compared:
+        found += f"; {counts.not_compared} rows without a fingerprint"
+    tables = [f"{rows} rows: {path}" for path, rows in reversed(counts.tables.items())]
     return "\n".join([found, *tables])
 
 
-def _list_failures(fingerprints: Path, output: Path) -> None:
-    """List what has no fingerprint beside the table of the copies, too."""
+def _copy_failures(fingerprints: Path, output: Path) -> None:
+    """Write the failures of the fingerprints beside the table of the copies, too."""
     from tools.errors import MediaError
     from tools.stage.failures import own_list, write_failures
     from tools.table import failures_path, read_table
@@ -200,7 +198,7 @@ def main(argv: list[str] | None = None) -> int | None:
     args = parser().parse_args(argv)
 
     from tools.scoring.dedup.copies import METHODS, check_options
-    from tools.scoring.dedup.criteria import KEEP
+    from tools.scoring.dedup.selection import KEEP
     from tools.stage.options import run_command
     from tools.stage.readiness import postponed
     from tools.stage.shards import current_shard
@@ -225,13 +223,13 @@ def main(argv: list[str] | None = None) -> int | None:
             return code
         if code and not args.strict:  # no row has a fingerprint
             return code
-        _list_failures(fingerprints, output)
+        _copy_failures(fingerprints, output)
     if args.dry_run:
         print("dry run: nothing is written")
         print(f"reads {meta}, which has fingerprints, and compares them")
         print(f"writes {output}")
         return 0
-    written = write_copies(
+    counts = write_copies(
         fingerprints,
         output,
         method=args.method,
@@ -241,7 +239,7 @@ def main(argv: list[str] | None = None) -> int | None:
         device=args.device,
         split=args.split,
     )
-    print(summary(written), file=sys.stderr)
+    print(summary(counts), file=sys.stderr)
     print(output)
     return code
 

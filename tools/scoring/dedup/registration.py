@@ -1,8 +1,9 @@
-"""Lay one still picture over another to a fraction of a pixel.
+"""Registration of two still pictures: one is laid over the other to a fraction of a pixel.
 
 By least squares on the grey levels, from coarse to fine (Lucas and Kanade 1981): the edges of the part of one
-picture are moved until it fits the other, in brightness and contrast too. What fits badly weighs little
-(iteratively reweighted, with the weights of Geman and McClure), so words that differ do not pull the rest.
+picture are moved until it fits the other, in brightness and contrast too. Pixels that fit badly have small
+weights (iteratively reweighted, with the weights of Geman and McClure), so that words that differ do not pull
+the rest.
 """
 
 from __future__ import annotations
@@ -12,20 +13,19 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from tools.scoring.dedup.fingerprint import Box
-from tools.scoring.dedup.stills import LEVEL, SNAPSHOTS
+from tools.scoring.dedup.fingerprint import LEVEL, SNAPSHOTS, Box
 
-_LEVELS = ((8, 4, 0.8), (4, 5, 0.6), (2, 4, 0.4), (1, 2, 0.25))
-"""Pixels per pixel, steps, and the misfit, in parts of the contrast, from which on a pixel weighs little."""
-_SMALLEST_MISFIT = 4.0  # the same in grey levels, at least
+_PYRAMID = ((8, 4, 0.8), (4, 5, 0.6), (2, 4, 0.4), (1, 2, 0.25))
+"""Scale, iterations, and the residual, in parts of the contrast, beyond which weights are small."""
+_MIN_RESIDUAL = 4.0  # the same in grey levels, at least
 _RIDGE = 1e-3  # grey levels squared: what has no contrast moves nothing
 _REACH = 0.12  # of the picture that an edge may move
-_LEAST_SEEN = 0.3  # of the picture
+_MIN_VALID = 0.3  # of the picture
 _FITS = 3  # of brightness and contrast
-_CONTRASTS = (0.4, 2.5)  # bounds of the ratio of contrasts
+_GAINS = (0.4, 2.5)  # bounds of the ratio of contrasts
 
 
-class Placed(NamedTuple):
+class Registration(NamedTuple):
     """Parts of two pictures that show the same.
 
     Attributes:
@@ -39,68 +39,68 @@ class Placed(NamedTuple):
     def sample(
         self, one: np.ndarray, other: np.ndarray, one_mirrored: bool, other_mirrored: bool
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Both parts in the size of a still, the second with the first one's grey levels.
+        """Both parts in the size of a still, the second adjusted to the brightness and contrast of the first.
 
         Args:
-            one: Picture of a `tools.scoring.dedup.stills.Still`.
+            one: Picture of a `tools.scoring.dedup.fingerprint.Still`.
             other: The same.
-            one_mirrored: Turn it round.
-            other_mirrored: Turn it round.
+            one_mirrored: Mirror it.
+            other_mirrored: Mirror it.
 
         Returns:
-            Grey levels, float32, and which pixels are of both pictures and stand still in both.
+            Grey levels of both, float32, and which pixels are valid: inside both pictures, and still in both.
         """
         x, y = _sample(_grey(one), self.one, one_mirrored), _sample(_grey(other), self.other, other_mirrored)
-        seen = _seen(one, self.one, one_mirrored) & _seen(other, self.other, other_mirrored)
-        gain, offset = _fit_levels(x[seen], y[seen]) if seen.any() else (1.0, 0.0)
-        return x, gain * y + offset, seen
+        valid = _valid(one, self.one, one_mirrored) & _valid(other, self.other, other_mirrored)
+        gain, offset = _fit_levels(x[valid], y[valid]) if valid.any() else (1.0, 0.0)
+        return x, gain * y + offset, valid
 
 
-def lay_over(
-    one: np.ndarray, other: np.ndarray, start: Placed, one_mirrored: bool, other_mirrored: bool
-) -> Placed:
+def register(
+    one: np.ndarray, other: np.ndarray, start: Registration, one_mirrored: bool, other_mirrored: bool
+) -> Registration:
     """Move the edges of the second picture's part until it fits the first.
 
     Args:
-        one: Picture of a `tools.scoring.dedup.stills.Still`.
+        one: Picture of a `tools.scoring.dedup.fingerprint.Still`.
         other: The same.
         start: The parts to begin with; an edge moves by 12 % of the picture at most.
-        one_mirrored: Turn it round.
-        other_mirrored: Turn it round.
+        one_mirrored: Mirror it.
+        other_mirrored: Mirror it.
 
     Returns:
         The parts that fit best.
     """
     window, gain, offset = start.other, 1.0, 0.0
     grey_one, grey_other = _grey(one), _grey(other)
-    for scale, steps, part in _LEVELS:
+    for scale, iterations, fraction in _PYRAMID:
         size = (SNAPSHOTS.size[0] // scale, SNAPSHOTS.size[1] // scale)
         x = _sample(cv2.GaussianBlur(grey_one, (0, 0), 0.7 * scale), start.one, one_mirrored, size)
         smooth = cv2.GaussianBlur(grey_other, (0, 0), 0.7 * scale)
-        x_seen = _seen(one, start.one, one_mirrored, size)
+        x_valid = _valid(one, start.one, one_mirrored, size)
         across = np.broadcast_to(np.linspace(-1, 1, size[0], dtype=np.float32), x.shape)
         down = np.broadcast_to(np.linspace(-1, 1, size[1], dtype=np.float32)[:, None], x.shape)
-        for _ in range(steps):
+        for _ in range(iterations):
             y = _sample(smooth, window, other_mirrored, size)
-            seen = x_seen & _seen(other, window, other_mirrored, size)
-            if seen.mean() < _LEAST_SEEN:
+            valid = x_valid & _valid(other, window, other_mirrored, size)
+            if valid.mean() < _MIN_VALID:
                 return start
-            misfit = x - gain * y - offset
-            limit = max(part * float(x[seen].std()), _SMALLEST_MISFIT)
-            weights = (seen / (1 + (misfit / limit) ** 2) ** 2).reshape(-1, 1)
+            residual = x - gain * y - offset
+            limit = max(fraction * float(x[valid].std()), _MIN_RESIDUAL)
+            weights = (valid / (1 + (residual / limit) ** 2) ** 2).reshape(-1, 1)
             slope_down, slope_across = np.gradient(y)
             terms = (slope_across * across, slope_across, slope_down * down, slope_down, y, np.ones_like(y))
             terms = np.stack(terms, axis=-1).reshape(-1, 6)
             squares = (terms * weights).T @ terms
             squares[np.diag_indices(6)] += _RIDGE * len(terms)
-            change = np.linalg.solve(squares, (terms * weights).T @ misfit.ravel())
-            gain = float(np.clip(gain + change[4], *_CONTRASTS))
+            change = np.linalg.solve(squares, (terms * weights).T @ residual.ravel())
+            gain = float(np.clip(gain + change[4], *_GAINS))
             offset = float(offset + change[5])
-            window = _moved(window, change[:4] / gain / np.repeat(size, 2), start.other, other_mirrored)
-    return Placed(start.one, window)
+            window = _move(window, change[:4] / gain / np.repeat(size, 2), start.other, other_mirrored)
+    return Registration(start.one, window)
 
 
-def _moved(window: Box, change: np.ndarray, start: Box, mirrored: bool) -> Box:
+def _move(window: Box, change: np.ndarray, start: Box, mirrored: bool) -> Box:
     """Stretch and shift a part of the picture, in parts of its own size, within reach of where it started."""
     stretch_x, shift_x, stretch_y, shift_y = change
     if mirrored:
@@ -112,30 +112,31 @@ def _moved(window: Box, change: np.ndarray, start: Box, mirrored: bool) -> Box:
         (shift_y - stretch_y) * tall,
         (shift_y + stretch_y) * tall,
     )
-    return tuple(
-        float(np.clip(edge + move, begin - _REACH, begin + _REACH))
-        for edge, move, begin in zip(window, moves, start, strict=True)
+    left, right, top, bottom = (
+        float(np.clip(edge + move, first - _REACH, first + _REACH))
+        for edge, move, first in zip(window, moves, start, strict=True)
     )
+    return left, right, top, bottom
 
 
 def _fit_levels(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Gain and offset that make y most like x, by the same weights."""
     gain, offset = 1.0, float(x.mean() - y.mean())
-    limit = max(_LEVELS[-1][2] * float(x.std()), _SMALLEST_MISFIT)
+    limit = max(_PYRAMID[-1][2] * float(x.std()), _MIN_RESIDUAL)
     weights = np.ones_like(x)
     for _ in range(_FITS):
         weights /= weights.sum()
         mean_x, mean_y = float(weights @ x), float(weights @ y)
         spread = float(weights @ (y - mean_y) ** 2)
         gain = float(weights @ ((x - mean_x) * (y - mean_y))) / spread if spread > 1 else 1.0
-        gain = float(np.clip(gain, *_CONTRASTS))
+        gain = float(np.clip(gain, *_GAINS))
         offset = mean_x - gain * mean_y
         weights = 1 / (1 + ((x - gain * y - offset) / limit) ** 2) ** 2
     return gain, offset
 
 
 def _grey(picture: np.ndarray) -> np.ndarray:
-    """Grey levels, float32; what moves is filled with what is around it."""
+    """Grey levels, float32; what moves is filled in from its surroundings."""
     grey = (picture.astype(np.float32) - 0.5) * LEVEL - 0.5
     moving = picture == 0
     if moving.any():
@@ -157,10 +158,10 @@ def _sample(
     )
 
 
-def _seen(
+def _valid(
     picture: np.ndarray, window: Box, mirrored: bool, size: tuple[int, int] = SNAPSHOTS.size
 ) -> np.ndarray:
-    """Which pixels of a part are of the picture, and stand still."""
+    """Which pixels of a part lie inside the picture, and are still."""
     still = (picture > 0).astype(np.float32)
     matrix = _matrix(window, mirrored, picture.shape, size)
     return cv2.warpAffine(still, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP) > 0.99
