@@ -6,7 +6,7 @@ A made clip is a random scene: pictures of amplitude 1 / frequency that drift fr
 ones do. One clip in a hundred is a planted copy of another: brighter, with noise as of a codec, turned round,
 cropped by up to 10 % on a side, or a piece of it. A part of the clips shares its background with a thousand
 others (`--same-scene`), as clips of one fixed camera do, and moves otherwise. Each size runs in a process of
-its own; the time is that of `mark_copies`, of a table with fingerprints.
+its own; the time is that of `mark_duplicates`, of a table with fingerprints.
 """
 
 from __future__ import annotations
@@ -110,12 +110,12 @@ def text_of(clip: np.ndarray, height: int) -> str:
 def measure(clips: int, pictures: int, same_scene: float) -> dict:
     import resource
 
-    from tools.scoring.dedup.copies import mark_copies
+    from tools.scoring.dedup.duplicates import mark_duplicates
 
     table, planted = make_table(clips, pictures, same_scene)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started, cpu = time.perf_counter(), time.process_time()
-    found = mark_copies(table)
+    found = mark_duplicates(table)
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     kept_of = {path: kept for path, kept in found.select("path", "dup_of").iter_rows() if kept}

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from tests.scoring.dedup.drawn import SECONDS, groups
 from tests.support import make_video
-from tools.scoring.dedup.copies import mark_copies
+from tools.scoring.dedup.duplicates import mark_duplicates
 from tools.scoring.dedup.stage import FINGERPRINT, FingerprintStage
 from tools.stage.engine import RunOptions, map_rows
 
@@ -65,7 +65,7 @@ def main() -> None:
         paths = [*originals, *copies]
         rows = map_rows(FingerprintStage(), [{"path": path} for path in paths], RunOptions(progress=False))
         table = pl.DataFrame({"path": paths, FINGERPRINT: [row[FINGERPRINT] for row in rows]})
-        kept = dict(mark_copies(table, keep=["first"]).select("path", "dup_of").iter_rows())
+        kept = dict(mark_duplicates(table, keep=["first"]).select("path", "dup_of").iter_rows())
     shows = originals | {path: name for path, (name, _) in copies.items()}
     wrong = [
         f"{shows[path]} and {shows[one]}" for path, one in kept.items() if one and shows[path] != shows[one]

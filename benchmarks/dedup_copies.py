@@ -22,7 +22,7 @@ import polars as pl
 from tools.errors import MediaError
 from tools.media.ffmpeg import FfmpegError, find_ffmpeg, run_ffmpeg
 from tools.media.probe import probe
-from tools.scoring.dedup.copies import mark_copies
+from tools.scoring.dedup.duplicates import mark_duplicates
 from tools.scoring.dedup.stage import FINGERPRINT, FingerprintStage
 from tools.stage.engine import RunOptions, map_rows
 
@@ -161,7 +161,7 @@ def recall_and_precision(clips: Sequence[Clip]) -> None:
     by_kind: dict[str, list[int]] = {}
     alike, wrong = [], []
     for threshold in THRESHOLDS:
-        kept = mark_copies(table, threshold=threshold, keep=["first"])["dup_of"].to_list()
+        kept = mark_duplicates(table, threshold=threshold, keep=["first"])["dup_of"].to_list()
         same = {
             clip.piece: piece_of[one] for clip, one in zip(clips, kept, strict=True) if one and not clip.kind
         }

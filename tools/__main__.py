@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "emscore_idf": ("tools.scoring.emscore.idf", "weights of EMScore's tokens from a corpus"),
     "audio": ("tools.scoring.audio_similarity.inference", "compare the sound with captions or pictures"),
     "quality": ("tools.scoring.quality.inference", "score the quality of pictures with CLIP-IQA"),
-    "dedup": ("tools.scoring.dedup.inference", "find copies of images and videos"),
+    "dedup": ("tools.scoring.dedup.inference", "find duplicate images and videos"),
     "scoring": ("tools.scoring.__main__", "several scores in one run, one decode of each file"),
     "camera_motion": ("tools.caption.camera_motion_detect", "say how the camera moves"),
     "caption_llava": ("tools.caption.caption_llava", "captions from a model on this machine"),

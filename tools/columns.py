@@ -224,8 +224,8 @@ COLUMNS: dict[str, Column] = {
     "fade": Column("Float64", "share of frames that are black, fade or dissolve", _TECHNICAL, score=True),
     "logo": Column("Float64", "confidence of a static overlay, 0 to 1", _TECHNICAL, score=True),
     "niqe": Column("Float64", "unnaturalness; less is better", _TECHNICAL, score=True),
-    "dup_of": Column("String", "path of the copy that is kept; empty: this one is kept", _DEDUP),
-    "dup_score": Column("Float64", "how much it is a copy, 0 to 1", _DEDUP, score=True),
+    "dup_of": Column("String", "path of the kept row that this one duplicates; empty: it is kept", _DEDUP),
+    "dup_score": Column("Float64", "similarity to it, 0 to 1", _DEDUP, score=True),
     "text_finish": Column(
         "String", "why the model stopped: stop, length", "tools.caption.caption_api", measured_on="caption"
     ),

@@ -11,7 +11,7 @@ from tests.scoring.commands import run_as_ranks
 from tests.scoring.dedup.scenes import Scene, film
 from tests.support import remux
 from tools.errors import UserError
-from tools.scoring.dedup.copies import mark_copies
+from tools.scoring.dedup.duplicates import mark_duplicates
 from tools.scoring.dedup.features import FEATURE
 from tools.scoring.dedup.inference import main, make_stage, parser
 from tools.scoring.dedup.stage import FingerprintStage
@@ -78,11 +78,11 @@ def test_all_rows_with_two_more_columns(table, capsys):
     assert listed.rows() == read_table(table.with_name("meta_fingerprint.failures.csv")).rows()
 
 
-def test_the_last_lines_say_how_many_copies_there_are(table, capsys):
+def test_the_last_lines_say_how_many_duplicates_there_are(table, capsys):
     assert main([str(table), *INLINE]) == 0
     said = capsys.readouterr().err.splitlines()
     # small is a copy of first, piece of second; broken was not compared
-    assert said[-2] == "4 rows compared: 2 copies in 2 groups; 1 rows without a fingerprint"
+    assert said[-2] == "4 rows compared: 2 duplicates in 2 groups; 1 rows without a fingerprint"
     assert said[-1] == f"5 rows: {table.with_name('meta_dedup.csv')}"
 
 
@@ -161,11 +161,11 @@ def test_the_command_with_clip(clips, table, clip_environment):
     assert found["small"] == "first" and found["first"] is None and found["second"] is None
     features = read_table(table.with_name("meta_clip_feature.parquet"))
     exact, index = (
-        mark_copies(features, method="clip", threshold=0.999, search=s) for s in ("exact", "index")
+        mark_duplicates(features, method="clip", threshold=0.999, search=s) for s in ("exact", "index")
     )
     assert exact.equals(index) and FEATURE not in exact.columns
     with pytest.raises(UserError, match="not a feature"):
-        mark_copies(features.with_columns(pl.lit("x").alias(FEATURE)), method="clip")
+        mark_duplicates(features.with_columns(pl.lit("x").alias(FEATURE)), method="clip")
 
 
 def test_the_stage_of_a_command_line():

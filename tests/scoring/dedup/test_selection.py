@@ -17,7 +17,7 @@ from tools.scoring.dedup.selection import (
     Match,
     check_keep,
     rank,
-    select_copies,
+    select_duplicates,
 )
 
 
@@ -88,7 +88,7 @@ def chain(similarities: dict[tuple[int, int], float]) -> tuple[Candidates, objec
 def test_not_all_of_a_chain_are_copies_of_its_first():
     # each is like the one before and unlike the one before that
     pairs, similarities = chain({(1, 0): 0.95, (2, 1): 0.95, (3, 2): 0.95, (4, 3): 0.95})
-    assert select_copies(pairs, similarities, 0.9) == {1: Match(0, 0.95), 3: Match(2, 0.95)}
+    assert select_duplicates(pairs, similarities, 0.9) == {1: Match(0, 0.95), 3: Match(2, 0.95)}
 
 
 def test_a_copy_of_a_copy_is_compared_with_the_kept_row():
@@ -99,10 +99,10 @@ def test_a_copy_of_a_copy_is_compared_with_the_kept_row():
         compared.append((later, earlier))
         return {(1, 0): 0.95, (2, 0): 0.92}[later, earlier]
 
-    assert select_copies(pairs, similarity, 0.9) == {1: Match(0, 0.95), 2: Match(0, 0.92)}
+    assert select_duplicates(pairs, similarity, 0.9) == {1: Match(0, 0.95), 2: Match(0, 0.92)}
     assert compared == [(1, 0), (2, 0)]
 
 
 def test_the_most_similar_of_several_is_the_match():
     pairs, similarities = chain({(2, 0): 0.91, (2, 1): 0.96, (1, 0): 0.2})
-    assert select_copies(pairs, similarities, 0.9) == {2: Match(1, 0.96)}
+    assert select_duplicates(pairs, similarities, 0.9) == {2: Match(1, 0.96)}

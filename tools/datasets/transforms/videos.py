@@ -15,7 +15,13 @@ from tools.media.frames import iter_video_frames
 from tools.media.packets import PacketIndex
 from tools.media.scan import index_packets
 from tools.scene_cut.clips.codecs import find_codec, offered_formats, quiet_encoders
-from tools.scene_cut.clips.copying import NotCopyable, clip_extension, copied_audio, copy_plan, write_copies
+from tools.scene_cut.clips.copying import (
+    NotCopyable,
+    clip_extension,
+    copied_audio,
+    copy_plan,
+    write_duplicates,
+)
 from tools.scene_cut.clips.encode import (
     ClipEncoder,
     Job,
@@ -259,7 +265,7 @@ def remux_video(source: str | Path, target: Path, *, audio_track: str | None = N
         message = f"cannot be copied: {error}; vid_resize encodes it anew"
         raise MediaError("encode", source, message) from None
     jobs = [Job(plan, target, _COMMENT, replace=True)]
-    ((_, outcome),) = write_copies(index, jobs, keep_audio=keep, audio_track=audio_track)
+    ((_, outcome),) = write_duplicates(index, jobs, keep_audio=keep, audio_track=audio_track)
     if isinstance(outcome, MediaError):
         raise outcome
     return left_behind(source, keep_audio=keep, audio_track=audio_track)

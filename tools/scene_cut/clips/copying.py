@@ -106,7 +106,7 @@ def copied_stream(out: Output, source: av.VideoStream, pixel_ratio: Fraction) ->
     return stream
 
 
-def write_copies(
+def write_duplicates(
     index: PacketIndex, jobs: Sequence[Job], *, keep_audio: bool, audio_track: str | None = None
 ) -> Iterator[tuple[Job, bool | MediaError]]:
     """Write copied clips of one source in one pass over its packets.

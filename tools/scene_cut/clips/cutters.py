@@ -8,7 +8,13 @@ from typing import Protocol
 
 from tools.errors import MediaError
 from tools.media.packets import PacketIndex
-from tools.scene_cut.clips.copying import NotCopyable, clip_extension, copied_audio, copy_plan, write_copies
+from tools.scene_cut.clips.copying import (
+    NotCopyable,
+    clip_extension,
+    copied_audio,
+    copy_plan,
+    write_duplicates,
+)
 from tools.scene_cut.clips.encode import Job
 from tools.scene_cut.clips.exact import Look, write_exact
 from tools.scene_cut.clips.plan import Plan
@@ -90,7 +96,7 @@ class CopyCutter:
 
     def write(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Copy."""
-        return write_copies(self._index, jobs, keep_audio=self._keep_audio, audio_track=self._audio_track)
+        return write_duplicates(self._index, jobs, keep_audio=self._keep_audio, audio_track=self._audio_track)
 
 
 class SmartCutter:

@@ -21,7 +21,7 @@ from tools.scene_cut.clips.copying import (
     clip_extension,
     copied_audio,
     copy_plan,
-    write_copies,
+    write_duplicates,
 )
 from tools.scene_cut.clips.encode import Job, whole_or_nothing
 from tools.scene_cut.clips.exact import Look, damage, sound_of
@@ -91,7 +91,7 @@ def _write_repaired(
             plan = copy_plan(index, plan_clip(index, 0, range(len(index.pts))))
             sound = copied_audio(index.path, track) if look.sound else None
             job = Job(plan, folder / f"source{clip_extension(index, sound)}", "")
-            ((_, outcome),) = write_copies(index, [job], keep_audio=sound is not None, audio_track=track)
+            ((_, outcome),) = write_duplicates(index, [job], keep_audio=sound is not None, audio_track=track)
             if isinstance(outcome, MediaError):
                 raise outcome
             copy = index_packets(job.place)

@@ -115,7 +115,7 @@ def _rotate(hashes: np.ndarray, bits: int) -> np.ndarray:
 
 
 class Candidates(NamedTuple):
-    """Pairs of rows that may be copies, sorted by `later`. Rows are numbered from the best to the worst.
+    """Pairs of rows that may be duplicates, sorted by `later`. Rows are numbered from the best to the worst.
 
     Attributes:
         later: The worse row, int64.

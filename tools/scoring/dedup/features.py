@@ -17,7 +17,7 @@ from tools.scoring.clip_stage import ClipRow, ClipStage
 from tools.scoring.dedup.candidates import find_candidates
 from tools.scoring.dedup.fingerprint import FileInfo
 from tools.scoring.dedup.hashing import Hashes, HashSearch, pack_signs
-from tools.scoring.dedup.selection import Match, select_copies
+from tools.scoring.dedup.selection import Match, select_duplicates
 from tools.scoring.dedup.stage import file_size
 from tools.stage.stage import Row
 
@@ -102,15 +102,15 @@ def find_similar(
 
     Args:
         vectors: float32, shape (n, D), of length 1, from the best row to the worst.
-        threshold: Cosine from which on a row is a copy.
+        threshold: Minimum cosine of a duplicate.
         search: ``exact`` compares each row with all that are kept, n x n x D products at most and never more
             than 1024 x 65536 of them in memory. ``index`` compares rows that lie on the same side of most of
-            256 random planes (Charikar 2002); its work grows as n log n, and it may miss a copy. ``auto`` is
-            exact up to 100 000 rows.
+            256 random planes (Charikar 2002); its work grows as n log n, and it may miss a duplicate.
+            ``auto`` is exact up to 100 000 rows.
         device: Where products are computed: ``cpu``, ``cuda`` or ``cuda:N``.
 
     Returns:
-        The copies, each of a row that is kept.
+        The duplicates, each of a kept row.
     """
     if search == "index" or (search == "auto" and len(vectors) > _EXACT_ROWS):
         return _search_index(vectors, threshold)
@@ -181,7 +181,7 @@ def _search_index(vectors: np.ndarray, threshold: float) -> dict[int, Match]:
     def cosine(later: int, earlier: int, views: list[int]) -> float:
         return float(vectors[later] @ vectors[earlier])
 
-    found = select_copies(candidates, cosine, threshold)
+    found = select_duplicates(candidates, cosine, threshold)
     return {row: Match(match.kept, _clamp(match.similarity)) for row, match in found.items()}
 
 

@@ -223,9 +223,9 @@ def hash_all(fingerprints: Iterator[Fingerprint | None]) -> list[HashSearch]:
         fingerprints: One after the other; None for a row that has none.
 
     Returns:
-        The searches that find copies. In the first, whole pictures, with and without bars, are indexed, and
-        the queries are these and their `WINDOWS`; in the others, one for each of the `PARTS`, that part of
-        all pictures is both. Pictures that show nothing have no hashes.
+        The searches that find duplicates. In the first, whole pictures, with and without bars, are indexed,
+        and the queries are these and their `WINDOWS`; in the others, one for each of the `PARTS`, that part
+        of all pictures is both. Pictures that show nothing have no hashes.
     """
     indexed: list[_Columns] = []
     queries: list[_Columns] = []

@@ -23,14 +23,14 @@ class Counts(NamedTuple):
     Attributes:
         tables: In each table that was written.
         compared: With a fingerprint.
-        copies: That are copies of others.
-        groups: That have copies.
+        duplicates: That duplicate others.
+        groups: That are duplicated.
         not_compared: Without a fingerprint.
     """
 
     tables: dict[Path, int]
     compared: int
-    copies: int
+    duplicates: int
     groups: int
     not_compared: int
 
@@ -45,9 +45,9 @@ def parser() -> cli.ArgumentParser:
         _MODULE,
         "Find near-duplicates: images and videos that are copies of others, re-encoded, scaled, cropped by\n"
         "up to 15 % on each side, mirrored, with bars, at another frame rate, with a logo or subtitles over\n"
-        "moving pictures, or cut out of longer ones. Titles and slides that differ in a word are no copies.\n"
-        "Reads column path, adds dup_of (path of the copy that is kept; empty for rows that are kept) and\n"
-        "dup_score (0 to 1), writes META_dedup.csv with all rows. Fingerprints are made first, in\n"
+        "moving pictures, or cut out of longer ones. Titles and slides that differ in a word do not count.\n"
+        "Reads column path, adds dup_of (path of the kept row that this one duplicates; empty in kept\n"
+        "rows) and dup_score (0 to 1), writes META_dedup.csv with all rows. Fingerprints are made first, in\n"
         "META_fingerprint.parquet; under torchrun each rank makes its part of them, and the same command\n"
         "without torchrun compares them all.",
         f"""
@@ -59,7 +59,7 @@ def parser() -> cli.ArgumentParser:
     )
     made.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
     add_stage_arguments(made, batch_size=128, num_workers=16)
-    group = made.add_argument_group("copies")
+    group = made.add_argument_group("duplicates")
     group.add_argument(
         "--method",
         default="hash",
@@ -71,26 +71,26 @@ def parser() -> cli.ArgumentParser:
         "--thresh",
         type=cli.positive_number,
         metavar="T",
-        help="similarity from which on a row is a copy (hash 0.9, clip 0.98)",
+        help="minimum similarity of a duplicate (hash 0.9, clip 0.98)",
     )
     group.add_argument(
         "--keep",
         nargs="+",
         metavar="CRITERION",
-        help="which copy is kept: resolution, frames, filesize, first, or columns of numbers; the first that "
-        f"differs decides ({' '.join(KEEP)}, as far as they are there)",
+        help="which duplicate is kept: resolution, frames, filesize, first, or columns of numbers; the first "
+        f"that differs decides ({' '.join(KEEP)}, without missing columns)",
     )
     group.add_argument(
         "--split",
         action="store_true",
-        help="META_dedup.csv gets the rows that are kept, META_dup.csv the copies",
+        help="META_dedup.csv gets the kept rows, META_dup.csv the duplicates",
     )
     group = made.add_argument_group("method clip")
     group.add_argument(
         "--search",
         default="auto",
         choices=("auto", "exact", "index"),
-        help="exact: each row with all that are kept; index: random planes, may miss copies; "
+        help="exact: each row with all that are kept; index: random planes, may miss duplicates; "
         "auto: exact up to 100 000 rows (auto)",
     )
     add_clip_arguments(group, frames="3", sampling="first_middle_last")
@@ -113,7 +113,7 @@ def make_stage(args: argparse.Namespace) -> Stage:
     return FingerprintStage()
 
 
-def write_copies(
+def write_duplicates(
     fingerprints: Path,
     output: Path,
     *,
@@ -124,13 +124,13 @@ def write_copies(
     device: str = "auto",
     split: bool = False,
 ) -> Counts:
-    """Compare the fingerprints of a table, and write which row is a copy of which.
+    """Compare the fingerprints of a table, and write which row duplicates which.
 
     Args:
         fingerprints: Table with a column fingerprint or clip_feature.
-        output: Table to write. With `split` it gets the rows that are kept; the copies go to a table beside
-            it, with ``_dup`` in place of ``_dedup``, or after the name.
-        keep: See `tools.scoring.dedup.copies.mark_copies`, as for method, threshold and search.
+        output: Table to write. With `split` it gets the kept rows; the duplicates go to a table beside it,
+            with ``_dup`` in place of ``_dedup``, or after the name.
+        keep: See `tools.scoring.dedup.duplicates.mark_duplicates`, as for method, threshold and search.
         method: See there.
         threshold: See there.
         search: See there.
@@ -143,12 +143,12 @@ def write_copies(
     import polars as pl
 
     from tools.models.device import resolve_device
-    from tools.scoring.dedup.copies import METHODS, mark_copies
+    from tools.scoring.dedup.duplicates import METHODS, mark_duplicates
     from tools.table import read_table, table_extension, table_stem, write_table
 
     device = resolve_device(device) if method == "clip" else "cpu"
     source = read_table(fingerprints)
-    table = mark_copies(
+    table = mark_duplicates(
         source,
         method=method,
         threshold=threshold,
@@ -158,23 +158,23 @@ def write_copies(
     )
     parts = {output: table}
     if split:
-        copies = f"{table_stem(output).removesuffix('_dedup')}_dup{table_extension(output)}"
+        name = f"{table_stem(output).removesuffix('_dedup')}_dup{table_extension(output)}"
         parts = {
             output: table.filter(pl.col("dup_of").is_null()),
-            output.with_name(copies): table.filter(pl.col("dup_of").is_not_null()),
+            output.with_name(name): table.filter(pl.col("dup_of").is_not_null()),
         }
     for path, rows in parts.items():
         write_table(rows, path, inputs=[fingerprints])
     cells = source[METHODS[method][0]].cast(pl.String)
     compared = int((cells.fill_null("") != "").sum())
-    copies = table["dup_of"].drop_nulls()
+    kept = table["dup_of"].drop_nulls()
     tables = {path: rows.height for path, rows in parts.items()}
-    return Counts(tables, compared, len(copies), copies.n_unique(), table.height - compared)
+    return Counts(tables, compared, len(kept), kept.n_unique(), table.height - compared)
 
 
 def summary(counts: Counts) -> str:
-    """A line about the copies, and one for each table."""
-    found = f"{counts.compared} rows compared: {counts.copies} copies in {counts.groups} groups"
+    """A line about the duplicates, and one for each table."""
+    found = f"{counts.compared} rows compared: {counts.duplicates} duplicates in {counts.groups} groups"
     if counts.not_compared:
         found += f"; {counts.not_compared} rows without a fingerprint"
     tables = [f"{rows} rows: {path}" for path, rows in reversed(counts.tables.items())]
@@ -182,7 +182,7 @@ def summary(counts: Counts) -> str:
 
 
 def _copy_failures(fingerprints: Path, output: Path) -> None:
-    """Write the failures of the fingerprints beside the table of the copies, too."""
+    """Write the failures of the fingerprints beside the table of the duplicates, too."""
     from tools.errors import MediaError
     from tools.stage.failures import own_list, write_failures
     from tools.table import failures_path, read_table
@@ -197,7 +197,7 @@ def main(argv: list[str] | None = None) -> int | None:
     """Parse the command line, make fingerprints, and compare them."""
     args = parser().parse_args(argv)
 
-    from tools.scoring.dedup.copies import METHODS, check_options
+    from tools.scoring.dedup.duplicates import METHODS, check_options
     from tools.scoring.dedup.selection import KEEP
     from tools.stage.options import run_command
     from tools.stage.readiness import postponed
@@ -219,7 +219,7 @@ def main(argv: list[str] | None = None) -> int | None:
         if args.dry_run:
             return code
         if not current_shard().alone:
-            print(f"run it without torchrun to find the copies in {meta}", file=sys.stderr)
+            print(f"run it without torchrun to find the duplicates in {meta}", file=sys.stderr)
             return code
         if code and not args.strict:  # no row has a fingerprint
             return code
@@ -229,7 +229,7 @@ def main(argv: list[str] | None = None) -> int | None:
         print(f"reads {meta}, which has fingerprints, and compares them")
         print(f"writes {output}")
         return 0
-    counts = write_copies(
+    counts = write_duplicates(
         fingerprints,
         output,
         method=args.method,

@@ -1,4 +1,4 @@
-"""Which of several copies is kept: the criteria, the order of rows by them, and the greedy selection."""
+"""Which of several duplicates is kept: the criteria, the order of rows by them, and the greedy selection."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FILE_CRITERIA = ("resolution", "frames", "filesize", "first")
 """Criteria that need no column: they follow from the fingerprint, or from the order of the table."""
 KEEP = ("resolution", "frames", "sharpness", "filesize")
-"""The default criteria for the better of two copies, in this order.
+"""The default criteria for the better of two duplicates, in this order.
 
 docs/dedup.md has the measurements behind them."""
 LESS_IS_BETTER = frozenset(
@@ -36,10 +36,10 @@ _MAX_COMPARED = 8  # rows that one row is compared with; many may be copies of o
 
 
 class Match(NamedTuple):
-    """The row that another is a copy of.
+    """The kept row that another duplicates.
 
     Attributes:
-        kept: Number of the row, which is kept itself.
+        kept: Number of the row.
         similarity: 0 to 1.
     """
 
@@ -113,20 +113,20 @@ def _measure(info: FileInfo | None, name: str) -> float:
     return info.height * info.width * fraction
 
 
-def select_copies(
+def select_duplicates(
     candidates: Candidates, similarity: Callable[[int, int, list[int]], float], threshold: float
 ) -> dict[int, Match]:
-    """Go through the rows from the best to the worst, and keep each that is no copy of a kept one.
+    """Go through the rows from the best to the worst, and keep each that duplicates no kept one.
 
     Args:
-        candidates: Pairs of rows to compare. Where the better row is a copy itself, the row that it is a copy
-            of is compared instead.
+        candidates: Pairs of rows to compare. Where the better row is a duplicate itself, the kept row that it
+            duplicates is compared instead.
         similarity: Compares the worse row of a pair with the better one, in the views that are given (see
             `tools.scoring.dedup.candidates.decode_views`; none if the pair is no candidate itself): 0 to 1.
-        threshold: Similarity from which on a row is a copy.
+        threshold: Minimum similarity of a duplicate.
 
     Returns:
-        The copies.
+        The duplicates.
     """
     found: dict[int, Match] = {}
     starts = np.flatnonzero(np.diff(candidates.later, prepend=-1))

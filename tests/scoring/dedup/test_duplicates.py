@@ -15,7 +15,7 @@ from PIL import Image
 from tests.scoring.dedup.scenes import COPIES, FPS, Scene, film, fingerprint, slide
 from tests.support import make_video
 from tools.errors import UserError
-from tools.scoring.dedup.copies import find_copies, mark_copies
+from tools.scoring.dedup.duplicates import find_duplicates, mark_duplicates
 from tools.scoring.dedup.fingerprint import FileInfo, Fingerprint
 from tools.scoring.dedup.selection import Match
 from tools.scoring.dedup.stage import FINGERPRINT, FingerprintStage
@@ -28,7 +28,7 @@ def copies_among(paths: list[Path], **options: object) -> dict[str, tuple[str, f
     """Name of each copy to the name of the one that is kept, and the score."""
     rows = map_rows(FingerprintStage(), [{"path": str(path)} for path in paths], OPTIONS)
     frame = pl.DataFrame({"path": [str(p) for p in paths], FINGERPRINT: [row[FINGERPRINT] for row in rows]})
-    marked = mark_copies(frame, **options)
+    marked = mark_duplicates(frame, **options)
     return {
         Path(path).name: (Path(kept).name, score)
         for path, kept, score in marked.select("path", "dup_of", "dup_score").iter_rows()
@@ -153,13 +153,13 @@ def test_a_column_decides(tmp_path):
     frame = pl.DataFrame(
         {"path": ["a", "b", "c"], "aes": ["4.5", "", "6.25"], FINGERPRINT: [r[FINGERPRINT] for r in rows]}
     )
-    assert mark_copies(frame, keep=["aes"])["dup_of"].to_list() == ["c", "c", None]
-    assert mark_copies(frame, keep=["resolution", "first"])["dup_of"].to_list() == [None, "a", "a"]
+    assert mark_duplicates(frame, keep=["aes"])["dup_of"].to_list() == ["c", "c", None]
+    assert mark_duplicates(frame, keep=["resolution", "first"])["dup_of"].to_list() == [None, "a", "a"]
     with pytest.raises(UserError, match="no such column"):
-        mark_copies(frame, keep=["beauty"])
-    assert mark_copies(frame.with_columns(pl.lit(None).alias(FINGERPRINT)))["dup_of"].null_count() == 3
+        mark_duplicates(frame, keep=["beauty"])
+    assert mark_duplicates(frame.with_columns(pl.lit(None).alias(FINGERPRINT)))["dup_of"].null_count() == 3
     with pytest.raises(UserError, match="row 2: not a fingerprint"):
-        mark_copies(frame.with_columns(pl.Series(FINGERPRINT, [None, "x", None])))
+        mark_duplicates(frame.with_columns(pl.Series(FINGERPRINT, [None, "x", None])))
 
 
 def test_the_order_of_the_table_changes_nothing(originals, tmp_path):
@@ -206,29 +206,31 @@ def test_two_hundred_copies_are_copies_of_the_first():
         noise = rng.integers(-2, 3, one.pictures.shape)
         pictures = np.clip(one.pictures + noise, 0, 255).astype(np.uint8)
         prints.append(Fingerprint(one.info, pictures, one.step))
-    found = find_copies(prints.__getitem__, len(prints), 0.9)
+    found = find_duplicates(prints.__getitem__, len(prints), 0.9)
     assert {match.kept for match in found.values()} == {0} and len(found) == 200
 
 
 def test_only_what_lies_in_the_other_is_a_copy():
     scene = Scene(5)
     first, second, whole = fingerprint(scene, 0, 6), fingerprint(scene, 3, 9), fingerprint(scene, 0, 9)
-    assert find_copies([first, second].__getitem__, 2, 0.9) == {}  # half of each is its own
-    assert set(find_copies([whole, first, second].__getitem__, 3, 0.9)) == {1, 2}
-    assert find_copies([first, whole].__getitem__, 2, 0.9) == {}  # the better one lacks the end of the other
+    assert find_duplicates([first, second].__getitem__, 2, 0.9) == {}  # half of each is its own
+    assert set(find_duplicates([whole, first, second].__getitem__, 3, 0.9)) == {1, 2}
+    assert (
+        find_duplicates([first, whole].__getitem__, 2, 0.9) == {}
+    )  # the better one lacks the end of the other
 
 
 def test_images_and_videos_are_different_things():
     scene = Scene(7)
     video, image = fingerprint(scene, 0, 1 / FPS), fingerprint(scene, 0, 1 / FPS, is_video=False)
-    assert find_copies([video, image].__getitem__, 2, 0.9) == {}
-    assert set(find_copies([image, image].__getitem__, 2, 0.9)) == {1}
+    assert find_duplicates([video, image].__getitem__, 2, 0.9) == {}
+    assert set(find_duplicates([image, image].__getitem__, 2, 0.9)) == {1}
 
 
 def test_rows_without_fingerprint_and_nothing_to_see():
     black = Fingerprint(FileInfo(90, 160, 50, True), np.zeros((4, 18, 32), np.uint8), digest=b"a" * 32)
     other = Fingerprint(FileInfo(90, 160, 50, True), np.zeros((4, 18, 32), np.uint8), digest=b"b" * 32)
     prints = [None, black, other, None, black]
-    assert find_copies(prints.__getitem__, 5, 0.9) == {4: Match(1, 1.0)}
-    assert find_copies([None, None].__getitem__, 2, 0.9) == {}
-    assert find_copies([].__getitem__, 0, 0.9) == {}
+    assert find_duplicates(prints.__getitem__, 5, 0.9) == {4: Match(1, 1.0)}
+    assert find_duplicates([None, None].__getitem__, 2, 0.9) == {}
+    assert find_duplicates([].__getitem__, 0, 0.9) == {}

@@ -2,7 +2,7 @@
 
 Candidate pairs are found by their hashes (`candidates`), then verified: one clip is aligned with the other in
 time and in the picture (`alignment`), and where both stand still, their stills are compared in detail
-(`difference`). Of several copies the best is kept (`selection`).
+(`difference`). Of several duplicates the best is kept (`selection`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tools.scoring.dedup.difference import mostly_static, still_similarity
 from tools.scoring.dedup.features import FEATURE, decode_feature, find_similar
 from tools.scoring.dedup.fingerprint import Fingerprint, decode, decode_info
 from tools.scoring.dedup.hashing import hash_all, view_of
-from tools.scoring.dedup.selection import KEEP, SURE, Match, check_keep, rank, select_copies
+from tools.scoring.dedup.selection import KEEP, SURE, Match, check_keep, rank, select_duplicates
 from tools.scoring.dedup.stage import FINGERPRINT
 
 METHODS: dict[str, tuple[str, float]] = {"hash": (FINGERPRINT, 0.9), "clip": (FEATURE, 0.98)}
@@ -34,7 +34,7 @@ _CACHE_BYTES = 1 << 29  # of unpacked fingerprints
 _CACHED_TRACKS = 1024
 
 
-def mark_copies(
+def mark_duplicates(
     table: pl.DataFrame,
     *,
     method: str = "hash",
@@ -43,20 +43,20 @@ def mark_copies(
     search: str = "auto",
     device: str = "cpu",
 ) -> pl.DataFrame:
-    """Find the copies among the rows of a table.
+    """Find the duplicates among the rows of a table.
 
     Args:
         table: A table with columns path and fingerprint (method hash) or clip_feature (method clip). A row
             whose fingerprint is empty is not compared. Images are compared with images, videos with videos.
         method: ``hash`` or ``clip``.
-        threshold: Similarity from which on a row is a copy; by default 0.9 (hash) or 0.98 (clip).
-        keep: Which copy is kept, see `tools.scoring.dedup.selection.rank`.
+        threshold: Minimum similarity of a duplicate; by default 0.9 (hash) or 0.98 (clip).
+        keep: Which duplicate is kept, see `tools.scoring.dedup.selection.rank`.
         search: For clip, see `tools.scoring.dedup.features.find_similar`.
         device: For clip, where it is computed.
 
     Returns:
-        The table without the column of fingerprints, with ``dup_of``, the path of the row that it is a copy
-        of, and ``dup_score``, their similarity, 0 to 1. Both are empty in rows that are kept.
+        The table without the column of fingerprints, with ``dup_of``, the path of the kept row that it
+        duplicates, and ``dup_score``, their similarity, 0 to 1. Both are empty in kept rows.
 
     Raises:
         UserError: There is no such method or column, or a cell is not a fingerprint.
@@ -76,7 +76,7 @@ def mark_copies(
     order = rank(table, infos, keep)
     found: dict[int, Match] = {}
     if method == "hash":
-        found = _in_rows(find_copies(lambda i: read(order[i]), len(order), threshold), order)
+        found = _in_rows(find_duplicates(lambda i: read(order[i]), len(order), threshold), order)
     else:
         for is_video in (False, True):
             some = [row for row in order if infos[row] is not None and infos[row].is_video == is_video]
@@ -93,7 +93,7 @@ def check_options(
     threshold: float | None = None,
     keep: Sequence[str] = KEEP,
 ) -> None:
-    """Check what can be checked before any file is read; arguments as for `mark_copies`.
+    """Check what can be checked before any file is read; arguments as for `mark_duplicates`.
 
     Raises:
         UserError: There is no such method, threshold or column.
@@ -130,7 +130,7 @@ def _vectors(read: _Reader, rows: list[int], column: str) -> np.ndarray:
 
 def _in_rows(found: dict[int, Match], rows: Sequence[int]) -> dict[int, Match]:
     """From places in a list of rows to the numbers of the rows."""
-    return {rows[copy]: Match(rows[match.kept], match.similarity) for copy, match in found.items()}
+    return {rows[place]: Match(rows[match.kept], match.similarity) for place, match in found.items()}
 
 
 def _with_columns(table: pl.DataFrame, found: dict[int, Match]) -> pl.DataFrame:
@@ -143,20 +143,20 @@ def _with_columns(table: pl.DataFrame, found: dict[int, Match]) -> pl.DataFrame:
     )
 
 
-def find_copies(
+def find_duplicates(
     fingerprint: Callable[[int], Fingerprint | None], count: int, threshold: float
 ) -> dict[int, Match]:
-    """Find the copies among fingerprints.
+    """Find the duplicates among fingerprints.
 
     Args:
         fingerprint: Gives the fingerprint of a row, or None for a row that has none. Rows are numbered from
-            the best to the worst: of two copies, the one with the smaller number is kept.
+            the best to the worst: of two duplicates, the one with the smaller number is kept.
         count: Number of rows.
-        threshold: Similarity from which on a row is a copy.
+        threshold: Minimum similarity of a duplicate.
 
     Returns:
-        The rows that are copies of rows that are kept. A row is compared with that very row, so not all of a
-        chain of clips, each somewhat like the one before, are copies of its first.
+        The rows that duplicate kept rows. A row is compared with that very row, so not all of a chain of
+        clips, each somewhat like the one before, are duplicates of its first.
     """
     found: dict[int, Match] = {}
     files: dict[bytes, int] = {}
@@ -164,14 +164,16 @@ def find_copies(
     def read() -> Iterator[Fingerprint | None]:
         for row in range(count):
             known = fingerprint(row)
-            if known is not None and known.digest:  # its pictures show nothing: only equal files are copies
+            if (
+                known is not None and known.digest
+            ):  # its pictures show nothing: only equal files are duplicates
                 if known.digest in files:
                     found[row] = Match(files[known.digest], 1.0)
                 files.setdefault(known.digest, row)
             yield known
 
     candidates = find_candidates(hash_all(read()), count)
-    return found | select_copies(candidates, _Verification(fingerprint, threshold), threshold)
+    return found | select_duplicates(candidates, _Verification(fingerprint, threshold), threshold)
 
 
 class _Verification:
