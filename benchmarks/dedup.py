@@ -3,7 +3,7 @@
     python benchmarks/dedup.py [--clips 25000 50000 100000] [--pictures 10] [--same-scene 0.3]
 
 A made clip is a random scene: pictures of amplitude 1 / frequency that drift from one to the next, as real
-ones do. One clip in a hundred is a planted copy of another: brighter, with noise as of a codec, turned round,
+ones do. One clip in a hundred is a planted copy of another: brighter, with noise as of a codec, mirrored,
 cropped by up to 10 % on a side, or a piece of it. A part of the clips shares its background with a thousand
 others (`--same-scene`), as clips of one fixed camera do, and moves otherwise. Each size runs in a process of
 its own; the time is that of `mark_duplicates`, of a table with fingerprints.

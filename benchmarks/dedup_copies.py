@@ -5,8 +5,8 @@
 
 No VIDEO may be a copy of another. Pieces are cut from each, at most 360 lines high, and copies of the
 first piece are made with the ffmpeg program. Pieces of a fixed camera have one background, and are there to
-be taken for each other. Pieces that look the same (a slide that stays) are copies of each other in earnest,
-and have to be looked at: they are printed.
+be confused with each other. Pieces that look the same (a static slide) really are copies of each other,
+and are printed to be checked by eye.
 """
 
 from __future__ import annotations

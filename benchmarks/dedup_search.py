@@ -2,7 +2,7 @@
 
     python benchmarks/dedup_search.py [--hashes 1000000] [--features 100000]
 
-Made numbers: a tenth of the hashes are others with 0 to 12 of 64 bits turned over, a tenth of the
+Made numbers: a tenth of the hashes are others with 0 to 12 of 64 bits flipped, a tenth of the
 features others with a cosine of 0.985. faiss runs on one thread for hashes, as our index does, and on all
 for features.
 """
@@ -29,18 +29,18 @@ def timed(name: str, search: Callable[[], float]) -> None:
 
 
 def hashes(count: int) -> None:
-    """Seconds to build and to look for the copies, and how many of their originals are among the hits."""
+    """Seconds to build and to search for the copies, and how many of their originals are among the hits."""
     from tools.scoring.dedup.candidates import HashIndex
 
     rng = np.random.default_rng(0)
     stored = rng.integers(0, 2**64, count, dtype=np.uint64)
     originals = rng.choice(count, count // 10, replace=False)
-    turned = np.zeros(len(originals), np.uint64)
+    masks = np.zeros(len(originals), np.uint64)
     order = rng.random((len(originals), 64)).argsort(axis=1)[:, :FAR].astype(np.uint64)
     flips = rng.integers(0, FAR + 1, len(originals))
     for bit in range(FAR):
-        turned |= np.where(bit < flips, np.uint64(1) << order[:, bit], np.uint64(0))
-    queries = stored[originals] ^ turned
+        masks |= np.where(bit < flips, np.uint64(1) << order[:, bit], np.uint64(0))
+    queries = stored[originals] ^ masks
 
     def ours() -> float:
         hit = np.zeros(len(queries), bool)
@@ -48,7 +48,7 @@ def hashes(count: int) -> None:
             hit[hits.query[hits.found == originals[hits.query]]] = True
         return hit.mean()
 
-    print(f"\n{count} hashes, {len(queries)} looked for\n| search | s | found % |\n|---|---|---|")
+    print(f"\n{count} hashes, {len(queries)} queries\n| search | s | found % |\n|---|---|---|")
     timed("sorted hashes", ours)
     try:
         import faiss
@@ -56,7 +56,7 @@ def hashes(count: int) -> None:
         print("faiss is not installed")
         return
     faiss.omp_set_num_threads(1)
-    codes, asked = (
+    codes, query_codes = (
         np.ascontiguousarray(values).view(np.uint8).reshape(-1, 8) for values in (stored, queries)
     )
 
@@ -64,13 +64,13 @@ def hashes(count: int) -> None:
         if not index.is_trained:
             index.train(codes[:100_000])
         index.add(codes)
-        _, found = index.search(asked, neighbours)
+        _, found = index.search(query_codes, neighbours)
         return (found == originals[:, None]).any(axis=1).mean()
 
     timed("faiss IndexBinaryMultiHash, 4 x 16 bits", lambda: theirs(faiss.IndexBinaryMultiHash(64, 4, 16)))
     ivf = faiss.IndexBinaryIVF(faiss.IndexBinaryFlat(64), 64, 1024)
     ivf.nprobe, ivf.own_fields = 16, False
-    timed("faiss IndexBinaryIVF, 1024 lists, 16 looked at", lambda: theirs(ivf))
+    timed("faiss IndexBinaryIVF, 1024 lists, 16 probed", lambda: theirs(ivf))
 
 
 def features(count: int, length: int = 512) -> None:
@@ -111,7 +111,7 @@ def features(count: int, length: int = 512) -> None:
         _, found = index.search(vectors, 4)  # of every row, as no one knows which are copies
         return (found[copies] == originals[:, None]).any(axis=1).mean()
 
-    timed("faiss IVF, 8 lists looked at", theirs)
+    timed("faiss IVF, 8 lists probed", theirs)
 
 
 def main() -> None:
