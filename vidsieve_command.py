@@ -18,7 +18,7 @@ def main() -> None:
     try:
         _import_own_tools()
         from tools.__main__ import main
-        from tools.other_tools import others_last
+        from tools.base.other_tools import others_last
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "tools":
             raise

@@ -25,11 +25,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import CLIPConfig, CLIPModel
 
-from tools.media.pool import usable_cores
-from tools.media.requests import read_sampled
-from tools.media.sampling import parse_sampling
+from tools.media.reading.requests import read_sampled
+from tools.media.reading.sampling import parse_sampling
+from tools.media.workers.pool import usable_cores
 from tools.models.aesthetic_head import load_head
-from tools.models.clip import ClipEncoder
+from tools.models.clip import CLIPEncoder
 from tools.models.clip_preprocess import clip_preprocess
 from tools.models.device import cpu_multiplies_bf16, resolve_device
 from tools.models.weights import find_weights
@@ -109,7 +109,7 @@ def speed(images: list[np.ndarray], head_file: Path) -> None:
         print(f"| transformers loop, batch {batch} | fp32 | {rate} |", flush=True)
     fast = ["fp16", "bf16"] if device != "cpu" else ["bf16"] if cpu_multiplies_bf16() else []
     for precision in ("fp32", *fast):
-        clip = ClipEncoder(
+        clip = CLIPEncoder(
             model.to(DTYPES[precision]), digest="random weights", device=device, precision=precision
         )
         scorer = AestheticScorer(clip, head_file)

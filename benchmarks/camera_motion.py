@@ -25,8 +25,8 @@ from tests.caption.moving_camera import Move, film
 from tests.support import make_video
 from tools.caption.camera_motion.stage import CameraMotionStage
 from tools.errors import MediaError
-from tools.media.frames import iter_frames
-from tools.media.requests import read_requests
+from tools.media.reading.frames import iter_frames
+from tools.media.reading.requests import read_requests
 
 KINDS = [
     *(

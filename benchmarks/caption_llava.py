@@ -16,8 +16,8 @@ from tools.caption.llava.captioner import Captioner
 from tools.caption.llava.processor import Question
 from tools.caption.llava.stage import scale_down
 from tools.caption.prompts import PROMPTS
-from tools.media.requests import read_sampled
-from tools.media.sampling import parse_sampling
+from tools.media.reading.requests import read_sampled
+from tools.media.reading.sampling import parse_sampling
 
 
 def questions_of(videos: Sequence[str]) -> list[Question]:

@@ -24,11 +24,11 @@ from pathlib import Path
 import av
 import numpy as np
 
-from tools.media.ffmpeg import find_ffmpeg
-from tools.media.pool import usable_cores
-from tools.media.probe import index_packets
+from tools.media.reading.probe import index_packets
+from tools.media.workers.pool import usable_cores
+from tools.media.writing.ffmpeg_program import find_ffmpeg
+from tools.media.writing.plan import Scene, frames_of
 from tools.scene_cut.clips.cutting import CutOptions, cut_clips
-from tools.scene_cut.clips.plan import Scene, frames_of
 
 
 def equal_scenes(path: Path, seconds: float) -> list[Scene]:

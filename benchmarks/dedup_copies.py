@@ -20,8 +20,8 @@ from typing import NamedTuple
 import polars as pl
 
 from tools.errors import MediaError
-from tools.media.ffmpeg import FfmpegError, find_ffmpeg, run_ffmpeg
-from tools.media.probe import probe
+from tools.media.reading.probe import probe
+from tools.media.writing.ffmpeg_program import FfmpegError, find_ffmpeg, run_ffmpeg
 from tools.scoring.dedup.duplicates import mark_duplicates
 from tools.scoring.dedup.stage import FINGERPRINT, FingerprintStage
 from tools.stage.engine import RunOptions, map_rows

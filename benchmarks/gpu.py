@@ -24,8 +24,8 @@ import torch
 from aesthetic import DTYPES, random_vit_l_14
 from optical_flow import random_gmflow
 
-from tools.media.pool import usable_cores
-from tools.models.clip import ClipEncoder
+from tools.media.workers.pool import usable_cores
+from tools.models.clip import CLIPEncoder
 from tools.models.clip_preprocess import normalize_crops
 from tools.models.device import resolve_device
 from tools.models.gmflow.estimator import GMFlowEstimator
@@ -74,7 +74,7 @@ def clip_figures(device: str, pictures: int) -> list[dict[str, Any]]:
     for precision in ("fp32",) if device == "cpu" else ("fp16", "bf16", "fp32"):
         half = model.to(DTYPES[precision])
         for compiled in (False,) if device == "cpu" or precision != "fp16" else (False, True):
-            clip = ClipEncoder(half, digest="", device=device, precision=precision, compile=compiled)
+            clip = CLIPEncoder(half, digest="", device=device, precision=precision, compile=compiled)
             size = 1 if device == "cpu" else clip._passes.batch_size
             rate = matrix_rate(device, DTYPES[precision], size)
             batch = normalize_crops(torch.from_numpy(crops[:size]).to(device))

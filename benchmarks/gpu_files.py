@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
-from tools.media.pool import usable_cores
-from tools.media.requests import read_sampled
+from tools.media.reading.requests import read_sampled
+from tools.media.workers.pool import usable_cores
 from tools.models.clip_preprocess import clip_crop
 from tools.scoring.clip_stage import FIRST_MIDDLE_LAST
 

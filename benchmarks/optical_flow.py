@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tools.media.pool import usable_cores
-from tools.media.requests import read_sampled
-from tools.media.sampling import parse_sampling
+from tools.media.reading.requests import read_sampled
+from tools.media.reading.sampling import parse_sampling
+from tools.media.workers.pool import usable_cores
 from tools.models.device import cpu_multiplies_bf16, resolve_device
 from tools.models.gmflow.estimator import GMFlowEstimator
 from tools.models.gmflow.model import GMFlow

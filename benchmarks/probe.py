@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tools.errors import MediaError
-from tools.media.decoding import iter_video_frames
-from tools.media.probe import probe
+from tools.media.reading.decoders.pyav import iter_video_frames
+from tools.media.reading.probe import probe
 
 
 def decode(path: Path) -> int:

@@ -16,8 +16,8 @@ import os
 import time
 from pathlib import Path
 
-from tools.media.decoding import iter_video_frames
-from tools.media.probe import index_packets
+from tools.media.reading.decoders.pyav import iter_video_frames
+from tools.media.reading.probe import index_packets
 from tools.scene_cut.shots.options import DETECTORS
 from tools.scene_cut.shots.scenes import detect_scenes
 

@@ -11,8 +11,8 @@ from pathlib import Path
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"))
 
 from tools.errors import MediaError
-from tools.media.decoding import iter_video_frames
-from tools.media.requests import Frames, read_requests
+from tools.media.reading.decoders.pyav import iter_video_frames
+from tools.media.reading.requests import Frames, read_requests
 from tools.scoring.technical.measures import DEFAULT_MEASURES, MEASURES
 from tools.scoring.technical.scorer import measure
 from tools.scoring.technical.stage import TechnicalStage

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
-from tools.media.ffmpeg import find_ffmpeg, run_ffmpeg
+from tools.media.writing.ffmpeg_program import find_ffmpeg, run_ffmpeg
 
 LIVE = {
     "cups": ("sam2_02_cups.mp4", 60, 90, ""),
@@ -353,7 +353,7 @@ def make(variant: Variant, sources: dict[str, Path], folder: Path) -> Path:
 
 def size_of(path: Path) -> tuple[int, int]:
     """Width and height of a video."""
-    from tools.media.probe import probe
+    from tools.media.reading.probe import probe
 
     found = probe(path)
     return found.width, found.height

@@ -30,7 +30,7 @@ from tools.cli import ArgumentParser  # noqa: E402
 _TABLE = re.compile(
     r"<!-- flags: (?P<module>[\w.]+)(?: / (?P<group>[^\n]+?))? -->\n.*?<!-- /flags -->", re.DOTALL
 )
-_COMMON = {"--help", "--version"}
+_COMMON = {"--help", "--help-all", "--version"}
 
 
 class _Caught(Exception):

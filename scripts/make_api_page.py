@@ -27,8 +27,8 @@ SECTIONS = {
 """Every name of the library, in the order of the page."""
 
 RESULTS = {
-    "MediaInfo": "tools.media.probe",
-    "Frame": "tools.media.frames",
+    "MediaInfo": "tools.media.reading.probe",
+    "Frame": "tools.media.reading.frames",
     "Scene": "tools.scene_cut.shots.scenes",
     "CutResult": "tools.scene_cut.clips.cutting",
     "Clip": "tools.scene_cut.clips.cutting",

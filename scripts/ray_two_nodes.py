@@ -19,9 +19,9 @@ import polars as pl
 
 from tools import cli
 from tools.errors import UserError
+from tools.integrations.daft.engine import DaftOptions, run_on_daft
+from tools.integrations.daft.packages import import_ray
 from tools.scoring.scorers import SCORERS, make_scorer
-from tools.stage.daft import import_ray
-from tools.stage.daft.engine import DaftOptions, run_on_daft
 from tools.stage.engine import RunOptions
 from tools.stage.summary import summary
 from tools.table import ROW_COLUMN, count_rows, output_path

@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
 
-from tools.transfer import TransferError, fetch  # noqa: E402
+from tools.base.transfer import TransferError, fetch  # noqa: E402
 
 GITHUB = "https://raw.githubusercontent.com"
 LIST = Path(__file__).with_suffix(".json")

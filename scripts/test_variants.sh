@@ -7,11 +7,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-networks=(tests/models tests/operators/test_aesthetic.py)
+networks=(tests/models tests/integrations/dataflow/test_aesthetic.py)
 numbers=("${networks[@]}" tests/scoring/test_*.py)
-processes=(tests/stage tests/media/test_pool.py tests/scene_cut/test_cut_command.py
+processes=(tests/stage tests/media/workers/test_pool.py tests/scene_cut/clips/test_cut_command.py
     tests/datasets/test_transform_command.py tests/datasets/test_check_integrity.py
-    tests/operators/daft/test_expressions.py)
+    tests/integrations/daft/test_expressions.py)
 
 [ $# -gt 0 ] || set -- plain no-amx one-core
 for name in "$@"; do

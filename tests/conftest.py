@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """``-n auto``: the cores that may be used, which may be fewer than the machine has."""
-    from tools.media.pool import usable_cores
+    from tools.media.workers.pool import usable_cores
 
     return usable_cores()
 

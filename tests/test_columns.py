@@ -22,39 +22,39 @@ from tools.scoring.matching.stage import MatchingStage
 from tools.scoring.optical_flow.stage import OpticalFlowStage
 from tools.scoring.quality.stage import QualityStage
 from tools.scoring.technical.stage import TechnicalStage
-from tools.stage.stage import ASIDE
+from tools.stage.stage import SIDE_OUTPUTS
 
 OF_FILE = {
-    **ProbeStage.adds,
-    **IntegrityStage.adds,
-    **SceneDetectStage.adds,
-    **CameraMotionStage.adds,
-    **FirstFrameStage.adds,
-    **AestheticStage.adds,
+    **ProbeStage.output_columns,
+    **IntegrityStage.output_columns,
+    **SceneDetectStage.output_columns,
+    **CameraMotionStage.output_columns,
+    **FirstFrameStage.output_columns,
+    **AestheticStage.output_columns,
     **AUDIO_COLUMNS,
-    **EMScoreStage.adds,
-    **MatchingStage.adds,
-    **OpticalFlowStage.adds,
-    **QualityStage.adds,
-    **TechnicalStage().adds,
+    **EMScoreStage.output_columns,
+    **MatchingStage.output_columns,
+    **OpticalFlowStage.output_columns,
+    **QualityStage.output_columns,
+    **TechnicalStage().output_columns,
 }
 OTHERS = {
-    **CaptionApiStage.adds,
-    **CaptionCheckStage.adds,
+    **CaptionApiStage.output_columns,
+    **CaptionCheckStage.output_columns,
     **CutStage.row_columns,
     **FrameStage.row_columns,
-    **RemuxStage.adds,
-    **VideoStage.adds,
+    **RemuxStage.output_columns,
+    **VideoStage.output_columns,
 }
 
 
-@pytest.mark.parametrize("name", sorted({*OF_FILE, *OTHERS} - {*ASIDE, "rows"}))
+@pytest.mark.parametrize("name", sorted({*OF_FILE, *OTHERS} - {*SIDE_OUTPUTS, "rows"}))
 def test_a_column_that_a_stage_makes_is_in_the_vocabulary(name: str) -> None:
     assert COLUMNS[name].measured_on in ("file", "clip", "caption", "table")
 
 
 def test_what_looks_at_files_is_measured_on_them() -> None:
-    names = [name for name in OF_FILE if name not in ASIDE]
+    names = [name for name in OF_FILE if name not in SIDE_OUTPUTS]
     assert measured_on(names, "file") == names
     assert measured_on(MEASURED_ON_FILE, "file") == MEASURED_ON_FILE
     assert measured_on(NOT_MEASURED_ON_FILE, "file") == []

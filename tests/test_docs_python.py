@@ -125,7 +125,7 @@ def test_rows_are_chosen_by_a_condition(folder):
 
 
 def test_tables_are_filtered(folder, monkeypatch):
-    monkeypatch.setattr("tools.media.pool.usable_cores", lambda: 0)
+    monkeypatch.setattr("tools.media.workers.pool.usable_cores", lambda: 0)
     make_video(folder / "a.mp4", num_frames=5)
     pl.DataFrame({"path": ["a.mp4", "missing.mp4"]}).write_csv("meta.csv")
     frame = pl.DataFrame({"path": ["a", "b", "c"], "aes": [5.5, 4.5, 6.0], "flow": [3.0, 3.0, 20.0]})

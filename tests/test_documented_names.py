@@ -103,7 +103,7 @@ def takes(module: str, flag: str) -> bool:
     """Whether a command takes a flag: written with dashes or underscores, or as ``--SCORE.FLAG``."""
     score, dot, own = flag.removeprefix("--").partition(".")
     if dot:
-        return module == "tools.scoring" and score in SCORERS and takes(SCORERS[score], f"--{own}")
+        return module == "tools.scoring" and score in SCORERS and takes(SCORERS[score].module, f"--{own}")
     return flag.replace("_", "-") in flags_of(module)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.__main__ import COMMANDS
+from tools.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -33,7 +33,7 @@ def test_the_tables_are_up_to_date(page):
 
 def test_every_command_has_its_table():
     shown = set(re.findall(r"<!-- flags: ([\w.]+) -->", (ROOT / "docs" / "flags.md").read_text()))
-    modules = {module.removesuffix(".__main__") for module, _ in COMMANDS.values()}
+    modules = {command.typed for command in COMMANDS}
     assert shown == modules - {"tools.datasets.datautil"}  # whose page names all its flags
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 import vidsieve
 from tests.stage.stages import CrcStage
 from tests.support import barcode_picture, ffmpeg_frames, make_video, read_barcode
-from tools.media.pool import usable_cores
+from tools.media.workers.pool import usable_cores
 from tools.scene_cut import cut, scene_detect
 from tools.scene_cut.timestamps import format_timestamps
 from tools.scoring import __main__ as scoring

@@ -9,11 +9,11 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NoReturn
 
 from tools import __version__
-from tools.addresses import local_path, refuse_address
-from tools.disk import disk_error
+from tools.base.addresses import local_path, refuse_address
+from tools.base.disk import disk_error
+from tools.base.packages import missing_package
+from tools.base.signals import Stopped, exit_code, stopping_on_signals
 from tools.errors import DiskError, UserError, VidsieveError
-from tools.packages import missing_package
-from tools.signals import Stopped, exit_code, stopping_on_signals
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -33,6 +33,7 @@ class ArgumentParser(argparse.ArgumentParser):
     def __init__(
         self, module: str, description: str, examples: str, *, refused: Mapping[str, str] | None = None
     ) -> None:
+        self._places: list[str] = []
         super().__init__(
             prog=f"python -m {module}",
             description=description,
@@ -43,6 +44,7 @@ class ArgumentParser(argparse.ArgumentParser):
         self._refused = refused or {}
         self.raises = False
         self.may_be_remote: Callable[[argparse.Namespace], Container[str]] = lambda _: ()
+        self.add_argument("--help-all", action=_HelpAll, help="show all flags")
         self.add_argument("--version", action="version", version=version())
 
     def parse_known_args(
@@ -55,7 +57,10 @@ class ArgumentParser(argparse.ArgumentParser):
             if flag in self._refused:
                 self.error(f"there is no {flag} here: {self._refused[flag]}")
         namespace = argparse.Namespace() if namespace is None else namespace
-        parsed, rest = super().parse_known_args(args, namespace)
+        try:
+            parsed, rest = super().parse_known_args(args, namespace)
+        except UserError as error:  # of an option, see tools.options
+            self.error(str(error))
         self._localize(parsed)
         return parsed, rest
 
@@ -95,11 +100,58 @@ class ArgumentParser(argparse.ArgumentParser):
             waiting = flags.get(arg)
         return settled
 
+    def add_argument(self, *names: Any, **how: Any) -> argparse.Action:
+        """As argparse; the usage line names what has no flag, and says that there are flags."""
+        action = super().add_argument(*names, **how)
+        if not action.option_strings:
+            self._places.append(argparse.HelpFormatter(self.prog)._format_args(action, action.dest))
+        self.usage = " ".join(["%(prog)s", *self._places, "[flags]"])
+        return action
+
+    def format_help(self, *, everything: bool = False) -> str:
+        """The text of ``--help``, without the flags that `advanced` has marked; or of ``--help-all``."""
+        hidden = [] if everything else [action for action in self._actions if _is_advanced(action)]
+        texts = [action.help for action in hidden]
+        epilog = self.epilog
+        try:
+            for action in hidden:
+                action.help = argparse.SUPPRESS
+            if hidden:
+                self.epilog = f"{len(hidden)} more flags: --help-all\n\n{epilog}"
+            return super().format_help()
+        finally:
+            self.epilog = epilog
+            for action, text in zip(hidden, texts, strict=True):
+                action.help = text
+
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
         if self.raises:
             raise UserError(message)
         self.exit(2, f"error: {message} (see: {self.prog} --help)\n")
+
+
+class _HelpAll(argparse.Action):
+    """``--help-all``: as ``--help``, with the flags that are rarely needed."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *rest: object) -> NoReturn:
+        """Print the help and exit."""
+        assert isinstance(parser, ArgumentParser)
+        sys.stdout.write(parser.format_help(everything=True))
+        parser.exit()
+
+
+def advanced(action: argparse.Action) -> argparse.Action:
+    """Mark a flag as rarely needed: ``--help-all`` shows it, ``--help`` does not."""
+    action.everyday = False  # type: ignore[attr-defined]
+    return action
+
+
+def _is_advanced(action: argparse.Action) -> bool:
+    return not getattr(action, "everyday", True)
 
 
 def version() -> str:
@@ -151,7 +203,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     Exit codes: 0 done; 1 nothing could be done, a full or read-only disk, or an unexpected error; 2 bad
     input; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP. ``TOOLS_DEBUG=1`` shows the traceback.
     """
-    from tools.log import show_log
+    from tools.base.log import show_log
 
     show_log()
     try:

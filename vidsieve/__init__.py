@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 try:
     from tools import __version__
-    from tools.lazy import loader
+    from tools.base.lazy import loader
 except ImportError as error:
     import tools
 
@@ -31,9 +31,9 @@ except ImportError as error:
 
 if TYPE_CHECKING:
     from tools.errors import MediaError, UserError, VidsieveError
-    from tools.media.frames import iter_frames
-    from tools.media.probe import probe
-    from tools.media.sampling import Sampling
+    from tools.media.reading.frames import iter_frames
+    from tools.media.reading.probe import probe
+    from tools.media.reading.sampling import Sampling
     from tools.scene_cut.clips.cutting import CutOptions
     from tools.scene_cut.shots.detect import detect_scenes
     from tools.stage.engine import RunOptions
@@ -49,7 +49,7 @@ _HOMES = {
     "CutOptions": "tools.scene_cut.clips.cutting",
     "MediaError": "tools.errors",
     "RunOptions": "tools.stage.engine",
-    "Sampling": "tools.media.sampling",
+    "Sampling": "tools.media.reading.sampling",
     "Stage": "tools.stage.stage",
     "UserError": "tools.errors",
     "VidsieveError": "tools.errors",
@@ -57,8 +57,8 @@ _HOMES = {
     "cut_clips": "vidsieve._clips",
     "detect_scenes": "tools.scene_cut.shots.detect",
     "filter_table": "vidsieve._tables",
-    "iter_frames": "tools.media.frames",
-    "probe": "tools.media.probe",
+    "iter_frames": "tools.media.reading.frames",
+    "probe": "tools.media.reading.probe",
     "read_frames": "vidsieve._frames",
     "read_table": "tools.table",
     "run_stage": "tools.stage.runner",

@@ -7,7 +7,7 @@ from fractions import Fraction
 from numbers import Rational, Real
 from pathlib import Path
 
-from tools.addresses import local_path, refuse_address
+from tools.base.addresses import local_path, refuse_address
 from tools.errors import UserError
 from tools.scene_cut.clips import cutting
 from tools.scene_cut.clips.cutting import CutOptions, CutResult

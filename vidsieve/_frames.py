@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.addresses import local_path
+from tools.base.addresses import local_path
 from tools.errors import MediaError, UserError
-from tools.media import frames as video
-from tools.media.extensions import is_image
-from tools.media.frames import Frame
-from tools.media.requests import read_sampled
-from tools.media.sampling import Sampling, parse_sampling
+from tools.media.reading import frames as video
+from tools.media.reading.extensions import is_image
+from tools.media.reading.frames import Frame
+from tools.media.reading.requests import read_sampled
+from tools.media.reading.sampling import Sampling, parse_sampling
 
 
 def read_frames(

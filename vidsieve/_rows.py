@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
+from tools.base.log import LOG
 from tools.errors import MediaError, UserError
-from tools.log import LOG
 from tools.stage.engine import RunOptions, map_rows
 from tools.stage.ledger_files import Outcome
 from tools.stage.readiness import make_ready
@@ -34,16 +34,18 @@ def with_values(files: Any, stage: Stage, run: RunOptions, error_column: str) ->
     if isinstance(files, pl.LazyFrame):
         return with_values(files.collect(), stage, run, error_column).lazy()
     if _is_pandas(files):
-        read = files[[name for name in (*stage.needs, *stage.uses) if name in files.columns]]
+        read = files[
+            [name for name in (*stage.required_columns, *stage.optional_columns) if name in files.columns]
+        ]
         added = _columns(to_lazy(read).collect(), stage, run, error_column)
         kept = files.drop(
-            columns=[name for name in stage.stale(list(files.columns)) if name in files.columns]
+            columns=[name for name in stage.stale_columns(list(files.columns)) if name in files.columns]
         )
         return kept.assign(**{name: cells.to_pandas().to_numpy() for name, cells in added.items()})
     if not isinstance(files, pl.DataFrame):
         files = pl.DataFrame({"path": _paths(files)}, schema={"path": pl.String})
     added = _columns(files, stage, run, error_column)
-    stale = [name for name in stage.stale(files.columns) if name not in added]
+    stale = [name for name in stage.stale_columns(files.columns) if name not in added]
     return files.drop(stale).with_columns(list(added.values()))
 
 
@@ -60,13 +62,17 @@ def _paths(files: Any) -> list[str]:
 
 def _columns(table: pl.DataFrame, stage: Stage, run: RunOptions, error_column: str) -> dict[str, pl.Series]:
     """The columns that a stage adds to a table, and the one that says what failed."""
-    require_columns(table, stage.needs, "the frame")
-    require_single_values(table.schema, ("path",) if stage.takes_lists else stage.needs, "the frame")
+    require_columns(table, stage.required_columns, "the frame")
+    require_single_values(
+        table.schema, ("path",) if stage.takes_lists else stage.required_columns, "the frame"
+    )
     outcomes: list[Outcome] = []
     if table.height:
         make_ready(stage)
         planned = stage.plan(table)
-        wanted = [name for name in (*stage.needs, *stage.uses) if name in planned.columns]
+        wanted = [
+            name for name in (*stage.required_columns, *stage.optional_columns) if name in planned.columns
+        ]
         outcomes = map_rows(stage, planned.select(wanted).iter_rows(named=True), run)
     for remark, count in count_remarks(outcomes).items():
         LOG.info("%d rows: %s", count, remark)

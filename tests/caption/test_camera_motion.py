@@ -16,7 +16,7 @@ from tools.caption.camera_motion.labels import LABELS, CameraMotion, classify, s
 from tools.caption.camera_motion.path import choose_steps, follow_camera
 from tools.caption.camera_motion.stage import CameraMotionStage
 from tools.errors import MediaError, UserError
-from tools.media.requests import read_requests
+from tools.media.reading.requests import read_requests
 from tools.stage.runner import RunOptions, map_rows, run_stage
 
 NUMBERS = ("pan", "tilt", "zoom", "roll")

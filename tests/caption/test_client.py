@@ -13,11 +13,11 @@ import time
 import pytest
 
 from tests.caption.chat_server import KEY, ChatServer, answer, failure, question
+from tools.base.transfer import retry_after
 from tools.caption.api.answers import Usage
 from tools.caption.api.client import ChatClient, Question
 from tools.caption.api.service import Service
 from tools.errors import MediaError, UserError
-from tools.transfer import retry_after
 
 HANG = 60.0
 """Seconds that a server holds what nobody should wait for."""

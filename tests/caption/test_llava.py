@@ -279,8 +279,8 @@ def test_the_stage_asks_what_the_prompt_says(folders):
     model = str(folders["llava"])
     plain = LlavaStage(prompt=resolve_prompt("video"), model_path=model, device="cpu")
     with_text = LlavaStage(prompt=resolve_prompt("video-text"), model_path=model, device="cpu")
-    assert plain.needs == ("path",) and with_text.needs == ("path", "text")
-    assert plain.asked() != with_text.asked()
+    assert plain.required_columns == ("path",) and with_text.required_columns == ("path", "text")
+    assert plain.config() != with_text.config()
     row = {"path": "a.mp4", "text": "a cat"}
     assert "a cat" in with_text.prepare(row, []).text and "a cat" not in plain.prepare(row, []).text
     assert plain.prepare({"path": "a.jpg"}, []).text == resolve_prompt("image").fill()

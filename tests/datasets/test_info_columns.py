@@ -16,8 +16,8 @@ from tests.hdr_videos import HLG, make_hdr_video, patches
 from tests.support import make_video, remux, run_ffmpeg
 from tools.columns import COLUMNS, INFO
 from tools.datasets import datautil
-from tools.media.probe import probe
-from tools.media.tonemap import light_to_pq
+from tools.media.reading.colour.tonemap import light_to_pq
+from tools.media.reading.probe import probe
 from tools.table import read_table, write_table
 
 

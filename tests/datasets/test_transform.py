@@ -16,8 +16,8 @@ from tools.datasets.transforms.images import choose_quadrant, quadrant, resized,
 from tools.datasets.transforms.places import plan_targets
 from tools.datasets.transforms.videos import Encoding, crop_video, remux_video, resize_video
 from tools.errors import MediaError
-from tools.media.frames import iter_frames
-from tools.media.probe import probe
+from tools.media.reading.frames import iter_frames
+from tools.media.reading.probe import probe
 from tools.stage.new_files import new_file
 
 

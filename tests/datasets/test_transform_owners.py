@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.support import barcode_picture, ffmpeg_frames, make_video, read_barcode
 from tools.datasets import save_first_frame, transform
-from tools.media.output_files import unfinished
+from tools.media.writing.output_files import unfinished
 from tools.table import read_table, write_table
 
 

@@ -26,8 +26,8 @@ from tests.models.openai_clip import (
 )
 from tools.errors import UserError
 from tools.models.clip import load_clip
+from tools.models.clip_checkpoint import find_clip
 from tools.models.clip_preprocess import normalize_crops
-from tools.models.clip_source import find_clip
 from tools.models.quick_gelu import use_fused_quick_gelu
 
 SHAPE = Shape()

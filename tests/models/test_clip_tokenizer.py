@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.models.clip_vocabulary import ids, merges, reference, save_folder, save_openai
 from tests.models.openai_clip import Shape, random_state, save_state
 from tools.errors import UserError
-from tools.models.clip_source import find_clip
+from tools.models.clip_checkpoint import find_clip
 from tools.models.clip_tokenizer import (
     START,
     clean_text,

@@ -7,13 +7,13 @@ import torch
 from transformers import CLIPTextModelWithProjection
 
 from tests.models.openai_clip import Shape, random_state, random_tokens, save_state
-from tools.models.clip import ClipEncoder, load_clip
+from tools.models.clip import CLIPEncoder, load_clip
 
 SHAPE = Shape(embed_dim=96, vocab=500, context=20, text_width=128)
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory) -> ClipEncoder:
+def encoder(tmp_path_factory) -> CLIPEncoder:
     path = save_state(random_state(SHAPE), tmp_path_factory.mktemp("clip") / "clip.pt")
     return load_clip(path, device="cpu", precision="fp32", threads=2)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tools.cpu import read_flags
+from tools.base.cpu import read_flags
 from tools.errors import UserError
 from tools.models.device import (
     cpu_multiplies_bf16,

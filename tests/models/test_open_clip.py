@@ -25,8 +25,8 @@ from tests.models.openai_clip import (
 from tools.errors import UserError
 from tools.models.clip import load_clip
 from tools.models.clip_architecture import config_names, named_architecture, read_architecture
+from tools.models.clip_checkpoint import find_clip
 from tools.models.clip_preprocess import clip_crop, normalize_crops
-from tools.models.clip_source import find_clip
 from tools.models.clip_tokenizer import find_vocabulary
 
 SMALL = Shape(width=128, layers=1, text_layers=1, embed_dim=48)

@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 
 from tools.errors import UserError
 from tools.models.aesthetic_head import load_head
-from tools.models.clip_source import find_clip
+from tools.models.clip_checkpoint import find_clip
 from tools.models.clip_tokenizer import load_tokenizer
 from tools.models.gmflow.estimator import load_gmflow
 from tools.models.other_files import what_it_is

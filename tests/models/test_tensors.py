@@ -13,7 +13,7 @@ import torch
 
 from tests.models.openai_clip import Shape, extra_keys, random_state
 from tools.errors import UserError
-from tools.models.clip_source import find_clip
+from tools.models.clip_checkpoint import find_clip
 from tools.models.tensors import read_tensors
 
 ANCHOR = "0.weight"

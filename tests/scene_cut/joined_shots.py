@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tools.media.frames import iter_frames
+from tools.media.reading.frames import iter_frames
 
 Join = tuple[str, int]
 """A kind (cut, dissolve, black, white) and a length: 12 mixes 11 frames, in each half of a fade."""

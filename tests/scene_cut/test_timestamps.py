@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support import make_video
-from tools.media.probe import index_packets
-from tools.scene_cut.clips.plan import frames_of
+from tools.media.reading.probe import index_packets
+from tools.media.writing.plan import frames_of
 from tools.scene_cut.shots.boundaries import Shot
 from tools.scene_cut.shots.scenes import make_scenes
 from tools.scene_cut.timestamps import format_timestamps, parse_time, parse_timestamps, readable_boundary

@@ -20,8 +20,8 @@ from PIL import Image
 from tests.models.openai_clip import Shape, image_features, random_state, save_archive, save_state
 from tests.scoring.commands import run_as_ranks
 from tools.errors import UserError
-from tools.media.requests import read_sampled
-from tools.media.sampling import parse_sampling
+from tools.media.reading.requests import read_sampled
+from tools.media.reading.sampling import parse_sampling
 from tools.models.clip_preprocess import CLIP_MEAN, CLIP_STD
 from tools.scoring.aesthetic.inference import main
 from tools.scoring.aesthetic.scorer import AestheticScorer
@@ -158,7 +158,7 @@ def test_a_row_scores_the_same_in_any_batch(clip_file, head_file, files):
 def test_what_was_asked_changes_with_weights_and_frames_only(clip_file, head_file, state, tmp_path):
     def asked(**options: object) -> dict[str, object]:
         options = {"clip_model": str(clip_file), "head": str(head_file), "precision": "fp32", **options}
-        return AestheticStage(**options).asked()
+        return AestheticStage(**options).config()
 
     same = asked()
     assert asked(device="cpu") == same

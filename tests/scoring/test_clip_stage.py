@@ -10,11 +10,11 @@ import torch
 from tests.models.openai_clip import save_state
 from tests.scoring.clip_files import SHAPE, pictures
 from tools.errors import MediaError, UserError
-from tools.media.requests import FrameRequest, read_requests, read_sampled
-from tools.media.sampling import Sampling
-from tools.models.clip import ClipEncoder, load_clip
+from tools.media.reading.requests import FrameRequest, read_requests, read_sampled
+from tools.media.reading.sampling import Sampling
+from tools.models.clip import CLIPEncoder, load_clip
 from tools.scoring.aesthetic.stage import AestheticStage
-from tools.scoring.clip_features import ClipFeatures, fingerprint, image_features
+from tools.scoring.clip_features import CLIPFeatures, fingerprint, image_features
 from tools.scoring.clip_stage import setup_together
 from tools.scoring.matching.stage import MatchingStage
 from tools.scoring.quality.stage import QualityStage
@@ -42,13 +42,13 @@ def head(tmp_path):
 def encoded(monkeypatch):
     """How many crops went through CLIP."""
     counts = []
-    original = ClipEncoder.encode_crops
+    original = CLIPEncoder.encode_crops
 
     def counting(self, crops):
         counts.append(len(crops))
         return original(self, crops)
 
-    monkeypatch.setattr(ClipEncoder, "encode_crops", counting)
+    monkeypatch.setattr(CLIPEncoder, "encode_crops", counting)
     return counts
 
 
@@ -115,7 +115,7 @@ def test_features_are_remembered_up_to_a_number(clip_environment, encoded):
     keys = [fingerprint(crop) for crop in crops]
     assert len(set(keys)) == 6
     expected = image_features(clip, list(crops))
-    features = ClipFeatures(clip, remember=4)
+    features = CLIPFeatures(clip, remember=4)
     encoded.clear()
     found = features.of([(crops[:4], keys[:4]), (crops[2:5], keys[2:5])])
     np.testing.assert_array_equal(found[0], expected[:4])
@@ -125,7 +125,7 @@ def test_features_are_remembered_up_to_a_number(clip_environment, encoded):
     assert sum(encoded) == 5
     np.testing.assert_array_equal(features.of([(crops[:1], keys[:1])])[0], expected[:1])
     assert sum(encoded) == 6
-    forgetful = ClipFeatures(clip)
+    forgetful = CLIPFeatures(clip)
     assert [len(row) for row in forgetful.of([(crops[:2], keys[:2])])] == [2]
     forgetful.of([(crops[:2], keys[:2])])
     assert sum(encoded) == 10

@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from tools.errors import MediaError, UserError
-from tools.media import requests
+from tools.media.reading.decoders import pyav
+from tools.media.reading.timeline import scan as scanning
 from tools.scoring import __main__ as command
 from tools.scoring.fused import FusedStage
 from tools.scoring.scorers import SCORERS, make_scorer
@@ -56,7 +57,7 @@ def test_together_as_alone(meta):
     one_after_the_other = meta
     messages = []
     for name in SCORES:
-        module = importlib.import_module(SCORERS[name])
+        module = importlib.import_module(SCORERS[name].module)
         flags = [*FLAGS.get(name, []), "--num-workers", "0", "--quiet"]
         assert module.main([str(one_after_the_other), *flags]) == 0
         suffix = make_scorer(name, FLAGS.get(name, []), {}).suffix
@@ -98,14 +99,14 @@ def test_ranks_of_torchrun_write_what_one_process_writes(meta, clip_environment,
 def test_each_file_is_decoded_once(clip_environment, media, monkeypatch):
     decoded, scanned = [], []
 
-    class Counted(requests.Decoder):
+    class Counted(pyav.Decoder):
         def __enter__(self):
             decoded.append(self.path)
             return super().__enter__()
 
-    monkeypatch.setattr(requests, "Decoder", Counted)
-    scan = requests.index_packets
-    monkeypatch.setattr(requests, "index_packets", lambda path: (scanned.append(path), scan(path))[1])
+    monkeypatch.setattr(pyav, "Decoder", Counted)
+    scan = scanning.index_packets
+    monkeypatch.setattr(scanning, "index_packets", lambda path: (scanned.append(path), scan(path))[1])
     stages = tuple(make_scorer(name, FLAGS.get(name, []), {}) for name in SCORES)
     videos = [str(media["long"]), str(media["short"])]
     outcomes = map_rows(FusedStage(stages=stages), [{"path": p, "text": "the cat"} for p in videos], OPTIONS)
@@ -119,7 +120,7 @@ class Picky(Stage):
 
     name = "picky"
     suffix = "_picky"
-    adds = {"picky": pl.Int64}
+    output_columns = {"picky": pl.Int64}
     column: str = "picky"
 
     def prepare(self, row, frames):
@@ -139,7 +140,7 @@ class Picky(Stage):
 class Easy(Picky):
     name = "easy"
     suffix = "_easy"
-    adds = {"easy": pl.Int64}
+    output_columns = {"easy": pl.Int64}
 
     def prepare(self, row, frames):
         return row["path"]
@@ -167,7 +168,7 @@ def test_a_score_that_fails_costs_the_others_nothing(monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--scores", "aes,nope"], r"Invalid score \(nope\). Supported values are aes, flow, ocr"),
+        (["--scores", "aes,nope"], r"Invalid score \(nope\). Supported values are aes, flow, technical, ocr"),
         (["--scores", "flow,flow"], "flow stands there twice"),
         (["--scores", ","], "name at least one of aes"),
         (["--scores", "flow", "--ocr.threshold", "1"], "--ocr.threshold: ocr is not among the --scores"),

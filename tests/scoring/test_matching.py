@@ -16,9 +16,9 @@ from tests.models.clip_vocabulary import reference
 from tests.scoring.clip_files import ROOM, pictures
 from tests.scoring.commands import run_as_ranks
 from tools.errors import MediaError, UserError
-from tools.media.requests import read_sampled
-from tools.media.sampling import Sampling
-from tools.scoring.matching.inference import main, make_stage, parser
+from tools.media.reading.requests import read_sampled
+from tools.media.reading.sampling import Sampling
+from tools.scoring.matching.inference import COMMAND, main
 from tools.scoring.matching.scorer import MatchScorer
 from tools.scoring.matching.stage import MatchingStage
 from tools.stage.runner import RunOptions, map_rows, run_stage
@@ -133,19 +133,21 @@ def test_the_library_scores_pairs(clip_environment, media):
 
 
 def test_what_was_asked_changes_with_what_changes_values(clip_environment, monkeypatch, tmp_path):
-    same = make(clip_environment).asked()
-    assert make(clip_environment, save_embeddings="x.npy").asked() == same
+    same = make(clip_environment).config()
+    assert make(clip_environment, save_embeddings="x.npy").config() == same
     for options in ({"long_text": "split"}, {"reduce": "max"}, {"sampling": Sampling("first")}):
-        assert make(clip_environment, **options).asked() != same
+        assert make(clip_environment, **options).config() != same
     other = tmp_path / "other.gz"
     other.write_bytes(Path(os.environ["VIDSIEVE_CLIP_BPE"]).read_bytes() + b"\0")
     monkeypatch.setenv("VIDSIEVE_CLIP_BPE", str(other))
-    assert make(clip_environment).asked() != same
+    assert make(clip_environment).config() != same
 
 
 def test_the_frames_that_flags_ask_for(clip_environment):
     def sampling(*flags: str) -> dict:
-        return make_stage(parser().parse_args(["meta.csv", "--device", "cpu", *flags])).sampling.asdict()
+        return COMMAND.make_stage(
+            COMMAND.parser().parse_args(["meta.csv", "--device", "cpu", *flags])
+        ).sampling.asdict()
 
     assert sampling() == {"policy": "middle", "start": 0.0}
     assert sampling("--num_frames", "4") == {"policy": "first_middle_last", "count": 4, "start": 0.0}

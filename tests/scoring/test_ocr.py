@@ -14,8 +14,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from tools.errors import UserError
-from tools.media.requests import read_sampled
-from tools.media.sampling import parse_sampling
+from tools.media.reading.requests import read_sampled
+from tools.media.reading.sampling import parse_sampling
 from tools.scoring.ocr.detection import Candidate, clockwise, network_size
 from tools.scoring.ocr.reading import Reading, cut_out
 from tools.scoring.ocr.scorer import OcrScorer, covered, looks_like_line, reading_order

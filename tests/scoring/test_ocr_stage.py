@@ -136,9 +136,9 @@ def test_which_frames_are_looked_at(files):
     """The sign stands in the last of nine frames only."""
     row = [{"path": str(files["late"])}]
     for flags, expected in {("--num-frames", "1"): 0, ("--sampling", "timestamps:0,0.32"): 2}.items():
-        from tools.scoring.ocr.inference import make_stage, parser
+        from tools.scoring.ocr.inference import COMMAND
 
-        stage = make_stage(parser().parse_args(["meta.csv", "--device", "cpu", *flags]))
+        stage = COMMAND.make_stage(COMMAND.parser().parse_args(["meta.csv", "--device", "cpu", *flags]))
         assert map_rows(stage, row, QUIET)[0]["ocr"] == expected
 
 
@@ -151,16 +151,16 @@ def test_what_is_asked_tells_options_apart():
         "text": OcrStage(device="cpu", text=True),
     }
     for name, changed in other.items():
-        assert {key for key in changed.asked() if changed.asked()[key] != stage.asked()[key]} == {name}
-    assert "device" not in stage.asked()
+        assert {key for key in changed.config() if changed.config()[key] != stage.config()[key]} == {name}
+    assert "device" not in stage.config()
 
 
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--threshold", "2"), "threshold 2.0: must be from 0 to 1"),
-        (("--limit-side", "8"), "whole number from 32 on"),
-        (("--check", "spelling"), "invalid choice: 'spelling'"),
+        (("--threshold", "2"), "Invalid threshold (2). Supported values are numbers from 0 to below 1"),
+        (("--limit-side", "8"), "Invalid limit_side (8). Supported values are whole numbers from 32 on"),
+        (("--check", "spelling"), "Invalid check (spelling). Supported values are reading, none"),
         (("--device", "tpu"), "device tpu: must be auto, cpu, cuda or cuda:N"),
     ],
 )

@@ -17,8 +17,8 @@ from tests.scoring.commands import run_as_ranks
 from tests.scoring.moving_pictures import mean_speed, pan, render, texture
 from tests.support import make_video
 from tools.errors import MediaError, UserError
-from tools.media.frames import Frame, read_frames
-from tools.media.requests import Frames
+from tools.media.reading.frames import Frame, read_frames
+from tools.media.reading.requests import Frames
 from tools.models.gmflow.estimator import load_gmflow
 from tools.models.gmflow.model import GMFlow
 from tools.scoring.optical_flow.dis import dis_flow
@@ -186,7 +186,7 @@ def test_options_that_contradict_each_other_are_refused():
 
 def test_what_was_asked_is_what_changes_values(checkpoint, tmp_path):
     def asked(**options: object) -> dict:
-        return OpticalFlowStage(**{"weights": str(checkpoint), "device": "cpu", **options}).asked()
+        return OpticalFlowStage(**{"weights": str(checkpoint), "device": "cpu", **options}).config()
 
     same = asked()
     copy = tmp_path / "copy.pth"

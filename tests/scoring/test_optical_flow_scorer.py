@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from tests.scoring.moving_pictures import mean_speed, pan, render, texture, turn, zoom
-from tools.media.sampling import SamplingError
+from tools.media.reading.sampling import SamplingError
 from tools.scoring.optical_flow.camera import camera_field
 from tools.scoring.optical_flow.dis import dis_flow
 from tools.scoring.optical_flow.pairs import FlowChoice, MotionPair

@@ -14,9 +14,9 @@ from tests.scoring.clip_files import pictures
 from tests.scoring.commands import run_as_ranks
 from tests.support import make_video, read_barcode
 from tools.errors import MediaError, UserError
-from tools.media.requests import read_sampled
-from tools.media.sampling import Sampling
-from tools.scoring.quality.inference import main, make_stage, parser
+from tools.media.reading.requests import read_sampled
+from tools.media.reading.sampling import Sampling
+from tools.scoring.quality.inference import COMMAND, main
 from tools.scoring.quality.prompts import PROMPTS, parse_prompts
 from tools.scoring.quality.scorer import QualityScorer, clip_iqa
 from tools.scoring.quality.stage import QualityStage
@@ -157,7 +157,7 @@ SAMPLINGS = [  # flags; frames of a video with 50 frames at 25 per second: frame
 
 @pytest.mark.parametrize(("flags", "numbers"), SAMPLINGS)
 def test_each_policy_gives_the_frames_that_it_promises(clip_environment, tmp_path, flags, numbers):
-    stage = make_stage(parser().parse_args(["meta.csv", "--device", "cpu", *flags]))
+    stage = COMMAND.make_stage(COMMAND.parser().parse_args(["meta.csv", "--device", "cpu", *flags]))
     video = make_video(tmp_path / "v.mp4", 50, fps=Fraction(25))
     frames = read_sampled(video, stage.sampling)
     assert [read_barcode(frame.image) for frame in frames] == numbers
@@ -181,10 +181,10 @@ def test_a_row_scores_the_same_in_any_batch(clip_environment, media):
 
 
 def test_what_was_asked_changes_with_what_changes_values(clip_environment):
-    same = make(clip_environment).asked()
-    assert make(clip_environment, save_embeddings="x.npy").asked() == same
+    same = make(clip_environment).config()
+    assert make(clip_environment, save_embeddings="x.npy").config() == same
     for options in ({"prompts": ("sharpness",)}, {"reduce": ("max",)}, {"prompts": ("quality=a|b",)}):
-        assert make(clip_environment, **options).asked() != same
+        assert make(clip_environment, **options).config() != same
 
 
 def test_a_resnet_is_refused_clearly(clip_environment, tmp_path):

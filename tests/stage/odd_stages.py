@@ -18,12 +18,12 @@ class NotingStage(Stage):
 
     name = "size"
     suffix = "_size"
-    adds = {"size": pl.Int64}
+    output_columns = {"size": pl.Int64}
 
     log: str
     weights: bool = True
 
-    def asked(self):
+    def config(self):
         return {}
 
     def setup(self):
@@ -50,7 +50,7 @@ class LastDigitStage(Stage):
 
     name = "digit"
     suffix = "_digit"
-    adds = {"digit": pl.Int64}
+    output_columns = {"digit": pl.Int64}
 
     bad: str = ""
 
@@ -67,8 +67,8 @@ class TextStage(Stage):
 
     name = "length"
     suffix = "_length"
-    needs = ("text",)
-    adds = {"length": pl.Int64}
+    required_columns = ("text",)
+    output_columns = {"length": pl.Int64}
 
     def prepare(self, row, frames):
         return {"length": len(row["text"])}
@@ -80,11 +80,11 @@ class EchoStage(Stage):
 
     name = "echo"
     suffix = "_echo"
-    adds = {"number": pl.Float64, "words": pl.String, "list": pl.List(pl.Float64)}
+    output_columns = {"number": pl.Float64, "words": pl.String, "list": pl.List(pl.Float64)}
 
     values: list = dataclasses.field(default_factory=list)
 
-    def asked(self):
+    def config(self):
         return {}
 
     def prepare(self, row, frames):
@@ -97,7 +97,7 @@ class DeviceStage(Stage):
 
     name = "device"
     suffix = "_device"
-    adds = {"double": pl.Int64}
+    output_columns = {"double": pl.Int64}
 
     room: int = 1000
     fatal: int = -1
@@ -106,7 +106,7 @@ class DeviceStage(Stage):
     def __post_init__(self):
         self._sizes = []
 
-    def asked(self):
+    def config(self):
         return {}
 
     def prepare(self, row, frames):

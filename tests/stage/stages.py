@@ -27,15 +27,15 @@ class CrcStage(Stage):
 
     name = "crc"
     suffix = "_crc"
-    needs = ("path",)
-    uses = ("id",)
-    adds = {"crc": pl.Int64, "tenth": pl.Float64}
+    required_columns = ("path",)
+    optional_columns = ("id",)
+    output_columns = {"crc": pl.Int64, "tenth": pl.Float64}
 
     salt: int = 0
     delay: float = 0.0
     hold: str = "~"
 
-    def asked(self):
+    def config(self):
         return {"salt": self.salt}
 
     def prepare(self, row, frames):
@@ -74,11 +74,11 @@ class BytesStage(Stage):
 
     name = "bytes"
     suffix = "_bytes"
-    adds = {"rows": pl.Object, "failures": pl.Object}
+    output_columns = {"rows": pl.Object, "failures": pl.Object}
     one_to_many = True
     row_columns = {"byte": pl.Int64}
 
-    def stale(self, columns):
+    def stale_columns(self, columns):
         return ["id"]
 
     def prepare(self, row, frames):

@@ -17,7 +17,7 @@ import pytest
 from tests.stage.odd_stages import LastDigitStage, NotingStage
 from tests.stage.test_vectors import FourBytes
 from tools.errors import MediaError, UserError
-from tools.stage.ledger import Ledger, ask_of, row_key
+from tools.stage.ledger import Ledger, row_key, stage_config
 from tools.stage.ledger_files import sealed
 from tools.stage.runner import RunOptions, run_stage
 from tools.stage.stage import FAILURES, REMARKS, VECTOR
@@ -156,11 +156,11 @@ def test_the_order_of_lines_counts_and_not_the_clock(meta, monkeypatch):
         monkeypatch.setattr(time, "time_ns", lambda day=day: day * 10**9)
         monkeypatch.setattr(time, "time", lambda day=day: float(day))
         given = MediaError(outcome, "p", "") if isinstance(outcome, str) else outcome
-        with Ledger(folder, rank, ask_of(stage), {key}) as ledger:
+        with Ledger(folder, rank, stage_config(stage), {key}) as ledger:
             ledger.forget([key])
             ledger.add([(key, given)])
         for reader in (0, 1):
-            with Ledger(folder, reader, ask_of(stage), {key}) as ledger:
+            with Ledger(folder, reader, stage_config(stage), {key}) as ledger:
                 assert str(ledger.outcomes[key]) == str(given)
 
 
@@ -174,7 +174,7 @@ def test_an_old_failure_does_not_come_back_when_the_line_of_its_success_is_lost(
     paths = read_table(meta)["path"].to_list()
     stage = NotingStage(str(meta.with_name("log")))
     keys = [row_key({"path": path}) for path in paths]
-    with Ledger(ledger_of(meta).parent, 0, ask_of(stage), set(keys)) as ledger:
+    with Ledger(ledger_of(meta).parent, 0, stage_config(stage), set(keys)) as ledger:
         ledger.add([(keys[3], MediaError("decode", paths[3], "once"))])
     assert run(meta, overwrite=True)[0].failed == 1
     result, done = run(meta, retry_failed=True)
@@ -247,7 +247,7 @@ def test_failures_that_there_are_not_are_not_taken(meta, failure):
 
 def test_what_goes_to_the_failures_file_and_the_last_lines_is_looked_at_too():
     class Saying(NotingStage):
-        adds = {"size": pl.Int64, FAILURES: pl.Object, REMARKS: pl.Object}
+        output_columns = {"size": pl.Int64, FAILURES: pl.Object, REMARKS: pl.Object}
 
     good = [([], []), (None, None), ([["decode", "m"]], ["r"])]
     bad = [

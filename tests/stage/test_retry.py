@@ -30,9 +30,9 @@ class KindStage(Stage):
     column: str = "size"
 
     def __post_init__(self):
-        self.name, self.suffix, self.adds = self.column, f"_{self.column}", {self.column: pl.Int64}
+        self.name, self.suffix, self.output_columns = self.column, f"_{self.column}", {self.column: pl.Int64}
 
-    def asked(self):
+    def config(self):
         return {}
 
     def prepare(self, row, frames):
@@ -52,7 +52,7 @@ class PartlyStage(KindStage):
 
     def __post_init__(self):
         super().__post_init__()
-        self.adds = {**self.adds, FAILURES: pl.Object}
+        self.output_columns = {**self.output_columns, FAILURES: pl.Object}
 
     def prepare(self, row, frames):
         try:

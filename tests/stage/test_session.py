@@ -14,14 +14,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.media.http_server import serve
+from tests.media.fetching.http_server import serve
+from tools.base.transfer import Limits
 from tools.errors import MediaError, UserError
-from tools.media.handover import process_exists
-from tools.media.pool import NOT_YET, WorkerPool
-from tools.media.sources import FetchOptions, Source
+from tools.media.fetching.sources import FetchOptions, Source
+from tools.media.workers.pool import NOT_YET, WorkerPool
+from tools.media.workers.shared_memory import process_exists
 from tools.stage.engine import RunOptions, Session, map_rows
 from tools.stage.stage import Stage
-from tools.transfer import Limits
 
 
 @dataclasses.dataclass
@@ -30,7 +30,7 @@ class PidStage(Stage):
 
     name = "pid"
     suffix = "_pid"
-    adds = {"crc": pl.Int64, "pid": pl.Int64, "setups": pl.Int64}
+    output_columns = {"crc": pl.Int64, "pid": pl.Int64, "setups": pl.Int64}
 
     def setup(self):
         self._setups = getattr(self, "_setups", 0) + 1

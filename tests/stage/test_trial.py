@@ -93,7 +93,7 @@ def test_every_per_row_command_is_tried_here_or_needs_a_model():
     asking = {
         module
         for module in RUNNABLE
-        if re.search(r"add_stage_arguments|caption_api\.main|detect import", source_of(module))
+        if re.search(r"StageCommand|add_stage_arguments|caption_api\.main|detect import", source_of(module))
     }
     tried = {command.split()[0] for command in COMMANDS.values()}
     with_models = {f"tools.scoring.{s}.inference" for s in ("aesthetic", "matching", "emscore", "quality")}

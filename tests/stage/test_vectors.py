@@ -26,7 +26,7 @@ class FourBytes(Stage):
 
     name = "four"
     suffix = "_four"
-    adds = {"first": pl.Int64, REMARKS: pl.Object}
+    output_columns = {"first": pl.Int64, REMARKS: pl.Object}
 
     vectors: str | None = None
     done: list[str] = dataclasses.field(default_factory=list)
@@ -34,9 +34,9 @@ class FourBytes(Stage):
     def __post_init__(self):
         self.vector_file = self.vectors
         if self.vectors:
-            self.adds = {**self.adds, VECTOR: pl.Object}
+            self.output_columns = {**self.output_columns, VECTOR: pl.Object}
 
-    def asked(self):
+    def config(self):
         return {}
 
     def prepare(self, row, frames):

@@ -23,7 +23,7 @@ def parser(module: str = _MODULE, *, model: str | None = None, prompt: str = "vi
     """
     from tools.caption.api.command import RefuseKey, add_server_arguments
     from tools.caption.prompts import PROMPTS
-    from tools.media.sampling import SAMPLING_POLICIES
+    from tools.media.reading.sampling import SAMPLING_POLICIES
     from tools.stage.options import add_stage_arguments
 
     command = cli.ArgumentParser(
@@ -89,7 +89,7 @@ def make_stage(args: argparse.Namespace) -> CaptionApiStage:
     from tools.caption.api.command import service_of
     from tools.caption.api.stage import CaptionApiStage
     from tools.caption.prompts import resolve_prompt
-    from tools.media.sampling import parse_sampling
+    from tools.media.reading.sampling import parse_sampling
 
     question = resolve_prompt(args.prompt, existing_text=args.existing_text)
     count = args.num_frames

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def parser() -> cli.ArgumentParser:
     """The command line."""
-    from tools.media.frames import DECODERS
-    from tools.media.sampling import SAMPLING_POLICIES
+    from tools.media.reading.decoders import DECODERS
+    from tools.media.reading.sampling import SAMPLING_POLICIES
     from tools.models.device import PRECISIONS
     from tools.stage.options import add_stage_arguments
 
@@ -127,7 +127,7 @@ def make_stage(args: argparse.Namespace, group: Group | None = None) -> LlavaSta
     """
     from tools.caption.llava.stage import LlavaStage
     from tools.caption.prompts import resolve_prompt
-    from tools.media.sampling import parse_sampling
+    from tools.media.reading.sampling import parse_sampling
     from tools.stage.readiness import postponed
 
     prompt = resolve_prompt(args.prompt, existing_text=args.existing_text)

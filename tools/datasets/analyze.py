@@ -76,7 +76,7 @@ def render_analysis(analysis: Analysis) -> str:
 def _write_json(analysis: Analysis, path: Path, inputs: Sequence[str]) -> Path:
     import json
 
-    from tools.disk import write_whole, writing
+    from tools.base.disk import write_whole, writing
     from tools.table import expand_inputs, refuse_inputs
     from tools.table.files import FORMATS
 

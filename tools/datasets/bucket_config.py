@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from tools.base.packages import not_installed
 from tools.datasets.buckets import PIXELS, BucketConfig, Share, nominal_pixels
 from tools.errors import UserError
-from tools.packages import not_installed
 
 _NAME = "bucket_config"
 

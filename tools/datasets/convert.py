@@ -23,7 +23,7 @@ def convert_video(root: str | Path, *, exts: Sequence[str] | None = None) -> pl.
 
     Args:
         root: The folder; paths in the table begin with it as it is given.
-        exts: Extensions instead of `tools.media.extensions.VIDEO_EXTENSIONS`.
+        exts: Extensions instead of `tools.media.reading.extensions.VIDEO_EXTENSIONS`.
 
     Returns:
         Columns path, id (file name without its last extension) and relpath (below the folder), sorted by
@@ -32,14 +32,14 @@ def convert_video(root: str | Path, *, exts: Sequence[str] | None = None) -> pl.
     Raises:
         UserError: There is no such folder, or no such file in it.
     """
-    from tools.media.extensions import VIDEO_EXTENSIONS
+    from tools.media.reading.extensions import VIDEO_EXTENSIONS
 
     return _listing(root, exts or VIDEO_EXTENSIONS)
 
 
 def convert_image(root: str | Path, *, exts: Sequence[str] | None = None) -> pl.DataFrame:
     """List the images below a folder; otherwise as `convert_video`."""
-    from tools.media.extensions import IMAGE_EXTENSIONS
+    from tools.media.reading.extensions import IMAGE_EXTENSIONS
 
     return _listing(root, exts or IMAGE_EXTENSIONS)
 
@@ -58,7 +58,7 @@ def convert_imagenet(root: str | Path, split: str = "train") -> pl.DataFrame:
     Raises:
         UserError: A folder is missing or empty, or the names of the classes are.
     """
-    from tools.media.extensions import IMAGE_EXTENSIONS
+    from tools.media.reading.extensions import IMAGE_EXTENSIONS
 
     folder = Path(root) / split
     files = find_files(folder, IMAGE_EXTENSIONS)
@@ -81,7 +81,7 @@ def convert_ucf101(root: str | Path, split: str = "train") -> pl.DataFrame:
     Raises:
         UserError: The folder is missing or has no videos.
     """
-    from tools.media.extensions import VIDEO_EXTENSIONS
+    from tools.media.reading.extensions import VIDEO_EXTENSIONS
 
     folder = Path(root) / split
     files = find_files(folder if folder.is_dir() else root, VIDEO_EXTENSIONS)

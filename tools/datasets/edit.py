@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.base.log import LOG
 from tools.datasets.operations import OPERATIONS, Context
 from tools.datasets.operations.sets import other_tables
 from tools.datasets.outputs import (
@@ -26,7 +27,6 @@ from tools.datasets.pipeline import (
 )
 from tools.datasets.plan import Plan, Settings
 from tools.errors import MediaError, UserError
-from tools.log import LOG
 
 if TYPE_CHECKING:
     from tools.report.summary import Summary

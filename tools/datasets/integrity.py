@@ -14,11 +14,11 @@ from av.error import FFmpegError
 from av.stream import Discard
 
 from tools.errors import MediaError
-from tools.media.container import check_file, open_video, reason
-from tools.media.extensions import is_image
-from tools.media.packets import PacketIndex, numbered
-from tools.media.scan import index_packets
-from tools.media.tracks import choose_audio, decodable
+from tools.media.reading.container import check_file, open_video, reason
+from tools.media.reading.extensions import is_image
+from tools.media.reading.timeline.packets import PacketIndex, numbered
+from tools.media.reading.timeline.scan import index_packets
+from tools.media.reading.tracks import choose_audio, decodable
 
 # Formats whose header states a duration; in the others libav estimates it from what is there.
 _STATE_DURATION = ("matroska,webm", "avi", "flv", "asf")
@@ -56,7 +56,7 @@ def check_file_integrity(path: str | Path, *, audio_track: str | None = None) ->
 
     Args:
         path: An image or a video; the suffix tells which.
-        audio_track: The only sound track that counts, see `tools.media.tracks.choose_audio`; None for all.
+        audio_track: The only sound track that counts, see `choose_audio`; None for all.
 
     Returns:
         The verdict; a file that is missing or cannot be opened is not intact.
@@ -70,7 +70,7 @@ def check_file_integrity(path: str | Path, *, audio_track: str | None = None) ->
 
 
 def _check_image(path: str | Path) -> Integrity:
-    from tools.media.images import image_info, read_image
+    from tools.media.reading.images import image_info, read_image
 
     try:
         read_image(path)

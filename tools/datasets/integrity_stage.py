@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 
-from tools.media.frames import Frame
-from tools.media.tracks import check_audio_track
+from tools.media.reading.frames import Frame
+from tools.media.reading.tracks import check_audio_track
 from tools.stage.stage import Row, Stage
 
 
@@ -24,9 +24,9 @@ class IntegrityStage(Stage):
         audio_track: The only sound track that counts, by number or language; None for all.
     """
 
-    name: ClassVar[str] = "integrity"
-    suffix: ClassVar[str] = "_integrity"
-    adds: ClassVar[dict[str, Any]] = {
+    name = "integrity"
+    suffix = "_integrity"
+    output_columns = {
         "intact": pl.Boolean,
         "broken_at": pl.Float64,
         "broken_frames": pl.Int64,
@@ -36,7 +36,8 @@ class IntegrityStage(Stage):
 
     audio_track: str | None = None
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         self.audio_track = check_audio_track(self.audio_track)
 
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:

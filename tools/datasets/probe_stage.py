@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
-
-import polars as pl
+from typing import Any
 
 from tools.columns import COLUMNS, INFO
-from tools.media.frames import Frame
+from tools.media.reading.frames import Frame
 from tools.stage.stage import Row, Stage
 
 
 @dataclasses.dataclass
 class ProbeStage(Stage):
-    """What an image or video is: size, length, rate, colours, sound; see `tools.media.probe`.
+    """What an image or video is: size, length, rate, colours, sound; see `tools.media.reading.probe`.
 
     Adds the columns that `tools.columns` says are made by --info.
 
@@ -22,18 +20,16 @@ class ProbeStage(Stage):
         as_video: Take every file for a video, whatever its name.
     """
 
-    name: ClassVar[str] = "info"
-    suffix: ClassVar[str] = "_info"
-    adds: ClassVar[dict[str, type[pl.DataType]]] = {
-        name: column.dtype for name, column in COLUMNS.items() if column.made_by == INFO
-    }
+    name = "info"
+    suffix = "_info"
+    output_columns = {name: column.dtype for name, column in COLUMNS.items() if column.made_by == INFO}
 
     as_video: bool = False
 
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
         """Probe the file of the row."""
-        from tools.media.probe import index_packets, media_info, probe
+        from tools.media.reading.probe import index_packets, media_info, probe
 
         path = row["path"]
         info = media_info(index_packets(path)) if self.as_video else probe(path)
-        return {name: getattr(info, name) for name in self.adds}
+        return {name: getattr(info, name) for name in self.output_columns}

@@ -7,9 +7,9 @@ from collections import deque
 from collections.abc import Collection
 from pathlib import Path
 
-from tools.addresses import refuse_address
+from tools.base.addresses import refuse_address
+from tools.base.log import LOG
 from tools.errors import UserError
-from tools.log import LOG
 
 
 def find_files(root: str | Path, exts: Collection[str]) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools import cli
 from tools.errors import UserError
-from tools.scene_cut.clips.hdr import add_hdr_argument
+from tools.media.writing.hdr import add_hdr_argument
 
 if TYPE_CHECKING:
     from tools.stage.stage import Stage

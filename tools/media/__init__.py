@@ -1,1 +1,1 @@
-"""One media file on disk: probe it, decode it, choose its frames, guard the process that does."""
+"""One media file: bring it here, read it, write one; in guarded worker processes. No tables."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import ClapModel, PreTrainedTokenizerBase
 
-    from tools.models.wanted import Wanted
+    from tools.models.required import RequiredWeights
 
 CLAP_MODEL = HUB_MODELS["clap"].name
 """The model that is used when none is named; Apache-2.0, 614 MB."""
@@ -74,16 +74,16 @@ def find_clap(name_or_path: str | Path = CLAP_MODEL) -> ClapSource:
     return _folder_source(hub_folder(name, HUB_MODELS["clap"].others))
 
 
-def wanted_clap(name_or_path: str | Path = CLAP_MODEL) -> list[Wanted]:
+def wanted_clap(name_or_path: str | Path = CLAP_MODEL) -> list[RequiredWeights]:
     """What `find_clap` needs; nothing is read."""
-    from tools.models.wanted import Wanted
+    from tools.models.required import RequiredWeights
 
     name = str(name_or_path)
     if name == CLAP_MODEL:
-        return [Wanted("clap")]
+        return [RequiredWeights("clap")]
     if Path(name).expanduser().is_dir() or is_hub_id(name):
         return []
-    return [Wanted(problem=_no_such(name))]
+    return [RequiredWeights(problem=_no_such(name))]
 
 
 def load_clap(

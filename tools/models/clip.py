@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from tools.errors import UserError, first_line
+from tools.models.clip_checkpoint import CLIPCheckpoint, find_clip
 from tools.models.clip_openai import openai_config, read_openai_checkpoint, to_transformers
 from tools.models.clip_preprocess import OPENAI_PICTURES, Pictures, normalize_crops
-from tools.models.clip_source import ClipSource, find_clip
 from tools.models.device import resolve_device, resolve_precision
 from tools.models.forward import ForwardPasses
 from tools.models.quick_gelu import use_fused_quick_gelu
@@ -30,17 +30,17 @@ _GPU_BATCH = 64  # images in one forward pass on a GPU; a shorter last batch is 
 
 
 def load_clip(
-    name_or_path: str | Path | ClipSource = "ViT-L/14",
+    name_or_path: str | Path | CLIPCheckpoint = "ViT-L/14",
     *,
     device: str = "auto",
     precision: str = "auto",
     compile: bool = False,
     threads: int | None = None,
-) -> ClipEncoder:
+) -> CLIPEncoder:
     """Load a CLIP.
 
     Args:
-        name_or_path: See `tools.models.clip_source.find_clip`, or what it gave.
+        name_or_path: See `tools.models.clip_checkpoint.find_clip`, or what it gave.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, see `tools.models.device.resolve_device`.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``, see `tools.models.device.resolve_precision`.
         compile: Run images through ``torch.compile`` (needs a C++ compiler; pays off in long runs).
@@ -51,13 +51,13 @@ def load_clip(
     """
     import torch
 
-    source = name_or_path if isinstance(name_or_path, ClipSource) else find_clip(name_or_path)
+    source = name_or_path if isinstance(name_or_path, CLIPCheckpoint) else find_clip(name_or_path)
     device = resolve_device(device)
     precision = resolve_precision(precision, device)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     load = _load_folder if source.path.is_dir() else _load_file
     model = load(source, dtype)
-    return ClipEncoder(
+    return CLIPEncoder(
         for_inference(model, device),
         digest=source.digest,
         device=device,
@@ -68,7 +68,7 @@ def load_clip(
     )
 
 
-class ClipEncoder:
+class CLIPEncoder:
     """A loaded CLIP; `load_clip` makes it.
 
     Args:
@@ -231,7 +231,7 @@ class ClipEncoder:
         self._compiled = True
 
 
-def _load_file(source: ClipSource, dtype: torch.dtype) -> CLIPModel:
+def _load_file(source: CLIPCheckpoint, dtype: torch.dtype) -> CLIPModel:
     from transformers import CLIPConfig, CLIPModel
 
     state = read_openai_checkpoint(source.path)
@@ -240,7 +240,7 @@ def _load_file(source: ClipSource, dtype: torch.dtype) -> CLIPModel:
     return load_strictly(CLIPModel, "CLIP", source.path, None, dtype, **arguments)
 
 
-def _load_folder(source: ClipSource, dtype: torch.dtype) -> CLIPModel:
+def _load_folder(source: CLIPCheckpoint, dtype: torch.dtype) -> CLIPModel:
     from transformers import CLIPModel
 
     folder = source.path

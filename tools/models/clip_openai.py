@@ -57,7 +57,7 @@ _BLOCK = re.compile(r"(visual\.)?transformer\.resblocks\.(\d+)\.(.+)")
 
 
 @dataclass(frozen=True)
-class ClipFile:
+class CLIPFile:
     """The tensors of a CLIP file.
 
     Attributes:
@@ -70,7 +70,7 @@ class ClipFile:
     by_openai: bool
 
 
-def read_clip_file(path: str | Path, *, copy: bool = True) -> ClipFile:
+def read_clip_file(path: str | Path, *, copy: bool = True) -> CLIPFile:
     """Read a CLIP file, without running anything that is in it.
 
     Args:
@@ -88,7 +88,7 @@ def read_clip_file(path: str | Path, *, copy: bool = True) -> ClipFile:
     kept = {name: tensor for name, tensor in state.items() if name not in (*_EXTRA_KEYS, *_BUFFERS)}
     if "text.positional_embedding" in kept:  # a model of two parts, as open_clip calls it
         kept = {name.removeprefix("text."): tensor for name, tensor in kept.items()}
-    return ClipFile(kept, by_openai)
+    return CLIPFile(kept, by_openai)
 
 
 def read_openai_checkpoint(path: str | Path) -> StateDict:

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tools.base.packages import not_installed
 from tools.errors import UserError
-from tools.models.clip_source import ClipSource, find_clip
+from tools.models.clip_checkpoint import CLIPCheckpoint, find_clip
 from tools.models.digests import combined_sha256, file_sha256
 from tools.models.other_files import refuse_other_file
 from tools.models.weights import find_weights
-from tools.packages import not_installed
 
 if TYPE_CHECKING:
-    from tools.models.clip import ClipEncoder
+    from tools.models.clip import CLIPEncoder
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 """The tokens around a text."""
@@ -39,7 +39,7 @@ _SENTENCE_END, _WIDE_SENTENCE_END = (".", "!", "?", "…"), ("。", "！", "？"
 _CACHED_WORDS = 100_000
 
 
-class ClipTokenizer:
+class CLIPTokenizer:
     """Turns texts into token ids.
 
     Args:
@@ -186,7 +186,7 @@ def _fix_text(text: str) -> str:
     return ftfy.fix_text(text)
 
 
-def find_vocabulary(clip: ClipSource) -> Path:
+def find_vocabulary(clip: CLIPCheckpoint) -> Path:
     """Find the vocabulary of a CLIP.
 
     Args:
@@ -208,7 +208,7 @@ def vocabulary_digest(vocabulary: Path) -> str:
 
 
 @lru_cache(4)
-def load_tokenizer(vocabulary: Path) -> ClipTokenizer:
+def load_tokenizer(vocabulary: Path) -> CLIPTokenizer:
     """Load a tokenizer; one that is loaded already is shared.
 
     Args:
@@ -222,14 +222,14 @@ def load_tokenizer(vocabulary: Path) -> ClipTokenizer:
         refuse_other_file(file, "a vocabulary of CLIP", checkpoint=False)
     try:
         ids, merges = _read_folder(vocabulary) if vocabulary.is_dir() else _read_openai(vocabulary)
-        return ClipTokenizer(ids, merges)
+        return CLIPTokenizer(ids, merges)
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{vocabulary}: not a vocabulary of CLIP ({type(error).__name__}: {error})"
         ) from error
 
 
-def check_vocabulary(clip: ClipEncoder, tokenizer: ClipTokenizer) -> None:
+def check_vocabulary(clip: CLIPEncoder, tokenizer: CLIPTokenizer) -> None:
     """Check that a CLIP was trained with as many tokens as its tokenizer has.
 
     Raises:
@@ -244,16 +244,16 @@ def check_vocabulary(clip: ClipEncoder, tokenizer: ClipTokenizer) -> None:
 
 
 def load_clip_and_tokenizer(
-    clip: str | Path | ClipSource | ClipEncoder,
+    clip: str | Path | CLIPCheckpoint | CLIPEncoder,
     vocabulary: str | Path | None = None,
     *,
     device: str = "auto",
     precision: str = "auto",
-) -> tuple[ClipEncoder, ClipTokenizer]:
+) -> tuple[CLIPEncoder, CLIPTokenizer]:
     """Load a CLIP to be used with texts.
 
     Args:
-        clip: Name, file or folder, see `tools.models.clip_source.find_clip`; or one that is loaded already,
+        clip: Name, file or folder, see `find_clip`; or one that is loaded already,
             to which device and precision do not apply.
         vocabulary: See `load_tokenizer`; by default what `find_vocabulary` finds.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -262,13 +262,13 @@ def load_clip_and_tokenizer(
     Raises:
         UserError: Something is missing or wrong, or they do not fit each other.
     """
-    from tools.models.clip import ClipEncoder, load_clip
+    from tools.models.clip import CLIPEncoder, load_clip
 
-    if isinstance(clip, ClipEncoder):
+    if isinstance(clip, CLIPEncoder):
         path = Path(vocabulary) if vocabulary else find_weights("clip-bpe").path
         encoder = clip
     else:
-        source = clip if isinstance(clip, ClipSource) else find_clip(clip)
+        source = clip if isinstance(clip, CLIPCheckpoint) else find_clip(clip)
         path = Path(vocabulary) if vocabulary else find_vocabulary(source)
         encoder = load_clip(source, device=device, precision=precision)
     tokenizer = load_tokenizer(path)

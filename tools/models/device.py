@@ -6,7 +6,7 @@ import os
 from collections.abc import Set
 from contextlib import AbstractContextManager
 
-from tools.cpu import cpu_flags
+from tools.base.cpu import cpu_flags
 from tools.errors import UserError
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
-from tools.disk import cannot_write, remove_quietly
+from tools.base.disk import cannot_write, remove_quietly
+from tools.base.transfer import PAUSES, Limits, TransferError, fetch
 from tools.errors import UserError
 from tools.models.digests import read_sha256
 from tools.models.other_files import what_it_is
-from tools.transfer import PAUSES, Limits, TransferError, fetch
 
 
 def mirrored(url: str) -> str:

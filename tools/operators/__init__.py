@@ -1,29 +1,30 @@
-"""The scorers as operators of data-processing frameworks: DataFlow's, and in `tools.operators.daft` Daft's.
+"""The scorers as operators of data-processing frameworks, by the names that their users import.
 
-Importing this package imports nothing heavy; each name is loaded when it is asked for, or when DataFlow is
-imported, whose operators they then are (`tools.operators.dataflow`).
+The code is in `tools.integrations`. Importing this package imports nothing heavy; each name is loaded when it
+is used, or when DataFlow is imported, whose operators they then are
+(`tools.integrations.dataflow.registry`).
 """
 
 from __future__ import annotations
 
-from tools.lazy import loader
-from tools.operators.dataflow import join_dataflow
+from tools.base.lazy import loader
+from tools.integrations.dataflow.registry import join_dataflow
 
 _HOMES = {
-    "APILLMServing_request": "serving",
-    "ClipScore": "clip_score",
-    "EMScoreEval": "emscore",
-    "FileStorage": "storage",
-    "LocalModelLLMServing": "serving",
-    "LocalModelLLMServing_vllm": "serving",
-    "VideoAestheticEvaluator": "aesthetic",
-    "VideoAudioSimilarity": "audio_similarity",
-    "VideoFrameFilter": "frames",
-    "VideoQualityScore": "quality",
+    "APILLMServing_request": "dataflow.serving",
+    "ClipScore": "dataflow.clip_score",
+    "EMScoreEval": "dataflow.emscore",
+    "FileStorage": "dataflow.storage",
+    "LocalModelLLMServing": "dataflow.serving",
+    "LocalModelLLMServing_vllm": "dataflow.serving",
+    "VideoAestheticEvaluator": "dataflow.aesthetic",
+    "VideoAudioSimilarity": "dataflow.audio_similarity",
+    "VideoFrameFilter": "dataflow.frames",
+    "VideoQualityScore": "las.quality",
 }
 
 __all__ = sorted(_HOMES)
-__getattr__ = loader(__name__, {name: f"{__name__}.{home}" for name, home in _HOMES.items()})
+__getattr__ = loader(__name__, {name: f"tools.integrations.{home}" for name, home in _HOMES.items()})
 
 
 def __dir__() -> list[str]:

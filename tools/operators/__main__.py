@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tools import cli
+from tools.base.other_tools import others_last
+from tools.base.packages import EXTRAS, missing_package
 from tools.errors import UserError, VidsieveError
-from tools.other_tools import others_last
-from tools.packages import EXTRAS, missing_package
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -42,12 +42,12 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run_script(script: Path, arguments: list[str]) -> None:
-    """Run a file as ``python SCRIPT ARGUMENTS`` does, with `tools.operators.aliases` in place.
+    """Run a file as ``python SCRIPT ARGUMENTS`` does, with `tools.integrations.aliases` in place.
 
     Raises:
         UserError: There is no such file.
     """
-    from tools.operators.aliases import install
+    from tools.integrations.aliases import install
 
     if not script.is_file():
         raise UserError(f"{script}: no such script")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from tools.disk import write_whole, writing
+from tools.base.disk import write_whole, writing
 from tools.report.plots import draw_plots
 from tools.report.render import render_columns, render_overview
 from tools.report.results import Overview, Summary

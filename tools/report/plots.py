@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.packages import not_installed
+from tools.base.packages import not_installed
 from tools.report.numbers import Histogram
 from tools.report.render import compact
 from tools.report.results import Summary

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import polars as pl
 
-from tools.media.extensions import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
+from tools.media.reading.extensions import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
 from tools.table import numeric
 
 KINDS: dict[str, str] = {

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from tools import cli
 from tools.errors import UserError
-from tools.scene_cut.clips.hdr import add_hdr_argument
+from tools.media.writing.hdr import add_hdr_argument
 
 
 def _parser() -> cli.ArgumentParser:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tools import cli
-from tools.scoring.scorers import SCORERS, make_scorer, parse_scores, split_flags
+from tools.commands import SCORERS
+from tools.scoring.scorers import make_scorer, parse_scores, split_flags
 
 _SHARED = {
     "--device": "where models run: auto, cpu, cuda or cuda:N (auto)",
@@ -12,7 +13,7 @@ _SHARED = {
 
 
 def _parser() -> cli.ArgumentParser:
-    from tools.media.frames import DECODERS
+    from tools.media.reading.decoders import DECODERS
     from tools.stage.options import add_stage_arguments
 
     parser = cli.ArgumentParser(
@@ -21,7 +22,7 @@ def _parser() -> cli.ArgumentParser:
         "frame once; the values are those of the separate commands. Writes META_aes_flow.csv, with the\n"
         "suffixes of the scores in the order given. Flags of a score have its name before them:\n"
         "--flow.method dis. A score that fails in a row leaves its own cells empty. Scores:\n"
-        + "\n".join(f"  {name:10} python -m {module} --help" for name, module in SCORERS.items()),
+        + "\n".join(f"  {name:10} python -m {command.module} --help" for name, command in SCORERS.items()),
         """
         python -m tools.scoring meta.csv --scores aes,flow,ocr
         python -m tools.scoring meta.csv --scores flow,technical --flow.method dis

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from tools.base.log import LOG
 from tools.errors import UserError
-from tools.log import LOG
 
 if TYPE_CHECKING:
-    from tools.media.sampling import Sampling
+    from tools.media.reading.sampling import Sampling
 
 
 def add_clip_arguments(
@@ -26,8 +26,8 @@ def add_clip_arguments(
         sampling: What ``--sampling`` is by default, in words.
         clip_model: Default of ``--clip-model``.
     """
-    from tools.media.frames import DECODERS
-    from tools.media.sampling import SAMPLING_POLICIES
+    from tools.media.reading.decoders import DECODERS
+    from tools.media.reading.sampling import SAMPLING_POLICIES
     from tools.models.device import PRECISIONS
 
     group.add_argument("--num-frames", type=int, metavar="N", help=f"frames of a video ({frames})")
@@ -95,7 +95,7 @@ def add_long_text_argument(group: argparse._ArgumentGroup, choices: Mapping[str,
 
 
 def clip_options(args: argparse.Namespace, default: Sampling) -> dict[str, Any]:
-    """The arguments of a `tools.scoring.clip_stage.ClipStage`.
+    """The arguments of a `tools.scoring.clip_stage.CLIPStage`.
 
     Args:
         args: What `add_clip_arguments` made.
@@ -125,7 +125,7 @@ def _note_other_pictures(config: str) -> None:
 
 def _sampling(args: argparse.Namespace, default: Sampling) -> Sampling:
     """A number of frames alone keeps the policy, or spreads them evenly where that has one frame only."""
-    from tools.media.sampling import parse_sampling
+    from tools.media.reading.sampling import parse_sampling
 
     if args.sampling:
         chosen = parse_sampling(args.sampling, args.num_frames)

@@ -15,12 +15,12 @@ from tools.models.clip_preprocess import clip_crop
 if TYPE_CHECKING:
     from PIL import Image
 
-    from tools.models.clip import ClipEncoder
+    from tools.models.clip import CLIPEncoder
 
 _CHUNK = 512  # crops normalised and encoded at a time: 77 MB at 224 x 224; a multiple of the GPU's batch
 
 
-def image_features(clip: ClipEncoder, images: Iterable[Image.Image | np.ndarray]) -> np.ndarray:
+def image_features(clip: CLIPEncoder, images: Iterable[Image.Image | np.ndarray]) -> np.ndarray:
     """Features of pictures.
 
     Args:
@@ -35,12 +35,12 @@ def image_features(clip: ClipEncoder, images: Iterable[Image.Image | np.ndarray]
     return unit_length(np.concatenate(features) if features else np.empty((0, clip.embed_dim)))
 
 
-def text_features(clip: ClipEncoder, token_ids: np.ndarray) -> np.ndarray:
+def text_features(clip: CLIPEncoder, token_ids: np.ndarray) -> np.ndarray:
     """Features of texts.
 
     Args:
         clip: A loaded CLIP.
-        token_ids: Integers, shape (N, context length), see `tools.models.clip_tokenizer.ClipTokenizer.pad`.
+        token_ids: Integers, shape (N, context length), see `tools.models.clip_tokenizer.CLIPTokenizer.pad`.
 
     Returns:
         float64, shape (N, D), each of length 1.
@@ -82,7 +82,7 @@ def fingerprint(crop: np.ndarray) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(crop).data, digest_size=16).digest()
 
 
-class ClipFeatures:
+class CLIPFeatures:
     """A loaded CLIP, and the features that it gave last.
 
     A crop has the same feature whatever it is encoded with, so it goes through CLIP once.
@@ -95,7 +95,7 @@ class ClipFeatures:
         encoder: See above.
     """
 
-    def __init__(self, encoder: ClipEncoder, *, remember: int = 0) -> None:
+    def __init__(self, encoder: CLIPEncoder, *, remember: int = 0) -> None:
         self.encoder = encoder
         self._remember = remember
         self._known: OrderedDict[bytes, np.ndarray] = OrderedDict()

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from tools.errors import MediaError
-from tools.media.requests import Frames
-from tools.media.sampling import Sampling
+from tools.media.reading.requests import Frames
+from tools.media.reading.sampling import Sampling
 from tools.models.clip_preprocess import Pictures, clip_crop
-from tools.scoring.clip_features import ClipFeatures, fingerprint, mean_feature
+from tools.options import Text, option
+from tools.scoring.clip_features import CLIPFeatures, fingerprint, mean_feature
+from tools.scoring.clip_options import clip_config_option, clip_model_option, other_pictures_notes
+from tools.stage.common_options import decoder_option, device_option, frames_option, precision_option
 from tools.stage.stage import VECTOR, Row, Stage
 
 if TYPE_CHECKING:
-    from tools.models.clip import ClipEncoder
-    from tools.models.wanted import Wanted
+    from tools.models.clip import CLIPEncoder
+    from tools.models.required import RequiredWeights
 
 FIRST_MIDDLE_LAST = Sampling("first_middle_last", 3)
 """The frames that are looked at when nothing is said of them."""
@@ -30,13 +33,13 @@ FIRST_MIDDLE_LAST = Sampling("first_middle_last", 3)
 _REMEMBERED = 32_768  # features that stages share: 100 MB of 768 numbers
 
 
-class ClipRow(NamedTuple):
+class CLIPRow(NamedTuple):
     """A row that is ready for CLIP.
 
     Attributes:
         crops: uint8, shape (frames, S, S, 3), RGB.
         keys: Fingerprint of each crop.
-        extras: What `ClipStage.prepare_extras` gave.
+        extras: What `CLIPStage.prepare_extras` gave.
     """
 
     crops: np.ndarray
@@ -45,7 +48,7 @@ class ClipRow(NamedTuple):
 
 
 @dataclasses.dataclass
-class ClipStage(Stage):
+class CLIPStage(Stage):
     """A score that is made from CLIP's features of a row's frames.
 
     Making the stage finds and verifies the weights; they are loaded by `setup`. A row's features, and so its
@@ -54,14 +57,6 @@ class ClipStage(Stage):
     Attributes:
         reads_texts: Whether CLIP reads texts too, with the fields ``vocabulary`` and ``context_length`` that
             follow from the weights.
-        sampling: Which frames of a video are looked at.
-        clip_model: Name, file or folder of a CLIP, see `tools.models.clip_source.find_clip`.
-        clip_config: For a file of open_clip, the name of its model or its config, see there.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
-        compile: Run CLIP through ``torch.compile``.
-        decoder: Decoder that reads the frames.
-        save_embeddings: File (.npy, .parquet) for the `mean_feature` of each row's frames; None for none.
         image_size: Side of CLIP's input in pixels; follows from the weights.
         pictures: How pictures are prepared; follows from the weights.
 
@@ -69,42 +64,48 @@ class ClipStage(Stage):
         UserError: Weights are missing or wrong.
     """
 
-    adds: ClassVar[dict[str, Any]]
-    reads_texts: ClassVar[bool] = False
+    reads_texts = False
 
-    sampling: Sampling = FIRST_MIDDLE_LAST
-    clip_model: str = "ViT-L/14"
-    device: str = "auto"
-    precision: str = "auto"
-    compile: bool = False
-    decoder: str = "pyav"
-    save_embeddings: str | None = None
-    clip_config: str | None = None
+    sampling: Sampling = frames_option(FIRST_MIDDLE_LAST, "3", limits=True)
+    clip_model: str = clip_model_option("ViT-L/14")
+    device: str = device_option()
+    precision: str = precision_option(
+        "auto: fp16 on a GPU, on a CPU bf16 where it has instructions for it, else fp32"
+    )
+    compile: bool = option(
+        False, "run CLIP through torch.compile (a slow start; gains little on a CPU)", everyday=False
+    )
+    decoder: str = decoder_option()
+    save_embeddings: str | None = option(
+        None,
+        "also write the CLIP feature of each row, the mean of its frames: .npy or .parquet",
+        Text("FILE"),
+        everyday=False,
+    )
+    clip_config: str | None = clip_config_option()
     image_size: int = dataclasses.field(init=False)
     pictures: Pictures = dataclasses.field(init=False)
 
-    def __post_init__(self) -> None:
-        from tools.models.device import check_names
-
-        check_names(self.device, self.precision)
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         if self.clip_config:
             from tools.models.clip_architecture import find_architecture
 
             find_architecture(self.clip_config)
         self.vector_file = self.save_embeddings
         if self.save_embeddings:
-            self.adds = {**self.adds, VECTOR: pl.Object}
-        super().__post_init__()
+            self.output_columns = {**self.output_columns, VECTOR: pl.Object}
+        super().configure()
 
-    def wanted(self) -> list[Wanted]:
+    def required_weights(self) -> list[RequiredWeights]:
         """CLIP, and its vocabulary where texts are read."""
-        from tools.models.clip_source import wanted_clip
+        from tools.models.clip_checkpoint import required_clip
 
-        return wanted_clip(self.clip_model, texts=self.reads_texts)
+        return required_clip(self.clip_model, texts=self.reads_texts)
 
     def find(self) -> None:
         """Find CLIP, its vocabulary where texts are read, and the device."""
-        from tools.models.clip_source import find_clip
+        from tools.models.clip_checkpoint import find_clip
         from tools.models.clip_tokenizer import find_vocabulary
         from tools.models.device import resolve_device, resolve_precision
 
@@ -117,7 +118,10 @@ class ClipStage(Stage):
         self.precision = resolve_precision(self.precision, self.device)
 
     def notes(self) -> list[str]:
-        """A word on a precision that takes a hundred times as long as fp32 here."""
+        """Weights of the same name that want other pictures, and a precision that is very slow here."""
+        return [*other_pictures_notes(self.clip_config), *self._slow_precision()]
+
+    def _slow_precision(self) -> list[str]:
         from tools.models.device import cpu_multiplies_bf16
 
         if self.device != "cpu" or self.precision == "fp32" or cpu_multiplies_bf16():
@@ -126,7 +130,7 @@ class ClipStage(Stage):
             f"warning: this CPU has no instructions for {self.precision}: a hundred times slower than fp32"
         ]
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the values: the weights, the frames, the arithmetic; not where it runs."""
         return {
             "clip": self._clip.digest,
@@ -140,11 +144,11 @@ class ClipStage(Stage):
         """What decides the feature of a crop; stages with equal keys can share a model."""
         return self._clip.digest, self.device, self.precision, self.compile
 
-    def prepare(self, row: Row, frames: Frames) -> ClipRow:
+    def prepare(self, row: Row, frames: Frames) -> CLIPRow:
         """Crop the frames; extras first, since a row without them is not worth it."""
         extras = self.prepare_extras(row)
         crops = np.stack([clip_crop(frame.image, self.image_size, self.pictures) for frame in frames])
-        return ClipRow(crops, tuple(map(fingerprint, crops)), extras)
+        return CLIPRow(crops, tuple(map(fingerprint, crops)), extras)
 
     def prepare_extras(self, row: Row) -> Any:
         """What `score_features` needs of a row beside its pictures. Runs in a worker process.
@@ -154,9 +158,9 @@ class ClipStage(Stage):
         """
         return None
 
-    def load_encoder(self) -> ClipEncoder:
+    def load_encoder(self) -> CLIPEncoder:
         """Load CLIP onto the device."""
-        from tools.media.pool import usable_cores
+        from tools.media.workers.pool import usable_cores
         from tools.models.clip import load_clip
 
         return load_clip(
@@ -169,9 +173,9 @@ class ClipStage(Stage):
 
     def setup(self) -> None:
         """Load CLIP for this stage alone."""
-        self.use(ClipFeatures(self.load_encoder()))
+        self.use(CLIPFeatures(self.load_encoder()))
 
-    def use(self, features: ClipFeatures) -> None:
+    def use(self, features: CLIPFeatures) -> None:
         """Take a loaded CLIP. Override to load what else is needed, and to check that it fits.
 
         Raises:
@@ -179,7 +183,7 @@ class ClipStage(Stage):
         """
         self._features = features
 
-    def score(self, batch: list[ClipRow]) -> list[dict[str, Any] | MediaError]:
+    def score(self, batch: list[CLIPRow]) -> list[dict[str, Any] | MediaError]:
         """Encode the crops of all rows, and score those whose features are numbers."""
         features = self._features.of([(row.crops, row.keys) for row in batch])
         finite = [bool(np.isfinite(row).all()) for row in features]
@@ -201,7 +205,7 @@ class ClipStage(Stage):
             extras: For each row what `prepare_extras` gave.
 
         Returns:
-            For each row a dict of the `adds` columns (but for the embedding, which is added for all).
+            For each row a dict of the `output_columns` (but for the embedding, which is added for all).
         """
         raise NotImplementedError  # what makes one score different from another
 
@@ -212,19 +216,19 @@ def setup_together(stages: Iterable[Stage]) -> None:
     The scores are those of the stages set up one by one, to the last bit.
 
     Args:
-        stages: Any stages; `ClipStage.clip_key` tells which go together.
+        stages: Any stages; `CLIPStage.clip_key` tells which go together.
 
     Raises:
         UserError: Weights are wrong, or do not fit each other.
     """
-    shared: dict[tuple[Any, ...], ClipFeatures] = {}
+    shared: dict[tuple[Any, ...], CLIPFeatures] = {}
     for stage in stages:
-        if not isinstance(stage, ClipStage):
+        if not isinstance(stage, CLIPStage):
             stage.setup()
             continue
         key = stage.clip_key()
         if key not in shared:
-            shared[key] = ClipFeatures(stage.load_encoder(), remember=_REMEMBERED)
+            shared[key] = CLIPFeatures(stage.load_encoder(), remember=_REMEMBERED)
         stage.use(shared[key])
 
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tools.errors import MediaError, UserError
-from tools.media.requests import FrameRequest, Frames, read_requests
-from tools.media.worker import guarded
+from tools.media.reading.requests import FrameRequest, Frames, read_requests
+from tools.media.workers.worker import guarded
 from tools.scoring.clip_stage import setup_together
 from tools.stage.batches import BatchScorer
-from tools.stage.ledger import ask_of
+from tools.stage.ledger import stage_config
 from tools.stage.stage import FAILURES, REMARKS, Row, Stage
 
 if TYPE_CHECKING:
-    from tools.models.wanted import Wanted
+    from tools.models.required import RequiredWeights
 
 _LISTS = (FAILURES, REMARKS)
 """What several scorers may say of one row."""
@@ -39,23 +39,25 @@ class FusedStage(Stage):
     stages: tuple[Stage, ...] = ()
     decoder: str = "pyav"
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         self.name = "+".join(stage.name for stage in self.stages)
         self.suffix = "".join(stage.suffix for stage in self.stages)
-        self.needs = _union(stage.needs for stage in self.stages)
-        self.uses = _union(stage.uses for stage in self.stages)
+        self.required_columns = _union(stage.required_columns for stage in self.stages)
+        self.optional_columns = _union(stage.optional_columns for stage in self.stages)
         self.takes_lists = any(stage.takes_lists for stage in self.stages)
-        columns = [column for stage in self.stages for column in stage.adds if column not in _LISTS]
+        columns = [column for stage in self.stages for column in stage.output_columns if column not in _LISTS]
         if twice := {column for column in columns if columns.count(column) > 1}:
             raise UserError(f"scores {self.name}: more than one adds the column {', '.join(sorted(twice))}")
-        self.adds = {column: dtype for stage in self.stages for column, dtype in stage.adds.items()}
-        self.adds |= dict.fromkeys(_LISTS, pl.Object)
+        self.output_columns = {
+            column: dtype for stage in self.stages for column, dtype in stage.output_columns.items()
+        }
+        self.output_columns |= dict.fromkeys(_LISTS, pl.Object)
         self.vector_file = next((stage.vector_file for stage in self.stages if stage.vector_file), None)
-        super().__post_init__()
 
-    def wanted(self) -> list[Wanted]:
+    def required_weights(self) -> list[RequiredWeights]:
         """What each scorer wants."""
-        return [wanted for stage in self.stages for wanted in stage.wanted()]
+        return [wanted for stage in self.stages for wanted in stage.required_weights()]
 
     def find(self) -> None:
         """Let each scorer find what it works with."""
@@ -66,9 +68,9 @@ class FusedStage(Stage):
         """What each scorer has to say, once."""
         return list(dict.fromkeys(note for stage in self.stages for note in stage.notes()))
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What each scorer asks for."""
-        return {"stages": [ask_of(stage) for stage in self.stages], "decoder": self.decoder}
+        return {"stages": [stage_config(stage) for stage in self.stages], "decoder": self.decoder}
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Let each scorer look at the whole table."""
@@ -76,9 +78,9 @@ class FusedStage(Stage):
             table = stage.plan(table)
         return table
 
-    def still_there(self, values: dict[str, Any]) -> bool:
+    def outputs_exist(self, values: dict[str, Any]) -> bool:
         """Whether what each of them left on disk is still there."""
-        return all(stage.still_there(values) for stage in self.stages)
+        return all(stage.outputs_exist(values) for stage in self.stages)
 
     @property
     def request(self) -> FrameRequest:
@@ -105,7 +107,7 @@ class FusedStage(Stage):
     def _join(self, outcomes: list[dict[str, Any] | MediaError]) -> dict[str, Any] | MediaError:
         if all(isinstance(outcome, MediaError) for outcome in outcomes):
             return outcomes[0]
-        values: dict[str, Any] = dict.fromkeys(self.adds)
+        values: dict[str, Any] = dict.fromkeys(self.output_columns)
         lists: dict[str, list[Any]] = {name: [] for name in _LISTS}
         for stage, outcome in zip(self.stages, outcomes, strict=True):
             if isinstance(outcome, MediaError):

@@ -5,23 +5,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from tools.commands import SCORERS
 from tools.errors import UserError
 
 if TYPE_CHECKING:
     from tools.stage.stage import Stage
-
-SCORERS: dict[str, str] = {
-    "aes": "tools.scoring.aesthetic.inference",
-    "flow": "tools.scoring.optical_flow.inference",
-    "ocr": "tools.scoring.ocr.inference",
-    "match": "tools.scoring.matching.inference",
-    "emscore": "tools.scoring.emscore.inference",
-    "quality": "tools.scoring.quality.inference",
-    "audio": "tools.scoring.audio_similarity.inference",
-    "technical": "tools.scoring.technical.inference",
-    "dedup": "tools.scoring.dedup.inference",  # the fingerprints; its own command then compares them
-}
-"""Name of a score to the module of its command, which has ``parser()`` and ``make_stage(args)``."""
 
 
 def make_scorer(name: str, flags: list[str], shared: dict[str, str], *, raises: bool = False) -> Stage:
@@ -36,14 +24,15 @@ def make_scorer(name: str, flags: list[str], shared: dict[str, str], *, raises: 
     Raises:
         UserError: Weights are missing, or an option is wrong.
     """
-    module: Any = importlib.import_module(SCORERS[name])
-    parser = module.parser()
+    module: Any = importlib.import_module(SCORERS[name].module)
+    command = getattr(module, "COMMAND", module)
+    parser = command.parser()
     parser.raises = raises
     given = {flag.partition("=")[0] for flag in flags}
     for flag, value in shared.items():
         if flag not in given and not parser.parse_known_args(["meta", flag, value])[1]:
             flags = [*flags, flag, value]
-    return module.make_stage(parser.parse_args(["meta", *flags]))
+    return command.make_stage(parser.parse_args(["meta", *flags]))
 
 
 def parse_scores(text: str) -> list[str]:

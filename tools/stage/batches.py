@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from tools.disk import ALWAYS, disk_error
+from tools.base.disk import ALWAYS, disk_error
 from tools.errors import MediaError, UserError
 from tools.stage.ledger_files import Outcome
 from tools.stage.stage import Stage

@@ -5,66 +5,23 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tools.addresses import local_path
-from tools.errors import MediaError, UserError, failure_kinds
-from tools.log import LOG
-from tools.media.requests import NOTHING, Frames, read_requests
-from tools.media.sources import FetchOptions, source_name
+from tools.base.addresses import local_path
+from tools.base.log import LOG
+from tools.errors import MediaError
+from tools.media.fetching.sources import FetchOptions, source_name
+from tools.media.reading.requests import NOTHING, Frames, read_requests
 from tools.stage.batches import Scoring
 from tools.stage.ledger_files import Outcome
+from tools.stage.run_options import RunOptions
 from tools.stage.stage import FAILURES, Row, Stage, failed_kinds
 
 if TYPE_CHECKING:
-    from tools.media.pool import WorkerPool
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How a stage is run; nothing here changes a value.
-
-    Attributes:
-        batch_size: Most rows that are scored at once.
-        num_workers: Worker processes, never more than cores; 0 works in this process, without guards.
-        timeout: Seconds that preparing one row may take; None for no limit.
-        memory_gb: Memory that one worker may take, GiB; None for no limit.
-        on_error: ``keep`` leaves the cells of a failed row empty, ``drop`` removes the row.
-        strict: Failed rows make the exit code 1.
-        overwrite: Replace an output that was made from another input or with other options.
-        retry_failed: Do rows again that failed in an earlier run, as a whole or in part. What
-            `tools.errors.failure_kinds` takes; a set of kinds once the options are made.
-        limit: Do only so many of the rows that are to be done, the first of the table; None for all. The
-            output then has the rows that are finished, and is not complete.
-        progress: Show a progress bar.
-
-    Raises:
-        UserError: A value that there is not.
-    """
-
-    batch_size: int = 64
-    num_workers: int = 16
-    timeout: float | None = 600.0
-    memory_gb: float | None = 4.0
-    on_error: str = "keep"
-    strict: bool = False
-    overwrite: bool = False
-    retry_failed: bool | str | Collection[str] = False
-    limit: int | None = None
-    progress: bool = False
-
-    def __post_init__(self) -> None:
-        if self.on_error not in ("keep", "drop"):
-            raise UserError(f"Invalid on_error ({self.on_error}). Supported values are keep, drop.")
-        if self.batch_size < 1:
-            raise UserError(f"Invalid batch_size ({self.batch_size}). It must be 1 or more.")
-        if self.limit is not None and self.limit < 1:
-            raise UserError(f"Invalid limit ({self.limit}). It must be 1 or more.")
-        object.__setattr__(self, "retry_failed", failure_kinds(self.retry_failed))
+    from tools.media.workers.pool import WorkerPool
 
 
 class Session:
@@ -78,7 +35,7 @@ class Session:
     Args:
         stage: What to do with each row.
         options: How.
-        fetch: With it, ``path`` may be anything that `tools.media.sources.Source` names, or a `Source`: what
+        fetch: With it, ``path`` may be anything that `Source` names, or a `Source`: what
             is not on this machine is fetched in threads while earlier rows are prepared and scored. Without,
             ``path`` is a file.
     """
@@ -132,7 +89,7 @@ class Session:
         Raises:
             UserError: What `setup`, `prepare` or `score` say of the run as a whole.
         """
-        from tools.media.spawning import end_if_starting
+        from tools.media.workers.spawning import end_if_starting
         from tools.stage.jobs import Jobs
 
         end_if_starting()
@@ -174,7 +131,7 @@ class Session:
 
         rows = list(rows)
         outcomes: list[Outcome | None] = [None] * len(rows)
-        needs, uses = self.stage.needs, self.stage.uses
+        required_columns, optional_columns = self.stage.required_columns, self.stage.optional_columns
         with Progress(len(rows), label or self.stage.name, shown=self.options.progress) as progress:
 
             def finished(results: list[tuple[str, Outcome]]) -> None:
@@ -184,8 +141,12 @@ class Session:
 
             self.work(
                 (
-                    # As in a table, where a column of `uses` may be missing.
-                    (str(i), {n: row.get(n) for n in needs} | {n: row[n] for n in uses if n in row})
+                    # As in a table, where a column of `optional_columns` may be missing.
+                    (
+                        str(i),
+                        {n: row.get(n) for n in required_columns}
+                        | {n: row[n] for n in optional_columns if n in row},
+                    )
                     for i, row in enumerate(rows)
                 ),
                 finished,
@@ -194,7 +155,7 @@ class Session:
 
     def _started(self) -> WorkerPool:
         """The workers, started unless they run."""
-        from tools.media.pool import WorkerPool
+        from tools.media.workers.pool import WorkerPool
 
         if self._pool is None or not self._pool.is_active:
             self.close()
@@ -238,7 +199,7 @@ def _logging_faults(
 def _prepare(stage: Stage, row: Row) -> Any:
     """In the worker: read the frames that the stage wants, and let it prepare the row."""
     path = row.get("path")
-    if not path and "path" in stage.needs:
+    if not path and "path" in stage.required_columns:
         raise MediaError("bad_value", "", "the cell of column path is empty")
     if isinstance(path, str):
         path = local_path(path)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from tools.disk import writing
+from tools.base.disk import writing
 from tools.errors import MediaError
 from tools.stage.shards import STATE_FOLDER
 

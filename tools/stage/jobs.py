@@ -7,15 +7,15 @@ from contextlib import ExitStack
 from typing import Any
 
 from tools.errors import MediaError
-from tools.media.pool import NOT_YET, Job
-from tools.media.prefetch import Prefetch
-from tools.media.sources import FetchOptions, Source, as_source, source_name
+from tools.media.fetching.prefetch import Prefetch
+from tools.media.fetching.sources import FetchOptions, Source, as_source, source_name
+from tools.media.workers.pool import NOT_YET, Job
 from tools.stage.ledger_files import Outcome
 from tools.stage.stage import Row
 
 
 class Jobs:
-    """Rows as jobs: an iterable for `tools.media.pool.WorkerPool.imap_unordered`, and a context manager.
+    """Rows as jobs: an iterable for `WorkerPool.imap_unordered`, and a context manager.
 
     Args:
         rows: Key and row of each.

@@ -23,8 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from tools.addresses import local_path
-from tools.disk import cannot_write, writing
+from tools.base.addresses import local_path
+from tools.base.disk import cannot_write, writing
 from tools.errors import MediaError, UserError
 from tools.stage.ledger_files import LedgerFiles, Outcome, VectorPlace, sealed
 from tools.stage.stage import VECTOR, Row, Stage
@@ -32,9 +32,9 @@ from tools.stage.stage import VECTOR, Row, Stage
 _LOCK_TRIES = 10  # a tenth of a second apart
 
 
-def ask_of(stage: Stage) -> dict[str, Any]:
+def stage_config(stage: Stage) -> dict[str, Any]:
     """Everything that decides the values, apart from the rows themselves."""
-    return {"stage": stage.name, "version": stage.version, "asked": stage.asked()}
+    return {"stage": stage.name, "version": stage.version, "config": stage.config()}
 
 
 def digest(value: Any) -> str:
@@ -67,7 +67,7 @@ class Ledger:
     Args:
         folder: Folder of the output's ledger files; made if missing.
         rank: Whose file is appended to.
-        ask: See `ask_of`.
+        ask: See `stage_config`.
         keys: Rows that are of interest; others are not kept in memory.
         unfit: Gives the keys of outcomes that the stage cannot have made; those rows are done again.
         look_only: Only read what is there: no file is made, and none is locked.

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tools.disk import disk_error
+from tools.base.disk import disk_error
 from tools.errors import MediaError
-from tools.media.output_files import put_in_place, unfinished
+from tools.media.writing.output_files import put_in_place, unfinished
 from tools.stage.owners import names_of_others, state_of
 
 _MADE = "made.jsonl"

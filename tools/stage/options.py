@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import re
+import importlib
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tools import cli
-from tools.errors import UserError, failure_kinds
+from tools.commands import ENGINES
+from tools.options import options_of
 from tools.stage.readiness import postponed
+from tools.stage.run_options import RunOptions
 
 if TYPE_CHECKING:
-    from tools.stage.engine import RunOptions
     from tools.stage.runner import RunResult
     from tools.stage.stage import Stage
 
 
 def add_stage_arguments(
-    parser: argparse.ArgumentParser,
+    parser: cli.ArgumentParser,
     *,
     batch_size: int | None = None,
     num_workers: int = 16,
@@ -27,7 +28,7 @@ def add_stage_arguments(
     memory_gb: float = 4,
     engine: bool = False,
 ) -> None:
-    """Add what every per-row command understands.
+    """Add what every per-row command understands: the options of `RunOptions`, and what is typed alone.
 
     Args:
         parser: The command's parser; its positional argument ``meta`` is its own.
@@ -39,132 +40,29 @@ def add_stage_arguments(
     """
     group = parser.add_argument_group("running")
     group.add_argument("--output", metavar="FILE", help="table to write (META with a suffix)")
-    if batch_size is not None:
-        group.add_argument(
-            "--bs",
-            "--batch-size",
-            type=cli.whole_number(1),
-            default=batch_size,
-            metavar="N",
-            help=f"rows scored at once ({batch_size})",
-        )
-    group.add_argument(
-        "--num-workers",
-        type=cli.whole_number(0),
-        default=num_workers,
-        metavar="N",
-        help=f"worker processes, at most one per core; 0: none, without guards ({num_workers})",
-    )
-    group.add_argument("--disable-parallel", action="store_true", help="one worker process")
-    group.add_argument(
-        "--timeout",
-        type=cli.positive_number,
-        default=timeout,
-        metavar="S",
-        help=f"seconds one file may take ({timeout:g})",
-    )
-    group.add_argument(
-        "--max-memory",
-        type=cli.positive_number,
-        default=memory_gb,
-        metavar="GB",
-        help=f"GiB one worker may take ({memory_gb:g})",
-    )
-    group.add_argument(
-        "--on-error",
-        choices=("keep", "drop"),
-        default="keep",
-        help="rows that failed: keep with empty cells, or drop (keep)",
-    )
-    group.add_argument("--strict", action="store_true", help="exit with 1 when a row failed")
-    group.add_argument("--overwrite", action="store_true", help="replace an output made otherwise")
-    group.add_argument(
-        "--retry-failed",
-        action=cli.OptionalValue,
-        is_value=_may_be_kinds,
-        const="all",
-        type=_kinds,
-        default=frozenset(),
-        metavar="KIND,...",
-        help="do rows again that failed before, as a whole or in part; only these kinds of failures (all)",
-    )
-    group.add_argument(
-        "--limit",
-        type=cli.whole_number(1),
-        metavar="N",
-        help="do only the first N rows that are to be done; the same command without it does the rest",
-    )
+    defaults = {"num_workers": num_workers, "timeout": timeout, "memory_gb": memory_gb}
+    for name, made, default in options_of(RunOptions):
+        if name != "batch_size":
+            made.add(group, name, defaults.get(name, default))
+        elif batch_size is not None:
+            made.add(group, name, batch_size)
+    cli.advanced(group.add_argument("--disable-parallel", action="store_true", help="one worker process"))
     group.add_argument(
         "--dry-run",
         action="store_true",
         help="say what would be done, to how many rows, and about how long it would take; write nothing",
     )
-    group.add_argument("--quiet", action="store_true", help="no progress bar")
     if engine:
-        _add_engine_arguments(parser)
-
-
-def _add_engine_arguments(parser: cli.ArgumentParser) -> None:
-    parser.may_be_remote = lambda args: ("meta", "output") if args.run_on else ()
-    group = parser.add_argument_group("running on Daft, see docs/daft.md and docs/ray.md")
-    group.add_argument(
-        "--engine",
-        dest="run_on",  # cut has an --engine of its own
-        choices=("daft",),
-        help="run on Daft: META and --output may be in object storage (s3://...), and --output is a folder "
-        "of Parquet parts",
-    )
-    group.add_argument(
-        "--ray",
-        metavar="ADDRESS",
-        help="with --engine daft: run on this Ray cluster (host:6379; auto; local starts one here)",
-    )
-    group.add_argument(
-        "--gpus", type=_share, metavar="N", help="GPUs of each worker, or a fraction of one (0)"
-    )
-    group.add_argument(
-        "--concurrency", type=cli.whole_number(1), metavar="N", help="workers (as many as there is room for)"
-    )
-    group.add_argument(
-        "--cpus", type=cli.positive_number, metavar="N", help="CPUs of each worker (its part of its node)"
-    )
-    group.add_argument(
-        "--part-rows", type=cli.whole_number(1), metavar="N", help="rows of a part (at most 1000)"
-    )
-
-
-def _may_be_kinds(text: str) -> bool:
-    """Whether it may be kinds of failures, rightly written or not; the name of a table has a dot."""
-    return re.fullmatch(r"[A-Za-z_]+(,[A-Za-z_]*)*", text) is not None
-
-
-def _kinds(text: str) -> frozenset[str]:
-    try:
-        return failure_kinds(text)
-    except UserError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _share(text: str) -> float:
-    return 0.0 if text == "0" else cli.positive_number(text)
+        for module in ENGINES.values():
+            importlib.import_module(module).add_engine_arguments(parser)
 
 
 def run_options(args: argparse.Namespace) -> RunOptions:
     """What the shared arguments say, as `RunOptions`."""
-    from tools.stage.engine import RunOptions
-
-    return RunOptions(
-        batch_size=getattr(args, "bs", None) or 64,
-        num_workers=min(1, args.num_workers) if args.disable_parallel else args.num_workers,
-        timeout=args.timeout,
-        memory_gb=args.max_memory,
-        on_error=args.on_error,
-        strict=args.strict,
-        overwrite=args.overwrite,
-        retry_failed=args.retry_failed,
-        limit=args.limit,
-        progress=not args.quiet,
-    )
+    given = {name: getattr(args, name) for name, _, _ in options_of(RunOptions) if name in args}
+    if args.disable_parallel:
+        given["num_workers"] = min(1, args.num_workers)
+    return RunOptions(**given)
 
 
 def run_command(
@@ -189,13 +87,12 @@ def run_command(
     if callable(stage):
         with postponed():
             stage = stage()
-    if getattr(args, "run_on", None):
-        for name in ("limit", "dry_run"):
-            if getattr(args, name):
-                raise UserError(f"--{name.replace('_', '-')}: not with --engine daft")
-        result = _run_on_daft(stage, args, options)
+    engine = getattr(args, "run_on", None)
+    for module in ENGINES.values() if "run_on" in args else ():
+        importlib.import_module(module).check_engine_arguments(args)
+    if engine is not None:
+        result = importlib.import_module(ENGINES[engine]).run_on_engine(stage, args, options)
     else:
-        _refuse_daft_options(args)
         if args.dry_run:
             from tools.stage.trial import dry_run
 
@@ -218,20 +115,3 @@ def run_command(
         print(f"error: {args.meta}: every row failed{first}", file=sys.stderr)
         return 1
     return 1 if options.strict and totals.failures else 0
-
-
-_DAFT_OPTIONS = ("ray", "gpus", "concurrency", "cpus", "part_rows")
-
-
-def _run_on_daft(stage: Stage, args: argparse.Namespace, options: RunOptions) -> RunResult:
-    from tools.stage.daft.engine import DaftOptions, run_on_daft
-
-    given = {name: value for name in _DAFT_OPTIONS if (value := getattr(args, name)) is not None}
-    return run_on_daft(stage, args.meta, output=args.output, options=options, where=DaftOptions(**given))
-
-
-def _refuse_daft_options(args: argparse.Namespace) -> None:
-    """Say so when a flag would have no effect."""
-    for name in _DAFT_OPTIONS if "run_on" in args else ():  # others have flags of the same names
-        if getattr(args, name) is not None:
-            raise UserError(f"--{name.replace('_', '-')}: only with --engine daft")

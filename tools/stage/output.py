@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from tools.disk import write_whole, writing
+from tools.base.disk import write_whole, writing
 from tools.errors import UserError
 from tools.stage.failures import write_failures
 from tools.stage.ledger_files import CHECKSUM, at_work, sealed, unsealed
@@ -48,11 +48,11 @@ class Counts(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Origin:
+class Provenance:
     """What an output is made of.
 
     Attributes:
-        ask: See `tools.stage.ledger.ask_of`.
+        ask: See `tools.stage.ledger.stage_config`.
         input: Digest of the input table.
         rows: Digest of this rank's row keys, which change with the files behind the rows.
         world: Number of ranks.
@@ -69,7 +69,7 @@ class Origin:
         """As it is read back from a receipt."""
         return json.loads(json.dumps(vars(self), default=str))
 
-    def same_asked(self, receipt: dict[str, Any]) -> bool:
+    def same_config(self, receipt: dict[str, Any]) -> bool:
         """Whether the values in an earlier output are those that this run would write."""
         mine = self.as_json()
         return all(receipt.get(name) == mine[name] for name in ("ask", "input", "on_error"))
@@ -92,7 +92,7 @@ def _difference(earlier: dict[str, Any], now: dict[str, Any]) -> str:
     for name in ("stage", "version"):
         if earlier.get(name) != now[name]:
             return f"{name} {earlier.get(name)}, now {now[name]}"
-    before, after = earlier.get("asked") or {}, now["asked"]
+    before, after = earlier.get("config") or {}, now["config"]
     names = [n for n in (*after, *(n for n in before if n not in after)) if before.get(n) != after.get(n)]
     return "; ".join(f"{name} {_shown(before.get(name))}, now {_shown(after.get(name))}" for name in names)
 
@@ -120,10 +120,10 @@ class Output:
         UserError: The output is the input, or a folder.
     """
 
-    def __init__(self, target: Path, shard: Shard, origin: Origin, meta: Path) -> None:
+    def __init__(self, target: Path, shard: Shard, provenance: Provenance, meta: Path) -> None:
         self._target = target
         self._shard = shard
-        self._origin = origin
+        self._provenance = provenance
         self.path = shard.output(target)
         self.failures = shard.failures(target)
         self.state = target.parent / STATE_FOLDER / target.name
@@ -157,11 +157,11 @@ class Output:
         receipt = _load(self._receipt(path))
         found = _digest_file(path)
         if receipt is not None and found == receipt["output"]:
-            ours, why = True, self._origin.differs_in(receipt)
+            ours, why = True, self._provenance.differs_in(receipt)
             if not why or (path != self.path and why == FILES_CHANGED):  # other ranks know their own files
                 # One that a limited run left short is replaced by what goes on from it.
                 return path != self.path or not receipt.get("left")
-            free = self._origin.same_asked(receipt) and receipt["world"] != self._origin.world
+            free = self._provenance.same_config(receipt) and receipt["world"] != self._provenance.world
         else:
             # The table that a killed run was about to replace is free to go.
             ours = free = receipt is not None and found == receipt["replaces"]
@@ -208,7 +208,7 @@ class Output:
             left: Rows that are not in the table, because the run was limited.
         """
         made = write_table(frame, self.state / f"{self.path.name}{table_extension(self.path)}")
-        receipt = {**self._origin.as_json(), "counts": counts, "outcomes": outcomes, "left": left}
+        receipt = {**self._provenance.as_json(), "counts": counts, "outcomes": outcomes, "left": left}
         receipt["output"] = _digest_file(made)
         with self._locked():
             receipt["replaces"] = _digest_file(self.path) if self.path.exists() else ""
@@ -230,7 +230,7 @@ class Output:
             return
         for path in self._parts():
             receipt = _load(self._receipt(path))
-            if receipt and self._origin.same_asked(receipt) and receipt["output"] == _digest_file(path):
+            if receipt and self._provenance.same_config(receipt) and receipt["output"] == _digest_file(path):
                 self._remove_part(path)
 
     def totals(self) -> Counts | None:
@@ -241,7 +241,7 @@ class Output:
             receipt = _load(self._receipt(path))
             if rank != self._shard.rank and at_work(self.state, rank):
                 return None
-            if receipt is None or not path.exists() or not self._origin.same_asked(receipt):
+            if receipt is None or not path.exists() or not self._provenance.same_config(receipt):
                 return None
             if receipt["world"] != self._shard.world:
                 return None

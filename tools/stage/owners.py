@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from tools.addresses import local_path
-from tools.disk import cannot_write
+from tools.base.addresses import local_path
+from tools.base.disk import cannot_write
 from tools.errors import UserError
 from tools.stage.shards import STATE_FOLDER
 from tools.table import shorten, split_part, table_extension, table_stem

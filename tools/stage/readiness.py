@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from tools.log import LOG
+from tools.base.log import LOG
 
 if TYPE_CHECKING:
     from tools.stage.stage import Stage
@@ -44,9 +44,9 @@ def make_ready(stage: Stage) -> None:
     """
     if stage.is_ready:
         return
-    from tools.models.wanted import require_weights
+    from tools.models.required import require_weights
 
-    require_weights(stage.wanted())
+    require_weights(stage.required_weights())
     stage.ready()
     for note in stage.notes():
         word, _, text = note.partition(": ")

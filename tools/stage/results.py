@@ -13,7 +13,7 @@ from tools.stage.engine import RunOptions
 from tools.stage.ledger import Ledger
 from tools.stage.ledger_files import Outcome
 from tools.stage.shards import Shard
-from tools.stage.stage import ASIDE, REMARKS, Stage, failed_kinds
+from tools.stage.stage import REMARKS, SIDE_OUTPUTS, Stage, failed_kinds
 from tools.stage.vectors import VectorFile
 from tools.table import PART_COLUMN, ROW_COLUMN
 
@@ -49,7 +49,7 @@ def columns_of(stage: Stage) -> dict[str, Any]:
     """The columns of the output that a stage fills, with their types."""
     if stage.one_to_many:
         return stage.row_columns
-    return {name: dtype for name, dtype in stage.adds.items() if name not in ASIDE}
+    return {name: dtype for name, dtype in stage.output_columns.items() if name not in SIDE_OUTPUTS}
 
 
 def output_frame(
@@ -79,7 +79,7 @@ def output_frame(
         ]
         numbers = [number for number, _ in pairs]
         values = [outcome or {} for _, outcome in pairs]
-    frame = table[numbers].drop([name for name in stage.stale(table.columns) if name not in columns])
+    frame = table[numbers].drop([name for name in stage.stale_columns(table.columns) if name not in columns])
     frame = frame.with_columns(
         pl.Series(name, [value.get(name) for value in values], dtype=dtype) for name, dtype in columns.items()
     )

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import polars as pl
 
-from tools.addresses import refuse_address
+from tools.base.addresses import refuse_address
+from tools.base.log import LOG
 from tools.errors import MediaError, UserError
-from tools.log import LOG
-from tools.media.spawning import end_if_starting
+from tools.media.workers.spawning import end_if_starting
 from tools.stage.board import Board
 from tools.stage.engine import RunOptions, map_rows, with_path, work
 from tools.stage.failures import own_list, remove_strays, write_failures
-from tools.stage.ledger import Ledger, ask_of, digest, digest_outcomes, row_key
+from tools.stage.ledger import Ledger, digest, digest_outcomes, row_key, stage_config
 from tools.stage.ledger_files import Outcome
-from tools.stage.output import Counts, Origin, Output, digest_file
+from tools.stage.output import Counts, Output, Provenance, digest_file
 from tools.stage.progress import Progress
 from tools.stage.readiness import make_ready
 from tools.stage.results import columns_of, count_remarks, output_frame, write_vectors
@@ -96,7 +96,7 @@ class Job:
     table: pl.DataFrame
     rows: pl.DataFrame
     keys: list[str]
-    origin: Origin
+    provenance: Provenance
     place: Output
     vectors: VectorFile | None
 
@@ -190,17 +190,19 @@ def open_job(stage: Stage, meta: str | Path, *, output: str | Path | None = None
     if stage.vector_file:
         check_vector_name(stage.vector_file)
     table = read_input(stage, meta)
-    if "path" in stage.needs:
+    if "path" in stage.required_columns:
         count_addresses(table, meta)
     check_types(table.schema, target)
     make_ready(stage)
     # Rows first: what follows from the whole table must not depend on the rank.
     rows = _rows(stage, table, shard, target)
     keys = [row_key(row) for row in rows.iter_rows(named=True)]
-    origin = Origin(ask_of(stage), digest_file(meta), digest(keys), shard.world, options.on_error)
-    place = Output(target, shard, origin, meta)
+    provenance = Provenance(
+        stage_config(stage), digest_file(meta), digest(keys), shard.world, options.on_error
+    )
+    place = Output(target, shard, provenance, meta)
     vectors = VectorFile(stage.vector_file, shard, place.state) if stage.vector_file else None
-    return Job(shard, table, rows, keys, origin, place, vectors)
+    return Job(shard, table, rows, keys, provenance, place, vectors)
 
 
 def open_ledger(stage: Stage, job: Job, *, look_only: bool = False) -> Ledger:
@@ -214,7 +216,7 @@ def open_ledger(stage: Stage, job: Job, *, look_only: bool = False) -> Ledger:
     ledger = Ledger(
         job.place.state,
         job.shard.rank,
-        job.origin.ask,
+        job.provenance.ask,
         set(job.keys),
         partial(unfit, stage),
         look_only=look_only,
@@ -236,8 +238,8 @@ def read_input(stage: Stage, meta: str | Path, *, file: Path | None = None) -> p
         UserError: It cannot be read, is a part of a table, is empty, or lacks a column.
     """
     table = read_table(file or meta)
-    require_columns(table, stage.needs, meta)
-    require_single_values(table.schema, ("path",) if stage.takes_lists else stage.needs, meta)
+    require_columns(table, stage.required_columns, meta)
+    require_single_values(table.schema, ("path",) if stage.takes_lists else stage.required_columns, meta)
     if PART_COLUMN in table.columns:
         raise UserError(
             f"{meta}: is one part of a table; merge the parts first: tools.datasets.datautil PART..."
@@ -250,7 +252,7 @@ def read_input(stage: Stage, meta: str | Path, *, file: Path | None = None) -> p
 def _rows(stage: Stage, table: pl.DataFrame, shard: Shard, target: Path) -> pl.DataFrame:
     """The cells that the stage reads, for this rank's rows."""
     planned = stage.claim(stage.plan(table), target)
-    wanted = [name for name in (*stage.needs, *stage.uses) if name in planned.columns]
+    wanted = [name for name in (*stage.required_columns, *stage.optional_columns) if name in planned.columns]
     return planned.select(wanted)[list(shard.rows(table.height))]
 
 

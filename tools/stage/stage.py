@@ -3,46 +3,53 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tools.errors import MediaError
-from tools.media.requests import FrameChoice, FrameRequest, Frames
+from tools.media.reading.requests import FrameChoice, FrameRequest, Frames
+from tools.options import check_options
 from tools.stage.readiness import is_postponed
 
 if TYPE_CHECKING:
-    from tools.models.wanted import Wanted
+    from typing_extensions import Self
+
+    from tools.models.required import RequiredWeights
 
 Row = dict[str, Any]
 """One row of a meta table: column name to cell. Cells of a CSV are text or None."""
 
+Columns = Mapping[str, pl.DataType | type[pl.DataType]]
+"""Columns with their Polars types; those of `SIDE_OUTPUTS` do not go to the table."""
+
 FAILURES = "failures"
-"""Name in `Stage.adds` for what failed in a row that has values all the same: a list of [kind, message].
+"""Name in `Stage.output_columns` for what failed in a row that still has values: a list of [kind, message].
 
 It goes to the failures file, not to the table."""
 
 REMARKS = "remarks"
-"""Name in `Stage.adds` for what is worth a word about a row that has values: a list of texts.
+"""Name in `Stage.output_columns` for what is worth a word about a row that has values: a list of texts.
 
 The last lines of a run say how many rows each was said of."""
 
 VECTOR = "embedding"
-"""Name in `Stage.adds` for a numpy vector, float32, or None; it goes to `Stage.vector_file`."""
+"""Name in `Stage.output_columns` for a numpy vector, float32, or None; it goes to `Stage.vector_file`."""
 
-MADE = "made"
-"""Name in `Stage.adds` for the files that a row left on disk: a list of [path, bytes, time in nanoseconds].
+MADE_FILES = "made"
+"""Name in `Stage.output_columns` for the files that a row left on disk.
 
-When one of them is not there any more, or was changed, the row is done again; see `made_file`."""
+A list of [path, bytes, modification time in nanoseconds]. When one of them is gone or was changed, the row is
+done again; see `made_file`."""
 
-ASIDE = (FAILURES, REMARKS, VECTOR, MADE)
-"""Names in `Stage.adds` that are no columns of the table."""
+SIDE_OUTPUTS = (FAILURES, REMARKS, VECTOR, MADE_FILES)
+"""Names in `Stage.output_columns` that are no columns of the table."""
 
 
 def made_file(path: str | Path) -> list[Any]:
-    """What `MADE` says of a file.
+    """What `MADE_FILES` says of a file.
 
     Raises:
         OSError: It is not there.
@@ -51,31 +58,24 @@ def made_file(path: str | Path) -> list[Any]:
     return [str(path), status.st_size, status.st_mtime_ns]
 
 
-@dataclasses.dataclass
-class Stage:
-    """Base of all per-row work: scorers, detectors, cutters.
-
-    A stage is a dataclass whose public fields are its options. It knows nothing of CSV, ranks, retries or
-    processes: the runner (`tools.stage.runner`) calls `prepare` in guarded worker processes, and `setup`
-    and `score` in the parent, which owns the device. Attributes that start with an underscore (models)
-    stay behind when the stage travels to a worker.
+class StageContract:
+    """What the runner may know of a stage; a stage sets what differs, on the class or when it is made.
 
     Attributes:
         name: Short name, used for the progress bar and the ledger (``aes``).
         suffix: What the output's name gets (``_aes``).
         version: Raised whenever the same options would give other values: finished rows are then redone.
-        needs: Columns that must be in the table. ``path`` is the file that the row is about.
-        uses: Columns that change the result when they are there.
-        takes_lists: Cells of its ``needs`` other than ``path`` may hold lists.
-        adds: Columns that the stage fills, with their Polars types. A failed row leaves them all empty; one
-            of which only a part failed says so in `FAILURES`.
-        sampling: Frames that `prepare` gets: a `tools.media.sampling.Sampling`, or whatever else chooses.
-            None for none.
-        thumbnails: Width and height of the small grey pictures of all frames that `prepare` gets; None for
-            none.
+        required_columns: Columns that must be in the table. ``path`` is the file that the row is about.
+        optional_columns: Columns that change the result when they are there.
+        takes_lists: Cells of the required columns other than ``path`` may hold lists.
+        output_columns: Columns that the stage fills, with their Polars types. A failed row leaves them all
+            empty; one of which only a part failed says so in `FAILURES`.
+        sampling: Frames that `Stage.prepare` gets: a `Sampling`, or whatever else chooses. None for none.
+        thumbnails: Width and height of the small grey pictures of all frames that `Stage.prepare` gets; None
+            for none.
         decoder: Decoder that reads these frames.
-        one_to_many: A row of the input becomes any number of rows of the output (clips of a video). The only
-            columns of `adds` are then ``rows``, a list of dicts with the columns of `row_columns`, and
+        one_to_many: A row of the input becomes any number of rows of the output (clips of a video). The
+            `output_columns` are then ``rows``, a list of dicts with the columns of `row_columns`, and
             `FAILURES`.
         row_columns: For such a stage, the columns of its output rows, with their types.
         vector_file: Where the `VECTOR` of each row goes, a name that ends in .npy or .parquet; None for
@@ -84,34 +84,55 @@ class Stage:
         batch_seconds: A batch that takes longer is made smaller: that much work a kill may cost.
     """
 
-    name: ClassVar[str]
-    suffix: ClassVar[str]
-    version: ClassVar[int] = 2
-    needs: ClassVar[tuple[str, ...]] = ("path",)
-    uses: ClassVar[tuple[str, ...]] = ()
-    takes_lists: ClassVar[bool] = False
-    adds: ClassVar[dict[str, pl.DataType | type[pl.DataType]]]
-    thumbnails: ClassVar[tuple[int, int] | None] = None
-    decoder: ClassVar[str] = "pyav"
-    one_to_many: ClassVar[bool] = False
-    row_columns: ClassVar[dict[str, pl.DataType | type[pl.DataType]]] = {}
-    vector_file: ClassVar[str | None] = None
-    no_trial: ClassVar[str] = ""
-    batch_seconds: ClassVar[float] = 10.0
+    name: str
+    suffix: str
+    version: int = 2
+    required_columns: tuple[str, ...] = ("path",)
+    optional_columns: tuple[str, ...] = ()
+    takes_lists: bool = False
+    output_columns: Columns = {}
+    sampling: FrameChoice | None = None
+    thumbnails: tuple[int, int] | None = None
+    decoder: str = "pyav"
+    one_to_many: bool = False
+    row_columns: Columns = {}
+    vector_file: str | None = None
+    no_trial: str = ""
+    batch_seconds: float = 10.0
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]] | None = None
 
-    def __new__(cls, *args: Any, **options: Any) -> Stage:
+
+@dataclasses.dataclass
+class Stage(StageContract):
+    """Base of all per-row work: scorers, detectors, cutters.
+
+    A stage is a dataclass whose public fields are its options (`tools.options.option`). It knows nothing of
+    CSV, ranks, retries or processes: the runner (`tools.stage.runner`) calls `prepare` in guarded worker
+    processes, and `setup` and `score` in the parent, which owns the device. Attributes that start with an
+    underscore (models) stay behind when the stage travels to a worker.
+    """
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
         """Remember what the stage is made with, so that it can be made again elsewhere."""
         made = super().__new__(cls)
-        made._made_with = (args, options)  # see tools.stage.recipe
+        made._made_with = (args, options)  # see tools.stage.spec
         return made
 
     def __post_init__(self) -> None:
-        """Find what the stage works with, or leave that to `tools.stage.readiness.make_ready`.
-
-        A stage with options to check does so before it calls this.
-        """
+        """Check the options; then find what the stage works with, or leave that to `make_ready`."""
+        check_options(self)
+        self.configure()
         if not is_postponed():
             self.ready()
+
+    def configure(self) -> None:
+        """Check options that must go together, and set what follows from them (`output_columns`).
+
+        Each option alone has been checked already.
+
+        Raises:
+            UserError: They do not go together.
+        """
 
     @property
     def is_ready(self) -> bool:
@@ -124,7 +145,7 @@ class Stage:
             self.find()
             self._is_ready = True
 
-    def wanted(self) -> list[Wanted]:
+    def required_weights(self) -> list[RequiredWeights]:
         """The weights that `find` will look for; from the options alone, nothing is read."""
         return []
 
@@ -140,16 +161,11 @@ class Stage:
         return []
 
     @property
-    def sampling(self) -> FrameChoice | None:
-        """Which frames `prepare` gets; None when it wants none in full."""
-        return None
-
-    @property
     def request(self) -> FrameRequest:
         """All that the stage wants of a file; a stage that wants nothing opens the file itself, or not."""
         return FrameRequest(self.sampling, self.thumbnails)
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """Everything that changes the values, as JSON: by default all public fields.
 
         Override to leave out what changes nothing (a device) and to add what does (a digest of weights).
@@ -160,11 +176,11 @@ class Stage:
         """Turn a row and its frames into what `score` takes. Runs in a worker process, on the CPU.
 
         Args:
-            row: The cells of the `needs` and `uses` columns.
+            row: The cells of the `required_columns` and `optional_columns`.
             frames: What `sampling` asked for, in order, with ``times`` and ``thumbnails`` of all frames.
 
         Returns:
-            For a stage without a device part, the finished values: a dict with the `adds` columns.
+            For a stage without a device part, the finished values: a dict with the `output_columns` columns.
             Otherwise anything that pickles; numpy arrays travel through shared memory.
 
         Raises:
@@ -173,13 +189,13 @@ class Stage:
         raise NotImplementedError  # the one method that every stage writes
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Derive from the whole table what a single row cannot know, as further columns for `uses`.
+        """Derive from the whole table what a single row cannot know, as further optional columns.
 
         Called in the parent before rows are dealt out; the columns do not go to the output.
         """
         return table
 
-    def stale(self, columns: Sequence[str]) -> list[str]:
+    def stale_columns(self, columns: Sequence[str]) -> list[str]:
         """Columns of the input that say nothing true about the output's rows, and are left out.
 
         Those that the stage fills itself may be among them.
@@ -203,12 +219,14 @@ class Stage:
         """
         return table
 
-    def still_there(self, values: dict[str, Any]) -> bool:
+    def outputs_exist(self, values: dict[str, Any]) -> bool:
         """Whether what a finished row left on disk is still there; if not, the row is done again."""
-        if MADE in self.adds and MADE not in values:  # of a ledger that does not say what was made
+        if (
+            MADE_FILES in self.output_columns and MADE_FILES not in values
+        ):  # of a ledger that does not say what was made
             return False
         try:
-            return all(made_file(path) == [path, *state] for path, *state in values.get(MADE) or ())
+            return all(made_file(path) == [path, *state] for path, *state in values.get(MADE_FILES) or ())
         except (OSError, ValueError):
             return False
 
@@ -219,7 +237,7 @@ class Stage:
         """Load models. Called once in the parent, before the first `score`."""
 
     def score(self, batch: list[Any]) -> list[dict[str, Any] | MediaError]:
-        """Turn prepared rows into values: for each, in order, a dict of `adds` columns, or why there is none.
+        """Turn prepared rows into values: for each, in order, its `output_columns`, or why there are none.
 
         Runs in the parent; a batch mixes rows of many files. The default hands on what `prepare` made.
         """

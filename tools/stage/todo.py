@@ -43,4 +43,4 @@ def _still_good(stage: Stage, ledger: Ledger, key: str, options: RunOptions) -> 
         return True
     if stage.vector_file and not ledger.has_vector(key):
         return False
-    return stage.still_there(outcome)
+    return stage.outputs_exist(outcome)

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from tools.base.temporary_folder import TemporaryFolder
 from tools.errors import MediaError, UserError
-from tools.media.own_folder import OwnFolder
-from tools.media.pool import usable_cores
+from tools.media.workers.pool import usable_cores
 from tools.stage.engine import RunOptions, Session
 from tools.stage.failures import count_kinds
 from tools.stage.ledger_files import Outcome
@@ -117,10 +117,10 @@ def _estimate(stage: Stage, rows: list[Row], total: int, options: RunOptions) ->
     yield f"time: about {spell_seconds(loading + total * per_row)} ({rate})"
 
 
-def _temporary_folder() -> OwnFolder:
+def _temporary_folder() -> TemporaryFolder:
     place = tempfile.gettempdir()
     try:
-        return OwnFolder(place)
+        return TemporaryFolder(place)
     except OSError as error:
         raise UserError(
             f"{place}: no folder for rows on trial: {error.strerror or error}; set TMPDIR to another"

@@ -10,7 +10,7 @@ import polars as pl
 
 from tools.errors import FAILURE_KINDS, MediaError
 from tools.stage.ledger_files import Outcome
-from tools.stage.stage import ASIDE, FAILURES, REMARKS, VECTOR, Stage
+from tools.stage.stage import FAILURES, REMARKS, SIDE_OUTPUTS, VECTOR, Stage
 
 
 def check_values(stage: Stage, results: Sequence[dict[str, Any] | MediaError]) -> list[Outcome]:
@@ -30,7 +30,7 @@ def check_values(stage: Stage, results: Sequence[dict[str, Any] | MediaError]) -
     """
     filled = [values for values in results if not isinstance(values, MediaError)]
     for values in filled:
-        _check_names(values, stage.adds)
+        _check_names(values, stage.output_columns)
     filled = [{name: _kept(name, value) for name, value in values.items()} for values in filled]
     _check_cells(stage, filled)
     remaining = iter(filled)
@@ -47,7 +47,7 @@ def unfit(stage: Stage, outcomes: Mapping[str, Outcome]) -> list[str]:
     Returns:
         Keys of those with missing or further columns, or with cells of another type.
     """
-    names = set(stage.adds) - {VECTOR}
+    names = set(stage.output_columns) - {VECTOR}
     filled = [(key, values) for key, values in outcomes.items() if not isinstance(values, MediaError)]
     keys = [key for key, values in filled if values.keys() != names]
     wrong = set(keys)
@@ -67,10 +67,10 @@ def _misfits(stage: Stage, filled: list[tuple[str, dict[str, Any]]]) -> list[str
 
 
 def _check_cells(stage: Stage, filled: Sequence[dict[str, Any]]) -> None:
-    if not stage.adds.keys().isdisjoint((FAILURES, REMARKS)):
+    if not stage.output_columns.keys().isdisjoint((FAILURES, REMARKS)):
         _check_asides(filled)
     if not stage.one_to_many:
-        _check_types(filled, stage.adds)
+        _check_types(filled, stage.output_columns)
         return
     rows = [row for values in filled for row in values["rows"]]
     for row in rows:
@@ -97,7 +97,7 @@ def _check_names(values: Any, columns: Mapping[str, Any]) -> None:
 
 def _check_types(rows: Sequence[dict[str, Any]], columns: Mapping[str, Any]) -> None:
     for name, dtype in columns.items():
-        if name in ASIDE:
+        if name in SIDE_OUTPUTS:
             continue
         cells = [row[name] for row in rows]
         try:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.addresses import refuse_address
-from tools.disk import cannot_write, write_whole, writing
+from tools.base.addresses import refuse_address
+from tools.base.disk import cannot_write, write_whole, writing
 from tools.errors import UserError
-from tools.media.output_files import put_in_place, remove_unfinished, unfinished
+from tools.media.writing.output_files import put_in_place, remove_unfinished, unfinished
 from tools.stage.ledger import digest
 from tools.stage.output import digest_file
 from tools.stage.shards import Shard

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Union
 
 import polars as pl
 
-from tools.addresses import refuse_address
+from tools.base.addresses import refuse_address
 from tools.columns import COLUMNS
 from tools.errors import UserError, first_line
 from tools.table.csv_check import CheckedCsv, check_csv

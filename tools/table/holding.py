@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tools.addresses import ADDRESS, ELSEWHERE
+from tools.base.addresses import ADDRESS, ELSEWHERE
 from tools.columns import COLUMNS
 from tools.errors import UserError
 from tools.table.files import table_format

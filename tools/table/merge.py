@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tools.addresses import refuse_address
+from tools.base.addresses import refuse_address
 from tools.columns import PART_COLUMN, ROW_COLUMN
 from tools.errors import UserError
 from tools.table.files import is_plain_csv, scan_csv, scan_table, separator, unreadable

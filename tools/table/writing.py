@@ -10,8 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
+from tools.base.disk import WHEN_WRITING, cannot_write, errno_of, probe, remove_quietly
 from tools.columns import COLUMNS
-from tools.disk import WHEN_WRITING, cannot_write, errno_of, probe, remove_quietly
 from tools.errors import UserError
 from tools.table.files import (
     Table,

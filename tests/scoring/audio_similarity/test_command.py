@@ -9,7 +9,7 @@ import pytest
 
 from tests.scoring.commands import run_as_ranks
 from tools.errors import UserError
-from tools.media.sampling import Sampling
+from tools.media.reading.sampling import Sampling
 from tools.scoring.audio_similarity.inference import main, make_stage, parser
 from tools.scoring.audio_similarity.picture_stages import CompatStage, LabelsStage
 from tools.scoring.audio_similarity.stage import ClapStage, ShotChanges
@@ -76,19 +76,25 @@ def test_ranks_write_parts_that_merge(environment, meta, small_clap, tmp_path):
 
 def test_what_flags_ask_for(environment):
     stage = asked()
-    assert isinstance(stage, ClapStage) and stage.moments is None and stage.needs == ("path", "text")
+    assert (
+        isinstance(stage, ClapStage) and stage.moments is None and stage.required_columns == ("path", "text")
+    )
     assert asked("--num-frames", "5").moments == Sampling("first_middle_last", 5)
     assert asked("--sampling", "fps:2", "--end", "3").moments == Sampling("fps", fps=2, end=3)
     assert asked("--sampling", "all_keyframes").moments == ShotChanges()
     stage = asked("--mode", "audio_caption", "--hflip", "--audio-column", "wav")
-    assert stage.needs == ("path", "audio_caption", "wav")
+    assert stage.required_columns == ("path", "audio_caption", "wav")
     assert (stage.horizontal_flip, stage.vertical_flip, stage.reduce) == (True, False, "avg")
     assert stage.sampling == Sampling("first_middle_last", 3) and stage.clip_model == "ViT-L/14"
     stage = asked("--mode", "labels", "--sampling", "all_keyframes", "--window", "1.5", "--silence", "-50")
     assert isinstance(stage, LabelsStage) and stage.sampling == ShotChanges()
     assert (stage.hearing.seconds, stage.hearing.silence) == (1.5, -50)
     stage = asked("--mode", "compat", "--num-frames", "1")
-    assert isinstance(stage, CompatStage) and stage.clip_model == "ViT-B/32" and stage.needs == ("path",)
+    assert (
+        isinstance(stage, CompatStage)
+        and stage.clip_model == "ViT-B/32"
+        and stage.required_columns == ("path",)
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from tests.media.sounds import RATE, noise, sine, video_with_sound
 from tools.errors import MediaError, UserError
-from tools.media.audio import read_audio
+from tools.media.reading.sound.audio import read_audio
 from tools.models.clap_mel import MelOptions, log_mel
 from tools.scoring.audio_similarity.hearing import (
     NOT_HEARD,

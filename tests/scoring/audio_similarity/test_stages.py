@@ -13,8 +13,8 @@ from tests.models.clap_files import RATE, SmallClap
 from tests.scoring.clip_files import SmallClip, pictures
 from tests.support import make_video
 from tools.errors import MediaError, UserError
-from tools.media.audio import read_audio
-from tools.media.sampling import Sampling
+from tools.media.reading.sampling import Sampling
+from tools.media.reading.sound.audio import read_audio
 from tools.scoring.audio_similarity.labels import Label, read_labels
 from tools.scoring.audio_similarity.picture_stages import AudioCaptionStage, CompatStage, LabelsStage
 from tools.scoring.audio_similarity.scorer import AudioTextScorer, overlap
@@ -125,7 +125,7 @@ def test_real_videos(small_clap, videos_dir):
 
 def test_sound_in_a_file_of_its_own(small_clap, films):
     stage = clap_stage(small_clap, audio_column="wav", caption_column="caption")
-    assert stage.needs == ("path", "caption", "wav")
+    assert stage.required_columns == ("path", "caption", "wav")
     mute, own, alone, flat, lost = run(
         stage,
         {"path": films["mute"], "caption": CAPTION, "wav": str(films["wav"])},
@@ -263,7 +263,7 @@ def test_shot_changes(clip_environment, films, tmp_path):
 
 
 def test_shot_changes_of_real_videos_are_those_of_full_pictures(videos_dir):
-    from tools.media.requests import FrameRequest, read_requests
+    from tools.media.reading.requests import FrameRequest, read_requests
 
     path = videos_dir / "skv_bikes.mp4"
     grey = [np.asarray(picture.convert("L"), np.float64) for picture in pictures(path)]
@@ -297,8 +297,8 @@ def test_a_row_scores_the_same_in_any_batch(clip_environment, small_clap, films,
 
 
 def test_what_was_asked_changes_with_what_changes_values(clip_environment, small_clap, labels, tmp_path):
-    same = clap_stage(small_clap).asked()
-    assert clap_stage(small_clap).asked() == same
+    same = clap_stage(small_clap).config()
+    assert clap_stage(small_clap).config() == same
     for options in (
         {"caption_column": "c"},
         {"audio_column": "a"},
@@ -308,11 +308,11 @@ def test_what_was_asked_changes_with_what_changes_values(clip_environment, small
         {"moments": Sampling("first")},
         {"moments": ShotChanges()},
     ):
-        assert clap_stage(small_clap, **options).asked() != same
+        assert clap_stage(small_clap, **options).config() != same
     other = SmallClap(tmp_path / "other", seed=1)
-    assert clap_stage(other).asked() != same
+    assert clap_stage(other).config() != same
     clap = {"clap_model": str(small_clap.folder)}
-    same = clip_stage(LabelsStage, clip_environment, **clap).asked()
+    same = clip_stage(LabelsStage, clip_environment, **clap).config()
     for options in (
         {"labels": labels},
         {"window": 1.0},
@@ -321,8 +321,8 @@ def test_what_was_asked_changes_with_what_changes_values(clip_environment, small
         {"vertical_flip": True},
         {"sampling": Sampling("first")},
     ):
-        assert clip_stage(LabelsStage, clip_environment, **clap, **options).asked() != same
-    asked = [clip_stage(kind, clip_environment).asked() for kind in (AudioCaptionStage, CompatStage)]
+        assert clip_stage(LabelsStage, clip_environment, **clap, **options).config() != same
+    asked = [clip_stage(kind, clip_environment).config() for kind in (AudioCaptionStage, CompatStage)]
     assert asked[0] != asked[1]
 
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from tests.scoring.dedup.drawn import card, drawing, faded, groups, slide
 from tests.scoring.dedup.scenes import Scene, cropped, film, padded, resized
 from tests.scoring.dedup.test_duplicates import copies_among
-from tools.media.frames import iter_frames
+from tools.media.reading.frames import iter_frames
 
 FPS = 8
 GROUPS = groups()

@@ -12,7 +12,7 @@ import pytest
 from tests.models.clip_vocabulary import ids, reference
 from tests.scoring.emscore.definition import idf_weights
 from tools.errors import UserError
-from tools.models.clip_tokenizer import ClipTokenizer, load_tokenizer
+from tools.models.clip_tokenizer import CLIPTokenizer, load_tokenizer
 from tools.models.weights import find_weights
 from tools.scoring.emscore.idf import Idf, fit_table, main
 from tools.table import write_table
@@ -21,12 +21,12 @@ CORPUS = ["a good photo", "The cat... in the harbour", "good cats", "the photo o
 
 
 @pytest.fixture
-def tokenizer(small_clip) -> ClipTokenizer:
+def tokenizer(small_clip) -> CLIPTokenizer:
     return load_tokenizer(small_clip.vocabulary)
 
 
 @pytest.fixture(scope="module")
-def published() -> ClipTokenizer:
+def published() -> CLIPTokenizer:
     try:
         return load_tokenizer(find_weights("clip-bpe").path)
     except UserError:

@@ -29,8 +29,8 @@ from tests.scoring.emscore.definition import (
     best as best_reference,
 )
 from tools.errors import MediaError, UserError
-from tools.media.requests import Frames, read_sampled
-from tools.media.sampling import Sampling
+from tools.media.reading.requests import Frames, read_sampled
+from tools.media.reading.sampling import Sampling
 from tools.models.clip_tokenizer import load_tokenizer
 from tools.scoring.emscore.idf import Idf
 from tools.scoring.emscore.inference import main, make_stage, parser
@@ -98,11 +98,11 @@ def scores(outcome: dict) -> dict[str, float]:
 
 def test_names_of_columns(clip_environment):
     stage = make(clip_environment, reference_column="reference")
-    columns = [name for name in stage.adds if name not in (FAILURES, REMARKS)]
+    columns = [name for name in stage.output_columns if name not in (FAILURES, REMARKS)]
     names = ("_figr_p", "_figr_r", "_figr_f", "_cogr", "_full_p", "_full_r", "")
     assert columns[:7] == [f"emscore{name}" for name in names] and len(columns) == 21
     assert {"emscore_ref", "emscore_ref_cogr", "emscore_both", "emscore_both_figr_f"} < set(columns)
-    assert next(iter(make(clip_environment, metrics=("full_F",)).adds)) == "emscore"
+    assert next(iter(make(clip_environment, metrics=("full_F",)).output_columns)) == "emscore"
 
 
 def test_a_row_scores_as_the_definition_says(clip_environment, media):
@@ -296,7 +296,7 @@ def test_a_fused_run_gives_the_same_values(clip_environment, media):
 
 
 def test_what_was_asked_changes_with_what_changes_values(clip_environment):
-    same = make(clip_environment).asked()
+    same = make(clip_environment).config()
     idf = Idf.fit([SHORT], load_tokenizer(clip_environment.vocabulary), SHAPE.context)
     for options in (
         {"long_text": "truncate"},
@@ -306,7 +306,7 @@ def test_what_was_asked_changes_with_what_changes_values(clip_environment):
         {"idf": idf},
         {"frame_details": True},
     ):
-        assert make(clip_environment, **options).asked() != same
+        assert make(clip_environment, **options).config() != same
     assert json.loads(json.dumps(same)) == same
 
 
@@ -335,13 +335,13 @@ def test_flags_of_the_command(clip_environment, monkeypatch, tmp_path):
 
     plain = stage()
     assert plain.sampling.asdict() == {"policy": "count_uniform", "count": 10, "start": 0.0}
-    assert (plain.clip_model, plain.needs) == ("ViT-B/32", ("path", "text"))
+    assert (plain.clip_model, plain.required_columns) == ("ViT-B/32", ("path", "text"))
     assert stage("--every-n-seconds", "2").sampling == Sampling("interval_time", interval=2.0)
     assert stage("--every_n_frames", "1").sampling == Sampling("interval_frames", step=1)
     assert stage("--num-frames", "4").sampling == Sampling("count_uniform", 4)
     chosen = stage("--score-types", "video", "EMScore(X,X*)", "--metrics", "all", "--reference-column", "r")
     assert (chosen.score_types, chosen.metrics) == ((VIDEO, REFERENCE), tuple(METRICS))
-    assert chosen.needs == ("path", "text", "r")
+    assert chosen.required_columns == ("path", "text", "r")
     meta = write_table(pl.DataFrame({"text": [SHORT], "r": [LONG]}), tmp_path / "corpus.csv")
     assert (
         stage("--idf-corpus", str(meta)).idf.frequencies

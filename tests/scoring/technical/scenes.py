@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.support import make_video, run_ffmpeg
-from tools.media.requests import FrameRequest, Frames, read_requests
+from tools.media.reading.requests import FrameRequest, Frames, read_requests
 from tools.scoring.technical.measures import THUMBNAIL
 from tools.scoring.technical.stage import FramePairs
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.scoring.technical.scenes import canvas, filmed, pan, read, rendered
 from tests.support import run_ffmpeg
-from tools.media.frames import iter_frames
+from tools.media.reading.frames import iter_frames
 from tools.scoring.technical.interlacing import field_order, interlaced_share
 from tools.scoring.technical.scorer import measure
 

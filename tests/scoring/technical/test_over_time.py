@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.scoring.technical.scenes import canvas, filmed, noisy, pan, read, rendered
-from tools.media.requests import Frames
+from tools.media.reading.requests import Frames
 from tools.scoring.technical.cadence import find_cadence
 from tools.scoring.technical.fades import find_fades
 from tools.scoring.technical.overlay import overlay_confidence

@@ -13,7 +13,7 @@ from PIL import Image
 from tests.scoring.technical.scenes import canvas
 from tests.support import make_video, run_ffmpeg
 from tools.errors import UserError
-from tools.media.frames import read_frames
+from tools.media.reading.frames import read_frames
 from tools.scoring.technical.blockiness import blockiness, grid_profile
 from tools.scoring.technical.colour import colour_statistics, opponent_channels
 from tools.scoring.technical.niqe import niqe, niqe_features

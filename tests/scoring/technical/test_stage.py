@@ -12,9 +12,9 @@ from PIL import Image
 from tests.scoring.technical.scenes import canvas, pan
 from tests.support import make_video, remux, run_command
 from tools.errors import UserError
-from tools.media.requests import read_requests
-from tools.media.sampling import SamplingError
-from tools.scoring.technical.inference import main, make_stage, parser
+from tools.media.reading.requests import read_requests
+from tools.media.reading.sampling import SamplingError
+from tools.scoring.technical.inference import COMMAND, main
 from tools.scoring.technical.measures import DEFAULT_MEASURES, MEASURES, check_measures
 from tools.scoring.technical.stage import FramePairs, TechnicalStage
 from tools.stage.runner import RunOptions, map_rows
@@ -42,7 +42,7 @@ def image(tmp_path_factory) -> Path:
 
 def test_every_measure_fills_its_columns(clip):
     (values,) = measured(TechnicalStage(), clip)
-    assert list(values) == list(TechnicalStage().adds)
+    assert list(values) == list(TechnicalStage().output_columns)
     assert values["crop"] == "320:180:0:0"
     assert all(isinstance(value, float) for name, value in values.items() if name != "crop")
 
@@ -182,15 +182,17 @@ def test_niqe_without_its_parameters_says_where_to_get_them(clip, tmp_path, monk
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--measures", "sharpnes"], "Invalid measure \\(sharpnes\\)"),
-        (["--measures", ","], "name at least one"),
+        (["--measures", "sharpnes"], "Invalid measures \\(sharpnes\\)"),
+        (["--measures", ","], "Invalid measures"),
         (["--niqe-parameters", "x.mat"], "niqe is not among the measures"),
         (["--measures", "niqe", "--niqe-parameters", "x.mat"], "x.mat: there is no such file"),
     ],
 )
 def test_wrong_options_are_user_errors(arguments, message):
+    parser = COMMAND.parser()
+    parser.raises = True
     with pytest.raises(UserError, match=message):
-        make_stage(parser().parse_args(["meta.csv", *arguments]))
+        COMMAND.make_stage(parser.parse_args(["meta.csv", *arguments]))
 
 
 def test_measures_have_one_order():
@@ -199,6 +201,6 @@ def test_measures_have_one_order():
     columns = [column for measure in MEASURES.values() for column in measure.columns]
     assert len(columns) == len(set(columns))
     assert (
-        TechnicalStage(measures=("logo", "sharpness")).asked()
-        == TechnicalStage(measures=("sharpness", "logo")).asked()
+        TechnicalStage(measures=("logo", "sharpness")).config()
+        == TechnicalStage(measures=("sharpness", "logo")).config()
     )

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from tools.base.log import LOG
+from tools.base.transfer import retry_after
 from tools.caption.api.answers import (
     Answer,
     AskAgainError,
@@ -31,8 +33,6 @@ from tools.caption.api.refusals import OTHER_NAMES, Trial, same_words, without
 from tools.caption.api.service import HIDDEN, Service, http_package, is_secret, read_key
 from tools.caption.api.totals import Totals
 from tools.errors import MediaError, UserError, VidsieveError
-from tools.log import LOG
-from tools.transfer import retry_after
 
 AsyncClient = Any
 """That of httpx or of httpx2, see `http_package`."""

@@ -12,10 +12,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from tools.base.disk import cannot_write
+from tools.base.log import LOG
 from tools.caption.api.answers import Answer, Usage
-from tools.disk import cannot_write
 from tools.errors import MediaError
-from tools.log import LOG
 from tools.stage.ledger_files import sealed, unsealed
 
 

@@ -10,8 +10,8 @@ import re
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from tools.base.packages import not_installed
 from tools.errors import UserError
-from tools.packages import not_installed
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,9 +18,9 @@ from tools.caption.api.service import Service
 from tools.caption.prompts import Prompt, resolve_prompt
 from tools.caption.thoughts import LENGTH
 from tools.errors import MediaError, UserError
-from tools.media.extensions import is_image
-from tools.media.requests import Frames
-from tools.media.sampling import Sampling
+from tools.media.reading.extensions import is_image
+from tools.media.reading.requests import Frames
+from tools.media.reading.sampling import Sampling
 from tools.stage.ledger_files import Outcome
 from tools.stage.stage import REMARKS, Row, Stage
 from tools.stage.values import check_values
@@ -61,9 +61,9 @@ class AskStage(Stage):
         UserError: A value that there is not.
     """
 
-    no_trial: ClassVar[str] = "a trial would ask the server, which may cost money"
-    version: ClassVar[int] = 3
-    batch_seconds: ClassVar[float] = 3600.0  # answers are safe in the journal: a kill costs none of them
+    no_trial = "a trial would ask the server, which may cost money"
+    version = 3
+    batch_seconds = 3600.0  # answers are safe in the journal: a kill costs none of them
 
     model: str = ""
     max_tokens: int = 300
@@ -71,7 +71,8 @@ class AskStage(Stage):
     seed: int | None = 0
     service: Service = dataclasses.field(default_factory=Service)
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         if not self.model:
             raise UserError("--model: is needed, the name of a model as the server knows it")
         self.service.url()
@@ -81,9 +82,9 @@ class AskStage(Stage):
         self._journal: Journal | None = None
         self._client: ChatClient | None = None
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the answers: everything but where the server is and how it is treated."""
-        asked = super().asked()
+        asked = super().config()
         del asked["service"]
         return asked
 
@@ -207,32 +208,37 @@ class CaptionApiStage(AskStage):
         detail: See `tools.caption.api.pictures.DETAILS`; None leaves it to the server.
     """
 
-    name: ClassVar[str] = "caption"
-    suffix: ClassVar[str] = "_caption"
-    adds: ClassVar[dict[str, Any]] = {"text": pl.String, "text_finish": pl.String, REMARKS: pl.Object}
+    name = "caption"
+    suffix = "_caption"
+    output_columns = {
+        "text": pl.String,
+        "text_finish": pl.String,
+        REMARKS: pl.Object,
+    }
 
     prompt: Prompt = dataclasses.field(default_factory=lambda: resolve_prompt("video"))
     sampling: Sampling | None = None
     resize: int | None = 512
     detail: str | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
+        super().configure()
         if self.sampling is None:
             self.sampling = Sampling("uniform_mid", self.prompt.num_frames or 3)
         if self.detail is not None and self.detail not in DETAILS:
             raise UserError(f"Invalid detail ({self.detail}). Supported values are {', '.join(DETAILS)}.")
 
     @property
-    def needs(self) -> tuple[str, ...]:
+    def required_columns(self) -> tuple[str, ...]:
         """Column text too, when the caption so far goes into the question."""
         return ("path", "text") if self.prompt.uses_text else ("path",)
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """As for every question; prompt and sampling as JSON."""
         assert self.sampling is not None, "chosen when the stage was made"
         return {
-            **super().asked(),
+            **super().config(),
             "prompt": dataclasses.asdict(self.prompt),
             "sampling": self.sampling.asdict(),
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 
@@ -15,7 +15,7 @@ from tools.caption.api.stage import AskStage, Prepared
 from tools.caption.prompts import TEXT_SLOT
 from tools.columns import COLUMNS
 from tools.errors import MediaError, UserError
-from tools.media.requests import Frames
+from tools.media.reading.requests import Frames
 from tools.stage.stage import Row
 from tools.table.cells import whole_characters
 
@@ -47,16 +47,17 @@ class TagStage(AskStage):
         UserError: The key is no name of a column, or one that the tables have already.
     """
 
-    name: ClassVar[str] = "tag"
-    needs: ClassVar[tuple[str, ...]] = ("text",)
-    uses: ClassVar[tuple[str, ...]] = ("path",)
+    name = "tag"
+    required_columns = ("text",)
+    optional_columns = ("path",)
 
     key: str = "objects"
     prompt: str | None = None
     response_format: bool = True
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
+        super().configure()
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.key) or (self.key in COLUMNS and self.key not in WHAT):
             raise UserError(
                 f"--key {self.key}: must be a new column's name, such as {', '.join(WHAT)}: letters a to z, "
@@ -71,7 +72,7 @@ class TagStage(AskStage):
         return f"_{self.key}"
 
     @property
-    def adds(self) -> dict[str, Any]:
+    def output_columns(self) -> dict[str, Any]:
         """The column named like the key."""
         return {self.key: pl.String}
 

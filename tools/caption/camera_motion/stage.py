@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 
 from tools.caption.camera_motion.labels import classify
 from tools.caption.camera_motion.path import follow_camera
 from tools.errors import MediaError, UserError
-from tools.media.requests import Frames
-from tools.media.sampling import Sampling
+from tools.media.reading.requests import Frames
+from tools.media.reading.sampling import Sampling
 from tools.stage.stage import Row, Stage
 
 THRESHOLD = 0.25
@@ -38,9 +38,9 @@ class CameraMotionStage(Stage):
 
     threshold: float = THRESHOLD
 
-    name: ClassVar[str] = "cmotion"
-    suffix: ClassVar[str] = "_cmotion"
-    adds: ClassVar[dict[str, Any]] = {
+    name = "cmotion"
+    suffix = "_cmotion"
+    output_columns = {
         "cmotion": pl.String,
         "pan": pl.Float64,
         "tilt": pl.Float64,
@@ -48,9 +48,10 @@ class CameraMotionStage(Stage):
         "roll": pl.Float64,
         "shake": pl.Float64,
     }
-    thumbnails: ClassVar[tuple[int, int]] = (320, 180)
+    thumbnails = (320, 180)
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         if not self.threshold > 0:
             raise UserError(f"threshold must be greater than 0, not {self.threshold}; try {THRESHOLD}")
 
@@ -73,7 +74,7 @@ class CameraMotionStage(Stage):
         aspect = width / height
         shots = follow_camera(frames.thumbnails, frames.times, aspect)
         motion = classify(shots, duration, aspect, self.threshold)
-        numbers = {name: getattr(motion, name) for name in self.adds if name != "cmotion"}
+        numbers = {name: getattr(motion, name) for name in self.output_columns if name != "cmotion"}
         return {"cmotion": str(motion)} | {
             name: None if value is None else round(value, _DECIMALS) + 0.0 for name, value in numbers.items()
         }

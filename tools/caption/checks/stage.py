@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 
@@ -13,7 +13,7 @@ from tools.caption.checks.phrases import echoes_prompt, has_introduction
 from tools.caption.checks.quotes import quotes_unseen_text
 from tools.caption.checks.refusals import is_refusal
 from tools.caption.checks.software import is_damaged, is_wrapped, says_nothing
-from tools.media.requests import Frames
+from tools.media.reading.requests import Frames
 from tools.stage.stage import REMARKS, Row, Stage
 
 FLAGS: dict[str, str] = {
@@ -46,16 +46,16 @@ class CaptionCheckStage(Stage):
         prompts: What the model was asked, besides the prompts that have names.
     """
 
-    name: ClassVar[str] = "capcheck"
-    version: ClassVar[int] = 3
-    suffix: ClassVar[str] = "_capcheck"
-    needs: ClassVar[tuple[str, ...]] = ("text",)
-    uses: ClassVar[tuple[str, ...]] = ("path", "text_finish", "cmotion", "ocr_text", _SAME)
-    adds: ClassVar[dict[str, Any]] = {"caption_flags": pl.String, REMARKS: pl.Object}
+    name = "capcheck"
+    version = 3
+    suffix = "_capcheck"
+    required_columns = ("text",)
+    optional_columns = ("path", "text_finish", "cmotion", "ocr_text", _SAME)
+    output_columns = {"caption_flags": pl.String, REMARKS: pl.Object}
 
     prompts: tuple[str, ...] = ()
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """The prompts, as a list."""
         return {"prompts": list(self.prompts)}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from tools.base.packages import not_installed
 from tools.caption.llava.checkpoint import Checkpoint
 from tools.errors import UserError
-from tools.packages import not_installed
 
 ATTENTIONS = ("sdpa", "eager", "flash_attention_2")
 """Implementations of attention."""

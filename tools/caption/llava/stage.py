@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -14,14 +14,14 @@ from tools.caption.llava.processor import Question
 from tools.caption.prompts import Prompt
 from tools.caption.thoughts import without_thoughts
 from tools.errors import MediaError, UserError
-from tools.media.extensions import is_image
-from tools.media.requests import Frames
-from tools.media.sampling import Sampling
+from tools.media.reading.extensions import is_image
+from tools.media.reading.requests import Frames
+from tools.media.reading.sampling import Sampling
 from tools.stage.stage import REMARKS, Row, Stage
 
 if TYPE_CHECKING:
     from tools.caption.llava.parallel import Group
-    from tools.models.wanted import Wanted
+    from tools.models.required import RequiredWeights
 
 MIDDLES = Sampling("uniform_mid", 1)
 """The frames that are looked at when nothing is said of them: the middle one."""
@@ -54,12 +54,16 @@ class LlavaStage(Stage):
         UserError: The model is missing or incomplete, or a value is out of range.
     """
 
-    name: ClassVar[str] = "caption"
-    suffix: ClassVar[str] = "_caption"
-    version: ClassVar[int] = 3
-    adds: ClassVar[dict[str, Any]] = {"text": pl.String, "text_finish": pl.String, REMARKS: pl.Object}
+    name = "caption"
+    suffix = "_caption"
+    version = 3
+    output_columns = {
+        "text": pl.String,
+        "text_finish": pl.String,
+        REMARKS: pl.Object,
+    }
     # The time of a batch hardly depends on its rows, but on its longest caption: small ones gain nothing.
-    batch_seconds: ClassVar[float] = 120.0
+    batch_seconds = 120.0
 
     prompt: Prompt
     model_path: str
@@ -75,6 +79,11 @@ class LlavaStage(Stage):
     group: dataclasses.InitVar[Group | None] = None
 
     def __post_init__(self, group: Group | None) -> None:
+        self._group = group
+        super().__post_init__()
+
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         from tools.models.device import check_names
 
         check_names(self.device)
@@ -83,16 +92,14 @@ class LlavaStage(Stage):
         if self.precision not in PRECISIONS:
             raise UserError(f"precision {self.precision}: must be one of {', '.join(PRECISIONS)}")
         if self.prompt.uses_text:
-            self.needs = ("path", "text")
-        self._group = group
-        super().__post_init__()
+            self.required_columns = ("path", "text")
 
-    def wanted(self) -> list[Wanted]:
+    def required_weights(self) -> list[RequiredWeights]:
         """The model, where it is a folder."""
-        from tools.models.wanted import Wanted
+        from tools.models.required import RequiredWeights
 
         problem = no_such_model(self.model_path)
-        return [Wanted(problem=problem)] if problem else []
+        return [RequiredWeights(problem=problem)] if problem else []
 
     def find(self) -> None:
         """Find the model and the device."""
@@ -113,7 +120,7 @@ class LlavaStage(Stage):
             "(USER: <image> QUESTION ASSISTANT:); --chat-template FILE for another"
         ]
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the captions: model, question, frames, arithmetic; not where it runs."""
         return {
             "model": self.checkpoint.digest,

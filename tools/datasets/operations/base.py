@@ -102,7 +102,7 @@ class Operation:
             that begins with "must be". None for a switch.
         metavar: Name of its value in ``--help``.
         many: It takes one value or more, and gets a list.
-        needs: Columns that must be there; or a function of the value that names them.
+        requires: Columns that must be there; or a function of the value that names them.
         adds: Columns that it adds or changes; or a function of the value.
         check: Function of the value and the schema that raises UserError when they do not fit.
         chooses: Function of the value and the columns that names those that stay; None when all do.
@@ -117,7 +117,7 @@ class Operation:
     parse: Callable[[str], Any] | None = None
     metavar: str | None = None
     many: bool = False
-    needs: tuple[str, ...] | Callable[[Any], Iterable[str]] = ()
+    requires: tuple[str, ...] | Callable[[Any], Iterable[str]] = ()
     adds: tuple[str, ...] | Callable[[Any], Iterable[str]] = ()
     check: Callable[[Any, Mapping[str, pl.DataType]], object] | None = None
     chooses: Callable[[Any, Sequence[str]], list[str]] | None = None
@@ -146,7 +146,7 @@ class Operation:
 
     def needed(self, value: object) -> tuple[str, ...]:
         """Columns that must be there for this value."""
-        return tuple(self.needs(value)) if callable(self.needs) else self.needs
+        return tuple(self.requires(value)) if callable(self.requires) else self.requires
 
     def added(self, value: object) -> tuple[str, ...]:
         """Columns that are there afterwards, and may have changed."""

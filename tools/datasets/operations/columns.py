@@ -62,7 +62,7 @@ OPERATIONS = (
         f"keep {', '.join(TRAIN_COLUMNS)}",
         _train,
         "",
-        needs=("path", "text"),
+        requires=("path", "text"),
         chooses=_stay_train,
     ),
     Operation(
@@ -73,10 +73,18 @@ OPERATIONS = (
         str,
         "COLUMN",
         True,
-        needs=list,
+        requires=list,
         chooses=_stay_select,
     ),
     Operation(
-        "drop_columns", "remove these columns", _drop, "", str, "COLUMN", True, needs=list, chooses=_stay_drop
+        "drop_columns",
+        "remove these columns",
+        _drop,
+        "",
+        str,
+        "COLUMN",
+        True,
+        requires=list,
+        chooses=_stay_drop,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.addresses import local_path
+from tools.base.addresses import local_path
 from tools.columns import COLUMNS, INFO
 from tools.datasets.operations.base import Context, Operation, Split, split_by
 
@@ -26,7 +26,7 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
 
     from tools.datasets.probe_stage import ProbeStage
     from tools.errors import MediaError
-    from tools.media.packets import TIMING_REMARKS
+    from tools.media.reading.timeline.packets import TIMING_REMARKS
     from tools.stage.engine import map_rows
     from tools.stage.failures import count_kinds
     from tools.stage.progress import spell_rate, spell_seconds
@@ -54,15 +54,15 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
         f"{timings[timing]} files: {remark}" for timing, remark in TIMING_REMARKS.items() if timings[timing]
     ]
     good = [outcome for outcome in outcomes if isinstance(outcome, dict)]
-    shown = {n: pl.Series([o[n] for o in good], dtype=stage.adds[n]) for n in _TOLD}
+    shown = {n: pl.Series([o[n] for o in good], dtype=stage.output_columns[n]) for n in _TOLD}
     context.notes += describe(pl.DataFrame(shown))
     if todo:
         seconds = max(time.monotonic() - begun, 1e-3)
         context.notes.append(f"{spell_seconds(seconds)}, {spell_rate(len(todo) / seconds)}")
     context.failures += failed
     values = [{"num_frames": 0} if isinstance(o, MediaError) else o for o in outcomes]
-    columns = [pl.Series(n, [v.get(n) for v in values], dtype=t) for n, t in stage.adds.items()]
-    return table.drop(list(stage.adds), strict=False).with_columns(columns).lazy()
+    columns = [pl.Series(n, [v.get(n) for v in values], dtype=t) for n, t in stage.output_columns.items()]
+    return table.drop(list(stage.output_columns), strict=False).with_columns(columns).lazy()
 
 
 def _changes_size(outcome: object) -> bool:
@@ -116,7 +116,7 @@ OPERATIONS = (
         f"add what images and videos are: {', '.join(_PROBED)}; files that cannot be read get num_frames 0",
         _info,
         "_info",
-        needs=("path",),
+        requires=("path",),
         adds=_PROBED,
         opens_files=True,
     ),
@@ -125,10 +125,17 @@ OPERATIONS = (
         "the same, taking every file for a video whatever its name",
         _video_info,
         "_vinfo",
-        needs=("path",),
+        requires=("path",),
         adds=_PROBED,
         opens_files=True,
     ),
-    Operation("ext", "keep rows whose file exists", _ext, "_ext", needs=("path",)),
-    Operation("filesize", "add filesize in MiB", _filesize, "_filesize", needs=("path",), adds=("filesize",)),
+    Operation("ext", "keep rows whose file exists", _ext, "_ext", requires=("path",)),
+    Operation(
+        "filesize",
+        "add filesize in MiB",
+        _filesize,
+        "_filesize",
+        requires=("path",),
+        adds=("filesize",),
+    ),
 )

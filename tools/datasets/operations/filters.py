@@ -40,7 +40,7 @@ def _threshold(short: str, column: str, bound: str) -> Operation:
         suffix=f"_{short}{bound}{{}}",
         parse=Number,
         metavar="X",
-        needs=() if column == "resolution" else ("path",) if column == "filesize" else (column,),
+        requires=() if column == "resolution" else ("path",) if column == "filesize" else (column,),
     )
 
 
@@ -102,7 +102,7 @@ def _one_of(name: str) -> Operation:
         suffix=f"_{name.replace('_', '-')}-{{}}",
         parse=parse,
         metavar="true|false" if truth else "VALUE",
-        needs=(name,),
+        requires=(name,),
     )
 
 

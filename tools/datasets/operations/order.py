@@ -76,7 +76,13 @@ def _head(frame: pl.LazyFrame, number: int, context: Context) -> Split:
 
 OPERATIONS = (
     Operation(
-        "sort", "sort by a column, largest first", _descending, "_sort", str, "COLUMN", needs=lambda c: [c]
+        "sort",
+        "sort by a column, largest first",
+        _descending,
+        "_sort",
+        str,
+        "COLUMN",
+        requires=lambda c: [c],
     ),
     Operation(
         "sort_ascending",
@@ -85,7 +91,7 @@ OPERATIONS = (
         "_sort",
         str,
         "COLUMN",
-        needs=lambda c: [c],
+        requires=lambda c: [c],
     ),
     Operation("shuffle", "put the rows into random order, see --seed", _shuffle, "_shuffled_seed{}"),
     Operation(

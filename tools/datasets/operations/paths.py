@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from tools.addresses import is_address
+from tools.base.addresses import is_address
 from tools.datasets.operations.base import Context, Operation, Split, split_by
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def regular_expression(text: str) -> str:
 def _has_image_name() -> pl.Expr:
     import polars as pl
 
-    from tools.media.extensions import IMAGE_EXTENSIONS
+    from tools.media.reading.extensions import IMAGE_EXTENSIONS
 
     endings = "|".join(re.escape(ending) for ending in sorted(IMAGE_EXTENSIONS))
     return pl.col("path").str.contains(f"(?i)(?:{endings})$")
@@ -120,7 +120,7 @@ OPERATIONS = (
         "keep rows with a path",
         _remove_empty,
         "_noemptypath",
-        needs=("path",),
+        requires=("path",),
         aliases=("path_filter_empty",),
     ),
     Operation(
@@ -128,7 +128,7 @@ OPERATIONS = (
         "of rows with the same path, keep the first",
         _remove_repeated,
         "_noduppath",
-        needs=("path",),
+        requires=("path",),
         aliases=("path_dedup",),
     ),
     Operation(
@@ -138,21 +138,35 @@ OPERATIONS = (
         "_subset",
         parse=regular_expression,
         metavar="REGEX",
-        needs=("path",),
+        requires=("path",),
         aliases=("path_keep_substr",),
     ),
-    Operation("img_only", "keep images, by the ending of path", _images, "_img", needs=("path",)),
-    Operation("vid_only", "keep all but images, by the ending of path", _videos, "_vid", needs=("path",)),
-    Operation("relpath", "write path relative to ROOT", _relpath, "_relpath", str, "ROOT", needs=("path",)),
+    Operation("img_only", "keep images, by the ending of path", _images, "_img", requires=("path",)),
+    Operation("vid_only", "keep all but images, by the ending of path", _videos, "_vid", requires=("path",)),
     Operation(
-        "abspath", "put ROOT before relative paths", _abspath, "_abspath", str, "ROOT", needs=("path",)
+        "relpath",
+        "write path relative to ROOT",
+        _relpath,
+        "_relpath",
+        str,
+        "ROOT",
+        requires=("path",),
+    ),
+    Operation(
+        "abspath",
+        "put ROOT before relative paths",
+        _abspath,
+        "_abspath",
+        str,
+        "ROOT",
+        requires=("path",),
     ),
     Operation(
         "path_to_id",
         "set id to the file's name without its last extension",
         _path_to_id,
         "",
-        needs=("path",),
+        requires=("path",),
         adds=("id",),
     ),
 )

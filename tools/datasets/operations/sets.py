@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def _open(file: str, flag: str, *needs: str) -> pl.LazyFrame:
+def _open(file: str, flag: str, *requires: str) -> pl.LazyFrame:
     """Other tables are opened by the operation that needs them; parts of one run count as one table."""
     from tools.table import expand_inputs, merge_tables, require_columns, require_single_values
 
     paths = expand_inputs([file])
     other = merge_tables(paths)
-    require_columns(other, ("path", *needs), f"{flag} {file}")
-    require_single_values(other.collect_schema(), ("path", *needs), f"{flag} {file}")
+    require_columns(other, ("path", *requires), f"{flag} {file}")
+    require_single_values(other.collect_schema(), ("path", *requires), f"{flag} {file}")
     return other
 
 
@@ -125,7 +125,15 @@ def _operation(
     aliases: tuple[str, ...] = (),
 ) -> Operation:
     return Operation(
-        name, help, apply, suffix, TableName, "TABLE", needs=("path",), adds=adds, aliases=aliases
+        name,
+        help,
+        apply,
+        suffix,
+        TableName,
+        "TABLE",
+        requires=("path",),
+        adds=adds,
+        aliases=aliases,
     )
 
 

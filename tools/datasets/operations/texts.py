@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.addresses import ELSEWHERE, is_address, local_path
+from tools.base.addresses import ELSEWHERE, is_address, local_path
 from tools.datasets.operations.base import Context, Operation, Split, split_by
 from tools.datasets.operations.paths import first_of, is_empty
 from tools.errors import MediaError
@@ -223,7 +223,7 @@ OPERATIONS = (
         "_load{}",
         _choice("json", "txt"),
         "json|txt",
-        needs=("path",),
+        requires=("path",),
         adds=("text",),
         opens_files=True,
     ),
@@ -232,7 +232,7 @@ OPERATIONS = (
         "keep rows with a text",
         _remove_empty,
         "_noempty",
-        needs=("text",),
+        requires=("text",),
         aliases=("text_filter_empty",),
     ),
     Operation(
@@ -240,14 +240,14 @@ OPERATIONS = (
         "keep rows in which caption_checks found nothing wrong",
         _caption_ok,
         "_capok",
-        needs=("caption_flags",),
+        requires=("caption_flags",),
     ),
     Operation(
         "remove_url",
         "keep rows without a URL in text",
         _remove_url,
         "_nourl",
-        needs=("text",),
+        requires=("text",),
         aliases=("text_filter_url",),
     ),
     Operation(
@@ -257,14 +257,14 @@ OPERATIONS = (
         "_{}",
         str,
         "CODE",
-        needs=("text",),
+        requires=("text",),
     ),
     Operation(
         "remove_text_duplication",
         "of rows with the same text, keep the first; after sorting, so the best when sorted by a score",
         _remove_repeated,
         "_noduptext",
-        needs=("text",),
+        requires=("text",),
         aliases=("text_dedup",),
     ),
     Operation(
@@ -272,7 +272,7 @@ OPERATIONS = (
         "remove beginnings such as 'The video shows' from text",
         _refine,
         "_llm",
-        needs=("text",),
+        requires=("text",),
         adds=("text",),
         aliases=("text_remove_prefix",),
     ),
@@ -281,7 +281,7 @@ OPERATIONS = (
         "clean text as for T5: lower case, no URLs, HTML, file names, ids, sizes",
         _clean,
         "_clean",
-        needs=("text",),
+        requires=("text",),
         adds=("text",),
         aliases=("text_refine_t5",),
     ),
@@ -290,7 +290,7 @@ OPERATIONS = (
         "append ' Camera motion: pan left.' to text, from cmotion",
         _merge_cmotion,
         "_cmcaption",
-        needs=("text", "cmotion"),
+        requires=("text", "cmotion"),
         adds=("text",),
     ),
     Operation(
@@ -300,7 +300,7 @@ OPERATIONS = (
         "_appendtext",
         str,
         "TEXT",
-        needs=("text",),
+        requires=("text",),
         adds=("text",),
         aliases=("text_append",),
     ),
@@ -309,7 +309,7 @@ OPERATIONS = (
         "append ' [aesthetic score: 5.5, motion score: 3.1]' to text, each score in four rows of five",
         _score_to_text,
         "_score2text",
-        needs=("path", "text"),
+        requires=("path", "text"),
         adds=("text",),
     ),
     Operation(
@@ -319,7 +319,7 @@ OPERATIONS = (
         "_ntoken",
         str,
         "MODEL",
-        needs=("text",),
+        requires=("text",),
         adds=("text_len",),
     ),
 )

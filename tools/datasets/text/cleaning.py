@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Callable
 from urllib.parse import unquote_plus
 
-from tools.packages import not_installed
+from tools.base.packages import not_installed
 
 _MAX_MARKS = 1000  # combining marks on one letter; normalising takes time in the square of their number
 _MAX_HTML_STEPS = 20_000_000  # characters that unclosed tags make the HTML parser read again; 0.2 s

@@ -32,8 +32,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tools.base.packages import not_installed
 from tools.errors import UserError
-from tools.packages import not_installed
 
 if TYPE_CHECKING:
     from lingua import ConfidenceValue, Language, LanguageDetector

@@ -85,7 +85,7 @@ def _in_workers(
     function: BatchFunction, texts: pl.Series, num_workers: int
 ) -> Generator[tuple[int, list[Any]]]:
     from tools.errors import MediaError
-    from tools.media.pool import WorkerPool
+    from tools.media.workers.pool import WorkerPool
 
     jobs = ((start, f"texts {start} to {start + len(chunk)}", chunk) for start, chunk in _chunks(texts))
     with WorkerPool(num_workers) as pool:

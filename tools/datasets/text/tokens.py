@@ -9,9 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.base.packages import not_installed
 from tools.errors import UserError
-from tools.models.clip_source import CLIP_MODELS
-from tools.packages import not_installed
+from tools.models.clip_checkpoint import CLIP_MODELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

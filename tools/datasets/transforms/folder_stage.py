@@ -6,19 +6,19 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 
-from tools.addresses import refuse_address
+from tools.base.addresses import refuse_address
 from tools.datasets.transforms.places import TARGET, make_output_dir, place_of, plan_targets
 from tools.errors import MediaError
-from tools.media.output_files import place_in, remove_unfinished
+from tools.media.writing.output_files import place_in, remove_unfinished
 from tools.stage.ledger import digest
 from tools.stage.new_files import Made, new_file
 from tools.stage.owners import Names, Wish, with_digits
 from tools.stage.shards import current_shard
-from tools.stage.stage import MADE, Row, Stage, made_file
+from tools.stage.stage import MADE_FILES, Row, Stage, made_file
 
 _HOW_TO_RUN = ("output_dir", "input_dir", "overwrite", "threads", "workers")
 
@@ -36,31 +36,32 @@ class FolderStage(Stage):
         overwrite: Replace files that an earlier run made for the same table.
     """
 
-    uses: ClassVar[tuple[str, ...]] = ("relpath", TARGET)
-    extension: ClassVar[str | None] = None
+    optional_columns = ("relpath", TARGET)
+    extension = None
 
     output_dir: str
     input_dir: str | None = None
     overwrite: bool = False
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         refuse_address(self.output_dir)
         self._own: list[str] = []
         self._names: Names | None = None
         self._began = False
         self.output: Path | None = None  # the table that the files are of
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """All options but those that only say how to run."""
         return {
             name: value
-            for name, value in super().asked().items()
+            for name, value in super().config().items()
             if name not in ("overwrite", "threads", "workers")
         }
 
     def made_with(self) -> dict[str, Any]:
         """The options that change what is in the new files of a source."""
-        return {name: value for name, value in self.asked().items() if name not in _HOW_TO_RUN}
+        return {name: value for name, value in self.config().items() if name not in _HOW_TO_RUN}
 
     def file_name(self, target: str) -> str:
         """What the files of a row are called whose target is this; ``*`` stands for a number."""
@@ -131,8 +132,8 @@ class FolderStage(Stage):
 
     @staticmethod
     def made(*places: Path) -> dict[str, Any]:
-        """The value of `MADE` for some new files."""
-        return {MADE: [made_file(place) for place in places]}
+        """The value of `MADE_FILES` for some new files."""
+        return {MADE_FILES: [made_file(place) for place in places]}
 
     def is_own(self, name: str, targets: set[str]) -> bool:
         """Whether a file of this name is one of the new files of some targets (names without folders)."""

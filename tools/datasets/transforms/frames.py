@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 
 from tools.columns import measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
 from tools.errors import MediaError, UserError
-from tools.media.frames import Frame
+from tools.media.reading.frames import Frame
 from tools.stage.owners import with_stem
-from tools.stage.stage import MADE, Row
+from tools.stage.stage import MADE_FILES, Row
 
 FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
 """Formats of frames, by extension."""
@@ -32,12 +32,12 @@ class FrameStage(FolderStage):
         quality: Of JPEG and WebP files.
     """
 
-    name: ClassVar[str] = "vid_frame_extract"
-    suffix: ClassVar[str] = "_vid_frame_extract"
-    version: ClassVar[int] = 2
-    adds: ClassVar[dict[str, Any]] = {"rows": pl.List, "failures": pl.List, MADE: pl.List}
-    one_to_many: ClassVar[bool] = True
-    row_columns: ClassVar[dict[str, Any]] = {
+    name = "vid_frame_extract"
+    suffix = "_vid_frame_extract"
+    version = 2
+    output_columns = {"rows": pl.List, "failures": pl.List, MADE_FILES: pl.List}
+    one_to_many = True
+    row_columns = {
         "path": pl.String,
         "id": pl.String,
         "relpath": pl.String,
@@ -59,8 +59,9 @@ class FrameStage(FolderStage):
     image_format: str = "jpg"
     quality: int = 95
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
+        super().configure()
         if self.points and self.points_index:
             raise UserError("--points and --points-index exclude each other")
         if not self.points and not self.points_index:
@@ -81,7 +82,7 @@ class FrameStage(FolderStage):
         """That of the format."""
         return f".{self.image_format}"
 
-    def stale(self, columns: Sequence[str]) -> list[str]:
+    def stale_columns(self, columns: Sequence[str]) -> list[str]:
         """What was measured on the video, and where it was cut from: now the video is the source."""
         return measured_on(columns, "file", "clip")
 
@@ -153,15 +154,16 @@ class FirstFrameStage(FolderStage):
         quality: Of JPEG and WebP files.
     """
 
-    name: ClassVar[str] = "first_frame"
-    suffix: ClassVar[str] = "_first-frame"
-    adds: ClassVar[dict[str, Any]] = {"first_frame_path": pl.String, MADE: pl.List}
+    name = "first_frame"
+    suffix = "_first-frame"
+    output_columns = {"first_frame_path": pl.String, MADE_FILES: pl.List}
 
     image_format: str = "jpg"
     quality: int = 95
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
+        super().configure()
         _check_format(self.image_format)
 
     def file_name(self, target: str) -> str:
@@ -196,7 +198,7 @@ def _named(target: str, what: str) -> str:
 
 
 def _read(source: str, number: int, index: Any) -> Frame:
-    from tools.media.frames import read_frames
+    from tools.media.reading.frames import read_frames
 
     if number < 0:
         raise MediaError("too_short", source, f"has no frame {number}: it has {index.num_frames}")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from tools.disk import copy_file, refusing
+from tools.base.disk import copy_file, refusing
 from tools.errors import MediaError
-from tools.media.extensions import is_image
-from tools.media.images import DAMAGE, open_image
+from tools.media.reading.extensions import is_image
+from tools.media.reading.images import DAMAGE, open_image
 
 JPEG_QUALITY = 95
 """Quality of JPEG (without chroma subsampling) and WebP files, unless asked otherwise."""

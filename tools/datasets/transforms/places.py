@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from tools.disk import make_folder
+from tools.base.disk import make_folder
 from tools.errors import MediaError
-from tools.media.output_files import place_in
+from tools.media.writing.output_files import place_in
 from tools.scene_cut.clips.names import clip_stems
 
 TARGET = "_target"

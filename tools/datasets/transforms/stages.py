@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 
@@ -13,8 +13,8 @@ from tools.columns import measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
 from tools.datasets.transforms.places import TARGET
 from tools.errors import MediaError
-from tools.media.frames import Frame
-from tools.stage.stage import MADE, Row
+from tools.media.reading.frames import Frame
+from tools.stage.stage import MADE_FILES, Row
 
 _SIZE: dict[str, Any] = {
     "height": pl.Int64,
@@ -34,16 +34,16 @@ class FileStage(FolderStage):
     For its options see `FolderStage`.
     """
 
-    version: ClassVar[int] = 2
-    adds: ClassVar[dict[str, Any]] = {
+    version = 2
+    output_columns = {
         "path": pl.String,
         "original_path": pl.String,
         "relpath": pl.String,
         **_SIZE,
-        MADE: pl.List,
+        MADE_FILES: pl.List,
     }
 
-    def stale(self, columns: Sequence[str]) -> list[str]:
+    def stale_columns(self, columns: Sequence[str]) -> list[str]:
         """What was measured on the old file: the new one looks and sounds otherwise."""
         return measured_on(columns, "file")
 
@@ -90,7 +90,7 @@ class ImageResizeStage(FileStage):
         plain: Name the table ``_resized<L>`` instead of ``_resize-<side>-<L>``.
     """
 
-    name: ClassVar[str] = "img_resize"
+    name = "img_resize"
 
     side: str = "shorter"
     length: int = 2160
@@ -121,8 +121,8 @@ class ImageCropStage(FileStage):
         quality: Of JPEG and WebP files.
     """
 
-    name: ClassVar[str] = "img_rand_crop"
-    suffix: ClassVar[str] = "_rand_crop"
+    name = "img_rand_crop"
+    suffix = "_rand_crop"
 
     seed: int = 42
     quality: int = 95

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 
+from tools.base.disk import copy_file
 from tools.datasets.transforms.stages import FileStage, size_columns
-from tools.disk import copy_file
 from tools.errors import MediaError
-from tools.media.tracks import check_audio_track
-from tools.scene_cut.clips.settings import check_encoding, check_side
+from tools.media.reading.tracks import check_audio_track
+from tools.media.writing.settings import check_encoding, check_side
 from tools.stage.stage import REMARKS
 
 _LENGTH: dict[str, Any] = {"num_frames": pl.Int64, "fps": pl.Float64, "duration": pl.Float64}
@@ -34,14 +34,14 @@ class VideoStage(FileStage):
         threads: Threads of each.
     """
 
-    version: ClassVar[int] = 2
-    adds: ClassVar[dict[str, Any]] = {
-        **FileStage.adds,
+    version = 2
+    output_columns = {
+        **FileStage.output_columns,
         **_LENGTH,
         "has_audio": pl.Boolean,
         REMARKS: pl.Object,
     }
-    extension: ClassVar[str | None] = ".mp4"
+    extension = ".mp4"
 
     codec: str = "h264"
     crf: float | None = None
@@ -52,14 +52,15 @@ class VideoStage(FileStage):
     workers: int = 1
     threads: int = 1
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
+        super().configure()
         self.audio_track = check_audio_track(self.audio_track)
         check_encoding(self.codec, self.crf, self.preset)
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Choose places, and the threads of each worker by how many files there are."""
-        from tools.media.pool import usable_cores
+        from tools.media.workers.pool import usable_cores
 
         cores = usable_cores()
         self.threads = max(1, cores // max(1, min(self.workers or 1, cores, table.height)))
@@ -67,8 +68,8 @@ class VideoStage(FileStage):
 
     def setup(self) -> None:
         """Make sure that the folder can be written and the encoder works."""
-        from tools.scene_cut.clips.codecs import check_encoder, find_codec
-        from tools.scene_cut.clips.hdr import check_hdr
+        from tools.media.writing.codecs import check_encoder, find_codec
+        from tools.media.writing.hdr import check_hdr
 
         check_hdr(self.hdr, self.codec)
         super().setup()
@@ -77,7 +78,7 @@ class VideoStage(FileStage):
     def make(self, source: str, new: Path, name: str) -> dict[str, Any]:
         """Make one video."""
         from tools.datasets.transforms.videos import Encoding
-        from tools.scene_cut.clips.sound import left_behind
+        from tools.media.writing.sound import left_behind
 
         asked = Encoding(self.codec, self.crf, self.preset, self.keep_audio, self.audio_track, self.hdr)
         self.encode(source, new, asked)
@@ -97,12 +98,13 @@ class VideoResizeStage(VideoStage):
         length: Pixels.
     """
 
-    name: ClassVar[str] = "vid_resize"
+    name = "vid_resize"
 
     length: int = 1080
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
+        super().configure()
         check_side("length", self.length)
 
     @property
@@ -125,13 +127,14 @@ class VideoCropStage(VideoStage):
         size: Width and height, even; None is the largest square, unscaled.
     """
 
-    name: ClassVar[str] = "vid_crop_center"
-    suffix: ClassVar[str] = "_center-crop"
+    name = "vid_crop_center"
+    suffix = "_center-crop"
 
     size: tuple[int, int] | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
+        super().configure()
         for name, side in zip(("width", "height"), self.size or (), strict=False):
             check_side(name, side)
 
@@ -150,25 +153,26 @@ class RemuxStage(FileStage):
         audio_track: Which sound track, by number or language; None for the one marked default.
     """
 
-    name: ClassVar[str] = "vid_remux"
-    version: ClassVar[int] = 2
-    suffix: ClassVar[str] = "_mp4"
-    adds: ClassVar[dict[str, Any]] = {
-        **FileStage.adds,
+    name = "vid_remux"
+    version = 2
+    suffix = "_mp4"
+    output_columns = {
+        **FileStage.output_columns,
         **_LENGTH,
         "has_audio": pl.Boolean,
         "dropped_streams": pl.String,
     }
-    extension: ClassVar[str | None] = ".mp4"
+    extension = ".mp4"
 
     audio_track: str | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
+        super().configure()
         self.audio_track = check_audio_track(self.audio_track)
         self._dropped: dict[str, int] = {}
 
-    def stale(self, columns: Sequence[str]) -> list[str]:
+    def stale_columns(self, columns: Sequence[str]) -> list[str]:
         """The packets are those of the old file; its size, times and further sound tracks are not."""
         return [name for name in columns if name in ("filesize", "timing", "audio_codec", "audio_tracks")]
 
@@ -197,11 +201,15 @@ class RemuxStage(FileStage):
 class CopyStage(FileStage):
     """Copy mp4 files byte for byte."""
 
-    name: ClassVar[str] = "mp4_to_mp4"
-    suffix: ClassVar[str] = "_copy"
-    adds: ClassVar[dict[str, Any]] = {**FileStage.adds, **_LENGTH, "has_audio": pl.Boolean}
+    name = "mp4_to_mp4"
+    suffix = "_copy"
+    output_columns = {
+        **FileStage.output_columns,
+        **_LENGTH,
+        "has_audio": pl.Boolean,
+    }
 
-    def stale(self, columns: Sequence[str]) -> list[str]:
+    def stale_columns(self, columns: Sequence[str]) -> list[str]:
         """Nothing: the bytes are the same."""
         return []
 
@@ -215,7 +223,7 @@ class CopyStage(FileStage):
 
 
 def _video_facts(path: Path) -> dict[str, Any]:
-    from tools.media.probe import index_packets, media_info
+    from tools.media.reading.probe import index_packets, media_info
 
     info = media_info(index_packets(path))
     return {

@@ -9,21 +9,15 @@ from pathlib import Path
 import av
 
 from tools.errors import MediaError
-from tools.media.extensions import is_image
-from tools.media.filters import FilterChain
-from tools.media.frames import iter_video_frames
-from tools.media.packets import PacketIndex
-from tools.media.scan import index_packets
-from tools.scene_cut.clips.codecs import find_codec, offered_formats, quiet_encoders
-from tools.scene_cut.clips.copying import (
-    NotCopyable,
-    clip_extension,
-    copied_audio,
-    copy_plan,
-    write_duplicates,
-)
-from tools.scene_cut.clips.encode import (
-    ClipEncoder,
+from tools.media.reading.extensions import is_image
+from tools.media.reading.filters import FilterChain
+from tools.media.reading.frames import iter_video_frames
+from tools.media.reading.timeline.packets import PacketIndex
+from tools.media.reading.timeline.scan import index_packets
+from tools.media.writing.codecs import find_codec, offered_formats, quiet_encoders
+from tools.media.writing.copying import NotCopyable, clip_extension, copied_audio, copy_plan, write_copies
+from tools.media.writing.encode import (
+    ClipWriter,
     Job,
     Output,
     add_video,
@@ -31,11 +25,11 @@ from tools.scene_cut.clips.encode import (
     open_output,
     whole_or_nothing,
 )
-from tools.scene_cut.clips.exact import Look, damage, sound_of
-from tools.scene_cut.clips.hdr import check_hdr, refuse_hdr
-from tools.scene_cut.clips.picture import Colours, PictureTransform, Shape, choose_pix_fmt, clip_shape
-from tools.scene_cut.clips.plan import Plan, plan_clip
-from tools.scene_cut.clips.sound import left_behind, sound_format
+from tools.media.writing.exact import EncodeSettings, damage, sound_of
+from tools.media.writing.hdr import check_hdr, refuse_hdr
+from tools.media.writing.picture import Colours, PictureTransform, Shape, choose_pix_fmt, clip_shape
+from tools.media.writing.plan import Plan, plan_clip
+from tools.media.writing.sound import left_behind, sound_format
 
 _COMMENT = "vidsieve transform"
 
@@ -49,8 +43,8 @@ class Encoding:
         crf: Quality in the encoder's scale; None for its default.
         preset: Speed in the encoder's words; None for its default.
         keep_audio: Keep the sound.
-        audio_track: Which sound track, see `tools.media.tracks.choose_audio`.
-        hdr: What to do with HDR pictures, see `tools.scene_cut.clips.hdr.HDR`; None is "tonemap".
+        audio_track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
+        hdr: What to do with HDR pictures, see `tools.media.writing.hdr.HDR`; None is "tonemap".
 
     Raises:
         UserError: The codec is no one for HDR that is kept.
@@ -71,7 +65,7 @@ def open_index(path: str | Path) -> PacketIndex:
     """The packets of a video.
 
     Raises:
-        MediaError: As `tools.media.scan.index_packets`; no_video for an image.
+        MediaError: As `tools.media.reading.timeline.scan.index_packets`; no_video for an image.
     """
     if is_image(path):
         raise MediaError("no_video", path, "is an image")
@@ -171,7 +165,7 @@ def _encode(
     form = sound_format(index.path, asked.audio_track) if asked.keep_audio and index.has_audio else None
     size = window or (shape.width, shape.height)
     codec = find_codec(asked.codec)
-    look = Look(codec, asked.crf, asked.preset, Shape(*size, scaled=True), form, threads, kept_hdr)
+    look = EncodeSettings(codec, asked.crf, asked.preset, Shape(*size, scaled=True), form, threads, kept_hdr)
     pictures = iter_video_frames(
         index.path, frames=plan.shown, threads=threads, on_damage="raise", index=index
     )
@@ -201,10 +195,10 @@ def _open_encoder(
     out: Output,
     index: PacketIndex,
     plan: Plan,
-    look: Look,
+    look: EncodeSettings,
     pix_fmt: str,
     colours: Colours,
-) -> ClipEncoder:
+) -> ClipWriter:
     stream = add_video(
         out,
         look.codec.encoder,
@@ -218,7 +212,7 @@ def _open_encoder(
     sound = sound_of(index, plan, look.sound)
     if sound is not None:
         sound.open(out)
-    return ClipEncoder(out, stream, plan, sound)
+    return ClipWriter(out, stream, plan, sound)
 
 
 class _Window:
@@ -245,7 +239,7 @@ def remux_video(source: str | Path, target: Path, *, audio_track: str | None = N
     Args:
         source: The video.
         target: Where to.
-        audio_track: Which sound track, see `tools.media.tracks.choose_audio`.
+        audio_track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
 
     Returns:
         What the source has beside and does not go along: ``audio dts``, ``subtitle ass``, …
@@ -265,7 +259,7 @@ def remux_video(source: str | Path, target: Path, *, audio_track: str | None = N
         message = f"cannot be copied: {error}; vid_resize encodes it anew"
         raise MediaError("encode", source, message) from None
     jobs = [Job(plan, target, _COMMENT, replace=True)]
-    ((_, outcome),) = write_duplicates(index, jobs, keep_audio=keep, audio_track=audio_track)
+    ((_, outcome),) = write_copies(index, jobs, keep_audio=keep, audio_track=audio_track)
     if isinstance(outcome, MediaError):
         raise outcome
     return left_behind(source, keep_audio=keep, audio_track=audio_track)

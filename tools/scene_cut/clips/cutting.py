@@ -11,22 +11,22 @@ from fractions import Fraction
 from pathlib import Path
 
 from tools.errors import MediaError
-from tools.media.container import open_container
-from tools.media.extensions import is_image
-from tools.media.packets import PacketIndex
-from tools.media.scan import index_packets
-from tools.scene_cut.clips.codecs import find_codec
-from tools.scene_cut.clips.copying import NotCopyable
-from tools.scene_cut.clips.cutters import Cutter, Settled, make_cutter
-from tools.scene_cut.clips.encode import Job
-from tools.scene_cut.clips.exact import Look
-from tools.scene_cut.clips.hdr import refuse_hdr
-from tools.scene_cut.clips.marks import Mark, read_mark, source_mark
+from tools.media.reading.container import open_container
+from tools.media.reading.extensions import is_image
+from tools.media.reading.timeline.packets import PacketIndex
+from tools.media.reading.timeline.scan import index_packets
+from tools.media.writing.codecs import find_codec
+from tools.media.writing.copying import NotCopyable
+from tools.media.writing.cutters import Cutter, Settled, make_cutter
+from tools.media.writing.encode import Job
+from tools.media.writing.exact import EncodeSettings
+from tools.media.writing.hdr import refuse_hdr
+from tools.media.writing.marks import Mark, read_mark, source_mark
+from tools.media.writing.picture import clip_shape
+from tools.media.writing.plan import Plan, Scene, frame_time, plan_clips
+from tools.media.writing.sound import SoundFormat, left_behind, sound_format
 from tools.scene_cut.clips.names import clip_folder, clip_name, clip_place
 from tools.scene_cut.clips.options import CutOptions
-from tools.scene_cut.clips.picture import clip_shape
-from tools.scene_cut.clips.plan import Plan, Scene, frame_time, plan_clips
-from tools.scene_cut.clips.sound import SoundFormat, left_behind, sound_format
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,7 @@ class CutResult:
         clips: The clips, in the order of their scenes.
         failures: What went wrong, by scene.
         skipped: Scenes shorter than `min_seconds`.
-        left_behind: What the source has beside, see `tools.scene_cut.clips.sound.left_behind`.
+        left_behind: What the source has beside, see `tools.media.writing.sound.left_behind`.
         timing: `PacketIndex.timing` of the source.
     """
 
@@ -243,7 +243,7 @@ def _write(
 
 
 def _cutter(index: PacketIndex, options: CutOptions, sound: SoundFormat | None) -> Cutter:
-    look = Look(
+    look = EncodeSettings(
         find_codec(options.codec),
         options.crf,
         options.preset,
@@ -298,7 +298,7 @@ def _fingerprint(index: PacketIndex, plan: Plan, options: CutOptions, sound: Sou
     source = [status.st_size, status.st_mtime_ns, plan.frames.start, plan.frames.stop]
     for time, frame in ((plan.start, plan.frames.start), (plan.end, plan.frames.stop)):
         source += [] if time == frame_time(index, frame) else [str(time), frame]
-    asked = options.asked()
+    asked = options.config()
     for name in ("min_seconds", "max_seconds", "audio_track", *(() if index.hdr else ("hdr",))):
         del asked[name]
     if sound is not None and sound.number:

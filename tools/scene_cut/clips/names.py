@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
-from tools.media.output_files import place_in
+from tools.media.writing.output_files import place_in
 from tools.table import name_bytes, shorten
 
 

@@ -6,9 +6,9 @@ import dataclasses
 from fractions import Fraction
 
 from tools.errors import UserError
-from tools.media.tracks import check_audio_track
-from tools.scene_cut.clips.hdr import check_hdr
-from tools.scene_cut.clips.settings import check_encoding, check_fps, check_seconds, check_side
+from tools.media.reading.tracks import check_audio_track
+from tools.media.writing.hdr import check_hdr
+from tools.media.writing.settings import check_encoding, check_fps, check_seconds, check_side
 
 MODES = {
     "exact": "encode every clip: any cut, any size, any codec",
@@ -36,10 +36,10 @@ class CutOptions:
         shorter_size: Pixels of the shorter side; smaller sources stay as they are. None keeps all sizes.
         keep_audio: Keep the sound.
         audio_track: Which sound track: its number from 0 on, or its language (``eng``); None for the one
-            marked default, see `tools.media.tracks.choose_audio`.
+            marked default, see `tools.media.reading.tracks.choose_audio`.
         min_seconds: Leave out scenes that are shorter.
         max_seconds: Cut off what is longer.
-        hdr: One of `tools.scene_cut.clips.hdr.HDR`; None is "tonemap", and "keep" in mode copy, which changes
+        hdr: One of `tools.media.writing.hdr.HDR`; None is "tonemap", and "keep" in mode copy, which changes
             no picture.
         threads: Threads of the decoder and of each encoder.
 
@@ -82,7 +82,7 @@ class CutOptions:
         """Whether HDR pictures stay HDR."""
         return self.hdr == "keep" or self.mode == "copy"
 
-    def asked(self) -> dict[str, object]:
+    def config(self) -> dict[str, object]:
         """Everything that changes the clips, as JSON."""
         values = dataclasses.asdict(self) | {"version": VERSION}
         del values["threads"]

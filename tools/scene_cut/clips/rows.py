@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tools.media.packets import TIMING_REMARKS
+from tools.media.reading.timeline.packets import TIMING_REMARKS
 from tools.scene_cut.clips.cutting import Clip, CutResult
 from tools.scene_cut.shots.boundaries import SLICE
-from tools.stage.stage import MADE, Row, made_file
+from tools.stage.stage import MADE_FILES, Row, made_file
 
 _DECIMALS = 6  # microseconds, and fps exact to the last digit that matters
 
@@ -37,7 +37,7 @@ def clip_values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
             "left_behind": sorted(set(result.left_behind)),
             "timing": [TIMING_REMARKS[result.timing]] if result.timing in TIMING_REMARKS else [],
         },
-        MADE: [made_file(clip.path) for clip in result.clips],
+        MADE_FILES: [made_file(clip.path) for clip in result.clips],
     }
 
 

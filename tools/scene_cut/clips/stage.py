@@ -10,17 +10,17 @@ from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 
-from tools.addresses import refuse_address
+from tools.base.addresses import refuse_address
+from tools.base.disk import make_folder, writing
 from tools.columns import measured_on
-from tools.disk import make_folder, writing
 from tools.errors import MediaError
-from tools.media.frames import Frame
-from tools.media.output_files import remove_unfinished
-from tools.scene_cut.clips.codecs import check_encoder, find_codec
+from tools.media.reading.frames import Frame
+from tools.media.writing.codecs import check_encoder, find_codec
+from tools.media.writing.output_files import remove_unfinished
 from tools.scene_cut.clips.cutting import CutOptions, cut_clips
 from tools.scene_cut.clips.names import clip_folder, clip_source, clip_stems
 from tools.scene_cut.clips.rows import clip_values
@@ -28,7 +28,7 @@ from tools.scene_cut.clips.stale import TABLES
 from tools.stage.ledger import digest
 from tools.stage.owners import Names, Wish, names_of_others, remember_table, tell_apart
 from tools.stage.shards import current_shard
-from tools.stage.stage import MADE, Row, Stage
+from tools.stage.stage import MADE_FILES, Row, Stage
 
 _STEM = "_clip_stem"
 _WHOLE = "whole"  # stands for the one scene of a table without scenes
@@ -45,13 +45,13 @@ class CutStage(Stage):
         workers: Worker processes that will run side by side; decides how many threads each may use.
     """
 
-    name: ClassVar[str] = "cut"
-    suffix: ClassVar[str] = "_clips"
-    version: ClassVar[int] = 2
-    uses: ClassVar[tuple[str, ...]] = ("timestamp", "boundary", "relpath", _STEM)
-    adds: ClassVar[dict[str, Any]] = {"rows": pl.List, "failures": pl.List, MADE: pl.List}
-    one_to_many: ClassVar[bool] = True
-    row_columns: ClassVar[dict[str, Any]] = {
+    name = "cut"
+    suffix = "_clips"
+    version = 2
+    optional_columns = ("timestamp", "boundary", "relpath", _STEM)
+    output_columns = {"rows": pl.List, "failures": pl.List, MADE_FILES: pl.List}
+    one_to_many = True
+    row_columns = {
         "path": pl.String,
         "id": pl.String,
         "relpath": pl.String,
@@ -79,7 +79,8 @@ class CutStage(Stage):
     options: CutOptions = dataclasses.field(default_factory=CutOptions)
     workers: int = 1
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         refuse_address(self.save_dir)
         self._own: set[tuple[str | None, str]] = set()
         self._stems: dict[tuple[str | None, str], bool] = {}
@@ -97,17 +98,17 @@ class CutStage(Stage):
             "apart": 0,
         }
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the clips or where they stand."""
-        return {"save_dir": self.save_dir, **self.options.asked()}
+        return {"save_dir": self.save_dir, **self.options.config()}
 
-    def stale(self, columns: Sequence[str]) -> list[str]:
+    def stale_columns(self, columns: Sequence[str]) -> list[str]:
         """What was measured on the source is not true of a clip; whoever needs it measures the clips."""
         return measured_on(columns, "file")
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Choose the stems of all clips by the whole table, and the threads by how many files there are."""
-        from tools.media.pool import usable_cores
+        from tools.media.workers.pool import usable_cores
 
         cores = usable_cores()
         busy = max(1, min(self.workers or 1, cores, table.height))
@@ -121,7 +122,7 @@ class CutStage(Stage):
         """Tell clips apart from those of other sources, and of other cuts, that other tables have there."""
         paths, relpaths = _paths(table)
         cells = table["timestamp"].cast(pl.String).to_list() if "timestamp" in table.columns else None
-        asked = self.options.asked()
+        asked = self.options.config()
         how = digest({name: value for name, value in asked.items() if name not in _ONLY_LEAVE_OUT})
         stems = table[_STEM].to_list()
         wishes: list[Wish | None] = []
@@ -159,7 +160,7 @@ class CutStage(Stage):
     def _check_encoder(self) -> None:
         check = check_encoder
         if self.options.engine == "ffmpeg":
-            from tools.scene_cut.clips.ffmpeg_engine import check_ffmpeg_encoder
+            from tools.media.writing.ffmpeg_cutter import check_ffmpeg_encoder
 
             check = check_ffmpeg_encoder
         check(find_codec(self.options.codec), crf=self.options.crf, preset=self.options.preset)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools.errors import UserError
-from tools.scene_cut.clips.marks import read_mark
+from tools.media.writing.marks import read_mark
 from tools.scene_cut.clips.names import clip_source
 from tools.stage.owners import Names, listed_tables, parts_of
 from tools.stage.shards import Shard

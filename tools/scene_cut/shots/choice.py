@@ -8,8 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.base.packages import how_to_install
 from tools.errors import UserError
-from tools.packages import how_to_install
 
 AUTO = "auto"
 

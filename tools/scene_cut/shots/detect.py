@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tools.addresses import local_path
+from tools.base.addresses import local_path
 from tools.scene_cut.shots.choice import AUTO
 from tools.scene_cut.shots.limits import MIN_SCENE_LEN
 from tools.scene_cut.shots.scenes import Scene

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scenedetect.common import FrameTimecode
     from scenedetect.detector import SceneDetector
 
-    from tools.media.packets import PacketIndex
+    from tools.media.reading.timeline.packets import PacketIndex
     from tools.stage.new_files import Made
 
 _SIDE = 256  # PySceneDetect looks at pictures whose longer side has this many pixels
@@ -127,8 +127,8 @@ def _pictures(path: str | Path, index: PacketIndex, frames: range) -> Iterable[t
     """Frames as PySceneDetect sees them: upright, in stored pixels, BGR, the longer side at most 256 wide."""
     import cv2
 
-    from tools.media.decoding import iter_video_frames
-    from tools.media.pictures import PictureConverter
+    from tools.media.reading.decoders.pyav import iter_video_frames
+    from tools.media.reading.pictures import PictureConverter
 
     cv2.setNumThreads(1)
     width, height = index.coded_width, index.coded_height

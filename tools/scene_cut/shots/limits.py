@@ -12,7 +12,7 @@ from tools.scene_cut.shots.options import invalid
 from tools.scene_cut.timestamps import parse_time
 
 if TYPE_CHECKING:
-    from tools.media.packets import PacketIndex
+    from tools.media.reading.timeline.packets import PacketIndex
 
 
 class FrameNumber(int):

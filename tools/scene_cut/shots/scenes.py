@@ -16,7 +16,7 @@ from tools.scene_cut.shots.transitions import find_transitions, grey
 from tools.scene_cut.timestamps import STANDS, Interval, readable_boundary
 
 if TYPE_CHECKING:
-    from tools.media.packets import PacketIndex
+    from tools.media.reading.timeline.packets import PacketIndex
     from tools.scene_cut.shots.transnet import TransNet
 
 

@@ -6,18 +6,18 @@ import dataclasses
 import json
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
-from tools.addresses import refuse_address
-from tools.disk import make_folder
+from tools.base.addresses import refuse_address
+from tools.base.disk import make_folder
 from tools.errors import MediaError
-from tools.media.extensions import is_image
-from tools.media.frames import Frame
-from tools.media.output_files import place_in
-from tools.media.packets import TIMING_REMARKS
+from tools.media.reading.extensions import is_image
+from tools.media.reading.frames import Frame
+from tools.media.reading.timeline.packets import TIMING_REMARKS
+from tools.media.writing.output_files import place_in
 from tools.models.device import check_names
 from tools.scene_cut.shots.boundaries import Shot, gaps_at_cuts, shots_between
 from tools.scene_cut.shots.choice import AUTO, Choice, check_auto_options, choose_detector
@@ -36,10 +36,10 @@ from tools.scene_cut.timestamps import format_timestamps
 from tools.stage.ledger import digest
 from tools.stage.new_files import Made
 from tools.stage.owners import Names, Wish
-from tools.stage.stage import MADE, REMARKS, Row, Stage, made_file
+from tools.stage.stage import MADE_FILES, REMARKS, Row, Stage, made_file
 
 if TYPE_CHECKING:
-    from tools.media.packets import PacketIndex
+    from tools.media.reading.timeline.packets import PacketIndex
 
 _STATS_NAME = "_stats_name"
 
@@ -78,11 +78,11 @@ class SceneDetectStage(Stage):
         UserError: Unknown detector or option, or a value out of range.
     """
 
-    name: ClassVar[str] = "timestamp"
-    suffix: ClassVar[str] = "_timestamp"
-    version: ClassVar[int] = 2
-    uses: ClassVar[tuple[str, ...]] = (_STATS_NAME,)
-    adds: ClassVar[dict[str, type[pl.DataType]]] = {
+    name = "timestamp"
+    suffix = "_timestamp"
+    version = 2
+    optional_columns = (_STATS_NAME,)
+    output_columns = {
         "timestamp": pl.String,
         "boundary": pl.String,
         REMARKS: pl.Object,
@@ -99,7 +99,8 @@ class SceneDetectStage(Stage):
     stats_dir: str | None = None
     device: str = "auto"
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         names = ("start_time", "end_time", "max_seconds", "min_scene_len", "frame_skip")
         self._limits = check_limits(**{name: getattr(self, name) for name in names})
         self._choice: Choice | None = None
@@ -110,10 +111,9 @@ class SceneDetectStage(Stage):
             self._check_detector()
         if self.stats_dir is not None:
             refuse_address(self.stats_dir)
-            self.adds = {**self.adds, "stats": pl.String, MADE: pl.List}
+            self.output_columns = {**self.output_columns, "stats": pl.String, MADE_FILES: pl.List}
         self._names: Names | None = None
         self.output: Path | None = None  # the table that the statistics are of
-        super().__post_init__()
 
     def _check_detector(self) -> None:
         self.options = check_options(self.detector, self.options)
@@ -143,9 +143,9 @@ class SceneDetectStage(Stage):
         why = f" ({AUTO}: {self._choice.reason})" if self._choice else ""
         return f"detector {self.detector}{trimmed}{why}"
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """All options but the device; times as text."""
-        asked = {name: value for name, value in super().asked().items() if name != "device"}
+        asked = {name: value for name, value in super().config().items() if name != "device"}
         times = ("start_time", "end_time", "max_seconds")
         return asked | {name: str(asked[name]) for name in times if asked[name] is not None}
 
@@ -160,7 +160,7 @@ class SceneDetectStage(Stage):
         """Tell the statistics apart from those of other sources and options that other tables have there."""
         if self.stats_dir is None:
             return table
-        asked = {name: value for name, value in self.asked().items() if name != "stats_dir"}
+        asked = {name: value for name, value in self.config().items() if name != "stats_dir"}
         how, names = digest(asked), table[_STATS_NAME].to_list()
         paths = table["path"].cast(pl.String).to_list()
         wishes = [name and Wish(name, path, (how,)) for name, path in zip(names, paths, strict=True)]
@@ -180,7 +180,7 @@ class SceneDetectStage(Stage):
         found = self._cells(search)
         if stats_path is None:
             return found
-        return found | {"stats": str(stats_path), MADE: [made_file(stats_path)]}
+        return found | {"stats": str(stats_path), MADE_FILES: [made_file(stats_path)]}
 
     def search(self, path: str, stats_path: Path | None = None) -> Search:
         """Look at the frames of one video, on the CPU.
@@ -192,7 +192,7 @@ class SceneDetectStage(Stage):
         Raises:
             MediaError: The video cannot be decoded, or nothing lies between start and end (too_short).
         """
-        from tools.media.probe import index_packets
+        from tools.media.reading.probe import index_packets
 
         if is_image(path):
             raise MediaError("no_video", path, "is an image")

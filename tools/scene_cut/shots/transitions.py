@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import cv2
 import numpy as np
 
-from tools.media.mixtures import find_mixtures
+from tools.media.reading.mixtures import find_mixtures
 
 SIZE = (48, 27)
 """Width and height of the pictures in which transitions are looked for, those of TransNetV2."""
@@ -42,7 +42,7 @@ def find_transitions(pictures: np.ndarray) -> list[range]:
     """Find dissolves and fades by the mixture test.
 
     Two frames 6 to 68 apart that are unlike, with seven between them that are mixtures of the two in steadily
-    growing shares (see `tools.media.mixtures`), give away a transition. Where it begins and ends is the ramp
+    growing shares (see `mixtures`), give away a transition. Where it begins and ends is the ramp
     that fits the shares of the frames around best. Plain frames beside it, the black between a fade-out and
     the fade-in that follows, belong to it.
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tools.base.packages import not_installed
 from tools.errors import MediaError
-from tools.packages import not_installed
 
 if TYPE_CHECKING:
     import torch
 
-    from tools.media.packets import PacketIndex
+    from tools.media.reading.timeline.packets import PacketIndex
 
 WIDTH, HEIGHT = 48, 27
 """Size of the pictures that the network sees."""
@@ -41,8 +41,8 @@ def read_small_frames(path: str | Path, index: PacketIndex, frames: range) -> np
     Raises:
         MediaError: No frame decodes.
     """
-    from tools.media.decoding import iter_video_frames
-    from tools.media.pictures import PictureConverter
+    from tools.media.reading.decoders.pyav import iter_video_frames
+    from tools.media.reading.pictures import PictureConverter
 
     convert = PictureConverter(index, size=(WIDTH, HEIGHT), format="rgb24")
     pictures = np.empty((len(frames), HEIGHT, WIDTH, 3), np.uint8)

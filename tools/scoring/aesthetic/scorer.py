@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.errors import UserError
-from tools.media.pool import usable_cores
+from tools.media.workers.pool import usable_cores
 from tools.scoring.clip_features import image_features
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from tools.models.clip import ClipEncoder
-    from tools.models.clip_source import ClipSource
+    from tools.models.clip import CLIPEncoder
+    from tools.models.clip_checkpoint import CLIPCheckpoint
 
 
 class AestheticScorer:
@@ -26,7 +26,7 @@ class AestheticScorer:
     depend on the pictures scored with it.
 
     Args:
-        clip: Name, file or folder of a CLIP, see `tools.models.clip_source.find_clip`; or one that is loaded
+        clip: Name, file or folder of a CLIP, see `find_clip`; or one that is loaded
             already, to which the arguments after `head` do not apply.
         head: File of the head; by default it is looked for as `tools.models.weights.find_weights` does.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -41,7 +41,7 @@ class AestheticScorer:
 
     def __init__(
         self,
-        clip: str | Path | ClipSource | ClipEncoder = "ViT-L/14",
+        clip: str | Path | CLIPCheckpoint | CLIPEncoder = "ViT-L/14",
         head: str | Path | None = None,
         *,
         device: str = "auto",
@@ -50,11 +50,11 @@ class AestheticScorer:
         threads: int | None = None,
     ) -> None:
         from tools.models.aesthetic_head import load_head
-        from tools.models.clip import ClipEncoder, load_clip
+        from tools.models.clip import CLIPEncoder, load_clip
         from tools.models.weights import find_weights
 
         self.head = load_head(find_weights("aesthetic", head).path)
-        if not isinstance(clip, ClipEncoder):
+        if not isinstance(clip, CLIPEncoder):
             clip = load_clip(
                 clip,
                 device=device,

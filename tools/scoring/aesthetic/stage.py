@@ -3,48 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from tools.scoring.clip_features import ClipFeatures
-from tools.scoring.clip_stage import FIRST_MIDDLE_LAST, ClipStage
+from tools.scoring.clip_features import CLIPFeatures
+from tools.scoring.clip_stage import CLIPStage
+from tools.stage.common_options import weights_option
 
 if TYPE_CHECKING:
-    from tools.models.wanted import Wanted
-
-FRAMES = FIRST_MIDDLE_LAST
-"""The frames that are scored when nothing is said of them."""
+    from tools.models.required import RequiredWeights
 
 _DECIMALS = 6  # far below what a precision changes; keeps 17 digits of noise out of the table
 
 
 @dataclasses.dataclass
-class AestheticStage(ClipStage):
+class AestheticStage(CLIPStage):
     """LAION aesthetic score: column ``path`` in, column ``aes`` out.
 
     The score of a video is the mean over its sampled frames, that of an image is its own. Making the stage
     finds and verifies the weights; they are loaded by `setup`.
 
-    Attributes:
-        head: File of the head; None looks where weights are kept. The others are those of `ClipStage`.
-
     Raises:
         UserError: Weights are missing or wrong, or the head does not fit the CLIP.
     """
 
-    name: ClassVar[str] = "aes"
-    suffix: ClassVar[str] = "_aes"
-    adds: ClassVar[dict[str, Any]] = {"aes": pl.Float64}
+    name = "aes"
+    suffix = "_aes"
+    output_columns = {"aes": pl.Float64}
 
-    head: str | None = None
+    head: str | None = weights_option("weights of the head", "pretrained_models/aesthetic.pth")
 
-    def wanted(self) -> list[Wanted]:
+    def required_weights(self) -> list[RequiredWeights]:
         """CLIP, and the head."""
-        from tools.models.wanted import Wanted
+        from tools.models.required import RequiredWeights
 
-        return [*super().wanted(), Wanted("aesthetic", self.head)]
+        return [*super().required_weights(), RequiredWeights("aesthetic", self.head)]
 
     def find(self) -> None:
         """Find CLIP, and the head."""
@@ -53,11 +48,11 @@ class AestheticStage(ClipStage):
         super().find()
         self._head = find_weights("aesthetic", self.head)
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the values: that of every CLIP score, and the head."""
-        return {**super().asked(), "head": self._head.sha256}
+        return {**super().config(), "head": self._head.sha256}
 
-    def use(self, features: ClipFeatures) -> None:
+    def use(self, features: CLIPFeatures) -> None:
         """Take a loaded CLIP, and load the head."""
         from tools.scoring.aesthetic.scorer import AestheticScorer
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tools.errors import MediaError, UserError
-from tools.media.audio import AudioTrack, Level, cut_windows
-from tools.media.extensions import is_image
-from tools.media.packets import PacketIndex
-from tools.media.scan import index_packets
+from tools.media.reading.extensions import is_image
+from tools.media.reading.sound.audio import AudioTrack, Level, cut_windows
+from tools.media.reading.timeline.packets import PacketIndex
+from tools.media.reading.timeline.scan import index_packets
 from tools.models.clap_mel import MelOptions, log_mel
 
 NOT_HEARD = -1
@@ -33,7 +33,7 @@ class Hearing:
         mel: What CLAP takes; None to find out only whether there is something to hear.
         window: Length of a window in seconds; None for as much as CLAP takes.
         silence: dBFS; a window whose peak lies below is silent.
-        track: Which sound track, see `tools.media.tracks.choose_audio`.
+        track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
 
     Raises:
         UserError: A window of no length, or one that is longer than CLAP takes.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tools.errors import MediaError, UserError
-from tools.media.frames import Frame, read_frames_at
-from tools.media.requests import FrameRequest, Frames
-from tools.media.tracks import check_audio_track
+from tools.media.reading.frames import Frame, read_frames_at
+from tools.media.reading.requests import FrameRequest, Frames
+from tools.media.reading.tracks import check_audio_track
 from tools.models.clip_preprocess import clip_crop
 from tools.scoring.audio_similarity.hearing import NOT_HEARD, Heard, Hearing, listen, picture_index
 from tools.scoring.audio_similarity.scorer import (
@@ -35,13 +35,13 @@ from tools.scoring.audio_similarity.stage import (
     request_of,
     values_of,
 )
-from tools.scoring.clip_features import ClipFeatures, cosines, fingerprint
-from tools.scoring.clip_stage import FIRST_MIDDLE_LAST, ClipRow, ClipStage
+from tools.scoring.clip_features import CLIPFeatures, cosines, fingerprint
+from tools.scoring.clip_stage import FIRST_MIDDLE_LAST, CLIPRow, CLIPStage
 from tools.scoring.matching.scorer import TextTokens, caption_features, tokenize
 from tools.stage.stage import Row
 
 if TYPE_CHECKING:
-    from tools.models.wanted import Wanted
+    from tools.models.required import RequiredWeights
 
 _AT_ONCE = 16  # frames in full that are held before they are cropped
 
@@ -61,7 +61,7 @@ class Extras(NamedTuple):
 
 
 @dataclasses.dataclass
-class _PictureStage(ClipStage):
+class _PictureStage(CLIPStage):
     """Base: frames, with their flipped copies, and the sound around them.
 
     Attributes:
@@ -72,20 +72,20 @@ class _PictureStage(ClipStage):
         horizontal_flip: Score the mirrored copy of each frame as well.
         vertical_flip: Score the copy of each frame that stands on its head as well.
         silence: dBFS; what stays below is silence.
-        audio_track: Which sound track, see `tools.media.tracks.choose_audio`.
+        audio_track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
         details: Also give the similarity of each picture.
-        vocabulary: That of the CLIP; follows from the weights. The others are those of `ClipStage`.
+        vocabulary: That of the CLIP; follows from the weights. The others are those of `CLIPStage`.
 
     Raises:
         UserError: Weights or vocabulary are missing or wrong, or an option is.
     """
 
-    name: ClassVar[str] = "audio"
-    version: ClassVar[int] = 2
-    suffix: ClassVar[str] = "_audio"
-    takes_lists: ClassVar[bool] = True
-    reads_texts: ClassVar[bool] = True
-    mode: ClassVar[str]
+    name = "audio"
+    version = 2
+    suffix = "_audio"
+    takes_lists = True
+    reads_texts = True
+    mode = ""  # what the column audio_mode says
 
     sampling: Moments = FIRST_MIDDLE_LAST
     audio_column: str | None = None
@@ -99,25 +99,26 @@ class _PictureStage(ClipStage):
     context_length: int = dataclasses.field(init=False)
     hearing: Hearing = dataclasses.field(init=False)
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         check_reduce(self.reduce)
         self.audio_track = check_audio_track(self.audio_track)
-        self.adds = added(self.details)
-        self.needs = columns_of("path", self.audio_column)
+        self.output_columns = added(self.details)
+        self.required_columns = columns_of("path", self.audio_column)
         self.hearing = Hearing(silence=self.silence, track=self.audio_track)
-        super().__post_init__()
+        super().configure()
 
     @property
     def request(self) -> FrameRequest:
         """The frames, or what is needed to choose them."""
         return request_of(self.sampling, pictures=True)
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the values."""
         from tools.models.clip_tokenizer import vocabulary_digest
 
         return {
-            **super().asked(),
+            **super().config(),
             "mode": self.mode,
             "vocabulary": vocabulary_digest(self.vocabulary),
             "audio": self.audio_column,
@@ -127,7 +128,7 @@ class _PictureStage(ClipStage):
             "audio_track": self.audio_track,
         }
 
-    def prepare(self, row: Row, frames: Frames) -> ClipRow | Unheard:
+    def prepare(self, row: Row, frames: Frames) -> CLIPRow | Unheard:
         """Crops of the frames and of their flipped copies, and what belongs to the sound."""
         extras = self.prepare_extras(row)
         moments = self._moments(frames)
@@ -143,23 +144,23 @@ class _PictureStage(ClipStage):
                 crops.append(clip_crop(picture, self.image_size, self.pictures))
                 window_of.append(windows[at])
         extras = Extras(heard, tuple(window_of), extras)
-        return ClipRow(np.stack(crops), tuple(map(fingerprint, crops)), extras)
+        return CLIPRow(np.stack(crops), tuple(map(fingerprint, crops)), extras)
 
     def hear(self, row: Row, moments: list[float]) -> Heard | None:
         """Listen to the sound of a row; None to leave that out."""
         path = row["path"]
         return listen(path, audio_path(row, self.audio_column), moments, self.hearing, picture_index(path))
 
-    def use(self, features: ClipFeatures) -> None:
+    def use(self, features: CLIPFeatures) -> None:
         """Take a loaded CLIP; its vocabulary must be the one that texts are written in."""
         from tools.models.clip_tokenizer import check_vocabulary, load_tokenizer
 
         check_vocabulary(features.encoder, load_tokenizer(self.vocabulary))
         super().use(features)
 
-    def score(self, batch: list[ClipRow | Unheard]) -> list[dict[str, Any] | MediaError]:
+    def score(self, batch: list[CLIPRow | Unheard]) -> list[dict[str, Any] | MediaError]:
         """Score the rows that can be heard."""
-        ready = [row for row in batch if isinstance(row, ClipRow)]
+        ready = [row for row in batch if isinstance(row, CLIPRow)]
         scored = iter(super().score(ready) if ready else [])
         return [row.values if isinstance(row, Unheard) else next(scored) for row in batch]
 
@@ -176,7 +177,7 @@ class _PictureStage(ClipStage):
             yield from (frames[at] for at in chosen)
             return
         if picture_index(row["path"]) is None:  # an image
-            from tools.media.images import read_image
+            from tools.media.reading.images import read_image
 
             yield Frame(0, 0, 0.0, read_image(row["path"]))
             return
@@ -196,7 +197,7 @@ class _PictureStage(ClipStage):
         self, similarities: np.ndarray | None, heard: Heard | None, remarks: list[str] | None = None
     ) -> dict[str, Any]:
         values = values_of(self.mode, self.reduce, similarities, heard, remarks)
-        return {name: values.get(name) for name in self.adds}
+        return {name: values.get(name) for name in self.output_columns}
 
     def _tokens(self, text: str) -> TextTokens:
         from tools.models.clip_tokenizer import load_tokenizer
@@ -212,20 +213,21 @@ class AudioCaptionStage(_PictureStage):
         caption_column: Column with the text. The others are those of the base.
     """
 
-    mode: ClassVar[str] = "audio_caption"
+    mode = "audio_caption"
 
     caption_column: str = "audio_caption"
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         from tools.models.clip_tokenizer import require_ftfy
 
         require_ftfy()
-        super().__post_init__()
-        self.needs = columns_of("path", self.caption_column, self.audio_column)
+        super().configure()
+        self.required_columns = columns_of("path", self.caption_column, self.audio_column)
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the values."""
-        return {**super().asked(), "caption": self.caption_column}
+        return {**super().config(), "caption": self.caption_column}
 
     def prepare_extras(self, row: Row) -> TextTokens:
         """The tokens of the text."""
@@ -249,13 +251,13 @@ class AudioCaptionStage(_PictureStage):
 class CompatStage(_PictureStage):
     """Frames against the words "audio sound", as DataFlow's operator had it. Nobody listens."""
 
-    mode: ClassVar[str] = "compat"
+    mode = "compat"
 
     def hear(self, row: Row, moments: list[float]) -> None:
         """Nobody listens."""
         return
 
-    def use(self, features: ClipFeatures) -> None:
+    def use(self, features: CLIPFeatures) -> None:
         """Take a loaded CLIP, and let it read the words."""
         super().use(features)
         (self._text,) = caption_features(features.encoder, [self._tokens(COMPAT_TEXT)])
@@ -277,26 +279,27 @@ class LabelsStage(_PictureStage):
         clap_model: Folder or Hugging Face id of a CLAP. The others are those of the base.
     """
 
-    mode: ClassVar[str] = "labels"
+    mode = "labels"
 
     labels: str | None = None
     window: float | None = None
     clap_model: str = ""
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         from tools.models.clap import CLAP_MODEL
         from tools.scoring.audio_similarity.labels import read_labels
 
         self._labels = read_labels(self.labels)
         self.clap_model = self.clap_model or CLAP_MODEL
         Hearing(None, self.window, self.silence, self.audio_track)  # which checks them
-        super().__post_init__()
+        super().configure()
 
-    def wanted(self) -> list[Wanted]:
+    def required_weights(self) -> list[RequiredWeights]:
         """CLIP, its vocabulary, and CLAP."""
         from tools.models.clap import wanted_clap
 
-        return [*super().wanted(), *wanted_clap(self.clap_model)]
+        return [*super().required_weights(), *wanted_clap(self.clap_model)]
 
     def find(self) -> None:
         """Find CLIP, its vocabulary, and CLAP, which tells how sound is listened to."""
@@ -306,20 +309,20 @@ class LabelsStage(_PictureStage):
         self._clap = find_clap(self.clap_model)
         self.hearing = Hearing(self._clap.mel, self.window, self.silence, self.audio_track)
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the values."""
         from tools.scoring.audio_similarity.labels import labels_digest
 
         return {
-            **super().asked(),
+            **super().config(),
             "clap": self._clap.digest,
             "labels": labels_digest(self._labels),
             "window": self.hearing.seconds,
         }
 
-    def use(self, features: ClipFeatures) -> None:
+    def use(self, features: CLIPFeatures) -> None:
         """Take a loaded CLIP, load CLAP, and let both read the labels."""
-        from tools.media.pool import usable_cores
+        from tools.media.workers.pool import usable_cores
         from tools.models.clap import load_clap
 
         super().use(features)

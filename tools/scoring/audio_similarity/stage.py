@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from tools.errors import MediaError
-from tools.media.extensions import is_image
-from tools.media.requests import FrameRequest, Frames
-from tools.media.sampling import Sampling, SamplingError
-from tools.media.tracks import check_audio_track
+from tools.media.reading.extensions import is_image
+from tools.media.reading.requests import FrameRequest, Frames
+from tools.media.reading.sampling import Sampling, SamplingError
+from tools.media.reading.tracks import check_audio_track
 from tools.scoring.audio_similarity.hearing import Heard, Hearing, listen, picture_index
 from tools.scoring.audio_similarity.scorer import REDUCE, check_reduce
 from tools.scoring.clip_features import cosines
 from tools.stage.stage import FAILURES, REMARKS, Row, Stage
 
 if TYPE_CHECKING:
-    from tools.models.wanted import Wanted
+    from tools.models.required import RequiredWeights
 
 SIMILARITIES = "similarities"
 """Column with the similarity of each moment, when it is asked for."""
@@ -178,7 +178,7 @@ class ClapStage(Stage):
         reduce: How windows become one score, a key of `REDUCE`.
         window: Length of a window in seconds; None for what CLAP takes (10).
         silence: dBFS; what stays below is silence.
-        audio_track: Which sound track, see `tools.media.tracks.choose_audio`.
+        audio_track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
         clap_model: Folder or Hugging Face id of a CLAP.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         details: Also give the similarity of each moment, in the column `SIMILARITIES`.
@@ -188,11 +188,11 @@ class ClapStage(Stage):
         UserError: The CLAP is missing or not complete, or an option is wrong.
     """
 
-    takes_lists: ClassVar[bool] = True
-    name: ClassVar[str] = "audio"
-    version: ClassVar[int] = 2
-    suffix: ClassVar[str] = "_audio"
-    mode: ClassVar[str] = "clap"
+    takes_lists = True
+    name = "audio"
+    version = 2
+    suffix = "_audio"
+    mode = "clap"
 
     caption_column: str = "text"
     audio_column: str | None = None
@@ -206,7 +206,8 @@ class ClapStage(Stage):
     details: bool = False
     hearing: Hearing = dataclasses.field(init=False)
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         from tools.models.clap import CLAP_MODEL
         from tools.models.device import check_names
 
@@ -215,11 +216,10 @@ class ClapStage(Stage):
         self.audio_track = check_audio_track(self.audio_track)
         self.clap_model = self.clap_model or CLAP_MODEL
         Hearing(None, self.window, self.silence, self.audio_track)  # which checks them
-        self.needs = columns_of("path", self.caption_column, self.audio_column)
-        self.adds = added(self.details)
-        super().__post_init__()
+        self.required_columns = columns_of("path", self.caption_column, self.audio_column)
+        self.output_columns = added(self.details)
 
-    def wanted(self) -> list[Wanted]:
+    def required_weights(self) -> list[RequiredWeights]:
         """CLAP."""
         from tools.models.clap import wanted_clap
 
@@ -239,7 +239,7 @@ class ClapStage(Stage):
         """No pictures, but what is needed to find shot changes."""
         return request_of(self.moments, pictures=False)
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the values: the weights, the columns, the moments, what is listened to."""
         return {
             "mode": self.mode,
@@ -276,7 +276,7 @@ class ClapStage(Stage):
 
     def setup(self) -> None:
         """Load CLAP."""
-        from tools.media.pool import usable_cores
+        from tools.media.workers.pool import usable_cores
         from tools.models.clap import load_clap
 
         self._encoder = load_clap(self._clap, device=self.device, threads=usable_cores())
@@ -307,4 +307,4 @@ class ClapStage(Stage):
         self, similarities: np.ndarray | None, heard: Heard, remarks: list[str] | None = None
     ) -> dict[str, Any]:
         values = values_of(self.mode, self.reduce, similarities, heard, remarks)
-        return {name: values[name] for name in self.adds}
+        return {name: values[name] for name in self.output_columns}

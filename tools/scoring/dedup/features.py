@@ -5,15 +5,15 @@ from __future__ import annotations
 import base64
 import dataclasses
 import struct
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from tools.media.extensions import is_image
-from tools.media.requests import Frames
+from tools.media.reading.extensions import is_image
+from tools.media.reading.requests import Frames
 from tools.scoring.clip_features import mean_feature
-from tools.scoring.clip_stage import ClipRow, ClipStage
+from tools.scoring.clip_stage import CLIPRow, CLIPStage
 from tools.scoring.dedup.candidates import find_candidates
 from tools.scoring.dedup.fingerprint import FileInfo
 from tools.scoring.dedup.hashing import Hashes, HashSearch, pack_signs
@@ -34,19 +34,19 @@ _PLANES = 256  # random planes, in words of 64
 
 
 @dataclasses.dataclass
-class FeatureStage(ClipStage):
+class FeatureStage(CLIPStage):
     """Fingerprints by CLIP: column ``path`` in, column ``clip_feature`` out.
 
     The feature of a video is the mean of those of its sampled frames, each scaled to length 1 before and the
     mean after.
     """
 
-    name: ClassVar[str] = "clip_feature"
-    suffix: ClassVar[str] = "_clip_feature"
-    version: ClassVar[int] = 2
-    adds: ClassVar[dict[str, Any]] = {FEATURE: pl.String}
+    name = "clip_feature"
+    suffix = "_clip_feature"
+    version = 2
+    output_columns = {FEATURE: pl.String}
 
-    def prepare(self, row: Row, frames: Frames) -> ClipRow:
+    def prepare(self, row: Row, frames: Frames) -> CLIPRow:
         """Crops for CLIP, with the file info."""
         height, width = frames[0].image.shape[:2]
         is_video, size = not is_image(row["path"]), file_size(row["path"])

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tools.media.requests import Snapshots
+from tools.media.reading.requests import Snapshots
 
 PICTURE_SIZE = (32, 18)
 """Width and height of a picture of the fingerprint."""

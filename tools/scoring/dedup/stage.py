@@ -5,16 +5,15 @@ from __future__ import annotations
 import dataclasses
 from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar
 
 import cv2
 import numpy as np
 import polars as pl
 
 from tools.errors import MediaError
-from tools.media.extensions import is_image
-from tools.media.requests import FrameRequest, Frames
-from tools.media.sampling import Sampling
+from tools.media.reading.extensions import is_image
+from tools.media.reading.requests import FrameRequest, Frames
+from tools.media.reading.sampling import Sampling
 from tools.models.digests import read_sha256
 from tools.scoring.dedup.fingerprint import (
     FLAT,
@@ -52,11 +51,11 @@ _MAX_STILLS = 48  # of a video
 class FingerprintStage(Stage):
     """Fingerprints by pictures: column ``path`` in, column ``fingerprint`` out."""
 
-    name: ClassVar[str] = "fingerprint"
-    suffix: ClassVar[str] = "_fingerprint"
-    version: ClassVar[int] = 3
-    adds: ClassVar[dict[str, pl.DataType | type[pl.DataType]]] = {FINGERPRINT: pl.String}
-    thumbnails: ClassVar[tuple[int, int] | None] = THUMBNAIL_SIZE
+    name = "fingerprint"
+    suffix = "_fingerprint"
+    version = 3
+    output_columns = {FINGERPRINT: pl.String}
+    thumbnails = THUMBNAIL_SIZE
 
     @property
     def sampling(self) -> Sampling:

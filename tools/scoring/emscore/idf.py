@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import cli
-from tools.disk import write_whole
+from tools.base.disk import write_whole
 from tools.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from tools.models.clip_tokenizer import ClipTokenizer
+    from tools.models.clip_tokenizer import CLIPTokenizer
 
 _KIND = "emscore-idf"
 _PADDING = 0
@@ -48,7 +48,7 @@ class Idf:
     vocabulary: int
 
     @classmethod
-    def fit(cls, texts: Iterable[str], tokenizer: ClipTokenizer, context_length: int = 77) -> Idf:
+    def fit(cls, texts: Iterable[str], tokenizer: CLIPTokenizer, context_length: int = 77) -> Idf:
         """Count a corpus.
 
         Args:
@@ -78,7 +78,7 @@ class Idf:
 
         return np.array([self._mean if i == self.end else self._of(self.frequencies.get(i, 0)) for i in ids])
 
-    def check(self, tokenizer: ClipTokenizer) -> None:
+    def check(self, tokenizer: CLIPTokenizer) -> None:
         """Check that it was counted with this vocabulary.
 
         Raises:
@@ -151,12 +151,12 @@ def fit_table(
         table: CSV, Parquet or JSON Lines.
         column: Its captions; a cell may hold several, as `tools.scoring.emscore.cells.cell_texts` reads it.
         clip_model: CLIP whose vocabulary it is for; None for OpenAI's.
-        clip_config: See `tools.models.clip_source.find_clip`.
+        clip_config: See `tools.models.clip_checkpoint.find_clip`.
 
     Raises:
         UserError: The table, the column or the vocabulary is missing, or there are no captions.
     """
-    from tools.models.clip_source import find_clip
+    from tools.models.clip_checkpoint import find_clip
     from tools.models.clip_tokenizer import find_vocabulary, load_tokenizer, require_ftfy
     from tools.models.weights import find_weights
     from tools.scoring.emscore.cells import cell_texts

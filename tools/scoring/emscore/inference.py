@@ -122,12 +122,12 @@ def _choose_frames(args: argparse.Namespace) -> None:
 
 
 def _weights(args: argparse.Namespace) -> Idf | None:
-    from tools.models.clip_source import wanted_clip
-    from tools.models.wanted import require_weights
+    from tools.models.clip_checkpoint import required_clip
+    from tools.models.required import require_weights
     from tools.scoring.emscore.idf import Idf, fit_table
 
     if args.idf_corpus:
-        require_weights(wanted_clip(args.clip_model, texts=True))
+        require_weights(required_clip(args.clip_model, texts=True))
         column = args.idf_column or args.reference_column or args.candidate_column
         return fit_table(args.idf_corpus, column, args.clip_model, args.clip_config)
     if args.idf_column:

@@ -29,8 +29,8 @@ from tools.scoring.matching.scorer import TextTokens, check_choice, tokenize
 if TYPE_CHECKING:
     from PIL import Image
 
-    from tools.models.clip import ClipEncoder
-    from tools.models.clip_source import ClipSource
+    from tools.models.clip import CLIPEncoder
+    from tools.models.clip_checkpoint import CLIPCheckpoint
     from tools.scoring.emscore.idf import Idf
 
 DEFAULT_CLIP = "ViT-B/32"
@@ -118,7 +118,7 @@ class EMScorer:
     """Scores captions.
 
     Args:
-        clip: Name, file or folder of a CLIP, see `tools.models.clip_source.find_clip`; or one that is loaded
+        clip: Name, file or folder of a CLIP, see `find_clip`; or one that is loaded
             already, to which device and precision do not apply.
         idf: Weights of the tokens; None for 1 each.
         long_text: A key of `LONG_TEXT`.
@@ -136,7 +136,7 @@ class EMScorer:
 
     def __init__(
         self,
-        clip: str | Path | ClipSource | ClipEncoder = DEFAULT_CLIP,
+        clip: str | Path | CLIPCheckpoint | CLIPEncoder = DEFAULT_CLIP,
         *,
         idf: Idf | None = None,
         long_text: str = "split",
@@ -192,7 +192,7 @@ class EMScorer:
         return Caption(first, tuple(rest))
 
 
-def caption_features(clip: ClipEncoder, captions: Sequence[Caption], idf: Idf | None) -> list[Caption]:
+def caption_features(clip: CLIPEncoder, captions: Sequence[Caption], idf: Idf | None) -> list[Caption]:
     """`token_features` of captions and their references, each text encoded once.
 
     Args:

@@ -6,16 +6,16 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
 
 from tools.errors import MediaError, UserError
-from tools.media.requests import FrameRequest, Frames
-from tools.media.sampling import Sampling
-from tools.scoring.clip_features import ClipFeatures
-from tools.scoring.clip_stage import ClipRow, ClipStage
+from tools.media.reading.requests import FrameRequest, Frames
+from tools.media.reading.sampling import Sampling
+from tools.scoring.clip_features import CLIPFeatures
+from tools.scoring.clip_stage import CLIPRow, CLIPStage
 from tools.scoring.emscore.cells import cell_texts
 from tools.scoring.emscore.idf import Idf
 from tools.scoring.emscore.metrics import (
@@ -64,7 +64,7 @@ def column_of(score_type: str, metric: str) -> str:
 
 
 @dataclasses.dataclass
-class EMScoreStage(ClipStage):
+class EMScoreStage(CLIPStage):
     """EMScore of each row's caption.
 
     Attributes:
@@ -77,17 +77,21 @@ class EMScoreStage(ClipStage):
         idf: Weights of the tokens; None for 1 each.
         long_text: What is done with texts that are too long, a key of `LONG_TEXT`.
         frame_details: Add the column of this name: JSON, a list with an object for each frame.
-        vocabulary: That of the CLIP; follows from the weights. The others are those of `ClipStage`.
+        vocabulary: That of the CLIP; follows from the weights. The others are those of `CLIPStage`.
 
     Raises:
         UserError: Weights or vocabulary are missing or wrong, or an option is.
     """
 
-    name: ClassVar[str] = "emscore"
-    suffix: ClassVar[str] = "_emscore"
-    takes_lists: ClassVar[bool] = True
-    reads_texts: ClassVar[bool] = True
-    adds: ClassVar[dict[str, Any]] = {"emscore": pl.Float64, FAILURES: pl.Object, REMARKS: pl.Object}
+    name = "emscore"
+    suffix = "_emscore"
+    takes_lists = True
+    reads_texts = True
+    output_columns = {
+        "emscore": pl.Float64,
+        FAILURES: pl.Object,
+        REMARKS: pl.Object,
+    }
 
     sampling: Sampling = FRAMES
     clip_model: str = DEFAULT_CLIP
@@ -101,7 +105,8 @@ class EMScoreStage(ClipStage):
     vocabulary: Path = dataclasses.field(init=False)
     context_length: int = dataclasses.field(init=False)
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         from tools.models.clip_tokenizer import require_ftfy
 
         check_choice("long_text", self.long_text, LONG_TEXT)
@@ -110,27 +115,27 @@ class EMScoreStage(ClipStage):
         if self.score_types == (VIDEO,):
             self.reference_column = None
         columns = [column_of(kind, metric) for kind in self.score_types for metric in self.metrics]
-        self.adds = dict.fromkeys(columns, pl.Float64)
-        self.adds |= {FRAME_DETAILS: pl.String} if self.frame_details else {}
-        self.adds |= {FAILURES: pl.Object, REMARKS: pl.Object}
+        self.output_columns = dict.fromkeys(columns, pl.Float64)
+        self.output_columns |= {FRAME_DETAILS: pl.String} if self.frame_details else {}
+        self.output_columns |= {FAILURES: pl.Object, REMARKS: pl.Object}
         named = ("path", self.candidate_column, self.reference_column)
-        self.needs = tuple(dict.fromkeys(name for name in named if name))
+        self.required_columns = tuple(dict.fromkeys(name for name in named if name))
         if self.save_embeddings and not self._looks:
             raise UserError("save_embeddings: no score looks at the video")
         require_ftfy()
-        super().__post_init__()
+        super().configure()
 
     @property
     def request(self) -> FrameRequest:
         """The frames; nothing of the file when only texts are compared."""
         return super().request if self._looks else FrameRequest()
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the values: that of every CLIP score, the texts, their weights, and what is scored."""
         from tools.models.clip_tokenizer import vocabulary_digest
 
         return {
-            **super().asked(),
+            **super().config(),
             "vocabulary": vocabulary_digest(self.vocabulary),
             "candidate": self.candidate_column,
             "reference": self.reference_column,
@@ -141,13 +146,13 @@ class EMScoreStage(ClipStage):
             "frame_details": self.frame_details,
         }
 
-    def prepare(self, row: Row, frames: Frames) -> ClipRow:
+    def prepare(self, row: Row, frames: Frames) -> CLIPRow:
         """Crop the frames, of which number and time are kept; without a video there are none to crop."""
         if self._looks:
             ready = super().prepare(row, frames)
         else:
             side = self.image_size
-            ready = ClipRow(np.empty((0, side, side, 3), np.uint8), (), self.prepare_extras(row))
+            ready = CLIPRow(np.empty((0, side, side, 3), np.uint8), (), self.prepare_extras(row))
         return ready._replace(extras=_Prepared(ready.extras, [(frame.index, frame.time) for frame in frames]))
 
     def prepare_extras(self, row: Row) -> Caption:
@@ -163,7 +168,7 @@ class EMScoreStage(ClipStage):
             tuple(self._tokens(row, str(self.reference_column), text) for text in references),
         )
 
-    def use(self, features: ClipFeatures) -> None:
+    def use(self, features: CLIPFeatures) -> None:
         """Take a loaded CLIP; vocabulary and IDF must be those that the texts are written in."""
         from tools.models.clip_tokenizer import check_vocabulary, load_tokenizer
 
@@ -173,7 +178,7 @@ class EMScoreStage(ClipStage):
             self.idf.check(self._tokenizer)
         super().use(features)
 
-    def score(self, batch: list[ClipRow]) -> list[dict[str, Any] | MediaError]:
+    def score(self, batch: list[CLIPRow]) -> list[dict[str, Any] | MediaError]:
         """Encode pictures and texts of all rows; where only texts are compared, these alone."""
         if self._looks:
             return super().score(batch)

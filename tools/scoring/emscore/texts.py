@@ -13,8 +13,8 @@ from tools.scoring.emscore.metrics import TextFeatures
 from tools.scoring.matching.scorer import TextTokens
 
 if TYPE_CHECKING:
-    from tools.models.clip import ClipEncoder
-    from tools.models.clip_tokenizer import ClipTokenizer
+    from tools.models.clip import CLIPEncoder
+    from tools.models.clip_tokenizer import CLIPTokenizer
     from tools.scoring.emscore.idf import Idf
 
 LONG_TEXT: dict[str, str] = {
@@ -27,7 +27,7 @@ LONG_TEXT: dict[str, str] = {
 _TEXTS = 256  # encoded at a time: 40 MB at 77 tokens of 512 numbers; a multiple of the GPU's batch
 
 
-def token_features(clip: ClipEncoder, texts: Sequence[TextTokens], idf: Idf | None) -> list[TextFeatures]:
+def token_features(clip: CLIPEncoder, texts: Sequence[TextTokens], idf: Idf | None) -> list[TextFeatures]:
     """Features and weights of the tokens of texts.
 
     A text of several chunks has one start token, which is the same in all; the words of all; and one end
@@ -57,7 +57,7 @@ def token_ids(text: TextTokens) -> list[int]:
     return [chunks[0][0], *(number for chunk in chunks for number in chunk[1:-1]), chunks[0][-1]]
 
 
-def words(tokenizer: ClipTokenizer, text: TextTokens) -> list[tuple[str, slice]]:
+def words(tokenizer: CLIPTokenizer, text: TextTokens) -> list[tuple[str, slice]]:
     """The words of a text, with the positions of each in what `token_features` gave."""
     found, position = [], 1
     for word, count in tokenizer.words(token_ids(text)[1:-1]):
@@ -66,7 +66,7 @@ def words(tokenizer: ClipTokenizer, text: TextTokens) -> list[tuple[str, slice]]
     return found
 
 
-def _encode(clip: ClipEncoder, ids: np.ndarray) -> list[np.ndarray]:
+def _encode(clip: CLIPEncoder, ids: np.ndarray) -> list[np.ndarray]:
     """For each text float64, shape (L, D), of length 1: up to and with the end token."""
     import torch
 

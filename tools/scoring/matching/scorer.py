@@ -14,9 +14,9 @@ from tools.scoring.clip_features import cosines, image_features, mean_feature, t
 if TYPE_CHECKING:
     from PIL import Image
 
-    from tools.models.clip import ClipEncoder
-    from tools.models.clip_source import ClipSource
-    from tools.models.clip_tokenizer import ClipTokenizer
+    from tools.models.clip import CLIPEncoder
+    from tools.models.clip_checkpoint import CLIPCheckpoint
+    from tools.models.clip_tokenizer import CLIPTokenizer
 
 LONG_TEXT: dict[str, str] = {
     "truncate": "cut it there",
@@ -45,7 +45,7 @@ class TextTokens(NamedTuple):
     cut: bool
 
 
-def tokenize(tokenizer: ClipTokenizer, text: str, context_length: int, long_text: str) -> TextTokens:
+def tokenize(tokenizer: CLIPTokenizer, text: str, context_length: int, long_text: str) -> TextTokens:
     """Turn a caption into tokens.
 
     Args:
@@ -69,7 +69,7 @@ def tokenize(tokenizer: ClipTokenizer, text: str, context_length: int, long_text
     return TextTokens(tokenizer.pad(chunks, context_length), cut=long and long_text == "truncate")
 
 
-def caption_features(clip: ClipEncoder, captions: Sequence[TextTokens]) -> list[np.ndarray]:
+def caption_features(clip: CLIPEncoder, captions: Sequence[TextTokens]) -> list[np.ndarray]:
     """One feature for each caption: of several chunks the `mean_feature`.
 
     Args:
@@ -104,7 +104,7 @@ class MatchScorer:
     """Scores pairs of picture and caption.
 
     Args:
-        clip: Name, file or folder of a CLIP, see `tools.models.clip_source.find_clip`; or one that is loaded
+        clip: Name, file or folder of a CLIP, see `find_clip`; or one that is loaded
             already, to which device and precision do not apply.
         vocabulary: That of the CLIP; by default what `tools.models.clip_tokenizer.find_vocabulary` finds.
         long_text: A key of `LONG_TEXT`.
@@ -117,7 +117,7 @@ class MatchScorer:
 
     def __init__(
         self,
-        clip: str | Path | ClipSource | ClipEncoder = "ViT-L/14",
+        clip: str | Path | CLIPCheckpoint | CLIPEncoder = "ViT-L/14",
         *,
         vocabulary: str | Path | None = None,
         long_text: str = "truncate",

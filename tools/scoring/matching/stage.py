@@ -4,71 +4,67 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from tools.errors import MediaError
-from tools.media.sampling import Sampling
-from tools.scoring.clip_features import ClipFeatures
-from tools.scoring.clip_stage import ClipStage
+from tools.media.reading.sampling import Sampling
+from tools.options import Choice, option
+from tools.scoring.clip_features import CLIPFeatures
+from tools.scoring.clip_options import long_text_option
+from tools.scoring.clip_stage import CLIPStage
 from tools.scoring.matching.scorer import (
     LONG_TEXT,
     REDUCE,
     TextTokens,
     caption_features,
-    check_choice,
     match,
     tokenize,
 )
+from tools.stage.common_options import frames_option
 from tools.stage.stage import REMARKS, Row
-
-FRAMES = Sampling("middle")
-"""The frames that are scored when nothing is said of them."""
 
 _DECIMALS = 6
 
 
 @dataclasses.dataclass
-class MatchingStage(ClipStage):
+class MatchingStage(CLIPStage):
     """100 times the cosine of CLIP's image and text features.
 
     Attributes:
-        reduce: How frames become one score, a key of `REDUCE`.
-        long_text: What is done with captions that are too long, a key of `LONG_TEXT`.
-        vocabulary: That of the CLIP; follows from the weights. The others are those of `ClipStage`.
+        vocabulary: That of the CLIP; follows from the weights.
 
     Raises:
         UserError: Weights or vocabulary are missing or wrong, or an option is.
     """
 
-    name: ClassVar[str] = "match"
-    suffix: ClassVar[str] = "_match"
-    needs: ClassVar[tuple[str, ...]] = ("path", "text")
-    adds: ClassVar[dict[str, Any]] = {"match": pl.Float64, REMARKS: pl.Object}
-    reads_texts: ClassVar[bool] = True
+    name = "match"
+    suffix = "_match"
+    required_columns = ("path", "text")
+    output_columns = {"match": pl.Float64, REMARKS: pl.Object}
+    reads_texts = True
 
-    sampling: Sampling = FRAMES
-    reduce: str = "mean"
-    long_text: str = "truncate"
+    sampling: Sampling = frames_option(Sampling("middle"), "1", limits=True)
+    reduce: str = option("mean", "several frames", Choice(REDUCE))
+    long_text: str = long_text_option(LONG_TEXT, "truncate")
     vocabulary: Path = dataclasses.field(init=False)
     context_length: int = dataclasses.field(init=False)
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         from tools.models.clip_tokenizer import require_ftfy
 
-        check_choice("reduce", self.reduce, REDUCE)
-        check_choice("long_text", self.long_text, LONG_TEXT)
         require_ftfy()
-        super().__post_init__()
+        super().configure()
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the values: that of every CLIP score, the vocabulary, and what is done with texts."""
         from tools.models.clip_tokenizer import vocabulary_digest
 
         return {
-            **super().asked(),
+            **super().config(),
             "vocabulary": vocabulary_digest(self.vocabulary),
             "reduce": self.reduce,
             "long_text": self.long_text,
@@ -86,7 +82,7 @@ class MatchingStage(ClipStage):
         except ValueError as error:
             raise MediaError("bad_value", row["path"], str(error)) from None
 
-    def use(self, features: ClipFeatures) -> None:
+    def use(self, features: CLIPFeatures) -> None:
         """Take a loaded CLIP; its vocabulary must be the one that the captions are written in."""
         from tools.models.clip_tokenizer import check_vocabulary, load_tokenizer
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tools.base.packages import how_to_install, not_installed
 from tools.errors import UserError
-from tools.packages import how_to_install, not_installed
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession

@@ -6,19 +6,19 @@ import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from importlib.metadata import version
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from tools.media.frames import Frame
-from tools.media.sampling import Sampling
-from tools.models.device import check_names
-from tools.scoring.ocr.scorer import OcrScorer, check_options
+from tools.media.reading.frames import Frame
+from tools.media.reading.sampling import Sampling
+from tools.options import Choice, Number, Whole, option
+from tools.scoring.ocr.scorer import CHECKS, OcrScorer
 from tools.scoring.ocr.sessions import find_models, resolve_ocr_device
+from tools.stage.common_options import decoder_option, device_option, frames_option
 from tools.stage.stage import Row, Stage
 
-_FIRST_MIDDLE_LAST = Sampling("first_middle_last", 3)
 _DECIMALS = 6
 _THREADS = 4  # that feed a GPU; boxes are drawn on the CPU
 
@@ -30,44 +30,42 @@ class OcrStage(Stage):
     Of several frames the largest count and the largest area stand for a video. On a CPU the workers find the
     text, one frame on one core; on a GPU they only decode.
 
-    Attributes:
-        sampling: Which frames of a video are looked at.
-        threshold: The detector's confidence that a region must exceed.
-        limit_side: Longer side in pixels at which frames are looked at.
-        check: What makes a region count, a name of `tools.scoring.ocr.scorer.CHECKS`.
-        text: Add ``ocr_text``.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        decoder: Decoder that reads the frames.
-
     Raises:
         UserError: A package is not installed, the device cannot be used, or a value is out of range.
     """
 
-    name: ClassVar[str] = "ocr"
-    suffix: ClassVar[str] = "_ocr"
+    name = "ocr"
+    suffix = "_ocr"
 
-    sampling: Sampling = _FIRST_MIDDLE_LAST
-    threshold: float = 0.3
-    limit_side: int = 1280
-    check: str = "reading"
-    text: bool = False
-    device: str = "auto"
-    decoder: str = "pyav"
+    sampling: Sampling = frames_option(Sampling("first_middle_last", 3), "3")
+    threshold: float = option(
+        0.3,
+        "confidence of the detector that a region must exceed, 0 to 1",
+        Number(0, 1, below=True, metavar="C"),
+    )
+    limit_side: int = option(
+        1280,
+        "longer side in pixels at which frames are looked at; larger ones are scaled down",
+        Whole(32, metavar="PX"),
+        everyday=False,
+    )
+    check: str = option("reading", "which regions count", Choice(CHECKS), everyday=False)
+    text: bool = option(False, "add ocr_text, what the frame with most text says")
+    device: str = device_option()
+    decoder: str = decoder_option()
 
-    def __post_init__(self) -> None:
-        check_options(self.threshold, self.limit_side, self.check)
-        check_names(self.device)
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         find_models()
-        self.adds: dict[str, Any] = {"ocr": pl.Int64, "ocr_area": pl.Float64}
+        self.output_columns: dict[str, Any] = {"ocr": pl.Int64, "ocr_area": pl.Float64}
         if self.text:
-            self.adds["ocr_text"] = pl.String
-        super().__post_init__()
+            self.output_columns["ocr_text"] = pl.String
 
     def find(self) -> None:
         """Find the device."""
         self.device = resolve_ocr_device(self.device)
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the values: the networks, the frames and the options; not where it runs."""
         return {
             "models": [f"rapidocr {version('rapidocr')}", *(file.name for file in _model_files())],

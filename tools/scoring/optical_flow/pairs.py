@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.media.sampling import SamplingError, frame_at
+from tools.media.reading.sampling import SamplingError, frame_at
 
 FLOW_FRAMES = (0, 10, 20, 30)
 """Frames between which Open-Sora computes flow."""

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tools.errors import MediaError, UserError
-from tools.media.extensions import is_image
-from tools.media.requests import Frames
-from tools.media.sampling import SamplingError
-from tools.models.device import check_names
+from tools.media.reading.extensions import is_image
+from tools.media.reading.requests import Frames
+from tools.media.reading.sampling import SamplingError
+from tools.options import Choice, Whole, option
 from tools.scoring.optical_flow.pairs import FlowChoice
 from tools.scoring.optical_flow.pictures import averaged_picture, sampled_picture
 from tools.scoring.optical_flow.scorer import Clip, make_clip, score_clips
+from tools.stage.common_options import decoder_option, device_option, precision_option, weights_option
 from tools.stage.stage import Row, Stage
 
 if TYPE_CHECKING:
-    from tools.models.wanted import Wanted
+    from tools.models.required import RequiredWeights
 
 METHODS: dict[str, str] = {
     "gmflow": "the network UniMatch GMFlow; needs weights, made for a GPU",
@@ -39,39 +40,38 @@ class OpticalFlowStage(Stage):
 
     Making the stage finds and verifies the weights; they are loaded by `setup`.
 
-    Attributes:
-        method: A key of `METHODS`.
-        motion_pairs: Most pairs of frames for ``motion``; 0 leaves its columns out.
-        split_camera: Add ``motion_camera`` and ``motion_subject``.
-        compat: ``opensora``: only ``flow``, with the last frame in place of those that a short clip does not
-            have, and images as clips of one frame, as Open-Sora computes it.
-        weights: File of GMFlow's weights; None looks where weights are kept.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, for GMFlow.
-        precision: ``auto`` (fp32), ``fp32``, ``bf16`` or ``fp16``, for GMFlow.
-        decoder: Decoder that reads the frames.
-
     Raises:
         UserError: Weights are missing or wrong, or options contradict each other.
     """
 
-    name: ClassVar[str] = "flow"
-    suffix: ClassVar[str] = "_flow"
-    adds: ClassVar[dict[str, Any]] = {"flow": pl.Float64, "motion": pl.Float64, "motion_p95": pl.Float64}
+    name = "flow"
+    suffix = "_flow"
+    output_columns = {
+        "flow": pl.Float64,
+        "motion": pl.Float64,
+        "motion_p95": pl.Float64,
+    }
 
-    method: str = "gmflow"
-    motion_pairs: int = 6
-    split_camera: bool = False
-    compat: str | None = None
-    weights: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    decoder: str = "pyav"
+    method: str = option("gmflow", "", Choice(METHODS))
+    motion_pairs: int = option(
+        6, "pairs of frames for motion, spread over the video; 0: only flow", Whole(0), everyday=False
+    )
+    split_camera: bool = option(
+        False, "add motion_camera and motion_subject: what the camera does, and what moves by itself"
+    )
+    compat: str | None = option(
+        None,
+        "only flow; short clips are filled up with their last frame, images are clips of one (Open-Sora)",
+        Choice(COMPAT),
+        everyday=False,
+    )
+    weights: str | None = weights_option("weights of GMFlow", "pretrained_models/unimatch")
+    device: str = device_option("where GMFlow runs")
+    precision: str = precision_option("of GMFlow; auto is fp32")
+    decoder: str = decoder_option()
 
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise UserError(f"Invalid method ({self.method}). Supported values are {', '.join(METHODS)}.")
-        if self.compat not in (None, *COMPAT):
-            raise UserError(f"Invalid compat ({self.compat}). Supported values are {', '.join(COMPAT)}.")
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         if self.compat:
             self.motion_pairs = 0
         if self.split_camera and not self.motion_pairs:
@@ -82,15 +82,13 @@ class OpticalFlowStage(Stage):
             columns += ["motion", "motion_p95"]
         if self.split_camera:
             columns += ["motion_camera", "motion_subject"]
-        self.adds = dict.fromkeys(columns, pl.Float64)
-        check_names(self.device, self.precision)
-        super().__post_init__()
+        self.output_columns = dict.fromkeys(columns, pl.Float64)
 
-    def wanted(self) -> list[Wanted]:
+    def required_weights(self) -> list[RequiredWeights]:
         """GMFlow, where that is the method."""
-        from tools.models.wanted import Wanted
+        from tools.models.required import RequiredWeights
 
-        return [Wanted("gmflow", self.weights, hint=_HINT)] if self.method == "gmflow" else []
+        return [RequiredWeights("gmflow", self.weights, hint=_HINT)] if self.method == "gmflow" else []
 
     def notes(self) -> list[str]:
         """A word on the time that GMFlow takes on a CPU."""
@@ -118,7 +116,7 @@ class OpticalFlowStage(Stage):
         """Frames 0, 10, 20 and 30, and pairs of frames spread over the video."""
         return FlowChoice(self.motion_pairs, padded=self.compat == "opensora")
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the values; not where they are computed."""
         network = {}
         if self.method == "gmflow":
@@ -151,7 +149,7 @@ class OpticalFlowStage(Stage):
     def setup(self) -> None:
         """Load the network onto the device."""
         if self.method == "gmflow":
-            from tools.media.pool import usable_cores
+            from tools.media.workers.pool import usable_cores
             from tools.models.gmflow.estimator import load_gmflow
 
             self._estimate = load_gmflow(
@@ -166,4 +164,4 @@ class OpticalFlowStage(Stage):
         return [self._rounded(row) for row in scores]
 
     def _rounded(self, scores: dict[str, float]) -> dict[str, float]:
-        return {column: round(scores[column], _DECIMALS) for column in self.adds}
+        return {column: round(scores[column], _DECIMALS) for column in self.output_columns}

@@ -15,9 +15,9 @@ from tools.scoring.quality.prompts import PromptPair, parse_prompts
 if TYPE_CHECKING:
     from PIL import Image
 
-    from tools.models.clip import ClipEncoder
-    from tools.models.clip_source import ClipSource
-    from tools.models.clip_tokenizer import ClipTokenizer
+    from tools.models.clip import CLIPEncoder
+    from tools.models.clip_checkpoint import CLIPCheckpoint
+    from tools.models.clip_tokenizer import CLIPTokenizer
 
 
 def _tenth_percentile(scores: np.ndarray) -> float:
@@ -34,7 +34,7 @@ REDUCE: dict[str, Callable[[np.ndarray], float]] = {
 """How the frames of a video become one score; ``p10`` is the 10th percentile, interpolated linearly."""
 
 
-def prompt_features(clip: ClipEncoder, tokenizer: ClipTokenizer, pairs: Sequence[PromptPair]) -> np.ndarray:
+def prompt_features(clip: CLIPEncoder, tokenizer: CLIPTokenizer, pairs: Sequence[PromptPair]) -> np.ndarray:
     """Text features of prompts.
 
     Args:
@@ -77,7 +77,7 @@ class QualityScorer:
     """Scores pictures by pairs of opposite prompts; a picture's score does not depend on the others.
 
     Args:
-        clip: Name, file or folder of a CLIP, see `tools.models.clip_source.find_clip`; or one that is loaded
+        clip: Name, file or folder of a CLIP, see `find_clip`; or one that is loaded
             already, to which device and precision do not apply.
         prompts: See `tools.scoring.quality.prompts.parse_prompts`.
         vocabulary: That of the CLIP; by default what `tools.models.clip_tokenizer.find_vocabulary` finds.
@@ -90,7 +90,7 @@ class QualityScorer:
 
     def __init__(
         self,
-        clip: str | Path | ClipSource | ClipEncoder = "ViT-L/14",
+        clip: str | Path | CLIPCheckpoint | CLIPEncoder = "ViT-L/14",
         prompts: Sequence[str] = ("quality",),
         *,
         vocabulary: str | Path | None = None,

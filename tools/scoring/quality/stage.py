@@ -4,68 +4,75 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from tools.errors import UserError
-from tools.media.sampling import Sampling
-from tools.scoring.clip_features import ClipFeatures
-from tools.scoring.clip_stage import ClipStage
-from tools.scoring.quality.prompts import parse_prompts
+from tools.media.reading.sampling import Sampling
+from tools.options import Choice, Text, option
+from tools.scoring.clip_features import CLIPFeatures
+from tools.scoring.clip_stage import CLIPStage
+from tools.scoring.quality.prompts import PROMPTS, parse_prompts
 from tools.scoring.quality.scorer import REDUCE, clip_iqa, prompt_features
-
-FRAMES = Sampling("count_uniform", 8)
-"""The frames that are scored when nothing is said of them."""
+from tools.stage.common_options import frames_option
 
 _DECIMALS = 6
 
 
 @dataclasses.dataclass
-class QualityStage(ClipStage):
+class QualityStage(CLIPStage):
     """CLIP-IQA of a row's frames, one column for each pair of prompts and each reduction.
 
     Attributes:
-        prompts: See `tools.scoring.quality.prompts.parse_prompts`.
-        reduce: How frames become one score: keys of `REDUCE`. With one, the columns have the names of the
-            prompts; with several, all but ``avg`` add theirs (``quality_p10``).
-        vocabulary: That of the CLIP; follows from the weights. The others are those of `ClipStage`.
+        vocabulary: That of the CLIP; follows from the weights.
 
     Raises:
         UserError: Weights or vocabulary are missing or wrong, or an option is.
     """
 
-    name: ClassVar[str] = "quality"
-    suffix: ClassVar[str] = "_quality"
-    adds: ClassVar[dict[str, Any]] = {"quality": pl.Float64}
-    reads_texts: ClassVar[bool] = True
+    name = "quality"
+    suffix = "_quality"
+    output_columns = {"quality": pl.Float64}
+    reads_texts = True
 
-    sampling: Sampling = FRAMES
-    prompts: tuple[str, ...] = ("quality",)
-    reduce: tuple[str, ...] = ("avg",)
+    sampling: Sampling = frames_option(Sampling("count_uniform", 8), "8", limits=True)
+    prompts: tuple[str, ...] = option(
+        ("quality",),
+        f"any of {', '.join(PROMPTS)}, own pairs 'good|bad', or with a name 'name=good|bad'",
+        Text("PAIR"),
+        many=True,
+    )
+    reduce: tuple[str, ...] = option(
+        ("avg",),
+        "several frames; more than one reduction makes more columns, all but avg with its name (quality_p10)",
+        Choice(REDUCE),
+        many=True,
+    )
     vocabulary: Path = dataclasses.field(init=False)
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         self._pairs = parse_prompts(self.prompts)
         self._columns = [
             [self._column(pair.column, reduction) for reduction in self.reduce] for pair in self._pairs
         ]
-        self.adds = dict.fromkeys(_each_once(self._columns), pl.Float64)
-        super().__post_init__()
+        self.output_columns = dict.fromkeys(_each_once(self._columns), pl.Float64)
+        super().configure()
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the values: that of every CLIP score, the vocabulary, the prompts, the reductions."""
         from tools.models.clip_tokenizer import vocabulary_digest
 
         return {
-            **super().asked(),
+            **super().config(),
             "vocabulary": vocabulary_digest(self.vocabulary),
             "prompts": [dataclasses.astuple(pair) for pair in self._pairs],
             "reduce": list(self.reduce),
         }
 
-    def use(self, features: ClipFeatures) -> None:
+    def use(self, features: CLIPFeatures) -> None:
         """Take a loaded CLIP, and let it read the prompts."""
         from tools.models.clip_tokenizer import check_vocabulary, load_tokenizer
 

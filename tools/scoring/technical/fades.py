@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from tools.media.mixtures import RESIDUE, correlation, decompose, find_mixtures
+from tools.media.reading.mixtures import RESIDUE, correlation, decompose, find_mixtures
 from tools.scoring.technical.repeats import runs
 
 _BLACK = 25  # luma: a tenth of the range, as ffmpeg's blackdetect has it

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from tools.media.frames import Frame
+from tools.media.reading.frames import Frame
 from tools.scoring.technical import (
     bars,
     blockiness,

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from tools.errors import UserError
-from tools.media.requests import Frames
-from tools.media.sampling import SamplingError
+from tools.media.reading.requests import Frames
+from tools.media.reading.sampling import SamplingError
+from tools.options import Names, Text, Whole, option
 from tools.scoring.technical.measures import DEFAULT_MEASURES, MEASURES, THUMBNAIL, check_measures
 from tools.scoring.technical.niqe_model import NiqeModel, load_niqe_model
+from tools.stage.common_options import decoder_option
 from tools.stage.stage import Row, Stage
 
 if TYPE_CHECKING:
-    from tools.models.wanted import Wanted
+    from tools.models.required import RequiredWeights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,31 +64,39 @@ class TechnicalStage(Stage):
     """Technical measures: column ``path`` in, one column for each measure out (``black_bars`` has two).
 
     Attributes:
-        measures: Names from `tools.scoring.technical.measures.MEASURES`.
-        num_frames: Places in a video at which frames are looked at in full, two at each.
-        niqe_parameters: File with the parameters of NIQE; None looks where weights are kept.
-        decoder: Decoder that reads the frames.
         niqe_model: What the file holds; None when NIQE is not asked for.
 
     Raises:
         UserError: There is no such measure, or the parameters of NIQE are missing or wrong.
     """
 
-    name: ClassVar[str] = "technical"
-    version: ClassVar[int] = 5
-    suffix: ClassVar[str] = "_technical"
+    name = "technical"
+    version = 5
+    suffix = "_technical"
 
-    measures: tuple[str, ...] = DEFAULT_MEASURES
-    num_frames: int = 6
-    niqe_parameters: str | None = None
-    decoder: str = "pyav"
+    measures: tuple[str, ...] = option(
+        DEFAULT_MEASURES,
+        "measures, joined by commas",
+        Names(MEASURES),
+        shown="all that need no parameters: all but niqe",
+    )
+    num_frames: int = option(
+        6, "places in a video at which frames are looked at in full, two at each", Whole(1)
+    )
+    niqe_parameters: str | None = option(
+        None,
+        "parameters of NIQE",
+        Text("FILE"),
+        shown="pretrained_models/niqe_image_params.mat; 'python -m tools.models.weights download niqe'",
+        everyday=False,
+    )
+    decoder: str = decoder_option()
     niqe_model: NiqeModel | None = dataclasses.field(init=False, default=None)
 
-    def __post_init__(self) -> None:
+    def configure(self) -> None:
+        """Check the options, and set what follows from them."""
         self.measures = check_measures(self.measures)
-        if self.num_frames < 1:
-            raise UserError(f"num_frames must be 1 or more, not {self.num_frames}")
-        self.adds = {
+        self.output_columns = {
             column: pl.String if column == "crop" else pl.Float64
             for name in self.measures
             for column in MEASURES[name].columns
@@ -95,13 +105,12 @@ class TechnicalStage(Stage):
         self.niqe_digest = None
         if "niqe" not in self.measures and self.niqe_parameters is not None:
             raise UserError("parameters of NIQE are given, but niqe is not among the measures")
-        super().__post_init__()
 
-    def wanted(self) -> list[Wanted]:
+    def required_weights(self) -> list[RequiredWeights]:
         """The parameters of NIQE, where that is measured."""
-        from tools.models.wanted import Wanted
+        from tools.models.required import RequiredWeights
 
-        return [Wanted("niqe", self.niqe_parameters)] if "niqe" in self.measures else []
+        return [RequiredWeights("niqe", self.niqe_parameters)] if "niqe" in self.measures else []
 
     def find(self) -> None:
         """Find and read the parameters of NIQE, where that is measured."""
@@ -117,7 +126,7 @@ class TechnicalStage(Stage):
         wanted = any(MEASURES[name].frames for name in self.measures)
         return FramePairs(self.num_frames) if wanted else None
 
-    def asked(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """What changes the values: the measures, the frames, the parameters of NIQE."""
         return {
             "measures": list(self.measures),

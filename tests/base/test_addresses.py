@@ -1,0 +1,210 @@
+"""Addresses where commands take paths: refused in one line, or the failure of their row."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.support import make_video
+from tests.test_cli import RUNNABLE
+from tools import cli
+from tools.base.addresses import is_address, local_path, refuse_address
+from tools.datasets import convert, datautil
+from tools.datasets.edit import filter_table
+from tools.datasets.transforms.frames import FirstFrameStage
+from tools.errors import UserError
+from tools.media.fetching.sources import local_file
+from tools.scene_cut import scene_detect
+from tools.scene_cut.clips.stage import CutStage
+from tools.scene_cut.shots.stage import SceneDetectStage
+from tools.scoring.technical import inference as technical
+from tools.scoring.technical.stage import TechnicalStage
+from tools.stage.runner import run_stage
+from tools.stage.shards import current_shard
+from tools.stage.vectors import VectorFile
+from tools.table import read_table, write_table
+
+STRANGE = [
+    "http://127.0.0.1:1/a.mp4",
+    "s3://bucket/a.mp4",
+    "zip://x",
+    "data.x+y-z://a",
+    "file://elsewhere/a.mp4",
+]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A folder to work in, with a video whose name has a blank; no other folder may appear in it."""
+    monkeypatch.chdir(tmp_path)
+    make_video(Path("a b.mp4"), 3, size=(64, 48))
+    yield tmp_path
+    assert [place.name for place in tmp_path.iterdir() if place.is_dir()] in ([], [".vidsieve"])
+
+
+def table(*paths: str, name: str = "meta.csv") -> str:
+    return str(write_table(pl.DataFrame({"path": paths}), name))
+
+
+def refusal(module, arguments, capsys) -> str:
+    """The line with which a command refuses its arguments; it has written nothing else."""
+    before = set(Path().iterdir())
+    try:
+        code = importlib.import_module(module).main(arguments)
+    except UserError as error:
+        code = cli._complain(str(error)) or 2
+    except SystemExit as done:
+        code = done.code
+    said = capsys.readouterr()
+    assert (code, said.out, set(Path().iterdir()) - before) == (2, "", set())
+    (line,) = (line for line in said.err.splitlines() if line.startswith("error: "))
+    return line
+
+
+def test_what_is_an_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for text in STRANGE:
+        assert is_address(text) and is_address(Path(text))
+    for text in ("a.mp4", "/a://b.mp4", "a:b.mp4", "http:x.mp4", "C://a.mp4", "s3/a", "://a", "3d://a", ""):
+        assert not is_address(text) and not is_address(Path(text))
+    Path("s3:").mkdir()
+    assert not is_address(Path("s3://bucket/a.mp4"))
+    with pytest.raises(UserError, match=r"^http://host/a\.csv: is an address, not a path of this machine"):
+        refuse_address(Path("http://host/a.csv"))
+
+
+def test_addresses_of_files_are_paths():
+    assert local_path("file:///a%20b/c.mp4") == local_path("FILE://localhost/a%20b/c.mp4") == "/a b/c.mp4"
+    for text in ("a%20b.mp4", "file://elsewhere/a.mp4", "file://[x", "file://", "http://host/a.mp4"):
+        assert local_path(text) == text
+
+
+@pytest.mark.parametrize("module", RUNNABLE)
+def test_no_command_takes_an_address_for_its_table(module, here, capsys):
+    arguments = {
+        "tools.datasets.convert": ["video", "s3://b/m.csv", "--output", "o.csv"],
+        "tools.datasets.transform": ["vid_resize", "s3://b/m.csv", "--output-dir", "o"],
+        "tools.scene_cut.cut": ["s3://b/m.csv", "--save-dir", "clips"],
+        "tools.datasets.save_first_frame": ["s3://b/m.csv", "--img-dir", "o"],
+        "tools.datasets.split": ["s3://b/m.csv", "--config", "c.json"],
+        "tools.scoring.emscore.idf": ["s3://b/m.csv", "--output", "o.json"],
+        "tools.models.weights": ["check", "s3://b/m.csv"],
+        "tools.caption.caption_llava": ["s3://b/m.csv", "--model-path", "model"],
+        "tools.scoring.__main__": ["s3://b/m.csv", "--scores", "technical"],
+        **{f"tools.caption.{name}": ["s3://b/m.csv", "--model", "m"] for name in ("caption_api", "tag")},
+    }.get(module, ["s3://b/m.csv"])
+    line = refusal(module, arguments, capsys)
+    assert line.startswith("error: s3://b/m.csv: is an address, not a path of this machine")
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        ("tools.datasets.datautil", ["meta.csv", "--output", "s3://b/o.csv"]),
+        ("tools.datasets.datautil", ["meta.csv", "--difference", "s3://b/o.csv"]),
+        ("tools.datasets.datautil", ["meta.csv", "--aesmin", "1", "--rejected", "s3://b/o.csv"]),
+        ("tools.datasets.convert", ["video", ".", "--output", "s3://b/o.csv"]),
+        ("tools.datasets.analyze", ["meta.csv", "--save-img", "s3://b/o.csv"]),
+        ("tools.scene_cut.cut", ["meta.csv", "--save-dir", "s3://b/o.csv"]),
+        ("tools.scene_cut.scene_detect", ["meta.csv", "--output=s3://b/o.csv"]),
+        ("tools.datasets.transform", ["vid_resize", "meta.csv", "--output-dir", "s3://b/o.csv"]),
+        ("tools.scoring.aesthetic.inference", ["meta.csv", "--save-embeddings", "s3://b/o.csv"]),
+    ],
+)
+def test_no_command_writes_to_an_address(module, arguments, here, capsys):
+    table("a b.mp4")
+    line = refusal(module, arguments, capsys)
+    assert line.startswith("error: s3://b/o.csv: is an address, not a path of this machine")
+
+
+def test_on_daft_the_table_and_the_output_may_be_elsewhere():
+    arguments = ["s3://b/m.csv", "--output", "s3://b/o", "--engine", "daft"]
+    parsed = technical.COMMAND.parser().parse_args(arguments)
+    assert (parsed.meta, parsed.output) == ("s3://b/m.csv", "s3://b/o")
+    with pytest.raises(SystemExit):
+        technical.COMMAND.parser().parse_args([*arguments, "--niqe-parameters", "s3://b/n.mat"])
+
+
+def test_functions_refuse_addresses_too(here):
+    meta = table("a b.mp4")
+    for action in (
+        lambda: read_table("s3://b/m.csv"),
+        lambda: read_table(Path("s3://b/m.csv")),
+        lambda: write_table(pl.DataFrame({"a": [1]}), "s3://b/m.csv"),
+        lambda: write_table(pl.DataFrame({"a": [1]}), Path("s3://b/m.csv")),
+        lambda: run_stage(TechnicalStage(), meta, output="s3://b/m.csv"),
+        lambda: run_stage(TechnicalStage(), Path("s3://b/m.csv")),
+        lambda: convert.convert_video("s3://b/m.csv"),
+        lambda: CutStage("s3://b/m.csv"),
+        lambda: FirstFrameStage("s3://b/m.csv"),
+        lambda: SceneDetectStage(detector="content", stats_dir="s3://b/m.csv"),
+        lambda: VectorFile("s3://b/m.csv", current_shard(), here),
+    ):
+        with pytest.raises(UserError, match=r"^s3://b/m\.csv: is an address"):
+            action()
+
+
+def test_strange_addresses_cost_their_rows(here, capsys):
+    local = f"file://{here}/a%20b.mp4"
+    meta = table(*STRANGE, "a b.mp4", local)
+    alone = ["--num-workers", "0"]
+    runs = (
+        (lambda: datautil.main([meta, "--info", *alone]), "meta_info", "width"),
+        (lambda: scene_detect.main([meta, "--detector", "content", *alone]), "meta_timestamp", "timestamp"),
+        (lambda: technical.main([meta, "--measures", "contrast", *alone]), "meta_technical", "contrast"),
+    )
+    for run, name, column in runs:
+        assert not run()
+        written = read_table(f"{name}.csv")
+        assert written["path"].to_list() == [*STRANGE, "a b.mp4", local]
+        assert written[column].is_null().to_list() == [True] * 5 + [False] * 2
+        failures = read_table(f"{name}.failures.csv")
+        assert failures["path"].to_list() == STRANGE
+        assert set(failures["kind"]) == {"bad_value"}
+        assert all("is an address, not a path of this machine" in message for message in failures["message"])
+
+
+def test_captions_beside_addresses_are_not_looked_for(here):
+    Path("a b.txt").write_text("a caption")
+    meta = table("http://host/a.mp4", f"file://{here}/a%20b.mp4")
+    assert not datautil.main([meta, "--load-caption", "txt"])
+    (written,) = (file for file in Path().glob("meta_*.csv") if "failures" not in file.name)
+    assert read_table(written)["text"].to_list() == [None, "a caption"]
+    (failures,) = Path().glob("*.failures.csv")
+    assert read_table(failures).rows()[0][:2] == ("http://host/a.mp4", "bad_value")
+
+
+def test_a_table_of_addresses_is_refused(here, capsys):
+    table("http://host/a.mp4", "s3://bucket/a.mp4")
+    said = "error: meta.csv: every path in it is an address; http://host/a.mp4 is an address, not a path"
+    for module, *arguments in (
+        ("tools.datasets.datautil", "--info"),
+        ("tools.datasets.datautil", "--ext"),
+        ("tools.datasets.datautil", "--filesize"),
+        ("tools.scene_cut.scene_detect", "--detector", "content"),
+        ("tools.scoring.technical.inference",),
+        ("tools.datasets.check_integrity",),
+    ):
+        assert refusal(module, ["meta.csv", *arguments], capsys).startswith(said)
+
+
+def test_addresses_stay_addresses_when_paths_are_rewritten(here):
+    remote = ["http://host//a.mp4", "s3://bucket/d/a.mp4"]
+    frame = pl.DataFrame({"path": [*remote, "/d/a.mp4", "a.mp4", None]})
+    assert filter_table(frame, relpath="/d")["path"].to_list()[:3] == [*remote, "a.mp4"]
+    assert filter_table(frame, abspath="/d")["path"].to_list() == [*remote, "/d/a.mp4", "/d/a.mp4", None]
+    assert filter_table(frame, relpath="s3://bucket/d/")["path"].to_list()[1] == "a.mp4"
+    assert filter_table(frame, abspath="s3://bucket/d")["path"].to_list()[3] == "s3://bucket/d/a.mp4"
+
+
+@pytest.mark.parametrize("address", ["zip://x", "nosuch://a", "reference://a", "cached://a", "smb://h/a"])
+def test_a_strange_address_is_no_reason_to_end_a_run_that_fetches(address):
+    from tools.errors import MediaError
+
+    pytest.importorskip("fsspec")
+    with pytest.raises(MediaError) as caught, local_file(address):
+        pass
+    assert caught.value.kind == "bad_value"

@@ -1,0 +1,329 @@
+"""Bringing a file here over HTTP: what breaks off goes on where it stopped, what is short is not whole."""
+
+from __future__ import annotations
+
+import base64
+import email.utils
+import http.client
+import os
+import random
+import re
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, Literal
+
+from tools.base.redirects import RedirectError, opener
+
+PAUSES = (1.0, 2.0, 5.0, 10.0)
+"""Seconds before each further attempt that follows one without a new byte."""
+
+_BLOCK = 1 << 18  # bytes
+_LONGEST_PAUSE = 60.0  # seconds, whatever the server asks for
+_AGAIN = (408, 425, 429)  # and 5xx: the same request may succeed later
+
+Trouble = Literal["refused", "unreachable", "broken", "too_large", "too_slow", "cancelled"]
+
+
+class TransferError(Exception):
+    """The file is not here, and will not come.
+
+    Args:
+        trouble: ``refused`` by the server's answer; ``unreachable``; ``broken`` off too often; ``too_large``;
+            ``too_slow``; ``cancelled``.
+        reason: What happened, in a few words, without the address.
+        status: HTTP status of the answer, when there was one.
+    """
+
+    def __init__(self, trouble: Trouble, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.trouble = trouble
+        self.reason = reason
+        self.status = status
+
+
+class _BrokenError(Exception):
+    """This attempt failed; another may not."""
+
+    def __init__(self, reason: str, *, unreachable: bool = False, wait: float | None = None) -> None:
+        super().__init__(reason)
+        self.unreachable = unreachable
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long and how much.
+
+    Attributes:
+        pauses: Seconds before each new attempt; an attempt that brought new bytes does not count.
+        timeout: Seconds without a byte after which an attempt is given up.
+        time_limit: Seconds for the whole file; None for any time.
+        max_bytes: Largest file; None for any size.
+    """
+
+    pauses: tuple[float, ...] = PAUSES
+    timeout: float = 60.0
+    time_limit: float | None = None
+    max_bytes: int | None = None
+
+
+def fetch(
+    url: str,
+    file: BinaryIO,
+    *,
+    limits: Limits | None = None,
+    patient: bool = True,
+    progress: Callable[[int], object] | None = None,
+    cancelled: threading.Event | None = None,
+) -> None:
+    """Append to a file the bytes of a URL that it has not got yet.
+
+    A server that sends the length of the file (all but very old ones do) is held to it: fewer bytes are
+    never taken for the whole file. A file that changes on the server between two attempts is begun anew.
+    Proxies are taken from ``http_proxy``, ``https_proxy`` and ``no_proxy`` by the standard library. Redirects
+    are followed as `tools.base.redirects` says.
+
+    Args:
+        url: ``http://`` or ``https://`` address; other letters than ASCII are escaped. A user and a password
+            in it (``https://user:password@host/``) are sent to that host alone (RFC 7617).
+        file: Open for appending (``ab``); what it holds is taken for the beginning of the file.
+        limits: See `Limits`.
+        patient: Try a server again that could not be reached at all; else tell at once.
+        progress: Told the number of bytes that are here.
+        cancelled: Ends the transfer when set.
+
+    Raises:
+        TransferError: See there. What has arrived stays in the file.
+        OSError: The file cannot be written.
+    """
+    try:
+        address, authorization = _escaped(url)
+    except ValueError as error:
+        raise TransferError("refused", f"not an address ({error})") from error
+    _Transfer(address, authorization, file, limits or Limits(), patient, progress, cancelled).run()
+
+
+def retry_after(headers: Any) -> float | None:
+    """Seconds that a response's headers ask to wait; None if they do not (RFC 9110, 10.2.3)."""
+    if milliseconds := headers.get("retry-after-ms"):
+        try:
+            return max(0.0, float(milliseconds) / 1000)
+        except ValueError:
+            pass
+    value = headers.get("retry-after")
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        date = email.utils.parsedate_to_datetime(value)
+        return max(0.0, date.timestamp() - time.time())
+    except (TypeError, ValueError):
+        return None
+
+
+@dataclass
+class _Transfer:
+    url: str
+    authorization: str | None
+    file: BinaryIO
+    limits: Limits
+    patient: bool
+    progress: Callable[[int], object] | None
+    cancelled: threading.Event | None
+    total: int | None = None  # bytes of the whole file, once the server has said
+    version: str | None = None  # what tells one version of the file from another
+    most: int = 0  # most bytes that were here at any time
+    started: float = field(default_factory=time.monotonic)
+
+    def run(self) -> None:
+        failures = 0
+        self.most = self.file.seek(0, os.SEEK_END)
+        while True:
+            before = self.most
+            try:
+                return self._attempt()
+            except _BrokenError as error:
+                # Bytes beyond all earlier attempts count; a server without Range that breaks off at other
+                # places each time brings none.
+                failures = 0 if self.most > before else failures + 1
+                if error.unreachable and not self.patient and not self.file.tell():
+                    raise TransferError("unreachable", str(error)) from error
+                if failures > len(self.limits.pauses):
+                    trouble = "unreachable" if error.unreachable else "broken"
+                    raise TransferError(trouble, str(error)) from error
+                self._pause(failures, error.wait)
+            self._told()
+
+    def _pause(self, failures: int, wanted: float | None) -> None:
+        """Wait as long as the server said, or longer each time."""
+        pauses = self.limits.pauses
+        usual = pauses[max(0, failures - 1)] * random.uniform(0.5, 1.0) if pauses else 0.0
+        seconds = usual if wanted is None else min(wanted, _LONGEST_PAUSE)
+        if self.limits.time_limit is not None:
+            seconds = min(seconds, max(0.0, self._left()))
+        if self.cancelled is None:
+            time.sleep(seconds)
+        else:
+            self.cancelled.wait(seconds)
+        self._check()
+
+    def _left(self) -> float:
+        return self.started + (self.limits.time_limit or 0.0) - time.monotonic()
+
+    def _check(self) -> None:
+        """Stop when there is no use in going on."""
+        if self.cancelled is not None and self.cancelled.is_set():
+            raise TransferError("cancelled", "the run has ended")
+        here = self.file.tell()
+        if self.limits.time_limit is not None and self._left() <= 0:
+            size = f" of {self.total}" if self.total else ""
+            raise TransferError(
+                "too_slow", f"{here}{size} bytes came in {self.limits.time_limit:g} s, which is the limit"
+            )
+        size = max(here, self.total or 0)
+        if self.limits.max_bytes is not None and size > self.limits.max_bytes:
+            raise TransferError(
+                "too_large", f"has {size} bytes or more, the limit is {self.limits.max_bytes}"
+            )
+
+    def _told(self) -> None:
+        self.most = max(self.most, self.file.tell())
+        if self.progress is not None:
+            self.progress(self.file.tell())
+
+    def _attempt(self) -> None:
+        """One request for the rest of the file; returns when all of it is here."""
+        self._check()
+        offset = self.file.seek(0, os.SEEK_END)
+        with self._open(offset) as response:
+            if response.status == 416:  # nothing after offset: the file is whole
+                return
+            if response.status == 206:
+                self._check_range(response, offset)
+            else:  # a server without Range support sends everything, and so does one with another version
+                self._restart()
+                length = response.headers.get("Content-Length")
+                self.total = int(length) if length is not None and length.isdecimal() else None
+            self.version = _version(response)
+            self._check()
+            self._copy(response)
+        self.file.flush()
+        here = self.file.tell()
+        if self.total is not None and here != self.total:  # an early end is no error to http.client
+            if here > self.total:
+                self._restart()
+            raise _BrokenError(f"{here} of {self.total} bytes came")
+
+    def _open(self, offset: int) -> Any:
+        request = urllib.request.Request(self.url, headers={"User-Agent": "vidsieve"})
+        if self.authorization is not None:
+            request.add_header("Authorization", self.authorization)
+        if offset:
+            request.add_header("Range", f"bytes={offset}-")
+            if self.version:
+                request.add_header("If-Range", self.version)
+        try:
+            return opener(self.url).open(request, timeout=self._timeout())
+        except RedirectError as error:
+            raise TransferError("refused", str(error)) from error
+        except urllib.error.HTTPError as error:
+            if error.code == 416 and self._is_whole(error, offset):
+                return error
+            error.close()
+            raise self._judge(error) from error
+        except urllib.error.URLError as error:
+            raise _BrokenError(str(error.reason), unreachable=True) from error
+        except (http.client.InvalidURL, ValueError) as error:
+            raise TransferError("refused", f"not an address ({error})") from error
+        except (http.client.HTTPException, OSError) as error:
+            raise _BrokenError(str(error) or type(error).__name__) from error
+
+    def _timeout(self) -> float:
+        if self.limits.time_limit is None:
+            return self.limits.timeout
+        return max(0.05, min(self.limits.timeout, self._left()))
+
+    def _judge(self, error: urllib.error.HTTPError) -> Exception:
+        said = f"HTTP {error.code} {error.reason}"
+        if error.code == 416:  # what is here is longer than the file, or of another one
+            here, total = self.file.tell(), self.total
+            self._restart()
+            if total is not None:
+                return _BrokenError(f"{here} of {total} bytes came, and the server has no more")
+            return _BrokenError("what was here did not fit the file and was dropped")
+        if error.code in _AGAIN or error.code >= 500:
+            return _BrokenError(said, wait=retry_after(error.headers))
+        return TransferError("refused", f"{error.code} {error.reason}", error.code)
+
+    def _is_whole(self, error: urllib.error.HTTPError, offset: int) -> bool:
+        """Whether the file ends at the offset, and nothing else was said before."""
+        ends = (error.headers.get("Content-Range") or "").endswith(f"/{offset}")
+        return ends and self.total in (None, offset)
+
+    def _check_range(self, response: http.client.HTTPResponse, offset: int) -> None:
+        """Make sure that the part which comes is the one asked for, of the same file as before."""
+        said = response.headers.get("Content-Range") or ""
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", said.strip())
+        other = self.version and _version(response) and _version(response) != self.version
+        if found is None or int(found[1]) != offset or other:
+            self._restart()
+            raise _BrokenError(f"another part came than was asked for ({said or 'no Content-Range'})")
+        total = None if found[2] == "*" else int(found[2])
+        if None not in (self.total, total) and total != self.total:
+            self._restart()
+            raise _BrokenError("the file changed on the server")
+        self.total = self.total if total is None else total
+
+    def _restart(self) -> None:
+        self.file.truncate(0)
+        self.file.seek(0, os.SEEK_END)
+        self.total = self.version = None
+
+    def _copy(self, response: http.client.HTTPResponse) -> None:
+        while True:
+            try:
+                block = response.read1(_BLOCK)
+            except (http.client.HTTPException, OSError) as error:
+                raise _BrokenError(str(error) or type(error).__name__) from error
+            if not block:
+                return
+            self.file.write(block)
+            self._told()
+            self._check()
+
+
+def _version(response: http.client.HTTPResponse) -> str | None:
+    """A validator for If-Range: a strong ETag, or else the time of the last change (RFC 9110, 13.1.5)."""
+    tag = response.headers.get("ETag")
+    if tag and not tag.startswith("W/"):
+        return tag
+    return None if tag else response.headers.get("Last-Modified")
+
+
+def _escaped(url: str) -> tuple[str, str | None]:
+    """The address with what may not stand in a request escaped; what is escaped already stays so.
+
+    Returns:
+        The address without a user's name, and what goes into the header Authorization for that.
+
+    Raises:
+        ValueError: It is no HTTP address.
+    """
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("it must begin with http:// or https://")
+    user, at, host = parts.netloc.rpartition("@")
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    path, query = (urllib.parse.quote(text, safe="%/:=&?~+!$,;'@()*[]") for text in (parts.path, parts.query))
+    address = urllib.parse.urlunsplit((parts.scheme, host, path, query, ""))
+    token = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
+    return address, f"Basic {token}" if at else None

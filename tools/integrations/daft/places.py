@@ -1,0 +1,133 @@
+"""Files that lie on this machine or in object storage, by one name: a path, or an address of fsspec's."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tools.base.addresses import is_address
+from tools.base.disk import cannot_write, writing
+from tools.base.packages import not_installed
+from tools.errors import MediaError, UserError
+from tools.media.fetching.sources import FetchOptions, copy_from_address
+from tools.media.fetching.storage import PACKAGES
+from tools.table import table_extension
+
+
+@contextmanager
+def local_table(path: str | Path) -> Iterator[Path]:
+    """A table as a file of this machine: itself, or a copy that is removed at the end.
+
+    Args:
+        path: A file, or an ``http(s)://`` address, or one of a storage that fsspec knows.
+
+    Raises:
+        UserError: It cannot be brought here.
+    """
+    if not is_address(path):
+        yield Path(path)
+        return
+    with writing("a temporary folder"):
+        handle, name = tempfile.mkstemp(table_extension(str(path).partition("?")[0]), "vidsieve-")
+    os.close(handle)
+    try:
+        _copy(str(path), Path(name))
+        yield Path(name)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _copy(address: str, path: Path) -> None:
+    try:
+        with writing(path), path.open("ab") as file:
+            copy_from_address(address, file, FetchOptions())
+    except MediaError as error:
+        raise UserError(f"{address}: cannot read the table: {error.message}") from error
+
+
+class Folder:
+    """A folder of small files, each written whole or not at all.
+
+    Args:
+        place: Path, or address of a storage that fsspec knows. It need not exist.
+
+    Raises:
+        UserError: There is no such storage, or its package is not installed.
+    """
+
+    def __init__(self, place: str | Path) -> None:
+        import fsspec
+
+        self.place = str(place).rstrip("/")
+        try:
+            self._storage, self._root = fsspec.core.url_to_fs(self.place)
+        except (ImportError, ValueError) as error:
+            package = PACKAGES.get(self.place.partition("://")[0].lower())
+            if package and isinstance(error, ImportError):
+                raise not_installed(package, self.place) from None
+            raise UserError(f"{place}: cannot be written to: {error}") from None
+        self._is_local = not is_address(place) or self.place.startswith("file://")
+
+    def __truediv__(self, name: str) -> str:
+        """Where a file of this name is, for messages."""
+        return f"{self.place}/{name}"
+
+    def names(self) -> list[str]:
+        """Names of the files that are there, sorted."""
+        with self._told():
+            self._storage.invalidate_cache()
+            try:
+                found = self._storage.ls(self._root, detail=False)
+            except FileNotFoundError:
+                return []
+        return sorted(name.rstrip("/").rpartition("/")[2] for name in found)
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of a file; None when there is none."""
+        with self._told():
+            try:
+                return self._storage.cat_file(f"{self._root}/{name}")
+            except FileNotFoundError:
+                return None
+
+    def open(self, name: str) -> Any:
+        """Open a file for reading bytes."""
+        return self._storage.open(f"{self._root}/{name}", "rb")
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        with self._told():
+            if not self._is_local:  # an object appears when all of it is there
+                self._storage.pipe_file(f"{self._root}/{name}", content)
+                return
+            self._storage.makedirs(self._root, exist_ok=True)
+            unfinished = Path(self._root) / f".{name}.{os.getpid()}.tmp"
+            try:
+                unfinished.write_bytes(content)
+                unfinished.replace(Path(self._root) / name)
+            finally:
+                unfinished.unlink(missing_ok=True)
+
+    def remove(self, name: str) -> None:
+        """Remove a file that is there."""
+        with self._told():
+            self._storage.rm_file(f"{self._root}/{name}")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell what goes wrong in one line."""
+        try:
+            yield
+        except Exception as error:  # each storage has its own kinds of errors
+            if self._is_local and isinstance(error, OSError):
+                raise cannot_write(self.place, error) from error
+            said = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
+            raise UserError(f"{self.place}: {said or type(error).__name__}") from error

@@ -1,0 +1,240 @@
+"""What a pool of actors takes, and whether the machine or the cluster has it.
+
+Daft starts actors that fit nowhere all the same, and then waits for them: for two minutes where some fit, for
+ever where they hold every CPU and nothing is left to read with. So it is reckoned up before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tools.errors import UserError
+from tools.integrations.daft.packages import import_daft, import_ray
+
+_FOR_READS = 1  # CPUs of a cluster that stay free for reading and for moving rows
+
+
+@dataclass(frozen=True)
+class Workers:
+    """A pool of actors, each with the stage's model and its own decoding workers.
+
+    Attributes:
+        gpus: GPUs of each; a fraction lets several share one.
+        concurrency: How many actors.
+        batch_size: Rows that Daft hands over at a time.
+        num_workers: Decoding processes of each; 0 decodes in the actor itself, without guards.
+        cpus: CPUs of each; by default one for each decoding process, at least one.
+
+    Raises:
+        UserError: A value is out of range.
+    """
+
+    gpus: float = 0
+    concurrency: int = 1
+    batch_size: int = 256
+    num_workers: int = 2
+    cpus: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in (("concurrency", 1), ("batch_size", 1), ("num_workers", 0)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < least:
+                raise UserError(f"Invalid {name} ({value}). It must be a whole number from {least} on.")
+        if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
+            raise UserError(f"Invalid gpus ({self.gpus:g}). It must be a fraction of 1, or a whole number.")
+        if self.cpus is None:
+            object.__setattr__(self, "cpus", max(1, self.num_workers))
+        elif not 0 < self.cpus < math.inf:
+            raise UserError(f"Invalid cpus ({self.cpus:g}). It must be greater than 0.")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """CPUs, GPUs and bytes of memory of one node."""
+
+    cpus: float
+    gpus: float
+    memory: float = math.inf
+
+    def room_for(self, workers: Workers, memory: float = 0) -> int:
+        """How many actors fit."""
+        rooms = [self.cpus / workers.cpus]
+        if workers.gpus >= 1:
+            rooms.append(self.gpus / workers.gpus)
+        elif workers.gpus:  # several share a GPU, but none has pieces of two
+            rooms.append(int(self.gpus) * int(1 / workers.gpus))
+        if memory:
+            rooms.append(self.memory / memory)
+        return int(min(rooms))
+
+
+def usual_cpus(num_workers: int) -> int:
+    """CPUs of an actor that nobody chose: one for each decoding process, no more than a lone machine has."""
+    cpus = max(1, num_workers)
+    return cpus if is_on_ray() else min(cpus, int(this_machine().cpus))
+
+
+def is_on_ray() -> bool:
+    """Whether Daft runs on Ray: ``daft.set_runner_ray()`` was called, or ``DAFT_RUNNER`` says so."""
+    import_daft()
+    from daft.runners import get_or_infer_runner_type
+
+    return get_or_infer_runner_type() == "ray"
+
+
+def machines() -> list[Machine] | None:
+    """The nodes of the cluster, or this machine; None where there is no connection to the cluster yet."""
+    if not is_on_ray():
+        return [this_machine()]
+    ray = import_ray()
+    if not ray.is_initialized():
+        return None
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [Machine(n.get("CPU", 0), n.get("GPU", 0), n.get("memory", math.inf)) for n in nodes]
+
+
+def this_machine() -> Machine:
+    """What this machine has."""
+    from tools.media.workers.pool import usable_cores
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return Machine(usable_cores(), _gpus_here(), memory)
+
+
+def _gpus_here() -> int:
+    import torch
+
+    return torch.cuda.device_count()
+
+
+def check_resources(workers: Workers, *, memory: float = 0) -> None:
+    """Check that all actors can run at a time, and that something is left to read with.
+
+    Args:
+        workers: The actors.
+        memory: Bytes of each; 0 for any.
+
+    Raises:
+        UserError: They cannot; says what is missing.
+    """
+    there = machines()
+    if there is None:
+        return
+    if is_on_ray():
+        check_cluster(workers, there, memory)
+    else:
+        check_machine(workers, there[0], memory)
+
+
+def check_machine(workers: Workers, machine: Machine, memory: float = 0) -> None:
+    """As `check_resources`, for Daft's native runner on this machine."""
+    # Daft's native runner reserves no CPUs, more actors than cores only take turns; but each has to fit.
+    if workers.cpus > machine.cpus:
+        raise UserError(f"{_asked(workers)}, this machine has {machine.cpus:g}; ask for fewer")
+    if workers.gpus * workers.concurrency > machine.gpus:
+        raise UserError(
+            f"{_asked(workers)}, this machine has {_gpus(machine.gpus)}; "
+            "ask for fewer, or call daft.set_runner_ray() first where a cluster is meant"
+        )
+    if workers.concurrency > 1 and workers.gpus * workers.concurrency > 1:
+        raise UserError(
+            f"{_asked(workers)}: Daft's native runner does not deal out GPUs, all would take the first one; "
+            "use Ray, which does: daft.set_runner_ray()"
+        )
+    if memory * workers.concurrency > machine.memory:
+        raise UserError(
+            f"{workers.concurrency} x {memory / 2**30:.1f} GiB are asked for, this machine has "
+            f"{machine.memory / 2**30:.1f} GiB"
+        )
+
+
+def check_cluster(workers: Workers, there: Sequence[Machine], memory: float = 0) -> None:
+    """As `check_resources`, for a Ray cluster of these nodes."""
+    room = sum(machine.room_for(workers, memory) for machine in there)
+    cpus, gpus = sum(m.cpus for m in there), sum(m.gpus for m in there)
+    has = f"the Ray cluster has {cpus:g} CPUs and {_gpus(gpus)} on {len(there)} nodes"
+    if room < workers.concurrency:
+        fit = "none fits" if room == 0 else f"{room} fit"
+        more = f" and {memory / 2**30:.1f} GiB" if memory else ""
+        raise UserError(f"{_asked(workers)}{more}, {has}: {fit}; ask for fewer or smaller ones")
+    left = cpus - workers.cpus * workers.concurrency
+    if left < _FOR_READS:
+        raise UserError(
+            f"{_asked(workers)}, {has}: {left:g} CPUs are left to read with, {_FOR_READS} is needed; "
+            "ask for fewer workers, or fewer CPUs for each"
+        )
+
+
+def _asked(workers: Workers) -> str:
+    takes = f"{workers.cpus:g} CPUs" + (f" and {_gpus(workers.gpus)}" if workers.gpus else "")
+    return f"{workers.concurrency} workers with {takes} each are asked for"
+
+
+def _gpus(number: float) -> str:
+    return "1 GPU" if number == 1 else f"{number:g} GPUs"
+
+
+def spread_workers(
+    *,
+    gpus: float = 0,
+    concurrency: int | None = None,
+    cpus: float | None = None,
+    num_workers: int = 16,
+) -> Workers:
+    """Fill what there is with actors: the cluster, or this machine, on which there is one.
+
+    Args:
+        gpus: GPUs of each.
+        concurrency: How many, in place of as many as fit.
+        cpus: CPUs of each, in place of its part of its node.
+        num_workers: Decoding processes of each, no more than its CPUs.
+
+    Raises:
+        UserError: They do not fit, see `check_resources`.
+    """
+    there = machines() or [this_machine()]
+    if is_on_ray():
+        share, room = fill(there, gpus=gpus, cpus=cpus)
+    else:
+        share, room = cpus or there[0].cpus, 1
+    workers = Workers(gpus, concurrency or room, num_workers=min(num_workers, math.ceil(share)), cpus=share)
+    check_resources(workers)
+    return workers
+
+
+def fill(there: Sequence[Machine], *, gpus: float = 0, cpus: float | None = None) -> tuple[float, int]:
+    """How many CPUs an actor should take, so that actors leave the least of the nodes idle, and how many fit.
+
+    One CPU of each node is left to read with.
+
+    Args:
+        there: The nodes.
+        gpus: GPUs of each actor; as many actors as there are such shares are wanted, or else as many CPUs at
+            work as can be.
+        cpus: CPUs of each, when that is decided.
+    """
+    able = [m for m in there if m.gpus >= gpus] or there
+    wanted = [max(1, int(m.gpus / gpus)) if gpus else 1 for m in able]
+    shares = {max(1, int((m.cpus - _FOR_READS) / number)) for m, number in zip(able, wanted, strict=True)}
+
+    def room(share: float) -> int:
+        spared = [dataclasses.replace(m, cpus=m.cpus - _FOR_READS) for m in able]
+        return sum(machine.room_for(Workers(gpus, cpus=share)) for machine in spared)
+
+    def worth(share: float) -> tuple[float, float]:
+        return room(share) * (1 if gpus else share), share
+
+    best = cpus or max(shares, key=worth)
+    return best, max(1, room(best))
+
+
+def share_of_a_machine(workers: Workers) -> int:
+    """How many of the actors may stand on one machine, and share its cores."""
+    if not is_on_ray():
+        return workers.concurrency
+    rooms = [machine.room_for(workers) for machine in machines() or []]
+    return max(1, min(workers.concurrency, max(rooms, default=1)))

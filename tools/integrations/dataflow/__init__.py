@@ -1,0 +1,1 @@
+"""The scorers as DataFlow operators, its storage and its language models."""

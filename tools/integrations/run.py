@@ -1,0 +1,181 @@
+"""Run a stage for an operator: rows in memory, guarded workers, a reason for each result that is missing."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from tools.errors import MediaError, UserError
+from tools.integrations.cells import plain
+from tools.integrations.ranks import on_every_rank, on_first_rank
+from tools.stage.engine import RunOptions, map_rows
+from tools.stage.shards import current_shard
+from tools.stage.stage import FAILURES, Row, Stage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tools.integrations.dataflow.storage import Storage
+
+Value = TypeVar("Value")
+
+_LOG = logging.getLogger("tools.operators")  # not below vidsieve: a script without logging hears it
+
+
+class Result(NamedTuple):
+    """What became of one row.
+
+    Attributes:
+        values: The columns that the stage adds; None when the row failed.
+        reason: ``kind: message`` of the failure (kinds: `tools.errors.FAILURE_KINDS`); else None.
+    """
+
+    values: dict[str, Any] | None
+    reason: str | None
+
+
+def run_rows(
+    stage: Stage, rows: Iterable[Row | MediaError], options: RunOptions | None = None
+) -> list[Result]:
+    """Run a stage over rows; under ``torchrun`` each rank does its share, and every rank gets all results.
+
+    Args:
+        stage: What to do.
+        rows: The rows, the same on all ranks; an error instead of one whose cells cannot be used.
+        options: How.
+
+    Returns:
+        For each row, in order, its values, or why it has none.
+
+    Raises:
+        UserError: The run as a whole is impossible (missing weights, for example), on whichever rank.
+    """
+    given_rows = list(rows)
+    rows = [row for row in given_rows if not isinstance(row, MediaError)]
+    shard = current_shard()
+    share = shard.rows(len(rows))
+
+    def work() -> tuple[int, list[dict[str, Any] | MediaError]]:
+        if not share:
+            return len(rows), []
+        return len(rows), map_rows(stage, [rows[i] for i in share], options)
+
+    parts = on_every_rank(work)
+    if any(total != len(rows) for total, _ in parts):
+        raise UserError("the ranks read tables of different lengths; they must all read the same one")
+    outcomes: list[Any] = [None] * len(rows)
+    for rank, (_, part) in enumerate(parts):
+        outcomes[rank :: shard.world] = part
+    done = iter(outcomes)
+    return [result_of(row if isinstance(row, MediaError) else next(done)) for row in given_rows]
+
+
+def result_of(outcome: dict[str, Any] | MediaError) -> Result:
+    """A `Result` from what a stage gives."""
+    if isinstance(outcome, MediaError):
+        return Result(None, reason_of(outcome))
+    return Result(outcome, None)
+
+
+def reason_of(error: MediaError) -> str:
+    """How a failure stands in a cell: ``kind: message``."""
+    return f"{error.kind}: {error.message}"
+
+
+def lacking(result: Result) -> str | None:
+    """Why a row lacks values, all or some of them; None when it has them all."""
+    if result.values is None:
+        return result.reason
+    return "; ".join(f"{kind}: {message}" for kind, message in result.values[FAILURES]) or None
+
+
+def read_frame(storage: Storage, *columns: str) -> pd.DataFrame:
+    """Read the table that a storage holds.
+
+    Args:
+        storage: A `FileStorage`, DataFlow's, or anything with these methods.
+        columns: Columns that must be there.
+
+    Raises:
+        UserError: A column is missing.
+    """
+    import pandas as pd
+
+    frame = storage.read("dataframe")
+    if not isinstance(frame, pd.DataFrame):
+        frame = pd.DataFrame(frame)
+    for name in columns:
+        if name not in frame.columns:
+            raise UserError(f"the table has no column {name}; it has {', '.join(map(str, frame.columns))}")
+    return frame
+
+
+def write_frame(storage: Storage, frame: pd.DataFrame) -> None:
+    """Write a table to a storage; of several ranks the first writes, and the others wait until it has.
+
+    Lists and dicts are handed over as such: what came out of Parquet are arrays, of which DataFlow's storage
+    would make texts.
+    """
+    arrays = {
+        name: cells(frame, name)
+        for name, dtype in frame.dtypes.items()
+        if dtype.kind == "O" and any(isinstance(cell, (np.ndarray, Mapping)) for cell in frame[name])
+    }
+    result = with_columns(frame, arrays)
+    on_first_rank(lambda: storage.write(result))
+
+
+def cells(frame: pd.DataFrame, column: str) -> list[Any]:
+    """The cells of a column as plain Python values, which share nothing with the table."""
+    return [plain(cell) for cell in frame[column]]
+
+
+def with_columns(frame: pd.DataFrame, columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
+    """A table with further or other columns; the table that was given stays as it is.
+
+    Args:
+        frame: The table; its index may have repeated labels.
+        columns: Cells in the order of the rows. Numbers (and None) make a column of numbers.
+    """
+    import pandas as pd
+
+    result = frame.copy(deep=False)
+    for name, values in columns.items():
+        numbers = {type(value) for value in values} in ({float}, {float, type(None)})
+        series = pd.Series(list(values), dtype="float64" if numbers else object)
+        result[name] = series.set_axis(frame.index)
+    return result
+
+
+def given(value: Value | None, default: Value) -> Value:
+    """An argument of ``run``: None stands for what ``__init__`` got; 0 and False are values like others."""
+    return default if value is None else value
+
+
+def tell_failures(reasons: Iterable[str | None], what: str) -> None:
+    """Log how many results are missing and of which kinds; nothing when all are there.
+
+    Args:
+        reasons: One for each row or clip; None where it has its result.
+        what: What is missing, for the message (``clips have no aesthetic_score``).
+    """
+    reasons = list(reasons)
+    kinds = Counter(reason.partition(":")[0] for reason in reasons if reason is not None)
+    if kinds and current_shard().rank == 0:
+        counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+        _LOG.warning("%d of %d %s: %s", kinds.total(), len(reasons), what, counted)
+
+
+def tell_remarks(remarks: Sequence[Iterable[str]]) -> None:
+    """Log what was said of rows, and of how many.
+
+    Args:
+        remarks: For each row what was said of it, perhaps more than once.
+    """
+    counts = Counter(remark for own in remarks for remark in dict.fromkeys(own))
+    for remark, count in counts.items():
+        _LOG.warning("%d of %d rows: %s", count, len(remarks), remark)

@@ -1,0 +1,124 @@
+"""Fetch sources in threads while earlier ones are decoded, with a bound on the files that lie about."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import threading
+from collections.abc import Hashable
+from contextlib import ExitStack
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from tools.base.temporary_folder import TemporaryFolder
+from tools.errors import MediaError, UserError
+from tools.media.fetching.sources import FetchOptions, Source, local_file
+
+
+class Prefetch:
+    """Fetches sources in the background; a context manager that removes all temporary files when it is left.
+
+    At most `FetchOptions.ahead` sources are in its hands at a time: being fetched, ready, or in use. Use::
+
+        with Prefetch(options) as prefetch:
+            while prefetch.has_room:
+                prefetch.start(key, source)
+            if (ready := prefetch.take()) is not None:
+                key, path = ready
+                ...
+                prefetch.release(key)
+
+    Args:
+        options: How to fetch.
+    """
+
+    def __init__(self, options: FetchOptions | None = None) -> None:
+        self._options = options or FetchOptions()
+        self._folder: TemporaryFolder | None = None
+        self._wanted: SimpleQueue[tuple[Hashable, Source] | None] = SimpleQueue()
+        self._ready: SimpleQueue[tuple[Hashable, Path | MediaError | UserError, ExitStack]] = SimpleQueue()
+        self._files: dict[Hashable, ExitStack] = {}
+        self._fetching: set[Hashable] = set()
+        self._threads: list[threading.Thread] = []
+        self._cancelled = threading.Event()
+
+    def __enter__(self) -> Prefetch:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._cancelled.set()
+        for _ in self._threads:
+            self._wanted.put(None)
+        if self._folder is not None:
+            # Threads that still wait for a server are not waited for: they find no folder any more.
+            self._folder.close()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another source may be started."""
+        return len(self._fetching) + len(self._files) < self._options.ahead
+
+    @property
+    def is_fetching(self) -> bool:
+        """Whether `take` will give something, now or later."""
+        return bool(self._fetching)
+
+    def start(self, key: Hashable, source: Source) -> None:
+        """Fetch a source.
+
+        Args:
+            key: Its name for `take` and `release`, each once at a time.
+            source: Where it is.
+
+        Raises:
+            UserError: The folder for temporary files cannot be written.
+        """
+        if self._folder is None:
+            self._folder = self._make_folder()
+        self._fetching.add(key)
+        self._wanted.put((key, source))
+        if len(self._threads) < min(len(self._fetching), self._options.ahead):
+            # A daemon does not hold up the end of the program while a server keeps it waiting.
+            thread = threading.Thread(target=self._fetch_all, args=(self._folder.path,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def take(self) -> tuple[Hashable, Path | MediaError] | None:
+        """A source that is here, or could not be fetched: its key, and the file or the failure.
+
+        None when none is ready. A file must be given back by `release`.
+
+        Raises:
+            UserError: No file can be fetched, see `tools.media.fetching.sources.local_file`.
+        """
+        try:
+            key, path, file = self._ready.get_nowait()
+        except Empty:
+            return None
+        self._fetching.remove(key)
+        if isinstance(path, UserError):
+            raise path
+        if not isinstance(path, MediaError):
+            self._files[key] = file
+        return key, path
+
+    def release(self, key: Hashable) -> None:
+        """Remove the file of a source, if it has one."""
+        if (file := self._files.pop(key, None)) is not None:
+            file.close()
+
+    def _make_folder(self) -> TemporaryFolder:
+        return TemporaryFolder(self._options.folder or tempfile.gettempdir())
+
+    def _fetch_all(self, folder: Path) -> None:
+        options = dataclasses.replace(self._options, folder=folder)
+        while (wanted := self._wanted.get()) is not None and not self._cancelled.is_set():
+            key, source = wanted
+            file = ExitStack()
+            try:
+                path = file.enter_context(local_file(source, options=options, cancelled=self._cancelled))
+            except (MediaError, UserError) as error:
+                path = error
+            except Exception as error:  # a thread that died would be waited for in vain
+                path = MediaError("internal", source.name, f"{type(error).__name__}: {error}")
+            self._ready.put((key, path, file))

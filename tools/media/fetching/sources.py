@@ -1,0 +1,268 @@
+"""A local file for whatever a video comes as: a path, an address, or its bytes."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+import tempfile
+import threading
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
+
+from tools.base.addresses import local_path, scheme
+from tools.base.disk import cannot_write
+from tools.base.transfer import Limits, TransferError, fetch
+from tools.errors import MediaError, UserError
+from tools.media.reading.extensions import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
+
+Content = str | os.PathLike[str] | bytes | bytearray | memoryview
+"""What a source may be given as."""
+
+BASE64 = "base64"
+"""Format of bytes or text that are written in base64."""
+
+_DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?[^,]*?(;base64)?,", re.IGNORECASE)
+_GONE = (404, 410)
+
+
+@dataclass(frozen=True)
+class FetchOptions:
+    """How files are brought here.
+
+    Attributes:
+        folder: Where temporary files go; None for the system's folder (``$TMPDIR``).
+        limits: Attempts, seconds and bytes for one file.
+        ahead: Most temporary files at a time: being fetched, waiting, or in use.
+        storage: Options of fsspec for storage that is not HTTP: ``{"endpoint_url": ..., "key": ...}``.
+    """
+
+    folder: str | Path | None = None
+    limits: Limits = field(
+        default_factory=lambda: Limits(pauses=(0.5, 1.0, 2.0, 4.0), timeout=30.0, time_limit=1800.0)
+    )
+    ahead: int = 8
+    storage: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.ahead < 1:
+            raise UserError(f"Invalid ahead ({self.ahead}). It must be 1 or more.")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the bytes of a file are.
+
+    Attributes:
+        content: A path, absolute or relative to the current folder; an address: ``file://``, ``http://``,
+            ``https://``, ``data:``, or of a storage that fsspec knows (``s3://``, ``gs://``, ``tos://`` ...);
+            or the bytes themselves.
+        format: What bytes are, and files whose name does not tell: ``mp4``, ``.mkv``, ``video/webm``. With
+            ``base64``, or ``base64:mkv``, the content is the bytes in base64, as text or as ASCII.
+    """
+
+    content: Content
+    format: str = "mp4"
+
+    @property
+    def name(self) -> str:
+        """What the source is called in messages."""
+        if isinstance(self.content, (str, os.PathLike)) and not self._is_encoded:
+            return os.fspath(self.content)
+        return f"({len(self.content)} bytes)"
+
+    @property
+    def local(self) -> Path | None:
+        """The file itself where that is on this machine already; None for what must be fetched or written.
+
+        Raises:
+            MediaError: There is nothing, or it is no address of a file.
+        """
+        if not isinstance(self.content, (str, os.PathLike)) or self._is_encoded:
+            return None
+        text = os.fspath(self.content)
+        if not text.strip():
+            raise MediaError("bad_value", "", "the path is empty")
+        if scheme(text) is None:
+            return Path(text)
+        if scheme(text) != "file":
+            return None
+        path = local_path(text)
+        if path == text:
+            raise MediaError("bad_value", text, "names a file on another machine")
+        return Path(path)
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of a local copy, with the dot."""
+        if isinstance(self.content, str) and (found := _DATA_URI.match(self.content)):
+            return _suffix(found[1] or self.format)
+        if isinstance(self.content, str) and not self._is_encoded:
+            suffix = PurePosixPath(re.split("[?#]", self.content)[0]).suffix.lower()
+            if suffix in VIDEO_EXTENSIONS or suffix in IMAGE_EXTENSIONS:
+                return suffix
+        return _suffix(self.format)
+
+    @property
+    def _is_encoded(self) -> bool:
+        """Whether the content is no address but bytes in base64."""
+        if isinstance(self.content, str) and _DATA_URI.match(self.content):
+            return True
+        return self.format.lower().partition(":")[0] == BASE64
+
+
+def as_source(content: Content | Source, format: str = "mp4") -> Source:
+    """Make a source of what names one; one that is one already stays as it is.
+
+    Raises:
+        MediaError: ``bad_value``: it is no path, address or bytes.
+    """
+    if isinstance(content, Source):
+        return content
+    if not isinstance(content, (str, os.PathLike, bytes, bytearray, memoryview)):
+        raise MediaError("bad_value", "", f"a {type(content).__name__} is no path, address or bytes")
+    return Source(content, format)
+
+
+def source_name(content: Any) -> str:
+    """What a file is called in messages, whatever its path was given as; empty when there is none."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    try:
+        return as_source(content).name
+    except MediaError:
+        return str(content)
+
+
+@contextmanager
+def local_file(
+    source: Content | Source,
+    *,
+    format: str = "mp4",
+    options: FetchOptions | None = None,
+    cancelled: threading.Event | None = None,
+) -> Iterator[Path]:
+    """Give a local file for a source.
+
+    A file on this machine is given as it is, whether it exists or not. Anything else becomes a temporary
+    file, which is removed at the end, also after an exception.
+
+    Args:
+        source: See `Source`.
+        format: For content that is not a `Source`: see there.
+        options: How to fetch.
+        cancelled: Ends a transfer when set.
+
+    Yields:
+        The path.
+
+    Raises:
+        MediaError: ``missing`` where there is no such file; ``network`` when the server is out of reach,
+            refuses or keeps breaking off; ``too_large`` and ``timeout`` beyond the limits; ``empty`` for no
+            bytes; ``bad_value`` for what is no source.
+        UserError: A package for this kind of storage is not installed; the temporary file cannot be written.
+    """
+    source = as_source(source, format)
+    if (path := source.local) is not None:
+        yield path
+        return
+    options = options or FetchOptions()
+    path = _temporary(source, options)
+    try:
+        _bring(source, path, options, cancelled)
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _temporary(source: Source, options: FetchOptions) -> Path:
+    try:
+        handle, name = tempfile.mkstemp(source.suffix, "source-", options.folder)
+    except OSError as error:
+        raise cannot_write(options.folder or "a temporary folder", error) from error
+    os.close(handle)
+    return Path(name)
+
+
+def _bring(source: Source, path: Path, options: FetchOptions, cancelled: threading.Event | None) -> None:
+    """Write the bytes of a source into a file."""
+    content = source.content
+    try:
+        with path.open("ab") as file:
+            if not isinstance(content, str) or source._is_encoded:
+                file.write(_content_bytes(source))
+            else:
+                copy_from_address(content, file, options, cancelled)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    if path.stat().st_size == 0:
+        raise MediaError("empty", source.name, "has no bytes")
+
+
+def copy_from_address(
+    address: str, file: BinaryIO, options: FetchOptions, cancelled: threading.Event | None = None
+) -> None:
+    """Append to a file what is at an address: ``http(s)://``, or a storage that fsspec knows.
+
+    Raises:
+        MediaError: As `local_file`.
+        UserError: A package for this kind of storage is not installed.
+        OSError: The file cannot be written.
+    """
+    if scheme(address) in ("http", "https"):
+        _bring_http(address, file, options.limits, cancelled)
+        return
+    from tools.media.fetching.storage import copy_from_storage
+
+    copy_from_storage(address, file, limits=options.limits, options=options.storage, cancelled=cancelled)
+
+
+def _bring_http(url: str, file: BinaryIO, limits: Limits, cancelled: threading.Event | None) -> None:
+    try:
+        fetch(url, file, limits=limits, cancelled=cancelled)
+    except TransferError as error:
+        raise MediaError(*_judge(url, error)) from error
+
+
+def _judge(url: str, error: TransferError) -> tuple[str, str, str]:
+    if error.status in _GONE:
+        return "missing", url, f"the server answers {error.reason}"
+    kind = {"too_large": "too_large", "too_slow": "timeout"}.get(error.trouble, "network")
+    said = {
+        "refused": "the server refuses",
+        "unreachable": "the server cannot be reached",
+        "broken": "the transfer broke off too often",
+    }.get(error.trouble)
+    return kind, url, f"{said}: {error.reason}" if said else error.reason
+
+
+def _content_bytes(source: Source) -> bytes | bytearray | memoryview:
+    content = source.content
+    if not source._is_encoded:
+        return content
+    text = content.encode() if isinstance(content, str) else bytes(content)
+    head = _DATA_URI.match(content) if isinstance(content, str) else None
+    if head is not None:
+        text = text[head.end() :]
+        if not head[2]:
+            return urllib.parse.unquote_to_bytes(text)
+    try:
+        return base64.b64decode(b"".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise MediaError("bad_value", source.name, f"is not base64 ({error})") from error
+
+
+def _suffix(format: str) -> str:
+    """The suffix that a format has: ``mp4``, ``.mp4``, ``video/mp4`` and ``base64:mp4`` are the same."""
+    name = format.lower().rpartition(":")[2].rpartition("/")[2].strip().lstrip(".")
+    name = {"quicktime": "mov", "x-matroska": "mkv", "x-msvideo": "avi", BASE64: "mp4"}.get(name, name)
+    suffix = f".{name}"
+    if suffix not in VIDEO_EXTENSIONS and suffix not in IMAGE_EXTENSIONS:
+        known = ", ".join(s.lstrip(".") for s in (*VIDEO_EXTENSIONS, *IMAGE_EXTENSIONS))
+        raise MediaError("bad_value", "", f"format {format} is not known; there are {known}")
+    return suffix

@@ -1,0 +1,147 @@
+"""Copying a file out of a storage that fsspec knows: S3 and its like, Google's, Azure's, and others."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from tools.base.packages import not_installed
+from tools.base.transfer import Limits
+from tools.errors import MediaError, UserError
+
+_BLOCK = 1 << 20  # bytes
+PACKAGES = {
+    "s3": "s3fs",
+    "s3a": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "tos": "tosfs",
+    "oss": "ossfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+    "abfss": "adlfs",
+}
+"""Scheme of an address to the package that teaches fsspec its storage."""
+
+
+def copy_from_storage(
+    url: str,
+    file: BinaryIO,
+    *,
+    limits: Limits,
+    options: Mapping[str, Any],
+    cancelled: threading.Event | None = None,
+) -> None:
+    """Append to a file what it has not got yet of an object, with as many attempts as for HTTP.
+
+    Args:
+        url: Address of the object, with its scheme.
+        file: Open for appending.
+        limits: Attempts, seconds and bytes; ``timeout`` is the storage's own business.
+        options: What fsspec passes on to the storage (``endpoint_url``, ``key``, ``secret``, ``anon`` ...).
+        cancelled: Ends the copying when set.
+
+    Raises:
+        MediaError: ``missing``, ``network``, ``too_large``, ``timeout``; ``bad_value``: no such storage.
+        UserError: fsspec, or the package of an object storage (`PACKAGES`), is not installed; options are
+            wrong.
+        OSError: The file cannot be written.
+    """
+    copy = _Copy(_storage(url, options), url, file, limits, cancelled or threading.Event())
+    failures = 0
+    while True:
+        before = file.tell()
+        try:
+            return copy.run()
+        except MediaError:
+            raise
+        except FileNotFoundError as error:
+            raise MediaError("missing", url, "there is no such object") from error
+        except _LocalError as error:
+            raise error.cause from error
+        except Exception as error:  # each storage has its own kinds of errors
+            if isinstance(error, _FINAL) or "Credential" in type(error).__name__:
+                raise MediaError("network", url, f"the storage refuses: {_line(error)}") from error
+            failures = 0 if file.tell() > before else failures + 1
+            if failures > len(limits.pauses):
+                raise MediaError("network", url, f"the transfer failed too often: {_line(error)}") from error
+        seconds = limits.pauses[max(0, failures - 1)] if limits.pauses else 0.0
+        copy.cancelled.wait(seconds)
+
+
+_FINAL = (PermissionError, ValueError, TypeError)  # asking again is of no use
+
+
+class _LocalError(Exception):
+    """The local file, not the storage, made trouble."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+@dataclass
+class _Copy:
+    storage: Any
+    url: str
+    file: BinaryIO
+    limits: Limits
+    cancelled: threading.Event
+    started: float = field(default_factory=time.monotonic)
+    total: int | None = None
+
+    def run(self) -> None:
+        """Append what is missing; the size that the storage tells is what must be there in the end."""
+        size = self.storage.info(self.url)["size"]
+        largest = self.limits.max_bytes
+        if largest is not None and (size or 0) > largest:
+            raise MediaError("too_large", self.url, f"has {size} bytes, the limit is {largest}")
+        if self.total not in (None, size):  # another object has taken its place meanwhile
+            self.file.truncate(0)
+            self.file.seek(0, os.SEEK_END)
+        self.total = size
+        with self.storage.open(self.url, "rb") as remote:
+            remote.seek(self.file.tell())
+            while block := remote.read(_BLOCK):
+                try:
+                    self.file.write(block)
+                except OSError as error:
+                    raise _LocalError(error) from error
+                self._check()
+        if size is not None and self.file.tell() != size:
+            raise EOFError(f"{self.file.tell()} of {size} bytes came")
+
+    def _check(self) -> None:
+        if self.cancelled.is_set():
+            raise MediaError("network", self.url, "the run has ended")
+        longest = self.limits.time_limit
+        if longest is not None and time.monotonic() - self.started > longest:
+            raise MediaError("timeout", self.url, f"took longer than {longest:g} s, which is the limit")
+
+
+def _storage(url: str, options: Mapping[str, Any]) -> Any:
+    scheme = url.partition("://")[0].lower()
+    try:
+        import fsspec
+    except ImportError:
+        raise not_installed("fsspec", url) from None
+    try:
+        return fsspec.filesystem(scheme, **options)
+    except Exception as error:  # each storage has its own kinds of errors
+        package = PACKAGES.get(scheme)
+        if package is not None and isinstance(error, (ImportError, ValueError)):
+            raise not_installed(package, url) from None
+        if package is not None:
+            raise UserError(f"{url}: the options of the storage are wrong: {_line(error)}") from None
+        # A strange address costs its own row: no such storage, or one that needs more than an address.
+        if scheme not in fsspec.available_protocols():
+            raise MediaError("bad_value", url, f"no storage is called {scheme}") from None
+        raise MediaError("bad_value", url, f"this storage cannot be read here: {_line(error)}") from None
+
+
+def _line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

@@ -1,0 +1,1 @@
+"""What a stream says of its colours, and HDR as SDR."""

@@ -1,0 +1,133 @@
+"""Open a video file: refuse what is no file, choose the stream, name what goes wrong."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+
+from tools.base.addresses import ELSEWHERE, is_address
+from tools.base.disk import ALWAYS, disk_error
+from tools.errors import MediaError
+from tools.media.reading import formats
+from tools.media.reading.tracks import choose_video, decodable
+
+# A QuickTime file may say that its samples lie in another file.
+_OPTIONS = {**formats.LIBAV_OPTIONS, "enable_drefs": "0", "use_absolute_path": "0"}
+
+
+def check_file(path: str | Path) -> Path:
+    """Make sure that a path is a regular file with bytes in it, without opening it.
+
+    Opening a named pipe would wait for a writer for ever.
+
+    Raises:
+        MediaError: missing, not_a_file, empty, or unreadable (no permission to look); bad_value for an
+            address.
+    """
+    if is_address(path):
+        raise MediaError("bad_value", path, ELSEWHERE)
+    path = Path(path)
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise MediaError("missing", path, "no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
+        raise MediaError("unreadable", path, getattr(error, "strerror", None) or str(error)) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaError("not_a_file", path, f"is {_kind(status.st_mode)}, not a regular file")
+    if status.st_size == 0:
+        raise MediaError("empty", path, "the file has no bytes")
+    return path
+
+
+def open_container(path: str | Path) -> av.container.InputContainer:
+    """Open a file that is there for reading; the one place that says what libav may open for it.
+
+    Raises:
+        av.error.FFmpegError: libav knows no such format, or it is damaged.
+        OSError: The file cannot be read.
+        UnicodeError: Its name cannot be given to libav.
+    """
+    # The prefix keeps "a:b.mp4" from being taken for a protocol, the options keep a file from opening others,
+    # and metadata in a wrong encoding is no reason to refuse a video.
+    return av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
+
+
+def unopened(path: str | Path, error: Exception) -> MediaError:
+    """The failure of a file that `open_container` does not open.
+
+    Returns:
+        ``playlist`` for a list of other files, else ``unreadable``.
+    """
+    if isinstance(error, av.error.ArgumentError):  # of a format that is not on the list, too
+        return formats.unopened(path, "its format is none of those that are opened, or its header is damaged")
+    return formats.unopened(path, reason(error))
+
+
+@contextmanager
+def open_video(
+    path: str | Path, *, threads: int = 1
+) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+    """Open a video for reading and close it whatever happens.
+
+    The stream is the one that `choose_video` takes: marked default, else the first, never
+    a cover picture.
+
+    Args:
+        path: The file.
+        threads: Decoder threads; 0 lets libav take one per core.
+
+    Yields:
+        The container and its video stream. All other streams are skipped while reading.
+
+    Raises:
+        MediaError: missing, not_a_file, empty, playlist, unreadable, no_video.
+    """
+    path = check_file(path)
+    try:
+        container = open_container(path)
+    except (av.error.FFmpegError, OSError, UnicodeError) as error:
+        raise disk_error(path, error, ALWAYS) or unopened(path, error) from None
+    try:
+        stream = _choose_stream(container, path)
+        for other in container.streams:
+            if other.index != stream.index:
+                other.discard = av.stream.Discard.all
+        stream.codec_context.thread_count = threads
+        stream.thread_type = "AUTO"
+        yield container, stream
+    finally:
+        container.close()
+
+
+def reason(error: BaseException) -> str:
+    """What libav says about an error, in one short line."""
+    if isinstance(error, av.error.FFmpegError):
+        log = error.log[2].strip() if error.log else ""
+        return f"{error.strerror}{f' ({log})' if log else ''}"
+    return str(error) or type(error).__name__
+
+
+def _choose_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+    stream = choose_video(container)
+    if stream is None:
+        kinds = sorted({s.type for s in container.streams}) or ["nothing"]
+        raise MediaError("no_video", path, f"has no video stream, only {', '.join(kinds)}")
+    if not decodable(stream):
+        raise MediaError("unreadable", path, "there is no decoder for its video stream")
+    return stream
+
+
+def _kind(mode: int) -> str:
+    kinds = [
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a named pipe"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    ]
+    return next((name for test, name in kinds if test(mode)), "something else")

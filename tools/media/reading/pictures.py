@@ -1,0 +1,183 @@
+"""From a decoded picture to a numpy array: colours, HDR as SDR, size, and the right way up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation as ScalerFlags
+from av.video.reformatter import VideoReformatter
+
+from tools.errors import MediaError
+from tools.media.reading.colour.hdr import Hdr, hdr_of, is_hdr, matrix_of
+from tools.media.reading.filters import FilterChain
+from tools.media.reading.orientation import UPRIGHT
+from tools.media.reading.timeline.packets import PacketIndex
+
+PixelFormat = Literal["rgb24", "bgr24", "gray"]
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # BT.709, item 3.2
+Interpolation = Literal["bicubic", "bilinear", "area", "lanczos", "point", "fast_bilinear"]
+
+
+class PictureConverter:
+    """Turns the pictures of one video into arrays with libswscale, in one step from the stored format.
+
+    Colours follow the matrix and range that the stream states, as in the ffmpeg program; for 8-bit 4:2:0
+    the result is that program's, bit for bit. HDR pictures become SDR, see `tonemap`.
+    Where the size changes within the stream, pictures keep their shape, between black bars.
+
+    Args:
+        index: The packets of the video.
+        size: Width and height of the arrays. By default the displayed size: upright, and with square pixels.
+        format: "rgb24", "bgr24" or "gray".
+        interpolation: Filter of the scaler, which also smooths when it scales down.
+        apply_rotation: Turn and mirror pictures upright. Without, `size` is that of the picture as stored.
+
+    Raises:
+        MediaError: hdr: there is no way to show the pictures.
+    """
+
+    def __init__(
+        self,
+        index: PacketIndex,
+        *,
+        size: tuple[int, int] | None = None,
+        format: PixelFormat = "rgb24",
+        interpolation: Interpolation = "bicubic",
+        apply_rotation: bool = True,
+    ) -> None:
+        self._index, self._apply_rotation = index, apply_rotation
+        self._orientation = index.orientation if apply_rotation else UPRIGHT
+        self._size = width, height = size or index.displayed_size
+        turned = (self._orientation if size else index.orientation).swaps_sides
+        self._width, self._height = (height, width) if turned else (width, height)
+        self._others: dict[tuple[int, int], PictureConverter] = {}
+        self._format = format
+        self._interpolation = interpolation
+        self._reformatter = VideoReformatter()
+        self._rotate = FilterChain(self._orientation.filters()) if self._orientation.oblique else None
+        self._sdr = SdrPictures(index, bits=8)
+
+    def __call__(self, picture: av.VideoFrame) -> np.ndarray:
+        """Convert one picture.
+
+        Returns:
+            uint8, shape (height, width, 3), or (height, width) for "gray"; contiguous.
+        """
+        if (other := self._index.stored_as(picture.width, picture.height)) is not self._index:
+            return self._in_the_middle(picture, other)
+        if self._rotate is not None:
+            picture = self._rotate(picture)
+        if is_hdr(picture):
+            rgb = self._sdr(picture, self._width, self._height, self._interpolation)
+            array = _in_format(rgb, self._format)
+        else:
+            scaled = self._reformatter.reformat(
+                picture,
+                self._width,
+                self._height,
+                self._format,
+                interpolation=self._interpolation.upper(),
+                threads=1,
+            )
+            array = scaled.to_ndarray()
+        return np.ascontiguousarray(self._orientation.apply(array))
+
+    def _in_the_middle(self, picture: av.VideoFrame, other: PacketIndex) -> np.ndarray:
+        """Convert a picture of another size than the first, and put it into the middle of a black one."""
+        kind = (other.coded_width, other.coded_height)
+        if kind not in self._others:
+            size = fitted(self._shown(other), self._shown(self._index), self._size)
+            self._others[kind] = PictureConverter(
+                other,
+                size=size,
+                format=self._format,
+                interpolation=self._interpolation,
+                apply_rotation=self._apply_rotation,
+            )
+        array = self._others[kind](picture)
+        width, height = self._size
+        whole = np.zeros((height, width, *array.shape[2:]), array.dtype)
+        top, left = (height - array.shape[0]) // 2, (width - array.shape[1]) // 2
+        whole[top : top + array.shape[0], left : left + array.shape[1]] = array
+        return whole
+
+    def _shown(self, index: PacketIndex) -> tuple[int, int]:
+        return index.displayed_size if self._apply_rotation else (index.coded_width, index.coded_height)
+
+
+def fitted(picture: tuple[int, int], first: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """Size of a picture that has other sides than the first of its stream, so that its shape is kept.
+
+    Args:
+        picture: Its width and height, as shown.
+        first: Those of the first picture.
+        size: Those to which the first picture is scaled.
+
+    Returns:
+        The largest width and height of its shape within `size`; `size` itself where that is 1 % away at most.
+    """
+    across, down = size[0] / first[0] * picture[0], size[1] / first[1] * picture[1]
+    factor = min(size[0] / across, size[1] / down)
+    width, height = across * factor, down * factor
+    if width > 0.99 * size[0] and height > 0.99 * size[1]:
+        return size
+    return max(1, round(width)), max(1, round(height))
+
+
+class SdrPictures:
+    """Turns the HDR pictures of one video into arrays of SDR.
+
+    Args:
+        index: The packets of the video.
+        bits: Of the arrays, 8 or 16.
+
+    Raises:
+        MediaError: hdr: there is no way to show the pictures.
+    """
+
+    def __init__(self, index: PacketIndex, *, bits: int) -> None:
+        if index.hdr is not None and index.hdr.unusable:
+            raise MediaError("hdr", index.path, index.hdr.unusable)
+        self._hdr, self._bits = index.hdr, bits
+        self._map: Callable[[np.ndarray], np.ndarray] | None = None
+        self._reformatter = VideoReformatter()
+
+    def __call__(
+        self, picture: av.VideoFrame, width: int, height: int, interpolation: Interpolation = "bicubic"
+    ) -> np.ndarray:
+        """Scale one picture and bring it to SDR.
+
+        Returns:
+            uint8 or uint16, shape (height, width, 3): R', G' and B' of BT.709, full range.
+        """
+        if self._map is None:
+            # All pictures go by what the first one says, wherever reading begins.
+            self._map = _tone_map(self._hdr or hdr_of(picture), self._bits)
+        flags = ScalerFlags[interpolation.upper()] | ScalerFlags.ACCURATE_RND | ScalerFlags.FULL_CHR_H_INT
+        rgb = self._reformatter.reformat(
+            picture,
+            width,
+            height,
+            "rgb48le",
+            src_colorspace=matrix_of(picture),
+            interpolation=flags,
+            threads=1,
+        )
+        return self._map(rgb.to_ndarray())
+
+
+def _tone_map(hdr: Hdr, bits: int) -> Callable[[np.ndarray], np.ndarray]:
+    from tools.media.reading.colour.tonemap import ToneMap
+
+    return ToneMap(hdr, bits=bits)
+
+
+def _in_format(rgb: np.ndarray, form: PixelFormat) -> np.ndarray:
+    if form == "rgb24":
+        return rgb
+    if form == "bgr24":
+        return np.ascontiguousarray(rgb[..., ::-1])
+    return np.rint(rgb @ _LUMA).astype(np.uint8)

@@ -1,0 +1,241 @@
+"""Read what several users of one file want of it, in one decode."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from tools.errors import MediaError
+from tools.media.reading.decoders import check_decoder, decoder_for
+from tools.media.reading.extensions import is_image
+from tools.media.reading.sampling import SamplingError
+
+if TYPE_CHECKING:
+    from tools.media.reading.frames import Frame
+    from tools.media.reading.timeline.packets import PacketIndex
+
+# libav is imported where files are read: stages say what they want without it, and `--help` is instant
+
+Size = tuple[int, int]
+"""Width and height in pixels."""
+
+
+class FrameChoice(Protocol):
+    """Which frames of a video are wanted: a `Sampling`, or whatever else chooses."""
+
+    def indices(self, times: np.ndarray) -> list[int]:
+        """Numbers of the frames, by the time of each in seconds; raises SamplingError when there are none."""
+
+    def asdict(self) -> dict[str, Any]:
+        """The choice as JSON."""
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """Grey pictures at intervals: larger than thumbnails, of which there is one for every frame.
+
+    Attributes:
+        size: Width and height in pixels.
+        seconds: There is one of the first frame in each so many seconds.
+    """
+
+    size: Size
+    seconds: float
+
+    def indices(self, times: np.ndarray) -> np.ndarray:
+        """Numbers of the frames, by the time of each in seconds."""
+        interval = np.floor(times / self.seconds + 1e-6)
+        return np.flatnonzero(np.diff(interval, prepend=-1) > 0)
+
+
+@dataclass(frozen=True)
+class FrameRequest:
+    """What one user wants of a file.
+
+    Attributes:
+        choice: Frames in full; None for none.
+        thumbnails: Width and height of a small grey picture of every frame; None for none.
+        snapshots: Larger grey pictures at intervals, given beside thumbnails only; None for none.
+    """
+
+    choice: FrameChoice | None = None
+    thumbnails: Size | None = None
+    snapshots: Snapshots | None = None
+
+
+NOTHING = FrameRequest()
+
+
+class Frames(list["Frame"]):
+    """The frames that were chosen, in the order of the choice.
+
+    Attributes:
+        times: float64, shape (n,): seconds since the first frame, of every frame; with thumbnails, of those
+            that have one.
+        thumbnails: uint8, shape (n, height, width): luma of every frame, averaged over areas; frames that do
+            not decode whole are left out. None when they were not asked for.
+        snapshots: uint8, shape (m, height, width): as thumbnails, of the frames that `Snapshots` chooses.
+        snapshot_times: float64, shape (m,): their times.
+    """
+
+    def __init__(
+        self,
+        frames: Iterable[Frame] = (),
+        times: np.ndarray | None = None,
+        thumbnails: np.ndarray | None = None,
+    ) -> None:
+        super().__init__(frames)
+        self.times = np.zeros(0) if times is None else times
+        self.thumbnails = thumbnails
+        self.snapshots: np.ndarray | None = None
+        self.snapshot_times = np.zeros(0)
+
+
+def read_requests(
+    path: str | Path, requests: Sequence[FrameRequest], *, decoder: str = "pyav"
+) -> list[Frames | MediaError]:
+    """Read a file once for all requests; each frame is decoded once.
+
+    Args:
+        path: A video or an image; the suffix tells which. An image is its own only frame and thumbnail.
+        requests: What is wanted.
+        decoder: Decoder of the chosen frames, see `tools.media.reading.frames.read_frames`.
+
+    Returns:
+        For each request its frames, or why it cannot have them: too_short when it finds none in this video,
+        decode when one of its frames is damaged. Requests for the same frame share its image.
+
+    Raises:
+        MediaError: The file as a whole cannot be read.
+        UserError: The decoder is unknown or not installed.
+    """
+    from tools.media.reading.decoders.pyav import damaged_frame
+    from tools.media.reading.frames import Frame
+    from tools.media.reading.timeline.scan import index_packets
+
+    check_decoder(decoder)
+    if is_image(path):
+        return _read_image(path, requests)
+    index = index_packets(path)
+    times = index.times[: index.num_frames]
+    chosen = [_choose(path, request, times) for request in requests]
+    wanted = sorted(
+        {number for numbers in chosen if not isinstance(numbers, MediaError) for number in numbers}
+    )
+    sizes = {request.thumbnails for request in requests} - {None}
+    rare = {asked: set(asked.indices(times).tolist()) for asked in {r.snapshots for r in requests} - {None}}
+    chosen_decoder = decoder_for(decoder, index)
+    if chosen_decoder.single_pass:
+        images, shown, small = _decode(path, index, wanted, sizes, rare)
+    else:
+        images = chosen_decoder.read_images(path, wanted, index)
+        shown, small = _decode(path, index, (), sizes, rare)[1:]
+    found: list[Frames | MediaError] = []
+    for request, numbers in zip(requests, chosen, strict=True):
+        if isinstance(numbers, MediaError):
+            found.append(numbers)
+        elif damaged := [number for number in numbers if number not in images]:
+            found.append(damaged_frame(path, index, damaged[0]))
+        elif request.thumbnails and not shown:
+            found.append(MediaError("decode", path, "no frame can be decoded"))
+        else:
+            frames = [Frame(n, int(index.pts[n]), float(times[n]), images[n]) for n in numbers]
+            given = Frames(
+                frames, times[shown] if request.thumbnails else times, small.get(request.thumbnails)
+            )
+            if request.snapshots:
+                given.snapshots = small.get(request.snapshots)
+                given.snapshot_times = times[[n for n in shown if n in rare[request.snapshots]]]
+            found.append(given)
+    return found
+
+
+def read_sampled(path: str | Path, choice: FrameChoice, *, decoder: str = "pyav") -> Frames:
+    """Read the frames that a policy chooses; of an image, the image. Arguments as for `read_requests`.
+
+    Raises:
+        MediaError: As `read_requests`; too_short when the policy finds no frame, decode for a damaged one.
+        UserError: The decoder is unknown or not installed.
+    """
+    (frames,) = read_requests(path, [FrameRequest(choice)], decoder=decoder)
+    if isinstance(frames, MediaError):
+        raise frames
+    return frames
+
+
+def _choose(path: str | Path, request: FrameRequest, times: np.ndarray) -> list[int] | MediaError:
+    if request.choice is None:
+        return []
+    try:
+        return [int(number) for number in request.choice.indices(times)]
+    except SamplingError as error:
+        return MediaError("too_short", path, str(error))
+
+
+def _decode(
+    path: str | Path,
+    index: PacketIndex,
+    wanted: Sequence[int],
+    sizes: set[Size],
+    rare: Mapping[Snapshots, Container[int]],
+) -> tuple[dict[int, np.ndarray], list[int], dict[Size | Snapshots, np.ndarray]]:
+    """Decode what is wanted, or everything when there are thumbnails to make.
+
+    Returns:
+        Images by number; numbers of the frames that have thumbnails; thumbnails by size, and snapshots.
+    """
+    from tools.media.reading.decoders.pyav import Decoder
+    from tools.media.reading.pictures import PictureConverter
+
+    in_full = PictureConverter(index)
+    every = range(index.num_frames)
+    numbers = dict.fromkeys(sizes, every) | rare  # of the frames of each small picture
+    shrink = {
+        size: PictureConverter(index, size=size, format="gray", interpolation="area")
+        for size in sizes | {asked.size for asked in rare}
+    }
+    images: dict[int, np.ndarray] = {}
+    shown: list[int] = []
+    small: dict[Size | Snapshots, list[np.ndarray]] = {asked: [] for asked in numbers}
+    left = set(wanted)
+    with Decoder(path, index) as decoder:
+        for number, picture in decoder.pictures(every if sizes else wanted):
+            if picture.is_corrupt:
+                continue
+            if number in left:
+                images[number] = in_full(picture)
+            if sizes:
+                shown.append(number)
+            made: dict[Size, np.ndarray] = {}
+            for asked, those in numbers.items():
+                if number in those:
+                    size = asked.size if isinstance(asked, Snapshots) else asked
+                    if size not in made:
+                        made[size] = shrink[size](picture)
+                    small[asked].append(made[size])
+    return images, shown, {asked: np.stack(pictures) for asked, pictures in small.items() if pictures}
+
+
+def _read_image(path: str | Path, requests: Sequence[FrameRequest]) -> list[Frames | MediaError]:
+    from PIL import Image
+
+    from tools.media.reading.frames import Frame
+    from tools.media.reading.images import read_image
+
+    image = read_image(path)
+
+    def grey(size: Size) -> np.ndarray:
+        return np.asarray(Image.fromarray(image).convert("L").resize(size, Image.Resampling.BOX))[None]
+
+    found: list[Frames | MediaError] = []
+    for request in requests:
+        frames = [] if request.choice is None else [Frame(0, 0, 0.0, image)]
+        given = Frames(frames, np.zeros(1), grey(request.thumbnails) if request.thumbnails else None)
+        if request.snapshots:
+            given.snapshots, given.snapshot_times = grey(request.snapshots.size), np.zeros(1)
+        found.append(given)
+    return found

@@ -1,0 +1,1 @@
+"""The sound of a file on the clock of its pictures."""

@@ -1,0 +1,193 @@
+"""Decode sound: blocks of samples at a wanted rate, each with its exact place in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tools.errors import MediaError
+from tools.media.reading.container import open_container
+from tools.media.reading.timeline.clock import UNBROKEN, Clock
+from tools.media.reading.tracks import choose_audio
+
+_PREROLL = Fraction(1, 4)  # seconds; decoders need some packets before the first right sample (opus: 80 ms)
+_SLACK = Fraction(3, 100)  # seconds by which time stamps may wander before sound is moved to follow them
+_SLACK_RESTARTED = Fraction(2, 1000)  # where clocks start anew: those formats do not round
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
+
+
+def open_audio(
+    path: str | Path, track: str | None = None
+) -> tuple[av.container.InputContainer, av.AudioStream] | None:
+    """Open a file for reading its sound.
+
+    Args:
+        path: The file.
+        track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
+
+    Returns:
+        The container, which the caller closes, and the stream; None without decodable sound.
+
+    Raises:
+        av.error.FFmpegError: The file cannot be opened.
+        MediaError: no_audio: the file has sound, but not the track that is wanted.
+    """
+    container = open_container(path)
+    try:
+        stream = choose_audio(container, path, track)
+    except MediaError:
+        container.close()
+        raise
+    if stream is None:
+        container.close()
+        return None
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = av.stream.Discard.all
+    stream.codec_context.thread_count = 1
+    return container, stream
+
+
+class AudioDecoder:
+    """Decodes the sound of one file, on the file's own clock.
+
+    Time stamps are those that libav gives: edit lists are applied, and what encoders put before the first
+    sample (priming) is gone. Damaged packets are left out.
+
+    Args:
+        path: The file.
+        rate: Samples per second that come out.
+        layout: Channel layout that comes out, libav's name; None keeps that of the file.
+        track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
+        clock: How the file's times are put on one clock, `PacketIndex.clock`.
+
+    Attributes:
+        packets: Packets that have been read so far.
+        damaged: Those of them that the decoder refused.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        rate: int,
+        layout: str | None = None,
+        *,
+        track: str | None = None,
+        clock: Clock = UNBROKEN,
+    ) -> None:
+        self._path, self._rate, self._layout = path, rate, layout
+        self._track, self._clock = track, clock
+        self.packets = self.damaged = 0
+
+    def blocks(self, start: Fraction) -> Iterator[tuple[int, np.ndarray]]:
+        """Decode from a time on.
+
+        Args:
+            start: Seconds on the file's clock.
+
+        Yields:
+            The number of a block's first sample, counted from `start` and never negative; and the block,
+            float32, shape (channels, samples). Blocks ascend; there may be gaps, and a few samples twice.
+        """
+        expected: int | None = None
+        slack = _SLACK_RESTARTED if self._clock.starts else _SLACK
+        for frame in self._resampled(start):
+            at = expected or 0
+            if frame.pts is not None:
+                stamped = round((frame.pts * frame.time_base - start) * self._rate)
+                # Containers round their time stamps; sound that goes on is not torn apart for that.
+                if expected is None or abs(stamped - expected) > slack * self._rate:
+                    at = stamped
+            expected = at + frame.samples
+            if expected > 0:
+                yield max(0, at), frame.to_ndarray()[:, max(0, -at) :]
+
+    def frames(self) -> Iterator[av.AudioFrame]:
+        """Decode from the beginning, as the file has it."""
+        return self._decoded(None)
+
+    def _resampled(self, start: Fraction) -> Iterator[av.AudioFrame]:
+        resampler: av.AudioResampler | None = None
+        current: tuple[str, str, int] | None = None
+        for frame in self._decoded(start):
+            frame = _with_layout(frame)
+            kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if kind != current:  # streams from television change their layout between programmes
+                if resampler is not None:
+                    yield from resampler.resample(None)
+                layout = self._layout or frame.layout.name
+                resampler, current = av.AudioResampler(format="fltp", layout=layout, rate=self._rate), kind
+            yield from resampler.resample(frame)
+        if resampler is not None:
+            yield from resampler.resample(None)
+
+    def _decoded(self, start: Fraction | None) -> Iterator[av.AudioFrame]:
+        """Decode from a little before `start` on; from the beginning where the file cannot be searched."""
+        # Files whose clock starts anew cannot be searched by time.
+        for attempt in ("linear",) if start is None or self._clock.starts else ("seek", "linear"):
+            opened = open_audio(self._path, self._track)
+            if opened is None:
+                return
+            container, stream = opened
+            self.packets = self.damaged = 0
+            with container:
+                if attempt == "seek":
+                    try:
+                        target = int((start - _PREROLL) / stream.time_base)
+                        if target <= (stream.start_time or 0):
+                            continue
+                        container.seek(target, stream=stream, backward=True)
+                    except av.error.FFmpegError:
+                        continue
+                first = True
+                for frame in self._frames(container, stream, start):
+                    if (
+                        first
+                        and attempt == "seek"
+                        and (frame.pts is None or frame.pts * frame.time_base > start - _PREROLL / 5)
+                    ):
+                        break  # landed too late
+                    first = False
+                    yield frame
+                if not first:
+                    return
+
+    def _frames(
+        self, container: av.container.InputContainer, stream: av.AudioStream, start: Fraction | None
+    ) -> Iterator[av.AudioFrame]:
+        packets = container.demux(stream)
+        following = self._clock.follow() if self._clock.starts else None
+        while True:
+            try:
+                packet = next(packets)
+            except (StopIteration, av.error.FFmpegError):  # a damaged end is the end
+                return
+            if following is not None and packet.size:
+                offset = following.offset(packet)
+                packet.pts = None if packet.pts is None else packet.pts + round(offset / packet.time_base)
+                at = None if packet.pts is None else packet.pts * packet.time_base
+                if start is not None and at is not None and at < start - _PREROLL:
+                    continue
+            self.packets += bool(packet.size)
+            try:
+                yield from packet.decode()
+            except av.error.FFmpegError as error:
+                if isinstance(error, MemoryError):
+                    raise
+                self.damaged += 1
+
+
+def _with_layout(frame: av.AudioFrame) -> av.AudioFrame:
+    """Give a frame whose layout is not said (raw PCM) the usual one for its number of channels."""
+    channels = frame.layout.nb_channels
+    if not frame.layout.name.endswith("channels") or channels not in _LAYOUTS:
+        return frame
+    named = av.AudioFrame.from_ndarray(
+        frame.to_ndarray(), format=frame.format.name, layout=_LAYOUTS[channels]
+    )
+    named.sample_rate, named.pts, named.time_base = frame.sample_rate, frame.pts, frame.time_base
+    return named

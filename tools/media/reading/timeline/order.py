@@ -1,0 +1,161 @@
+"""What only reading a file again tells of its packets: the order of pictures (by decoding), places, sound."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+
+from tools.media.reading.container import open_video
+from tools.media.reading.timeline.packets import decode_packet, numbered, packets
+
+if TYPE_CHECKING:
+    from tools.media.reading.timeline.scan import Scan
+
+_SAMPLE_PACKETS = 24  # packets behind a new start that are decoded to see whether their times tell the order
+
+
+def decoded_order(path: str | Path, scan: Scan) -> np.ndarray:
+    """The order in which a full decode shows packets; what does not decode follows what is stored before."""
+    entry = {position: i for i, position in enumerate(scan.positions)}
+    places: dict[int, int] = {}
+    for number, _ in _decoded(path):
+        if number in entry:
+            places.setdefault(entry[number], len(places))
+    rank, last = [], -1
+    for i in range(len(scan.pts)):
+        last = places.get(i, last)
+        rank.append((last, i not in places, i))
+    return np.array(sorted(range(len(scan.pts)), key=rank.__getitem__), np.int64)
+
+
+def heads_tell(path: str | Path, scan: Scan, starts: list[int]) -> bool:
+    """Decode a few packets behind each new start: whether pictures come out in the order of their times."""
+    times = dict(zip(scan.positions, scan.pts, strict=True))
+    keys = np.array([position for position, *_ in scan.keys], np.int64)
+    firsts = np.searchsorted(keys, [scan.positions[i] for i in starts])
+    wanted = {int(keys[k]): None for k in firsts if k < len(keys)}
+    with open_video(path) as (container, stream):
+        context = stream.codec_context
+        shown: list[int] = []
+        left = 0
+
+        def finish() -> bool:
+            shown.extend(picture.pts for picture in decode_packet(context, None))
+            context.flush_buffers()
+            stamps = [times[number] for number in shown if number in times]
+            shown.clear()
+            return all(a < b for a, b in itertools.pairwise(stamps))
+
+        for position, packet in enumerate(packets(container, stream)):
+            if position in wanted:
+                if left and not finish():
+                    return False
+                left = _SAMPLE_PACKETS
+            if left:
+                shown += [p.pts for p in decode_packet(context, numbered(position, packet))]
+                left -= 1
+                if not left and not finish():
+                    return False
+        return not left or finish()
+
+
+def replace_by_decoded(path: str | Path, scan: Scan) -> np.ndarray | None:
+    """Leave in a scan the packets that a full decode shows, and give their order.
+
+    The decoding times become those of the packets with which the pictures came out, in the order of showing,
+    less the delay of the first.
+
+    Returns:
+        None when packets and pictures cannot be matched; then the scan has no presentation times.
+    """
+    decoded = _decoded(path)
+    shown = [number for number, _ in decoded]
+    stamps = dict(zip(scan.positions, scan.dts, strict=True))
+    dts = _extended([None if packet is None else stamps.get(packet) for _, packet in decoded])
+    if dts and None not in (dts[0], scan.dts[0]):
+        dts = [None if time is None else time - dts[0] + scan.dts[0] for time in dts]
+    entry = {position: i for i, position in enumerate(scan.positions)}
+    matched = len(set(shown)) == len(shown) and all(number in entry for number in shown)
+    if not matched:
+        count = len(shown)
+        scan.pts = [None] * count
+        scan.positions = [0] * count
+    else:
+        stored = sorted(entry[number] for number in shown)
+        for name in ("pts", "positions"):
+            setattr(scan, name, [getattr(scan, name)[i] for i in stored])
+    scan.dts = dts
+    # What was patched up came out; how long each picture is shown, its packets do not say.
+    scan.durations, scan.damaged = [0] * len(shown), [False] * len(shown)
+    if not matched:
+        return None
+    entry = {position: i for i, position in enumerate(scan.positions)}
+    return np.array([entry[number] for number in shown], np.int64)
+
+
+def _decoded(path: str | Path) -> list[tuple[int, int | None]]:
+    """What a full decode shows, in its order.
+
+    Returns:
+        For each picture the number of its packet, and of the packet with which it came out; None at the end.
+    """
+    shown: list[tuple[int, int | None]] = []
+    with open_video(path) as (container, stream):
+        context = stream.codec_context
+        for position, packet in enumerate(packets(container, stream)):
+            pictures = decode_packet(context, numbered(position, packet))
+            shown += [(picture.pts, position) for picture in pictures]
+        shown += [(picture.pts, None) for picture in decode_packet(context, None)]
+    return shown
+
+
+def _extended(stamps: list[int | None]) -> list[int | None]:
+    """Let times go on where those at the end are not known."""
+    known = next((i + 1 for i in range(len(stamps) - 1, -1, -1) if stamps[i] is not None), 0)
+    steps = [b - a for a, b in itertools.pairwise(stamps[:known]) if a is not None and b is not None]
+    if not steps:
+        return stamps
+    usual = int(np.median(steps))
+    return stamps[:known] + [stamps[known - 1] + usual * i for i in range(1, len(stamps) - known + 1)]
+
+
+def packet_places(path: str | Path) -> list[int]:
+    """Where each packet lies in the file, in bytes; -1 when that is not known."""
+    with open_video(path) as (container, stream):
+        return [-1 if packet.pos is None else packet.pos for packet in packets(container, stream)]
+
+
+def sound_goes_on(
+    path: str | Path, scan: Scan, stamps: list[int | None], behind: int, time_base: Fraction
+) -> bool:
+    """Whether a step forward is a picture that stands: the sound goes on meanwhile."""
+    before = next(i for i in range(behind - 1, -1, -1) if stamps[i] is not None)
+    begin, end = stamps[before] * time_base, stamps[behind] * time_base
+    if end < begin:
+        return False
+    margin = (end - begin) / 4
+    first, last = scan.places[scan.positions[before]], scan.places[scan.positions[behind]]
+    with open_video(path) as (container, stream):
+        for other in container.streams.audio:
+            other.discard = av.stream.Discard.default
+        for packet in _all_packets(container):
+            if packet.stream_index == stream.index or packet.dts is None:
+                continue
+            at = packet.dts * packet.time_base
+            inside = begin + margin < at < end - margin
+            if inside and (packet.pos is None or first <= packet.pos <= last):
+                return True
+    return False
+
+
+def _all_packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
+    try:
+        yield from container.demux()
+    except av.error.FFmpegError:
+        return

@@ -1,0 +1,237 @@
+"""The frames of a video as its packets give them: how many, when, and where decoding starts for each."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from functools import cached_property
+from typing import NamedTuple
+
+import av
+import numpy as np
+
+from tools.media.reading.colour.hdr import Hdr
+from tools.media.reading.orientation import Orientation
+from tools.media.reading.sampling import TIME_TOLERANCE, frame_at
+from tools.media.reading.timeline.clock import UNBROKEN, Clock
+
+TIMING_REMARKS = {
+    "repaired": "damaged times were given a place between their neighbours",
+    "restarted": "the clock starts anew within the file; the parts were joined",
+}
+"""What is said of a file whose `PacketIndex.timing` is not ok."""
+
+
+class SizeChange(NamedTuple):
+    """A place from which on pictures have another size or orientation than before.
+
+    Attributes:
+        position: Number of the packet, in stored order.
+        width: Pixels as stored.
+        height: Pixels as stored.
+        orientation: How they have to be turned.
+    """
+
+    position: int
+    width: int
+    height: int
+    orientation: Orientation
+
+
+@dataclasses.dataclass(frozen=True)
+class PacketIndex:
+    """Every frame of a video in presentation order, found without decoding it.
+
+    Attributes:
+        path: The file.
+        stream: Number of the video stream in the file.
+        time_base: Seconds per tick of `pts`; of the stream, or finer where times were repaired.
+        pts: int64, shape (frames,): presentation time of each frame, ascending.
+        positions: int64, shape (frames,): which packet of the stream (in stored order) holds each frame.
+        key_positions: int64: packets at which decoding can start, in stored order.
+        key_pts: int64: their presentation times.
+        key_stamps: int64: the presentation times that the file has for them, in ticks of its stream.
+        key_dts: int64: their decoding times there, which is what files are searched by.
+        key_places: int64: where they lie in the file, in bytes; -1 when that is not known.
+        end_pts: Presentation time at which the last frame ends.
+        damaged: int64: frames whose packet is not whole; decoders refuse it.
+        counted: True when packets carry no usable presentation times (H.264 in AVI): then a frame is
+            known only by counting decoded pictures from the beginning.
+        irregular: True when packets are not pictures (fields apart, two packed), so that all were decoded.
+        orientation: How the stored picture has to be turned and mirrored to be upright.
+        sample_aspect_ratio: Width of a stored pixel by its height.
+        coded_width: Width as stored.
+        coded_height: Height as stored.
+        pix_fmt: Pixel format of the first picture.
+        codec: Name of the codec.
+        average_rate: Frames per second as the file states or libav guesses, None when unknown.
+        has_audio: Whether there is an audio stream.
+        timing: "ok" when all times are those of the file, "repaired" when some were damaged and stand between
+            their neighbours now, "restarted" when the file's clock starts anew and was made to go on.
+        hdr: How the numbers of the first picture mean light; None for SDR.
+        stored_bytes: Bytes of all packets of the stream.
+        size_changes: Where pictures begin to have another size or orientation than before.
+        audio_codec: Codec of the sound track that is used; None when there is none.
+        audio_tracks: Number of sound tracks.
+        colour: What the first picture says of its colours, see `tools.media.reading.colour.hdr.colour_name`.
+        clock: What other streams of the file need to be on the same clock as `pts`.
+    """
+
+    path: str
+    stream: int
+    time_base: Fraction
+    pts: np.ndarray
+    positions: np.ndarray
+    key_positions: np.ndarray
+    key_pts: np.ndarray
+    key_stamps: np.ndarray
+    key_dts: np.ndarray
+    key_places: np.ndarray
+    end_pts: int
+    damaged: np.ndarray
+    counted: bool
+    irregular: bool
+    orientation: Orientation
+    sample_aspect_ratio: Fraction
+    coded_width: int
+    coded_height: int
+    pix_fmt: str | None
+    codec: str
+    average_rate: Fraction | None
+    has_audio: bool
+    timing: str = "ok"
+    hdr: Hdr | None = None
+    colour: str = "unknown"
+    stored_bytes: int = 0
+    size_changes: tuple[SizeChange, ...] = ()
+    audio_codec: str | None = None
+    audio_tracks: int = 0
+    clock: Clock = UNBROKEN
+
+    @property
+    def num_frames(self) -> int:
+        """Frames before the first damaged packet: all frames of a whole file.
+
+        It is what a decoder that stops at damage gives. `pts` and `times` also have what lies behind.
+        """
+        return int(self.damaged[0]) if len(self.damaged) else len(self.pts)
+
+    @cached_property
+    def times(self) -> np.ndarray:
+        """Float64, shape (frames,): seconds from the start of the first frame to the start of each."""
+        return (self.pts - self.pts[0]).astype(np.float64) * float(self.time_base)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the start of the first frame to the end of the last of `num_frames`."""
+        count = self.num_frames
+        end = self.end_pts if count == len(self.pts) else int(self.pts[count])
+        return float((end - int(self.pts[0])) * self.time_base)
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise that the stored picture has to be turned (once mirrored): 0, 90, 180, 270."""
+        return self.orientation.rotation
+
+    @property
+    def displayed_size(self) -> tuple[int, int]:
+        """Width and height as shown: square pixels, turned upright."""
+        width = max(1, round(self.coded_width * self.sample_aspect_ratio))
+        return (self.coded_height, width) if self.orientation.swaps_sides else (width, self.coded_height)
+
+    @property
+    def longest_group(self) -> int | None:
+        """The most frames from one key frame to the next, in stored order; None without key frames."""
+        if not len(self.key_positions):
+            return None
+        begins = np.searchsorted(np.sort(self.positions), self.key_positions)
+        return int(np.diff(np.append(begins, len(self.positions))).max())
+
+    def from_frame(self, number: int) -> PacketIndex:
+        """The same stream as one whose pictures are stored as they are from a frame on."""
+        position = int(self.positions[number])
+        before = [change for change in self.size_changes if change.position <= position]
+        return self.stored_as(*before[-1][1:]) if before else self
+
+    def stored_as(self, width: int, height: int, orientation: Orientation | None = None) -> PacketIndex:
+        """The same stream as one whose pictures are stored like this; itself when they are."""
+        orientation = orientation or self.orientation
+        if (width, height, orientation) == (self.coded_width, self.coded_height, self.orientation):
+            return self
+        return dataclasses.replace(self, coded_width=width, coded_height=height, orientation=orientation)
+
+    def frame_at(self, seconds: float) -> int:
+        """The frame on screen at a time: the last that starts at or before it (1 ms of grace), at least 0."""
+        return max(0, frame_at(self.times, seconds))
+
+    def frames_between(self, start: float | None = None, end: float | None = None) -> range:
+        """The frames that start in the half-open interval [start, end), in seconds, with 1 ms of grace."""
+        first = 0 if start is None else int(np.searchsorted(self.times, start - TIME_TOLERANCE))
+        stop = len(self.pts) if end is None else int(np.searchsorted(self.times, end - TIME_TOLERANCE))
+        return range(first, max(first, stop))
+
+    def start_positions(self, frames: Sequence[int]) -> np.ndarray:
+        """Packets from which decoding gives each frame exactly: a key frame shown no later, or packet 0.
+
+        A picture stored behind a key frame but shown before it may refer to the group of pictures before.
+
+        Args:
+            frames: Frame numbers.
+
+        Returns:
+            int64, shape (frames,).
+        """
+        frames = np.asarray(frames, np.int64)
+        if not len(self.key_positions):
+            return np.zeros(len(frames), np.int64)
+        positions, pts = self.positions[frames], self.pts[frames]
+        key = np.searchsorted(self.key_positions, positions, side="right") - 1
+        while (later := (key >= 0) & (self.key_pts[key] > pts)).any():
+            key[later] -= 1
+        return np.where(key >= 0, self.key_positions[key], 0)
+
+
+def packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
+    """The packets of a stream that have bytes; a demuxer's error ends them, as the end of the file does."""
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                yield packet
+    except av.error.FFmpegError:
+        return
+
+
+def numbered(position: int, packet: av.Packet) -> av.Packet:
+    """Put a packet's number in the place of its time, so that the decoder hands it on to the picture.
+
+    So each picture is known by its packet, whatever the times of the file are.
+    """
+    packet.pts = position
+    return packet
+
+
+def decode_packet(context: av.VideoCodecContext, packet: av.Packet | None) -> list[av.VideoFrame]:
+    """Decode one packet (None: give what is held back); a damaged packet gives no picture."""
+    try:
+        return context.decode(packet)
+    except av.error.FFmpegError as error:
+        if isinstance(error, MemoryError):
+            raise
+        return []
+
+
+def decoding_ticks(ticks: Sequence[int]) -> list[int]:
+    """Decoding times for pictures in stored order.
+
+    Picture i is decoded at the i-th of all presentation times, less the delay that keeps every picture from
+    being shown before it is decoded. That holds for any rate and any order.
+
+    Args:
+        ticks: Presentation time of each picture, in stored order.
+    """
+    if not ticks:
+        return []
+    ordered = sorted(ticks)
+    delay = max(due - own for due, own in zip(ordered, ticks, strict=True))
+    return [due - delay for due in ordered]

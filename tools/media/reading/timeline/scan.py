@@ -1,0 +1,343 @@
+"""Read the packets of a video and work out which of them are frames, and when each is shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+from tools.errors import MediaError
+from tools.media.reading.colour.hdr import colour_name, hdr_of
+from tools.media.reading.container import open_video
+from tools.media.reading.orientation import orientation_of
+from tools.media.reading.timeline import bitstream
+from tools.media.reading.timeline.clock import is_sound
+from tools.media.reading.timeline.packets import PacketIndex, decode_packet, numbered, packets
+from tools.media.reading.timeline.stated_size import HeaderWatch, size_changes
+from tools.media.reading.timeline.timing import Timed, settle_times, stated_rate
+from tools.media.reading.tracks import choose_audio
+
+# One packet is one picture by the rules of these formats. In the others (avi, mpegts, mpeg, flv, asf) packets
+# are cut by a parser or by the muxer's habit, so a few are decoded to see whether that holds.
+_ONE_PICTURE_PER_PACKET = ("mov,mp4", "matroska,webm")
+_SAMPLE_PACKETS = 24
+# Formats that state when a packet is to be decoded; of others libav makes that from when it is shown.
+_STORE_DTS = ("mov,mp4", "mpegts", "mpeg", "flv", "avi", "asf")
+# Streams in which a picture has no stated length: a recording that stops within one does not show it.
+_UNBOUNDED = ("mpegts", "mpeg")
+# A picture stored behind a key frame and shown before it is at most so many packets behind.
+_LEADING_PACKETS = 32
+# Packets of the last group of pictures that are kept to see whether the last one is whole.
+_LONGEST_TAIL = 1000
+
+
+def index_packets(path: str | Path) -> PacketIndex:
+    """Read all packets of a video and decode its first picture.
+
+    More is decoded only where packets do not tell: pictures at the start that may have lost what they refer
+    to; the first 24 packets of formats whose packets need not be pictures, and the last group of pictures of
+    transport and program streams, which mostly end in the middle of a picture. All is decoded when packets
+    turn out not to be pictures, or when times are damaged and do not tell the order of pictures.
+
+    Times that are not sound are repaired, see `tools.media.reading.timeline.clock` and `PacketIndex.timing`.
+
+    Raises:
+        MediaError: missing, not_a_file, empty, unreadable, no_video, or decode (no picture at all).
+    """
+    with open_video(path) as (container, stream):
+        scan = _scan(container, stream)
+        regular = container.format.name.startswith(_ONE_PICTURE_PER_PACKET)
+        # In these formats the first packet is enough, unless the times contradict what the decoder expects.
+        odd = bool(stream.codec_context.has_b_frames) and _ascend(scan.pts)
+        pictures = _decode_all(stream.codec_context, scan.head if odd or not regular else scan.head[:1])
+        if 0 < len(scan.tail) <= _LONGEST_TAIL and not _ends_whole(stream.codec_context, scan):
+            scan.damaged[-1] = True
+        form = container.format.name
+        reordered = bool(stream.codec_context.has_b_frames)
+        delay = _output_delay(stream.codec_context, scan.head) if form == "avi" else None
+        discontinuous = bool(container.format.flags & av.format.Flags.ts_discont.value)
+        ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+        rate = stream.average_rate or stream.guessed_rate
+        facts = {
+            "path": str(path),
+            "stream": stream.index,
+            "sample_aspect_ratio": Fraction(ratio) if ratio and ratio > 0 else Fraction(1),
+            "codec": scan.codec,
+            "has_audio": bool(container.streams.audio),
+            "stored_bytes": scan.bytes,
+            "audio_codec": _sound_codec(container, path),
+            "audio_tracks": len(container.streams.audio),
+        }
+        tag = stream.codec_context.codec_tag
+        time_base = stream.time_base
+    if form == "avi" and not reordered and None not in scan.dts:
+        # It has no presentation times, and libav, before it knows that nothing is reordered, guesses them one
+        # picture too late.
+        scan.pts = list(scan.dts)
+    sound = is_sound(scan.pts, scan.dts, time_base, reordered=reordered, discontinuous=discontinuous)
+    first = _settle_start(path, scan, pictures, regular, sound)
+    if first is None or not scan.pts:
+        raise MediaError("decode", path, f"no picture of its {scan.codec} stream can be decoded")
+    verdict = "packets"
+    if scan.suspicious:
+        verdict = "decode"
+    elif odd or not regular:
+        verdict = _verify(scan, pictures)
+    timed = settle_times(
+        path,
+        scan,
+        time_base,
+        rate,
+        sound=sound,
+        verdict=verdict,
+        reordered=reordered,
+        discontinuous=discontinuous,
+        stored_dts=form.startswith(_STORE_DTS),
+        # AVI with reordered pictures has decoding times only, and is not decoded to find their order.
+        delay=delay,
+    )
+    facts |= {
+        "counted": timed.counted,
+        "irregular": verdict == "decode",
+        "orientation": orientation_of(first),
+        "coded_width": first.width,
+        "coded_height": first.height,
+        "pix_fmt": first.format.name,
+        "hdr": hdr_of(first, tag),
+        "colour": colour_name(first),
+        "size_changes": size_changes(path, scan.headers.candidates, first),
+        "timing": timed.timing,
+        "clock": timed.clock,
+    }
+    return _build(scan, timed, rate, facts)
+
+
+@dataclasses.dataclass
+class Scan:
+    """What one pass over the packets has collected, in stored order.
+
+    Attributes:
+        codec: Name of the codec.
+        pts: Presentation time of each packet that is a frame.
+        dts: Its decoding time.
+        durations: Its length in ticks; 0 when it is not known.
+        positions: Its number among all packets of the stream.
+        damaged: Whether it is not whole.
+        keys: Packets at which decoding can start: number, pts and dts.
+        head: The first packets from a key frame on, with their numbers.
+        tail: The packets of the last group of pictures, with their numbers.
+        suspicious: Whether packets need not be pictures.
+        places: Where each packet lies in the file, in bytes; looked for where times are damaged.
+    """
+
+    codec: str
+    pts: list[int | None] = dataclasses.field(default_factory=list)
+    dts: list[int | None] = dataclasses.field(default_factory=list)
+    durations: list[int] = dataclasses.field(default_factory=list)
+    positions: list[int] = dataclasses.field(default_factory=list)
+    damaged: list[bool] = dataclasses.field(default_factory=list)
+    keys: list[tuple[int, int | None, int | None]] = dataclasses.field(default_factory=list)
+    head: list[tuple[int, av.Packet]] = dataclasses.field(default_factory=list)
+    tail: list[tuple[int, av.Packet]] = dataclasses.field(default_factory=list)
+    suspicious: bool = False
+    places: list[int] = dataclasses.field(default_factory=list)
+    bytes: int = 0
+    headers: HeaderWatch | None = None
+
+    def keep(self, chosen: list[bool]) -> None:
+        """Leave out the packets that are no frames."""
+        for name in ("pts", "dts", "durations", "positions", "damaged"):
+            setattr(self, name, [v for v, kept in zip(getattr(self, name), chosen, strict=True) if kept])
+
+
+def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> Scan:
+    context = stream.codec_context
+    codec = context.codec.canonical_name
+    scan = Scan(codec)
+    length_size = bitstream.nal_length_size(codec, context.extradata)
+    hidden = bitstream.is_hidden(codec)
+    unbounded = container.format.name in _UNBOUNDED
+    scan.headers = HeaderWatch(codec, length_size)
+    for position, packet in enumerate(packets(container, stream)):
+        scan.bytes += packet.size
+        if packet.is_keyframe:
+            scan.headers.look(position, packet)
+            scan.keys.append((position, packet.pts, packet.dts))
+            scan.tail.clear()
+        if scan.keys and len(scan.head) < _SAMPLE_PACKETS:
+            scan.head.append((position, packet))
+        if unbounded and scan.keys and len(scan.tail) <= _LONGEST_TAIL:
+            scan.tail.append((position, packet))
+        if packet.is_discard or (hidden and hidden(memoryview(packet))):
+            continue
+        scan.positions.append(position)
+        scan.pts.append(packet.pts)
+        scan.dts.append(packet.dts)
+        scan.durations.append(packet.duration or 0)
+        # Transport streams flag every lost byte, and decoders go on all the same.
+        whole = unbounded or not packet.is_corrupt
+        if length_size and whole:
+            whole = bitstream.nal_units_fit(memoryview(packet), length_size)
+        scan.damaged.append(not whole)
+        if codec == "mpeg4" and bitstream.repeats_or_packs(memoryview(packet)):
+            scan.suspicious = True
+    if not scan.keys:  # nothing is marked: then the beginning is the only place to start
+        scan.suspicious = True
+    return scan
+
+
+def _sound_codec(container: av.container.InputContainer, path: str | Path) -> str | None:
+    """Codec of the sound track that is used; None when there is none that can be decoded."""
+    stream = choose_audio(container, path)
+    return stream.codec_context.codec.canonical_name if stream is not None else None
+
+
+def _decode_all(context: av.VideoCodecContext, some: list[tuple[int, av.Packet]]) -> list[av.VideoFrame]:
+    """Decode packets; the pictures' times are the packets' numbers."""
+    shown = [picture for pair in some for picture in decode_packet(context, numbered(*pair))]
+    shown += decode_packet(context, None)
+    context.flush_buffers()
+    return shown
+
+
+def _output_delay(context: av.VideoCodecContext, some: list[tuple[int, av.Packet]]) -> int:
+    """How many packets a decoder takes in before it gives the picture of the first one."""
+    gives = (bool(decode_packet(context, numbered(*pair))) for pair in some)
+    taken = next((number for number, shown in enumerate(gives) if shown), 0)
+    context.flush_buffers()
+    return taken
+
+
+def _ends_whole(context: av.VideoCodecContext, scan: Scan) -> bool:
+    """Tell whether the last packet of a stream is a whole picture, by decoding its group of pictures."""
+    key, last = scan.keys[-1][1], scan.pts[-1] if scan.pts else None
+    if key is None or last is None or last < key:  # the last may refer to the group before: not decided here
+        return True
+    number = scan.tail[-1][0]
+    return any(p.pts == number and not p.is_corrupt for p in _decode_all(context, scan.tail))
+
+
+def _settle_start(
+    path: str | Path, scan: Scan, pictures: list[av.VideoFrame], regular: bool, sound: bool
+) -> av.VideoFrame | None:
+    """Find the first picture, and leave out packets before it that refer to what was cut off.
+
+    A recording cut within a group of pictures starts with packets that no decoder can show; an open group of
+    pictures that lost its predecessor, with some shown before its key frame; a file with an edit list, with
+    some that are decoded only for the others' sake.
+
+    Returns:
+        The first picture; None when there is none.
+    """
+    key_position, key_pts = (scan.keys[0][0], scan.keys[0][1]) if scan.keys else (0, None)
+    near = key_position + _LEADING_PACKETS
+    # Where times are damaged, an early one far from the start says nothing about the start.
+    doubtful = [
+        position < key_position
+        or (key_pts is not None and pts is not None and pts < key_pts and (sound or position <= near))
+        or (regular and pts is None and position <= near)
+        for position, pts in zip(scan.positions, scan.pts, strict=True)
+    ]
+    if pictures and not any(doubtful):
+        return pictures[0]
+    last = max((p for p, d in zip(scan.positions, doubtful, strict=True) if d), default=0)
+    shown = _decode_start(path, last)
+    if not shown:
+        return None
+    numbers = {picture.pts for picture in shown}
+    times = dict(zip(scan.positions, scan.pts, strict=True))
+    begin = times.get(shown[0].pts)
+    scan.keep(
+        [
+            position in numbers
+            if unsure
+            else begin is None or pts is None or pts >= begin or (not sound and position > near)
+            for unsure, position, pts in zip(doubtful, scan.positions, scan.pts, strict=True)
+        ]
+    )
+    return shown[0]
+
+
+def _decode_start(path: str | Path, last: int) -> list[av.VideoFrame]:
+    """The whole pictures of the packets up to number `last`, and at least one if there is any."""
+    shown: list[av.VideoFrame] = []
+    with open_video(path) as (container, stream):
+        context = stream.codec_context
+        for position, packet in enumerate(packets(container, stream)):
+            pictures = decode_packet(context, numbered(position, packet))
+            shown += [picture for picture in pictures if not picture.is_corrupt]
+            if shown and position >= last:
+                break
+        shown += [picture for picture in decode_packet(context, None) if not picture.is_corrupt]
+    return shown
+
+
+def _verify(scan: Scan, pictures: list[av.VideoFrame]) -> str:
+    """Compare the pictures of the first packets with what those packets promise.
+
+    Returns:
+        "packets" when each packet is one picture and their times tell the order of the pictures, "order" when
+        each is one picture but the order is another, "decode" when packets are not pictures.
+    """
+    times = dict(zip(scan.positions, scan.pts, strict=True))
+    promised = [number for number, _ in scan.head if number in times]
+    shown = [picture.pts for picture in pictures]
+    if set(shown) - times.keys():
+        shown = [number for number in shown if number in times]
+    key = times.get(scan.head[0][0]) if scan.head else None
+    # Pictures shown before the first key frame may need what lies before it.
+    lost = [n for n in promised if n not in shown and not (key is not None and (times[n] or key) < key)]
+    if lost or len(set(shown)) != len(shown):
+        return "decode"
+    stamps = [times[number] for number in shown]
+    return "packets" if _ascend(stamps) else "order"
+
+
+def _ascend(times: list[int | None]) -> bool:
+    return None not in times and all(a < b for a, b in itertools.pairwise(times))
+
+
+def _build(scan: Scan, timed: Timed, rate: Fraction | None, facts: dict[str, Any]) -> PacketIndex:
+    order, pts = timed.order, timed.pts
+    rate, length = stated_rate(timed, scan, rate)
+    positions = np.array(scan.positions, np.int64)
+    frame_of = np.empty(len(order), np.int64)
+    frame_of[order] = np.arange(len(order))
+
+    def shown(position: int, stamp: int) -> int:
+        packet = int(np.searchsorted(positions, position))
+        if packet < len(positions) and positions[packet] == position:
+            return int(pts[frame_of[packet]])
+        return timed.key_time(position, stamp)
+
+    keys = [
+        (
+            position,
+            shown(position, stamp),
+            stamp,
+            stamp if dts is None else dts,
+            scan.places[position] if scan.places else -1,
+        )
+        for position, stamp, dts in scan.keys
+        if stamp is not None
+    ]
+    columns = np.array(keys, np.int64).reshape(-1, 5).T
+    return PacketIndex(
+        time_base=timed.time_base,
+        pts=pts,
+        positions=positions[order],
+        key_positions=columns[0],
+        key_pts=columns[1],
+        key_stamps=columns[2],
+        key_dts=columns[3],
+        key_places=columns[4],
+        end_pts=int(pts[-1]) + length,
+        damaged=np.flatnonzero(np.array(scan.damaged)[order]),
+        average_rate=rate,
+        **facts,
+    )

@@ -1,0 +1,335 @@
+"""Cutting without encoding: whole groups of pictures are copied, so clips begin at key frames."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tools.errors import MediaError, VidsieveError
+from tools.media.reading.container import open_video
+from tools.media.reading.timeline.packets import PacketIndex, decoding_ticks
+from tools.media.reading.tracks import choose_audio
+from tools.media.writing.encode import Job, Output, encoding, open_output, whole_or_nothing
+from tools.media.writing.hevc import copied_tag
+from tools.media.writing.plan import Plan, plan_clip
+
+_MP4_VIDEO = ("h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg")
+_GAP = Fraction(1, 20)  # seconds between packets of sound that do not follow each other
+_MP4_AUDIO = ("aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac")
+
+
+class NotCopyable(Exception):
+    """The packets of a source do not tell enough to be copied; the message says why."""
+
+
+def clip_extension(index: PacketIndex, audio_codec: str | None) -> str:
+    """``.mp4``, or ``.mkv`` for codecs that mp4 does not hold."""
+    fits = index.codec in _MP4_VIDEO and audio_codec in (None, *_MP4_AUDIO)
+    return ".mp4" if fits else ".mkv"
+
+
+def copied_audio(path: str | Path, track: str | None = None) -> str | None:
+    """Codec of the sound that a copy takes along; None when there is none.
+
+    Args:
+        path: The source.
+        track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
+    """
+    with open_video(path) as (container, _):
+        stream = choose_audio(container, path, track)
+        return stream.codec_context.codec.canonical_name if stream else None
+
+
+def copy_plan(index: PacketIndex, plan: Plan) -> Plan:
+    """Widen a clip to what its packets can show by themselves.
+
+    The clip begins at the key frame at or before its first frame. It ends where no frame is missing before
+    another one: a picture that later ones refer to is stored, and so shown, before its turn.
+
+    Raises:
+        NotCopyable: The source has no packet times, no key frame that far back, or pictures of another size
+            than its header says.
+    """
+    check_copyable(index)
+    frames = plan.frames
+    first = int(index.start_positions([frames.start])[0])
+    key = int(np.searchsorted(index.key_positions, first))
+    if key == len(index.key_positions) or index.key_positions[key] != first:
+        raise NotCopyable("there is no key frame before the scene")
+    start = int(np.searchsorted(index.pts, index.key_pts[key]))
+    if index.pts[start] != index.key_pts[key]:
+        raise NotCopyable("the key frame before the scene is hidden by the file's edit list")
+    stop = frames.stop
+    while True:
+        last = int(index.positions[start:stop].max())
+        stored = np.flatnonzero((index.positions >= first) & (index.positions <= last))
+        reached = int(stored.max()) + 1
+        if reached <= stop:
+            break
+        stop = reached
+    if index.size_changes and last >= index.size_changes[0].position:
+        raise NotCopyable("its pictures have another size than the file's header says")
+    begins = plan.start if start == frames.start else None
+    ends = plan.end if stop == frames.stop else None
+    return plan_clip(index, plan.scene, range(start, stop), begins, ends, left=plan.left)
+
+
+def check_copyable(index: PacketIndex) -> None:
+    """Make sure that packets are pictures with times of their own.
+
+    Raises:
+        NotCopyable: They are not.
+    """
+    if index.counted:
+        raise NotCopyable("the file does not say when its pictures are shown, as AVI does not of H.264")
+    if index.irregular:
+        raise NotCopyable("its packets are not whole pictures")
+
+
+def copied_stream(out: Output, source: av.VideoStream, pixel_ratio: Fraction) -> av.VideoStream:
+    """Add a stream for copied pictures, with the pixel ratio that they have in the source.
+
+    The ratio of a container goes before that of its stream, so it has to be written.
+    """
+    stream = out.add_stream_from_template(source, opaque=True)
+    context = stream.codec_context
+    if Fraction(context.sample_aspect_ratio or 1) != pixel_ratio:
+        context.sample_aspect_ratio = pixel_ratio
+    return stream
+
+
+def write_copies(
+    index: PacketIndex, jobs: Sequence[Job], *, keep_audio: bool, audio_track: str | None = None
+) -> Iterator[tuple[Job, bool | MediaError]]:
+    """Write copied clips of one source in one pass over its packets.
+
+    Args:
+        index: The packets of the source.
+        jobs: The clips, planned by `copy_plan`; they may overlap.
+        keep_audio: Copy the sound, too: the packets that begin within the clip. AAC in mp4 is that of the
+            clip to the sample: with the packets before that decoders need, hidden by the edit list.
+        audio_track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
+
+    Yields:
+        Each job, with whether the clip has sound, or with what went wrong.
+    """
+    if not jobs:
+        return
+    tag = None
+    if index.codec == "hevc":
+        with open_video(index.path) as (container, video):
+            tag = copied_tag(container, video)
+    with open_video(index.path) as (container, video), ExitStack() as stack:
+        sound = choose_audio(container, index.path, audio_track) if keep_audio else None
+        if sound is not None:
+            sound.discard = av.stream.Discard.default
+        clips = [_CopyClip(index, job, video, sound, tag) for job in jobs]
+        stack.callback(lambda: [clip.abort() for clip in clips])
+        taken = {video.index} | ({sound.index} if sound is not None else set())
+        position = -1
+        for packet in _all_packets(container):
+            if packet.stream_index not in taken:
+                continue
+            is_video = packet.stream_index == video.index
+            position += is_video
+            for clip in list(clips):
+                try:
+                    finished = clip.take(packet, position if is_video else None)
+                except MediaError as error:
+                    clips.remove(clip)
+                    yield clip.job, error
+                    continue
+                if finished:
+                    clips.remove(clip)
+                    yield clip.job, clip.finish()
+        while clips:
+            clip = clips.pop(0)
+            yield clip.job, clip.finish()
+
+
+def _all_packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
+    packets = container.demux()
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.error.FFmpegError):
+            return
+        if packet.size:
+            yield packet
+
+
+class _Ahead:
+    """The last packets of AAC before a clip: one may be heard in it, and decoders need the one before."""
+
+    def __init__(self) -> None:
+        self._held: deque[tuple[av.Packet, Fraction]] = deque(maxlen=2)
+
+    def hold(self, packet: av.Packet, at: Fraction) -> None:
+        """Take the next packet; those before a gap are of no use."""
+        if self._held and at - self._end > _GAP:
+            self._held.clear()
+        self._held.append((packet, at))
+
+    def needed(self, start: Fraction, end: Fraction, following: Fraction) -> list[tuple[av.Packet, Fraction]]:
+        """The packet that is heard from `start` on, if there is one, and the one ahead of what is heard.
+
+        Args:
+            start: Start of the clip.
+            end: Its end.
+            following: When the first packet that begins at or behind `start` begins.
+        """
+        if self._held and self._end > start:
+            return list(self._held)
+        alone = not self._held or following >= end or following - self._end > _GAP
+        return [] if alone else [self._held[-1]]
+
+    @property
+    def _end(self) -> Fraction:
+        packet, at = self._held[-1]
+        return at + (packet.duration or 0) * packet.time_base
+
+
+class _CopyClip:
+    """A clip that is being copied."""
+
+    def __init__(
+        self,
+        index: PacketIndex,
+        job: Job,
+        video: av.VideoStream,
+        sound: av.AudioStream | None,
+        tag: str | None,
+    ) -> None:
+        self.job = job
+        self._video, self._sound, self._tag = video, sound, tag
+        self._pixel_ratio = index.sample_aspect_ratio
+        # Of other codecs players make other things of packets that an edit list hides, or cannot hide them.
+        hidden = sound is not None and sound.codec_context.name == "aac" and job.place.suffix == ".mp4"
+        self._ahead = _Ahead() if hidden else None
+        plan = job.plan
+        begin = int(index.pts[0]) * index.time_base
+        self._start, self._end = begin + plan.start, begin + plan.end
+        frames = list(plan.frames)
+        pts = {int(index.positions[f]): plan.ticks[i] for i, f in enumerate(frames)}
+        order = sorted(pts)
+        dts = decoding_ticks([pts[position] for position in order])
+        durations = {a: b - a for a, b in pairwise(plan.ticks)}
+        self._times = {p: (pts[p], d, durations[pts[p]]) for p, d in zip(order, dts, strict=True)}
+        # mp4 stores the intervals between decoding times; the length of the last packet ends the track.
+        self._times[order[-1]] = (pts[order[-1]], dts[-1], plan.last_tick)
+        self._left = len(order)
+        self._sound_over = sound is None
+        self._clock = index.clock.follow()
+        self._has_sound = False
+        self._sound_from: int | float = -math.inf
+        self._files = ExitStack()
+        self._out: Output | None = None
+
+    def take(self, packet: av.Packet, position: int | None) -> bool:
+        """Copy a packet if it belongs to the clip; tell whether the clip is complete.
+
+        Args:
+            packet: A packet of either stream.
+            position: Its number, for a video packet.
+        """
+        if position is not None:
+            if position in self._times:
+                self._write_video(packet, position)
+        elif packet.pts is not None:
+            at = packet.pts * packet.time_base + self._clock.offset(packet)
+            if at < self._start:
+                if self._ahead is not None:
+                    self._ahead.hold(packet, at)
+                return False
+            self._write_ahead(at)
+            if at >= self._end:
+                self._sound_over = True
+            else:
+                self._write_sound(packet, at)
+        return not self._left and self._sound_over
+
+    def finish(self) -> bool | MediaError:
+        """Close the file; tell whether it has sound."""
+        try:
+            with encoding(self.job.place):
+                self._files.close()
+            if self._out is None:
+                raise MediaError("decode", self.job.place, "the source ended before the clip began")
+        except MediaError as error:
+            return error
+        return self._has_sound
+
+    def abort(self) -> None:
+        """Give up; nothing is left of the file."""
+        given_up = MediaError("encode", self.job.place, "given up")
+        with suppress(VidsieveError, av.error.FFmpegError, OSError):
+            self._files.__exit__(MediaError, given_up, None)
+
+    def _open(self) -> None:
+        if self._out is not None:
+            return
+        plan = self.job.plan
+        with self._holding():
+            job = self.job
+            part = self._files.enter_context(
+                whole_or_nothing(job.place, len(plan.frames), replace=job.replace)
+            )
+            self._out = self._files.enter_context(open_output(part, self.job.comment))
+            self._video_out = copied_stream(self._out, self._video, self._pixel_ratio)
+            self._video_out.time_base = plan.time_base
+            if self._tag is not None and self.job.place.suffix == ".mp4":
+                self._video_out.codec_context.codec_tag = self._tag
+            if self._sound is not None:
+                self._sound_out = self._out.add_stream_from_template(self._sound, opaque=True)
+
+    def _write_video(self, packet: av.Packet, position: int) -> None:
+        self._open()
+        copy = av.Packet(bytes(packet))
+        copy.pts, copy.dts, copy.duration = self._times[position]
+        copy.time_base, copy.is_keyframe = self.job.plan.time_base, packet.is_keyframe
+        copy.stream = self._video_out
+        self._left -= 1
+        with self._holding():
+            self._out.mux(copy)
+
+    def _write_ahead(self, following: Fraction) -> None:
+        """Write what is heard in the clip of packets before it, and what their decoder needs."""
+        if self._ahead is not None:
+            for packet, at in self._ahead.needed(self._start, self._end, following):
+                self._write_sound(packet, at)
+            self._ahead = None
+
+    def _write_sound(self, packet: av.Packet, at: Fraction) -> None:
+        self._open()
+        ticks = round((at - self._start) / packet.time_base)
+        if ticks < self._sound_from:  # heard already: parts of a joined recording overlap
+            return
+        self._sound_from = ticks + max(1, (packet.duration or 0) // 2)
+        copy = av.Packet(bytes(packet))
+        copy.pts = copy.dts = ticks
+        copy.duration, copy.time_base, copy.is_keyframe = packet.duration, packet.time_base, True
+        copy.stream = self._sound_out
+        self._has_sound = True
+        with self._holding():
+            self._out.mux(copy)
+
+    @contextmanager
+    def _holding(self) -> Iterator[None]:
+        """Say so where the container holds no such packets; libav says 'Invalid argument'."""
+        with encoding(self.job.place):
+            try:
+                yield
+            except (ValueError, av.error.InvalidDataError, av.error.PatchWelcomeError):
+                streams = [s for s in (self._video, self._sound) if s is not None]
+                codecs = [s.codec_context.codec.canonical_name for s in streams]
+                what = f"{self.job.place.suffix} does not hold {' with '.join(codecs)}"
+                message = f"cannot be copied: {what}; use mode exact, which encodes"
+                raise MediaError("encode", self.job.place, message) from None

@@ -1,0 +1,64 @@
+"""What becomes of HDR pictures (PQ and HLG) in clips: the option ``hdr`` of the commands that encode."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from tools.errors import MediaError, UserError
+from tools.media.writing.codecs import find_codec, keeps_ten_bits
+
+if TYPE_CHECKING:
+    from tools.media.reading.timeline.packets import PacketIndex
+
+HDR = {
+    "tonemap": "make them SDR",
+    "keep": "keep them (with --codec hevc or av1)",
+    "fail": "take none",
+}
+"""What can be done with HDR pictures."""
+
+
+def add_hdr_argument(group: argparse._ArgumentGroup) -> None:
+    """Add ``--hdr`` to a command that encodes."""
+    what = ", ".join(f"{name}: {meaning}" for name, meaning in HDR.items())
+    group.add_argument("--hdr", choices=tuple(HDR), help=f"HDR pictures (PQ, HLG); {what} (tonemap)")
+
+
+def check_hdr(hdr: str | None, codec: str | None) -> None:
+    """Check what is to be done with HDR pictures.
+
+    Args:
+        hdr: One of `HDR`, or None.
+        codec: What encodes them; None for a copy.
+
+    Raises:
+        UserError: It cannot be done.
+    """
+    if hdr is None:
+        return
+    if hdr not in HDR:
+        raise UserError(f"Invalid hdr ({hdr}). Supported values are {', '.join(HDR)}.")
+    if hdr == "tonemap" and codec is None:
+        raise UserError("mode copy encodes nothing: it cannot make HDR pictures SDR; use --hdr keep or fail")
+    if hdr == "keep" and codec is not None and not keeps_ten_bits(find_codec(codec)):
+        raise UserError(f"--hdr keep: clips in {codec} have 8 bits, too few for HDR; use --codec hevc or av1")
+
+
+def refuse_hdr(index: PacketIndex, hdr: str | None, *, copied: bool = False) -> None:
+    """Refuse a source whose HDR is not wanted, or cannot be shown.
+
+    Args:
+        index: The packets of the source.
+        hdr: One of `HDR`, or None.
+        copied: No picture is decoded.
+
+    Raises:
+        MediaError: hdr.
+    """
+    if index.hdr is None:
+        return
+    if hdr == "fail":
+        raise MediaError("hdr", index.path, f"its pictures are HDR ({index.hdr.kind}); --hdr says to fail")
+    if index.hdr.unusable and not copied:
+        raise MediaError("hdr", index.path, index.hdr.unusable)

@@ -1,0 +1,57 @@
+"""The mark of a clip, in the comment of the file: fingerprints of what it was made of, and of its source."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+
+from tools.media.reading.container import open_container
+
+MARK = "vidsieve cut "
+"""What the comment of a clip begins with."""
+COMMENT = "comment"
+"""Metadata key of a clip's mark."""
+
+
+class Mark(NamedTuple):
+    """What the comment of a clip says: ``vidsieve cut <made> <source>``.
+
+    Attributes:
+        made: Fingerprint of what it was made of: size and time of the source, frames, options.
+        source: Fingerprint of the source's absolute path; empty in clips that do not say.
+    """
+
+    made: str
+    source: str
+
+    def __str__(self) -> str:
+        return f"{MARK}{self.made} {self.source}".rstrip()
+
+
+def source_mark(path: str | Path) -> str:
+    """Fingerprint of a source: of its absolute path, links not followed."""
+    absolute = os.path.abspath(path)  # noqa: PTH100  the name of the file counts
+    return hashlib.sha256(absolute.encode(errors="surrogatepass")).hexdigest()[:16]
+
+
+def read_mark(place: Path) -> Mark | None:
+    """The mark of a clip; None for a file that was not cut here."""
+    try:
+        with open_container(place) as container:
+            comment = container.metadata.get(COMMENT) or container.metadata.get(COMMENT.upper()) or ""
+    except (av.error.FFmpegError, OSError, ValueError):  # no video, or a name that is none
+        return None
+    if not comment.startswith(MARK):
+        return None
+    made, _, source = comment.removeprefix(MARK).partition(" ")
+    return Mark(made, source)
+
+
+def same_cut(one: Path, other: Path) -> bool:
+    """Whether two clips were made of the same, in the same way."""
+    first, second = read_mark(one), read_mark(other)
+    return first is not None and second is not None and first.made == second.made

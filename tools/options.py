@@ -1,0 +1,354 @@
+"""Options as data: the field of a dataclass says what its option is, once.
+
+A field made by `option` carries its help, its range or choices, and how its default is shown. From it come
+the flag of a command line (`add_options`, `read_options`), the check of a value that Python code gives
+(`check_options`), and the tables of flags in the documents. A text from a command line and a value from
+Python are checked by the same `Values`, with the same error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fractions import Fraction
+from numbers import Real
+from typing import Any
+
+from tools.errors import UserError
+
+
+class Values:
+    """What an option can be. A subclass says which values there are, and turns a text into one of them.
+
+    Attributes:
+        supported: The values in words, for the error: ``numbers from 0 to 1``.
+        metavar: What stands for the value in ``--help``; None shows the choices.
+        choices: All values, where they are few; else None.
+    """
+
+    supported = "texts"
+    metavar: str | None = "TEXT"
+    choices: tuple[str, ...] | None = None
+
+    def convert(self, value: Any) -> Any:
+        """The value in its type, from a text or from Python.
+
+        Raises:
+            ValueError: It is none of the supported values; the message is not used.
+        """
+        if not isinstance(value, str):
+            raise ValueError
+        return value
+
+    def check(self, name: str, value: Any) -> Any:
+        """As `convert`, with the error that users see.
+
+        Raises:
+            UserError: ``Invalid NAME (VALUE). Supported values are ...``.
+        """
+        try:
+            return self.convert(value)
+        except (ValueError, TypeError, OverflowError):
+            shown = f"{value:g}" if isinstance(value, float) else str(value)
+            raise UserError(f"Invalid {name} ({shown}). Supported values are {self.supported}.") from None
+
+
+class Text(Values):
+    """Any text.
+
+    Args:
+        metavar: What stands for it in ``--help``. ``FILE``, ``DIR`` and ``PATH`` are places on this machine.
+    """
+
+    def __init__(self, metavar: str = "TEXT") -> None:
+        self.metavar = metavar
+
+    def convert(self, value: Any) -> str:
+        """The text; a path may also be a `pathlib.Path`."""
+        return super().convert(str(value) if hasattr(value, "__fspath__") else value)
+
+
+class Choice(Values):
+    """One of a few names.
+
+    Args:
+        names: The names, or the names with their meanings, which the help then lists.
+    """
+
+    metavar = None
+
+    def __init__(self, names: Iterable[str] | Mapping[str, str]) -> None:
+        self.choices = tuple(names)
+        told = isinstance(names, Mapping) and all(isinstance(text, str) for text in names.values())
+        self.meanings = dict(names) if told else {}
+        self.supported = ", ".join(self.choices)
+
+    def convert(self, value: Any) -> str:
+        """The name."""
+        if value not in self.choices:  # type: ignore[operator]
+            raise ValueError
+        return value
+
+
+class Number(Values):
+    """A finite number.
+
+    Args:
+        least: The smallest one; None for no limit.
+        most: The largest one; None for no limit.
+        above: The number must be larger than `least`.
+        below: The number must be smaller than `most`.
+        metavar: What stands for it in ``--help``.
+    """
+
+    kind = "numbers"
+
+    def __init__(
+        self,
+        least: float | None = None,
+        most: float | None = None,
+        *,
+        above: bool = False,
+        below: bool = False,
+        metavar: str = "X",
+    ) -> None:
+        self.least, self.most, self.above, self.below, self.metavar = least, most, above, below, metavar
+        begin = "" if least is None else f" above {least:g}" if above else f" from {least:g}"
+        end = f" to {most:g}" if most is not None else " on" if begin and not above else ""
+        end = end.replace(" to ", " to below ") if below else end
+        self.supported = f"{self.kind}{begin}{end}"
+
+    def convert(self, value: Any) -> Any:
+        """The number as a float."""
+        if isinstance(value, bool) or not isinstance(value, (str, Real)):
+            raise ValueError
+        return self._within(float(value))
+
+    def _within(self, number: Any) -> Any:
+        if not math.isfinite(number):
+            raise ValueError
+        if self.least is not None and (number < self.least or (self.above and number == self.least)):
+            raise ValueError
+        if self.most is not None and (number > self.most or (self.below and number == self.most)):
+            raise ValueError
+        return number
+
+
+class Whole(Number):
+    """A whole number; the arguments are those of `Number`."""
+
+    kind = "whole numbers"
+
+    def __init__(
+        self, least: int | None = None, most: int | None = None, *, even: bool = False, metavar: str = "N"
+    ) -> None:
+        self.even = even
+        self.kind = "even numbers" if even else "whole numbers"
+        super().__init__(least, most, metavar=metavar)
+
+    def convert(self, value: Any) -> int:
+        """The number as an int."""
+        if isinstance(value, bool) or not isinstance(value, (str, Real)):
+            raise ValueError
+        number = int(value)
+        if not isinstance(value, str) and number != value:
+            raise ValueError
+        if self.even and number % 2:
+            raise ValueError
+        return self._within(number)
+
+
+class Parsed(Values):
+    """A value that a function makes of a text.
+
+    Args:
+        parse: From a text, or from a value of Python, to the value. Raises ValueError, or a UserError of its
+            own, for what is none.
+        metavar: What stands for it in ``--help``.
+        supported: The values in words.
+    """
+
+    def __init__(self, parse: Callable[[Any], Any], metavar: str, supported: str = "") -> None:
+        self._parse, self.metavar, self.supported = parse, metavar, supported
+
+    def convert(self, value: Any) -> Any:
+        """What the function makes of it."""
+        return self._parse(value)
+
+
+class Names(Values):
+    """Several of a few names, joined by commas, or a list of them in Python.
+
+    Args:
+        names: All of them.
+        metavar: What stands for them in ``--help``.
+    """
+
+    def __init__(self, names: Iterable[str], metavar: str = "A,B,...") -> None:
+        self._names = tuple(names)
+        self.metavar = metavar
+        self.supported = ", ".join(self._names)
+
+    def convert(self, value: Any) -> tuple[str, ...]:
+        """The names, each once, in their order."""
+        given = value.split(",") if isinstance(value, str) else value
+        names = [name.strip() for name in given if name.strip()]
+        if not names or any(name not in self._names for name in names):
+            raise ValueError
+        return tuple(dict.fromkeys(names))
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """How a field is told to users.
+
+    Attributes:
+        help: What it does, with its unit.
+        values: What it can be; None for a switch.
+        shown: The default in words; by default the value itself.
+        flag: Its flag without dashes, where it is not the field's name.
+        aliases: Further flags, with their dashes.
+        many: It takes several values, and is a tuple.
+        none: Python code may also say None, which stands for no value.
+        everyday: ``--help`` shows it; the others are shown by ``--help-all``.
+    """
+
+    help: str
+    values: Values | None = None
+    shown: str | None = None
+    flag: str | None = None
+    aliases: tuple[str, ...] = ()
+    many: bool = False
+    none: bool = False
+    everyday: bool = True
+
+    def check(self, name: str, value: Any, default: Any) -> Any:
+        """A value in its type. What is the default, None for example, is right as it is.
+
+        Raises:
+            UserError: It is not allowed.
+        """
+        if (value is None and self.none) or (value == default and type(value) is type(default)):
+            return value
+        if self.values is None:
+            if not isinstance(value, bool):
+                raise UserError(f"Invalid {name} ({value}). Supported values are True, False.")
+            return value
+        if not self.many:
+            return self.values.check(name, value)
+        several = (value,) if isinstance(value, str) else tuple(value)
+        return tuple(self.values.check(name, one) for one in several)
+
+    def add(self, group: Any, name: str, default: Any) -> None:
+        """Add the flag to a parser or a group of its arguments.
+
+        Args:
+            group: An argparse parser or group; `tools.cli.ArgumentParser` understands `everyday`.
+            name: The field.
+            default: Its default.
+        """
+        flag = f"--{(self.flag or name).replace('_', '-')}"
+        flags = [flag, *self.aliases]
+        if self.values is None:
+            off = default is True  # a switch that is on by default is named after what turns it off
+            how: dict[str, Any] = {"action": "store_false" if off else "store_true", "default": default}
+            action = group.add_argument(*flags, dest=name, help=self.help, **how)
+        else:
+            values = self.values
+            action = group.add_argument(
+                *flags,
+                dest=name,
+                default=default,
+                type=lambda text: values.check((self.flag or name).replace("-", "_"), text),
+                choices=values.choices,
+                metavar=values.metavar,
+                nargs="+" if self.many else None,
+                help=self._help(default),
+            )
+        action.everyday = self.everyday
+
+    def read(self, args: argparse.Namespace, name: str, default: Any) -> Any:
+        """The field's value from a parsed command line."""
+        value = getattr(args, name)
+        return tuple(value) if self.many and isinstance(value, list) else value
+
+    def _help(self, default: Any) -> str:
+        meanings = getattr(self.values, "meanings", {})
+        text = self.help + ("; " if meanings and self.help else "")
+        text += "; ".join(f"{name}: {meaning}" for name, meaning in meanings.items())
+        shown = self.shown if self.shown is not None else _shown(default)
+        return (f"{text} ({shown})" if shown else text).replace("%", "%%")
+
+
+def _shown(default: Any) -> str:
+    if default is None:
+        return ""
+    if isinstance(default, (tuple, list)):
+        return ",".join(map(str, default))
+    if isinstance(default, float) and not isinstance(default, Fraction):
+        return f"{default:g}"
+    return str(default)
+
+
+def option(
+    default: Any,
+    help: str,
+    values: Values | None = None,
+    *,
+    shown: str | None = None,
+    flag: str | None = None,
+    aliases: tuple[str, ...] = (),
+    many: bool = False,
+    none: bool = False,
+    everyday: bool = True,
+) -> Any:
+    """The field of a dataclass that is an option; the arguments are those of `Option`."""
+    return option_field(default, Option(help, values, shown, flag, aliases, many, none, everyday))
+
+
+def option_field(default: Any, made: Option) -> Any:
+    """The field of a dataclass with an `Option` made already, for those that several stages share."""
+    return dataclasses.field(default=default, metadata={"option": made})
+
+
+def options_of(cls: Any) -> Iterator[tuple[str, Option, Any]]:
+    """The options of a dataclass in the order of its fields: name, `Option`, default."""
+    for field in dataclasses.fields(cls):
+        if "option" in field.metadata:
+            yield field.name, field.metadata["option"], field.default
+
+
+def add_options(group: Any, cls: Any, *, defaults: Mapping[str, Any] | None = None) -> None:
+    """Add a flag for each option of a dataclass.
+
+    Args:
+        group: An argparse parser, or a group of its arguments.
+        cls: The dataclass.
+        defaults: Other defaults than the class has, by name.
+    """
+    for name, made, default in options_of(cls):
+        made.add(group, name, (defaults or {}).get(name, default))
+
+
+def read_options(args: argparse.Namespace, cls: Any) -> dict[str, Any]:
+    """The options of a dataclass as a command line gives them, by name.
+
+    Raises:
+        UserError: Flags contradict each other.
+    """
+    return {name: made.read(args, name, default) for name, made, default in options_of(cls)}
+
+
+def check_options(instance: Any) -> None:
+    """Check the options of an instance, and bring each into its type; for ``__post_init__``.
+
+    Raises:
+        UserError: A value that is not supported.
+    """
+    for name, made, default in options_of(instance):
+        value = getattr(instance, name)
+        checked = made.check(name, value, default)
+        if checked is not value:
+            object.__setattr__(instance, name, checked)

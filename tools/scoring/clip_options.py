@@ -1,0 +1,52 @@
+"""Options that scores with CLIP share: which CLIP, and what becomes of long texts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tools.options import Choice, Text, option
+
+
+def clip_model_option(default: str) -> Any:
+    """The field ``clip_model: str``, see `tools.models.clip_checkpoint.find_clip`."""
+    return option(
+        default,
+        "ViT-L/14, an OpenAI .pt file, or a Hugging Face folder or id",
+        Text("NAME|PATH"),
+        everyday=False,
+    )
+
+
+def clip_config_option() -> Any:
+    """The field ``clip_config: str | None``: what the tensors of a CLIP do not tell."""
+    return option(
+        None,
+        "what a file of open_clip is: the name of its model (ViT-H-14), or its open_clip_config.json",
+        Text("NAME|FILE"),
+        shown="the one beside it",
+        everyday=False,
+    )
+
+
+def long_text_option(choices: Mapping[str, str], default: str) -> Any:
+    """The field ``long_text: str``: what becomes of texts that are longer than CLIP reads.
+
+    Args:
+        choices: What can be done with them, and what it means.
+        default: One of them.
+    """
+    return option(default, "a text of more than CLIP's 77 tokens", Choice(choices), everyday=False)
+
+
+def other_pictures_notes(config: str | None) -> list[str]:
+    """Notes for users where weights of this name are published that were trained with other pictures."""
+    if not config:
+        return []
+    from tools.models.clip_architecture import other_pictures
+
+    return [
+        f"note: the published weights {other.partition(':')[2]} were trained with other pictures; "
+        f"for them say --clip-config {other}"
+        for other in other_pictures(config)
+    ]

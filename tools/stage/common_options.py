@@ -1,0 +1,131 @@
+"""Options that several stages share: the frames that are looked at, the device, the decoder, weights."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from typing import Any
+
+from tools.errors import UserError
+from tools.media.reading.decoders import DECODERS
+from tools.media.reading.sampling import SAMPLING_POLICIES, Sampling, parse_sampling
+from tools.models.device import PRECISIONS, check_names
+from tools.options import Choice, Number, Option, Parsed, Text, Whole, option, option_field
+
+
+def device_option(help: str = "where models run") -> Any:
+    """The field ``device: str``: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``."""
+    return option("auto", f"{help}: auto, cpu, cuda or cuda:N", Parsed(_device, "DEVICE"), everyday=False)
+
+
+def precision_option(help: str) -> Any:
+    """The field ``precision: str``, one of `tools.models.device.PRECISIONS`.
+
+    Args:
+        help: What it is the precision of, and what ``auto`` means there.
+    """
+    return option("auto", help, Choice(PRECISIONS), everyday=False)
+
+
+def decoder_option() -> Any:
+    """The field ``decoder: str``, a name of `tools.media.reading.decoders.DECODERS`."""
+    return option("pyav", "video decoder", Choice(tuple(DECODERS)), everyday=False)
+
+
+def weights_option(help: str, shown: str) -> Any:
+    """The field of a file of weights: ``str | None``, None for where weights are kept.
+
+    Args:
+        help: What weights.
+        shown: Where they are looked for by default.
+    """
+    return option(None, help, Text("PATH"), shown=shown, everyday=False)
+
+
+def frames_option(default: Sampling | None, shown: str, *, limits: bool = False) -> Any:
+    """The field ``sampling: Sampling``: which frames of a video are looked at.
+
+    Its flags are ``--num-frames`` and ``--sampling``.
+
+    Args:
+        default: The frames when no flag says otherwise. None: the stage decides, `Sampling` of
+            ``uniform_mid`` with the number of frames where only that is given.
+        shown: The default number of frames in words.
+        limits: Also ``--start``, ``--end`` and ``--max-frames``.
+    """
+    return option_field(default, FramesOption("which frames of a video", shown=shown, limits=limits))
+
+
+def choose_frames(default: Sampling | None, policy: str | None, count: int | None) -> Sampling | None:
+    """The frames that a policy and a number ask for.
+
+    A number alone keeps the default policy, or spreads frames evenly where that takes one frame only.
+
+    Args:
+        default: The frames where neither is given.
+        policy: See `parse_sampling`; None for the default's.
+        count: Number of frames; None for the policy's own.
+
+    Raises:
+        UserError: There is no such policy, or it takes no such number.
+    """
+    if policy is None and count is None:
+        return default
+    if policy is None and default is None:
+        policy = "uniform_mid"
+    elif policy is None:
+        policy = default.policy if default.count is not None else "first_middle_last"
+    return parse_sampling(policy, count)
+
+
+@dataclasses.dataclass(frozen=True)
+class FramesOption(Option):
+    """The option of a field that is a `Sampling`; several flags make it, see `frames_option`."""
+
+    limits: bool = False
+
+    def check(self, name: str, value: Any, default: Any) -> Any:
+        """A `Sampling`, a name of a policy, or anything else that chooses frames."""
+        return parse_sampling(value, None) if isinstance(value, str) else value
+
+    def add(self, group: Any, name: str, default: Any) -> None:
+        """Add the flags."""
+        policy = default.policy if default is not None else "uniform_mid"
+        frames = Option("frames of a video", Whole(1), shown=self.shown)
+        which = Option(
+            f"which frames: {', '.join(SAMPLING_POLICIES)}; with a value: fps:2",
+            Text("POLICY"),
+            shown=policy,
+            everyday=False,
+        )
+        frames.add(group, "num_frames", None)
+        which.add(group, name, None)
+        for limit, made in _LIMITS.items() if self.limits else ():
+            made.add(group, limit, None)
+
+    def read(self, args: argparse.Namespace, name: str, default: Any) -> Any:
+        """The frames that the flags ask for.
+
+        Raises:
+            UserError: There is no such policy, or the flags contradict each other.
+        """
+        chosen = choose_frames(default, getattr(args, name), args.num_frames)
+        limits = {limit: getattr(args, limit) for limit in _LIMITS if self.limits}
+        limits = {limit: value for limit, value in limits.items() if value is not None}
+        if not limits or chosen is None:
+            return chosen
+        if chosen.max_frames not in (None, limits.get("max_frames", chosen.max_frames)):
+            raise UserError(f"--num-frames {args.num_frames} and --max-frames {args.max_frames} contradict")
+        return dataclasses.replace(chosen, **limits)
+
+
+_LIMITS = {
+    "start": Option("no frames before this second", Number(metavar="S"), everyday=False),
+    "end": Option("no frames after this second", Number(metavar="S"), everyday=False),
+    "max_frames": Option("only the first N of the chosen frames", Whole(), everyday=False),
+}
+
+
+def _device(name: str) -> str:
+    check_names(name)
+    return name

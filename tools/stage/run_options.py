@@ -1,0 +1,106 @@
+"""How a stage is run: workers, limits, what becomes of failures. Nothing here changes a value."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+from collections.abc import Collection
+from typing import Any
+
+from tools.cli import OptionalValue
+from tools.errors import UserError, failure_kinds
+from tools.options import Choice, Number, Option, Whole, check_options, option, option_field
+
+
+@dataclasses.dataclass(frozen=True)
+class _RetryOption(Option):
+    """``--retry-failed``, with or without kinds of failures."""
+
+    def check(self, name: str, value: Any, default: Any) -> frozenset[str]:
+        """The kinds as a set."""
+        return failure_kinds(value)
+
+    def add(self, group: Any, name: str, default: Any) -> None:
+        """Add the flag, which leaves the name of a table after it alone."""
+        group.add_argument(
+            "--retry-failed",
+            action=OptionalValue,
+            is_value=_may_be_kinds,
+            const="all",
+            type=_kinds,
+            default=frozenset(),
+            metavar="KIND,...",
+            help=self.help,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """How a stage is run; nothing here changes a value.
+
+    The attributes are the flags that all commands share, which say more about each.
+
+    Attributes:
+        batch_size: Most rows that are scored at once.
+        num_workers: Worker processes, never more than cores; 0 works in this process, without guards.
+        timeout: Seconds that preparing one row may take; None for no limit.
+        memory_gb: Memory that one worker may take, GiB; None for no limit.
+        on_error: ``keep`` leaves the cells of a failed row empty, ``drop`` removes the row.
+        strict: Failed rows make the exit code 1.
+        overwrite: Replace an output that was made from another input or with other options.
+        retry_failed: Process rows again that failed in an earlier run, as a whole or in part. What
+            `tools.errors.failure_kinds` takes; a set of kinds once the options are made.
+        limit: Process only so many of the rows that are left, the first of the table; None for all. The
+            output then has the rows that are finished, and is not complete.
+        progress: Show a progress bar.
+
+    Raises:
+        UserError: A value that is not supported.
+    """
+
+    batch_size: int = option(64, "rows scored at once", Whole(1), flag="bs", aliases=("--batch-size",))
+    num_workers: int = option(16, "worker processes, at most one per core; 0: none, without guards", Whole(0))
+    timeout: float | None = option(
+        600.0, "seconds one file may take", Number(0, above=True, metavar="S"), none=True, everyday=False
+    )
+    memory_gb: float | None = option(
+        4.0,
+        "GiB one worker may take",
+        Number(0, above=True, metavar="GB"),
+        flag="max-memory",
+        none=True,
+        everyday=False,
+    )
+    on_error: str = option(
+        "keep", "rows that failed: keep with empty cells, or drop", Choice(("keep", "drop")), everyday=False
+    )
+    strict: bool = option(False, "exit with 1 when a row failed", everyday=False)
+    overwrite: bool = option(False, "replace an output made from another input or with other options")
+    retry_failed: bool | str | Collection[str] = option_field(
+        False,
+        _RetryOption(
+            "process rows again that failed before, as a whole or in part; only these kinds of failures (all)"
+        ),
+    )
+    limit: int | None = option(
+        None,
+        "process only the first N rows that are left; the same command without it processes the rest",
+        Whole(1),
+    )
+    progress: bool = option(True, "no progress bar", flag="quiet", everyday=False)
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+def _may_be_kinds(text: str) -> bool:
+    """Whether it may be kinds of failures, rightly written or not; the name of a table has a dot."""
+    return re.fullmatch(r"[A-Za-z_]+(,[A-Za-z_]*)*", text) is not None
+
+
+def _kinds(text: str) -> frozenset[str]:
+    try:
+        return failure_kinds(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

@@ -1,0 +1,74 @@
+"""What a stage is made with: it travels to other machines, where the stage is made anew."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from tools.errors import UserError
+from tools.stage.stage import Stage
+
+
+@dataclasses.dataclass(frozen=True)
+class StageSpec:
+    """A stage's class and the arguments that it is made with.
+
+    A stage that was made holds what its own machine has: paths of weights, a device, a precision that suits
+    the processor. So not the stage travels but its recipe, and each machine looks for its own.
+
+    Attributes:
+        stage: The class.
+        args: Positional arguments; stages among them stand as recipes, at any depth of tuples and lists.
+        options: Keyword arguments, likewise.
+    """
+
+    stage: type[Stage]
+    args: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, stage: Stage | StageSpec) -> StageSpec:
+        """The recipe of a stage, with the arguments that its class was called with.
+
+        Raises:
+            TypeError: The stage was not made, but copied.
+        """
+        if isinstance(stage, StageSpec):
+            return stage
+        if stage._made_with is None:
+            raise TypeError(f"{type(stage).__name__}: a copy, of which nobody knows what it was made with")
+        args, options = stage._made_with
+        return cls(type(stage), _packed(args), {name: _packed(value) for name, value in options.items()})
+
+    def check_options(self) -> None:
+        """Check the names of the options, without making the stage.
+
+        Raises:
+            UserError: The stage has no such option.
+        """
+        known = [f.name for f in dataclasses.fields(self.stage) if f.init]
+        for name in self.options:
+            if name not in known:
+                raise UserError(f"Invalid option ({name}). {self.stage.__name__} has {', '.join(known)}.")
+
+    def make(self) -> Stage:
+        """Make the stage.
+
+        Raises:
+            UserError: Weights are missing, or an option is wrong.
+        """
+        options = {name: _unpacked(value) for name, value in self.options.items()}
+        return self.stage(*_unpacked(self.args), **options)
+
+
+def _packed(value: Any) -> Any:
+    if isinstance(value, Stage):
+        return StageSpec.of(value)
+    return type(value)(map(_packed, value)) if type(value) in (tuple, list) else value
+
+
+def _unpacked(value: Any) -> Any:
+    if isinstance(value, StageSpec):
+        return value.make()
+    return type(value)(map(_unpacked, value)) if type(value) in (tuple, list) else value
