@@ -81,8 +81,9 @@ class Choice(Values):
 
     def __init__(self, names: Iterable[str] | Mapping[str, str]) -> None:
         self.choices = tuple(names)
-        told = isinstance(names, Mapping) and all(isinstance(text, str) for text in names.values())
-        self.meanings = dict(names) if told else {}
+        self.meanings: dict[str, str] = {}
+        if isinstance(names, Mapping) and all(isinstance(text, str) for text in names.values()):
+            self.meanings = dict(names)
         self.supported = ", ".join(self.choices)
 
     def convert(self, value: Any) -> str:
@@ -90,6 +91,10 @@ class Choice(Values):
         if value not in self.choices:  # type: ignore[operator]
             raise ValueError
         return value
+
+
+def _may_be_number(value: Any) -> bool:
+    return isinstance(value, (str, Real)) and not isinstance(value, bool)
 
 
 class Number(Values):
@@ -122,7 +127,7 @@ class Number(Values):
 
     def convert(self, value: Any) -> Any:
         """The number as a float."""
-        if isinstance(value, bool) or not isinstance(value, (str, Real)):
+        if not _may_be_number(value):
             raise ValueError
         return self._within(float(value))
 
@@ -150,7 +155,7 @@ class Whole(Number):
 
     def convert(self, value: Any) -> int:
         """The number as an int."""
-        if isinstance(value, bool) or not isinstance(value, (str, Real)):
+        if not _may_be_number(value):
             raise ValueError
         number = int(value)
         if not isinstance(value, str) and number != value:
@@ -238,7 +243,7 @@ class Option:
             return value
         if not self.many:
             return self.values.check(name, value)
-        several = (value,) if isinstance(value, str) else tuple(value)
+        several = (value,) if isinstance(value, str) else tuple(value or ())
         return tuple(self.values.check(name, one) for one in several)
 
     def add(self, group: Any, name: str, default: Any) -> None:

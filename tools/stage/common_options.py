@@ -73,8 +73,8 @@ def choose_frames(default: Sampling | None, policy: str | None, count: int | Non
         return default
     if policy is None and default is None:
         policy = "uniform_mid"
-    elif policy is None:
-        policy = default.policy if default.count is not None else "first_middle_last"
+    if policy is None:
+        policy = default.policy if default and default.count is not None else "first_middle_last"
     return parse_sampling(policy, count)
 
 

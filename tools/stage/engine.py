@@ -206,6 +206,8 @@ def _prepare(stage: Stage, row: Row) -> Any:
         row = {**row, "path": path}
     frames = Frames()
     if stage.request != NOTHING:
+        if path is None:
+            raise MediaError("bad_value", "", "the cell of column path is empty")
         (frames,) = read_requests(path, [stage.request], decoder=stage.decoder)
         if isinstance(frames, MediaError):
             raise frames

@@ -174,7 +174,7 @@ class Output:
         return False
 
     def _is_of_this_run(self, path: Path) -> bool:
-        return self._shard.alone or split_part(path)[1] < self._shard.world
+        return self._shard.alone or _rank_of(path) < self._shard.world
 
     def _parts(self) -> list[Path]:
         """Parts of the output that exist, whoever wrote them."""
@@ -186,7 +186,7 @@ class Output:
         with writing(path):
             path.unlink(missing_ok=True)
             self._receipt(path).unlink(missing_ok=True)
-            _, rank = split_part(path)
+            rank = _rank_of(path)
             if self._shard.alone or not self._is_of_this_run(path):  # a rank looks after its own list
                 write_failures([], failures_path(self._target, rank))
 
@@ -274,6 +274,12 @@ def _in_the_way(path: Path, why: str, *, replaceable: bool) -> str:
         f"{path}: is in the way, it was made {why}; --overwrite replaces it (finished rows are kept), "
         "--output writes elsewhere"
     )
+
+
+def _rank_of(part: Path) -> int:
+    found = split_part(part)
+    assert found is not None, "with several ranks every output is a part"
+    return found[1]
 
 
 def _load(path: Path) -> dict[str, Any] | None:

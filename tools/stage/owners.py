@@ -182,7 +182,7 @@ class Names:
     def _write(self) -> None:
         lines = [json.dumps({"folder": self._home()})]
         for wish, grant in zip(self._wishes, self._grants, strict=True):
-            if wish is not None:
+            if wish is not None and grant is not None:
                 name = self._named(wish.name, grant.digits)
                 lines.append(json.dumps([name, wish.source, " ".join(wish.made)]))
         text = "\n".join(dict.fromkeys(lines)) + "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -45,7 +45,7 @@ def write_vectors(
     )
 
 
-def columns_of(stage: Stage) -> dict[str, Any]:
+def columns_of(stage: Stage) -> Mapping[str, Any]:
     """The columns of the output that a stage fills, with their types."""
     if stage.one_to_many:
         return stage.row_columns

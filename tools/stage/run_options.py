@@ -93,6 +93,11 @@ class RunOptions:
     def __post_init__(self) -> None:
         check_options(self)
 
+    @property
+    def retried_kinds(self) -> frozenset[str]:
+        """The kinds of failures that are processed again."""
+        return failure_kinds(self.retry_failed)
+
 
 def _may_be_kinds(text: str) -> bool:
     """Whether it may be kinds of failures, rightly written or not; the name of a table has a dot."""

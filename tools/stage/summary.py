@@ -68,7 +68,8 @@ def _added_by_all(result: RunResult, shard: Shard) -> pl.DataFrame:
     split = split_part(result.output)
     if result.totals is None or result.added is None or split is None:
         return pl.DataFrame()
-    types = {name: dtype for name, dtype in result.added.schema.items() if dtype != pl.Boolean}
+    filled = result.added.schema.items()
+    types = pl.Schema({name: dtype for name, dtype in filled if dtype != pl.Boolean})
     parts = [
         scan_table(part_path(split[0], rank)).select(result.added.columns) for rank in range(shard.world)
     ]

@@ -37,7 +37,8 @@ def _still_good(stage: Stage, ledger: Ledger, key: str, options: RunOptions) -> 
     outcome = ledger.outcomes.get(key)
     if outcome is None:
         return False
-    if any(kind in PASSING_KINDS or kind in options.retry_failed for kind in failed_kinds(outcome)):
+    failed = failed_kinds(outcome)
+    if failed and not (PASSING_KINDS | options.retried_kinds).isdisjoint(failed):
         return False
     if isinstance(outcome, MediaError):
         return True

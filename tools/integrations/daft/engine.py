@@ -106,7 +106,7 @@ def run_on_daft(
     workers = _workers(where, options)
     parts = Parts(Folder(target), Folder(state_place(target)), provenance)
     layout = parts.clear_the_way(_layout(table.height, where, workers), overwrite=options.overwrite)
-    parts.drop_failed(PASSING_KINDS | options.retry_failed)
+    parts.drop_failed(PASSING_KINDS | options.retried_kinds)
     standing = parts.done()
     todo = [part for part in range(layout.parts) if part not in standing]
     if todo:

@@ -197,11 +197,16 @@ class Parts:
             raise UserError(f"{file}: is no part of this run, or damaged; remove it ({error})") from None
         return Said(said["rows"], said["failed"], [MediaError(*f) for f in said["failures"]], said["remarks"])
 
+    @property
+    def _chosen(self) -> Layout:
+        assert self._layout is not None, "clear_the_way comes first"
+        return self._layout
+
     def _filled(
         self, part: int, frame: pl.DataFrame, stage: Stage, outcomes: Sequence[Outcome]
     ) -> pl.DataFrame:
         values = [{} if isinstance(outcome, MediaError) else outcome for outcome in outcomes]
-        numbers = self._layout.rows_of(part)
+        numbers = self._chosen.rows_of(part)
         return frame.with_columns(
             *(
                 pl.Series(name, [value.get(name) for value in values], dtype=dtype)
@@ -209,7 +214,7 @@ class Parts:
             ),
             pl.Series(error_column(stage), [error_text(outcome) for outcome in outcomes], dtype=pl.String),
             pl.Series(ROW_COLUMN, numbers, dtype=pl.Int64),
-            pl.lit(f"{part}/{self._layout.parts}").alias(PART_COLUMN),
+            pl.lit(f"{part}/{self._chosen.parts}").alias(PART_COLUMN),
         )
 
     def _receipt(self) -> dict[str, Any] | None:
@@ -223,7 +228,7 @@ class Parts:
     def _write_receipt(self) -> None:
         receipt = {
             "made": self._provenance.as_json(),
-            "part_rows": self._layout.part_rows,
+            "part_rows": self._chosen.part_rows,
             "config": self.config,
         }
         self._state.write(_RECEIPT, json.dumps(receipt).encode())

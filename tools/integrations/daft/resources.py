@@ -51,6 +51,11 @@ class Workers:
         elif not 0 < self.cpus < math.inf:
             raise UserError(f"Invalid cpus ({self.cpus:g}). It must be greater than 0.")
 
+    @property
+    def cpus_each(self) -> float:
+        """CPUs of each, also where they follow from its processes."""
+        return max(1, self.num_workers) if self.cpus is None else self.cpus
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -62,7 +67,7 @@ class Machine:
 
     def room_for(self, workers: Workers, memory: float = 0) -> int:
         """How many actors fit."""
-        rooms = [self.cpus / workers.cpus]
+        rooms = [self.cpus / workers.cpus_each]
         if workers.gpus >= 1:
             rooms.append(self.gpus / workers.gpus)
         elif workers.gpus:  # several share a GPU, but none has pieces of two
@@ -133,7 +138,7 @@ def check_resources(workers: Workers, *, memory: float = 0) -> None:
 def check_machine(workers: Workers, machine: Machine, memory: float = 0) -> None:
     """As `check_resources`, for Daft's native runner on this machine."""
     # Daft's native runner reserves no CPUs, more actors than cores only take turns; but each has to fit.
-    if workers.cpus > machine.cpus:
+    if workers.cpus_each > machine.cpus:
         raise UserError(f"{_asked(workers)}, this machine has {machine.cpus:g}; ask for fewer")
     if workers.gpus * workers.concurrency > machine.gpus:
         raise UserError(
@@ -161,7 +166,7 @@ def check_cluster(workers: Workers, there: Sequence[Machine], memory: float = 0)
         fit = "none fits" if room == 0 else f"{room} fit"
         more = f" and {memory / 2**30:.1f} GiB" if memory else ""
         raise UserError(f"{_asked(workers)}{more}, {has}: {fit}; ask for fewer or smaller ones")
-    left = cpus - workers.cpus * workers.concurrency
+    left = cpus - workers.cpus_each * workers.concurrency
     if left < _FOR_READS:
         raise UserError(
             f"{_asked(workers)}, {has}: {left:g} CPUs are left to read with, {_FOR_READS} is needed; "

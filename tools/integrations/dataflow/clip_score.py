@@ -26,7 +26,7 @@ from tools.integrations.run import (
     with_columns,
     write_frame,
 )
-from tools.media.reading.requests import Frames
+from tools.media.reading.requests import FrameChoice, Frames
 from tools.stage.stage import Row, Stage
 
 if TYPE_CHECKING:
@@ -127,22 +127,29 @@ class ClipSource:
         from tools.media.reading.requests import read_sampled
 
         if self.cells is None:
-            frames = read_sampled(video, stage.sampling, decoder=stage.decoder)
+            frames = read_sampled(video, _choice(stage), decoder=stage.decoder)
             return "image" if is_image(video) else "video", [frame.index for frame in frames], frames
-        span, error = self._span()
+        span = self._span(self.cells)
+        known = None if isinstance(span, MediaError) else span
         if self.figure_root is not None:
-            pictures = find_pictures(self.figure_root, video, self.id, span, shared=self.shared)
+            pictures = find_pictures(self.figure_root, video, self.id, known, shared=self.shared)
             if pictures:
                 return "files", *_read_pictures(pictures, stage)
-        if span is None:
-            raise error
+        if isinstance(span, MediaError):
+            raise span
         return "video", *_read_span(video, span, stage)
 
-    def _span(self) -> tuple[ClipSpan | None, MediaError | None]:
+    @staticmethod
+    def _span(cells: dict[str, Any]) -> ClipSpan | MediaError:
         try:
-            return ClipSpan.of(self.cells), None
+            return ClipSpan.of(cells)
         except MediaError as error:  # pictures on disk need no span
-            return None, error
+            return error
+
+
+def _choice(stage: Stage) -> FrameChoice:
+    assert stage.sampling is not None, "`PerClipStage` refuses such a stage"
+    return stage.sampling
 
 
 def _read_pictures(pictures: list[Picture], stage: Stage) -> tuple[list[int], Frames]:
@@ -150,7 +157,7 @@ def _read_pictures(pictures: list[Picture], stage: Stage) -> tuple[list[int], Fr
     from tools.media.reading.images import read_image
 
     order = np.arange(len(pictures), dtype=np.float64)
-    chosen = [pictures[i] for i in stage.sampling.indices(order)]
+    chosen = [pictures[i] for i in _choice(stage).indices(order)]
     frames = []
     for picture in chosen:
         try:
@@ -170,7 +177,7 @@ def _read_span(video: str, span: ClipSpan, stage: Stage) -> tuple[list[int], Fra
     within = span.frames(index)
     times = index.times[within.start : within.stop] - index.times[within.start]
     try:
-        numbers = [int(number) for number in stage.sampling.indices(times)]
+        numbers = [int(number) for number in _choice(stage).indices(times)]
     except SamplingError as error:
         raise MediaError("too_short", video, str(error)) from None
     wanted = [within.start + number for number in numbers]
@@ -214,7 +221,7 @@ def score_clips(
     shared = shared_names(table.videos)
 
     def row(clip: Clip) -> Row:
-        source = ClipSource(clip.cells, clip.id, figure_root, Path(clip.video).stem in shared)
+        source = ClipSource(clip.cells, clip.id, figure_root, Path(clip.video or "").stem in shared)
         return {**clip.cells, "path": clip.video, "clip": source}
 
     staged = PerClipStage(stage)

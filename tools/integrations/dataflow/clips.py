@@ -69,7 +69,7 @@ class ClipSpan:
         Raises:
             MediaError: too_short: the video ends before the clip begins.
         """
-        if self.frame_start is not None:
+        if self.frame_start is not None and self.frame_end is not None:
             found = range(self.frame_start, min(self.frame_end, index.num_frames))
             begins = f"at frame {self.frame_start}, the video has {index.num_frames}"
         else:
@@ -151,7 +151,9 @@ class ClipTable:
         structs = [None if struct is None else dict(struct) for struct in self.structs]
         for clip, change in zip(self.clips, changes, strict=True):
             struct = structs[clip.row]
-            if struct["clips"] is self.structs[clip.row]["clips"]:
+            given = self.structs[clip.row]
+            assert struct is not None and given is not None, "it has a clip"
+            if struct["clips"] is given["clips"]:
                 struct["clips"] = list(struct["clips"])
             kept = {name: value for name, value in clip.cells.items() if name not in dropped}
             struct["clips"][clip.number] = {**kept, **change}

@@ -229,10 +229,10 @@ def _is_of(manifest: dict[str, Any], video: str, span: ClipSpan | None) -> bool:
 def _all_pictures(folder: str) -> list[Picture]:
     """Pictures that other software wrote, by the number that ends their names."""
     paths = sorted(path for path in Path(folder).glob("*") if is_image(path)) if Path(folder).is_dir() else []
-    numbers = [_NUMBER.search(path.stem) for path in paths]
-    if not all(numbers):
+    numbers = [int(number[1]) for path in paths if (number := _NUMBER.search(path.stem))]
+    if len(numbers) < len(paths):
         return [Picture(str(path), position) for position, path in enumerate(paths)]
-    found = (Picture(str(path), int(number[1])) for path, number in zip(paths, numbers, strict=True))
+    found = (Picture(str(path), number) for path, number in zip(paths, numbers, strict=True))
     return sorted(found, key=lambda picture: picture.number)
 
 
@@ -258,7 +258,7 @@ def _absolute(video: str) -> str:
 def _owner(folder: str) -> str | None:
     """The video that a folder says it belongs to, an absolute path."""
     note = _read(Path(folder, _OWNER))
-    return note and note.get("video")
+    return note.get("video") if note else None
 
 
 def _read(path: Path) -> dict[str, Any] | None:

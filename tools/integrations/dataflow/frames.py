@@ -272,7 +272,7 @@ def parse_size(size: str | Sequence[int] | None) -> tuple[int, int] | None:
 
 def _claimed(table: ClipTable, root: str) -> dict[str, str | MediaError]:
     """The folder of each video that has clips, or why it has none; rank 0 decides for all."""
-    videos = dict.fromkeys(clip.video for clip in table.clips if clip.reason is None)
+    videos = dict.fromkeys(clip.video for clip in table.clips if clip.reason is None and clip.video)
 
     def claim() -> dict[str, str | MediaError] | None:
         if current_shard().rank:
@@ -280,7 +280,7 @@ def _claimed(table: ClipTable, root: str) -> dict[str, str | MediaError]:
         make_folder(root)
         return {video: _folder_of(root, video) for video in videos}
 
-    return on_every_rank(claim)[0]
+    return on_every_rank(claim)[0] or {}
 
 
 def _folder_of(root: str, video: str) -> str | MediaError:
@@ -291,11 +291,12 @@ def _folder_of(root: str, video: str) -> str | MediaError:
 
 
 def _job(clip: Clip, folders: dict[str, str | MediaError]) -> Row:
-    if clip.reason is not None:
-        raise MediaError("bad_value", "", clip.reason)
-    if isinstance(folders[clip.video], MediaError):
-        raise folders[clip.video]
-    folder = picture_folder(folders[clip.video], clip.id)
+    if clip.reason is not None or clip.video is None:
+        raise MediaError("bad_value", "", clip.reason or "it has no video")
+    folder = folders[clip.video]
+    if isinstance(folder, MediaError):
+        raise folder
+    folder = picture_folder(folder, clip.id)
     return {"path": clip.video, "span": ClipSpan.of(clip.cells), "folder": folder}
 
 

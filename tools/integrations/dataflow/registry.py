@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from tools.integrations.imports import after_import
 
@@ -52,7 +52,8 @@ class Operator:
         purpose: What it does, in English and in Chinese, the language that DataFlow asks for by default.
     """
 
-    run: Callable[..., None]
+    purpose: ClassVar[tuple[str, str]]
+    run: ClassVar[Any]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -71,7 +72,7 @@ class Operator:
     def get_desc(cls, lang: str = "zh") -> str:
         """What the operator does, and its parameters: in Chinese for ``zh``, else in English."""
         english, chinese = cls.purpose
-        parameters = inspect.getdoc(cls).partition("Args:")[2].partition("Raises:")[0]
+        parameters = (inspect.getdoc(cls) or "").partition("Args:")[2].partition("Raises:")[0]
         return f"{chinese if lang == 'zh' else english}\n\n{inspect.cleandoc(parameters)}".strip()
 
 
@@ -158,6 +159,7 @@ class _Bound(inspect.BoundArguments):
     def apply_defaults(self) -> None:
         """Add the defaults, then what DataFlow looks at."""
         super().apply_defaults()
+        assert isinstance(self.signature, _Signature)
         self.arguments = self.signature.visible(self.arguments)
 
 
@@ -180,7 +182,7 @@ def _ours(name: str) -> Any:
 
 def _subclass(module: ModuleType, base: str, *names: str) -> None:
     abstract = getattr(module, base, None)  # another package may be called dataflow
-    if hasattr(abstract, "register"):
+    if abstract is not None and hasattr(abstract, "register"):
         for name in names:
             abstract.register(_ours(name))
 

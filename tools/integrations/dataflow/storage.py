@@ -121,7 +121,9 @@ class FileStorage:
         """
         path = Path(self.file(self._current() + 1))
         records = _records(data)
-        given = data if hasattr(data, "columns") else dict.fromkeys(name for row in records for name in row)
+        given: Any = (
+            data if hasattr(data, "columns") else dict.fromkeys(name for row in records for name in row)
+        )
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +183,8 @@ def _read_json(path: Path) -> list[dict[str, Any]]:
 def _read_csv(path: Path) -> list[dict[str, Any]]:
     from tools.table.csv_rows import csv_rows
 
-    names, *rows = csv_rows(path)
+    header, *rows = csv_rows(path)
+    names = [name or "" for name in header]
     columns = [_values([cell or None for cell in column]) for column in zip(*rows, strict=True)]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 

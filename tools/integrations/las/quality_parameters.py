@@ -107,9 +107,10 @@ def _prompts(prompt: Any) -> tuple[str, ...]:
     if len(items) == 2 and not any(_names_a_pair(item) for item in items):
         items = [tuple(items)]
     texts = ["|".join(map(str, item)) if isinstance(item, (tuple, list)) else item for item in items]
-    if not all(isinstance(text, str) for text in texts):
+    known = [text for text in texts if isinstance(text, str)]
+    if len(known) < len(texts):
         raise UserError(f"Invalid prompt ({prompt!r}). It is a name, a pair of texts, or a list of these.")
-    return tuple(texts)
+    return tuple(known)
 
 
 def _names_a_pair(item: Any) -> bool:

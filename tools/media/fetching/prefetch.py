@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from contextlib import ExitStack
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from tools.base.temporary_folder import TemporaryFolder
 from tools.errors import MediaError, UserError
@@ -83,7 +84,7 @@ class Prefetch:
             self._threads.append(thread)
             thread.start()
 
-    def take(self) -> tuple[Hashable, Path | MediaError] | None:
+    def take(self) -> tuple[Any, Path | MediaError] | None:
         """A source that is here, or could not be fetched: its key, and the file or the failure.
 
         None when none is ready. A file must be given back by `release`.

@@ -72,9 +72,10 @@ class Source:
     @property
     def name(self) -> str:
         """What the source is called in messages."""
-        if isinstance(self.content, (str, os.PathLike)) and not self._is_encoded:
-            return os.fspath(self.content)
-        return f"({len(self.content)} bytes)"
+        content = self.content
+        if isinstance(content, os.PathLike) or (isinstance(content, str) and not self._is_encoded):
+            return os.fspath(content)
+        return f"({len(content)} bytes)"
 
     @property
     def local(self) -> Path | None:
@@ -194,10 +195,10 @@ def _bring(source: Source, path: Path, options: FetchOptions, cancelled: threadi
     content = source.content
     try:
         with path.open("ab") as file:
-            if not isinstance(content, str) or source._is_encoded:
-                file.write(_content_bytes(source))
+            if isinstance(content, (str, os.PathLike)) and not source._is_encoded:
+                copy_from_address(os.fspath(content), file, options, cancelled)
             else:
-                copy_from_address(content, file, options, cancelled)
+                file.write(_content_bytes(source))
     except OSError as error:
         raise cannot_write(path, error) from error
     if path.stat().st_size == 0:
@@ -243,7 +244,9 @@ def _judge(url: str, error: TransferError) -> tuple[str, str, str]:
 
 def _content_bytes(source: Source) -> bytes | bytearray | memoryview:
     content = source.content
-    if not source._is_encoded:
+    if isinstance(content, os.PathLike):
+        content = os.fspath(content)
+    if not isinstance(content, str) and not source._is_encoded:
         return content
     text = content.encode() if isinstance(content, str) else bytes(content)
     head = _DATA_URI.match(content) if isinstance(content, str) else None

@@ -6,8 +6,12 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 
 import av
+from av.container import InputContainer
+from av.error import ArgumentError, FFmpegError
+from av.stream import Discard
 
 from tools.base.addresses import ELSEWHERE, is_address
 from tools.base.disk import ALWAYS, disk_error
@@ -44,7 +48,7 @@ def check_file(path: str | Path) -> Path:
     return path
 
 
-def open_container(path: str | Path) -> av.container.InputContainer:
+def open_container(path: str | Path) -> InputContainer:
     """Open a file that is there for reading; the one place that says what libav may open for it.
 
     Raises:
@@ -63,15 +67,13 @@ def unopened(path: str | Path, error: Exception) -> MediaError:
     Returns:
         ``playlist`` for a list of other files, else ``unreadable``.
     """
-    if isinstance(error, av.error.ArgumentError):  # of a format that is not on the list, too
+    if isinstance(error, ArgumentError):  # of a format that is not on the list, too
         return formats.unopened(path, "its format is none of those that are opened, or its header is damaged")
     return formats.unopened(path, reason(error))
 
 
 @contextmanager
-def open_video(
-    path: str | Path, *, threads: int = 1
-) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
+def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputContainer, av.VideoStream]]:
     """Open a video for reading and close it whatever happens.
 
     The stream is the one that `choose_video` takes: marked default, else the first, never
@@ -90,13 +92,13 @@ def open_video(
     path = check_file(path)
     try:
         container = open_container(path)
-    except (av.error.FFmpegError, OSError, UnicodeError) as error:
+    except (FFmpegError, OSError, UnicodeError) as error:
         raise disk_error(path, error, ALWAYS) or unopened(path, error) from None
     try:
         stream = _choose_stream(container, path)
         for other in container.streams:
             if other.index != stream.index:
-                other.discard = av.stream.Discard.all
+                other.discard = Discard.all
         stream.codec_context.thread_count = threads
         stream.thread_type = "AUTO"
         yield container, stream
@@ -106,13 +108,14 @@ def open_video(
 
 def reason(error: BaseException) -> str:
     """What libav says about an error, in one short line."""
-    if isinstance(error, av.error.FFmpegError):
-        log = error.log[2].strip() if error.log else ""
+    if isinstance(error, FFmpegError):
+        said = cast(Any, error.log)  # level, name and message, which its annotation has otherwise
+        log = said[2].strip() if said else ""
         return f"{error.strerror}{f' ({log})' if log else ''}"
     return str(error) or type(error).__name__
 
 
-def _choose_stream(container: av.container.InputContainer, path: Path) -> av.VideoStream:
+def _choose_stream(container: InputContainer, path: Path) -> av.VideoStream:
     stream = choose_video(container)
     if stream is None:
         kinds = sorted({s.type for s in container.streams}) or ["nothing"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import av
+from av.filter import Graph
 
 _UNSPECIFIED = 2  # libavutil/pixfmt.h: AVCOL_SPC_UNSPECIFIED
 
@@ -19,20 +20,20 @@ class FilterChain:
     def __init__(self, filters: Sequence[tuple[str, str]]) -> None:
         self._filters = filters
         self._input: tuple[str, int, int] | None = None
-        self._graph: av.filter.Graph | None = None
+        self._graph: Graph | None = None
 
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
         """Filter one picture."""
         kind = (picture.format.name, picture.width, picture.height)
-        if kind != self._input:
+        if self._graph is None or kind != self._input:
             self._input, self._graph = kind, build_graph(picture, self._filters)
         self._graph.vpush(picture)
         return self._graph.vpull()
 
 
-def build_graph(picture: av.VideoFrame, filters: Sequence[tuple[str, str]]) -> av.filter.Graph:
+def build_graph(picture: av.VideoFrame, filters: Sequence[tuple[str, str]]) -> Graph:
     """Link filters into a graph that takes pictures like this one."""
-    graph = av.filter.Graph()
+    graph = Graph()
     graph.threads = 1
     matrix = int(picture.colorspace)
     node = graph.add(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -99,7 +99,7 @@ def read_frames(
     return [Frame(int(i), int(index.pts[i]), float(index.times[i]), images[int(i)]) for i in indices]
 
 
-def read_frames_at(path: str | Path, times: Sequence[float], **options: object) -> list[Frame]:
+def read_frames_at(path: str | Path, times: Sequence[float], **options: Any) -> list[Frame]:
     """Read the frame on screen at each time: the last that starts at or before it (with 1 ms of grace).
 
     Args:

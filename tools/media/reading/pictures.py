@@ -54,8 +54,8 @@ class PictureConverter:
         turned = (self._orientation if size else index.orientation).swaps_sides
         self._width, self._height = (height, width) if turned else (width, height)
         self._others: dict[tuple[int, int], PictureConverter] = {}
-        self._format = format
-        self._interpolation = interpolation
+        self._format: PixelFormat = format
+        self._interpolation: Interpolation = interpolation
         self._reformatter = VideoReformatter()
         self._rotate = FilterChain(self._orientation.filters()) if self._orientation.oblique else None
         self._sdr = SdrPictures(index, bits=8)
@@ -155,7 +155,9 @@ class SdrPictures:
         """
         if self._map is None:
             # All pictures go by what the first one says, wherever reading begins.
-            self._map = _tone_map(self._hdr or hdr_of(picture), self._bits)
+            hdr = self._hdr or hdr_of(picture)
+            assert hdr is not None, "only HDR pictures come here"
+            self._map = _tone_map(hdr, self._bits)
         flags = ScalerFlags[interpolation.upper()] | ScalerFlags.ACCURATE_RND | ScalerFlags.FULL_CHR_H_INT
         rgb = self._reformatter.reformat(
             picture,

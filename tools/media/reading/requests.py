@@ -29,9 +29,11 @@ class FrameChoice(Protocol):
 
     def indices(self, times: np.ndarray) -> list[int]:
         """Numbers of the frames, by the time of each in seconds; raises SamplingError when there are none."""
+        ...
 
     def asdict(self) -> dict[str, Any]:
         """The choice as JSON."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,9 @@ def read_requests(
     wanted = sorted(
         {number for numbers in chosen if not isinstance(numbers, MediaError) for number in numbers}
     )
-    sizes = {request.thumbnails for request in requests} - {None}
-    rare = {asked: set(asked.indices(times).tolist()) for asked in {r.snapshots for r in requests} - {None}}
+    sizes = {request.thumbnails for request in requests if request.thumbnails}
+    snapshots = {request.snapshots for request in requests if request.snapshots}
+    rare = {asked: set(asked.indices(times).tolist()) for asked in snapshots}
     chosen_decoder = decoder_for(decoder, index)
     if chosen_decoder.single_pass:
         images, shown, small = _decode(path, index, wanted, sizes, rare)
@@ -144,9 +147,9 @@ def read_requests(
             found.append(MediaError("decode", path, "no frame can be decoded"))
         else:
             frames = [Frame(n, int(index.pts[n]), float(times[n]), images[n]) for n in numbers]
-            given = Frames(
-                frames, times[shown] if request.thumbnails else times, small.get(request.thumbnails)
-            )
+            given = Frames(frames, times)
+            if request.thumbnails:
+                given.times, given.thumbnails = times[shown], small.get(request.thumbnails)
             if request.snapshots:
                 given.snapshots = small.get(request.snapshots)
                 given.snapshot_times = times[[n for n in shown if n in rare[request.snapshots]]]
@@ -193,7 +196,8 @@ def _decode(
 
     in_full = PictureConverter(index)
     every = range(index.num_frames)
-    numbers = dict.fromkeys(sizes, every) | rare  # of the frames of each small picture
+    # Of the frames of each small picture.
+    numbers: dict[Size | Snapshots, Container[int]] = {**dict.fromkeys(sizes, every), **rare}
     shrink = {
         size: PictureConverter(index, size=size, format="gray", interpolation="area")
         for size in sizes | {asked.size for asked in rare}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -112,7 +112,7 @@ class Sampling:
             raise UserError(f"sampling {self.policy}: start must be 0 or more seconds, not {self.start}")
         if self.end is not None and not self.end >= self.start:
             raise UserError(f"sampling {self.policy}: end {self.end} lies before start {self.start}")
-        if self.policy == "opensora" and not self.points and self.count > 3:
+        if self.policy == "opensora" and not self.points and _given(self.count) > 3:
             raise UserError(f"sampling opensora: has 1, 2 or 3 frames, not {self.count}; try uniform_mid")
         if self.policy in _SINGLE and self.count not in (None, 1):
             raise UserError(
@@ -211,10 +211,19 @@ def _unknown(policy: str) -> UserError:
     return UserError(f"Invalid sampling ({policy}). Supported values are {', '.join(SAMPLING_POLICIES)}.")
 
 
+_Argument = TypeVar("_Argument")
+
+
+def _given(argument: _Argument | None) -> _Argument:
+    """An argument of a policy that needs it, which `Sampling._check` has seen to."""
+    assert argument is not None
+    return argument
+
+
 def _evenly(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
     """Index distance (n - 1) / (count - 1), halves rounded up, so that the middle of n frames is n // 2."""
     n = last - first + 1
-    count = min(self.count, n)
+    count = min(_given(self.count), n)
     if count == 1:
         return [first + n // 2]
     return [first + (2 * i * (n - 1) + count - 1) // (2 * (count - 1)) for i in range(count)]
@@ -223,7 +232,7 @@ def _evenly(self: Sampling, times: np.ndarray, first: int, last: int) -> list[in
 def _opensora(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
     """Open-Sora 1.2, tools/datasets/utils.py: frame int(p * n), the last frame when that is past the end."""
     n = last - first + 1
-    points = self.points or {1: (0.5,), 2: (0.25, 0.5), 3: (0.1, 0.5, 0.9)}[self.count]
+    points = self.points or {1: (0.5,), 2: (0.25, 0.5), 3: (0.1, 0.5, 0.9)}[_given(self.count)]
     return [first + min(int(p * n), n - 1) for p in points]
 
 
@@ -237,13 +246,13 @@ def _first(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int
 
 def _uniform_mid(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
     n = last - first + 1
-    count = min(self.count, n)
+    count = min(_given(self.count), n)
     return [first + (2 * i + 1) * n // (2 * count) for i in range(count)]
 
 
 def _count_uniform(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
     """Equal distances in time; where two targets meet in one long frame, its neighbour is second."""
-    count = min(self.count, last - first + 1)
+    count = min(_given(self.count), last - first + 1)
     chosen = [frame_at(times, t) for t in np.linspace(times[first], times[last], count)]
     for i in range(1, count):
         chosen[i] = max(chosen[i], chosen[i - 1] + 1)
@@ -253,11 +262,11 @@ def _count_uniform(self: Sampling, times: np.ndarray, first: int, last: int) -> 
 
 
 def _interval_time(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
-    return _every(times, first, last, self.interval)
+    return _every(times, first, last, _given(self.interval))
 
 
 def _fps(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
-    return _every(times, first, last, 1.0 / self.fps)
+    return _every(times, first, last, 1.0 / _given(self.fps))
 
 
 def _every(times: np.ndarray, first: int, last: int, seconds: float) -> list[int]:
@@ -269,14 +278,14 @@ def _every(times: np.ndarray, first: int, last: int, seconds: float) -> list[int
 
 
 def _interval_frames(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
-    return list(range(first, last + 1, self.step))
+    return list(range(first, last + 1, _given(self.step)))
 
 
 def _timestamps(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
     """The last frame is on screen for as long as the frame before it was."""
     end = times[-1] + (times[-1] - times[-2] if len(times) > 1 else math.inf)
     stop = math.inf if self.end is None else self.end
-    wanted = sorted(t for t in self.timestamps if self.start <= t <= stop)
+    wanted = sorted(t for t in _given(self.timestamps) if self.start <= t <= stop)
     if wanted and wanted[-1] > end:
         raise SamplingError(f"a frame at {wanted[-1]:g} s is asked for, but the video ends at {end:.3f} s")
     if not wanted:

@@ -5,22 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
+from av.container import InputContainer
+from av.stream import Disposition, Stream
 
 from tools.errors import MediaError, UserError
 from tools.media.reading.languages import language_code
 
-_Disposition = av.stream.Disposition
-_COVERS = _Disposition.attached_pic | _Disposition.timed_thumbnails
+_COVERS = Disposition.attached_pic | Disposition.timed_thumbnails
 # Sound for some of the listeners, or beside what is heard in the scene.
 _COMMENTARY = (
-    _Disposition.comment
-    | _Disposition.hearing_impaired
-    | _Disposition.visual_impaired
-    | _Disposition.karaoke
-    | _Disposition.clean_effects
-    | _Disposition.descriptions
-    | _Disposition.non_diegetic
-    | _Disposition.dependent
+    Disposition.comment
+    | Disposition.hearing_impaired
+    | Disposition.visual_impaired
+    | Disposition.karaoke
+    | Disposition.clean_effects
+    | Disposition.descriptions
+    | Disposition.non_diegetic
+    | Disposition.dependent
 )
 _COMMENTARY_TITLES = ("commentary", "audio description", "descriptive")
 
@@ -46,18 +47,18 @@ def check_audio_track(track: str | int | None) -> str | None:
     )
 
 
-def choose_video(container: av.container.InputContainer) -> av.VideoStream | None:
+def choose_video(container: InputContainer) -> av.VideoStream | None:
     """The pictures of a file: the track marked default, else the first; never a cover picture.
 
     Only where none that can be decoded is left it is one that cannot.
     """
     streams = [s for s in container.streams.video if not s.disposition & _COVERS]
-    streams.sort(key=lambda s: (not decodable(s), not s.disposition & _Disposition.default))
+    streams.sort(key=lambda s: (not decodable(s), not s.disposition & Disposition.default))
     return next(iter(streams), None)
 
 
 def choose_audio(
-    container: av.container.InputContainer, path: str | Path, track: str | None = None
+    container: InputContainer, path: str | Path, track: str | None = None
 ) -> av.AudioStream | None:
     """The sound of a file: the track marked default, else the first that is no commentary, else the first.
 
@@ -91,7 +92,7 @@ def choose_audio(
     return _first_choice(wanted)
 
 
-def describe(stream: av.stream.Stream, *, kind: bool = False) -> str:
+def describe(stream: Stream, *, kind: bool = False) -> str:
     """A track in a few words: codec and language, behind its kind where that is not known."""
     context = stream.codec_context
     words = [str(stream.type)] if kind else []
@@ -103,14 +104,14 @@ def describe(stream: av.stream.Stream, *, kind: bool = False) -> str:
     return " ".join(words) or "unknown"
 
 
-def decodable(stream: av.stream.Stream) -> bool:
+def decodable(stream: Stream) -> bool:
     """Whether there is a decoder for a track."""
     return stream.codec_context is not None and stream.codec_context.codec is not None
 
 
 def _first_choice(streams: list[av.AudioStream]) -> av.AudioStream | None:
     def rank(stream: av.AudioStream) -> tuple[bool, bool]:
-        return not stream.disposition & _Disposition.default, _is_commentary(stream)
+        return not stream.disposition & Disposition.default, _is_commentary(stream)
 
     return min(streams, key=rank, default=None)  # of equals, min gives the first
 

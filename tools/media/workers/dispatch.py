@@ -86,7 +86,9 @@ class Dispatch:
         self._jobs = jobs
         self._idle = idle
         self._room = owner.num_workers * _IN_FLIGHT_PER_WORKER
-        self._notes = Notes(owner._handover.folder)
+        assert owner._handover is not None, "made when the pool was entered"
+        self._handover = owner._handover
+        self._notes = Notes(self._handover.folder)
         self._running: dict[Any, _Run] = {}  # by future
         self._done: deque[Any] = deque()
         self._ready = threading.Semaphore(0)
@@ -152,7 +154,7 @@ class Dispatch:
             self._function,
             job[1],
             pickle.dumps(job[2]),
-            self._owner._handover.folder,
+            self._handover.folder,
             self._owner.memory_bytes,
         )
         try:
@@ -203,7 +205,7 @@ class Dispatch:
         try:
             result = future.result()
             if isinstance(result, Packed):
-                result = self._owner._handover.unpack(result)
+                result = self._handover.unpack(result)
         except FutureTimeoutError:
             result = _AGAIN if was_finished and self._repeat(run) else self._timed_out(path)
         except ProcessExpired as error:
@@ -232,7 +234,7 @@ class Dispatch:
         return key, result
 
     def _timed_out(self, path: str) -> MediaError:
-        self._owner._handover.sweep()
+        self._handover.sweep()
         return MediaError("timeout", path, f"took longer than {self._owner.timeout:g} s")
 
     def _judge(self, run: _Run, pid: int | None, exitcode: int | None, *, blameless: bool) -> Any:
@@ -244,7 +246,7 @@ class Dispatch:
             exitcode: Of the worker; None when it is not known.
             blameless: Whether the worker was not at this job any more, or not yet.
         """
-        self._owner._handover.sweep()
+        self._handover.sweep()
         if exitcode == worker.RETIRED:
             self._put_back(run)
             return _AGAIN

@@ -13,7 +13,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -115,7 +115,7 @@ class WorkerPool:
         jobs: Iterable[Job],
         *,
         idle: Callable[[], None] | None = None,
-    ) -> Iterator[tuple[Hashable, Any]]:
+    ) -> Iterator[tuple[Any, Any]]:
         """Run ``function(argument)`` for each job; yield results as they come.
 
         Jobs are taken only as workers get free, so neither jobs nor results pile up in memory.

@@ -31,7 +31,7 @@ class WorkerContext(SpawnContext):
     def __init__(self) -> None:
         super().__init__()
         self.imports_script = False
-        self._made: list[SpawnProcess] = []
+        self._made: list[Any] = []  # SpawnProcess; its annotations leave out _popen
         self._ended: list[tuple[int, int]] = []
 
     def Process(self, *args: Any, **options: Any) -> SpawnProcess:

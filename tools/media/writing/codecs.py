@@ -154,10 +154,11 @@ def offered_formats(encoder: str) -> list[str]:
         UserError: There is no encoder of this name.
     """
     import av
+    from av.error import FFmpegError
 
     try:
-        codec = av.codec.Codec(encoder, "w")
-    except (av.error.FFmpegError, ValueError):
+        codec = av.Codec(encoder, "w")
+    except (FFmpegError, ValueError):
         raise UserError(
             f"there is no encoder '{encoder}'; use {', '.join(CODECS)}, the name of an encoder of libav, or "
             "--engine ffmpeg for one of the ffmpeg program"
@@ -185,6 +186,7 @@ def check_encoder(codec: Codec, *, crf: float | None, preset: str | None) -> Non
     import io
 
     import av
+    from av.error import FFmpegError
 
     from tools.media.writing.picture import choose_pix_fmt
 
@@ -205,6 +207,6 @@ def check_encoder(codec: Codec, *, crf: float | None, preset: str | None) -> Non
                 # libx265 leaves the decoding times of less than three pictures as the memory was.
                 packet.dts = packet.pts
                 out.mux(packet)
-    except (av.error.FFmpegError, ValueError, OverflowError) as error:
+    except (FFmpegError, ValueError, OverflowError) as error:
         settings = f"crf {crf if crf is not None else codec.crf}, preset {preset or codec.preset or 'none'}"
         raise UserError(f"the encoder {codec.encoder} does not work here ({settings}): {error}") from None

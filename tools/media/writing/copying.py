@@ -12,6 +12,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError, InvalidDataError, PatchWelcomeError
+from av.stream import Discard
 
 from tools.errors import MediaError, VidsieveError
 from tools.media.reading.container import open_video
@@ -130,7 +133,7 @@ def write_copies(
     with open_video(index.path) as (container, video), ExitStack() as stack:
         sound = choose_audio(container, index.path, audio_track) if keep_audio else None
         if sound is not None:
-            sound.discard = av.stream.Discard.default
+            sound.discard = Discard.default
         clips = [_CopyClip(index, job, video, sound, tag) for job in jobs]
         stack.callback(lambda: [clip.abort() for clip in clips])
         taken = {video.index} | ({sound.index} if sound is not None else set())
@@ -155,12 +158,12 @@ def write_copies(
             yield clip.job, clip.finish()
 
 
-def _all_packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
+def _all_packets(container: InputContainer) -> Iterator[av.Packet]:
     packets = container.demux()
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, av.error.FFmpegError):
+        except (StopIteration, FFmpegError):
             return
         if packet.size:
             yield packet
@@ -270,12 +273,12 @@ class _CopyClip:
     def abort(self) -> None:
         """Give up; nothing is left of the file."""
         given_up = MediaError("encode", self.job.place, "given up")
-        with suppress(VidsieveError, av.error.FFmpegError, OSError):
+        with suppress(VidsieveError, FFmpegError, OSError):
             self._files.__exit__(MediaError, given_up, None)
 
-    def _open(self) -> None:
+    def _open(self) -> Output:
         if self._out is not None:
-            return
+            return self._out
         plan = self.job.plan
         with self._holding():
             job = self.job
@@ -289,16 +292,17 @@ class _CopyClip:
                 self._video_out.codec_context.codec_tag = self._tag
             if self._sound is not None:
                 self._sound_out = self._out.add_stream_from_template(self._sound, opaque=True)
+        return self._out
 
     def _write_video(self, packet: av.Packet, position: int) -> None:
-        self._open()
+        out = self._open()
         copy = av.Packet(bytes(packet))
         copy.pts, copy.dts, copy.duration = self._times[position]
         copy.time_base, copy.is_keyframe = self.job.plan.time_base, packet.is_keyframe
         copy.stream = self._video_out
         self._left -= 1
         with self._holding():
-            self._out.mux(copy)
+            out.mux(copy)
 
     def _write_ahead(self, following: Fraction) -> None:
         """Write what is heard in the clip of packets before it, and what their decoder needs."""
@@ -308,7 +312,7 @@ class _CopyClip:
             self._ahead = None
 
     def _write_sound(self, packet: av.Packet, at: Fraction) -> None:
-        self._open()
+        out = self._open()
         ticks = round((at - self._start) / packet.time_base)
         if ticks < self._sound_from:  # heard already: parts of a joined recording overlap
             return
@@ -319,7 +323,7 @@ class _CopyClip:
         copy.stream = self._sound_out
         self._has_sound = True
         with self._holding():
-            self._out.mux(copy)
+            out.mux(copy)
 
     @contextmanager
     def _holding(self) -> Iterator[None]:
@@ -327,7 +331,7 @@ class _CopyClip:
         with encoding(self.job.place):
             try:
                 yield
-            except (ValueError, av.error.InvalidDataError, av.error.PatchWelcomeError):
+            except (ValueError, InvalidDataError, PatchWelcomeError):
                 streams = [s for s in (self._video, self._sound) if s is not None]
                 codecs = [s.codec_context.codec.canonical_name for s in streams]
                 what = f"{self.job.place.suffix} does not hold {' with '.join(codecs)}"

@@ -47,9 +47,11 @@ class Cutter(Protocol):
 
     def settle(self, plan: Plan) -> Settled:
         """Decide what a clip will be. Raises `NotCopyable` where this way leads nowhere."""
+        ...
 
     def write(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Write clips that were settled."""
+        ...
 
 
 class ExactCutter:

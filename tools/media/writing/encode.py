@@ -13,6 +13,8 @@ from typing import Any
 
 import av
 import numpy as np
+from av.container import OutputContainer
+from av.error import FFmpegError
 
 from tools.base.disk import ALWAYS, disk_error, probe, refusing
 from tools.errors import MediaError
@@ -86,7 +88,7 @@ def encoding(place: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (av.error.FFmpegError, OSError, ValueError) as error:
+    except (FFmpegError, OSError, ValueError) as error:
         if isinstance(error, MemoryError):
             raise
         if (fault := disk_error(place, error, ALWAYS)) is not None:
@@ -153,7 +155,7 @@ class Output:
         container: libav's.
     """
 
-    def __init__(self, place: Path, container: av.container.OutputContainer) -> None:
+    def __init__(self, place: Path, container: OutputContainer) -> None:
         self._place, self._container = place, container
 
     def __enter__(self) -> Output:
@@ -248,7 +250,7 @@ class ClipWriter:
 
     def __init__(self, out: Output, stream: av.VideoStream, plan: Plan, sound: Sound | None) -> None:
         self._out, self._stream, self._plan, self._sound = out, stream, plan, sound
-        self._durations = {a: b - a for a, b in pairwise(plan.ticks)}
+        self._durations: dict[int | None, int] = {a: b - a for a, b in pairwise(plan.ticks)}
         self._done = 0
         self._muxed = 0
         self._held: av.Packet | None = None
@@ -289,6 +291,7 @@ class ClipWriter:
             packet.dts = self._plan.ticks[self._muxed] - self._delay
         self._muxed += 1
         if self._sound is not None:
+            assert packet.pts is not None, "encoders keep the times of pictures"
             self._sound.write_until(packet.pts * self._plan.time_base)
         self._out.mux(packet)
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from tools.errors import MediaError, VidsieveError
 from tools.media.reading.colour.hdr import Hdr
@@ -144,7 +145,7 @@ class _Pass:
                 yield job, _lost(self._index, job.plan.shown[0])
         finally:
             for clip in self._open:
-                clip.fail(None)
+                clip.abort()
 
     def _show(self, number: int, picture: av.VideoFrame) -> Iterator[tuple[Job, bool | MediaError]]:
         while self._waiting and self._waiting[0].plan.shown[0] <= number:
@@ -157,7 +158,7 @@ class _Pass:
             except MediaError as error:
                 yield job, error
         damaged = picture.is_corrupt
-        if self._open and not damaged:
+        if self._transform is not None and self._open and not damaged:
             picture = self._transform(picture)
         for clip in list(self._open):
             if clip.due > number:
@@ -208,7 +209,9 @@ class _OpenClip:
     @property
     def due(self) -> int:
         """The source frame that comes next."""
-        return self._encoder.due
+        due = self._encoder.due
+        assert due is not None, "a clip that has all its pictures is closed"
+        return due
 
     def add(self, picture: av.VideoFrame) -> bool | MediaError | None:
         """Encode a picture; after the last one finish the clip and tell whether it has sound."""
@@ -223,8 +226,12 @@ class _OpenClip:
         except MediaError as error:
             return self.fail(error)
 
-    def fail(self, error: MediaError | None) -> MediaError | None:
-        """Give up; nothing is left of the file."""
-        with suppress(VidsieveError, av.error.FFmpegError, OSError):
-            self._files.__exit__(MediaError, error or MediaError("encode", self.job.place, "given up"), None)
+    def fail(self, error: MediaError) -> MediaError:
+        """Give up for a reason; nothing is left of the file."""
+        self.abort(error)
         return error
+
+    def abort(self, error: MediaError | None = None) -> None:
+        """Give up; nothing is left of the file."""
+        with suppress(VidsieveError, FFmpegError, OSError):
+            self._files.__exit__(MediaError, error or MediaError("encode", self.job.place, "given up"), None)

@@ -99,7 +99,7 @@ def _write_repaired(
             message = f"its times are damaged, and a copy with right ones fails ({error}); leave out --engine"
             yield from ((job, MediaError("encode", index.path, message)) for job in jobs)
             return
-        form = dataclasses.replace(look.sound, track=None, stream=1) if outcome else None
+        form = dataclasses.replace(look.sound, track=None, stream=1) if look.sound and outcome else None
         yield from write_with_ffmpeg(copy, jobs, dataclasses.replace(look, sound=form))
 
 

@@ -7,7 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -99,7 +99,12 @@ def run_ffmpeg(program: str, arguments: Sequence[str], *, timeout: float | None 
 def _run(program: str, arguments: Sequence[str], timeout: float | None) -> None:
     command = [program, "-nostdin", "-hide_banner", "-v", "error", "-y", *arguments]
     process = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **_own_group()
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # so that all it starts can be killed with it
+        preexec_fn=_die_with_parent(),
     )
     try:
         _, said = process.communicate(timeout=timeout)
@@ -118,16 +123,15 @@ def _run(program: str, arguments: Sequence[str], timeout: float | None) -> None:
         raise FfmpegError(text[-_TAIL:].strip() or f"exit code {process.returncode}", text)
 
 
-def _own_group() -> dict[str, object]:
-    """A process group of its own, and on Linux death with its parent: a killed worker leaves none."""
+def _die_with_parent() -> Callable[[], object] | None:
+    """What lets a child die with its parent, on Linux: a worker that is killed leaves no program behind."""
     import ctypes
     import sys
 
-    options: dict[str, object] = {"start_new_session": True}
-    if sys.platform == "linux":
-        libc, pdeathsig = ctypes.CDLL(None), 1  # linux/prctl.h: PR_SET_PDEATHSIG
-        options["preexec_fn"] = lambda: libc.prctl(pdeathsig, signal.SIGKILL)
-    return options
+    if sys.platform != "linux":
+        return None
+    libc, pdeathsig = ctypes.CDLL(None), 1  # linux/prctl.h: PR_SET_PDEATHSIG
+    return lambda: libc.prctl(pdeathsig, signal.SIGKILL)
 
 
 def _installed() -> list[str]:

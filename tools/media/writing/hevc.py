@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import av
+from av.container import InputContainer
 
 from tools.media.reading.timeline.bitstream import nal_length_size
 from tools.media.reading.timeline.packets import packets
@@ -12,7 +13,7 @@ _SETS = (32, 33, 34)  # NAL unit types (ITU-T H.265, table 7-1): video, sequence
 _KEEP = ("hvc1", "dvh1")
 
 
-def copied_tag(container: av.container.InputContainer, stream: av.VideoStream) -> str | None:
+def copied_tag(container: InputContainer, stream: av.VideoStream) -> str | None:
     """The tag that a copy of an HEVC stream gets in mp4; None leaves it to the muxer, which writes hev1.
 
     Apple's players take only hvc1: all parameter sets stand in the header. So it is written whenever that is

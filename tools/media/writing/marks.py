@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-import av
+from av.error import FFmpegError
 
 from tools.media.reading.container import open_container
 
@@ -43,7 +43,7 @@ def read_mark(place: Path) -> Mark | None:
     try:
         with open_container(place) as container:
             comment = container.metadata.get(COMMENT) or container.metadata.get(COMMENT.upper()) or ""
-    except (av.error.FFmpegError, OSError, ValueError):  # no video, or a name that is none
+    except (FFmpegError, OSError, ValueError):  # no video, or a name that is none
         return None
     if not comment.startswith(MARK):
         return None

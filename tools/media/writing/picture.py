@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import av
+from av.filter import Graph
 from av.video.frame import PictureType
 
 from tools.media.reading.colour.hdr import BT709, is_hdr
@@ -123,14 +124,14 @@ class PictureTransform:
         self._matrix = "bt709" if colours.matrix == BT709 else "bt601"
         self._sdr = None if keep_hdr else SdrPictures(index, bits=16)
         self._input: tuple[str, int, int] | None = None
-        self._graph: av.filter.Graph | None = None
+        self._graph: Graph | None = None
 
     def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
         """Transform one picture; one that fits already is given back itself."""
         if (other := self._index.stored_as(picture.width, picture.height)) is not self._index:
             return self._in_the_middle(picture, other)
         if self._sdr is not None and is_hdr(picture):
-            picture = self._in_sdr(picture)
+            picture = self._in_sdr(picture, self._sdr)
         kind = (picture.format.name, picture.width, picture.height)
         if kind != self._input:  # the size may change within a stream
             self._input, self._graph = kind, self._build(picture)
@@ -140,18 +141,18 @@ class PictureTransform:
         picture.pict_type = PictureType.NONE  # the encoder is to decide anew
         return picture
 
-    def _in_sdr(self, picture: av.VideoFrame) -> av.VideoFrame:
+    def _in_sdr(self, picture: av.VideoFrame, convert: SdrPictures) -> av.VideoFrame:
         """An HDR picture as RGB of BT.709; made smaller already where clips are."""
         width, height = picture.width, picture.height
         if self._shape.scaled and not self._orientation.oblique:
             turned = self._orientation.swaps_sides
             width, height = (self._shape.width, self._shape.height)[:: -1 if turned else 1]
-        shown = av.VideoFrame.from_ndarray(self._sdr(picture, width, height), "rgb48le")
+        shown = av.VideoFrame.from_ndarray(convert(picture, width, height), "rgb48le")
         shown.color_range, shown.colorspace = _FULL, _RGB
         shown.color_primaries = shown.color_trc = BT709
         return shown
 
-    def _build(self, picture: av.VideoFrame) -> av.filter.Graph | None:
+    def _build(self, picture: av.VideoFrame) -> Graph | None:
         shape, turned = self._shape, self._orientation.swaps_sides
         upright = self._orientation.filters()
         steps = [*upright] if self._orientation.oblique else []  # before pixels are made square

@@ -68,12 +68,12 @@ def check_encoding(codec: str, crf: float | None, preset: str | None) -> None:
         return
     if known.presets is None:
         raise UserError(f"Invalid preset ({preset}). The encoder {encoder} has none; leave out --preset.")
-    if isinstance(known.presets[0], int):
-        least, most = known.presets
+    if bounds := [preset for preset in known.presets if isinstance(preset, int)]:
+        least, most = bounds
         if not (re.fullmatch(r"-?\d+", str(preset), re.ASCII) and least <= int(preset) <= most):
             raise _invalid("preset", preset, f"whole numbers from {least} to {most}", encoder)
     elif preset not in known.presets:
-        raise _invalid("preset", preset, ", ".join(known.presets), encoder)
+        raise _invalid("preset", preset, ", ".join(map(str, known.presets)), encoder)
 
 
 def check_seconds(min_seconds: float | None, max_seconds: float | None) -> None:

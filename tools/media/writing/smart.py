@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from av.container import InputContainer
 
 from tools.errors import MediaError
 from tools.media.reading.container import open_video
@@ -62,7 +63,7 @@ class SmartSource:
     """
 
     def __init__(self, index: PacketIndex, look: EncodeSettings) -> None:
-        _check(index, look)
+        self._pix_fmt = _check(index, look)
         self._index, self._look = index, look
         starts = set()
         with open_video(index.path) as (container, stream):
@@ -145,7 +146,7 @@ class SmartSource:
             stored = [*head, *(_Stored(bytes(p), tick, p.is_keyframe) for p, tick in between), *tail]
             for packet in _timed(plan, stored, decoding_ticks(ticks)):
                 packet.stream = stream
-                if sound is not None:
+                if sound is not None and packet.pts is not None:
                     sound.write_until(packet.pts * plan.time_base)
                 out.mux(packet)
             if sound is not None:
@@ -153,7 +154,7 @@ class SmartSource:
         return sound is not None
 
     def _packets(
-        self, container: av.container.InputContainer, stream: av.VideoStream, middle: Middle
+        self, container: InputContainer, stream: av.VideoStream, middle: Middle
     ) -> Iterator[av.Packet]:
         """The packets of the middle; a seek that lands right saves reading what lies before."""
         if self._index.timing != "ok":  # damaged times cannot be searched
@@ -193,18 +194,20 @@ class SmartSource:
         ):
             if context is None:
                 colours = Colours.of(picture)
-                upright = PictureTransform(self._index, self._look.shape, self._index.pix_fmt, colours)
+                upright = PictureTransform(self._index, self._look.shape, self._pix_fmt, colours)
                 context = self._encoder(job.plan, colours)
             picture = upright(picture)
             picture.pts = job.plan.ticks[number - job.plan.frames.start]
             picture.time_base = job.plan.time_base
             encoded += context.encode(picture)
+        assert context is not None, "some frame came, as none may be missing"
         encoded += context.encode(None)
         sets = ParameterSets(
             bytes(context.extradata or encoded[0])
         )  # without a header, the first packet has them
         data = [as_lengths(bytes(p), self._length_size) if self._length_size else bytes(p) for p in encoded]
-        return [_Stored(d, p.pts, p.is_keyframe) for d, p in zip(data, encoded, strict=True)], sets
+        pairs = zip(data, encoded, strict=True)
+        return [_Stored(d, p.pts, p.is_keyframe) for d, p in pairs if p.pts is not None], sets
 
     def _encoder(self, plan: Plan, colours: Colours) -> av.VideoCodecContext:
         context = av.CodecContext.create("libx264", "w")
@@ -217,7 +220,7 @@ class SmartSource:
             options,
             plan,
             self._look.shape,
-            self._index.pix_fmt,
+            self._pix_fmt,
             colours,
             threads=self._look.threads,
         )
@@ -227,7 +230,8 @@ class SmartSource:
         return context
 
 
-def _check(index: PacketIndex, look: EncodeSettings) -> None:
+def _check(index: PacketIndex, look: EncodeSettings) -> str:
+    """Refuse a source whose pictures cannot be matched; tell their pixel format."""
     check_copyable(index)
     if index.codec != "h264" or look.codec.encoder != "libx264":
         raise NotCopyable(f"copying in part is for h264 to h264, not {index.codec} to {look.codec.family}")
@@ -243,6 +247,7 @@ def _check(index: PacketIndex, look: EncodeSettings) -> None:
     first = next(iter_video_frames(index.path, frames=range(1), index=index), None)
     if first is None or first.picture.interlaced_frame:
         raise NotCopyable("the pictures are interlaced")
+    return index.pix_fmt
 
 
 def _timed(plan: Plan, stored: list[_Stored], dts: list[int]) -> Iterator[av.Packet]:

@@ -129,7 +129,8 @@ class CutStage(Stage):
         for row, stem in enumerate(stems):
             scenes = _scene_marks(cells[row]) if cells else [_WHOLE]
             name = _name(relpaths[row] if relpaths else None, stem)
-            wishes.append(Wish(name, paths[row], (how, *scenes)) if stem else None)
+            path = paths[row]
+            wishes.append(Wish(name, path, (how, *scenes)) if stem and path else None)
         self.output = output
         self._names = Names(self.save_dir, output, listed=TABLES)
         grants = self._names.grant(wishes, _with_digits)
@@ -226,6 +227,7 @@ class CutStage(Stage):
             with suppress(MediaError):  # nothing was written there
                 stems[clip_folder(self.save_dir, relpath).resolve(), stem] = own
         remember_table(Path(self.save_dir, TABLES), output)
+        assert self._names is not None, "the names were claimed before"
         stale = find_stale(self.save_dir, output, shard=current_shard(), stems=stems, names=self._names)
         lines = [
             f"{count} more clips in {self.save_dir} are those of {table}; they stay while it is there"

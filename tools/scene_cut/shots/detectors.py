@@ -76,7 +76,7 @@ def find_cuts(
     if not seen:
         raise MediaError("decode", path, f"none of its frames {frames.start} to {frames[-1]} can be decoded")
     cuts += machine.post_process(_code(frames[-1], index, rate))
-    if stats:
+    if stats and stats_path:
         stats.write(stats_path, path, made)
     # Of frames that were left out or do not decode, those between two of a transition belong to it.
     transitions = [range(seen[t.start], seen[t.stop - 1] + 1) for t in find_transitions(np.stack(greys))]

@@ -66,11 +66,15 @@ class Option:
             return isinstance(value, str) and value in self.choices
         if self.kind is bool or isinstance(value, bool):
             return self.kind is bool and isinstance(value, bool)
-        if not isinstance(value, Real) or not math.isfinite(value):
+        if not _is_finite(value):
             return False
         if self.kind is int and (value != int(value) or (self.odd and value % 2 == 0)):
             return False
         return self.least <= value and (self.most is None or value <= self.most)
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
 
 
 _WEIGHTS = Option(str, "1,1,1,0", "weights of the changes in hue, saturation, luma and edges")

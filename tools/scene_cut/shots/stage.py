@@ -61,6 +61,9 @@ class Search(NamedTuple):
     pictures: np.ndarray | None = None
 
 
+_LIMITS = ("start_time", "end_time", "max_seconds", "min_scene_len", "frame_skip")
+
+
 @dataclasses.dataclass
 class SceneDetectStage(Stage):
     """Shots of a video; see `tools.scene_cut.shots.detect.detect_scenes` for the attributes.
@@ -101,8 +104,7 @@ class SceneDetectStage(Stage):
 
     def configure(self) -> None:
         """Check the options, and set what follows from them."""
-        names = ("start_time", "end_time", "max_seconds", "min_scene_len", "frame_skip")
-        self._limits = check_limits(**{name: getattr(self, name) for name in names})
+        self._limits = check_limits(**{name: getattr(self, name) for name in _LIMITS})
         self._choice: Choice | None = None
         check_names(self.device)
         if self.detector == AUTO:
@@ -167,7 +169,7 @@ class SceneDetectStage(Stage):
         self.output = output
         self._names = Names(self.stats_dir, output)
         grants = self._names.grant(wishes, stats_name)
-        names = [name and stats_name(name, grant.digits) for name, grant in zip(names, grants, strict=True)]
+        names = [stats_name(n, grant.digits) if grant else n for n, grant in zip(names, grants, strict=True)]
         return table.with_columns(pl.Series(_STATS_NAME, names, dtype=pl.String))
 
     def prepare(self, row: Row, frames: list[Frame]) -> Search | dict[str, Any]:
@@ -197,7 +199,8 @@ class SceneDetectStage(Stage):
         if is_image(path):
             raise MediaError("no_video", path, "is an image")
         index = index_packets(path)
-        wanted = frames_to_search(index, self.start_time, self.end_time)
+        limits = self._in_force()
+        wanted = frames_to_search(index, limits["start_time"], limits["end_time"])
         if self.detector == "transnetv2":
             from tools.scene_cut.shots.transnet import read_small_frames
 
@@ -208,13 +211,17 @@ class SceneDetectStage(Stage):
             wanted,
             self.detector,
             self.options,
-            min_scene_len=self.min_scene_len,
+            min_scene_len=limits["min_scene_len"],
             frame_skip=self.frame_skip,
             stats_path=stats_path,
-            made=self.output and Made(self.stats_dir, self.output),
+            made=Made(self.stats_dir, self.output) if self.stats_dir and self.output else None,
         )
         gaps = gaps_at_cuts(cuts, transitions, trim=self.trim_transitions)
         return Search(index, wanted, shots=shots_between(gaps, wanted))
+
+    def _in_force(self) -> dict[str, Any]:
+        """The limits, in the types that `check_limits` gave them; workers have no `_limits`."""
+        return {name: getattr(self, name) for name in _LIMITS}
 
     def scenes(self, search: Search) -> list[Scene]:
         """The scenes of a video that was searched, once the stage is set up."""
@@ -222,7 +229,7 @@ class SceneDetectStage(Stage):
         if search.pictures is not None:
             threshold = self.options["threshold"]
             shots = shots_of_network(self._network, search.pictures, search.frames, threshold)
-        return make_scenes(shots, search.index, max_seconds=self.max_seconds)
+        return make_scenes(shots, search.index, max_seconds=self._in_force()["max_seconds"])
 
     def write_under(self, folder: Path) -> None:
         """Write the measures of the detector there, if at all."""

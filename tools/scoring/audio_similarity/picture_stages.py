@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -85,7 +85,7 @@ class _PictureStage(CLIPStage):
     suffix = "_audio"
     takes_lists = True
     reads_texts = True
-    mode = ""  # what the column audio_mode says
+    mode: ClassVar[str] = ""  # what the column audio_mode says
 
     sampling: Moments = FIRST_MIDDLE_LAST
     audio_column: str | None = None

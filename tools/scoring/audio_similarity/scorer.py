@@ -21,7 +21,11 @@ MODES: dict[str, str] = {
 }
 """What can be compared."""
 
-REDUCE: dict[str, Callable[[np.ndarray], float]] = {"avg": np.mean, "max": np.max, "min": np.min}
+REDUCE: dict[str, Callable[[Sequence[float] | np.ndarray], float]] = {
+    "avg": np.mean,
+    "max": np.max,
+    "min": np.min,
+}
 """How the similarities of a row's moments become one."""
 
 COMPAT_TEXT = "audio sound"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 from fractions import Fraction
+from typing import Any, cast
 
 import av
 from av.sidedata.sidedata import Type
@@ -143,9 +144,14 @@ def colour_name(picture: av.VideoFrame) -> str:
     return _UNKNOWN if set(names) == {_UNKNOWN} else "/".join(names)
 
 
+def _side_data(picture: av.VideoFrame, kind: Type) -> Any:
+    """What a picture carries of a kind; None for nothing."""
+    return cast(Any, picture.side_data).get(kind)  # its annotation knows keys of text alone
+
+
 def _mastering(picture: av.VideoFrame) -> tuple[Fraction, ...] | None:
     """libavutil/mastering_display_metadata.h: AVMasteringDisplayMetadata."""
-    data = picture.side_data.get(Type.MASTERING_DISPLAY_METADATA)
+    data = _side_data(picture, Type.MASTERING_DISPLAY_METADATA)
     if data is None:
         return None
     numbers = struct.unpack_from("=22i", bytes(data))
@@ -156,7 +162,7 @@ def _mastering(picture: av.VideoFrame) -> tuple[Fraction, ...] | None:
 
 def _light_level(picture: av.VideoFrame) -> tuple[int, int] | None:
     """libavutil/mastering_display_metadata.h: AVContentLightMetadata."""
-    data = picture.side_data.get(Type.CONTENT_LIGHT_LEVEL)
+    data = _side_data(picture, Type.CONTENT_LIGHT_LEVEL)
     if data is None:
         return None
     most, average = struct.unpack_from("=2I", bytes(data))
@@ -178,7 +184,7 @@ def _dolby_profile(picture: av.VideoFrame) -> int | None:
     By the header of the reference processing unit, as libavcodec/dovi_rpu.c guesses it: a prediction profile
     of 0 with a base layer in full range. libavutil/dovi_meta.h: AVDOVIMetadata, AVDOVIRpuDataHeader.
     """
-    data = picture.side_data.get(Type.DOVI_METADATA)
+    data = _side_data(picture, Type.DOVI_METADATA)
     if data is None:
         return None
     raw = bytes(data)

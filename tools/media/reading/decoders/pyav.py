@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from tools.errors import MediaError
 from tools.media.reading.container import open_video
@@ -208,7 +209,8 @@ class Decoder:
         """Decode from the beginning and go by the order in which pictures come out."""
         left = set(wanted)
         number = 0
-        for _, packet in self._packets_from(0, and_drain=True):
+        stored = (packet for _, packet in self._packets_from(0))
+        for packet in itertools.chain(stored, [None]):  # None: give what is held back
             for picture in decode_packet(self._context, packet):
                 if number in left:
                     left.remove(number)
@@ -222,9 +224,9 @@ class Decoder:
             self._context.skip_frame = "DEFAULT" if wanted else "NONREF"
         return decode_packet(self._context, packet)
 
-    def _packets_from(self, start: int, *, and_drain: bool = False) -> Iterator[tuple[int, av.Packet | None]]:
-        """The packets from number `start` on, with their numbers, and None at the end if asked for."""
-        if start and self._seek_lands(start):
+    def _packets_from(self, start: int) -> Iterator[tuple[int, av.Packet]]:
+        """The packets from number `start` on, with their numbers."""
+        if start and self._seek_lands(start) and self._landed is not None:
             position = start
             yield position, self._landed
         else:
@@ -235,8 +237,6 @@ class Decoder:
             position += 1
             if position >= start:
                 yield position, packet
-        if and_drain:
-            yield position + 1, None
 
     def _seek_lands(self, start: int) -> bool:
         """Seek to a key frame's packet; False when every attempt lands behind it."""
@@ -252,7 +252,7 @@ class Decoder:
             try:
                 target = int(self.index.key_dts[max(0, key - earlier)])
                 self._container.seek(target, stream=self._stream, backward=True)
-            except av.error.FFmpegError:
+            except FFmpegError:
                 continue
             self._context.flush_buffers()
             self._stored = packets(self._container, self._stream)
@@ -268,7 +268,7 @@ class Decoder:
         """Go to a byte; damaged times cannot be searched."""
         try:
             self._container.seek(place, stream=self._stream, unsupported_byte_offset=True)
-        except av.error.FFmpegError:
+        except FFmpegError:
             return False
         self._context.flush_buffers()
         self._stored = packets(self._container, self._stream)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.error import FFmpegError
 
 from tools.base.disk import disk_error, temporary_folder
 from tools.errors import MediaError
@@ -41,7 +42,7 @@ def straightened(index: PacketIndex) -> Iterator[Path]:
         place = folder / ("pictures.mkv" if index.codec in _MATROSKA else "pictures.mov")
         try:
             _copy(index, place, times)
-        except (av.error.FFmpegError, ValueError) as error:
+        except (FFmpegError, ValueError) as error:
             if (fault := disk_error(place, error)) is not None:
                 raise fault from None
             raise MediaError("decode", index.path, f"cannot be copied for decord: {reason(error)}") from None

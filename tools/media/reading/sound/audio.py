@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
+from av.error import FFmpegError
 
 from tools.base.disk import ALWAYS, disk_error
 from tools.errors import MediaError
@@ -244,13 +244,15 @@ def _first_sample(path: Path, track: str | None) -> Fraction:
             raise MediaError("no_audio", path, "has no sound track")
         decoder = AudioDecoder(path, rate=1, track=track)
         frame = next(decoder.frames(), None)
-    except (av.error.FFmpegError, OSError, UnicodeError) as error:
+    except (FFmpegError, OSError, UnicodeError) as error:
         raise disk_error(path, error, ALWAYS) or unopened(path, error) from None
     if frame is None and decoder.packets == 0 and decoder.damaged == 0:
         raise MediaError("no_audio", path, "there is nothing in its sound track, or no decoder for it")
     if frame is None:
         raise MediaError("decode", path, "its sound cannot be decoded")
-    return Fraction(0) if frame.pts is None else frame.pts * frame.time_base
+    if frame.pts is None or frame.time_base is None:
+        return Fraction(0)
+    return frame.pts * frame.time_base
 
 
 def _pictures(path: str | Path) -> PacketIndex | None:

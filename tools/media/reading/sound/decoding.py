@@ -8,6 +8,9 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Discard
 
 from tools.errors import MediaError
 from tools.media.reading.container import open_container
@@ -20,9 +23,7 @@ _SLACK_RESTARTED = Fraction(2, 1000)  # where clocks start anew: those formats d
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
-def open_audio(
-    path: str | Path, track: str | None = None
-) -> tuple[av.container.InputContainer, av.AudioStream] | None:
+def open_audio(path: str | Path, track: str | None = None) -> tuple[InputContainer, av.AudioStream] | None:
     """Open a file for reading its sound.
 
     Args:
@@ -47,7 +48,7 @@ def open_audio(
         return None
     for other in container.streams:
         if other.index != stream.index:
-            other.discard = av.stream.Discard.all
+            other.discard = Discard.all
     stream.codec_context.thread_count = 1
     return container, stream
 
@@ -97,7 +98,7 @@ class AudioDecoder:
         slack = _SLACK_RESTARTED if self._clock.starts else _SLACK
         for frame in self._resampled(start):
             at = expected or 0
-            if frame.pts is not None:
+            if frame.pts is not None and frame.time_base is not None:
                 stamped = round((frame.pts * frame.time_base - start) * self._rate)
                 # Containers round their time stamps; sound that goes on is not torn apart for that.
                 if expected is None or abs(stamped - expected) > slack * self._rate:
@@ -116,7 +117,9 @@ class AudioDecoder:
         for frame in self._decoded(start):
             frame = _with_layout(frame)
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if kind != current:  # streams from television change their layout between programmes
+            if (
+                resampler is None or kind != current
+            ):  # streams from television change their layout between programmes
                 if resampler is not None:
                     yield from resampler.resample(None)
                 layout = self._layout or frame.layout.name
@@ -135,21 +138,17 @@ class AudioDecoder:
             container, stream = opened
             self.packets = self.damaged = 0
             with container:
-                if attempt == "seek":
+                if attempt == "seek" and start is not None and stream.time_base is not None:
                     try:
                         target = int((start - _PREROLL) / stream.time_base)
                         if target <= (stream.start_time or 0):
                             continue
                         container.seek(target, stream=stream, backward=True)
-                    except av.error.FFmpegError:
+                    except FFmpegError:
                         continue
                 first = True
                 for frame in self._frames(container, stream, start):
-                    if (
-                        first
-                        and attempt == "seek"
-                        and (frame.pts is None or frame.pts * frame.time_base > start - _PREROLL / 5)
-                    ):
+                    if first and attempt == "seek" and not _is_before(frame, start, _PREROLL / 5):
                         break  # landed too late
                     first = False
                     yield frame
@@ -157,14 +156,14 @@ class AudioDecoder:
                     return
 
     def _frames(
-        self, container: av.container.InputContainer, stream: av.AudioStream, start: Fraction | None
+        self, container: InputContainer, stream: av.AudioStream, start: Fraction | None
     ) -> Iterator[av.AudioFrame]:
         packets = container.demux(stream)
         following = self._clock.follow() if self._clock.starts else None
         while True:
             try:
                 packet = next(packets)
-            except (StopIteration, av.error.FFmpegError):  # a damaged end is the end
+            except (StopIteration, FFmpegError):  # a damaged end is the end
                 return
             if following is not None and packet.size:
                 offset = following.offset(packet)
@@ -175,10 +174,17 @@ class AudioDecoder:
             self.packets += bool(packet.size)
             try:
                 yield from packet.decode()
-            except av.error.FFmpegError as error:
+            except FFmpegError as error:
                 if isinstance(error, MemoryError):
                     raise
                 self.damaged += 1
+
+
+def _is_before(frame: av.AudioFrame, start: Fraction | None, margin: Fraction) -> bool:
+    """Whether a frame is known to begin so long before a time, or longer."""
+    if frame.pts is None or frame.time_base is None or start is None:
+        return False
+    return frame.pts * frame.time_base <= start - margin
 
 
 def _with_layout(frame: av.AudioFrame) -> av.AudioFrame:

@@ -232,7 +232,7 @@ def repair(times: Sequence[int | None]) -> tuple[np.ndarray, int] | None:
     known = [i for i, time in enumerate(times) if time is not None]
     if not known:
         return None
-    values = [times[i] for i in known]
+    values = [time for time in times if time is not None]
     sound = _ascending(values)
     if is_other_order(values):
         values = sorted(values)

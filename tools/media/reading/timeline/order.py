@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Discard
 
 from tools.media.reading.container import open_video
 from tools.media.reading.timeline.packets import decode_packet, numbered, packets
@@ -46,9 +49,9 @@ def heads_tell(path: str | Path, scan: Scan, starts: list[int]) -> bool:
         left = 0
 
         def finish() -> bool:
-            shown.extend(picture.pts for picture in decode_packet(context, None))
+            shown.extend(_numbers(decode_packet(context, None)))
             context.flush_buffers()
-            stamps = [times[number] for number in shown if number in times]
+            stamps = [time for number in shown if (time := times.get(number)) is not None]
             shown.clear()
             return all(a < b for a, b in itertools.pairwise(stamps))
 
@@ -58,7 +61,7 @@ def heads_tell(path: str | Path, scan: Scan, starts: list[int]) -> bool:
                     return False
                 left = _SAMPLE_PACKETS
             if left:
-                shown += [p.pts for p in decode_packet(context, numbered(position, packet))]
+                shown += _numbers(decode_packet(context, numbered(position, packet)))
                 left -= 1
                 if not left and not finish():
                     return False
@@ -78,8 +81,9 @@ def replace_by_decoded(path: str | Path, scan: Scan) -> np.ndarray | None:
     shown = [number for number, _ in decoded]
     stamps = dict(zip(scan.positions, scan.dts, strict=True))
     dts = _extended([None if packet is None else stamps.get(packet) for _, packet in decoded])
-    if dts and None not in (dts[0], scan.dts[0]):
-        dts = [None if time is None else time - dts[0] + scan.dts[0] for time in dts]
+    if dts and dts[0] is not None and scan.dts[0] is not None:
+        delay = dts[0] - scan.dts[0]
+        dts = [None if time is None else time - delay for time in dts]
     entry = {position: i for i, position in enumerate(scan.positions)}
     matched = len(set(shown)) == len(shown) and all(number in entry for number in shown)
     if not matched:
@@ -110,19 +114,25 @@ def _decoded(path: str | Path) -> list[tuple[int, int | None]]:
         context = stream.codec_context
         for position, packet in enumerate(packets(container, stream)):
             pictures = decode_packet(context, numbered(position, packet))
-            shown += [(picture.pts, position) for picture in pictures]
-        shown += [(picture.pts, None) for picture in decode_packet(context, None)]
+            shown += [(number, position) for number in _numbers(pictures)]
+        shown += [(number, None) for number in _numbers(decode_packet(context, None))]
     return shown
+
+
+def _numbers(pictures: list[av.VideoFrame]) -> list[int]:
+    """The numbers of their packets, see `numbered`; -1 for a picture that has none."""
+    return [-1 if picture.pts is None else picture.pts for picture in pictures]
 
 
 def _extended(stamps: list[int | None]) -> list[int | None]:
     """Let times go on where those at the end are not known."""
     known = next((i + 1 for i in range(len(stamps) - 1, -1, -1) if stamps[i] is not None), 0)
     steps = [b - a for a, b in itertools.pairwise(stamps[:known]) if a is not None and b is not None]
-    if not steps:
+    last = stamps[known - 1]
+    if not steps or last is None:
         return stamps
     usual = int(np.median(steps))
-    return stamps[:known] + [stamps[known - 1] + usual * i for i in range(1, len(stamps) - known + 1)]
+    return stamps[:known] + [last + usual * i for i in range(1, len(stamps) - known + 1)]
 
 
 def packet_places(path: str | Path) -> list[int]:
@@ -135,15 +145,18 @@ def sound_goes_on(
     path: str | Path, scan: Scan, stamps: list[int | None], behind: int, time_base: Fraction
 ) -> bool:
     """Whether a step forward is a picture that stands: the sound goes on meanwhile."""
-    before = next(i for i in range(behind - 1, -1, -1) if stamps[i] is not None)
-    begin, end = stamps[before] * time_base, stamps[behind] * time_base
+    numbers = range(behind - 1, -1, -1)
+    before, first_stamp = next((i, stamp) for i in numbers if (stamp := stamps[i]) is not None)
+    last_stamp = stamps[behind]
+    assert last_stamp is not None, "it is a step between times that are known"
+    begin, end = first_stamp * time_base, last_stamp * time_base
     if end < begin:
         return False
     margin = (end - begin) / 4
     first, last = scan.places[scan.positions[before]], scan.places[scan.positions[behind]]
     with open_video(path) as (container, stream):
         for other in container.streams.audio:
-            other.discard = av.stream.Discard.default
+            other.discard = Discard.default
         for packet in _all_packets(container):
             if packet.stream_index == stream.index or packet.dts is None:
                 continue
@@ -154,8 +167,8 @@ def sound_goes_on(
     return False
 
 
-def _all_packets(container: av.container.InputContainer) -> Iterator[av.Packet]:
+def _all_packets(container: InputContainer) -> Iterator[av.Packet]:
     try:
         yield from container.demux()
-    except av.error.FFmpegError:
+    except FFmpegError:
         return

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
 
 from tools.media.reading.colour.hdr import Hdr
 from tools.media.reading.orientation import Orientation
@@ -182,23 +184,23 @@ class PacketIndex:
         Returns:
             int64, shape (frames,).
         """
-        frames = np.asarray(frames, np.int64)
+        chosen = np.asarray(frames, np.int64)
         if not len(self.key_positions):
-            return np.zeros(len(frames), np.int64)
-        positions, pts = self.positions[frames], self.pts[frames]
+            return np.zeros(len(chosen), np.int64)
+        positions, pts = self.positions[chosen], self.pts[chosen]
         key = np.searchsorted(self.key_positions, positions, side="right") - 1
         while (later := (key >= 0) & (self.key_pts[key] > pts)).any():
             key[later] -= 1
         return np.where(key >= 0, self.key_positions[key], 0)
 
 
-def packets(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
+def packets(container: InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
     """The packets of a stream that have bytes; a demuxer's error ends them, as the end of the file does."""
     try:
         for packet in container.demux(stream):
             if packet.size:
                 yield packet
-    except av.error.FFmpegError:
+    except FFmpegError:
         return
 
 
@@ -215,7 +217,7 @@ def decode_packet(context: av.VideoCodecContext, packet: av.Packet | None) -> li
     """Decode one packet (None: give what is held back); a damaged packet gives no picture."""
     try:
         return context.decode(packet)
-    except av.error.FFmpegError as error:
+    except FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
         return []

@@ -10,6 +10,8 @@ from typing import Any
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.format import Flags
 
 from tools.errors import MediaError
 from tools.media.reading.colour.hdr import colour_name, hdr_of
@@ -60,7 +62,7 @@ def index_packets(path: str | Path) -> PacketIndex:
         form = container.format.name
         reordered = bool(stream.codec_context.has_b_frames)
         delay = _output_delay(stream.codec_context, scan.head) if form == "avi" else None
-        discontinuous = bool(container.format.flags & av.format.Flags.ts_discont.value)
+        discontinuous = bool(container.format.flags & Flags.ts_discont.value)
         ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
         rate = stream.average_rate or stream.guessed_rate
         facts = {
@@ -75,6 +77,8 @@ def index_packets(path: str | Path) -> PacketIndex:
         }
         tag = stream.codec_context.codec_tag
         time_base = stream.time_base
+        if time_base is None:
+            raise MediaError("decode", path, "its video stream has no unit of time")
     if form == "avi" and not reordered and None not in scan.dts:
         # It has no presentation times, and libav, before it knows that nothing is reordered, guesses them one
         # picture too late.
@@ -110,7 +114,7 @@ def index_packets(path: str | Path) -> PacketIndex:
         "pix_fmt": first.format.name,
         "hdr": hdr_of(first, tag),
         "colour": colour_name(first),
-        "size_changes": size_changes(path, scan.headers.candidates, first),
+        "size_changes": size_changes(path, scan.headers.candidates if scan.headers else [], first),
         "timing": timed.timing,
         "clock": timed.clock,
     }
@@ -155,7 +159,7 @@ class Scan:
             setattr(self, name, [v for v, kept in zip(getattr(self, name), chosen, strict=True) if kept])
 
 
-def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> Scan:
+def _scan(container: InputContainer, stream: av.VideoStream) -> Scan:
     context = stream.codec_context
     codec = context.codec.canonical_name
     scan = Scan(codec)
@@ -191,7 +195,7 @@ def _scan(container: av.container.InputContainer, stream: av.VideoStream) -> Sca
     return scan
 
 
-def _sound_codec(container: av.container.InputContainer, path: str | Path) -> str | None:
+def _sound_codec(container: InputContainer, path: str | Path) -> str | None:
     """Codec of the sound track that is used; None when there is none that can be decoded."""
     stream = choose_audio(container, path)
     return stream.codec_context.codec.canonical_name if stream is not None else None
@@ -251,7 +255,7 @@ def _settle_start(
         return None
     numbers = {picture.pts for picture in shown}
     times = dict(zip(scan.positions, scan.pts, strict=True))
-    begin = times.get(shown[0].pts)
+    begin = None if shown[0].pts is None else times.get(shown[0].pts)
     scan.keep(
         [
             position in numbers
@@ -286,9 +290,7 @@ def _verify(scan: Scan, pictures: list[av.VideoFrame]) -> str:
     """
     times = dict(zip(scan.positions, scan.pts, strict=True))
     promised = [number for number, _ in scan.head if number in times]
-    shown = [picture.pts for picture in pictures]
-    if set(shown) - times.keys():
-        shown = [number for number in shown if number in times]
+    shown = [p.pts for p in pictures if p.pts is not None and p.pts in times]
     key = times.get(scan.head[0][0]) if scan.head else None
     # Pictures shown before the first key frame may need what lies before it.
     lost = [n for n in promised if n not in shown and not (key is not None and (times[n] or key) < key)]
@@ -299,7 +301,8 @@ def _verify(scan: Scan, pictures: list[av.VideoFrame]) -> str:
 
 
 def _ascend(times: list[int | None]) -> bool:
-    return None not in times and all(a < b for a, b in itertools.pairwise(times))
+    known = [time for time in times if time is not None]
+    return len(known) == len(times) and all(a < b for a, b in itertools.pairwise(known))
 
 
 def _build(scan: Scan, timed: Timed, rate: Fraction | None, facts: dict[str, Any]) -> PacketIndex:
