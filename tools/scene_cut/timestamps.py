@@ -11,9 +11,6 @@ from fractions import Fraction
 Interval = tuple[Fraction, Fraction]
 """Start and end in seconds; the end is not part of it."""
 
-STANDS = 0.1
-"""Seconds; a picture that is on screen for longer may begin or end a shot in the middle, others are whole."""
-
 _TIME = r"(?:(\d+):)?(?:(\d+):)?(\d+(?:\.\d*)?)(?:\s*s)?"
 _BETWEEN = r"(?:\s*,\s*|\s+)"  # NumPy writes the rows and columns of an array without commas
 

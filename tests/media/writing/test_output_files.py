@@ -28,8 +28,9 @@ from tools.media.writing.output_files import (
 )
 from tools.operators import VideoFrameFilter
 from tools.scene_cut import cut, scene_detect
-from tools.scene_cut.clips.names import clip_name, clip_place, clip_stems
+from tools.scene_cut.clips.names import clip_name, clip_place
 from tools.scene_cut.shots.stats import stats_names
+from tools.stage.file_stems import file_stems
 from tools.table import read_table, write_table
 
 PIECES = ["..", ".", "", "a", "a.mp4", "...mp4", "..mp4", ".mp4", " ", "a ", "a.", "\0", "\n", "link", "out"]
@@ -108,7 +109,7 @@ def test_every_way_to_a_path(ground: Path, path: str, relpath: str | None, clip:
     """The paths of clips, new files, statistics and frame folders, from any source, relpath and id."""
     folder = str(ground / "deep/er/folder")
     others = ["v/a.mp4", "w/a.mp4"]
-    (stem, *_) = clip_stems([path, *others], [relpath, "a.mp4", "a.mp4"])
+    (stem, *_) = file_stems([path, *others], [relpath, "a.mp4", "a.mp4"])
 
     def target(extension: str | None) -> Path:
         planned = plan_targets([path, *others], [relpath, None, None], extension=extension)[0]

@@ -1,4 +1,4 @@
-"""Names of clips: told apart, and never outside the folder."""
+"""Names of clips: never outside the folder."""
 
 from __future__ import annotations
 
@@ -10,52 +10,11 @@ import pytest
 from tests.support import make_video
 from tools.errors import MediaError
 from tools.scene_cut.clips.cutting import cut_clips
-from tools.scene_cut.clips.names import clip_folder, clip_name, clip_stems
+from tools.scene_cut.clips.names import clip_folder, clip_name
 
 
-def test_a_stem_alone_is_kept() -> None:
-    assert clip_stems(["a/x.mp4", "b/y.tar.mp4"]) == ["x", "y.tar"]
+def test_the_name_of_a_clip() -> None:
     assert clip_name("x", 3) == "x_scene-3.mp4"
-
-
-def test_extensions_tell_apart() -> None:
-    assert clip_stems(["a/x.mp4", "a/x.MKV", "z.mp4"]) == ["x_mp4", "x_mkv", "z"]
-
-
-def test_paths_tell_apart_where_extensions_do_not() -> None:
-    paths = ["a/x.mp4", "b/x.mp4", "c/x.mkv"]
-    stems = clip_stems(paths)
-    assert len(set(stems)) == 3 and all(s.startswith("x_") for s in stems)
-    assert stems[2] == "x_mkv"
-    assert dict(zip(paths, stems, strict=True)) == dict(
-        zip(paths[::-1], clip_stems(paths[::-1]), strict=True)
-    )
-
-
-def test_a_made_name_does_not_hit_a_given_one() -> None:
-    stems = clip_stems(["a/x.mp4", "a/x.mkv", "q/x_mkv.avi"])
-    assert len(set(stems)) == 3
-
-
-def test_the_same_file_twice_gives_two_sets_of_clips() -> None:
-    stems = clip_stems(["a/x.mp4", "a/x.mp4"])
-    assert len(set(stems)) == 2
-
-
-def test_folders_of_relpath_tell_apart() -> None:
-    assert clip_stems(["r/a/x.mp4", "r/b/x.mp4"], ["a/x.mp4", "b/x.mp4"]) == ["x", "x"]
-
-
-def test_long_names_fit_and_stay_apart(tmp_path: Path) -> None:
-    long = "n" * 240
-    stems = clip_stems([f"a/{long}1.mp4", f"a/{long}2.mp4", f"a/{'m' * 230}{'x' * 20}.mp4"])
-    assert len(set(stems)) == 3
-    for stem in stems:
-        (tmp_path / (clip_name(stem, 12345) + ".part")).touch()
-
-
-def test_rows_without_a_path_have_no_name() -> None:
-    assert clip_stems([None, "", "x.mp4"]) == ["", "", "x"]
 
 
 @pytest.mark.parametrize("relpath", ["../x.mp4", "/etc/x.mp4", "a/../../x.mp4", "a\0b/x.mp4", "..//x.mp4"])

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from tools.base.disk import make_folder
 from tools.errors import MediaError
 from tools.media.writing.output_files import place_in
-from tools.scene_cut.clips.names import clip_stems
+from tools.stage.file_stems import file_stems
 
 TARGET = "_target"
 """Column that a stage plans for its rows: the new file's path below the output folder."""
@@ -47,7 +47,7 @@ def plan_targets(
 
     # Names with different extensions do not collide: so the extension counts as a part of the folder.
     folders = [f"{PurePosixPath(place).parent}/{suffix(path)}/-" for path, place in pairs]
-    stems = clip_stems([path for path, _ in pairs], folders)
+    stems = file_stems([path for path, _ in pairs], folders)
     places = {
         (path, place): str(PurePosixPath(place).parent / (stem + suffix(path)))
         for (path, place), stem in zip(pairs, stems, strict=True)

@@ -10,8 +10,7 @@ from fractions import Fraction
 import numpy as np
 
 from tools.errors import MediaError
-from tools.media.reading.timeline.packets import PacketIndex
-from tools.scene_cut.timestamps import STANDS
+from tools.media.reading.timeline.packets import LONG_FRAME_SECONDS, PacketIndex
 
 Scene = tuple[Fraction, Fraction]
 """Start and end in seconds from the first shown frame, half-open."""
@@ -131,9 +130,9 @@ def _stretch(index: PacketIndex, scene: Scene) -> tuple[range, Fraction | None, 
     if not frames:  # nothing new appears in it
         shown = range(max(0, first - 1), max(0, first - 1) + 1)
         return shown, max(start, frame_time(index, shown.start)), min(end, frame_time(index, shown.stop))
-    if first and _stands(index, first - 1) and frame_time(index, first) - start > _GRACE:
+    if first and _is_long(index, first - 1) and frame_time(index, first) - start > _GRACE:
         first, begins = first - 1, start
-    if _stands(index, stop - 1) and frame_time(index, stop) - end > _GRACE:
+    if _is_long(index, stop - 1) and frame_time(index, stop) - end > _GRACE:
         ends = end
     return range(first, stop), begins, ends
 
@@ -145,9 +144,9 @@ def frame_time(index: PacketIndex, frame: int | None = None) -> Fraction:
     return (pts - int(index.pts[0])) * index.time_base
 
 
-def _stands(index: PacketIndex, frame: int) -> bool:
+def _is_long(index: PacketIndex, frame: int) -> bool:
     """Whether a frame is on screen for so long that a scene may begin or end within it."""
-    return frame_time(index, frame + 1) - frame_time(index, frame) > STANDS + _GRACE
+    return frame_time(index, frame + 1) - frame_time(index, frame) > LONG_FRAME_SECONDS + _GRACE
 
 
 def frames_of(index: PacketIndex, scene: Scene) -> range:

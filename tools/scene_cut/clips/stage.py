@@ -22,9 +22,10 @@ from tools.media.reading.frames import Frame
 from tools.media.writing.codecs import check_encoder, find_codec
 from tools.media.writing.output_files import remove_unfinished
 from tools.scene_cut.clips.cutting import CutOptions, cut_clips
-from tools.scene_cut.clips.names import clip_folder, clip_source, clip_stems
+from tools.scene_cut.clips.names import clip_folder, clip_source
 from tools.scene_cut.clips.rows import clip_values
 from tools.scene_cut.clips.stale import TABLES
+from tools.stage.file_stems import file_stems
 from tools.stage.ledger import digest
 from tools.stage.owners import Names, Wish, names_of_others, remember_table, tell_apart
 from tools.stage.shards import current_shard
@@ -115,7 +116,7 @@ class CutStage(Stage):
         self.options = dataclasses.replace(self.options, threads=max(1, cores // busy))
         if "boundary" in table.columns:
             self.row_columns = {**self.row_columns, "boundary": pl.String}
-        stems = clip_stems(*_paths(table))
+        stems = file_stems(*_paths(table))
         return self._with_stems(table, stems)
 
     def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:

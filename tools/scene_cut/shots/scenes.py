@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tools.media.reading.timeline.packets import LONG_FRAME_SECONDS, PacketIndex
 from tools.scene_cut.shots.boundaries import SLICE, Shot, gaps_of_probabilities, shots_between
 from tools.scene_cut.shots.transitions import find_transitions, grey
-from tools.scene_cut.timestamps import STANDS, Interval, readable_boundary
+from tools.scene_cut.timestamps import Interval, readable_boundary
 
 if TYPE_CHECKING:
-    from tools.media.reading.timeline.packets import PacketIndex
     from tools.scene_cut.shots.transnet import TransNet
 
 
@@ -118,7 +118,7 @@ def _slices(shot: range, index: PacketIndex, longest: Fraction) -> list[_Piece]:
         begins, ends = _exact(index, frame), _exact(index, frame + 1)
         while ends - at > longest:
             within = Fraction(math.floor((at + longest) * 1000), 1000)
-            whole = ends - begins <= max(longest, Fraction(STANDS) + _MILLISECOND)
+            whole = ends - begins <= max(longest, Fraction(LONG_FRAME_SECONDS) + _MILLISECOND)
             if frame == first and start is None and whole:
                 break
             if frame > first and (whole or within <= begins):

@@ -75,6 +75,6 @@ def stats_name(name: str, digits: str) -> str:
 
 def stats_names(paths: Sequence[str | None]) -> list[str | None]:
     """Names for the files of several videos, told apart where their stems are the same."""
-    from tools.scene_cut.clips.names import clip_stems
+    from tools.stage.file_stems import file_stems
 
-    return [f"{stem}{STATS_SUFFIX}" if stem else None for stem in clip_stems(paths)]
+    return [f"{stem}{STATS_SUFFIX}" if stem else None for stem in file_stems(paths)]

@@ -18,6 +18,9 @@ from tools.media.reading.orientation import Orientation
 from tools.media.reading.sampling import TIME_TOLERANCE, frame_at
 from tools.media.reading.timeline.clock import UNBROKEN, Clock
 
+LONG_FRAME_SECONDS = 0.1
+"""A frame that is on screen for longer (a slide, a screen recording) may belong to two scenes."""
+
 TIMING_REMARKS = {
     "repaired": "damaged times were given a place between their neighbours",
     "restarted": "the clock starts anew within the file; the parts were joined",
