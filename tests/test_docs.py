@@ -13,7 +13,9 @@ import polars as pl
 import pytest
 from PIL import Image
 
+import tools.scoring.__main__
 from tests.support import barcode_picture, make_video
+from tools.commands import SCORERS, Command
 from tools.table import PART_COLUMN, ROW_COLUMN, read_table, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,6 +35,32 @@ def test_the_scorer_of_the_architecture_page(tmp_path):
     assert run.returncode == 0, run.stderr
     (redness,) = read_table(tmp_path / "meta_redness.csv")["redness"]
     assert abs(float(redness) - 125) < 4  # 200 - (100 + 50) / 2, but for the losses of h264
+
+
+def test_a_registered_scorer_runs_with_others_and_has_flags(tmp_path, monkeypatch):
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    code = re.search(r"## Add a scorer.*?```python\n(.*?)```", page, re.DOTALL).group(1)
+    (tmp_path / "redness").mkdir()
+    (tmp_path / "redness" / "inference.py").write_text(code)
+    monkeypatch.setattr(tools.scoring, "__path__", [*tools.scoring.__path__, str(tmp_path)])
+    line = Command(
+        "redness", "tools.scoring.redness.inference", "how red", "`path`", "", "redness.md", "redness"
+    )
+    monkeypatch.setitem(SCORERS, "redness", line)
+    video = make_video(tmp_path / "v.mp4", pictures=[np.full((64, 96, 3), (200, 0, 0), np.uint8)] * 5)
+    meta = write_table(pl.DataFrame({"path": [str(video)]}), tmp_path / "meta.csv")
+    flags = [
+        "--technical.measures",
+        "luminance",
+        "--redness.num-frames",
+        "2",
+        "--num-workers",
+        "0",
+        "--quiet",
+    ]
+    assert tools.scoring.__main__.main([str(meta), "--scores", "redness,technical", *flags]) == 0
+    table = read_table(tmp_path / "meta_redness_technical.csv")
+    assert abs(float(table["redness"][0]) - 200) < 4 and table["luminance"][0]
 
 
 def test_links_between_the_pages_lead_somewhere():

@@ -26,7 +26,8 @@ from tools.datasets.operations import OPERATIONS  # noqa: E402
 from tools.scoring.scorers import SCORERS  # noqa: E402
 
 PINNED = ROOT / "tests" / "documented_names.txt"
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GENERATED = ROOT / "docs" / "commands"  # says what the commands say themselves
+PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").rglob("*.md")) - set(GENERATED.glob("*.md")))]
 
 NOT_OURS = {"tools.scoring.redness", "tools.vq_module"}
 """Modules that pages show and the toolkit does not have: a reader is to write them."""
@@ -35,6 +36,9 @@ OTHER_PROGRAMS = {
     "--SCOREmin": "a pattern of flags",
     "--SCOREmax": "a pattern of flags",
     "--SCORE.FLAG": "a pattern of flags",
+    "--rednessmin": "the example of a scorer",
+    "--rednessmax": "the example of a scorer",
+    "--strength": "the example of a scorer",
     "--no-python": "torchrun",
     "--nproc_per_node": "torchrun",
     "--nnodes": "torchrun",

@@ -1,4 +1,4 @@
-"""The tables of flags in the documents are those of the parsers."""
+"""The pages of commands and the tables of flags in the documents are those of the commands."""
 
 import importlib.util
 import re
@@ -12,14 +12,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 
 
-def load_script():
-    spec = importlib.util.spec_from_file_location("flag_tables", ROOT / "scripts" / "flag_tables.py")
+def load_script(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-SCRIPT = load_script()
+SCRIPT = load_script("flag_tables")
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,12 @@ def test_the_tables_are_up_to_date(page):
     )
 
 
-def test_every_command_has_its_table():
-    shown = set(re.findall(r"<!-- flags: ([\w.]+) -->", (ROOT / "docs" / "flags.md").read_text()))
-    modules = {command.typed for command in COMMANDS}
-    assert shown == modules - {"tools.datasets.datautil"}  # whose page names all its flags
+def test_the_pages_of_commands_and_the_table_of_the_readme_are_up_to_date():
+    written = load_script("command_pages").texts()
+    old = [path.name for path, text in written.items() if not path.exists() or path.read_text() != text]
+    gone = {path.name for path in (ROOT / "docs" / "commands").glob("*.md")} - {p.name for p in written}
+    assert not old and not gone, "python scripts/command_pages.py writes them"
+    assert len(written) == len(COMMANDS) + 1
 
 
 def test_an_old_table_is_replaced():

@@ -20,7 +20,8 @@ class StageCommand:
 
     Attributes:
         module: As typed after ``python -m``.
-        stage: Module and class of the stage: ``tools.scoring.ocr.stage.OcrStage``.
+        stage: The class of the stage, or its module and name, ``tools.scoring.ocr.stage.OcrStage``, which are
+            imported when the command line is parsed.
         title: Heading of the stage's flags in ``--help``.
         description: What the command does, which columns it reads and adds, and what it writes.
         examples: Command lines, one per line.
@@ -35,7 +36,7 @@ class StageCommand:
     """
 
     module: str
-    stage: str
+    stage: str | type[Stage]
     title: str
     description: str
     examples: str
@@ -51,6 +52,8 @@ class StageCommand:
     @property
     def stage_class(self) -> type[Stage]:
         """The class of the stage."""
+        if not isinstance(self.stage, str):
+            return self.stage
         module, _, name = self.stage.rpartition(".")
         return getattr(importlib.import_module(module), name)
 
