@@ -218,6 +218,8 @@ class Option:
         many: It takes several values, and is a tuple.
         none: Python code may also say None, which stands for no value.
         everyday: ``--help`` shows it; the others are shown by ``--help-all``.
+        required: There is no default; an empty value is refused.
+        group: Heading of ``--help`` under which it is shown; None for that of the command.
     """
 
     help: str
@@ -228,6 +230,8 @@ class Option:
     many: bool = False
     none: bool = False
     everyday: bool = True
+    required: bool = False
+    group: str | None = None
 
     def check(self, name: str, value: Any, default: Any) -> Any:
         """A value in its type. What is the default, None for example, is right as it is.
@@ -235,6 +239,8 @@ class Option:
         Raises:
             UserError: It is not allowed.
         """
+        if self.required and not value:
+            raise UserError(f"{self.flag_of(name)} is required: {self.help}")
         if (value is None and self.none) or (value == default and type(value) is type(default)):
             return value
         if self.values is None:
@@ -254,8 +260,7 @@ class Option:
             name: The field.
             default: Its default.
         """
-        flag = f"--{(self.flag or name).replace('_', '-')}"
-        flags = [flag, *self.aliases]
+        flags = [self.flag_of(name), *self.aliases]
         if self.values is None:
             off = default is True  # a switch that is on by default is named after what turns it off
             how: dict[str, Any] = {"action": "store_false" if off else "store_true", "default": default}
@@ -270,9 +275,14 @@ class Option:
                 choices=values.choices,
                 metavar=values.metavar,
                 nargs="+" if self.many else None,
+                required=self.required and not default,
                 help=self._help(default),
             )
         action.everyday = self.everyday
+
+    def flag_of(self, name: str) -> str:
+        """The flag of a field, with its dashes."""
+        return f"--{(self.flag or name).replace('_', '-')}"
 
     def read(self, args: argparse.Namespace, name: str, default: Any) -> Any:
         """The field's value from a parsed command line."""
@@ -308,14 +318,26 @@ def option(
     many: bool = False,
     none: bool = False,
     everyday: bool = True,
+    required: bool = False,
+    group: str | None = None,
 ) -> Any:
     """The field of a dataclass that is an option; the arguments are those of `Option`."""
-    return option_field(default, Option(help, values, shown, flag, aliases, many, none, everyday))
+    return option_field(
+        default, Option(help, values, shown, flag, aliases, many, none, everyday, required, group)
+    )
 
 
 def option_field(default: Any, made: Option) -> Any:
     """The field of a dataclass with an `Option` made already, for those that several stages share."""
     return dataclasses.field(default=default, metadata={"option": made})
+
+
+def options_field(cls: type) -> Any:
+    """The field of a dataclass that holds a dataclass of options, which several classes share.
+
+    Its options have the flags that they would have in the outer dataclass.
+    """
+    return dataclasses.field(default_factory=cls, metadata={"options": cls})
 
 
 def options_of(cls: Any) -> Iterator[tuple[str, Option, Any]]:
@@ -325,16 +347,37 @@ def options_of(cls: Any) -> Iterator[tuple[str, Option, Any]]:
             yield field.name, field.metadata["option"], field.default
 
 
-def add_options(group: Any, cls: Any, *, defaults: Mapping[str, Any] | None = None) -> None:
-    """Add a flag for each option of a dataclass.
+def add_options(
+    parser: Any, cls: Any, *, title: str | None = None, defaults: Mapping[str, Any] | None = None
+) -> None:
+    """Add a flag for each option of a dataclass, and of those in its `options_field`.
 
     Args:
-        group: An argparse parser, or a group of its arguments.
+        parser: An argparse parser, or a group of its arguments.
         cls: The dataclass.
+        title: Heading of options without a `group`; None adds all options to `parser` itself.
         defaults: Other defaults than the class has, by name.
     """
-    for name, made, default in options_of(cls):
-        made.add(group, name, (defaults or {}).get(name, default))
+    groups: dict[str, Any] = {}
+
+    def group_of(made: Option) -> Any:
+        heading = title and (made.group or title)
+        if heading is None:
+            return parser
+        if heading not in groups:
+            groups[heading] = parser.add_argument_group(heading)
+        return groups[heading]
+
+    def add(cls: Any) -> None:
+        for field in dataclasses.fields(cls):
+            if "options" in field.metadata:
+                add(field.metadata["options"])
+            elif "option" in field.metadata:
+                made: Option = field.metadata["option"]
+                default = (defaults or {}).get(field.name, field.default)
+                made.add(group_of(made), field.name, default)
+
+    add(cls)
 
 
 def read_options(args: argparse.Namespace, cls: Any) -> dict[str, Any]:
@@ -343,7 +386,11 @@ def read_options(args: argparse.Namespace, cls: Any) -> dict[str, Any]:
     Raises:
         UserError: Flags contradict each other.
     """
-    return {name: made.read(args, name, default) for name, made, default in options_of(cls)}
+    values = {name: made.read(args, name, default) for name, made, default in options_of(cls)}
+    for field in dataclasses.fields(cls):
+        if shared := field.metadata.get("options"):
+            values[field.name] = shared(**read_options(args, shared))
+    return values
 
 
 def check_options(instance: Any) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import argparse
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from tools import cli
 from tools.options import add_options, read_options
 from tools.stage.options import add_stage_arguments, run_command
 from tools.stage.stage import Stage
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class StageCommand:
         module: As typed after ``python -m``.
         stage: The class of the stage, or its module and name, ``tools.scoring.ocr.stage.OcrStage``, which are
             imported when the command line is parsed.
-        title: Heading of the stage's flags in ``--help``.
+        title: Heading in ``--help`` of the stage's flags that name no other.
         description: What the command does, which columns it reads and adds, and what it writes.
         examples: Command lines, one per line.
         defaults: Other defaults of options than the stage has, by name.
@@ -57,12 +60,22 @@ class StageCommand:
         module, _, name = self.stage.rpartition(".")
         return getattr(importlib.import_module(module), name)
 
+    def renamed(self, module: str, **changes: Any) -> Self:
+        """The same command under another name.
+
+        Args:
+            module: As typed after ``python -m``.
+            changes: Attributes that differ.
+        """
+        examples = self.examples.replace(self.module, module)
+        return replace(self, module=module, **{"examples": examples, **changes})
+
     def parser(self) -> cli.ArgumentParser:
         """The command line."""
         made = cli.ArgumentParser(self.module, self.description, self.examples, refused=self.refused)
         made.add_argument("meta", help=self._meta())
-        group = made.add_argument_group(self.title)
-        add_options(group, self.stage_class, defaults=self.defaults)
+        add_options(made, self.stage_class, title=self.title, defaults=self.defaults)
+        group = made.add_argument_group("compatibility") if self.ignored else made
         for flag, metavar in self.ignored.items():
             how: dict[str, Any] = {"metavar": metavar} if metavar else {"action": "store_true"}
             text = "accepted for Open-Sora's sake; has no effect"
