@@ -60,7 +60,7 @@ class ArgumentParser(argparse.ArgumentParser):
         try:
             parsed, rest = super().parse_known_args(args, namespace)
         except UserError as error:  # of an option, see tools.options
-            self.error(str(error))
+            raise error if self.raises else UserError(f"{error} (see: {self.prog} --help)") from None
         self._localize(parsed)
         return parsed, rest
 
