@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import re
@@ -15,6 +16,7 @@ PAGE = ROOT / "docs" / "api.md"
 sys.path.insert(0, str(ROOT))
 
 import vidsieve  # noqa: E402
+from tools.options import Option, options_of  # noqa: E402
 
 SECTIONS = {
     "Videos and images": ["probe", "read_frames", "iter_frames", "Sampling"],
@@ -33,8 +35,9 @@ RESULTS = {
     "CutResult": "tools.scene_cut.clips.cutting",
     "Clip": "tools.scene_cut.clips.cutting",
     "RunResult": "tools.stage.runner",
+    "StageContract": "tools.stage.stage",
 }
-"""What functions return, and where that is defined."""
+"""What functions return and classes derive from, and where that is defined."""
 
 _HEADINGS = ("Args", "Attributes", "Returns", "Yields", "Raises")
 
@@ -45,7 +48,7 @@ def page() -> str:
     for title, names in SECTIONS.items():
         parts.append(f"## {title}")
         parts += [entry(name, getattr(vidsieve, name)) for name in names]
-    parts.append("## What functions return")
+    parts.append("## Results, and what a stage declares")
     parts += [entry(name, getattr(importlib.import_module(home), name)) for name, home in RESULTS.items()]
     return "\n\n".join(parts) + "\n"
 
@@ -69,7 +72,18 @@ def entry(name: str, thing: Any) -> str:
         shown = signature(name, thing)
         if not shown.endswith("()"):
             parts.append(f"```text\n{shown}\n```")
-    return "\n\n".join([*parts, body(inspect.getdoc(thing) or "")])
+    parts.append(body(inspect.getdoc(thing) or ""))
+    if dataclasses.is_dataclass(thing) and (options := list(options_of(thing))):
+        parts.append(
+            "**Options**\n\n" + "\n".join(f"- `{name}`: {_option(made)}" for name, made, _ in options)
+        )
+    return "\n\n".join(parts)
+
+
+def _option(made: Option) -> str:
+    """What an option does and can be; its default is in the signature."""
+    values = f": {made.values.supported}" if made.values and made.values.supported else ""
+    return f"{made.help}{values}."
 
 
 def signature(name: str, thing: Any) -> str:

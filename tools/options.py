@@ -214,6 +214,7 @@ class Option:
         values: What it can be; None for a switch.
         shown: The default in words; by default the value itself.
         flag: Its flag without dashes, where it is not the field's name.
+        off: For a switch that is on by default, what its flag does, which turns it off.
         aliases: Further flags, with their dashes.
         many: It takes several values, and is a tuple.
         none: Python code may also say None, which stands for no value.
@@ -232,6 +233,7 @@ class Option:
     everyday: bool = True
     required: bool = False
     group: str | None = None
+    off: str | None = None
 
     def check(self, name: str, value: Any, default: Any) -> Any:
         """A value in its type. What is the default, None for example, is right as it is.
@@ -262,9 +264,13 @@ class Option:
         """
         flags = [self.flag_of(name), *self.aliases]
         if self.values is None:
-            off = default is True  # a switch that is on by default is named after what turns it off
-            how: dict[str, Any] = {"action": "store_false" if off else "store_true", "default": default}
-            action = group.add_argument(*flags, dest=name, help=self.help, **how)
+            action = group.add_argument(
+                *flags,
+                dest=name,
+                action="store_false" if default is True else "store_true",
+                default=default,
+                help=self.off or self.help,
+            )
         else:
             values = self.values
             action = group.add_argument(
@@ -320,11 +326,11 @@ def option(
     everyday: bool = True,
     required: bool = False,
     group: str | None = None,
+    off: str | None = None,
 ) -> Any:
     """The field of a dataclass that is an option; the arguments are those of `Option`."""
-    return option_field(
-        default, Option(help, values, shown, flag, aliases, many, none, everyday, required, group)
-    )
+    made = Option(help, values, shown, flag, aliases, many, none, everyday, required, group, off)
+    return option_field(default, made)
 
 
 def option_field(default: Any, made: Option) -> Any:

@@ -39,21 +39,8 @@ class _RetryOption(Option):
 class RunOptions:
     """How a stage is run; nothing here changes a value.
 
-    The attributes are the flags that all commands share, which say more about each.
-
-    Attributes:
-        batch_size: Most rows that are scored at once.
-        num_workers: Worker processes, never more than cores; 0 works in this process, without guards.
-        timeout: Seconds that preparing one row may take; None for no limit.
-        memory_gb: Memory that one worker may take, GiB; None for no limit.
-        on_error: ``keep`` leaves the cells of a failed row empty, ``drop`` removes the row.
-        strict: Failed rows make the exit code 1.
-        overwrite: Replace an output that was made from another input or with other options.
-        retry_failed: Process rows again that failed in an earlier run, as a whole or in part. What
-            `tools.errors.failure_kinds` takes; a set of kinds once the options are made.
-        limit: Process only so many of the rows that are left, the first of the table; None for all. The
-            output then has the rows that are finished, and is not complete.
-        progress: Show a progress bar.
+    Its fields are the flags that per-row commands share. ``retry_failed`` is what `failure_kinds` takes, and
+    a set of kinds once the options are made. With ``limit`` the output has the rows that are finished.
 
     Raises:
         UserError: A value that is not supported.
@@ -88,7 +75,7 @@ class RunOptions:
         "process only the first N rows that are left; the same command without it processes the rest",
         Whole(1),
     )
-    progress: bool = option(True, "no progress bar", flag="quiet", everyday=False)
+    progress: bool = option(True, "show a progress bar", flag="quiet", off="no progress bar", everyday=False)
 
     def __post_init__(self) -> None:
         check_options(self)
