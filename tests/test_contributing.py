@@ -26,12 +26,12 @@ def test_the_places_it_names_are_there():
 
 
 def test_the_names_it_says_are_in_their_modules():
-    from tools.datasets.operations import EXECUTION_ORDER, SUFFIX_ORDER
+    from tools.datasets.operations import Operation, Phase
     from tools.media.reading.decoders import DECODERS
     from tools.table.files import FORMATS
 
-    assert EXECUTION_ORDER and SUFFIX_ORDER and DECODERS and FORMATS
-    for name in ("EXECUTION_ORDER", "SUFFIX_ORDER", "DECODERS", "FORMATS"):
+    assert Operation and Phase and DECODERS and FORMATS
+    for name in ("Operation", "Phase", "DECODERS", "FORMATS"):
         assert f"`{name}`" in PAGE
 
 

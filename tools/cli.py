@@ -110,19 +110,23 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def format_help(self, *, everything: bool = False) -> str:
         """The text of ``--help``, without the flags that `advanced` has marked; or of ``--help-all``."""
-        hidden = [] if everything else [action for action in self._actions if _is_advanced(action)]
-        texts = [action.help for action in hidden]
+        if everything:
+            return super().format_help()
+        full = [(action, action.help, action.option_strings) for action in self._actions]
+        hidden = sum(_is_advanced(action) for action in self._actions)
         epilog = self.epilog
         try:
-            for action in hidden:
-                action.help = argparse.SUPPRESS
+            for action, text, names in full:
+                short, without = getattr(action, "abridged", (text, ()))
+                action.help = argparse.SUPPRESS if _is_advanced(action) else short
+                action.option_strings = [name for name in names if name not in without]
             if hidden:
-                self.epilog = f"{len(hidden)} more flags: --help-all\n\n{epilog}"
+                self.epilog = f"{hidden} more flags: --help-all\n\n{epilog}"
             return super().format_help()
         finally:
             self.epilog = epilog
-            for action, text in zip(hidden, texts, strict=True):
-                action.help = text
+            for action, text, names in full:
+                action.help, action.option_strings = text, names
 
     def error(self, message: str) -> NoReturn:
         """Print one line and exit with 2."""
@@ -148,6 +152,30 @@ def advanced(action: argparse.Action) -> argparse.Action:
     """Mark a flag as rarely needed: ``--help-all`` shows it, ``--help`` does not."""
     action.everyday = False  # type: ignore[attr-defined]
     return action
+
+
+def abridged(action: argparse.Action, help: str, *, without: Sequence[str] = ()) -> argparse.Action:
+    """Let ``--help`` say less of a flag than ``--help-all``.
+
+    Args:
+        action: The flag.
+        help: The help that ``--help`` shows.
+        without: Names of the flag that ``--help`` does not show.
+    """
+    action.abridged = (help, without)  # type: ignore[attr-defined]
+    return action
+
+
+def pattern(group: argparse._ArgumentGroup, names: Sequence[str], metavar: str, help: str) -> None:
+    """Add a line to the help of a group that describes many flags at once.
+
+    Args:
+        group: Where it is shown; no flag is added to the parser.
+        names: Patterns of the names: ``--COLUMNmin``.
+        metavar: What stands for their value.
+        help: What they do.
+    """
+    group._group_actions.append(argparse.Action(names, argparse.SUPPRESS, metavar=metavar, help=help))
 
 
 def _is_advanced(action: argparse.Action) -> bool:

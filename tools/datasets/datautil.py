@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
-import textwrap
 from typing import Any
 
 from tools import cli
@@ -17,137 +15,172 @@ from tools.datasets.edit import (
     run_datautil,
     table_stats,
 )
-from tools.datasets.open_sora import REFUSED
-from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Operation
-from tools.datasets.operations.filters import THRESHOLDS, VALUES
+from tools.datasets.operations import OPERATIONS, Operation, Phase
+from tools.datasets.operations.filters import THRESHOLDS, VALUES, threshold_examples
 
 __all__ = ["DatautilResult", "Settings", "filter_table", "main", "run_datautil", "table_stats"]
 
 FORMATS = ("csv", "tsv", "parquet", "jsonl", "json")
 
+REFUSED: dict[str, str] = {
+    # In the README of 1.0 to 1.3 only.
+    "--sort-descending": "use --sort COLUMN, largest first",
+    "--unescape": "use --clean-caption, which also resolves HTML entities",
+    "--remove-caption-prefix": "use --refine-llm-caption",
+    "--relength": "use --info, which counts the frames",
+    "--remove-corrupted": "use --ext, or --info --fmin 1 for files that cannot be read",
+    # In the command of 1.3 only.
+    "--path-filter-substr": """use --where "not path.contains('TEXT')\"""",
+    "--text-filter-substr": """use --where "not text.contains('TEXT')\"""",
+    "--filter-too-verbose": 'use --where "text_len <= 200", after --count-num-token',
+    "--filter-human": """use --where "text.contains('woman') or text.contains(' man ')\"""",
+    "--text-image2video": "use `python -m tools.caption.caption_api --existing-text`, which rewords captions",
+    "--text-refine-sentences": "use `python -m tools.caption.caption_checks`, then --caption-ok",
+    "--text-score2text": "use --score-to-text, which writes numbers where 1.3 wrote words",
+    "--text-undo-score2text": "use --update-text TABLE with a table of the captions as they were",
+    "--filter-dyn-fps": 'use --where "num_frames >= 32 * -(-fps // 16)"',
+    "--dyn-fps-max-fps": 'use --where "num_frames >= 32 * -(-fps // 16)"',
+    "--dyn-fps-keep-frames": 'use --where "num_frames >= 32 * -(-fps // 16)"',
+    "--prefmin": 'use --where "pred_score >= X"',
+    "--facemin": 'use --where "face_area_ratio >= X"',
+    "--h-le-w": "use --aspectmax 1 (aspect_ratio is height / width)",
+    "--pre-train-column": "use --select path text num_frames fps height width aspect_ratio resolution "
+    "text_len aes flow",
+}
+"""Flags of Open-Sora's datautil that have no equal here, and what to type instead.
+
+Those that have one are its `Operation.aliases`.
+"""
+
 
 def _parser() -> cli.ArgumentParser:
-    order = textwrap.fill(" ".join(order_shown()), 100, break_on_hyphens=False)
     parser = cli.ArgumentParser(
         "tools.datasets.datautil",
-        "Read tables, change them, write the result under a name that says what was done:\n"
-        "meta.csv --info --fmin 1 -> meta_info_fmin1.csv. Several inputs are merged.\n"
-        f"Whatever the order of the flags, operations are carried out in this one:\n{order}",
+        "Read tables, change them, and write the result under a name that says what was done:\n"
+        "meta.csv --info --fmin 1 -> meta_info_fmin1.csv. Several inputs are merged.",
         """
         python -m tools.datasets.datautil meta.csv --info --fmin 1
         python -m tools.datasets.datautil meta_aes_part*.csv --output meta_aes.csv
         python -m tools.datasets.datautil meta_aes.csv --aesmin 5 --fmin 48 --shuffle --head 1000
         python -m tools.datasets.datautil meta.csv --where "aes >= 5 and not text.isna()" --explain --dry-run
-        python -m tools.datasets.datautil all.csv --difference done.csv --output todo.csv
         """,
         refused=REFUSED,
     )
-    parser.usage = f"{parser.prog} INPUT ... [OPERATIONS] [--output FILE]"
-    parser.add_argument(
+    parser.formatter_class = _Formatter
+    tables = parser.add_argument(
         "input", nargs="+", help="tables (.csv, .tsv, .parquet, .jsonl, .json, also .gz, .zst) or patterns"
     )
-    group = parser.add_argument_group("operations")
-    bounds = parser.add_argument_group("thresholds, bounds included")
-    words = parser.add_argument_group("words, one or several with commas between them")
+    cli.abridged(tables, "tables, or patterns of their names")
+    group = parser.add_argument_group("operations, carried out in this order whatever the order of the flags")
     for operation in OPERATIONS.values():
-        place = bounds if operation in THRESHOLDS else words if operation in VALUES else group
-        _add_flag(place, operation)
+        if operation.phase != Phase.BOUNDS:
+            _add_flag(group, operation)
+        elif operation is THRESHOLDS[0]:
+            _add_patterns(group)
+    for title, filters in (("thresholds, bounds included", THRESHOLDS), ("values, joined by commas", VALUES)):
+        group = parser.add_argument_group(title)
+        for operation in filters:
+            cli.advanced(_add_flag(group, operation))
     _add_output_flags(parser.add_argument_group("output"))
     _add_running_flags(parser.add_argument_group("running"))
     return parser
 
 
-def order_shown() -> list[str]:
-    """The order of execution as flags without dashes; all thresholds are one step, and all words."""
-    kinds = {one.name: "THRESHOLDS" for one in THRESHOLDS} | {one.name: "WORDS" for one in VALUES}
-    steps = (kinds.get(name, name.replace("_", "-")) for name in EXECUTION_ORDER)
-    return [step for step, _ in itertools.groupby(steps)]
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Wide enough for the longest flag, so that an operation takes one line."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
 
 
-def _add_flag(group: argparse._ArgumentGroup, operation: Operation) -> None:
+def _add_patterns(group: argparse._ArgumentGroup) -> None:
+    cli.pattern(
+        group,
+        ("--COLUMNmin", "--COLUMNmax"),
+        "X",
+        f"keep rows with at least / at most X: {', '.join(threshold_examples())}, ...",
+    )
+    flags = ", ".join(one.flag.removeprefix("--") for one in VALUES)
+    cli.pattern(group, ("--COLUMN",), "VALUE", f"keep rows with this value, or any of a,b: {flags}")
+
+
+def _add_flag(group: argparse._ArgumentGroup, operation: Operation) -> argparse.Action:
     read = operation.parse
-    if read is None:
-        group.add_argument(*operation.flags, dest=operation.name, action="store_true", help=operation.help)
-        return
 
     def parse(text: str) -> Any:
+        assert read is not None
         try:
             return read(text)
         except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from None
 
-    nargs = "+" if operation.many else None
-    group.add_argument(
-        *operation.flags,
-        dest=operation.name,
-        type=parse,
-        metavar=operation.metavar,
-        nargs=nargs,
-        help=operation.help,
-    )
+    how: dict[str, Any] = {"action": "store_true"}
+    if read is not None:
+        how = {"type": parse, "metavar": operation.metavar, "nargs": "+" if operation.many else None}
+    text = f"{operation.help} ({operation.details})" if operation.details else operation.help
+    action = group.add_argument(*operation.flags, dest=operation.name, help=text, **how)
+    cli.abridged(action, operation.help, without=operation.flags[1:])
+    return action if operation.everyday else cli.advanced(action)
 
 
 def _add_output_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--output", metavar="FILE", help="table to write")
-    group.add_argument("--format", choices=FORMATS, help="format, where --output does not tell")
-    group.add_argument(
-        "--shard",
-        "--chunk",
-        type=cli.whole_number(1),
-        metavar="N",
-        help="write N tables of equal size, _0, _1, ...",
-    )
-    group.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace a table also when it has columns that the new one lacks",
-    )
-    group.add_argument(
-        "--rejected", metavar="FILE", help="write the rows that were removed, with the flag that removed them"
-    )
-    group.add_argument(
-        "--explain",
-        action="store_true",
-        help="show how many rows each filter removes, alone and in its turn",
-    )
-    group.add_argument(
+    cli.advanced(group.add_argument("--format", choices=FORMATS, help="format, unless --output has one"))
+    shard = "write N tables of equal size: _0, _1, ..."
+    shards = group.add_argument("--shard", "--chunk", type=cli.whole_number(1), metavar="N", help=shard)
+    cli.abridged(shards, shard, without=("--chunk",))
+    group.add_argument("--overwrite", action="store_true", help="also replace a table that has more columns")
+    group.add_argument("--rejected", metavar="FILE", help="write the removed rows, with the reason")
+    group.add_argument("--explain", action="store_true", help="show how many rows each filter removes")
+    stats = group.add_argument(
         "--stats",
         action="store_true",
-        help="show counts, hours and quantiles of what would be written, and write nothing",
+        help="show counts, hours and quantiles of the result, and write nothing",
     )
-    group.add_argument(
+    cli.abridged(stats, "show a summary of the result, write nothing")
+    trial = group.add_argument(
         "--dry-run",
         action="store_true",
         help="show what would be done in which order, and write nothing; with --explain, also the counts",
     )
+    cli.abridged(trial, "show what would be done, write nothing")
 
 
 def _add_running_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--seed", type=cli.whole_number(0), default=42, metavar="N", help="seed of what is random (42)"
     )
-    group.add_argument(
-        "--per-source", type=cli.whole_number(1), metavar="K", help="rows of one source video, for --sample"
-    )
-    group.add_argument(
-        "--lang-threshold", type=cli.positive_number, metavar="P", help="confidence for --lang, 0 to 1"
-    )
-    group.add_argument(
+    workers = group.add_argument(
         "--num-workers",
         type=cli.whole_number(0),
         default=16,
         metavar="N",
         help="processes that probe or clean, at most one per core (16)",
     )
-    group.add_argument("--disable-parallel", action="store_true", help="one process that probes or cleans")
-    group.add_argument(
-        "--timeout",
-        type=cli.positive_number,
-        default=60.0,
-        metavar="S",
-        help="seconds to probe one file (60)",
-    )
-    group.add_argument("--quiet", action="store_true", help="no progress bar")
+    cli.abridged(workers, "processes, at most one per core (16)")
+    for action in (
+        group.add_argument(
+            "--per-source",
+            type=cli.whole_number(1),
+            metavar="K",
+            help="rows of one source video, for --sample",
+        ),
+        group.add_argument(
+            "--lang-threshold", type=cli.positive_number, metavar="P", help="confidence for --lang, 0 to 1"
+        ),
+        group.add_argument(
+            "--disable-parallel", action="store_true", help="one process that probes or cleans"
+        ),
+        group.add_argument(
+            "--timeout",
+            type=cli.positive_number,
+            default=60.0,
+            metavar="S",
+            help="seconds to probe one file (60)",
+        ),
+        group.add_argument("--quiet", action="store_true", help="no progress bar"),
+    ):
+        cli.advanced(action)
 
 
 def _settings(args: argparse.Namespace) -> Settings:

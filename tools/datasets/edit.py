@@ -20,12 +20,13 @@ from tools.datasets.outputs import (
     write_rejected,
 )
 from tools.datasets.pipeline import (
+    Plan,
+    Settings,
     check_columns,
     checked,
     explain,
     run_operations,
 )
-from tools.datasets.plan import Plan, Settings
 from tools.errors import MediaError, UserError
 
 if TYPE_CHECKING:

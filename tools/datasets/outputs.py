@@ -8,13 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.datasets.operations import OPERATIONS, name_suffix
-from tools.datasets.pipeline import REASON_COLUMN, Step, rejected_rows
+from tools.datasets.pipeline import REASON_COLUMN, Plan, Settings, Step, rejected_rows
 from tools.errors import UserError
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from tools.datasets.plan import Plan, Settings
 
 
 def no_name(values: Mapping[str, Any]) -> str:

@@ -1,9 +1,10 @@
-"""Carry out the operations of datautil in their fixed order, and tell what each of them did."""
+"""Carry out the operations of datautil: their plan, their fixed order, and what each of them did."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Context, Split
@@ -12,11 +13,10 @@ from tools.errors import UserError
 if TYPE_CHECKING:
     import polars as pl
 
+    from tools.stage.engine import RunOptions
+
 REASON_COLUMN = "rejected_by"
 """In a table of rejected rows: the flag that removed the row, with its value."""
-
-_ANY_VALUES = ("sort", "sort_ascending", "remove_path_duplication", "remove_text_duplication")
-"""Operations whose columns may hold lists and records; so may those that choose columns."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,50 @@ class Step:
     before: pl.LazyFrame
     after: pl.LazyFrame
     removed: pl.LazyFrame | None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How operations are carried out, where that is not their value.
+
+    Attributes:
+        seed: Of --shuffle, --sample and --score-to-text.
+        lang_threshold: Confidence that --lang asks for, 0 to 1; None for its default.
+        per_source: Rows that --sample takes of one source video at most.
+        options: Workers and limits; None for the defaults.
+    """
+
+    seed: int = 42
+    lang_threshold: float | None = None
+    per_source: int | None = None
+    options: RunOptions | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be done; nothing has been, but for a look at the inputs.
+
+    Attributes:
+        paths: The input tables.
+        read: They, and those that operations read.
+        frame: Them as one, before any operation.
+        values: Operations with parsed values.
+        target: Table to write.
+        places: It, or the tables that it is split into; none when no table is to be written.
+        context: What the operations share.
+    """
+
+    paths: list[Path]
+    read: list[Path]
+    frame: pl.LazyFrame
+    values: dict[str, Any]
+    target: Path
+    places: list[Path]
+    context: Context
+
+    def describe(self) -> list[str]:
+        """The operations, as typed, in the order in which they would be carried out."""
+        return [OPERATIONS[name].label(self.values[name]) for name in in_order(self.values)]
 
 
 def checked(operations: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,7 +156,7 @@ def check_columns(
         operation, value = OPERATIONS[name], values[name]
         asker = f"{source}: {operation.flag}"
         require_columns(pl.LazyFrame(schema=present), operation.needed(value), asker)
-        if operation.chooses is None and name not in _ANY_VALUES:
+        if operation.chooses is None and not operation.takes_lists:
             require_single_values(present, operation.needed(value), asker)
         if operation.check is not None:
             operation.check(value, present)

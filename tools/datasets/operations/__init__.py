@@ -1,73 +1,33 @@
 """The operations of datautil: one object each, from which parser, order, output name and help are made.
 
-To add one, write an `Operation` in the module of its kind and put its name into `EXECUTION_ORDER` and
-`SUFFIX_ORDER`. Flags that choose rows by a column need neither: mark the column in `tools.columns`.
+To add one, write an `Operation` in the module of its kind, with its `Phase`. A filter by the
+bounds or values of a column needs no operation: mark the column in `tools.columns`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from tools.datasets.operations import columns, files, filters, order, paths, sets, texts
-from tools.datasets.operations.base import Context, Operation, Split
+from tools.datasets.operations.base import Context, Operation, Phase, Split
 
-OPERATIONS: dict[str, Operation] = {
-    operation.name: operation
-    for module in (sets, texts, paths, files, filters, order, columns)
-    for operation in module.OPERATIONS
-}
-"""Every operation by name."""
 
-_THRESHOLDS = tuple(operation.name for operation in filters.THRESHOLDS)
-_VALUES = tuple(operation.name for operation in filters.VALUES)
+def execution_order(operations: Collection[Operation]) -> tuple[str, ...]:
+    """Names in the order of their phases; one with a second phase (`Operation.again`) is there twice."""
+    first = [(one.phase, one.name) for one in operations]
+    again = [(one.again, one.name) for one in operations if one.again is not None]
+    return tuple(name for _, name in sorted([*first, *again], key=lambda one: one[0]))
 
-EXECUTION_ORDER: tuple[str, ...] = (
-    "difference",
-    "intersection",
-    "union",
-    "load_caption",
-    # Tests of the cells alone come first, then those that look at the disk or at a language.
-    "remove_empty_path",
-    "remove_empty_caption",
-    "path_subset",
-    "img_only",
-    "vid_only",
-    "caption_ok",
-    "remove_url",
-    "ext",
-    "lang",
-    "remove_path_duplication",
-    # What opens files, before path is rewritten.
-    "info",
-    "video_info",
-    "filesize",
-    *_THRESHOLDS,
-    *_VALUES,
-    "relpath",
-    "abspath",
-    "path_to_id",
-    # Captions: clean what was written before adding what shall stay as it is; count last.
-    "refine_llm_caption",
-    "clean_caption",
-    "merge_cmotion",
-    "append_text",
-    "score_to_text",
-    "update_text",
-    "count_num_token",
-    "remove_empty_caption",  # again: an edited caption may have become empty
-    "where",
-    # Of rows with the same text the first stays, which after sorting is the best.
-    "sort",
-    "sort_ascending",
-    "remove_text_duplication",
-    "shuffle",
-    "sample",
-    "head",
-    "train_column",
-    "select",
-    "drop_columns",
-)
+
+_ALL = [one for module in (paths, files, texts, sets, filters, order, columns) for one in module.OPERATIONS]
+
+EXECUTION_ORDER: tuple[str, ...] = execution_order(_ALL)
 """Order in which operations are carried out, whatever the order of the flags."""
 
-SUFFIX_ORDER: tuple[str, ...] = (
+OPERATIONS: dict[str, Operation] = {one.name: one for one in sorted(_ALL, key=lambda one: one.phase)}
+"""Every operation by name, in the order in which it is carried out first."""
+
+_NAMED_FIRST = (
     "difference",
     "union",
     "sort",
@@ -101,19 +61,40 @@ SUFFIX_ORDER: tuple[str, ...] = (
     "aesmin",
     "matchmin",
     "flowmin",
-    *sorted(set(_THRESHOLDS) - {"fsmax", "fmin", "fmax", "fpsmax", "hwmax", "aesmin", "matchmin", "flowmin"}),
-    *_VALUES,
+)
+"""Order of suffixes in Open-Sora's datautil."""
+_NAMED_NEXT = (
+    *sorted({operation.name for operation in filters.THRESHOLDS} - set(_NAMED_FIRST)),
+    *(operation.name for operation in filters.VALUES),
     "where",
     "caption_ok",
     "img_only",
     "vid_only",
-    "shuffle",
-    "sample",
-    "head",
 )
-"""Order in which suffixes stand in an output's name: that of Open-Sora, so that names stay the known ones."""
+_NAMED_LAST = ("shuffle", "sample", "head")
 
-__all__ = ["EXECUTION_ORDER", "OPERATIONS", "SUFFIX_ORDER", "Context", "Operation", "Split", "name_suffix"]
+
+def suffix_order(operations: Collection[Operation]) -> tuple[str, ...]:
+    """Names of the operations with a suffix, in the order of suffixes; new ones precede `_NAMED_LAST`."""
+    named = {one.name for one in operations if one.suffix}
+    new = named - {*_NAMED_FIRST, *_NAMED_NEXT, *_NAMED_LAST}
+    order = (*_NAMED_FIRST, *_NAMED_NEXT, *(one.name for one in operations if one.name in new), *_NAMED_LAST)
+    return tuple(name for name in order if name in named)
+
+
+SUFFIX_ORDER: tuple[str, ...] = suffix_order(OPERATIONS.values())
+"""Order of suffixes in an output's name: that of Open-Sora, so that known names stay the same."""
+
+__all__ = [
+    "EXECUTION_ORDER",
+    "OPERATIONS",
+    "SUFFIX_ORDER",
+    "Context",
+    "Operation",
+    "Phase",
+    "Split",
+    "name_suffix",
+]
 
 
 def name_suffix(values: dict[str, object]) -> str:

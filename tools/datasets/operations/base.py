@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -51,8 +52,34 @@ def count(text: str) -> int:
     return int(text)
 
 
+class Phase(enum.IntEnum):
+    """When an operation is carried out, whatever the order of the flags.
+
+    What reads cells alone comes before what opens files, filters come before edits, and captions are cleaned
+    before anything is appended to them. Within a phase the order is that of the modules.
+    """
+
+    TABLES = enum.auto()  # joins with another table
+    CAPTION_FILES = enum.auto()  # text is loaded
+    EMPTY_CELLS = enum.auto()  # filters of empty cells
+    CELLS = enum.auto()  # filters by the content of a cell
+    COSTLY = enum.auto()  # filters that look at the disk or detect a language
+    REPEATED_PATHS = enum.auto()  # the first row of each path
+    FILES = enum.auto()  # files are opened, before path is rewritten
+    BOUNDS = enum.auto()  # filters by a number or a word in a column
+    PATHS = enum.auto()  # path is rewritten
+    CAPTIONS = enum.auto()  # text is cleaned, then extended
+    TOKENS = enum.auto()  # text is final, and counted
+    EMPTIED = enum.auto()  # filters of what an edit has emptied
+    EXPRESSION = enum.auto()  # the user's own filter
+    SORTING = enum.auto()
+    REPEATED_TEXTS = enum.auto()  # the first row of each text, which after sorting is the best
+    CHOICE = enum.auto()  # shuffling, and some of the rows
+    COLUMNS = enum.auto()  # columns are chosen
+
+
 class Split(NamedTuple):
-    """What an operation that removes rows gives: both halves, so that the removed ones can be kept apart."""
+    """Both halves of a table from which rows are removed, so that the removed ones can be written too."""
 
     kept: pl.LazyFrame
     removed: pl.LazyFrame
@@ -94,9 +121,10 @@ class Operation:
 
     Attributes:
         name: Name of its flag, with underscores.
-        help: What it does, for ``--help`` and the docs.
-        apply: Function of frame, value and context that gives the new frame, or a `Split` when the operation
+        help: What it does, in one line of ``--help``.
+        apply: Function of frame, value and context that returns the new frame, or a `Split` if the operation
             removes rows.
+        phase: When it is carried out.
         suffix: What output names get; ``{}`` stands for the value.
         parse: From the text of its value, or of each of them, to the value; raises ValueError with a message
             that begins with "must be". None for a switch.
@@ -108,12 +136,17 @@ class Operation:
         chooses: Function of the value and the columns that names those that stay; None when all do.
         opens_files: It may find files that cannot be read.
         aliases: Further names of its flag, with underscores: those of Open-Sora 1.3.
+        again: A later phase in which it is carried out once more, if its columns have changed since.
+        everyday: ``--help`` shows it; the others are shown by ``--help-all``.
+        details: What ``--help-all`` adds to `help`.
+        takes_lists: Cells of the required columns may hold lists and records.
     """
 
     name: str
     help: str
     apply: Callable[[pl.LazyFrame, Any, Context], pl.LazyFrame | Split]
-    suffix: str
+    phase: Phase
+    suffix: str = ""
     parse: Callable[[str], Any] | None = None
     metavar: str | None = None
     many: bool = False
@@ -123,6 +156,10 @@ class Operation:
     chooses: Callable[[Any, Sequence[str]], list[str]] | None = None
     opens_files: bool = False
     aliases: tuple[str, ...] = ()
+    again: Phase | None = None
+    everyday: bool = True
+    details: str = ""
+    takes_lists: bool = False
 
     @property
     def flag(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tools.datasets.operations.base import Context, Operation
+from tools.datasets.operations.base import Context, Operation, Phase
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,20 +59,21 @@ def _drop(frame: pl.LazyFrame, names: list[str], context: Context) -> pl.LazyFra
 OPERATIONS = (
     Operation(
         "train_column",
-        f"keep {', '.join(TRAIN_COLUMNS)}",
+        "keep the columns that Open-Sora's training reads",
         _train,
-        "",
+        Phase.COLUMNS,
         requires=("path", "text"),
         chooses=_stay_train,
+        details=", ".join(TRAIN_COLUMNS),
     ),
     Operation(
         "select",
         "keep these columns, in this order",
         _select,
-        "",
-        str,
-        "COLUMN",
-        True,
+        Phase.COLUMNS,
+        parse=str,
+        metavar="COLUMN",
+        many=True,
         requires=list,
         chooses=_stay_select,
     ),
@@ -80,10 +81,10 @@ OPERATIONS = (
         "drop_columns",
         "remove these columns",
         _drop,
-        "",
-        str,
-        "COLUMN",
-        True,
+        Phase.COLUMNS,
+        parse=str,
+        metavar="COLUMN",
+        many=True,
         requires=list,
         chooses=_stay_drop,
     ),

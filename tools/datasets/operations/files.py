@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tools.base.addresses import local_path
 from tools.columns import COLUMNS, INFO
-from tools.datasets.operations.base import Context, Operation, Split, split_by
+from tools.datasets.operations.base import Context, Operation, Phase, Split, split_by
 
 if TYPE_CHECKING:
     import polars as pl
@@ -113,29 +113,42 @@ def _filesize(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFr
 OPERATIONS = (
     Operation(
         "info",
-        f"add what images and videos are: {', '.join(_PROBED)}; files that cannot be read get num_frames 0",
+        "add size, length, codec, audio, ... of each file",
         _info,
+        Phase.FILES,
         "_info",
         requires=("path",),
         adds=_PROBED,
         opens_files=True,
+        details=f"{', '.join(_PROBED)}; a file that cannot be read gets num_frames 0",
     ),
     Operation(
         "video_info",
-        "the same, taking every file for a video whatever its name",
+        "as --info, taking every file for a video whatever its name",
         _video_info,
+        Phase.FILES,
         "_vinfo",
         requires=("path",),
         adds=_PROBED,
         opens_files=True,
+        everyday=False,
     ),
-    Operation("ext", "keep rows whose file exists", _ext, "_ext", requires=("path",)),
+    Operation(
+        "ext",
+        "keep rows whose file exists",
+        _ext,
+        Phase.COSTLY,
+        "_ext",
+        requires=("path",),
+    ),
     Operation(
         "filesize",
-        "add filesize in MiB",
+        "add filesize, the size of each file in MiB",
         _filesize,
+        Phase.FILES,
         "_filesize",
         requires=("path",),
         adds=("filesize",),
+        everyday=False,
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tools.columns import COLUMNS
-from tools.datasets.operations.base import Context, Number, Operation, Split, split_by
+from tools.datasets.operations.base import Context, Number, Operation, Phase, Split, split_by
 
 if TYPE_CHECKING:
     import polars as pl
@@ -37,7 +37,8 @@ def _threshold(short: str, column: str, bound: str) -> Operation:
         f"{short}{bound}",
         f"keep rows with {column} {sign} X ({remark})",
         apply,
-        suffix=f"_{short}{bound}{{}}",
+        Phase.BOUNDS,
+        f"_{short}{bound}{{}}",
         parse=Number,
         metavar="X",
         requires=() if column == "resolution" else ("path",) if column == "filesize" else (column,),
@@ -79,6 +80,13 @@ THRESHOLDS = tuple(
 """A lower and an upper bound for each size, each score and each other number that the toolkit knows."""
 
 
+def threshold_examples() -> list[str]:
+    """Names of thresholds for ``--help``: the known names, and the first score of each command."""
+    scores = {column.made_by: name for name, column in reversed(COLUMNS.items()) if column.score}
+    sizes = [short if short == column else f"{short} ({column})" for short, column in _SHORT.items()]
+    return [*sizes, *(name.replace("_", "-") for name in reversed(scores.values()))]
+
+
 def _one_of(name: str) -> Operation:
     truth = COLUMNS[name].kind == "Boolean"
 
@@ -99,7 +107,8 @@ def _one_of(name: str) -> Operation:
         name,
         f"keep rows whose {name} is {'true or false' if truth else 'this, or one of several (a,b)'}",
         apply,
-        suffix=f"_{name.replace('_', '-')}-{{}}",
+        Phase.BOUNDS,
+        f"_{name.replace('_', '-')}-{{}}",
         parse=parse,
         metavar="true|false" if truth else "VALUE",
         requires=(name,),
@@ -114,11 +123,13 @@ OPERATIONS = (
     *VALUES,
     Operation(
         "where",
-        'keep rows for which an expression is true: "aes >= 5 and flow.between(2, 14)", see docs/where.md',
+        "keep rows for which it is true",
         _where,
+        Phase.EXPRESSION,
         "_where",
         parse=str,
         metavar="EXPRESSION",
         check=_check_where,
+        details='"aes >= 5 and flow.between(2, 14)", see docs/where.md',
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tools.datasets.operations.base import Context, Operation, Split, count, split_by
+from tools.datasets.operations.base import Context, Operation, Phase, Split, count, split_by
 
 if TYPE_CHECKING:
     import polars as pl
@@ -79,28 +79,49 @@ OPERATIONS = (
         "sort",
         "sort by a column, largest first",
         _descending,
+        Phase.SORTING,
         "_sort",
-        str,
-        "COLUMN",
+        parse=str,
+        metavar="COLUMN",
         requires=lambda c: [c],
+        takes_lists=True,
     ),
     Operation(
         "sort_ascending",
         "sort by a column, smallest first",
         _ascending,
+        Phase.SORTING,
         "_sort",
-        str,
-        "COLUMN",
+        parse=str,
+        metavar="COLUMN",
         requires=lambda c: [c],
+        everyday=False,
+        takes_lists=True,
     ),
-    Operation("shuffle", "put the rows into random order, see --seed", _shuffle, "_shuffled_seed{}"),
+    Operation(
+        "shuffle",
+        "shuffle the rows, see --seed",
+        _shuffle,
+        Phase.CHOICE,
+        "_shuffled_seed{}",
+    ),
     Operation(
         "sample",
-        "keep N random rows; with --per-source K at most K of one source video, and evenly of all",
+        "keep N random rows",
         _sample,
+        Phase.CHOICE,
         "_sample{}",
-        count,
-        "N",
+        parse=count,
+        metavar="N",
+        details="with --per-source K at most K of one source video, and evenly of all",
     ),
-    Operation("head", "keep the first N rows", _head, "_first_{}_data", count, "N"),
+    Operation(
+        "head",
+        "keep the first N rows",
+        _head,
+        Phase.CHOICE,
+        "_first_{}_data",
+        parse=count,
+        metavar="N",
+    ),
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from tools.datasets.operations.base import Context, Operation, Split
+from tools.datasets.operations.base import Context, Operation, Phase, Split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -120,20 +120,13 @@ def _operation(
     name: str,
     help: str,
     apply: Callable[[pl.LazyFrame, str, Context], pl.LazyFrame | Split],
-    suffix: str,
-    adds: tuple[str, ...] | Callable[[Any], Iterable[str]] = (),
-    aliases: tuple[str, ...] = (),
+    phase: Phase,
+    suffix: str = "",
+    **more: Any,
 ) -> Operation:
+    """An operation whose value is another table."""
     return Operation(
-        name,
-        help,
-        apply,
-        suffix,
-        TableName,
-        "TABLE",
-        requires=("path",),
-        adds=adds,
-        aliases=aliases,
+        name, help, apply, phase, suffix, parse=TableName, metavar="TABLE", requires=("path",), **more
     )
 
 
@@ -142,25 +135,35 @@ OPERATIONS = (
         "difference",
         "keep rows whose path is not in TABLE",
         _difference,
+        Phase.TABLES,
         "-{}",
         aliases=("path_subtract",),
     ),
     _operation(
         "intersection",
-        "keep rows whose path is in TABLE, and take over the columns that are not here",
+        "keep rows with a path of TABLE, add its columns",
         _intersection,
-        "",
-        _columns_of,
-        ("path_intersect",),
+        Phase.TABLES,
+        adds=_columns_of,
+        aliases=("path_intersect",),
+        details="those that the input does not have",
     ),
     _operation(
         "union",
-        "add the rows of TABLE with other paths; for the same path fill empty cells and take over columns",
+        "add the rows of TABLE with new paths",
         _union,
+        Phase.TABLES,
         "+{}",
-        _columns_of,
+        adds=_columns_of,
+        details="for known paths fill empty cells and add columns",
     ),
     _operation(
-        "update_text", "take text from TABLE where it has the path", _update_text, "_update", ("text",)
+        "update_text",
+        "take text from TABLE where it has the path",
+        _update_text,
+        Phase.CAPTIONS,
+        "_update",
+        adds=("text",),
+        everyday=False,
     ),
 )

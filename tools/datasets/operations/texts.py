@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.base.addresses import ELSEWHERE, is_address, local_path
-from tools.datasets.operations.base import Context, Operation, Split, split_by
+from tools.datasets.operations.base import Context, Operation, Phase, Split, split_by
 from tools.datasets.operations.paths import first_of, is_empty
 from tools.errors import MediaError
 
@@ -138,18 +138,8 @@ def _count_tokens(frame: pl.LazyFrame, model: str, context: Context) -> pl.LazyF
     return table.with_columns(pl.Series("text_len", tokens, dtype=pl.Int64)).lazy()
 
 
-_MOVES = (
-    "static",
-    "pan_left",
-    "pan_right",
-    "tilt_up",
-    "tilt_down",
-    "zoom_in",
-    "zoom_out",
-    "roll_cw",
-    "roll_ccw",
-    "shake",
-)
+_MOVES = ("static", "pan_left", "pan_right", "tilt_up", "tilt_down", "zoom_in", "zoom_out")
+_MOVES += ("roll_cw", "roll_ccw", "shake")
 _SPOKEN = {"roll_cw": "roll clockwise", "roll_ccw": "roll counterclockwise"}
 
 
@@ -218,27 +208,34 @@ def _draws(paths: pl.Series, seed: int, name: str) -> pl.Series:
 OPERATIONS = (
     Operation(
         "load_caption",
-        "set text from the file beside path: 'caption' of <stem>.json, or <stem>.txt",
+        "set text from the file beside path",
         _load,
+        Phase.CAPTION_FILES,
         "_load{}",
-        _choice("json", "txt"),
-        "json|txt",
+        parse=_choice("json", "txt"),
+        metavar="json|txt",
         requires=("path",),
         adds=("text",),
         opens_files=True,
+        details="'caption' of <stem>.json, or <stem>.txt",
+        everyday=False,
     ),
     Operation(
         "remove_empty_caption",
         "keep rows with a text",
         _remove_empty,
+        Phase.EMPTY_CELLS,
         "_noempty",
         requires=("text",),
         aliases=("text_filter_empty",),
+        again=Phase.EMPTIED,
+        details="once more after edits of text",
     ),
     Operation(
         "caption_ok",
-        "keep rows in which caption_checks found nothing wrong",
+        "keep rows that passed caption_checks",
         _caption_ok,
+        Phase.CELLS,
         "_capok",
         requires=("caption_flags",),
     ),
@@ -246,31 +243,39 @@ OPERATIONS = (
         "remove_url",
         "keep rows without a URL in text",
         _remove_url,
+        Phase.CELLS,
         "_nourl",
         requires=("text",),
         aliases=("text_filter_url",),
+        everyday=False,
     ),
     Operation(
         "lang",
-        "keep rows whose text is in this language (en), or in one of several (en,fr); see --lang-threshold",
+        "keep rows in this language, or in any of en,fr",
         _lang,
+        Phase.COSTLY,
         "_{}",
-        str,
-        "CODE",
+        parse=str,
+        metavar="CODE",
         requires=("text",),
+        details="by their text, see --lang-threshold",
     ),
     Operation(
         "remove_text_duplication",
-        "of rows with the same text, keep the first; after sorting, so the best when sorted by a score",
+        "of rows with the same text, keep the first",
         _remove_repeated,
+        Phase.REPEATED_TEXTS,
         "_noduptext",
         requires=("text",),
         aliases=("text_dedup",),
+        details="after sorting, so the best when sorted by a score",
+        takes_lists=True,
     ),
     Operation(
         "refine_llm_caption",
-        "remove beginnings such as 'The video shows' from text",
+        "remove openings such as 'The video shows'",
         _refine,
+        Phase.CAPTIONS,
         "_llm",
         requires=("text",),
         adds=("text",),
@@ -278,48 +283,59 @@ OPERATIONS = (
     ),
     Operation(
         "clean_caption",
-        "clean text as for T5: lower case, no URLs, HTML, file names, ids, sizes",
+        "clean text as for T5",
         _clean,
+        Phase.CAPTIONS,
         "_clean",
         requires=("text",),
         adds=("text",),
         aliases=("text_refine_t5",),
+        details="lower case, no URLs, HTML, file names, ids, sizes",
     ),
     Operation(
         "merge_cmotion",
-        "append ' Camera motion: pan left.' to text, from cmotion",
+        "append the camera motion (cmotion) to text",
         _merge_cmotion,
+        Phase.CAPTIONS,
         "_cmcaption",
         requires=("text", "cmotion"),
         adds=("text",),
+        details="' Camera motion: pan left.'",
+        everyday=False,
     ),
     Operation(
         "append_text",
-        "append TEXT to text, as it is",
+        "append TEXT to text, without a space",
         _append,
+        Phase.CAPTIONS,
         "_appendtext",
-        str,
-        "TEXT",
+        parse=str,
+        metavar="TEXT",
         requires=("text",),
         adds=("text",),
         aliases=("text_append",),
+        everyday=False,
     ),
     Operation(
         "score_to_text",
         "append ' [aesthetic score: 5.5, motion score: 3.1]' to text, each score in four rows of five",
         _score_to_text,
+        Phase.CAPTIONS,
         "_score2text",
         requires=("path", "text"),
         adds=("text",),
+        everyday=False,
     ),
     Operation(
         "count_num_token",
-        "add text_len, the tokens of text with those that MODEL adds: a folder, a hub name, or t5",
+        "add text_len, the number of tokens of text",
         _count_tokens,
+        Phase.TOKENS,
         "_ntoken",
-        str,
-        "MODEL",
+        parse=str,
+        metavar="MODEL",
         requires=("text",),
         adds=("text_len",),
+        details="with those that MODEL adds: a folder, a name on the Hugging Face Hub, or t5",
     ),
 )
