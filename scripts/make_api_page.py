@@ -16,7 +16,7 @@ PAGE = ROOT / "docs" / "api.md"
 sys.path.insert(0, str(ROOT))
 
 import vidsieve  # noqa: E402
-from tools.options import Option, options_of  # noqa: E402
+from tools.options import Choice, Option, Text, options_of  # noqa: E402
 
 SECTIONS = {
     "Videos and images": ["probe", "read_frames", "iter_frames", "Sampling"],
@@ -72,18 +72,24 @@ def entry(name: str, thing: Any) -> str:
         shown = signature(name, thing)
         if not shown.endswith("()"):
             parts.append(f"```text\n{shown}\n```")
-    parts.append(body(inspect.getdoc(thing) or ""))
-    if dataclasses.is_dataclass(thing) and (options := list(options_of(thing))):
-        parts.append(
-            "**Options**\n\n" + "\n".join(f"- `{name}`: {_option(made)}" for name, made, _ in options)
-        )
+    doc = inspect.getdoc(thing) or ""
+    parts.append(body(doc))
+    if dataclasses.is_dataclass(thing):
+        explained = set(re.findall(r"^    (\w+): ", doc, re.MULTILINE))
+        options = [(name, made) for name, made, _ in options_of(thing) if name not in explained]
+        lines = [f"- `{name}`: {_option(made)}" for name, made in options]
+        parts += ["**Options**\n\n" + "\n".join(lines)] if lines else []
     return "\n\n".join(parts)
 
 
 def _option(made: Option) -> str:
     """What an option does and can be; its default is in the signature."""
-    values = f": {made.values.supported}" if made.values and made.values.supported else ""
-    return f"{made.help}{values}."
+    values = made.values
+    if isinstance(values, Choice) and values.meanings:
+        supported = "; ".join(f"{name}: {meaning}" for name, meaning in values.meanings.items())
+    else:
+        supported = "" if values is None or isinstance(values, Text) else values.supported
+    return f"{made.help}; {supported}." if supported else f"{made.help}."
 
 
 def signature(name: str, thing: Any) -> str:

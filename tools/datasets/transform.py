@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools import cli
 from tools.errors import UserError
-from tools.media.writing.hdr import add_hdr_argument
+from tools.media.writing.hdr import HDR_OPTION
 
 if TYPE_CHECKING:
     from tools.stage.stage import Stage
@@ -175,7 +175,7 @@ def _add_method_arguments(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--codec", metavar="NAME", help="of videos: h264, hevc, av1, vp9, an encoder (h264)")
     group.add_argument("--crf", type=float, metavar="Q", help="quality of videos, lower is better (h264: 18)")
     group.add_argument("--preset", metavar="NAME", help="speed of the encoder (h264: veryfast)")
-    add_hdr_argument(group)
+    HDR_OPTION.add(group, "hdr", None)
     group.add_argument(
         "--drop-audio", dest="keep_audio", action="store_false", default=None, help="silent videos"
     )

@@ -1,12 +1,12 @@
-"""What becomes of HDR pictures (PQ and HLG) in clips: the option ``hdr`` of the commands that encode."""
+"""What becomes of HDR pictures (PQ and HLG) in clips: the option ``hdr`` of everything that encodes."""
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING
 
 from tools.errors import MediaError, UserError
 from tools.media.writing.codecs import find_codec, keeps_ten_bits
+from tools.options import Choice, Option
 
 if TYPE_CHECKING:
     from tools.media.reading.timeline.packets import PacketIndex
@@ -18,11 +18,8 @@ HDR = {
 }
 """What can be done with HDR pictures."""
 
-
-def add_hdr_argument(group: argparse._ArgumentGroup) -> None:
-    """Add ``--hdr`` to a command that encodes."""
-    what = ", ".join(f"{name}: {meaning}" for name, meaning in HDR.items())
-    group.add_argument("--hdr", choices=tuple(HDR), help=f"HDR pictures (PQ, HLG); {what} (tonemap)")
+HDR_OPTION = Option("HDR pictures (PQ, HLG)", Choice(HDR), shown="tonemap", everyday=False)
+"""The option ``hdr: str | None`` of everything that encodes videos."""
 
 
 def check_hdr(hdr: str | None, codec: str | None) -> None:
@@ -37,8 +34,7 @@ def check_hdr(hdr: str | None, codec: str | None) -> None:
     """
     if hdr is None:
         return
-    if hdr not in HDR:
-        raise UserError(f"Invalid hdr ({hdr}). Supported values are {', '.join(HDR)}.")
+    HDR_OPTION.check("hdr", hdr, None)
     if hdr == "tonemap" and codec is None:
         raise UserError("mode copy encodes nothing: it cannot make HDR pictures SDR; use --hdr keep or fail")
     if hdr == "keep" and codec is not None and not keeps_ten_bits(find_codec(codec)):

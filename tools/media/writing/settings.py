@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from fractions import Fraction
 from numbers import Real
 
 from tools.errors import UserError
@@ -14,7 +13,6 @@ from tools.media.writing.codecs import find_codec
 _X264 = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 _NVENC = ("p1", "p2", "p3", "p4", "p5", "p6", "p7", "default", "slow", "medium", "fast")
 _NVENC_OLD = ("hp", "hq", "bd", "ll", "llhq", "llhp", "lossless", "losslesshp")
-_FASTEST_VIDEO = 1000  # frames per second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,30 +72,6 @@ def check_encoding(codec: str, crf: float | None, preset: str | None) -> None:
             raise _invalid("preset", preset, f"whole numbers from {least} to {most}", encoder)
     elif preset not in known.presets:
         raise _invalid("preset", preset, ", ".join(map(str, known.presets)), encoder)
-
-
-def check_seconds(min_seconds: float | None, max_seconds: float | None) -> None:
-    """Make sure that the limits of a clip's length are lengths, and leave something between them.
-
-    Raises:
-        UserError: They do not.
-    """
-    for name, value in (("min_seconds", min_seconds), ("max_seconds", max_seconds)):
-        if value is not None and not (_is_number(value) and value > 0):
-            raise _invalid(name, value, "numbers above 0")
-    if min_seconds is not None and max_seconds is not None and min_seconds > max_seconds:
-        supported = f"numbers from min_seconds ({min_seconds:g}) on"
-        raise _invalid("max_seconds", max_seconds, supported)
-
-
-def check_fps(fps: Fraction | float | None) -> None:
-    """Make sure that a frame rate is one.
-
-    Raises:
-        UserError: It is not.
-    """
-    if fps is not None and not (_is_number(fps) and 0 < fps <= _FASTEST_VIDEO):
-        raise _invalid("target_fps", fps, f"numbers above 0, up to {_FASTEST_VIDEO}")
 
 
 def check_side(name: str, pixels: int | None) -> None:

@@ -4,22 +4,62 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
+from typing import Any
 
+from tools import cli
 from tools.errors import UserError
 from tools.media.reading.tracks import check_audio_track
-from tools.media.writing.hdr import check_hdr
-from tools.media.writing.settings import check_encoding, check_fps, check_seconds, check_side
+from tools.media.writing.hdr import HDR_OPTION, check_hdr
+from tools.media.writing.settings import check_encoding
+from tools.options import Choice, Number, Option, Parsed, Text, Whole, check_options, option, option_field
 
 MODES = {
-    "exact": "encode every clip: any cut, any size, any codec",
-    "copy": "copy the packets: no loss and no time, but clips begin at key frames",
-    "smart": "copy what can be copied and encode only the ends of a clip",
+    "exact": "encode every clip",
+    "copy": "encode nothing, begin at key frames",
+    "smart": "encode only the ends, copy the rest",
 }
 """The ways to cut."""
 ENGINES = ("pyav", "ffmpeg")
-"""Who encodes: libav in this process, or the ffmpeg program."""
+"""What encodes: libav in this process, or the ffmpeg program."""
 VERSION = 4
 """Raised whenever the same options would give other clips."""
+
+_MAX_FPS = 1000
+
+
+class _Quality(Number):
+    """A number that Python code gives as it is: fingerprints of clips tell 20 from 20.0."""
+
+    def convert(self, value: Any) -> Any:
+        number = super().convert(value)
+        return number if isinstance(value, str) else value
+
+
+class _KeepAudioOption(Option):
+    """``--drop-audio``, and ``--keep-audio``, which is the default."""
+
+    def add(self, group: Any, name: str, default: Any) -> None:
+        flags = group.add_mutually_exclusive_group()
+        super().add(flags, name, default)
+        keep = flags.add_argument(
+            "--keep-audio", dest=name, action="store_true", default=default, help="(default)"
+        )
+        cli.advanced(keep)
+
+
+def _frame_rate(value: str | float | Fraction) -> float | Fraction:
+    """A frame rate; the texts 23.976, 29.97 and 59.94 mean the rates with 1001 as denominator."""
+    if not isinstance(value, str):
+        Number(0, _MAX_FPS, above=True).convert(value)
+        return value
+    try:
+        rate = Fraction(value)
+    except ZeroDivisionError:
+        raise ValueError(value) from None
+    if not 0 < rate <= _MAX_FPS:
+        raise ValueError(value)
+    exact = Fraction(round(rate) * 1000, 1001)
+    return exact if rate.denominator != 1 and abs(rate - exact) < Fraction(1, 1000) else rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,49 +67,61 @@ class CutOptions:
     """How clips are cut.
 
     Attributes:
-        mode: "exact", "copy" or "smart", see `MODES`.
-        engine: "pyav", or "ffmpeg" for encoders that PyAV does not have.
-        codec: h264, hevc, av1, vp9, or the name of an encoder (h264_nvenc).
-        crf: Quality in the encoder's scale, lower is better; None for its default (h264: 18).
-        preset: Speed in the encoder's words; None for its default (h264: veryfast).
-        target_fps: Frames per second of the clips; None keeps every frame at its own time.
-        shorter_size: Pixels of the shorter side; smaller sources stay as they are. None keeps all sizes.
         keep_audio: Keep the sound.
-        audio_track: Which sound track: its number from 0 on, or its language (``eng``); None for the one
-            marked default, see `tools.media.reading.tracks.choose_audio`.
-        min_seconds: Leave out scenes that are shorter.
-        max_seconds: Cut off what is longer.
-        hdr: One of `tools.media.writing.hdr.HDR`; None is "tonemap", and "keep" in mode copy, which changes
-            no picture.
         threads: Threads of the decoder and of each encoder.
 
     Raises:
-        UserError: A value that cannot be used, or two that do not go together.
+        UserError: A value that is not supported, or two that do not go together.
     """
 
-    mode: str = "exact"
-    engine: str = "pyav"
-    codec: str = "h264"
-    crf: float | None = None
-    preset: str | None = None
-    target_fps: Fraction | None = None
-    shorter_size: int | None = None
-    keep_audio: bool = True
-    audio_track: str | None = None
-    min_seconds: float | None = None
-    max_seconds: float | None = None
-    hdr: str | None = None
+    mode: str = option("exact", "how clips are cut", Choice(MODES))
+    engine: str = option(
+        "pyav",
+        "ffmpeg: encode with the ffmpeg program, for encoders that PyAV lacks",
+        Choice(ENGINES),
+        everyday=False,
+    )
+    codec: str = option("h264", "h264, hevc, av1, vp9, or an encoder such as h264_nvenc", Text("NAME"))
+    crf: float | None = option(
+        None, "quality in the encoder's scale, lower is better", _Quality(metavar="Q"), shown="18 for h264"
+    )
+    preset: str | None = option(
+        None, "speed in the encoder's words", Text("NAME"), shown="veryfast for h264", everyday=False
+    )
+    target_fps: float | Fraction | None = option(
+        None,
+        "frame rate of the clips: 24, 29.97, 30000/1001",
+        Parsed(_frame_rate, "FPS", f"numbers above 0, up to {_MAX_FPS}"),
+        shown="that of the source",
+    )
+    shorter_size: int | None = option(
+        None,
+        "scale down to this shorter side, never up; 0: keep sizes",
+        Whole(0, even=True, metavar="PX"),
+        shown="1080 in mode exact of the command, else 0",
+    )
+    keep_audio: bool = option_field(True, _KeepAudioOption("silent clips", flag="drop-audio"))
+    audio_track: str | None = option(
+        None,
+        "sound track by number from 0 on, or by language: eng, en",
+        Parsed(check_audio_track, "N|LANG"),
+        shown="that marked default",
+        everyday=False,
+    )
+    min_seconds: float | None = option(None, "leave out shorter scenes", Number(0, above=True, metavar="S"))
+    max_seconds: float | None = option(None, "cut off what is longer", Number(0, above=True, metavar="S"))
+    hdr: str | None = option_field(None, HDR_OPTION)
     threads: int = 1
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "audio_track", check_audio_track(self.audio_track))
-        if self.mode not in MODES:
-            raise UserError(f"Invalid mode ({self.mode}). Supported values are {', '.join(MODES)}.")
-        if self.engine not in ENGINES:
-            raise UserError(f"Invalid engine ({self.engine}). Supported values are {', '.join(ENGINES)}.")
-        check_seconds(self.min_seconds, self.max_seconds)
-        check_fps(self.target_fps)
-        check_side("shorter_size", self.shorter_size)
+        check_options(self)
+        if self.shorter_size == 0:
+            object.__setattr__(self, "shorter_size", None)
+        if self.min_seconds and self.max_seconds and self.min_seconds > self.max_seconds:
+            raise UserError(
+                f"Invalid max_seconds ({self.max_seconds:g}). Supported values are numbers from min_seconds "
+                f"({self.min_seconds:g}) on."
+            )
         check_encoding(self.codec, self.crf, self.preset)
         if self.mode == "copy" and (self.shorter_size or self.target_fps):
             raise UserError("mode copy encodes nothing: it cannot change the size or the frame rate")

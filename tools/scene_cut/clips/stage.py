@@ -21,6 +21,7 @@ from tools.errors import MediaError
 from tools.media.reading.frames import Frame
 from tools.media.writing.codecs import check_encoder, find_codec
 from tools.media.writing.output_files import remove_unfinished
+from tools.options import Text, option, options_field
 from tools.scene_cut.clips.cutting import CutOptions, cut_clips
 from tools.scene_cut.clips.names import clip_folder, clip_source
 from tools.scene_cut.clips.rows import clip_values
@@ -41,8 +42,6 @@ class CutStage(Stage):
     """Cut the scenes of column timestamp (or whole files) into clips, one output row for each clip.
 
     Attributes:
-        save_dir: Folder of the clips.
-        options: How to cut.
         workers: Worker processes that will run side by side; decides how many threads each may use.
     """
 
@@ -76,8 +75,8 @@ class CutStage(Stage):
         "snap_end": pl.Float64,
     }
 
-    save_dir: str
-    options: CutOptions = dataclasses.field(default_factory=CutOptions)
+    save_dir: str = option("", "folder of the clips", Text("DIR"), required=True)
+    options: CutOptions = options_field(CutOptions)
     workers: int = 1
 
     def configure(self) -> None:
