@@ -1,5 +1,7 @@
 import importlib
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -128,3 +130,23 @@ def test_the_door_tells_the_version_and_lists_every_command(capsys, monkeypatch)
     renamed = {"tools.caption.camera_motion.detect", "tools.caption.caption_gpt4"}  # under a second name
     assert names == {module.removesuffix(".__main__") for module in RUNNABLE} - renamed
     assert "tools.operators" in names
+
+
+def test_what_was_typed_as_vidsieve_is_shown_so(tmp_path):
+    def run(*words):
+        ran = subprocess.run(
+            [sys.executable, "-m", "tools", *words],
+            cwd=TOOLS.parent,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        return ran.stdout + ran.stderr
+
+    told = run("quality", "--help")
+    assert "usage: vidsieve quality meta [flags]" in told and "\n  vidsieve quality meta.csv\n" in told
+    assert "torchrun --nproc_per_node 8 --no-python vidsieve quality meta.csv --bs 512" in told
+    assert "python -m" not in told
+    assert run("ocr", "m.csv", "--threshold", "7").endswith("(see: vidsieve ocr --help)\n")
+    (tmp_path / "m.csv").write_text("path\nx.png\n")
+    assert "'vidsieve weights download " in run("aesthetic", str(tmp_path / "m.csv"), "--head", "none.pth")

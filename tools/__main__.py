@@ -7,7 +7,7 @@ import importlib
 import sys
 
 from tools import cli
-from tools.commands import COMMANDS
+from tools.commands import COMMANDS, typed_vidsieve
 from tools.errors import UserError
 
 
@@ -33,6 +33,7 @@ def _dispatch() -> int | None:
         close = difflib.get_close_matches(name, modules, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise UserError(f"{name}: no such command{hint} (vidsieve --help lists them)")
+    typed_vidsieve()
     return importlib.import_module(modules[name]).main(rest)
 
 

@@ -13,6 +13,7 @@ from tools.base.addresses import local_path, refuse_address
 from tools.base.disk import disk_error
 from tools.base.packages import missing_package
 from tools.base.signals import Stopped, exit_code, stopping_on_signals
+from tools.commands import as_typed
 from tools.errors import DiskError, UserError, VidsieveError
 
 
@@ -35,9 +36,10 @@ class ArgumentParser(argparse.ArgumentParser):
     ) -> None:
         self._places: list[str] = []
         super().__init__(
-            prog=f"python -m {module}",
-            description=description,
-            epilog="examples:\n" + "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines()),
+            prog=as_typed(f"python -m {module}"),
+            description=as_typed(description),
+            epilog="examples:\n"
+            + "\n".join(f"  {as_typed(line.strip())}" for line in examples.strip().splitlines()),
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
@@ -132,7 +134,7 @@ class ArgumentParser(argparse.ArgumentParser):
         """Print one line and exit with 2."""
         if self.raises:
             raise UserError(message)
-        self.exit(2, f"error: {message} (see: {self.prog} --help)\n")
+        self.exit(2, f"error: {as_typed(message)} (see: {self.prog} --help)\n")
 
 
 class _HelpAll(argparse.Action):
@@ -299,7 +301,7 @@ def _complain(line: str) -> None:
         import traceback
 
         traceback.print_exc()
-    print(f"error: {line}", file=sys.stderr)
+    print(f"error: {as_typed(line)}", file=sys.stderr)
 
 
 def positive_number(text: str) -> float:
