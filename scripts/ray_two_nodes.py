@@ -21,7 +21,7 @@ from tools import cli
 from tools.errors import UserError
 from tools.integrations.daft.engine import DaftOptions, run_on_daft
 from tools.integrations.daft.packages import import_ray
-from tools.scoring.scorers import SCORERS, make_scorer
+from tools.scoring.scorers import SCORERS, make_scorer, typed_options
 from tools.stage.engine import RunOptions
 from tools.stage.summary import summary
 from tools.table import ROW_COLUMN, count_rows, output_path
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> int:
     """Start the cluster, score, kill a node meanwhile, count."""
     args, flags = _parser().parse_known_args(argv)
-    stage = make_scorer(args.score, flags, {})
+    stage = make_scorer(args.score, typed_options(args.score, flags))
     folder = Path(args.output or output_path(args.meta, stage.suffix, format="parquet"))
     if folder.exists():
         raise UserError(f"{folder}: is there already; the example begins with an empty place")

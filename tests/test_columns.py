@@ -16,7 +16,7 @@ from tools.datasets.transforms.video_stages import RemuxStage, VideoStage
 from tools.scene_cut.clips.stage import CutStage
 from tools.scene_cut.shots.stage import SceneDetectStage
 from tools.scoring.aesthetic.stage import AestheticStage
-from tools.scoring.audio_similarity.stage import COLUMNS as AUDIO_COLUMNS
+from tools.scoring.audio_similarity.stage import ClapStage
 from tools.scoring.emscore.stage import EMScoreStage
 from tools.scoring.matching.stage import MatchingStage
 from tools.scoring.optical_flow.stage import OpticalFlowStage
@@ -31,7 +31,7 @@ OF_FILE = {
     **CameraMotionStage.output_columns,
     **FirstFrameStage.output_columns,
     **AestheticStage.output_columns,
-    **AUDIO_COLUMNS,
+    **ClapStage.output_columns,
     **EMScoreStage.output_columns,
     **MatchingStage.output_columns,
     **OpticalFlowStage.output_columns,

@@ -295,6 +295,32 @@ class Option:
         value = getattr(args, name)
         return tuple(value) if self.many and isinstance(value, list) else value
 
+    def names(self, name: str) -> dict[str, str]:
+        """What the option can be called in Python, to the argument that it is in a parsed command line.
+
+        Args:
+            name: The field.
+
+        Returns:
+            First the field itself, then its flags in ``underscore_form``, without one that turns it off.
+        """
+        flags = [] if self.off else [self.flag_of(name), *self.aliases]
+        return dict.fromkeys([name, *(flag.lstrip("-").replace("-", "_") for flag in flags)], name)
+
+    def combine(self, given: Mapping[str, Any], name: str, default: Any) -> Any:
+        """The field's value from what is given by name.
+
+        Args:
+            given: Values by the names that `names` leads to.
+            name: The field.
+            default: Its default.
+
+        Raises:
+            UserError: They contradict each other.
+        """
+        value = given.get(name, default)
+        return tuple(value) if self.many and isinstance(value, list) else value
+
     def _help(self, default: Any) -> str:
         meanings = getattr(self.values, "meanings", {})
         text = self.help + ("; " if meanings and self.help else "")

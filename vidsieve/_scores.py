@@ -78,8 +78,8 @@ def score(
         error_column: Name of the column that says why a row has not all its values.
         run: Workers, batch size, time and memory for a file, progress bar; by default as the command, without
             the bar.
-        flags: Under the name of a score, flags of its command and their values: ``flow={"motion_pairs": 3}``;
-            True for a switch, a list for several values.
+        flags: Under the name of a score, its options by the names of the flags of its command:
+            ``flow={"motion_pairs": 3}``; True for a switch, a list for several values.
 
     Returns:
         A frame of the same kind, with the columns of the scores, and `error_column`: ``kind: message``, empty
@@ -93,10 +93,12 @@ def score(
     for name in flags:
         if name not in names:
             raise UserError(f"{name}: is not among the scores {', '.join(names)}")
-    shared = {"--device": device, "--precision": precision}
-    shared = {flag: value for flag, value in shared.items() if value is not None}
+    shared = _given({"device": device, "precision": precision})
+    options = {name: _given(flags.get(name, {})) for name in names}
+    for name, given in options.items():
+        _refuse_run_options(name, given)
     with postponed():
-        stages = [make_scorer(name, _typed(name, flags.get(name, {})), shared, raises=True) for name in names]
+        stages = [make_scorer(name, options[name], shared) for name in names]
         fused = FusedStage(stages=tuple(stages), decoder=decoder)
     for stage in stages:
         if stage.vector_file:
@@ -193,15 +195,31 @@ def _parsed(parser: cli.ArgumentParser, flags: Mapping[str, Any]) -> argparse.Na
     return parser.parse_args(["meta", *_typed("caption", flags)])
 
 
-def _typed(owner: str, flags: Mapping[str, Any]) -> list[str]:
-    """Flags as they would be typed; those of a run over a table on disk are none."""
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options with a value, by name in ``underscore_form``."""
+    return {name.replace("-", "_"): value for name, value in options.items() if value is not None}
+
+
+def _refuse_run_options(owner: str, names: Iterable[str]) -> None:
+    """Check that none of these is about a run over a table on disk.
+
+    Raises:
+        UserError: One is.
+    """
     running = cli.ArgumentParser("", "", "")
     add_stage_arguments(running, batch_size=1, engine=True)
-    words: list[str] = []
-    for name, value in flags.items():
+    for name in names:
         flag = "--" + name.replace("_", "-")
         if flag in running._option_string_actions or flag in ("--dp-size", "--tp-size"):
             raise UserError(f"{owner}: {name} belongs to the command; what a run takes is said in run=")
+
+
+def _typed(owner: str, flags: Mapping[str, Any]) -> list[str]:
+    """Flags as they would be typed; those of a run over a table on disk are none."""
+    _refuse_run_options(owner, flags)
+    words: list[str] = []
+    for name, value in flags.items():
+        flag = "--" + name.replace("_", "-")
         if value is None or value is False:
             continue
         if value is True:

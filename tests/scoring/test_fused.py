@@ -16,7 +16,7 @@ from tools.media.reading.decoders import pyav
 from tools.media.reading.timeline import scan as scanning
 from tools.scoring import __main__ as command
 from tools.scoring.fused import FusedStage
-from tools.scoring.scorers import SCORERS, make_scorer
+from tools.scoring.scorers import SCORERS, make_scorer, typed_options
 from tools.stage.engine import RunOptions, map_rows
 from tools.stage.stage import FAILURES, Stage
 from tools.table import merge_tables, read_table, write_table
@@ -60,7 +60,7 @@ def test_together_as_alone(meta):
         module = importlib.import_module(SCORERS[name].module)
         flags = [*FLAGS.get(name, []), "--num-workers", "0", "--quiet"]
         assert module.main([str(one_after_the_other), *flags]) == 0
-        suffix = make_scorer(name, FLAGS.get(name, []), {}).suffix
+        suffix = make_scorer(name, typed_options(name, FLAGS.get(name, []))).suffix
         one_after_the_other = one_after_the_other.with_name(f"{one_after_the_other.stem}{suffix}.csv")
         failures = read_table(one_after_the_other.with_name(f"{one_after_the_other.stem}.failures.csv"))
         messages += failures.select("path", "kind").rows()
@@ -107,7 +107,7 @@ def test_each_file_is_decoded_once(clip_environment, media, monkeypatch):
     monkeypatch.setattr(pyav, "Decoder", Counted)
     scan = scanning.index_packets
     monkeypatch.setattr(scanning, "index_packets", lambda path: (scanned.append(path), scan(path))[1])
-    stages = tuple(make_scorer(name, FLAGS.get(name, []), {}) for name in SCORES)
+    stages = tuple(make_scorer(name, typed_options(name, FLAGS.get(name, []))) for name in SCORES)
     videos = [str(media["long"]), str(media["short"])]
     outcomes = map_rows(FusedStage(stages=stages), [{"path": p, "text": "the cat"} for p in videos], OPTIONS)
     assert not any(isinstance(outcome, MediaError) or outcome[FAILURES] for outcome in outcomes)
@@ -169,10 +169,11 @@ def test_a_score_that_fails_costs_the_others_nothing(monkeypatch):
     ("flags", "message"),
     [
         (["--scores", "aes,nope"], r"Invalid score \(nope\). Supported values are aes, flow, technical, ocr"),
-        (["--scores", "flow,flow"], "flow stands there twice"),
+        (["--scores", "flow,flow"], "flow is given twice"),
         (["--scores", ","], "name at least one of aes"),
         (["--scores", "flow", "--ocr.threshold", "1"], "--ocr.threshold: ocr is not among the --scores"),
         (["--scores", "flow", "--method", "dis"], "unknown flag --method; a score's own flags are written"),
+        (["--scores", "flow", "--flow.bs", "3"], "--flow.batch-size: is no option of the score"),
         (["--scores", "flow", "dis"], "unexpected argument dis"),
     ],
 )

@@ -6,6 +6,8 @@ import pytest
 
 import vidsieve
 from tools.scoring import __main__ as command
+from tools.scoring.scorers import make_scorer
+from tools.stage.readiness import postponed
 
 HERE = vidsieve.RunOptions(num_workers=0, batch_size=2)
 QUALITY = {"prompts": ["quality", "warm"], "num_frames": 4}
@@ -39,3 +41,38 @@ def test_a_missing_column_is_told_before_missing_weights(media, monkeypatch, tmp
         vidsieve.score(paths, "aes,flow", ocr={"text": True})
     with pytest.raises(vidsieve.UserError, match=r"aes: .*\.npy: the command alone writes embeddings"):
         vidsieve.score(paths, "aes", aes={"save_embeddings": str(tmp_path / "e.npy")})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metod": "dis"}, r"Invalid option \(metod\). Supported values are method, motion_pairs, .*device"),
+        ({"method": "fast"}, r"Invalid method \(fast\). Supported values are"),
+        ({"motion_pairs": 2.5}, r"Invalid motion_pairs \(2.5\). Supported values are"),
+        ({"num_workers": 2}, r"flow: num_workers belongs to the command"),
+    ],
+)
+def test_options_of_a_score_are_checked_by_name(media, options, message):
+    with pytest.raises(vidsieve.UserError, match=message):
+        vidsieve.score(media["short"], "flow", run=HERE, flow=options)
+
+
+def test_options_have_the_names_of_flags_and_of_fields():
+    with postponed():
+        for name in ("hflip", "horizontal_flip"):
+            options = {"mode": "compat", name: True, "num_frames": 5}
+            stage = make_scorer("audio", options, {"decoder": "decord", "precision": "fp32"})
+            assert (stage.mode, stage.horizontal_flip, stage.decoder) == ("compat", True, "decord")
+            assert stage.sampling == vidsieve.Sampling("first_middle_last", 5)
+        assert make_scorer("audio", {}, {"precision": "fp32"}).mode == "clap"  # which has no precision
+        emscore = make_scorer("emscore", {"every_n_seconds": 2, "return_all_frames": True, "metrics": "cogr"})
+        assert emscore.sampling == vidsieve.Sampling("interval_time", interval=2.0)
+        assert emscore.frame_details and emscore.metrics == ("cogr",)
+        for options, message in (
+            ({"hflip": True}, "--hflip is for --mode labels or audio_caption or compat, not for clap"),
+            ({"mode": "loud"}, r"Invalid mode \(loud\). Supported values are clap, labels"),
+        ):
+            with pytest.raises(vidsieve.UserError, match=message):
+                make_scorer("audio", options)
+        with pytest.raises(vidsieve.UserError, match="horizontal_flip"):
+            make_scorer("audio", {"mode": "compat", "hflip": True, "horizontal_flip": True})

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from tools import cli
 from tools.commands import SCORERS
-from tools.scoring.scorers import make_scorer, parse_scores, split_flags
+from tools.options import add_options, read_options
+from tools.scoring.scorers import make_scorer, parse_scores, split_flags, typed_options
+from tools.stage.common_options import decoder_option, device_option, precision_option
+from tools.stage.options import add_stage_arguments, run_command
 
-_SHARED = {
-    "--device": "where models run: auto, cpu, cuda or cuda:N (auto)",
-    "--precision": "of models: auto, fp32, bf16 or fp16 (auto)",
-}
+
+@dataclasses.dataclass(frozen=True)
+class _SharedOptions:
+    """Options of all scores that have them."""
+
+    device: str = device_option()
+    precision: str = precision_option("of models")
+    decoder: str = decoder_option()
 
 
 def _parser() -> cli.ArgumentParser:
-    from tools.media.reading.decoders import DECODERS
-    from tools.stage.options import add_stage_arguments
-
     parser = cli.ArgumentParser(
         "tools.scoring",
-        "Add several scores at once. Each file is decoded once for all of them, and CLIP looks at each\n"
+        "Add several scores at once. Each file is decoded once for all of them, and CLIP encodes each\n"
         "frame once; the values are those of the separate commands. Writes META_aes_flow.csv, with the\n"
         "suffixes of the scores in the order given. Flags of a score have its name before them:\n"
         "--flow.method dis. A score that fails in a row leaves its own cells empty. Scores:\n"
@@ -31,9 +37,7 @@ def _parser() -> cli.ArgumentParser:
     )
     parser.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
     parser.add_argument("--scores", required=True, metavar="A,B,...", help=f"of {', '.join(SCORERS)}")
-    for flag, text in _SHARED.items():
-        parser.add_argument(flag, help=text)
-    parser.add_argument("--decoder", default="pyav", choices=DECODERS, help="video decoder (pyav)")
+    add_options(parser, _SharedOptions)
     add_stage_arguments(parser, batch_size=256, engine=True)
     return parser
 
@@ -43,15 +47,15 @@ def main(argv: list[str] | None = None) -> int:
     args, rest = _parser().parse_known_args(argv)
 
     from tools.scoring.fused import FusedStage
-    from tools.stage.options import run_command
 
     names = parse_scores(args.scores)
-    flags = split_flags(rest, names)
-    shared = {flag: value for flag in _SHARED if (value := getattr(args, flag[2:])) is not None}
+    options = {name: typed_options(name, flags) for name, flags in split_flags(rest, names).items()}
+    shared = read_options(args, _SharedOptions)
+    decoder = shared.pop("decoder")
 
     def make() -> FusedStage:
-        stages = tuple(make_scorer(name, flags[name], shared) for name in names)
-        return FusedStage(stages=stages, decoder=args.decoder)
+        stages = tuple(make_scorer(name, options[name], shared) for name in names)
+        return FusedStage(stages=stages, decoder=decoder)
 
     return run_command(make, args)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tools import cli
-from tools.options import add_options, read_options
+from tools.errors import UserError
+from tools.named_options import find_flag, named_options, option_names
+from tools.options import Choice, Option, add_options, options_of, read_options
 from tools.stage.options import add_stage_arguments, run_command
 from tools.stage.stage import Stage
 
@@ -17,18 +19,82 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
+class StageChoice:
+    """Several stages of which one option of a command chooses; all have the name and the suffix of the first.
+
+    The command has the flags of all; one that the chosen stage does not have is an error.
+
+    Attributes:
+        option: Name of the option: ``mode``.
+        help: What is chosen.
+        stages: Module and class of each stage, by the value that chooses it; the first is the default.
+        meanings: What each value means.
+        no_effect: Options that all stages accept, also those that they do nothing for.
+    """
+
+    option: str
+    help: str
+    stages: Mapping[str, str]
+    meanings: Mapping[str, str]
+    no_effect: tuple[str, ...] = ("device", "precision", "compile", "decoder")
+
+    @property
+    def default(self) -> str:
+        """The value that is chosen where none is given."""
+        return next(iter(self.stages))
+
+    def add_flags(self, group: argparse._ArgumentGroup) -> None:
+        """Add the flag that chooses, and those of all stages; what is not given is not in the namespace."""
+        Option(self.help, Choice(self.meanings)).add(group, self.option, self.default)
+        defaults: dict[str, dict[str, Any]] = {}
+        options: dict[str, Option] = {}
+        for value, stage in self.stages.items():
+            for name, made, default in options_of(_class(stage)):
+                options.setdefault(name, made)
+                defaults.setdefault(name, {})[value] = default
+        for name, made in options.items():
+            default, *others = defaults[name].values()
+            if made.shown is None and any(other != default for other in others):
+                differing = [f"{value}: {own}" for value, own in defaults[name].items() if own != default]
+                made = dataclasses.replace(made, shown="; ".join([str(default), *differing]))
+            made.add(group, name, default)
+        for action in group._group_actions:
+            action.default = argparse.SUPPRESS
+
+    def stage_of(self, given: Mapping[str, Any]) -> tuple[type[Stage], dict[str, Any]]:
+        """The chosen class, and those of the given options that are for it.
+
+        Raises:
+            UserError: There is no such stage, or an option is for another one.
+        """
+        options = dict(given)
+        chosen = Choice(self.stages).check(self.option, options.pop(self.option, self.default))
+        names = {value: option_names(_class(stage)) for value, stage in self.stages.items()}
+        for name in given:
+            having = [value for value, known in names.items() if name in known]
+            if name in options and chosen not in having and having:
+                if name not in self.no_effect:
+                    flag, allowed = find_flag(_class(self.stages[having[0]]), name), " or ".join(having)
+                    raise UserError(f"{flag} is for --{self.option} {allowed}, not for {chosen}")
+                del options[name]
+        return _class(self.stages[chosen]), options
+
+
+@dataclasses.dataclass(frozen=True)
 class StageCommand:
     """A command that runs one stage over a table; its flags are the options of the stage.
 
     Attributes:
         module: As typed after ``python -m``.
         stage: The class of the stage, or its module and name, ``tools.scoring.ocr.stage.OcrStage``, which are
-            imported when the command line is parsed.
+            imported when the command line is parsed; or several of which an option chooses.
         title: Heading in ``--help`` of the stage's flags that name no other.
         description: What the command does, which columns it reads and adds, and what it writes.
         examples: Command lines, one per line.
         defaults: Other defaults of options than the stage has, by name.
+        more: Dataclasses of options that are the command's alone, by the heading of their flags, which come
+            first in ``--help``: module and class of each.
         batch_size: Default of ``--bs``; None for stages that score nothing in batches.
         num_workers: Default of ``--num-workers``.
         timeout: Default of ``--timeout``, seconds for one file.
@@ -39,26 +105,34 @@ class StageCommand:
     """
 
     module: str
-    stage: str | type[Stage]
+    stage: str | type[Stage] | StageChoice
     title: str
     description: str
     examples: str
-    defaults: Mapping[str, Any] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    more: Mapping[str, str] = dataclasses.field(default_factory=dict)
     batch_size: int | None = None
     num_workers: int = 16
     timeout: float = 600
     memory_gb: float = 4
     engines: bool = True
-    refused: Mapping[str, str] = field(default_factory=dict)
-    ignored: Mapping[str, str | None] = field(default_factory=dict)
+    refused: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ignored: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
 
     @property
     def stage_class(self) -> type[Stage]:
-        """The class of the stage."""
-        if not isinstance(self.stage, str):
-            return self.stage
-        module, _, name = self.stage.rpartition(".")
-        return getattr(importlib.import_module(module), name)
+        """The class of the stage, of several the default."""
+        return self.stage_of({})[0]
+
+    def stage_of(self, given: Mapping[str, Any]) -> tuple[type[Stage], dict[str, Any]]:
+        """The class of the stage that options ask for, and the options that are for it.
+
+        Raises:
+            UserError: There is no such stage, or an option is for another one.
+        """
+        if isinstance(self.stage, StageChoice):
+            return self.stage.stage_of(given)
+        return _class(self.stage), dict(given)
 
     def renamed(self, module: str, **changes: Any) -> Self:
         """The same command under another name.
@@ -68,13 +142,18 @@ class StageCommand:
             changes: Attributes that differ.
         """
         examples = self.examples.replace(self.module, module)
-        return replace(self, module=module, **{"examples": examples, **changes})
+        return dataclasses.replace(self, module=module, **{"examples": examples, **changes})
 
     def parser(self) -> cli.ArgumentParser:
         """The command line."""
         made = cli.ArgumentParser(self.module, self.description, self.examples, refused=self.refused)
         made.add_argument("meta", help=self._meta())
-        add_options(made, self.stage_class, title=self.title, defaults=self.defaults)
+        for title, options in self.more.items():
+            add_options(made.add_argument_group(title), _class(options))
+        if isinstance(self.stage, StageChoice):
+            self.stage.add_flags(made.add_argument_group(self.title))
+        else:
+            add_options(made, self.stage_class, title=self.title, defaults=self.defaults)
         group = made.add_argument_group("compatibility") if self.ignored else made
         for flag, metavar in self.ignored.items():
             how: dict[str, Any] = {"metavar": metavar} if metavar else {"action": "store_true"}
@@ -101,9 +180,46 @@ class StageCommand:
         Raises:
             UserError: Weights are missing, or an option is wrong.
         """
+        if isinstance(self.stage, StageChoice):
+            return self.stage_from(self.given(args))
         return self.stage_class(**read_options(args, self.stage_class))
+
+    def stage_from(self, given: Mapping[str, Any], shared: Mapping[str, Any] | None = None) -> Stage:
+        """The stage from options by name, as its command line would make it.
+
+        Args:
+            given: Values by the names of options or of their flags: ``{"num_frames": 4}``.
+            shared: Further ones; those that the stage does not have are left out.
+
+        Raises:
+            UserError: There is no such option, it is for another stage, or it is wrong; weights are missing.
+        """
+        cls, options = self.stage_of(given)
+        known = option_names(cls)
+        taken = {known.get(name, name) for name in options}
+        for name, value in {**self.defaults, **(shared or {})}.items():
+            if name in known and name not in taken:
+                options[name] = value
+        return cls(**named_options(cls, options))
+
+    def given(self, args: argparse.Namespace) -> dict[str, Any]:
+        """What a parsed command line says of the stage, by name."""
+        if isinstance(self.stage, StageChoice):
+            stages, names = tuple(self.stage.stages.values()), {self.stage.option: None}
+        else:
+            stages, names = (self.stage,), {}
+        for stage in stages:
+            names |= dict.fromkeys(option_names(_class(stage)).values())
+        return {name: getattr(args, name) for name in names if hasattr(args, name)}
 
     def main(self, argv: list[str] | None = None) -> int:
         """Parse the command line and run the stage; the exit code."""
         args = self.parser().parse_args(argv)
         return run_command(lambda: self.make_stage(args), args)
+
+
+def _class(path: str | type) -> Any:
+    if not isinstance(path, str):
+        return path
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)

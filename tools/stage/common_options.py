@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from tools.errors import UserError
@@ -88,8 +89,8 @@ class FramesOption(Option):
         """A `Sampling`, a name of a policy, or anything else that chooses frames."""
         return parse_sampling(value, None) if isinstance(value, str) else value
 
-    def add(self, group: Any, name: str, default: Any) -> None:
-        """Add the flags."""
+    def parts(self, name: str, default: Any) -> dict[str, Option]:
+        """The flags by name; without one, all of them are None."""
         policy = default.policy if default is not None else "uniform_mid"
         frames = Option("frames of a video", Whole(1), shown=self.shown)
         which = Option(
@@ -98,10 +99,16 @@ class FramesOption(Option):
             shown=policy,
             everyday=False,
         )
-        frames.add(group, "num_frames", None)
-        which.add(group, name, None)
-        for limit, made in _LIMITS.items() if self.limits else ():
-            made.add(group, limit, None)
+        return {"num_frames": frames, name: which, **(_LIMITS if self.limits else {})}
+
+    def add(self, group: Any, name: str, default: Any) -> None:
+        """Add the flags."""
+        for part, made in self.parts(name, default).items():
+            made.add(group, part, None)
+
+    def names(self, name: str) -> dict[str, str]:
+        """The flags, each by its name."""
+        return {part: part for part in self.parts(name, None)}
 
     def read(self, args: argparse.Namespace, name: str, default: Any) -> Any:
         """The frames that the flags ask for.
@@ -109,13 +116,26 @@ class FramesOption(Option):
         Raises:
             UserError: There is no such policy, or the flags contradict each other.
         """
-        chosen = choose_frames(default, getattr(args, name), args.num_frames)
-        limits = {limit: getattr(args, limit) for limit in _LIMITS if self.limits}
-        limits = {limit: value for limit, value in limits.items() if value is not None}
+        return self.combine({part: getattr(args, part) for part in self.names(name)}, name, default)
+
+    def combine(self, given: Mapping[str, Any], name: str, default: Any) -> Any:
+        """The frames from the values of the flags; that of the field may be a `Sampling` already.
+
+        Raises:
+            UserError: There is no such policy, or the flags contradict each other.
+        """
+        given = {part: value for part, value in given.items() if value is not None}
+        parts = self.parts(name, default)
+        policy = given.pop(name, None)
+        limits = {part: parts[part].check(part, value, None) for part, value in given.items()}
+        count = limits.pop("num_frames", None)
+        if policy is not None and not isinstance(policy, str):
+            default, policy = policy, None
+        chosen = choose_frames(default, policy, count)
         if not limits or chosen is None:
             return chosen
         if chosen.max_frames not in (None, limits.get("max_frames", chosen.max_frames)):
-            raise UserError(f"--num-frames {args.num_frames} and --max-frames {args.max_frames} contradict")
+            raise UserError(f"--num-frames {count} and --max-frames {limits['max_frames']} contradict")
         return dataclasses.replace(chosen, **limits)
 
 

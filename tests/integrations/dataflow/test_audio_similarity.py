@@ -18,8 +18,10 @@ from tests.support import make_video
 from tools.errors import UserError
 from tools.media.reading.sampling import Sampling
 from tools.operators import FileStorage, VideoAudioSimilarity
+from tools.scoring.audio_similarity.moments import ShotChanges
 from tools.scoring.audio_similarity.picture_stages import AudioCaptionStage, CompatStage, LabelsStage
-from tools.scoring.audio_similarity.stage import SIMILARITIES, ClapStage, ShotChanges
+from tools.scoring.audio_similarity.sound_stage import SIMILARITIES
+from tools.scoring.audio_similarity.stage import ClapStage
 from tools.stage.engine import RunOptions, map_rows
 from tools.stage.stage import Stage
 
@@ -161,7 +163,7 @@ def test_the_modes(evaluated, files, clip, clap):
         (own,) = expected(stage, {**path, **row})
         return [pytest.approx(f(own), abs=1e-6) for f in (np.mean, np.max, np.min)] + [mode]
 
-    by_clap = ClapStage(clap_model=str(clap.folder), device="cpu", moments=moments, details=True)
+    by_clap = ClapStage(clap_model=str(clap.folder), device="cpu", sampling=moments, details=True)
     assert scores(caption_key="text") == same(by_clap, "clap", text="a dog")
     assert scores(caption_key="text", mode="clap") == scores(caption_key="text")
     by_text = fixed(AudioCaptionStage, clip)

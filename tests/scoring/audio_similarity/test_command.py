@@ -10,9 +10,10 @@ import pytest
 from tests.scoring.commands import run_as_ranks
 from tools.errors import UserError
 from tools.media.reading.sampling import Sampling
-from tools.scoring.audio_similarity.inference import main, make_stage, parser
+from tools.scoring.audio_similarity.inference import COMMAND, main
+from tools.scoring.audio_similarity.moments import ShotChanges
 from tools.scoring.audio_similarity.picture_stages import CompatStage, LabelsStage
-from tools.scoring.audio_similarity.stage import ClapStage, ShotChanges
+from tools.scoring.audio_similarity.stage import ClapStage
 from tools.stage.engine import RunOptions, map_rows
 from tools.table import merge_tables, read_table, write_table
 
@@ -29,7 +30,7 @@ def meta(films, tmp_path) -> Path:
 
 
 def asked(*flags: str) -> object:
-    return make_stage(parser().parse_args(["meta.csv", "--device", "cpu", *flags]))
+    return COMMAND.make_stage(COMMAND.parser().parse_args(["meta.csv", "--device", "cpu", *flags]))
 
 
 @pytest.fixture
@@ -77,11 +78,11 @@ def test_ranks_write_parts_that_merge(environment, meta, small_clap, tmp_path):
 def test_what_flags_ask_for(environment):
     stage = asked()
     assert (
-        isinstance(stage, ClapStage) and stage.moments is None and stage.required_columns == ("path", "text")
+        isinstance(stage, ClapStage) and stage.sampling is None and stage.required_columns == ("path", "text")
     )
-    assert asked("--num-frames", "5").moments == Sampling("first_middle_last", 5)
-    assert asked("--sampling", "fps:2", "--end", "3").moments == Sampling("fps", fps=2, end=3)
-    assert asked("--sampling", "all_keyframes").moments == ShotChanges()
+    assert asked("--num-frames", "5").sampling == Sampling("first_middle_last", 5)
+    assert asked("--sampling", "fps:2", "--end", "3").sampling == Sampling("fps", fps=2, end=3)
+    assert asked("--sampling", "all_keyframes").sampling == ShotChanges()
     stage = asked("--mode", "audio_caption", "--hflip", "--audio-column", "wav")
     assert stage.required_columns == ("path", "audio_caption", "wav")
     assert (stage.horizontal_flip, stage.vertical_flip, stage.reduce) == (True, False, "avg")

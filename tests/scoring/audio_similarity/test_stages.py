@@ -16,9 +16,11 @@ from tools.errors import MediaError, UserError
 from tools.media.reading.sampling import Sampling
 from tools.media.reading.sound.audio import read_audio
 from tools.scoring.audio_similarity.labels import Label, read_labels
+from tools.scoring.audio_similarity.moments import ShotChanges
 from tools.scoring.audio_similarity.picture_stages import AudioCaptionStage, CompatStage, LabelsStage
 from tools.scoring.audio_similarity.scorer import AudioTextScorer, overlap
-from tools.scoring.audio_similarity.stage import SIMILARITIES, ClapStage, ShotChanges
+from tools.scoring.audio_similarity.sound_stage import SIMILARITIES
+from tools.scoring.audio_similarity.stage import ClapStage
 from tools.stage.engine import RunOptions, map_rows
 from tools.stage.stage import FAILURES, REMARKS, Stage
 
@@ -68,7 +70,7 @@ def test_clap_is_the_cosine_of_sound_and_caption(small_clap, films, reduce, join
 
 
 def test_clap_at_the_moments_of_frames(small_clap, films):
-    stage = clap_stage(small_clap, moments=Sampling("first_middle_last", 3), window=1.0)
+    stage = clap_stage(small_clap, sampling=Sampling("first_middle_last", 3), window=1.0)
     # frames 0, 55 and 110 (of 111) at 25 per second; windows do not leave the 4.44 s
     spans = [(0.0, 1.0), (2.2 - 0.5, 2.2 + 0.5), (3.44, 4.44)]
     expected = small_clap.audio([window(films["parts"], *span) for span in spans])
@@ -80,7 +82,7 @@ def test_a_clip_that_is_shorter_than_a_window(small_clap, films):
     (expected,) = small_clap.audio([window(films["short"], 0, 1.0)]) @ small_clap.texts([CAPTION])[0]
     moments = Sampling("first_middle_last", 5)
     cover, five = (
-        run(clap_stage(small_clap, moments=own), {"path": films["short"], "text": CAPTION})[0]
+        run(clap_stage(small_clap, sampling=own), {"path": films["short"], "text": CAPTION})[0]
         for own in (None, moments)
     )
     assert cover[SIMILARITIES] == pytest.approx([expected], abs=1e-4)
@@ -305,8 +307,8 @@ def test_what_was_asked_changes_with_what_changes_values(clip_environment, small
         {"reduce": "max"},
         {"window": 1.0},
         {"silence": -50.0},
-        {"moments": Sampling("first")},
-        {"moments": ShotChanges()},
+        {"sampling": Sampling("first")},
+        {"sampling": ShotChanges()},
     ):
         assert clap_stage(small_clap, **options).config() != same
     other = SmallClap(tmp_path / "other", seed=1)

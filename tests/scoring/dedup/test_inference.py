@@ -13,7 +13,7 @@ from tests.support import remux
 from tools.errors import UserError
 from tools.scoring.dedup.duplicates import mark_duplicates
 from tools.scoring.dedup.features import FEATURE
-from tools.scoring.dedup.inference import main, make_stage, parser
+from tools.scoring.dedup.inference import COMMAND, main
 from tools.scoring.dedup.stage import FingerprintStage
 from tools.scoring.fused import FusedStage
 from tools.stage.runner import RunOptions, map_rows, run_stage
@@ -140,13 +140,14 @@ def test_workers_and_a_fused_run_change_nothing(clips, table):
 def test_bad_input(table, tmp_path, capsys):
     with pytest.raises(UserError, match="no column 'path'"):
         main([str(write_table(pl.DataFrame({"a": ["x"]}), tmp_path / "a.csv")), *INLINE])
-    with pytest.raises(UserError, match="threshold"):
-        main([str(table), "--threshold", "2", *INLINE])
     with pytest.raises(UserError, match="no such column"):
         main([str(table), "--keep", "beauty", *INLINE])
-    with pytest.raises(SystemExit) as stop:
+    with pytest.raises(UserError, match=r"Invalid threshold \(2\). Supported values are numbers above 0"):
+        main([str(table), "--threshold", "2", *INLINE])
+    with pytest.raises(UserError, match=r"Invalid method \(sound\). Supported values are hash, clip"):
         main([str(table), "--method", "sound"])
-    assert stop.value.code == 2
+    with pytest.raises(UserError, match="--num-frames is for --method clip, not for hash"):
+        main([str(table), "--num-frames", "8", *INLINE])
     assert not table.with_name("meta_fingerprint.parquet").exists()  # all of it is checked before any work
     broken = write_table(pl.DataFrame({"path": ["/nowhere.mp4"]}), tmp_path / "broken.csv")
     assert main([str(broken), *INLINE]) == 1
@@ -169,4 +170,4 @@ def test_the_command_with_clip(clips, table, clip_environment):
 
 
 def test_the_stage_of_a_command_line():
-    assert isinstance(make_stage(parser().parse_args(["meta.csv"])), FingerprintStage)
+    assert isinstance(COMMAND.make_stage(COMMAND.parser().parse_args(["meta.csv"])), FingerprintStage)

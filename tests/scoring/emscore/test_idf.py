@@ -127,7 +127,7 @@ def test_captions_of_a_table(clip_environment, tokenizer, tmp_path, capsys):
     with pytest.raises(UserError, match="no column 'text'"):
         fit_table(typed, "text")
     output = tmp_path / "idf.json"
-    assert main([str(typed), "--column", "captions", "--output", str(output)]) is None
+    assert main([str(typed), "--column", "captions", "--output", str(output)]) == 0
     shown = capsys.readouterr()
     assert shown.out.splitlines() == [str(output)] and "5 captions" in shown.err
     assert Idf.load(output) == expected

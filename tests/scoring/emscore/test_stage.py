@@ -33,7 +33,7 @@ from tools.media.reading.requests import Frames, read_sampled
 from tools.media.reading.sampling import Sampling
 from tools.models.clip_tokenizer import load_tokenizer
 from tools.scoring.emscore.idf import Idf
-from tools.scoring.emscore.inference import main, make_stage, parser
+from tools.scoring.emscore.inference import COMMAND, main
 from tools.scoring.emscore.metrics import METRICS
 from tools.scoring.emscore.scorer import EMScorer
 from tools.scoring.emscore.stage import EMScoreStage, column_of
@@ -331,7 +331,9 @@ def test_flags_of_the_command(clip_environment, monkeypatch, tmp_path):
     monkeypatch.setenv("VIDSIEVE_CLIP_VIT_B_32", str(clip_environment.weights))
 
     def stage(*flags: str) -> EMScoreStage:
-        return make_stage(parser().parse_args(["meta.csv", "--device", "cpu", *flags]))
+        parser = COMMAND.parser()
+        parser.raises = True
+        return COMMAND.make_stage(parser.parse_args(["meta.csv", "--device", "cpu", *flags]))
 
     plain = stage()
     assert plain.sampling.asdict() == {"policy": "count_uniform", "count": 10, "start": 0.0}
@@ -350,7 +352,7 @@ def test_flags_of_the_command(clip_environment, monkeypatch, tmp_path):
     for flags, message in (
         (("--every-n-seconds", "2", "--every-n-frames", "3"), "exclude each other"),
         (("--every-n-seconds", "2", "--sampling", "middle"), "exclude each other"),
-        (("--every-n-seconds", "0"), "greater than 0"),
+        (("--every-n-seconds", "0"), r"Invalid every_n_seconds \(0\). Supported values are numbers above 0"),
         (("--score-types", "audio"), "Invalid score_types"),
         (("--idf-column", "r"), "not given"),
     ):

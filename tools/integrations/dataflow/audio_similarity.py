@@ -24,8 +24,11 @@ from tools.integrations.run import (
 )
 from tools.media.reading.sampling import Sampling
 from tools.media.reading.tracks import check_audio_track
-from tools.scoring.audio_similarity.scorer import MODES, REDUCE, check_reduce
-from tools.scoring.audio_similarity.stage import SIMILARITIES, ClapStage, Moments, ShotChanges
+from tools.models.clap import CLAP_MODEL
+from tools.scoring.audio_similarity.moments import Moments, ShotChanges
+from tools.scoring.audio_similarity.scorer import MODES, REDUCE
+from tools.scoring.audio_similarity.sound_stage import SIMILARITIES
+from tools.scoring.audio_similarity.stage import ClapStage
 from tools.stage.stage import REMARKS, Row, Stage
 from tools.table.cells import parsed
 
@@ -123,7 +126,7 @@ class VideoAudioSimilarity(Operator):
     ) -> None:
         _check("mode", mode, ("auto", *MODES))
         _check("any_or_all", any_or_all, ("any", "all"))
-        check_reduce(reduce_mode)
+        _check("reduce", reduce_mode, tuple(REDUCE))
         if min_score > max_score:
             raise UserError(f"min_score {min_score:g} is greater than max_score {max_score:g}")
         self.moments = _moments(frame_sampling_method, frame_num)
@@ -133,7 +136,7 @@ class VideoAudioSimilarity(Operator):
         self.any_or_all = any_or_all
         self.reduce_mode = reduce_mode
         self.mode = mode
-        self.clap_model = "" if clap_model is None else str(clap_model)
+        self.clap_model = CLAP_MODEL if clap_model is None else str(clap_model)
         self.window = window
         self.silence = silence
         self.audio_track = check_audio_track(audio_track)
@@ -196,36 +199,34 @@ class VideoAudioSimilarity(Operator):
         return mode
 
     def _stage(self, mode: str) -> Stage:
-        common = {
+        common: dict[str, Any] = {
+            "sampling": self.moments,
             "reduce": self.reduce_mode,
-            "silence": self.silence,
-            "audio_track": self.audio_track,
             "device": self.device,
             "details": True,
+        }
+        sound: dict[str, Any] = {
+            "audio_column": _AUDIO,
+            "silence": self.silence,
+            "audio_track": self.audio_track,
         }
         if mode == "clap":
             return ClapStage(
                 caption_column=_CAPTION,
-                audio_column=_AUDIO,
-                moments=self.moments,
                 window=self.window,
                 clap_model=self.clap_model,
                 **common,
+                **sound,
             )
         from tools.scoring.audio_similarity.picture_stages import AudioCaptionStage, CompatStage, LabelsStage
 
-        common |= {"sampling": self.moments, "precision": self.precision, **self.flips}
-        common["clip_model"] = _clip_model(self.hf_clip, mode)
+        common |= {"precision": self.precision, "clip_model": _clip_model(self.hf_clip, mode), **self.flips}
         if mode == "compat":
             return CompatStage(**common)
         if mode == "audio_caption":
-            return AudioCaptionStage(caption_column=_CAPTION, audio_column=_AUDIO, **common)
+            return AudioCaptionStage(caption_column=_CAPTION, **common, **sound)
         return LabelsStage(
-            audio_column=_AUDIO,
-            labels=self.labels,
-            window=self.window,
-            clap_model=self.clap_model,
-            **common,
+            labels=self.labels, window=self.window, clap_model=self.clap_model, **common, **sound
         )
 
     def _entry(self, results: list[Result]) -> dict[str, Any]:

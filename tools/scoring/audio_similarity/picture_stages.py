@@ -5,37 +5,34 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from tools.errors import MediaError, UserError
 from tools.media.reading.frames import Frame, read_frames_at
 from tools.media.reading.requests import FrameRequest, Frames
-from tools.media.reading.tracks import check_audio_track
 from tools.models.clip_preprocess import clip_crop
+from tools.options import Text, option
 from tools.scoring.audio_similarity.hearing import NOT_HEARD, Heard, Hearing, listen, picture_index
+from tools.scoring.audio_similarity.moments import Moments, ShotChanges, moments_option, request_of
 from tools.scoring.audio_similarity.scorer import (
     COMPAT_TEXT,
     LabelFeatures,
-    check_reduce,
     heard_features,
     label_similarities,
     sound_features,
 )
-from tools.scoring.audio_similarity.stage import (
+from tools.scoring.audio_similarity.sound_stage import (
     NOT_FINITE,
-    Moments,
-    ShotChanges,
+    SoundStage,
     Unheard,
-    added,
-    audio_path,
     cell_text,
-    columns_of,
-    request_of,
-    values_of,
+    clap_model_option,
+    window_option,
 )
 from tools.scoring.clip_features import CLIPFeatures, cosines, fingerprint
+from tools.scoring.clip_options import clip_model_option
 from tools.scoring.clip_stage import FIRST_MIDDLE_LAST, CLIPRow, CLIPStage
 from tools.scoring.matching.scorer import TextTokens, caption_features, tokenize
 from tools.stage.stage import Row
@@ -61,52 +58,27 @@ class Extras(NamedTuple):
 
 
 @dataclasses.dataclass
-class _PictureStage(CLIPStage):
+class _PictureStage(SoundStage, CLIPStage):
     """Base: frames, with their flipped copies, and the sound around them.
 
     Attributes:
-        sampling: Which frames: a `Sampling`, or `ShotChanges`.
-        audio_column: Column with the path of a file that has the sound; None for the video's own track, which
-            also counts where a cell is empty.
-        reduce: How frames become one score, a key of `tools.scoring.audio_similarity.scorer.REDUCE`.
-        horizontal_flip: Score the mirrored copy of each frame as well.
-        vertical_flip: Score the copy of each frame that stands on its head as well.
-        silence: dBFS; what stays below is silence.
-        audio_track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
-        details: Also give the similarity of each picture.
-        vocabulary: That of the CLIP; follows from the weights. The others are those of `CLIPStage`.
+        vocabulary: That of the CLIP; follows from the weights.
 
     Raises:
         UserError: Weights or vocabulary are missing or wrong, or an option is.
     """
 
-    name = "audio"
-    version = 2
-    suffix = "_audio"
-    takes_lists = True
     reads_texts = True
-    mode: ClassVar[str] = ""  # what the column audio_mode says
 
-    sampling: Moments = FIRST_MIDDLE_LAST
-    audio_column: str | None = None
-    reduce: str = "avg"
-    horizontal_flip: bool = False
-    vertical_flip: bool = False
-    silence: float = -60.0
-    audio_track: str | None = None
-    details: bool = False
+    sampling: Moments = moments_option(FIRST_MIDDLE_LAST)
+    horizontal_flip: bool = option(
+        False, "score mirrored copies of the frames as well", flag="hflip", everyday=False
+    )
+    vertical_flip: bool = option(
+        False, "score copies turned upside down as well", flag="vflip", everyday=False
+    )
     vocabulary: Path = dataclasses.field(init=False)
     context_length: int = dataclasses.field(init=False)
-    hearing: Hearing = dataclasses.field(init=False)
-
-    def configure(self) -> None:
-        """Check the options, and set what follows from them."""
-        check_reduce(self.reduce)
-        self.audio_track = check_audio_track(self.audio_track)
-        self.output_columns = added(self.details)
-        self.required_columns = columns_of("path", self.audio_column)
-        self.hearing = Hearing(silence=self.silence, track=self.audio_track)
-        super().configure()
 
     @property
     def request(self) -> FrameRequest:
@@ -134,7 +106,7 @@ class _PictureStage(CLIPStage):
         moments = self._moments(frames)
         heard = self.hear(row, moments)
         if heard is not None and heard.failure:
-            return Unheard(self._cells(None, heard))
+            return Unheard(self.cells(None, heard))
         windows = heard.window_of if heard and self.hearing.mel else (0,) * len(moments)
         crops: list[np.ndarray] = []
         window_of: list[int] = []
@@ -149,7 +121,7 @@ class _PictureStage(CLIPStage):
     def hear(self, row: Row, moments: list[float]) -> Heard | None:
         """Listen to the sound of a row; None to leave that out."""
         path = row["path"]
-        return listen(path, audio_path(row, self.audio_column), moments, self.hearing, picture_index(path))
+        return listen(path, self.audio_path(row), moments, self.hearing, picture_index(path))
 
     def use(self, features: CLIPFeatures) -> None:
         """Take a loaded CLIP; its vocabulary must be the one that texts are written in."""
@@ -193,12 +165,6 @@ class _PictureStage(CLIPStage):
             pictures.append(np.ascontiguousarray(image[::-1]))
         return pictures
 
-    def _cells(
-        self, similarities: np.ndarray | None, heard: Heard | None, remarks: list[str] | None = None
-    ) -> dict[str, Any]:
-        values = values_of(self.mode, self.reduce, similarities, heard, remarks)
-        return {name: values.get(name) for name in self.output_columns}
-
     def _tokens(self, text: str) -> TextTokens:
         from tools.models.clip_tokenizer import load_tokenizer
 
@@ -209,13 +175,12 @@ class _PictureStage(CLIPStage):
 class AudioCaptionStage(_PictureStage):
     """Frames against a text that describes the sound: the cosine of CLIP's features.
 
-    Attributes:
-        caption_column: Column with the text. The others are those of the base.
+    The text is that of a column, ``audio_caption`` by default.
     """
 
     mode = "audio_caption"
 
-    caption_column: str = "audio_caption"
+    caption_column: str = option("audio_caption", "column with the caption", Text("NAME"))
 
     def configure(self) -> None:
         """Check the options, and set what follows from them."""
@@ -223,7 +188,7 @@ class AudioCaptionStage(_PictureStage):
 
         require_ftfy()
         super().configure()
-        self.required_columns = columns_of("path", self.caption_column, self.audio_column)
+        self.required_columns = self.named_columns(self.caption_column)
 
     def config(self) -> dict[str, Any]:
         """What changes the values."""
@@ -242,16 +207,21 @@ class AudioCaptionStage(_PictureStage):
         captions = caption_features(self._features.encoder, tokens)
         remark = f"text longer than the {self.context_length} tokens that CLIP takes, cut there"
         return [
-            self._cells(cosines(images, caption), own.heard, [remark] if text.cut else [])
+            self.cells(cosines(images, caption), own.heard, [remark] if text.cut else [])
             for images, caption, text, own in zip(features, captions, tokens, extras, strict=True)
         ]
 
 
 @dataclasses.dataclass
 class CompatStage(_PictureStage):
-    """Frames against the words "audio sound", as DataFlow's operator had it. Nobody listens."""
+    """Frames against the words "audio sound", as DataFlow's operator had it: there is no sound to choose."""
 
     mode = "compat"
+
+    clip_model: str = clip_model_option("ViT-B/32")
+    audio_column: str | None = dataclasses.field(default=None, init=False)
+    audio_track: str | None = dataclasses.field(default=None, init=False)
+    silence: float = dataclasses.field(default=-60.0, init=False)
 
     def hear(self, row: Row, moments: list[float]) -> None:
         """Nobody listens."""
@@ -265,34 +235,33 @@ class CompatStage(_PictureStage):
     def score_features(self, features: list[np.ndarray], extras: list[Extras]) -> list[dict[str, Any]]:
         """The cosines of each row's frames and the words."""
         remark = f"mode compat: compared with the words '{COMPAT_TEXT}', the sound was not looked at"
-        return [self._cells(cosines(images, self._text), None, [remark]) for images in features]
+        return [self.cells(cosines(images, self._text), None, [remark]) for images in features]
 
 
 @dataclasses.dataclass
 class LabelsStage(_PictureStage):
     """Frames against the sound around them, by what CLIP and CLAP each say of a list of labels.
 
-    Attributes:
-        labels: File with the labels; None for the toolkit's own, see
-            `tools.scoring.audio_similarity.labels.read_labels`.
-        window: Length of the window around a frame in seconds; None for what CLAP takes (10).
-        clap_model: Folder or Hugging Face id of a CLAP. The others are those of the base.
+    The labels are those of a file, by default of the toolkit: `tools.scoring.audio_similarity.labels`.
     """
 
     mode = "labels"
 
-    labels: str | None = None
-    window: float | None = None
-    clap_model: str = ""
+    labels: str | None = option(
+        None,
+        "own list for mode labels: a line for each, 'seen | heard'",
+        Text("FILE"),
+        none=True,
+        everyday=False,
+    )
+    window: float | None = window_option()
+    clap_model: str = clap_model_option()
 
     def configure(self) -> None:
         """Check the options, and set what follows from them."""
-        from tools.models.clap import CLAP_MODEL
         from tools.scoring.audio_similarity.labels import read_labels
 
         self._labels = read_labels(self.labels)
-        self.clap_model = self.clap_model or CLAP_MODEL
-        Hearing(None, self.window, self.silence, self.audio_track)  # which checks them
         super().configure()
 
     def required_weights(self) -> list[RequiredWeights]:
@@ -345,8 +314,8 @@ class LabelsStage(_PictureStage):
         results = []
         for images, windows, own, sound in zip(features, sounds, extras, heard, strict=True):
             if not np.isfinite(windows).all():
-                results.append(self._cells(None, sound._replace(failure=NOT_FINITE)))
+                results.append(self.cells(None, sound._replace(failure=NOT_FINITE)))
                 continue
             similarities = label_similarities(images, windows, own.window_of, self._label_features)
-            results.append(self._cells(similarities, sound))
+            results.append(self.cells(similarities, sound))
         return results

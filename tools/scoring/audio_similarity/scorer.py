@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tools.errors import UserError
 from tools.models.clap import ClapEncoder
 from tools.scoring.audio_similarity.labels import Label
 from tools.scoring.clip_features import cosines, unit_length
@@ -157,13 +156,3 @@ class AudioTextScorer:
         mels = np.stack([log_mel(sound, self.clap.source.mel) for sound in sounds])
         features = unit_length(self.clap.encode_audio(mels))
         return (features * text_features(self.clap, texts)[0]).sum(axis=1)
-
-
-def check_reduce(reduce: str) -> None:
-    """Check the name of a reduction.
-
-    Raises:
-        UserError: There is no such one.
-    """
-    if reduce not in REDUCE:
-        raise UserError(f"Invalid reduce ({reduce}). Supported values are {', '.join(REDUCE)}.")

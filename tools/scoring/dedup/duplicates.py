@@ -7,6 +7,7 @@ time and in the picture (`alignment`), and where both stand still, their stills 
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -15,14 +16,24 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from tools import options
 from tools.errors import UserError
+from tools.options import Choice, Number, Text, option
 from tools.scoring.dedup.alignment import Track, align_closely
 from tools.scoring.dedup.candidates import DEFAULT_VIEWS, decode_views, find_candidates
 from tools.scoring.dedup.difference import mostly_static, still_similarity
 from tools.scoring.dedup.features import FEATURE, decode_feature, find_similar
 from tools.scoring.dedup.fingerprint import Fingerprint, decode, decode_info
 from tools.scoring.dedup.hashing import hash_all, view_of
-from tools.scoring.dedup.selection import KEEP, SURE, Match, check_keep, rank, select_duplicates
+from tools.scoring.dedup.selection import (
+    FILE_CRITERIA,
+    KEEP,
+    SURE,
+    Match,
+    check_keep,
+    rank,
+    select_duplicates,
+)
 from tools.scoring.dedup.stage import FINGERPRINT
 
 METHODS: dict[str, tuple[str, float]] = {"hash": (FINGERPRINT, 0.9), "clip": (FEATURE, 0.98)}
@@ -32,6 +43,39 @@ _DECIMALS = 4
 _MIN_MOTION = 0.01  # energy of motion that proves a copy whose pictures differ in a part
 _CACHE_BYTES = 1 << 29  # of unpacked fingerprints
 _CACHED_TRACKS = 1024
+
+
+@dataclasses.dataclass(frozen=True)
+class DuplicateOptions:
+    """How the fingerprints of a table are compared, and which of several duplicates is kept."""
+
+    threshold: float | None = option(
+        None,
+        "minimum similarity of a duplicate",
+        Number(0, 1, above=True, metavar="T"),
+        shown=", ".join(f"{method} {threshold:g}" for method, (_, threshold) in METHODS.items()),
+        aliases=("--thresh",),
+        none=True,
+    )
+    keep: tuple[str, ...] = option(
+        KEEP,
+        f"which duplicate is kept: {', '.join(FILE_CRITERIA)}, or columns of numbers; the first that differs "
+        "decides",
+        Text("CRITERION"),
+        shown=f"{' '.join(KEEP)}, without missing columns",
+        many=True,
+    )
+    split: bool = option(False, "META_dedup.csv gets the kept rows, META_dup.csv the duplicates")
+    search: str = option(
+        "auto",
+        "of method clip; exact: each row with all that are kept; index: random planes, may miss duplicates; "
+        "auto: exact up to 100 000 rows",
+        Choice(("auto", "exact", "index")),
+        everyday=False,
+    )
+
+    def __post_init__(self) -> None:
+        options.check_options(self)
 
 
 def mark_duplicates(

@@ -8,13 +8,44 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tools import cli
+from tools.options import read_options
+from tools.stage.command import StageChoice, StageCommand
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from tools.stage.stage import Stage
+    from tools.scoring.dedup.duplicates import DuplicateOptions
 
 _MODULE = "tools.scoring.dedup.inference"
+
+
+COMMAND = StageCommand(
+    _MODULE,
+    StageChoice(
+        "method",
+        "",
+        {
+            "hash": "tools.scoring.dedup.stage.FingerprintStage",
+            "clip": "tools.scoring.dedup.features.FeatureStage",
+        },
+        {"hash": "copies of the same recording", "clip": "what looks the same to CLIP"},
+    ),
+    "fingerprints",
+    "Find near-duplicates: images and videos that are copies of others, re-encoded, scaled, cropped by\n"
+    "up to 15 % on each side, mirrored, with bars, at another frame rate, with a logo or subtitles over\n"
+    "moving pictures, or cut out of longer ones. Titles and slides that differ in a word do not count.\n"
+    "Reads column path, adds dup_of (path of the kept row that this one duplicates; empty in kept\n"
+    "rows) and dup_score (0 to 1), writes META_dedup.csv with all rows. Fingerprints are made first, in\n"
+    "META_fingerprint.parquet; under torchrun each rank makes its part of them, and the same command\n"
+    "without torchrun compares them all.",
+    f"""
+    python -m {_MODULE} meta.csv
+    python -m {_MODULE} meta.csv --split --keep frames resolution aes
+    python -m {_MODULE} meta.csv --method clip --threshold 0.95 --num_frames 8
+    torchrun --nproc_per_node 8 -m {_MODULE} meta.csv && python -m {_MODULE} meta.csv
+    """,
+    more={"duplicates": "tools.scoring.dedup.duplicates.DuplicateOptions"},
+    batch_size=128,
+    engines=False,
+)
 
 
 class Counts(NamedTuple):
@@ -35,107 +66,23 @@ class Counts(NamedTuple):
     not_compared: int
 
 
-def parser() -> cli.ArgumentParser:
-    """The parser of the command."""
-    from tools.scoring.clip_arguments import add_clip_arguments
-    from tools.scoring.dedup.selection import KEEP
-    from tools.stage.options import add_stage_arguments
-
-    made = cli.ArgumentParser(
-        _MODULE,
-        "Find near-duplicates: images and videos that are copies of others, re-encoded, scaled, cropped by\n"
-        "up to 15 % on each side, mirrored, with bars, at another frame rate, with a logo or subtitles over\n"
-        "moving pictures, or cut out of longer ones. Titles and slides that differ in a word do not count.\n"
-        "Reads column path, adds dup_of (path of the kept row that this one duplicates; empty in kept\n"
-        "rows) and dup_score (0 to 1), writes META_dedup.csv with all rows. Fingerprints are made first, in\n"
-        "META_fingerprint.parquet; under torchrun each rank makes its part of them, and the same command\n"
-        "without torchrun compares them all.",
-        f"""
-        python -m {_MODULE} meta.csv
-        python -m {_MODULE} meta.csv --split --keep frames resolution aes
-        python -m {_MODULE} meta.csv --method clip --threshold 0.95 --num_frames 8
-        torchrun --nproc_per_node 8 -m {_MODULE} meta.csv && python -m {_MODULE} meta.csv
-        """,
-    )
-    made.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
-    add_stage_arguments(made, batch_size=128, num_workers=16)
-    group = made.add_argument_group("duplicates")
-    group.add_argument(
-        "--method",
-        default="hash",
-        choices=("hash", "clip"),
-        help="hash: copies of the same recording; clip: what looks the same to CLIP (hash)",
-    )
-    group.add_argument(
-        "--threshold",
-        "--thresh",
-        type=cli.positive_number,
-        metavar="T",
-        help="minimum similarity of a duplicate (hash 0.9, clip 0.98)",
-    )
-    group.add_argument(
-        "--keep",
-        nargs="+",
-        metavar="CRITERION",
-        help="which duplicate is kept: resolution, frames, filesize, first, or columns of numbers; the first "
-        f"that differs decides ({' '.join(KEEP)}, without missing columns)",
-    )
-    group.add_argument(
-        "--split",
-        action="store_true",
-        help="META_dedup.csv gets the kept rows, META_dup.csv the duplicates",
-    )
-    group = made.add_argument_group("method clip")
-    group.add_argument(
-        "--search",
-        default="auto",
-        choices=("auto", "exact", "index"),
-        help="exact: each row with all that are kept; index: random planes, may miss duplicates; "
-        "auto: exact up to 100 000 rows (auto)",
-    )
-    add_clip_arguments(group, frames="3", sampling="first_middle_last")
-    return made
-
-
-def make_stage(args: argparse.Namespace) -> Stage:
-    """The stage that makes the fingerprints.
-
-    Raises:
-        UserError: Weights are missing, or an option is invalid.
-    """
-    from tools.scoring.clip_arguments import clip_options
-    from tools.scoring.clip_stage import FIRST_MIDDLE_LAST
-    from tools.scoring.dedup.features import FeatureStage
-    from tools.scoring.dedup.stage import FingerprintStage
-
-    if args.method == "clip":
-        return FeatureStage(**clip_options(args, FIRST_MIDDLE_LAST))
-    return FingerprintStage()
-
-
 def write_duplicates(
     fingerprints: Path,
     output: Path,
+    options: DuplicateOptions,
     *,
-    keep: Sequence[str],
     method: str = "hash",
-    threshold: float | None = None,
-    search: str = "auto",
     device: str = "auto",
-    split: bool = False,
 ) -> Counts:
     """Compare the fingerprints of a table, and write which row duplicates which.
 
     Args:
         fingerprints: Table with a column fingerprint or clip_feature.
-        output: Table to write. With `split` it gets the kept rows; the duplicates go to a table beside it,
+        output: Table to write. With ``split`` it gets the kept rows; the duplicates go to a table beside it,
             with ``_dup`` in place of ``_dedup``, or after the name.
-        keep: See `tools.scoring.dedup.duplicates.mark_duplicates`, as for method, threshold and search.
-        method: See there.
-        threshold: See there.
-        search: See there.
+        options: How rows are compared, and which are kept.
+        method: See `tools.scoring.dedup.duplicates.mark_duplicates`.
         device: Where cosines are computed: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        split: Write two tables.
 
     Raises:
         UserError: The table cannot be read or written, or an option is invalid.
@@ -151,13 +98,13 @@ def write_duplicates(
     table = mark_duplicates(
         source,
         method=method,
-        threshold=threshold,
-        keep=keep,
-        search=search,
+        threshold=options.threshold,
+        keep=options.keep,
+        search=options.search,
         device=device,
     )
     parts = {output: table}
-    if split:
+    if options.split:
         name = f"{table_stem(output).removesuffix('_dedup')}_dup{table_extension(output)}"
         parts = {
             output: table.filter(pl.col("dup_of").is_null()),
@@ -193,26 +140,28 @@ def _copy_failures(fingerprints: Path, output: Path) -> None:
     write_failures(failures, failures_path(output))
 
 
-def main(argv: list[str] | None = None) -> int | None:
+def main(argv: list[str] | None = None) -> int:
     """Parse the command line, make fingerprints, and compare them."""
-    args = parser().parse_args(argv)
+    args = COMMAND.parser().parse_args(argv)
 
-    from tools.scoring.dedup.duplicates import METHODS, check_options
-    from tools.scoring.dedup.selection import KEEP
+    from tools.scoring.dedup.duplicates import METHODS, DuplicateOptions, check_options
     from tools.stage.options import run_command
     from tools.stage.readiness import postponed
     from tools.stage.shards import current_shard
     from tools.table import output_path, scan_table, table_stem
 
-    args.keep = args.keep or KEEP
+    options = DuplicateOptions(**read_options(args, DuplicateOptions))
+    given = COMMAND.given(args)
+    COMMAND.stage_of(given)  # checks that the flags go together
+    method = given.get("method", "hash")
     meta = Path(args.meta)
     output = output_path(meta, "_dedup", output=args.output)
     fingerprints, code = meta, 0
     columns = scan_table(meta).collect_schema().names()
-    check_options(columns, method=args.method, threshold=args.threshold, keep=args.keep)
-    if METHODS[args.method][0] not in columns:
+    check_options(columns, method=method, threshold=options.threshold, keep=options.keep)
+    if METHODS[method][0] not in columns:
         with postponed():
-            stage = make_stage(args)
+            stage = COMMAND.stage_from(given)
         stem = table_stem(output).removesuffix("_dedup")
         fingerprints = output.with_name(f"{stem}{stage.suffix}.parquet")
         code = run_command(stage, argparse.Namespace(**{**vars(args), "output": fingerprints}))
@@ -229,16 +178,8 @@ def main(argv: list[str] | None = None) -> int | None:
         print(f"reads {meta}, which has fingerprints, and compares them")
         print(f"writes {output}")
         return 0
-    counts = write_duplicates(
-        fingerprints,
-        output,
-        method=args.method,
-        threshold=args.threshold,
-        keep=args.keep,
-        search=args.search,
-        device=args.device,
-        split=args.split,
-    )
+    device = given.get("device", "auto")
+    counts = write_duplicates(fingerprints, output, options, method=method, device=device)
     print(summary(counts), file=sys.stderr)
     print(output)
     return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,10 +16,10 @@ from typing import TYPE_CHECKING
 from tools import cli
 from tools.base.disk import write_whole
 from tools.errors import UserError
+from tools.options import Text, add_options, option, read_options
+from tools.scoring.clip_options import clip_config_option
 
 if TYPE_CHECKING:
-    import argparse
-
     import numpy as np
 
     from tools.models.clip_tokenizer import CLIPTokenizer
@@ -117,14 +118,14 @@ class Idf:
             if data.pop("kind") != _KIND:
                 raise ValueError("of another kind")
             counts = {int(token): int(count) for token, count in data.pop("frequencies").items()}
-            made = cls(frequencies=counts, **{name: int(value) for name, value in data.items()})
+            idf = cls(frequencies=counts, **{name: int(value) for name, value in data.items()})
         except OSError as error:
             raise UserError(f"{path}: cannot read the IDF: {error.strerror}") from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UserError(f"{path}: no IDF that `python -m {_MODULE}` wrote ({error})") from None
-        if not counts or not all(0 < count <= made.documents for count in counts.values()):
+        if not counts or not all(0 < count <= idf.documents for count in counts.values()):
             raise UserError(f"{path}: counts of tokens and the number of captions contradict each other")
-        return made
+        return idf
 
     @cached_property
     def _mean(self) -> float:
@@ -175,11 +176,23 @@ def fit_table(
         raise UserError(f"{table}: column {column}: {error}") from None
 
 
-def parser() -> cli.ArgumentParser:
-    """The command line."""
-    from tools.scoring.clip_arguments import add_clip_config_argument
+@dataclass(frozen=True)
+class _Options:
+    """The options of the command."""
 
-    made = cli.ArgumentParser(
+    column: str = option("text", "its captions; a cell may be a JSON list", Text("NAME"))
+    clip_model: str | None = option(
+        None,
+        "a CLIP with another vocabulary: a Hugging Face folder or id",
+        Text("NAME|PATH"),
+        shown="OpenAI's vocabulary",
+    )
+    clip_config: str | None = clip_config_option()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse the command line, count, and write."""
+    parser = cli.ArgumentParser(
         _MODULE,
         "Count in how many captions of a table each token is, for the weights of EMScore.\n"
         "Reads one column, writes a JSON file for python -m tools.scoring.emscore.inference META --idf FILE.",
@@ -188,28 +201,15 @@ def parser() -> cli.ArgumentParser:
         python -m tools.scoring.emscore.idf train.parquet --column references --output idf.json
         """,
     )
-    made.add_argument("table", help="captions: .csv, .parquet or .jsonl")
-    made.add_argument("--column", default="text", help="its captions; a cell may be a JSON list (text)")
-    made.add_argument("--output", required=True, metavar="FILE", help="JSON file to write")
-    made.add_argument(
-        "--clip-model",
-        metavar="NAME|PATH",
-        help="a CLIP with a vocabulary of its own: a Hugging Face folder or id (OpenAI's vocabulary)",
-    )
-    add_clip_config_argument(made)
-    return made
-
-
-def main(argv: list[str] | None = None) -> int | None:
-    """Parse the command line, count, and write."""
-    import sys
-
-    args: argparse.Namespace = parser().parse_args(argv)
-    idf = fit_table(args.table, args.column, args.clip_model, args.clip_config)
+    parser.add_argument("table", help="captions: .csv, .parquet or .jsonl")
+    parser.add_argument("--output", required=True, metavar="FILE", help="JSON file to write")
+    add_options(parser, _Options)
+    args = parser.parse_args(argv)
+    idf = fit_table(args.table, **read_options(args, _Options))
     path = idf.save(args.output)
     print(f"{idf.documents} captions, {len(idf.frequencies)} tokens", file=sys.stderr)
     print(path)
-    return None
+    return 0
 
 
 if __name__ == "__main__":

@@ -36,6 +36,9 @@ METRICS: dict[str, str] = {
 }
 """The numbers of each comparison: fine-grained, coarse-grained, and both."""
 
+ALL = "all"
+"""Stands for all names."""
+
 Metrics = dict[str, "float | None"]
 """A value for each of `METRICS`; None where it is not defined."""
 
@@ -110,15 +113,15 @@ def similarities(tokens: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def chosen_names(what: str, names: Iterable[str] | str | None, known: Iterable[str]) -> tuple[str, ...]:
-    """Names that a user chose, in the order of ``known``; None stands for all.
+    """Names that a user chose, in the order of ``known``; None or `ALL` stands for all.
 
     Raises:
         UserError: One is unknown, or there is none.
     """
     known = tuple(known)
-    if names is None:
+    names = (names,) if isinstance(names, str) else (ALL,) if names is None else tuple(names)
+    if ALL in names:
         return known
-    names = (names,) if isinstance(names, str) else tuple(names)
     if unknown := [name for name in names if name not in known]:
         raise UserError(f"Invalid {what} ({unknown[0]}). Supported values are {', '.join(known)}.")
     if not names:

@@ -14,11 +14,14 @@ import polars as pl
 from tools.errors import MediaError, UserError
 from tools.media.reading.requests import FrameRequest, Frames
 from tools.media.reading.sampling import Sampling
+from tools.options import Parsed, Text, option, option_field
 from tools.scoring.clip_features import CLIPFeatures
+from tools.scoring.clip_options import clip_model_option, long_text_option
 from tools.scoring.clip_stage import CLIPRow, CLIPStage
 from tools.scoring.emscore.cells import cell_texts
-from tools.scoring.emscore.idf import Idf
+from tools.scoring.emscore.idf import Idf, fit_table
 from tools.scoring.emscore.metrics import (
+    ALL,
     BOTH,
     METRICS,
     REFERENCE,
@@ -27,6 +30,7 @@ from tools.scoring.emscore.metrics import (
     Metrics,
     chosen_names,
 )
+from tools.scoring.emscore.options import EMScoreFrames, NamedValues, idf_or_file
 from tools.scoring.emscore.scorer import (
     DEFAULT_CLIP,
     Caption,
@@ -37,7 +41,7 @@ from tools.scoring.emscore.scorer import (
     undefined,
 )
 from tools.scoring.emscore.texts import LONG_TEXT, words
-from tools.scoring.matching.scorer import check_choice, tokenize
+from tools.scoring.matching.scorer import tokenize
 from tools.stage.stage import FAILURES, REMARKS, Row
 
 FRAMES = Sampling("count_uniform", 10)
@@ -46,6 +50,7 @@ FRAMES = Sampling("count_uniform", 10)
 FRAME_DETAILS = "frame_details"
 """Column for the scores of each frame."""
 
+_TYPES = {"video": VIDEO, "reference": REFERENCE, "both": BOTH}
 _PREFIXES = {VIDEO: "emscore", REFERENCE: "emscore_ref", BOTH: "emscore_both"}
 _DECIMALS = 6
 
@@ -67,17 +72,11 @@ def column_of(score_type: str, metric: str) -> str:
 class EMScoreStage(CLIPStage):
     """EMScore of each row's caption.
 
+    Without the video in any of the score types, and without details of frames, no file is opened.
+
     Attributes:
-        candidate_column: The captions that are judged.
-        reference_column: Other captions of the same videos, one or several in a cell, see
-            `tools.scoring.emscore.cells.cell_texts`; None for none.
-        score_types: Names of `SCORE_TYPES`; None for all that the columns allow. Without the video in any of
-            them, and without details of frames, no file is opened.
-        metrics: Names of `METRICS`; None for all.
-        idf: Weights of the tokens; None for 1 each.
-        long_text: What is done with texts that are too long, a key of `LONG_TEXT`.
-        frame_details: Add the column of this name: JSON, a list with an object for each frame.
-        vocabulary: That of the CLIP; follows from the weights. The others are those of `CLIPStage`.
+        idf: Weights of the tokens, None for 1 each. A file of them is read when the stage is created.
+        vocabulary: That of the CLIP; follows from the weights.
 
     Raises:
         UserError: Weights or vocabulary are missing or wrong, or an option is.
@@ -85,6 +84,7 @@ class EMScoreStage(CLIPStage):
 
     name = "emscore"
     suffix = "_emscore"
+    required_columns = ("path", "text")
     takes_lists = True
     reads_texts = True
     output_columns = {
@@ -93,15 +93,53 @@ class EMScoreStage(CLIPStage):
         REMARKS: pl.Object,
     }
 
-    sampling: Sampling = FRAMES
-    clip_model: str = DEFAULT_CLIP
-    candidate_column: str = "text"
-    reference_column: str | None = None
-    score_types: tuple[str, ...] | None = None
-    metrics: tuple[str, ...] | None = ("full_F",)
-    idf: Idf | None = None
-    long_text: str = "split"
-    frame_details: bool = False
+    sampling: Sampling = option_field(
+        FRAMES, EMScoreFrames("which frames of a video", shown=str(FRAMES.count), limits=True)
+    )
+    clip_model: str = clip_model_option(DEFAULT_CLIP)
+    candidate_column: str = option("text", "captions to judge", Text("NAME"), everyday=False)
+    reference_column: str | None = option(
+        None,
+        "other captions of the same videos, one in a cell or a JSON list",
+        Text("NAME"),
+        shown="none",
+        none=True,
+    )
+    score_types: tuple[str, ...] | None = option(
+        None,
+        ", ".join(f"{short}: {name}" for short, name in _TYPES.items()),
+        NamedValues(SCORE_TYPES, "TYPE", _TYPES),
+        shown="all that the columns allow",
+        many=True,
+        none=True,
+    )
+    metrics: tuple[str, ...] | None = option(
+        ("full_F",), f"{', '.join(METRICS)}; {ALL}", NamedValues(METRICS, "METRIC"), many=True, none=True
+    )
+    idf: Idf | None = option(
+        None,
+        "weights of tokens that tools.scoring.emscore.idf wrote",
+        Parsed(idf_or_file, "FILE"),
+        shown="1 each",
+        none=True,
+    )
+    idf_corpus: str | None = option(
+        None, "count the weights in the captions of a table instead", Text("TABLE"), everyday=False
+    )
+    idf_column: str | None = option(
+        None,
+        "captions of the --idf-corpus",
+        Text("NAME"),
+        shown="the reference column, or that of the captions where there is none",
+        everyday=False,
+    )
+    long_text: str = long_text_option(LONG_TEXT, "split")
+    frame_details: bool = option(
+        False,
+        f"add column {FRAME_DETAILS}: the scores of each frame and the words that it matches best",
+        flag="return-all-frames",
+        everyday=False,
+    )
     vocabulary: Path = dataclasses.field(init=False)
     context_length: int = dataclasses.field(init=False)
 
@@ -109,7 +147,13 @@ class EMScoreStage(CLIPStage):
         """Check the options, and set what follows from them."""
         from tools.models.clip_tokenizer import require_ftfy
 
-        check_choice("long_text", self.long_text, LONG_TEXT)
+        if self.idf_corpus and self.idf:
+            raise UserError("--idf and --idf-corpus exclude each other: give one")
+        if isinstance(self.idf, (str, Path)):
+            self.idf = Idf.load(self.idf)
+        if self.idf_column and not self.idf_corpus:
+            raise UserError("--idf-column is a column of the --idf-corpus, which is not given")
+        self.idf_column = self.idf_column or self.reference_column or self.candidate_column
         self.score_types = self._possible_types()
         self.metrics = chosen_names("metrics", self.metrics, METRICS)
         if self.score_types == (VIDEO,):
@@ -120,15 +164,21 @@ class EMScoreStage(CLIPStage):
         self.output_columns |= {FAILURES: pl.Object, REMARKS: pl.Object}
         named = ("path", self.candidate_column, self.reference_column)
         self.required_columns = tuple(dict.fromkeys(name for name in named if name))
-        if self.save_embeddings and not self._looks:
+        if self.save_embeddings and not self._needs_frames:
             raise UserError("save_embeddings: no score looks at the video")
         require_ftfy()
         super().configure()
 
+    def find(self) -> None:
+        """Find CLIP and its vocabulary, and count the weights of tokens where that is asked for."""
+        super().find()
+        if self.idf_corpus:
+            self.idf = fit_table(self.idf_corpus, str(self.idf_column), self.clip_model, self.clip_config)
+
     @property
     def request(self) -> FrameRequest:
         """The frames; nothing of the file when only texts are compared."""
-        return super().request if self._looks else FrameRequest()
+        return super().request if self._needs_frames else FrameRequest()
 
     def config(self) -> dict[str, Any]:
         """What changes the values: that of every CLIP score, the texts, their weights, and what is scored."""
@@ -148,7 +198,7 @@ class EMScoreStage(CLIPStage):
 
     def prepare(self, row: Row, frames: Frames) -> CLIPRow:
         """Crop the frames, of which number and time are kept; without a video there are none to crop."""
-        if self._looks:
+        if self._needs_frames:
             ready = super().prepare(row, frames)
         else:
             side = self.image_size
@@ -180,7 +230,7 @@ class EMScoreStage(CLIPStage):
 
     def score(self, batch: list[CLIPRow]) -> list[dict[str, Any] | MediaError]:
         """Encode pictures and texts of all rows; where only texts are compared, these alone."""
-        if self._looks:
+        if self._needs_frames:
             return super().score(batch)
         return list(self.score_features([np.empty((0, 0))] * len(batch), [row.extras for row in batch]))
 
@@ -193,16 +243,16 @@ class EMScoreStage(CLIPStage):
         ]
 
     @property
-    def _looks(self) -> bool:
+    def _needs_frames(self) -> bool:
         return self.frame_details or bool({VIDEO, BOTH} & set(self.score_types or ()))
 
     def _possible_types(self) -> tuple[str, ...]:
-        if self.score_types is None and self.reference_column is None:
+        if self.reference_column is None and (self.score_types is None or ALL in self.score_types):
             return (VIDEO,)
         chosen = chosen_names("score_types", self.score_types, SCORE_TYPES)
         if self.reference_column is None and chosen != (VIDEO,):
-            wanting = next(name for name in chosen if name != VIDEO)
-            raise UserError(f"{wanting} compares captions with references: name the column of these")
+            other = next(name for name in chosen if name != VIDEO)
+            raise UserError(f"{other} compares captions with references: name the column of these")
         return chosen
 
     def _texts(self, row: Row, column: str) -> list[str]:
