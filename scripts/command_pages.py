@@ -25,6 +25,7 @@ from tools.columns import COLUMNS  # noqa: E402
 from tools.commands import COMMANDS, SCORERS, Command  # noqa: E402
 
 FOLDER = ROOT / "docs" / "commands"
+_UNTYPED = "examples of --help, with names that stand for files of the reader"
 _TABLE = re.compile(r"<!-- commands -->\n.*?<!-- /commands -->", re.DOTALL)
 
 
@@ -42,11 +43,7 @@ def page(command: Command) -> str:
         f"Explained in [{guide}](../{command.guide}).",
     ]
     if examples:
-        parts += [
-            "## Examples",
-            "<!-- not typed: the files are the reader's -->",
-            f"```bash\n{examples}\n```",
-        ]
+        parts += ["## Examples", f"<!-- not typed: {_UNTYPED} -->\n```bash\n{examples}\n```"]
     if columns := _columns(command):
         parts += ["## Columns", columns]
     own = list(rows_of(parser))

@@ -12,6 +12,12 @@ from tests.support import make_video
 
 
 @pytest.fixture(scope="session")
+def native() -> None:
+    """Daft runs in this process, and its workers beside it; a runner is set once for a process."""
+    pytest.importorskip("daft").set_runner_native()
+
+
+@pytest.fixture(scope="session")
 def weights(tmp_path_factory) -> Weights:
     return Weights(tmp_path_factory.mktemp("weights"))
 

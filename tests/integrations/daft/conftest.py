@@ -17,12 +17,6 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(scope="session")
-def native() -> None:
-    """Daft runs in this process, and its workers beside it; a runner is set once for a process."""
-    pytest.importorskip("daft").set_runner_native()
-
-
-@pytest.fixture(scope="session")
 def clips(tmp_path_factory) -> list[str]:
     """Four videos that score differently, one that is none, and one that is not there."""
     folder = tmp_path_factory.mktemp("clips")

@@ -312,12 +312,12 @@ def test_no_demuxer_on_the_list_opens_without_a_file_or_reads_text():
 def test_there_is_one_way_in():
     """Whoever opens media, or an address, goes through the function that guards it; writing has its own."""
     guarded = {
-        "av.open": "media/container.py",
-        "Image.open": "media/images.py",
-        "urllib.request.urlopen": "operators/serving.py",  # its own server, on the loopback interface
+        "av.open": "media/reading/container.py",
+        "Image.open": "media/reading/images.py",
+        "urllib.request.urlopen": "integrations/dataflow/serving.py",  # its own server
         "cv2.VideoCapture": "",
         "cv2.imread": "",
-        "decord.VideoReader": "media/decord_reader.py",  # of what container.py has opened before
+        "decord.VideoReader": "media/reading/decoders/decord.py",  # of what container.py has opened before
     }
     root = Path(tools.__file__).parent
     found = set()
