@@ -213,12 +213,33 @@ def test_the_forms_of_the_command_line(meta: Path, capsys: pytest.CaptureFixture
         (["vid_crop_center", "META", "in", "out", "--size", "64x33"], r"Invalid height \(33\)"),
         (["vid_resize", "META", "in", "out", "--preset", "quick"], r"Invalid preset \(quick\)"),
         (["mkv_to_mp4", "META", "in", "out", "--audio-track", "?"], r"Invalid audio_track"),
-        (["vid_frame_extract", "META", "in", "out", "--points", "1.5"], "fractions"),
+        (
+            ["vid_frame_extract", "META", "in", "out", "--points", "1.5"],
+            r"Invalid points \(1\.5\)\. .* from 0 to 1",
+        ),
     ],
 )
 def test_what_cannot_be_meant(meta: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
         transform.main([str(meta) if a == "META" else a for a in arguments])
+
+
+def test_the_options_of_methods_are_those_of_their_stages() -> None:
+    """Each method takes the options of its own stage; a default is shown where all have the same."""
+    names = {name: set(one.options()) for name, one in transform.METHODS.items()}
+    assert names["img_resize"] == {"length", "quality"}
+    assert names["mkv_to_mp4"] == {"audio_track"} and names["mp4_to_mp4"] == set()
+    assert names["vid_crop_center"] - names["vid_resize"] == {"size"}
+    lines = " ".join(transform._parser().format_help().split())
+    assert "--length PX pixels of the side (see methods)" in lines and "1 to 100 (95)" in lines
+
+
+def test_a_square_window_is_the_same_as_its_size() -> None:
+    square = transform.make_stage("vid_crop_center", "out", length=64)
+    assert square.config() == transform.make_stage("vid_crop_center", "out", size=(64, 64)).config()
+    assert square.config()["size"] == (64, 64) and "length" not in square.config()
+    with pytest.raises(UserError, match="exclude each other"):
+        transform.make_stage("vid_crop_center", "out", size=(64, 64), length=64)
 
 
 def test_sources_are_never_written_over(meta: Path) -> None:

@@ -6,8 +6,23 @@ import sys
 from pathlib import Path
 
 from tools import cli
+from tools.stage.command import StageCommand
 
-_MODULE = "tools.datasets.check_integrity"
+COMMAND = StageCommand(
+    "tools.datasets.check_integrity",
+    "tools.datasets.integrity_stage.IntegrityStage",
+    title="decoding",
+    description="Decode every image and video of a table to its end, audio included, and report damage.\n"
+    "Reads column path, adds intact, broken_at (seconds from the first frame), broken_frames,\n"
+    "decoded_frames and broken_reason; writes META_integrity.csv with all rows, META_intact.csv and\n"
+    "META_broken.csv. With --strict the exit code is 1 if a file is not intact.",
+    examples="""
+    python -m tools.datasets.check_integrity meta.csv
+    python -m tools.datasets.check_integrity meta.csv --num_workers 8 --timeout 600
+    """,
+    timeout=7200,
+    engines=False,
+)
 
 
 def split_by_integrity(table: str | Path) -> dict[str, tuple[Path, int]]:
@@ -36,46 +51,20 @@ def split_by_integrity(table: str | Path) -> dict[str, tuple[Path, int]]:
     return written
 
 
-def _parser() -> cli.ArgumentParser:
-    from tools.stage.options import add_stage_arguments
-
-    parser = cli.ArgumentParser(
-        _MODULE,
-        "Decode every image and video of a table to its end, sound included, and say where it is broken.\n"
-        "Reads column path, adds intact, broken_at (seconds from the first frame), broken_frames,\n"
-        "decoded_frames and broken_reason; writes META_integrity.csv with all rows, META_intact.csv and\n"
-        "META_broken.csv. With --strict the exit code is 1 when a file is not intact.",
-        f"""
-        python -m {_MODULE} meta.csv
-        python -m {_MODULE} meta.csv --num_workers 8 --timeout 600
-        """,
-    )
-    parser.add_argument("meta", help="table with a column path: .csv, .parquet or .jsonl")
-    parser.add_argument(
-        "--audio-track",
-        metavar="N|LANG",
-        help="decode only this sound track: its number from 0 on, or its language: eng, en (all)",
-    )
-    add_stage_arguments(parser, num_workers=16, timeout=7200)
-    return parser
-
-
-def main(argv: list[str] | None = None) -> int | None:
+def main(argv: list[str] | None = None) -> int:
     """Parse the command line, check, and split the table."""
-    args = _parser().parse_args(argv)
-
-    from tools.datasets.integrity_stage import IntegrityStage
     from tools.stage.options import run_command
     from tools.stage.shards import current_shard
     from tools.table import output_path
 
-    code = run_command(IntegrityStage(args.audio_track), args)
+    args = COMMAND.parser().parse_args(argv)
+    code = run_command(lambda: COMMAND.make_stage(args), args)
     if args.dry_run:
         return code
     if not current_shard().alone:
         print(f"run it without torchrun for {args.meta}'s _intact and _broken tables", file=sys.stderr)
         return code
-    written = split_by_integrity(output_path(args.meta, IntegrityStage.suffix, output=args.output))
+    written = split_by_integrity(output_path(args.meta, COMMAND.stage_class.suffix, output=args.output))
     for name, (path, rows) in written.items():
         print(f"{rows} {name}: {path}", file=sys.stderr)
     if code == 0 and not written["intact"][1] and (said := _all_missing(written["broken"][0])):

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from tools.media.reading.frames import Frame
-from tools.media.reading.tracks import check_audio_track
+from tools.stage.common_options import audio_track_option
 from tools.stage.stage import Row, Stage
 
 
@@ -19,9 +19,6 @@ class IntegrityStage(Stage):
     Adds intact, broken_at (seconds from first frame to first damage), broken_frames, decoded_frames and
     broken_reason. A file that is broken or missing is a result, not a failure; a failure is a file that could
     not be judged (it took too long, say), and leaves the columns empty.
-
-    Attributes:
-        audio_track: The only sound track that counts, by number or language; None for all.
     """
 
     name = "integrity"
@@ -34,11 +31,7 @@ class IntegrityStage(Stage):
         "broken_reason": pl.String,
     }
 
-    audio_track: str | None = None
-
-    def configure(self) -> None:
-        """Check the options, and set what follows from them."""
-        self.audio_track = check_audio_track(self.audio_track)
+    audio_track: str | None = audio_track_option("the only audio track that is decoded", "all")
 
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
         """Decode the file of the row."""

@@ -10,6 +10,7 @@ from typing import Any
 from tools.errors import UserError
 from tools.media.reading.decoders import DECODERS
 from tools.media.reading.sampling import SAMPLING_POLICIES, Sampling, parse_sampling
+from tools.media.reading.tracks import check_audio_track
 from tools.models.device import PRECISIONS, check_names
 from tools.options import Choice, Number, Option, Parsed, Text, Whole, option, option_field
 
@@ -55,6 +56,17 @@ def frames_option(default: Sampling | None, shown: str, *, limits: bool = False)
         limits: Also ``--start``, ``--end`` and ``--max-frames``.
     """
     return option_field(default, FramesOption("which frames of a video", shown=shown, limits=limits))
+
+
+def audio_track_option(help: str, shown: str) -> Any:
+    """The field ``audio_track: str | None``, None for the track that the stage chooses.
+
+    Args:
+        help: What the track is used for.
+        shown: The default in words.
+    """
+    text = f"{help}: its number from 0 on, or its language (eng, en)"
+    return option(None, text, Parsed(check_audio_track, "N|LANG"), shown=shown, none=True)
 
 
 def choose_frames(default: Sampling | None, policy: str | None, count: int | None) -> Sampling | None:

@@ -14,11 +14,21 @@ from tools.base.addresses import refuse_address
 from tools.datasets.transforms.places import TARGET, make_output_dir, place_of, plan_targets
 from tools.errors import MediaError
 from tools.media.writing.output_files import place_in, remove_unfinished
+from tools.options import Option, Text, option, option_field
 from tools.stage.ledger import digest
 from tools.stage.new_files import Made, new_file
 from tools.stage.owners import Names, Wish, with_digits
 from tools.stage.shards import current_shard
 from tools.stage.stage import MADE_FILES, Row, Stage, made_file
+
+
+@dataclasses.dataclass(frozen=True)
+class _OverwriteOption(Option):
+    """``--overwrite``, a flag that `tools.stage.run_options.RunOptions` has for all commands."""
+
+    def add(self, group: Any, name: str, default: Any) -> None:
+        """Add nothing."""
+
 
 _HOW_TO_RUN = ("output_dir", "input_dir", "overwrite", "threads", "workers")
 
@@ -27,24 +37,23 @@ _HOW_TO_RUN = ("output_dir", "input_dir", "overwrite", "threads", "workers")
 class FolderStage(Stage):
     """New files of each file, under `output_dir`.
 
-    Names that another table has taken there for other files stay its own: this one's get digits. What stands
-    in the way is replaced only with `overwrite`, and only if it was made for this table and for no other one.
-
-    Attributes:
-        output_dir: Folder of the new files.
-        input_dir: The folder that is mirrored there; None goes by the column relpath, or by names alone.
-        overwrite: Replace files that an earlier run made for the same table.
+    Names that another table has taken there for other files stay its own: those of this table get digits. A
+    file is replaced only with `overwrite`, and only if it was made for this table and for no other.
     """
 
     optional_columns = ("relpath", TARGET)
     extension = None
 
-    output_dir: str
-    input_dir: str | None = None
-    overwrite: bool = False
+    output_dir: str = option(
+        "", "folder of the new files", Text("DIR"), aliases=("--img-dir",), shown="", required=True
+    )
+    input_dir: str | None = option(
+        None, "folder to mirror there", Text("DIR"), shown="by column relpath, or flat", none=True
+    )
+    overwrite: bool = option_field(False, _OverwriteOption("replace files made for the same table earlier"))
 
     def configure(self) -> None:
-        """Check the options, and set what follows from them."""
+        """Check the folder, and set up the names in it."""
         refuse_address(self.output_dir)
         self._own: list[str] = []
         self._names: Names | None = None
@@ -149,7 +158,3 @@ class FolderStage(Stage):
             with suppress(MediaError):  # nothing was written there
                 folder = place_in(self.output_dir, f"{below}/file" if below else "file", "").parent
                 remove_unfinished(folder, lambda name, names=names: self.is_own(name, names))
-
-    def remarks(self) -> list[str]:
-        """Lines for the user on what this run left out."""
-        return []

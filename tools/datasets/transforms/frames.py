@@ -11,8 +11,10 @@ import polars as pl
 
 from tools.columns import measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
+from tools.datasets.transforms.stages import quality_option
 from tools.errors import MediaError, UserError
 from tools.media.reading.frames import Frame
+from tools.options import Choice, Number, Whole, option
 from tools.stage.owners import with_stem
 from tools.stage.stage import MADE_FILES, Row
 
@@ -21,20 +23,19 @@ FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
 _DECIMALS = 6
 
 
+def _format_option() -> Any:
+    return option("jpg", "format of the images", Choice(tuple(FORMATS)))
+
+
 @dataclasses.dataclass
 class FrameStage(FolderStage):
     """Write exact frames of videos as images ``<stem>_frame-<number>.<format>``, one output row for each.
 
-    Attributes:
-        points: Fractions of the video: frame int(p x frames), at most the last.
-        points_index: Numbers of frames; negative ones count from the end.
-        image_format: jpg, png or webp.
-        quality: Of JPEG and WebP files.
+    A fraction p of the video is frame int(p x frames), at most the last.
     """
 
     name = "vid_frame_extract"
     suffix = "_vid_frame_extract"
-    version = 2
     output_columns = {"rows": pl.List, "failures": pl.List, MADE_FILES: pl.List}
     one_to_many = True
     row_columns = {
@@ -54,21 +55,27 @@ class FrameStage(FolderStage):
         "duration": pl.Float64,
     }
 
-    points: tuple[float, ...] | None = None
-    points_index: tuple[int, ...] | None = None
-    image_format: str = "jpg"
-    quality: int = 95
+    points: tuple[float, ...] | None = option(
+        None,
+        "frames by fraction of the video",
+        Number(0, 1, metavar="P"),
+        shown="0.1 0.5 0.9",
+        many=True,
+        none=True,
+    )
+    points_index: tuple[int, ...] | None = option(
+        None, "frames by number from 0; -1 is the last", Whole(metavar="I"), many=True, none=True
+    )
+    image_format: str = _format_option()
+    quality: int = quality_option()
 
     def configure(self) -> None:
-        """Check the options, and set what follows from them."""
+        """Choose the default frames."""
         super().configure()
         if self.points and self.points_index:
             raise UserError("--points and --points-index exclude each other")
         if not self.points and not self.points_index:
             self.points = (0.1, 0.5, 0.9)
-        if self.points and not all(0 <= p <= 1 for p in self.points):
-            raise UserError("--points are fractions of the video, from 0 to 1; --points-index takes numbers")
-        _check_format(self.image_format)
 
     def made_with(self) -> dict[str, Any]:
         """Options of the images: which frames are written does not change them."""
@@ -148,23 +155,14 @@ class FirstFrameStage(FolderStage):
     """Write the first frame of each video as an image ``<stem>_first_frame.<format>``.
 
     Its path goes into the column first_frame_path.
-
-    Attributes:
-        image_format: jpg, png or webp.
-        quality: Of JPEG and WebP files.
     """
 
     name = "first_frame"
     suffix = "_first-frame"
     output_columns = {"first_frame_path": pl.String, MADE_FILES: pl.List}
 
-    image_format: str = "jpg"
-    quality: int = 95
-
-    def configure(self) -> None:
-        """Check the options, and set what follows from them."""
-        super().configure()
-        _check_format(self.image_format)
+    image_format: str = _format_option()
+    quality: int = quality_option()
 
     def file_name(self, target: str) -> str:
         """``<stem>_first_frame.<format>``."""
@@ -211,8 +209,3 @@ def _save(frame: Frame, new: Path, form: str, quality: int) -> None:
     from tools.datasets.transforms.images import save_image
 
     save_image(Image.fromarray(frame.image), new, FORMATS[form], quality=quality)
-
-
-def _check_format(form: str) -> None:
-    if form not in FORMATS:
-        raise UserError(f"Invalid image format ({form}). Supported values are {', '.join(FORMATS)}.")

@@ -11,9 +11,11 @@ import polars as pl
 
 from tools.columns import measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
+from tools.datasets.transforms.images import JPEG_QUALITY
 from tools.datasets.transforms.places import TARGET
 from tools.errors import MediaError
 from tools.media.reading.frames import Frame
+from tools.options import Whole, option
 from tools.stage.stage import MADE_FILES, Row
 
 _SIZE: dict[str, Any] = {
@@ -22,6 +24,11 @@ _SIZE: dict[str, Any] = {
     "aspect_ratio": pl.Float64,
     "resolution": pl.Int64,
 }
+
+
+def quality_option() -> Any:
+    """The field ``quality: int`` of stages that write images."""
+    return option(JPEG_QUALITY, "quality of JPEG and WebP, 1 to 100", Whole(1, 100, metavar="Q"))
 
 
 @dataclasses.dataclass
@@ -34,7 +41,6 @@ class FileStage(FolderStage):
     For its options see `FolderStage`.
     """
 
-    version = 2
     output_columns = {
         "path": pl.String,
         "original_path": pl.String,
@@ -85,16 +91,14 @@ class ImageResizeStage(FileStage):
 
     Attributes:
         side: ``shorter`` or ``longer``.
-        length: Its pixels.
-        quality: Of JPEG and WebP files.
         plain: Name the table ``_resized<L>`` instead of ``_resize-<side>-<L>``.
     """
 
     name = "img_resize"
 
     side: str = "shorter"
-    length: int = 2160
-    quality: int = 95
+    length: int = option(2160, "pixels of the side", Whole(1, metavar="PX"))
+    quality: int = quality_option()
     plain: bool = False
 
     @property
@@ -114,18 +118,13 @@ class ImageResizeStage(FileStage):
 
 @dataclasses.dataclass
 class ImageCropStage(FileStage):
-    """Keep one quarter of each image, chosen by chance from the seed and the name of the file.
-
-    Attributes:
-        seed: Another seed, other quarters.
-        quality: Of JPEG and WebP files.
-    """
+    """Keep one quarter of each image, chosen at random from the seed and the name of the file."""
 
     name = "img_rand_crop"
     suffix = "_rand_crop"
 
-    seed: int = 42
-    quality: int = 95
+    seed: int = option(42, "seed of the random quarter", Whole())
+    quality: int = quality_option()
 
     def make(self, source: str, new: Path, name: str) -> dict[str, Any]:
         """Crop one image."""

@@ -11,13 +11,33 @@ import polars as pl
 
 from tools.base.disk import copy_file
 from tools.datasets.transforms.stages import FileStage, size_columns
-from tools.errors import MediaError
-from tools.media.reading.tracks import check_audio_track
+from tools.errors import MediaError, UserError
+from tools.media.writing.hdr import HDR_OPTION, check_hdr
 from tools.media.writing.settings import check_encoding, check_side
+from tools.options import Number, Parsed, Text, Whole, option, option_field
+from tools.stage.common_options import audio_track_option
 from tools.stage.stage import REMARKS
 
-_LENGTH: dict[str, Any] = {"num_frames": pl.Int64, "fps": pl.Float64, "duration": pl.Float64}
+_VIDEO: dict[str, Any] = {
+    **FileStage.output_columns,
+    "num_frames": pl.Int64,
+    "fps": pl.Float64,
+    "duration": pl.Float64,
+    "has_audio": pl.Boolean,
+}
 _DECIMALS = 6
+
+
+def _audio_track() -> Any:
+    return audio_track_option("audio track", "the one marked default")
+
+
+def _size(given: Any) -> tuple[int, int]:
+    """Width and height, from ``512x768`` or from two numbers."""
+    width, height = given.lower().split("x") if isinstance(given, str) else given
+    if not all(str(side).isdecimal() and int(side) for side in (width, height)):
+        raise ValueError
+    return int(width), int(height)
 
 
 @dataclasses.dataclass
@@ -25,37 +45,29 @@ class VideoStage(FileStage):
     """Base of what makes new videos; adds num_frames, fps, duration and has_audio, too.
 
     Attributes:
-        codec: See `tools.datasets.transforms.videos.Encoding`, as for the next four.
-        crf: Quality.
-        preset: Speed.
-        keep_audio: Keep the sound.
-        audio_track: Which sound track.
         workers: Worker processes that will run side by side.
         threads: Threads of each.
     """
 
-    version = 2
-    output_columns = {
-        **FileStage.output_columns,
-        **_LENGTH,
-        "has_audio": pl.Boolean,
-        REMARKS: pl.Object,
-    }
+    output_columns = {**_VIDEO, REMARKS: pl.Object}
     extension = ".mp4"
 
-    codec: str = "h264"
-    crf: float | None = None
-    preset: str | None = None
-    keep_audio: bool = True
-    audio_track: str | None = None
-    hdr: str | None = None
+    codec: str = option("h264", "encoding of videos: h264, hevc, av1, vp9, or an encoder", Text("NAME"))
+    crf: float | None = option(
+        None, "quality of videos, lower is better", Number(metavar="Q"), shown="h264: 18", none=True
+    )
+    preset: str | None = option(
+        None, "speed of the encoder", Text("NAME"), shown="h264: veryfast", none=True, everyday=False
+    )
+    keep_audio: bool = option(True, "keep the audio", flag="drop-audio", off="write silent videos")
+    audio_track: str | None = _audio_track()
+    hdr: str | None = option_field(None, HDR_OPTION)
     workers: int = 1
     threads: int = 1
 
     def configure(self) -> None:
-        """Check the options, and set what follows from them."""
+        """Check the options of the encoder."""
         super().configure()
-        self.audio_track = check_audio_track(self.audio_track)
         check_encoding(self.codec, self.crf, self.preset)
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
@@ -69,7 +81,6 @@ class VideoStage(FileStage):
     def setup(self) -> None:
         """Make sure that the folder can be written and the encoder works."""
         from tools.media.writing.codecs import check_encoder, find_codec
-        from tools.media.writing.hdr import check_hdr
 
         check_hdr(self.hdr, self.codec)
         super().setup()
@@ -80,8 +91,8 @@ class VideoStage(FileStage):
         from tools.datasets.transforms.videos import Encoding
         from tools.media.writing.sound import left_behind
 
-        asked = Encoding(self.codec, self.crf, self.preset, self.keep_audio, self.audio_track, self.hdr)
-        self.encode(source, new, asked)
+        encoding = Encoding(self.codec, self.crf, self.preset, self.keep_audio, self.audio_track, self.hdr)
+        self.encode(source, new, encoding)
         left = left_behind(source, keep_audio=self.keep_audio, audio_track=self.audio_track)
         return {**_video_facts(new), REMARKS: [f"{track} left behind" for track in sorted(set(left))]}
 
@@ -92,20 +103,11 @@ class VideoStage(FileStage):
 
 @dataclasses.dataclass
 class VideoResizeStage(VideoStage):
-    """Scale videos down so that the shorter side has `length` pixels; smaller ones keep their size.
-
-    Attributes:
-        length: Pixels.
-    """
+    """Scale videos down so that the shorter side has `length` pixels; smaller ones keep their size."""
 
     name = "vid_resize"
 
-    length: int = 1080
-
-    def configure(self) -> None:
-        """Check the options, and set what follows from them."""
-        super().configure()
-        check_side("length", self.length)
+    length: int = option(1080, "pixels of the shorter side", Whole(2, even=True, metavar="PX"))
 
     @property
     def suffix(self) -> str:
@@ -124,19 +126,34 @@ class VideoCropStage(VideoStage):
     """Keep the centre of videos: the largest window of a shape, scaled down to a size.
 
     Attributes:
-        size: Width and height, even; None is the largest square, unscaled.
+        length: Side of a square window; `size` says the same, and takes its place.
     """
 
     name = "vid_crop_center"
     suffix = "_center-crop"
 
-    size: tuple[int, int] | None = None
+    length: int | None = option(None, "pixels of the side of a square", Whole(1, metavar="PX"), none=True)
+    size: tuple[int, int] | None = option(
+        None,
+        "window of vid_crop_center: 512x768",
+        Parsed(_size, "WxH", "widths and heights such as 512x768"),
+        shown="the largest square",
+        none=True,
+    )
 
     def configure(self) -> None:
-        """Check the options, and set what follows from them."""
+        """Check the size of the window."""
         super().configure()
+        if self.length is not None:
+            if self.size is not None:
+                raise UserError("--length and --size exclude each other")
+            self.size, self.length = (self.length, self.length), None
         for name, side in zip(("width", "height"), self.size or (), strict=False):
             check_side(name, side)
+
+    def config(self) -> dict[str, Any]:
+        """All options but `length`, which `size` says."""
+        return {name: value for name, value in super().config().items() if name != "length"}
 
     def encode(self, source: str, new: Path, encoding: Any) -> None:
         """Crop one video."""
@@ -147,30 +164,14 @@ class VideoCropStage(VideoStage):
 
 @dataclasses.dataclass
 class RemuxStage(FileStage):
-    """Copy videos into mp4 without encoding. Adds dropped_streams: what was left behind.
-
-    Attributes:
-        audio_track: Which sound track, by number or language; None for the one marked default.
-    """
+    """Copy videos into mp4 without encoding. Adds dropped_streams: what was left behind."""
 
     name = "vid_remux"
-    version = 2
     suffix = "_mp4"
-    output_columns = {
-        **FileStage.output_columns,
-        **_LENGTH,
-        "has_audio": pl.Boolean,
-        "dropped_streams": pl.String,
-    }
+    output_columns = {**_VIDEO, "dropped_streams": pl.String, REMARKS: pl.Object}
     extension = ".mp4"
 
-    audio_track: str | None = None
-
-    def configure(self) -> None:
-        """Check the options, and set what follows from them."""
-        super().configure()
-        self.audio_track = check_audio_track(self.audio_track)
-        self._dropped: dict[str, int] = {}
+    audio_track: str | None = _audio_track()
 
     def stale_columns(self, columns: Sequence[str]) -> list[str]:
         """The packets are those of the old file; its size, times and further sound tracks are not."""
@@ -182,19 +183,11 @@ class RemuxStage(FileStage):
 
         # The copier goes by the extension, and moves its file into place itself.
         dropped = remux_video(source, new, audio_track=self.audio_track)
-        return {**_video_facts(new), "dropped_streams": ", ".join(dropped) or None}
-
-    def score(self, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Count what the user is told at the end; the rows are ready."""
-        for values in batch:
-            for stream in (values["dropped_streams"] or "").split(", "):
-                if stream:
-                    self._dropped[stream] = self._dropped.get(stream, 0) + 1
-        return batch
-
-    def remarks(self) -> list[str]:
-        """Which streams were left behind."""
-        return [f"{count} files: {stream} left behind" for stream, count in sorted(self._dropped.items())]
+        return {
+            **_video_facts(new),
+            "dropped_streams": ", ".join(dropped) or None,
+            REMARKS: [f"{stream} left behind" for stream in sorted(set(dropped))],
+        }
 
 
 @dataclasses.dataclass
@@ -203,11 +196,7 @@ class CopyStage(FileStage):
 
     name = "mp4_to_mp4"
     suffix = "_copy"
-    output_columns = {
-        **FileStage.output_columns,
-        **_LENGTH,
-        "has_audio": pl.Boolean,
-    }
+    output_columns = _VIDEO
 
     def stale_columns(self, columns: Sequence[str]) -> list[str]:
         """Nothing: the bytes are the same."""
