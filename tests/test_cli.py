@@ -97,7 +97,7 @@ def test_flags_of_open_sora_1_3_are_told_what_to_use(module, flag, instead, caps
         command.main(["meta.csv", flag, "1"])
     dashed = flag.replace("_", "-")
     assert capsys.readouterr().err.startswith(f"error: there is no {dashed} here: use {instead}")
-    assert instead in command._parser()._option_string_actions
+    assert instead in command.COMMAND.parser()._option_string_actions
 
 
 TOOLS = Path(cli.__file__).parent

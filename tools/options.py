@@ -142,15 +142,21 @@ class Number(Values):
 
 
 class Whole(Number):
-    """A whole number; the arguments are those of `Number`."""
+    """A whole number, or only an even or odd one; the arguments are those of `Number`."""
 
     kind = "whole numbers"
 
     def __init__(
-        self, least: int | None = None, most: int | None = None, *, even: bool = False, metavar: str = "N"
+        self,
+        least: int | None = None,
+        most: int | None = None,
+        *,
+        even: bool = False,
+        odd: bool = False,
+        metavar: str = "N",
     ) -> None:
-        self.even = even
-        self.kind = "even numbers" if even else "whole numbers"
+        self.even, self.odd = even, odd
+        self.kind = "even numbers" if even else "odd numbers" if odd else "whole numbers"
         super().__init__(least, most, metavar=metavar)
 
     def convert(self, value: Any) -> int:
@@ -160,7 +166,7 @@ class Whole(Number):
         number = int(value)
         if not isinstance(value, str) and number != value:
             raise ValueError
-        if self.even and number % 2:
+        if (self.even and number % 2) or (self.odd and not number % 2):
             raise ValueError
         return self._within(number)
 

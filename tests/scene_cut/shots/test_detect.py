@@ -103,7 +103,7 @@ def test_options_of_another_detector_are_refused():
         match="--adaptive-threshold: not an option of detector content, it is an option of adaptive",
     ):
         detect_scenes("x.mp4", "content", options={"adaptive_threshold": 3})
-    with pytest.raises(UserError, match=f"Supported values are {', '.join(DETECTORS)}"):
+    with pytest.raises(UserError, match=f"Supported values are auto, {', '.join(DETECTORS)}"):
         detect_scenes("x.mp4", "clever")
 
 

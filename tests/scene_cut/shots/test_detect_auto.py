@@ -48,7 +48,7 @@ def test_the_network_is_taken_where_it_is_and_a_core_is_there(package, monkeypat
     monkeypatch.setattr(choice, "cores_here", lambda: 0.5)  # a container with half a core
     taken = choose_detector(device="cpu")
     assert (taken.detector, taken.trim_transitions) == ("hash", True)
-    assert "0.5 of one is here" in taken.reason
+    assert "this machine has 0.5 of one" in taken.reason
 
 
 def test_the_best_of_the_others_is_taken_without_it(no_package):

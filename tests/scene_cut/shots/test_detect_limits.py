@@ -11,10 +11,12 @@ import pytest
 from tests.support import make_video
 from tools.errors import MediaError, UserError
 from tools.media.reading.probe import index_packets
+from tools.options import Number, options_of
 from tools.scene_cut import scene_detect
-from tools.scene_cut.shots.limits import FrameNumber, check_limits
-from tools.scene_cut.shots.options import DETECTORS, check_options
+from tools.scene_cut.shots.limits import FrameNumber
+from tools.scene_cut.shots.options import DETECTORS, detector_options
 from tools.scene_cut.shots.scenes import detect_scenes
+from tools.scene_cut.shots.stage import SceneDetectStage
 from tools.scene_cut.timestamps import parse_timestamps
 from tools.table import read_table, write_table
 
@@ -51,7 +53,7 @@ def damaged(tmp_path_factory):
         (
             "adaptive",
             "adaptive_threshold",
-            [-0.1, 256, float("nan"), float("inf"), "3", [3], True],
+            [-0.1, 256, float("nan"), float("inf"), "x", [3], True],
         ),
         ("adaptive", "window_width", [0, -1, 1.5, float("inf"), True]),
         ("adaptive", "min_content_val", [-1, 256]),
@@ -74,7 +76,7 @@ def damaged(tmp_path_factory):
 def test_values_out_of_range_are_refused(detector, name, values):
     for value in values:
         with pytest.raises(UserError, match=rf"^Invalid {name} \(.*\)\. Supported values are .+\.$"):
-            check_options(detector, {name: value})
+            detector_options(detector, {name: value})
 
 
 def test_ranges_are_those_of_pyscenedetects_own_command():
@@ -84,14 +86,15 @@ def test_ranges_are_those_of_pyscenedetects_own_command():
               "hash": "detect-hash", "histogram": "detect-hist"}  # fmt: skip
     checked = 0
     for detector, section in theirs.items():
-        for name, option in DETECTORS[detector].items():
+        for name, option, default in options_of(DETECTORS[detector]):
             key = "threshold" if name == "adaptive_threshold" else name.replace("_", "-")
             value = CONFIG_MAP[section].get(key)
             if not hasattr(value, "max_val"):
                 continue
             scale = 100 if name == "fade_bias" else 1  # a percentage on their command line
-            assert (option.least, option.most) == (value.min_val / scale, value.max_val / scale)
-            assert option.default == value.value
+            assert isinstance(option.values, Number)
+            assert (option.values.least, option.values.most) == (value.min_val / scale, value.max_val / scale)
+            assert default == value.value
             checked += 1
     assert checked == 10
 
@@ -105,7 +108,7 @@ def test_defaults_are_those_of_pyscenedetects_classes():
              "hash": "HashDetector", "histogram": "HistogramDetector"}  # fmt: skip
     for detector, name in names.items():
         theirs = inspect.signature(getattr(detectors, name)).parameters
-        for option, value in check_options(detector, {}).items():
+        for option, value in detector_options(detector, {}).items():
             default = theirs[option].default
             if option == "weights":
                 default = ",".join(f"{weight:g}" for weight in default)
@@ -115,11 +118,12 @@ def test_defaults_are_those_of_pyscenedetects_classes():
 
 
 def test_values_take_the_type_of_the_option():
-    settings = check_options("threshold", {"threshold": 12.0, "fade_bias": np.float32(0.5), "method": None})
+    given = {"threshold": 12.0, "fade_bias": np.float32(0.5), "method": None}
+    settings = detector_options("threshold", given)
     assert settings == {"threshold": 12, "fade_bias": 0.5, "add_final_scene": False, "method": "floor"}
     assert [type(v) for v in settings.values()] == [int, float, bool, str]
-    assert check_options("content", {"weights": (1, 0.5, 2, 0)})["weights"] == "1,0.5,2,0"
-    assert check_options("content", {"kernel_size": np.int64(5)})["kernel_size"] == 5
+    assert detector_options("content", {"weights": (1, 0.5, 2, 0)})["weights"] == "1,0.5,2,0"
+    assert detector_options("content", {"kernel_size": np.int64(5)})["kernel_size"] == 5
 
 
 @pytest.mark.parametrize(
@@ -134,7 +138,7 @@ def test_values_take_the_type_of_the_option():
             for v in (-1, "-1", "x", "1e3", float("nan"), "1.5f", "-3f", "1:2:3:4", "9" * 400)
         ),
         *({"max_seconds": v} for v in (0, "0", -1, "30f", float("inf"), float("nan"))),
-        *({"frame_skip": v} for v in (-1, 1.5, True, "1")),
+        *({"frame_skip": v} for v in (-1, 1.5, True, "x")),
         {"end_time": 0},
         {"start_time": 3, "end_time": 3},
         {"start_time": "00:00:05", "end_time": "4.9s"},
@@ -150,9 +154,9 @@ def test_limits_out_of_range_are_refused(limits):
 
 def test_limits_are_read_exactly_in_all_their_forms():
     for form in (12.5, "12.5", "12.5s", "00:00:12.500", "0:12.5", Fraction(25, 2)):
-        assert check_limits(start_time=form)["start_time"] == Fraction(25, 2)
-    assert check_limits(max_seconds=1.001)["max_seconds"] == Fraction(1001, 1000)
-    number = check_limits(end_time="30f")["end_time"]
+        assert SceneDetectStage("hash", start_time=form).start_time == Fraction(25, 2)
+    assert SceneDetectStage("hash", max_seconds=1.001).max_seconds == Fraction(1001, 1000)
+    number = SceneDetectStage("hash", end_time="30f").end_time
     assert isinstance(number, FrameNumber)
     assert number == 30
     for form, value in [
@@ -164,7 +168,7 @@ def test_limits_are_read_exactly_in_all_their_forms():
         (0.6, 0.6),
         ("00:00:01", 1.0),
     ]:
-        length = check_limits(min_scene_len=form)["min_scene_len"]
+        length = SceneDetectStage("hash", min_scene_len=form).min_scene_len
         assert (type(length), length) == (type(value), value)
 
 
@@ -254,6 +258,7 @@ def test_the_command_names_rows_of_damage_alone(damaged, film, tmp_path):
     ("arguments", "message"),
     [
         (["--threshold", "-5", "--detector", "content"], r"Invalid threshold \(-5\)"),
+        (["--threshold", "12.5", "--detector", "threshold"], r"Invalid threshold \(12\.5\)\. .* whole"),
         (["--detector", "hash", "--window-width", "3"], "--window-width: not an option of detector hash"),
         (["--start-time", "5", "--end-time", "3"], "must be after start_time"),
         (["--detector", "transnetv2", "--frame-skip", "1"], "--frame-skip: not for detector transnetv2"),

@@ -20,7 +20,7 @@ _NEXT_BEST = "hash"  # of those that need no network, by F1; docs/scene_detectio
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenDetector:
     """What ``auto`` stands for on this machine.
 
     Attributes:
@@ -36,13 +36,13 @@ class Choice:
 
 def choose_detector(
     *, device: str = "auto", options: Collection[str] = (), limits: Collection[str] = ()
-) -> Choice:
-    """Decide by what is asked, by what is installed, and by the machine; never by its load.
+) -> ChosenDetector:
+    """Decide by the options, by what is installed, and by the machine; never by its load.
 
     Args:
         device: Where TransNetV2 would run: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         options: Names of options of detectors that are given.
-        limits: Flags given that TransNetV2 does not know.
+        limits: Flags given that TransNetV2 does not have.
 
     Returns:
         transnetv2 where its package is installed and a GPU or a whole core is there for it. Else the best of
@@ -53,16 +53,16 @@ def choose_detector(
     """
     check_auto_options(options)
     if limits:
-        reason = f"transnetv2 knows no {', '.join(limits)}"
+        reason = f"transnetv2 has no {', '.join(limits)}"
     elif not importlib.util.find_spec(_PACKAGE):
         reason = f"transnetv2 is not installed: {how_to_install(_PACKAGE)}"
     elif device != "cpu" and _has_gpu():
-        return Choice("transnetv2", True, "on a GPU")
+        return ChosenDetector("transnetv2", True, "on a GPU")
     elif (cores := cores_here()) >= _LEAST_CORES:
-        return Choice("transnetv2", True, f"on {cores:g} cores")
+        return ChosenDetector("transnetv2", True, f"on {cores:g} cores")
     else:
-        reason = f"transnetv2 wants a GPU or a whole core, and {cores:g} of one is here"
-    return Choice(_NEXT_BEST, True, reason)
+        reason = f"transnetv2 needs a GPU or a whole core, and this machine has {cores:g} of one"
+    return ChosenDetector(_NEXT_BEST, True, reason)
 
 
 def check_auto_options(options: Collection[str]) -> None:

@@ -40,12 +40,12 @@ def detect_scenes(
         min_scene_len: Shortest shot: frames (15, "15", "15f") or seconds (0.6, "0.6s", "00:00:00.600").
             Not for transnetv2.
         start_time: What lies before is left out: seconds (12.5, "12.5s", "00:00:12.500"), or the number of
-            the first frame wanted ("30f").
+            the first frame to search ("30f").
         end_time: What starts then or later is left out; written as `start_time` is, "60f" is the first
-            frame not wanted.
-        max_seconds: Shots that are longer are sliced into consecutive pieces of at most this length.
-        frame_skip: Frames left out after each one looked at: faster only where detection, not decoding, is
-            slow, and cuts may be missed. Not for transnetv2.
+            frame left out.
+        max_seconds: Shots that are longer are sliced into consecutive parts of at most this length.
+        frame_skip: Frames left out after each one that is examined: faster only where detection, not
+            decoding, is slow, and cuts may be missed. Not for transnetv2.
         trim_transitions: Leave out the frames of dissolves and fades that the mixture test finds. With
             transnetv2 they always are.
         stats_path: Where to write what the detector measured on each frame, as CSV. Not for transnetv2, nor
@@ -61,14 +61,17 @@ def detect_scenes(
         UserError: Unknown detector or option, or a value out of range.
     """
     stats = None if stats_path is None else Path(stats_path)
+    limits: dict[str, Any] = {
+        "min_scene_len": min_scene_len,
+        "start_time": start_time,
+        "end_time": end_time,
+        "max_seconds": max_seconds,
+        "frame_skip": frame_skip,
+    }
     stage = SceneDetectStage(
         detector,
         dict(options or {}),
-        min_scene_len=min_scene_len,
-        start_time=start_time,
-        end_time=end_time,
-        max_seconds=max_seconds,
-        frame_skip=frame_skip,
+        **limits,
         trim_transitions=trim_transitions,
         stats_dir=None if stats is None else str(stats.parent),
         device=device,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import MediaError, UserError
-from tools.scene_cut.shots.options import invalid
+from tools.options import Parsed, Whole
 from tools.scene_cut.timestamps import parse_time
 
 if TYPE_CHECKING:
@@ -31,73 +30,55 @@ MIN_SCENE_LEN = 15
 _SECONDS = "seconds (12.5 or 12.5s), HH:MM:SS.mmm"
 
 
-def check_limits(
-    *,
-    start_time: float | Fraction | str | None = None,
-    end_time: float | Fraction | str | None = None,
-    max_seconds: float | Fraction | str | None = None,
-    min_scene_len: int | float | str = MIN_SCENE_LEN,
-    frame_skip: int = 0,
-) -> dict[str, Any]:
-    """All limits in the types that the rest works with; see `detect_scenes` for their meaning.
-
-    Returns:
-        ``start_time`` and ``end_time``: `Position` or None; ``max_seconds``: Fraction or None;
-        ``min_scene_len``: int (frames) or float (seconds); ``frame_skip``: int.
+def check_order(start_time: Position | None, end_time: Position | None) -> None:
+    """Make sure that the end is after the start, where both are seconds or both are frames.
 
     Raises:
-        UserError: A value out of range, or an end that is not after the start.
+        UserError: It is not.
     """
-    start, end = _position("start_time", start_time), _position("end_time", end_time)
-    both_seconds_or_frames = isinstance(start, FrameNumber) == isinstance(end, FrameNumber)
-    if end is not None and end <= (start if both_seconds_or_frames and start is not None else 0):
+    comparable = isinstance(start_time, FrameNumber) == isinstance(end_time, FrameNumber)
+    if end_time is not None and end_time <= (start_time if comparable and start_time is not None else 0):
         raise UserError(f"end_time ({end_time}) must be after start_time ({start_time or 0})")
-    longest = None if max_seconds is None else _seconds("max_seconds", max_seconds)
-    if longest is not None and longest <= 0:
-        raise invalid("max_seconds", max_seconds, f"{_SECONDS}, above 0")
-    if not _is_count(frame_skip):
-        raise invalid("frame_skip", frame_skip, "whole numbers from 0 on")
-    return {
-        "start_time": start,
-        "end_time": end,
-        "max_seconds": longest,
-        "min_scene_len": _scene_length(min_scene_len),
-        "frame_skip": int(frame_skip),
-    }
 
 
-def limits_without_transnetv2(limits: Mapping[str, Any], *, with_stats: bool = False) -> list[str]:
+def limits_without_transnetv2(
+    min_scene_len: int | float, frame_skip: int, *, with_stats: bool = False
+) -> list[str]:
     """Flags that are given and not for transnetv2, which looks at all frames and knows no shortest shot.
 
     Args:
-        limits: What `check_limits` gave.
+        min_scene_len: Shortest shot.
+        frame_skip: Frames left out after each one that is examined.
         with_stats: Whether what the detector measures is to be written.
     """
     given = {
-        "--min-scene-len": limits["min_scene_len"] != MIN_SCENE_LEN,
-        "--frame-skip": limits["frame_skip"],
+        "--min-scene-len": min_scene_len != MIN_SCENE_LEN,
+        "--frame-skip": frame_skip,
         "--stats-dir": with_stats,
     }
     return [flag for flag, is_given in given.items() if is_given]
 
 
-def check_usable(detector: str, limits: Mapping[str, Any], *, with_stats: bool = False) -> None:
-    """Make sure that a detector knows the limits given to it.
+def check_usable(
+    detector: str, min_scene_len: int | float, frame_skip: int, *, with_stats: bool = False
+) -> None:
+    """Make sure that a detector supports the limits given to it.
 
     Args:
         detector: Its name.
-        limits: What `check_limits` gave.
+        min_scene_len: Shortest shot.
+        frame_skip: Frames left out after each one that is examined.
         with_stats: Whether what it measures is to be written.
 
     Raises:
-        UserError: TransNetV2 does not know one of them; and PySceneDetect's numbers are those of a frame and
-            the one before it, so none may be left out.
+        UserError: TransNetV2 does not support one of them; and PySceneDetect's numbers are those of a frame
+            and the one before it, so none may be left out.
     """
     if detector == "transnetv2":
-        given = limits_without_transnetv2(limits, with_stats=with_stats)
+        given = limits_without_transnetv2(min_scene_len, frame_skip, with_stats=with_stats)
         if given:
             raise UserError(f"{', '.join(given)}: not for detector transnetv2")
-    if with_stats and limits["frame_skip"]:
+    if with_stats and frame_skip:
         raise UserError("--stats-dir needs every frame: leave out --frame-skip")
 
 
@@ -134,43 +115,54 @@ def _in_words(position: Position) -> str:
     return f"frame {int(position)}" if isinstance(position, FrameNumber) else f"{float(position):g} s"
 
 
-def _position(name: str, value: Any) -> Position | None:
-    if value is None or isinstance(value, FrameNumber):
+def _position(value: Any) -> Position:
+    if isinstance(value, FrameNumber):
         return value
     if isinstance(value, str) and value.strip()[-1:] == "f":
-        number = value.strip()[:-1]
-        if not (number.isascii() and number.isdecimal()):
-            raise invalid(name, value, f"{_SECONDS}, frame numbers (30f)")
-        return FrameNumber(number)
-    return _seconds(name, value, f"{_SECONDS}, frame numbers (30f)")
+        return FrameNumber(_digits(value.strip()[:-1]))
+    return _seconds(value)
 
 
-def _seconds(name: str, value: Any, supported: str = _SECONDS) -> Fraction:
+def _seconds(value: Any) -> Fraction:
     """Seconds, exactly; a float stands for the short decimal number that it is written as."""
-    try:
-        if isinstance(value, str):
-            seconds = parse_time(value)
-        elif isinstance(value, Real) and not isinstance(value, bool):
-            seconds = Fraction(str(value))
-        else:
-            raise ValueError("not a number")
-        if float(seconds) >= 0:
-            return seconds
-    except (ValueError, OverflowError):  # nan, or more seconds than a float holds
-        pass
-    raise invalid(name, value, supported)
+    if isinstance(value, str):
+        seconds = parse_time(value)
+    elif isinstance(value, Real) and not isinstance(value, bool):
+        seconds = Fraction(str(value))
+    else:
+        raise ValueError(value)
+    if float(seconds) < 0:  # an OverflowError for more seconds than a float holds
+        raise ValueError(value)
+    return seconds
+
+
+def _length(value: Any) -> Fraction:
+    seconds = _seconds(value)
+    if not seconds:
+        raise ValueError(value)
+    return seconds
 
 
 def _scene_length(value: Any) -> int | float:
-    """Frames where the value is a whole number, as PySceneDetect has it, else seconds."""
+    """Frames where the value is a whole number, as in PySceneDetect, else seconds."""
     if isinstance(value, str):
-        digits = value.strip().removesuffix("f")
-        if digits.isascii() and digits.isdecimal():
-            return int(digits)
-    if _is_count(value):
-        return int(value)
-    return float(_seconds("min_scene_len", value, f"frames (15 or 15f), {_SECONDS}"))
+        text = value.strip().removesuffix("f")
+        if text.isascii() and text.isdecimal():
+            return int(text)
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        return Whole(0).convert(value)
+    return float(_seconds(value))
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0
+def _digits(text: str) -> str:
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(text)
+    return text
+
+
+POSITION = Parsed(_position, "T", f"{_SECONDS}, frame numbers (30f)")
+"""Values of ``start_time`` and ``end_time``: a `Position`."""
+LENGTH = Parsed(_length, "S", f"{_SECONDS}, above 0")
+"""Values of ``max_seconds``: a Fraction."""
+SCENE_LENGTH = Parsed(_scene_length, "LEN", f"frames (15 or 15f), {_SECONDS}")
+"""Values of ``min_scene_len``: frames as int, seconds as float."""

@@ -1,153 +1,26 @@
-"""The shot detectors' options: names, PySceneDetect's defaults, and the values allowed."""
+"""The options of each shot detector, with PySceneDetect's names, defaults and ranges."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from numbers import Real
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from tools import cli
 from tools.errors import UserError
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option of a detector.
-
-    Attributes:
-        kind: Its type; bool options are switches.
-        default: PySceneDetect's own.
-        help: What it does.
-        choices: Allowed values, for names.
-        least: Smallest value allowed, for numbers.
-        most: Largest value allowed; None for no limit.
-        odd: Whether even numbers are refused.
-    """
-
-    kind: type
-    default: Any
-    help: str
-    choices: tuple[str, ...] = ()
-    least: float = 0
-    most: float | None = None
-    odd: bool = False
-
-    @property
-    def supported(self) -> str:
-        """The values allowed, in words."""
-        if self.kind is bool:
-            return "True, False"
-        if self.choices:
-            return ", ".join(self.choices)
-        if self.kind is str:
-            return "four numbers of 0 or more, not all 0, as in 1,1,1,0"
-        what = "odd whole numbers" if self.odd else "whole numbers" if self.kind is int else "numbers"
-        until = "on" if self.most is None else f"to {self.most:g}"
-        return f"{what} from {self.least:g} {until}"
-
-    def check(self, name: str, value: Any) -> Any:
-        """The value in the type of the option.
-
-        Raises:
-            UserError: It is not one of those allowed.
-        """
-        try:
-            if self.kind is str and not self.choices:
-                return ",".join(f"{weight:g}" for weight in parse_weights(value))
-            if self._allows(value):
-                return self.kind(value)
-        except ValueError:
-            pass
-        raise invalid(name, value, self.supported)
-
-    def _allows(self, value: Any) -> bool:
-        if self.choices:
-            return isinstance(value, str) and value in self.choices
-        if self.kind is bool or isinstance(value, bool):
-            return self.kind is bool and isinstance(value, bool)
-        if not _is_finite(value):
-            return False
-        if self.kind is int and (value != int(value) or (self.odd and value % 2 == 0)):
-            return False
-        return self.least <= value and (self.most is None or value <= self.most)
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, Real) and math.isfinite(value)
-
-
-_WEIGHTS = Option(str, "1,1,1,0", "weights of the changes in hue, saturation, luma and edges")
-_LUMA = Option(bool, False, "look at brightness alone")
-# PySceneDetect's pictures have 256 pixels on their longer side.
-_KERNEL = Option(
-    int, None, "size of the kernel that widens edges (from the frame size)", least=3, most=255, odd=True
+from tools.options import (
+    Choice,
+    Number,
+    Option,
+    Parsed,
+    Whole,
+    check_options,
+    option,
+    option_field,
+    options_of,
 )
-
-DETECTORS: dict[str, dict[str, Option]] = {
-    "adaptive": {
-        "adaptive_threshold": Option(
-            float, 3.0, "content change by its average over the window that makes a cut", most=255
-        ),
-        "window_width": Option(int, 2, "frames on either side that are averaged", least=1),
-        "min_content_val": Option(float, 15.0, "least content change of a cut", most=255),
-        "weights": _WEIGHTS,
-        "luma_only": _LUMA,
-        "kernel_size": _KERNEL,
-    },
-    "content": {
-        "threshold": Option(float, 27.0, "content change that makes a cut", most=255),
-        "weights": _WEIGHTS,
-        "luma_only": _LUMA,
-        "kernel_size": _KERNEL,
-        "filter_mode": Option(
-            str, "merge", "what becomes of cuts that follow too fast", ("merge", "suppress")
-        ),
-    },
-    "threshold": {
-        # PySceneDetect cuts off decimals without a word.
-        "threshold": Option(int, 12, "mean brightness below which the picture is black", most=255),
-        "fade_bias": Option(float, 0.0, "where in the black the cut is, from out to in", least=-1, most=1),
-        "add_final_scene": Option(bool, False, "cut also where the video ends in black"),
-        "method": Option(str, "floor", "fade to black, or to white", ("floor", "ceiling")),
-    },
-    "hash": {
-        "threshold": Option(float, 0.35, "share of hash bits that change at a cut", most=1),
-        "size": Option(int, 8, "side of the hash in bits", least=1, most=256),
-        "lowpass": Option(int, 2, "how much fine detail is ignored", least=1, most=256),
-    },
-    "histogram": {
-        "threshold": Option(float, 0.2, "difference of brightness histograms that makes a cut", most=1),
-        "bins": Option(int, 128, "bins of the histogram", least=1, most=256),
-    },
-    "transnetv2": {
-        "threshold": Option(float, 0.5, "probability above which a frame is in a transition", most=1),
-    },
-}
-"""Every detector with its options; ``min_scene_len`` is common to all but transnetv2.
-
-Ranges are those of PySceneDetect 0.7's own command and classes.
-"""
-
-
-def check_options(detector: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of a detector, with defaults for those not given (or None).
-
-    Raises:
-        UserError: Unknown detector, an option that belongs to another one, or a value out of range.
-    """
-    if detector not in DETECTORS:
-        raise invalid("detector", detector, f"{', '.join(DETECTORS)}, auto")
-    known = DETECTORS[detector]
-    for name in options:
-        if name not in known:
-            owners = [d for d, o in DETECTORS.items() if name in o]
-            whose = f"it is an option of {', '.join(owners)}" if owners else "no detector has it"
-            raise UserError(f"--{name.replace('_', '-')}: not an option of detector {detector}, {whose}")
-    return {
-        name: option.default if options.get(name) is None else option.check(name, options[name])
-        for name, option in known.items()
-    }
 
 
 def parse_weights(weights: str | Sequence[float]) -> tuple[float, ...]:
@@ -156,9 +29,9 @@ def parse_weights(weights: str | Sequence[float]) -> tuple[float, ...]:
     Raises:
         ValueError: Something else, a negative number, or nothing but zeros (they are divided by their sum).
     """
-    pieces = weights.split(",") if isinstance(weights, str) else weights
+    given = weights.split(",") if isinstance(weights, str) else weights
     try:
-        numbers = tuple(float(piece) for piece in pieces)
+        numbers = tuple(float(weight) for weight in given)
     except TypeError:
         raise ValueError(f"not four numbers: {weights}") from None
     if len(numbers) != 4 or not all(0 <= n < math.inf for n in numbers) or not any(numbers):
@@ -166,7 +39,165 @@ def parse_weights(weights: str | Sequence[float]) -> tuple[float, ...]:
     return numbers
 
 
-def invalid(name: str, value: Any, supported: str) -> UserError:
-    """The error for a value that is not allowed."""
-    shown = f"{value:g}" if isinstance(value, float) else str(value)
-    return UserError(f"Invalid {name} ({shown}). Supported values are {supported}.")
+def _weights_text(weights: str | Sequence[float]) -> str:
+    return ",".join(f"{weight:g}" for weight in parse_weights(weights))
+
+
+_WEIGHTS = Option(
+    "weights of the changes in hue, saturation, luma and edges",
+    Parsed(_weights_text, "W,W,W,W", "four numbers of 0 or more, not all 0, as in 1,1,1,0"),
+)
+_LUMA = Option("compare brightness alone")
+# PySceneDetect's pictures have 256 pixels on their longer side.
+_KERNEL = Option("size of the kernel that widens edges (from the frame size)", Whole(3, 255, odd=True))
+
+
+@dataclasses.dataclass
+class AdaptiveOptions:
+    """Options of detector adaptive."""
+
+    adaptive_threshold: float = option(
+        3.0, "content change by its average over the window that makes a cut", Number(0, 255)
+    )
+    window_width: int = option(2, "frames on either side that are averaged", Whole(1))
+    min_content_val: float = option(15.0, "smallest content change of a cut", Number(0, 255))
+    weights: str = option_field("1,1,1,0", _WEIGHTS)
+    luma_only: bool = option_field(False, _LUMA)
+    kernel_size: int | None = option_field(None, _KERNEL)
+
+
+@dataclasses.dataclass
+class ContentOptions:
+    """Options of detector content."""
+
+    threshold: float = option(27.0, "content change that makes a cut", Number(0, 255))
+    weights: str = option_field("1,1,1,0", _WEIGHTS)
+    luma_only: bool = option_field(False, _LUMA)
+    kernel_size: int | None = option_field(None, _KERNEL)
+    filter_mode: str = option(
+        "merge", "what becomes of cuts that follow too fast", Choice(("merge", "suppress"))
+    )
+
+
+@dataclasses.dataclass
+class ThresholdOptions:
+    """Options of detector threshold."""
+
+    # PySceneDetect cuts off decimals without a word.
+    threshold: int = option(12, "mean brightness below which the picture is black", Whole(0, 255))
+    fade_bias: float = option(0.0, "where in the black the cut is, from out to in", Number(-1, 1))
+    add_final_scene: bool = option(False, "cut also where the video ends in black")
+    method: str = option("floor", "fade to black, or to white", Choice(("floor", "ceiling")))
+
+
+@dataclasses.dataclass
+class HashOptions:
+    """Options of detector hash."""
+
+    threshold: float = option(0.35, "share of hash bits that change at a cut", Number(0, 1))
+    size: int = option(8, "side of the hash in bits", Whole(1, 256))
+    lowpass: int = option(2, "how much fine detail is ignored", Whole(1, 256))
+
+
+@dataclasses.dataclass
+class HistogramOptions:
+    """Options of detector histogram."""
+
+    threshold: float = option(0.2, "difference of brightness histograms that makes a cut", Number(0, 1))
+    bins: int = option(128, "bins of the histogram", Whole(1, 256))
+
+
+@dataclasses.dataclass
+class TransNetOptions:
+    """Options of detector transnetv2."""
+
+    threshold: float = option(0.5, "probability above which a frame is in a transition", Number(0, 1))
+
+
+DETECTORS: dict[str, type] = {
+    "adaptive": AdaptiveOptions,
+    "content": ContentOptions,
+    "threshold": ThresholdOptions,
+    "hash": HashOptions,
+    "histogram": HistogramOptions,
+    "transnetv2": TransNetOptions,
+}
+"""Every detector with its options; ``min_scene_len`` is common to all but transnetv2.
+
+Ranges are those of PySceneDetect 0.7's own command and classes.
+"""
+
+
+def detector_options(detector: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a detector, with defaults for those that are not given or None.
+
+    Raises:
+        UserError: An option that belongs to another detector, or a value that is not supported.
+    """
+    options = DETECTORS[detector]
+    names = {name for name, _, _ in options_of(options)}
+    for name in given:
+        if name not in names:
+            owners = _owners().get(name, {})
+            whose = f"it is an option of {', '.join(owners)}" if owners else "no detector has it"
+            raise UserError(f"--{name.replace('_', '-')}: not an option of detector {detector}, {whose}")
+    chosen = options(**{name: value for name, value in given.items() if value is not None})
+    check_options(chosen)
+    return dataclasses.asdict(chosen)
+
+
+class DetectorOptions(Option):
+    """The option of a field that is a dict of the options of one detector: a flag for each that there is."""
+
+    def check(self, name: str, value: Any, default: Any) -> Any:
+        """A dict; which options it may have depends on the detector, see `detector_options`."""
+        return dict(value)
+
+    def add(self, group: Any, name: str, default: Any) -> None:
+        """Add the flags."""
+        for option_name, owners in _owners().items():
+            first, _ = next(iter(owners.values()))
+            flag = f"--{option_name.replace('_', '-')}"
+            if first.values is None:
+                text = f"{first.help} ({', '.join(owners)})"
+                action = group.add_argument(flag, action="store_true", default=None, help=text)
+            else:
+                action = group.add_argument(
+                    flag,
+                    type=_number_named(option_name) if isinstance(first.values, Number) else None,
+                    choices=first.values.choices,
+                    metavar=first.values.metavar,
+                    help=_help(owners),
+                )
+            if option_name != "threshold":
+                cli.advanced(action)
+
+    def read(self, args: Namespace, name: str, default: Any) -> dict[str, Any]:
+        """The options that are given."""
+        given = {option_name: getattr(args, option_name) for option_name in _owners()}
+        return {option_name: value for option_name, value in given.items() if value is not None}
+
+
+def _number_named(name: str) -> Callable[[str], float]:
+    """A type for argparse: any number, since the detector decides which are allowed."""
+    return lambda text: Number().check(name, text)
+
+
+def _owners() -> dict[str, dict[str, tuple[Option, Any]]]:
+    """Every option once: the detectors that have it, with its `Option` and default there."""
+    owners: dict[str, dict[str, tuple[Option, Any]]] = {}
+    for detector, options in DETECTORS.items():
+        for name, made, default in options_of(options):
+            owners.setdefault(name, {})[detector] = made, default
+    return owners
+
+
+def _help(owners: Mapping[str, tuple[Option, Any]]) -> str:
+    """What an option does, its range and its default, for each detector that has it."""
+    texts: dict[str, list[str]] = {}
+    for detector, (made, default) in owners.items():
+        values = made.values
+        supported = f": {values.supported}" if values is not None and not values.choices else ""
+        shown = "" if default is None else f", default {default}"
+        texts.setdefault(f"{made.help}{supported}{shown}", []).append(detector)
+    return "; ".join(f"{', '.join(detectors)}: {text}" for text, detectors in texts.items())

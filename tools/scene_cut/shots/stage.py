@@ -18,21 +18,26 @@ from tools.media.reading.extensions import is_image
 from tools.media.reading.frames import Frame
 from tools.media.reading.timeline.packets import TIMING_REMARKS
 from tools.media.writing.output_files import place_in
-from tools.models.device import check_names
+from tools.options import Choice, Text, Whole, option, option_field
 from tools.scene_cut.shots.boundaries import Shot, gaps_at_cuts, shots_between
-from tools.scene_cut.shots.choice import AUTO, Choice, check_auto_options, choose_detector
+from tools.scene_cut.shots.choice import AUTO, ChosenDetector, check_auto_options, choose_detector
 from tools.scene_cut.shots.detectors import find_cuts
 from tools.scene_cut.shots.limits import (
+    LENGTH,
     MIN_SCENE_LEN,
-    check_limits,
+    POSITION,
+    SCENE_LENGTH,
+    Position,
+    check_order,
     check_usable,
     frames_to_search,
     limits_without_transnetv2,
 )
-from tools.scene_cut.shots.options import check_options
+from tools.scene_cut.shots.options import DETECTORS, DetectorOptions, detector_options
 from tools.scene_cut.shots.scenes import Scene, make_scenes, shots_of_network
 from tools.scene_cut.shots.stats import stats_name, stats_names
 from tools.scene_cut.timestamps import format_timestamps
+from tools.stage.common_options import device_option
 from tools.stage.ledger import digest
 from tools.stage.new_files import Made
 from tools.stage.owners import Names, Wish
@@ -61,9 +66,6 @@ class Search(NamedTuple):
     pictures: np.ndarray | None = None
 
 
-_LIMITS = ("start_time", "end_time", "max_seconds", "min_scene_len", "frame_skip")
-
-
 @dataclasses.dataclass
 class SceneDetectStage(Stage):
     """Shots of a video; see `tools.scene_cut.shots.detect.detect_scenes` for the attributes.
@@ -71,14 +73,8 @@ class SceneDetectStage(Stage):
     PySceneDetect's detectors run in the workers. For TransNetV2 the workers decode, and the network runs in
     the parent, on the GPU where there is one.
 
-    Attributes:
-        detector: Its name; ``auto`` is replaced by what it stands for on this machine, so that results of one
-            detector are never taken for another's.
-        stats_dir: Folder for one CSV a video with what the detector measured on each frame; its path goes to
-            a further column, stats. None for none.
-
     Raises:
-        UserError: Unknown detector or option, or a value out of range.
+        UserError: A value that is not supported, or an option of another detector.
     """
 
     name = "timestamp"
@@ -91,22 +87,55 @@ class SceneDetectStage(Stage):
         REMARKS: pl.Object,
     }
 
-    detector: str = AUTO
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    min_scene_len: int | float | str = MIN_SCENE_LEN
-    start_time: float | Fraction | str | None = None
-    end_time: float | Fraction | str | None = None
-    max_seconds: float | Fraction | str | None = None
-    frame_skip: int = 0
-    trim_transitions: bool = False
-    stats_dir: str | None = None
-    device: str = "auto"
+    detector: str = option(
+        AUTO,
+        "auto: transnetv2 where it is installed and has a GPU or a core, else hash with --trim-transitions",
+        Choice((AUTO, *DETECTORS)),
+        shown="auto; adaptive with flags that transnetv2 does not have",
+    )
+    options: dict[str, Any] = option_field(
+        (),
+        DetectorOptions(
+            "options of the detector", group="options of the detectors, with PySceneDetect's defaults"
+        ),
+    )
+    min_scene_len: int | float = option(
+        MIN_SCENE_LEN,
+        "shortest shot: frames (15 or 15f) or seconds (0.6s or HH:MM:SS.mmm)",
+        SCENE_LENGTH,
+        shown=str(MIN_SCENE_LEN),
+    )
+    start_time: Position | None = option(
+        None,
+        "leave out what lies before: seconds (12.5 or 12.5s), HH:MM:SS.mmm, or a frame number (30f)",
+        POSITION,
+        everyday=False,
+    )
+    end_time: Position | None = option(
+        None,
+        "leave out what starts then or later; 60f is the first frame left out",
+        POSITION,
+        everyday=False,
+    )
+    max_seconds: Fraction | None = option(
+        None, "slice longer shots into parts of at most S (20, 20s, 00:00:20)", LENGTH
+    )
+    frame_skip: int = option(0, "frames left out after each one that is examined", Whole(0), everyday=False)
+    trim_transitions: bool = option(
+        False, "leave out the frames of dissolves and fades; transnetv2 always does"
+    )
+    stats_dir: str | None = option(
+        None,
+        "write what the detector measures on each frame to DIR/<video>.stats.csv, its path to column stats",
+        Text("DIR"),
+        everyday=False,
+    )
+    device: str = device_option("where transnetv2 runs")
 
     def configure(self) -> None:
-        """Check the options, and set what follows from them."""
-        self._limits = check_limits(**{name: getattr(self, name) for name in _LIMITS})
-        self._choice: Choice | None = None
-        check_names(self.device)
+        """Check options that must go together, and set what follows from them."""
+        check_order(self.start_time, self.end_time)
+        self._choice: ChosenDetector | None = None
         if self.detector == AUTO:
             check_auto_options(self.options)
         else:
@@ -118,21 +147,26 @@ class SceneDetectStage(Stage):
         self.output: Path | None = None  # the table that the statistics are of
 
     def _check_detector(self) -> None:
-        self.options = check_options(self.detector, self.options)
-        check_usable(self.detector, self._limits, with_stats=self.stats_dir is not None)
+        self.options = detector_options(self.detector, self.options)
+        check_usable(
+            self.detector, self.min_scene_len, self.frame_skip, with_stats=self.stats_dir is not None
+        )
 
     def find(self) -> None:
-        """Find out which detector ``auto`` stands for."""
+        """Replace ``auto`` by the detector that it stands for on this machine.
+
+        So results of one detector are never taken for another's.
+        """
         if self.detector == AUTO:
-            given = limits_without_transnetv2(self._limits, with_stats=self.stats_dir is not None)
+            given = limits_without_transnetv2(
+                self.min_scene_len, self.frame_skip, with_stats=self.stats_dir is not None
+            )
             self._take(choose_detector(device=self.device, options=self.options, limits=given))
             self._check_detector()
-        for name, value in self._limits.items():
-            setattr(self, name, value)
-        self.trim_transitions |= self.detector == "transnetv2"  # which cannot do without
+        self.trim_transitions |= self.detector == "transnetv2"  # it always does
 
-    def _take(self, choice: Choice) -> None:
-        """Go on as if the user had named the detector, also where the stage is made anew from its recipe."""
+    def _take(self, choice: ChosenDetector) -> None:
+        """Go on as if the user had named the detector; so does a stage that is created from the spec."""
         self._choice = choice
         self.detector = choice.detector
         self.trim_transitions |= choice.trim_transitions
@@ -199,8 +233,7 @@ class SceneDetectStage(Stage):
         if is_image(path):
             raise MediaError("no_video", path, "is an image")
         index = index_packets(path)
-        limits = self._in_force()
-        wanted = frames_to_search(index, limits["start_time"], limits["end_time"])
+        wanted = frames_to_search(index, self.start_time, self.end_time)
         if self.detector == "transnetv2":
             from tools.scene_cut.shots.transnet import read_small_frames
 
@@ -211,7 +244,7 @@ class SceneDetectStage(Stage):
             wanted,
             self.detector,
             self.options,
-            min_scene_len=limits["min_scene_len"],
+            min_scene_len=self.min_scene_len,
             frame_skip=self.frame_skip,
             stats_path=stats_path,
             made=Made(self.stats_dir, self.output) if self.stats_dir and self.output else None,
@@ -219,17 +252,13 @@ class SceneDetectStage(Stage):
         gaps = gaps_at_cuts(cuts, transitions, trim=self.trim_transitions)
         return Search(index, wanted, shots=shots_between(gaps, wanted))
 
-    def _in_force(self) -> dict[str, Any]:
-        """The limits, in the types that `check_limits` gave them; workers have no `_limits`."""
-        return {name: getattr(self, name) for name in _LIMITS}
-
     def scenes(self, search: Search) -> list[Scene]:
         """The scenes of a video that was searched, once the stage is set up."""
         shots = search.shots
         if search.pictures is not None:
             threshold = self.options["threshold"]
             shots = shots_of_network(self._network, search.pictures, search.frames, threshold)
-        return make_scenes(shots, search.index, max_seconds=self._in_force()["max_seconds"])
+        return make_scenes(shots, search.index, max_seconds=self.max_seconds)
 
     def write_under(self, folder: Path) -> None:
         """Write the measures of the detector there, if at all."""
