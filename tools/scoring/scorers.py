@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 def scorer_command(name: str) -> StageCommand:
-    """The command of a score, a name of `SCORERS`."""
+    """The command of a score.
+
+    Raises:
+        UserError: There is no such score.
+    """
+    if name not in SCORERS:
+        raise UserError(f"Invalid score ({name}). Supported values are {', '.join(SCORERS)}.")
     return importlib.import_module(SCORERS[name].module).COMMAND
 
 

@@ -13,6 +13,7 @@ from tools.errors import UserError
 from tools.named_options import find_flag, named_options, option_names
 from tools.options import Choice, Option, add_options, options_of, read_options
 from tools.stage.options import add_stage_arguments, run_command
+from tools.stage.spec import StageSpec
 from tools.stage.stage import Stage
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class StageCommand:
             return self.stage_from(self.given(args))
         return self.stage_class(**read_options(args, self.stage_class))
 
-    def stage_from(self, given: Mapping[str, Any], shared: Mapping[str, Any] | None = None) -> Stage:
+    def spec_from(self, given: Mapping[str, Any], shared: Mapping[str, Any] | None = None) -> StageSpec:
         """The stage from options by name, as its command line would make it.
 
         Args:
@@ -192,7 +193,7 @@ class StageCommand:
             shared: Further ones; those that the stage does not have are left out.
 
         Raises:
-            UserError: There is no such option, it is for another stage, or it is wrong; weights are missing.
+            UserError: There is no such option, or it is for another stage.
         """
         cls, options = self.stage_of(given)
         known = option_names(cls)
@@ -200,7 +201,15 @@ class StageCommand:
         for name, value in {**self.defaults, **(shared or {})}.items():
             if name in known and name not in taken:
                 options[name] = value
-        return cls(**named_options(cls, options))
+        return StageSpec(cls, (), named_options(cls, options))
+
+    def stage_from(self, given: Mapping[str, Any], shared: Mapping[str, Any] | None = None) -> Stage:
+        """As `spec_from`, with the stage created.
+
+        Raises:
+            UserError: Also where an option is wrong, or weights are missing.
+        """
+        return self.spec_from(given, shared).make()
 
     def given(self, args: argparse.Namespace) -> dict[str, Any]:
         """What a parsed command line says of the stage, by name."""

@@ -15,11 +15,11 @@ class StageSpec:
     """A stage's class and the arguments that it is made with.
 
     A stage that was made holds what its own machine has: paths of weights, a device, a precision that suits
-    the processor. So not the stage travels but its recipe, and each machine looks for its own.
+    the processor. So not the stage travels but its spec, and each machine finds its own.
 
     Attributes:
         stage: The class.
-        args: Positional arguments; stages among them stand as recipes, at any depth of tuples and lists.
+        args: Positional arguments; stages among them are specs, at any depth of tuples and lists.
         options: Keyword arguments, likewise.
     """
 
@@ -29,7 +29,7 @@ class StageSpec:
 
     @classmethod
     def of(cls, stage: Stage | StageSpec) -> StageSpec:
-        """The recipe of a stage, with the arguments that its class was called with.
+        """The spec of a stage, with the arguments that its class was called with.
 
         Raises:
             TypeError: The stage was not made, but copied.
@@ -37,7 +37,7 @@ class StageSpec:
         if isinstance(stage, StageSpec):
             return stage
         if stage._made_with is None:
-            raise TypeError(f"{type(stage).__name__}: a copy, of which nobody knows what it was made with")
+            raise TypeError(f"{type(stage).__name__}: a copy, which does not know its arguments")
         args, options = stage._made_with
         return cls(type(stage), _packed(args), {name: _packed(value) for name, value in options.items()})
 

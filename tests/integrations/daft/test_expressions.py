@@ -15,10 +15,12 @@ import pytest
 from tests.integrations.daft.stages import ClockStage, SizeStage
 from tests.media.sounds import noise, sine, video_with_sound
 from tests.models.clap_files import SmallClap
-from tools.errors import UserError
+from tools.commands import SCORERS
+from tools.errors import MediaError, UserError
 from tools.operators.daft import (
     ocr_score,
     optical_flow_score,
+    score,
     score_with,
     technical_score,
     video_aesthetic_score,
@@ -28,10 +30,13 @@ from tools.operators.daft import (
     video_text_match,
 )
 from tools.scoring.audio_similarity.inference import main as audio_command
+from tools.scoring.dedup.stage import FingerprintStage
 from tools.scoring.emscore.inference import main as emscore_command
 from tools.scoring.matching.inference import main as matching_command
 from tools.scoring.optical_flow.inference import main as flow_command
 from tools.scoring.quality.inference import main as quality_command
+from tools.scoring.technical.inference import main as technical_command
+from tools.stage.engine import RunOptions, map_rows
 from tools.stage.spec import StageSpec
 from tools.table import read_table
 
@@ -117,6 +122,36 @@ def test_scores_without_weights_and_of_bytes(clips, commanded):
     assert [value is None for value in found["sharpness"]] == [False, False, True, False, False, True]
 
 
+def test_scores_by_name_are_those_of_the_commands(clips, commanded):
+    frame = daft.from_pydict({"video": clips})
+    frame = frame.with_column("flow", score("flow", col("video"), column="flow", method="dis", num_workers=0))
+    frame = frame.with_column(
+        "technical", score("technical", col("video"), measures="sharpness", num_workers=0)
+    )
+    frame = frame.with_column("dedup", score("dedup", col("video"), num_workers=0, batch_size=8))
+    found = frame.to_pydict()
+    assert found["flow"] == commanded(flow_command, "flow", "--method", "dis")
+    sharpness = commanded(technical_command, "sharpness", "--measures", "sharpness")
+    assert [row["sharpness"] for row in found["technical"]] == sharpness
+    outcomes = map_rows(FingerprintStage(), [{"path": clip} for clip in clips], RunOptions(num_workers=0))
+    prints = [None if isinstance(one, MediaError) else one["fingerprint"] for one in outcomes]
+    assert [row["fingerprint"] for row in found["dedup"]] == prints and len(set(prints)) == 5
+    assert [bool(row["error"]) for row in found["dedup"]] == [one is None for one in prints]
+
+
+FIRST_COLUMNS = {"technical": "sharpness", "audio": "audio_match", "dedup": "fingerprint"}
+
+
+@pytest.mark.parametrize("name", SCORERS)
+def test_every_score_has_an_expression_without_weights(name, monkeypatch, tmp_path):
+    """Its columns, as the pages of the commands name them, are known before weights are needed."""
+    monkeypatch.setenv("PRETRAINED_MODELS", str(tmp_path))
+    frame = daft.from_pydict({"video": ["a.mp4"], "caption": ["a dog"]})
+    told = frame.with_column("told", score(name, col("video"), col("caption"))).schema()["told"].dtype
+    first, *_, last = told.fields
+    assert first == FIRST_COLUMNS.get(name, name) and last == "error"
+
+
 def test_a_batch_keeps_the_values_of_its_good_rows(table, sizes):
     (table.parent / "5.bin").write_bytes(b"crash")  # its worker dies, not the actor
     paths = sizes["path"].to_list()
@@ -161,9 +196,17 @@ def test_two_workers_share_the_rows():
     [
         (lambda: video_quality_score(col("p"), prompts="nonsense"), "nonsense"),
         (lambda: video_quality_score(col("p"), frames=3), r"Invalid option \(frames\)"),
-        (lambda: video_aesthetic_score("p"), r"path: an expression is wanted, as col\('p'\), not str"),
+        (lambda: video_aesthetic_score("p"), r"path: must be an expression like col\('p'\), not str"),
         (lambda: video_aesthetic_score(col("p"), batch_size=0), r"batch_size \(0\)"),
         (lambda: video_aesthetic_score(col("p"), gpus=512), r"512 GPUs each .* this machine has"),
+        (lambda: score("beauty", col("p")), r"Invalid score \(beauty\). Supported values are aes, flow"),
+        (lambda: score("match", col("p")), "match: reads the column text, which is not given"),
+        (lambda: score("flow", col("p"), method="fast"), r"Invalid method \(fast\)"),
+        (
+            lambda: score("flow", col("p"), metod="dis"),
+            r"Invalid option \(metod\). Supported values",
+        ),
+        (lambda: score("audio", col("p"), hflip=True), "hflip is for --mode labels"),
         (lambda: score_with(SizeStage(), path=col("p"), column="sice"), r"sice.* size, third"),
     ],
 )

@@ -1,32 +1,23 @@
 """Each scorer as an expression: ``df.with_column("quality", video_quality_score(col("video_path")))``.
 
-The stage is that of the command, and so are the values. What all functions take beside the stage's own
-options is described at `score_with`. The stage is made in the workers; this machine needs weights for the
-struct forms alone, whose columns are asked of the stage.
+The stage is that of the command, and so are its options and values. What all functions take beside them is
+described at `tools.integrations.daft.stage_expression.score_with`. The stage is created in the workers; this
+machine needs no weights.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from tools.errors import UserError
 from tools.integrations.daft.packages import import_daft
-from tools.integrations.daft.resources import Workers, check_resources, share_of_a_machine, usual_cpus
-from tools.integrations.daft.stage_udf import (
-    ERROR,
-    FORMAT,
-    StageWorker,
-    daft_type,
-    portion,
-    value_columns,
-    values_udf,
-)
-from tools.media.reading.sampling import Sampling, parse_sampling
-from tools.stage.engine import RunOptions
+from tools.integrations.daft.stage_expression import score_with
+from tools.integrations.daft.stage_udf import FORMAT
+from tools.named_options import named_options
+from tools.stage.readiness import postponed
 from tools.stage.spec import StageSpec
 from tools.stage.stage import Stage
 
@@ -34,78 +25,41 @@ if TYPE_CHECKING:
     from daft import Expression
 
 
-def score_with(
-    stage: Stage | StageSpec,
-    cells: Mapping[str, Expression] | None = None,
+def score(
+    name: str,
+    path: Expression,
+    text: Expression | None = None,
     *,
     column: str | None = None,
-    dtype: pl.DataType | type[pl.DataType] | None = None,
-    struct: bool = False,
-    gpus: float = 0,
-    max_concurrency: int = 1,
-    batch_size: int = 256,
-    num_workers: int = 2,
-    cpus: float | None = None,
-    timeout: float | None = 600.0,
-    memory_gb: float | None = 4.0,
-    **further_cells: Expression,
+    **options: Any,
 ) -> Expression:
-    """Any stage as an expression.
-
-    A row that cannot be scored is null, its neighbours have their values; the struct form says why.
+    """Any score of the commands, by its name: ``score("flow", col("path"), method="dis")``.
 
     Args:
-        stage: The stage, or the `StageSpec` of one, which is made only in the workers.
-        cells: Expression for each column that the stage reads. ``path`` may hold paths, addresses
-            (``https://``, ``s3://`` ...) or the bytes of files; ``format`` says what bytes are (``mp4``).
-        column: The column of the stage that the expression gives.
-        dtype: Its type. Where it is not given, a stage whose class does not tell is made here to be asked.
-        struct: Give a struct of all columns of the stage, and ``error``: ``kind: message``, null for a row
-            that has its values. Also where the stage adds several columns and `column` does not choose.
-        gpus: GPUs of each worker; a fraction lets workers share one.
-        max_concurrency: Workers (Daft calls them actors), each with the model.
-        batch_size: Rows that a worker gets at a time. The model gets them in quarters, and works on one
-            while the next is decoded. Between batches it waits for the first rows of the next one; where that
-            matters, let two workers share the GPU: ``gpus=0.5, max_concurrency=2``.
-        num_workers: Decoding processes of each worker; 0 decodes in the worker itself, without guards.
-        cpus: CPUs of each worker, as Ray counts them; by default one for each decoding process.
-        timeout: Seconds that preparing one row may take; None for no limit.
-        memory_gb: Memory that one decoding process may take, GiB; None for no limit.
-        further_cells: As `cells`: ``path=col("video_path")``.
-
-    Returns:
-        The expression.
+        name: A name of ``python -m tools.scoring --scores``: aes, flow, ocr ...
+        path: Paths, addresses or bytes of videos and images.
+        text: Captions, for scores that compare them.
+        column: The column that the expression gives; by default a struct of all, and ``error``.
+        options: Options of the score's command and of `score_with`, ``format``; and expressions, which are
+            further columns that the score reads: ``reference=col("a"), reference_column="reference"``.
 
     Raises:
-        UserError: Daft is not installed; a column or an option is wrong; the cluster (or this machine) has
-            not what the workers take. It is the runner that is set now which is looked at.
+        UserError: There is no such score, option or column; or a column is missing that it reads.
     """
-    import_daft()
-    cells = {**(cells or {}), **further_cells}
-    _check_cells(cells)
-    recipe = StageSpec.of(stage)
-    recipe.check_options()
-    if column is not None and dtype is not None and not struct:
-        dtypes = {column: daft_type(dtype)}
-    else:
-        dtypes = _types(stage, recipe, column, struct)
-    names = tuple(dtypes)
-    if cpus is None:
-        cpus = usual_cpus(num_workers)
-    workers = Workers(gpus, max_concurrency, batch_size, num_workers, cpus)
-    check_resources(workers)
-    options = RunOptions(
-        batch_size=portion(batch_size),
-        num_workers=num_workers,
-        timeout=timeout,
-        memory_gb=memory_gb,
-        progress=False,
-    )
-    worker = StageWorker(recipe, tuple(cells), options, actors=share_of_a_machine(workers))
-    score = values_udf(
-        worker, names, _result_type(dtypes, struct or column is None), workers, recipe.stage.__name__
-    )
-    return score(*cells.values())
+    from tools.scoring.scorers import scorer_command
+
+    expression = import_daft().Expression
+    cells = {"path": path} if text is None else {"path": path, "text": text}
+    cells |= {key: value for key, value in options.items() if isinstance(value, expression)}
+    options = {key: value for key, value in options.items() if key not in cells}
+    run = {key: options.pop(key) for key in _RUN if key in options}
+    cells = _with_format(cells, options)
+    spec = scorer_command(name).spec_from(options)
+    with postponed():
+        missing = [needed for needed in spec.make().required_columns if needed not in cells]
+    if missing:
+        raise UserError(f"score {name}: reads the column {missing[0]}, which is not given")
+    return score_with(spec, cells, column=column, **run)
 
 
 def video_aesthetic_score(path: Expression, *, struct: bool = False, **options: Any) -> Expression:
@@ -271,58 +225,18 @@ def _score(
     *,
     dtype: Any = pl.Float64,
 ) -> Expression:
-    """Sort options into those of the run, of the frames and of the stage."""
+    """The score of a stage, with options of the run and of the stage."""
     options = dict(options)
     run = {name: options.pop(name) for name in _RUN if name in options}
-    if FORMAT in options:
-        given = options.pop(FORMAT)
-        cells = {**cells, FORMAT: import_daft().lit(given) if isinstance(given, str) else given}
-    _choose_frames(stage, options)
+    cells = _with_format(cells, options)
+    spec = StageSpec(stage, (), named_options(stage, options))
     column = None if struct else column
-    return score_with(StageSpec(stage, (), options), cells, column=column, dtype=dtype, struct=struct, **run)
+    return score_with(spec, cells, column=column, dtype=dtype, struct=struct, **run)
 
 
-def _choose_frames(stage: type[Stage], options: dict[str, Any]) -> None:
-    """``num_frames`` and ``sampling`` mean what they mean on the command line."""
-    count = options.get("num_frames")
-    fields = {f.name: f for f in dataclasses.fields(stage)}
-    if "sampling" not in fields:
-        return
-    given = options.get("sampling", fields["sampling"].default)
-    options.pop("num_frames", None)
-    if isinstance(given, str):
-        options["sampling"] = parse_sampling(given, count)
-    elif count is not None and isinstance(given, Sampling):
-        policy = given.policy if given.count is not None else "first_middle_last"
-        options["sampling"] = parse_sampling(policy, count)
-
-
-def _check_cells(cells: Mapping[str, Any]) -> None:
-    from daft import Expression
-
-    for name, cell in cells.items():
-        if not isinstance(cell, Expression):
-            raise UserError(
-                f"{name}: an expression is wanted, as col({str(cell)!r}), not {type(cell).__name__}"
-            )
-
-
-def _types(stage: Stage | StageSpec, recipe: StageSpec, column: str | None, struct: bool) -> dict[str, Any]:
-    """The wanted columns, with their types in Daft."""
-    known = getattr(recipe.stage, "output_columns", {})
-    if column is not None and column in known and not struct:
-        return {column: daft_type(known[column])}
-    made = recipe.make() if isinstance(stage, StageSpec) else stage
-    types = {name: daft_type(dtype) for name, dtype in value_columns(made).items()}
-    if column is None or struct:
-        return types
-    if column not in types:
-        raise UserError(f"Invalid column ({column}). The stage {made.name} adds {', '.join(types)}.")
-    return {column: types[column]}
-
-
-def _result_type(dtypes: dict[str, Any], struct: bool) -> Any:
-    if not struct:
-        return next(iter(dtypes.values()))
-    data_type = import_daft().DataType
-    return data_type.struct({**dtypes, ERROR: data_type.string()})
+def _with_format(cells: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The cells, with the format of bytes where the options have it; takes it out of them."""
+    if FORMAT not in options:
+        return cells
+    given = options.pop(FORMAT)
+    return {**cells, FORMAT: import_daft().lit(given) if isinstance(given, str) else given}

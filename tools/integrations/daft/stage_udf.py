@@ -41,14 +41,14 @@ class StageWorker:
     Stage and session are made at the first batch, in the actor; a worker that travels has neither.
 
     Attributes:
-        recipe: The stage.
+        spec: The stage.
         names: Which cell of a row each column of a batch is.
         options: How a batch is run.
         folder: Where relative paths begin: the current folder of who asks.
         actors: Actors that share a machine, and its cores.
     """
 
-    recipe: StageSpec
+    spec: StageSpec
     names: tuple[str, ...]
     options: RunOptions = field(default_factory=RunOptions)
     folder: str = field(default_factory=os.getcwd)
@@ -81,7 +81,7 @@ class StageWorker:
         if self._session is None:
             if self.actors > 1:  # said as torchrun says it, see tools.media.workers.pool.usable_cores
                 os.environ["LOCAL_WORLD_SIZE"] = str(self.actors)
-            self._session = Session(self.recipe.make(), self.options, fetch=FetchOptions())
+            self._session = Session(self.spec.make(), self.options, fetch=FetchOptions())
             self._session.setup()
         return self._session
 
