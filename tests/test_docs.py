@@ -138,6 +138,11 @@ def name_of(page: Path) -> str:
     return folder + page.stem
 
 
+def text_of(name: str) -> str:
+    """The text of a page by its name."""
+    return next(page.read_text() for page in PAGES if name_of(page) == name)
+
+
 TYPED = {name_of(page): [text for reason, text in blocks(page) if reason is None] for page in PAGES}
 
 
@@ -185,6 +190,7 @@ def give(place: Path, name: str) -> None:
     if name == "scored.csv":
         table = table.with_columns(pl.lit("0.01").alias(score) for score in ("motion", "ocr_area"))
         table = table.with_columns(pl.lit("100").alias(score) for score in ("luminance", "match"))
+        table = table.with_columns(pl.lit("24").alias("fps"), pl.lit("900000").alias("bitrate"))
     write_table(table.head(1) if name == "done.csv" else table, place / name)
 
 
@@ -196,6 +202,8 @@ def test_a_page_can_be_typed_from_top_to_bottom(page, material, tmp_path, monkey
     shutil.copytree(material, place)
     for name in GIVEN.get(page, "").split():
         give(place, name)
+    for recipe in re.findall(r"```toml\n(\[recipe\]\n.*?)```", text_of(page), re.DOTALL):
+        (place / "ours.toml").write_text(recipe)
     config = place / "configs" / "opensora-v1-2" / "train" / "stage1.py"
     config.parent.mkdir(parents=True)
     config.write_text(BUCKETS)

@@ -164,7 +164,7 @@ def test_the_wheel_has_both_packages():
     packages = find_packages(str(ROOT), include=found["packages"]["find"]["include"])
     assert {"vidsieve", "tools", "tools.scoring.optical_flow"} <= set(packages)
     assert {name.partition(".")[0] for name in packages} == {"vidsieve", "tools"}
-    assert found["package-data"] == {"vidsieve": ["py.typed"]}
+    assert found["package-data"] == {"vidsieve": ["py.typed"], "tools.table.recipes": ["*.toml"]}
 
 
 FIXTURE = """

@@ -52,6 +52,8 @@ def edit(column, values, operation, value=True, **others):
 def test_cells_that_an_operation_does_not_touch_stay_as_they_are(hard, name, data_dir):
     before = read_table(hard)
     other = write_table(before.select("path", "text").gather_every(2), hard.with_name("other.csv"))
+    recipe = '[recipe]\ntitle = "x"\n[[step]]\nname = "x"\nwhere = "aes > 1"\n'
+    hard.with_name("recipe.toml").write_text(recipe)
     values = {
         **dict.fromkeys(("difference", "intersection", "union", "update_text"), str(other)),
         **dict.fromkeys(("sort", "sort_ascending"), "note"),
@@ -62,6 +64,7 @@ def test_cells_that_an_operation_does_not_touch_stay_as_they_are(hard, name, dat
         "append_text": '," \n',
         "count_num_token": str(data_dir / "llava_tiny"),
         "where": "aes > 1",
+        "recipe": str(hard.with_name("recipe.toml")),
         "head": 8,
         "sample": 8,
         "select": ["path", "note", "id", "aes"],

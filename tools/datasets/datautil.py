@@ -71,6 +71,9 @@ def _parser() -> cli.ArgumentParser:
         "input", nargs="+", help="tables (.csv, .tsv, .parquet, .jsonl, .json, also .gz, .zst) or patterns"
     )
     cli.abridged(tables, "tables, or patterns of their names")
+    cli.advanced(
+        parser.add_argument("--list-recipes", action=_ListRecipes, help="show the recipes, and exit")
+    )
     group = parser.add_argument_group("operations, carried out in this order whatever the order of the flags")
     for operation in OPERATIONS.values():
         if operation.phase != Phase.BOUNDS:
@@ -84,6 +87,22 @@ def _parser() -> cli.ArgumentParser:
     _add_output_flags(parser.add_argument_group("output"))
     _add_running_flags(parser.add_argument_group("running"))
     return parser
+
+
+class _ListRecipes(argparse.Action):
+    """A flag that shows the recipes of the toolkit and ends the command, as ``--version`` does."""
+
+    def __init__(self, option_strings: list[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from tools.table.recipes import known_recipes
+
+        for recipe in known_recipes():
+            print(f"{recipe}: {recipe.title} ({recipe.source})")
+            for step in recipe.steps:
+                print(f"    {step.name}: {step.where or f'left out: {step.left_out}'}")
+        parser.exit()
 
 
 class _Formatter(argparse.RawDescriptionHelpFormatter):
@@ -252,8 +271,12 @@ def _show_plan(args: argparse.Namespace, operations: dict[str, Any]) -> int:
     check_rows(plan)
     rows = count_rows_of(plan)
     print("read:", *plan.paths)
-    for number, label in enumerate(plan.describe(), 1):
-        print(f"{number:>4}. {label}")
+    for number, step in enumerate(plan.describe(), 1):
+        print(f"{number:>4}. {step.label}")
+        if step.details:
+            print(f"      {step.details}")
+    for remark in plan.remarks():
+        print(remark, file=sys.stderr)
     if args.explain:
         print(
             explain(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Context, Split
+from tools.datasets.operations.base import Part
 from tools.errors import UserError
 
 if TYPE_CHECKING:
@@ -75,9 +76,18 @@ class Plan:
     places: list[Path]
     context: Context
 
-    def describe(self) -> list[str]:
-        """The operations, as typed, in the order in which they would be carried out."""
-        return [OPERATIONS[name].label(self.values[name]) for name in in_order(self.values)]
+    def describe(self) -> list[Part]:
+        """The steps of the operations, in the order in which they would be carried out."""
+        return [part for name in in_order(self.values) for part in OPERATIONS[name].steps(self.values[name])]
+
+    def remarks(self) -> list[str]:
+        """What the user is to know of the operations and their values."""
+        return remarks_on(self.values)
+
+
+def remarks_on(values: Mapping[str, Any]) -> list[str]:
+    """What operations have to say of their values."""
+    return [line for name, value in values.items() for line in OPERATIONS[name].remarks(value)]
 
 
 def checked(operations: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,16 +200,18 @@ def run_operations(
     from tools.table.files import unreadable
 
     check_columns(frame.collect_schema(), values, context.source)
+    context.notes.extend(remarks_on(values))
     steps: list[Step] = []
-    for name in in_order(values):
-        operation = OPERATIONS[name]
+    for operation, part in [
+        (OPERATIONS[name], part) for name in in_order(values) for part in OPERATIONS[name].steps(values[name])
+    ]:
         try:
-            result = operation.apply(frame, values[name], context)
+            result = operation.apply(frame, part.value, context)
         except pl.exceptions.PolarsError as error:
             raise unreadable(context.source, error) from None
         kept, removed = result if isinstance(result, Split) else (result, None)
         after = kept if remove or removed is None else frame
-        steps.append(Step(operation.label(values[name]), frame, after, removed))
+        steps.append(Step(part.label, frame, after, removed))
         frame = after
     return steps
 

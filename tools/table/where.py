@@ -83,6 +83,28 @@ def parse_where(text: str, schema: pl.LazyFrame | pl.DataFrame | Mapping[str, pl
     return _Reader(text, schema).read()
 
 
+def columns_of(text: str) -> list[str]:
+    """Names of the columns that a condition uses, in the order in which it names them; no table is needed.
+
+    Raises:
+        UserError: It cannot be parsed.
+    """
+    source = Source(text)
+    root = source.parse(())
+    calls = [node for node in ast.walk(root) if isinstance(node, ast.Call)]
+    functions = {id(call.func) for call in calls}
+    found: dict[int, str] = {}
+    for node in ast.walk(root):
+        if isinstance(node, ast.Name) and id(node) not in functions:
+            start = source.start(node)
+            found[start] = source.quoted.get(start) or source.typed(node)
+    for call in calls:
+        named = isinstance(call.func, ast.Name) and call.func.id == "col" and len(call.args) == 1
+        if named and isinstance(call.args[0], ast.Constant):
+            found[source.start(call)] = str(call.args[0].value)
+    return list(dict.fromkeys(found[start] for start in sorted(found)))
+
+
 class _Reader:
     """Walks the syntax tree of one condition."""
 

@@ -66,6 +66,7 @@ _NAMED_FIRST = (
 _NAMED_NEXT = (
     *sorted({operation.name for operation in filters.THRESHOLDS} - set(_NAMED_FIRST)),
     *(operation.name for operation in filters.VALUES),
+    "recipe",
     "where",
     "caption_ok",
     "img_only",

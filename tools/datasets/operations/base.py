@@ -78,6 +78,20 @@ class Phase(enum.IntEnum):
     COLUMNS = enum.auto()  # columns are chosen
 
 
+class Part(NamedTuple):
+    """One of several steps of an operation: a table goes through all of them, in their order.
+
+    Attributes:
+        label: What the step does, in a few words.
+        value: What `Operation.apply` gets for it.
+        details: What ``--dry-run`` shows below it.
+    """
+
+    label: str
+    value: Any
+    details: str = ""
+
+
 class Split(NamedTuple):
     """Both halves of a table from which rows are removed, so that the removed ones can be written too."""
 
@@ -140,6 +154,8 @@ class Operation:
         everyday: ``--help`` shows it; the others are shown by ``--help-all``.
         details: What ``--help-all`` adds to `help`.
         takes_lists: Cells of the required columns may hold lists and records.
+        parts: Function of the value that gives the steps it consists of; None when it is one step.
+        remarks: Function of the value that gives what the user is to know of it, a line each.
     """
 
     name: str
@@ -160,6 +176,8 @@ class Operation:
     everyday: bool = True
     details: str = ""
     takes_lists: bool = False
+    parts: Callable[[Any], Sequence[Part]] | None = None
+    remarks: Callable[[Any], Sequence[str]] = lambda value: ()
 
     @property
     def flag(self) -> str:
@@ -176,6 +194,12 @@ class Operation:
         if self.parse is None:
             return self.flag
         return " ".join([self.flag, *map(str, value if self.many else [value])])
+
+    def steps(self, value: Any) -> list[Part]:
+        """The steps of a value, labelled as typed: ``--fmin 48``, or ``--recipe cosmos: motion: …``."""
+        if self.parts is None:
+            return [Part(self.label(value), value)]
+        return [part._replace(label=f"{self.label(value)}: {part.label}") for part in self.parts(value)]
 
     def suffix_for(self, value: object) -> str:
         """The suffix with this value."""

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tools.columns import COLUMNS
-from tools.datasets.operations.base import Context, Number, Operation, Phase, Split, split_by
+from tools.datasets.operations.base import Context, Number, Operation, Part, Phase, Split, split_by
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from tools.table.recipes import Recipe, RecipeStep
 
 _SHORT = {
     "f": "num_frames",
@@ -70,6 +72,32 @@ def _where(frame: pl.LazyFrame, text: str, context: Context) -> Split:
     return split_by(frame, parse_where(text, frame))
 
 
+def _read_recipe(given: str) -> Recipe:
+    from tools.table.recipes import load_recipe
+
+    return load_recipe(given)
+
+
+def _recipe_parts(recipe: Recipe) -> list[Part]:
+    return [
+        Part(f"{step.name}: {' '.join(step.where.split())}", step, step.details) for step in recipe.applied
+    ]
+
+
+def _recipe_remarks(recipe: Recipe) -> list[str]:
+    """What a recipe is, what its source kept, and what it says that is not applied here."""
+    kept = f"; the source kept {recipe.kept}" if recipe.kept else ""
+    left_out = [
+        f"recipe {recipe}: left out: {step.name}{step.threshold and f' ({step.threshold})'}: {step.left_out}"
+        for step in recipe.left_out
+    ]
+    return [f"recipe {recipe}: {recipe.title}{kept}", *left_out]
+
+
+def _recipe_step(frame: pl.LazyFrame, step: RecipeStep, context: Context) -> Split:
+    return split_by(frame, step.condition(frame.collect_schema()))
+
+
 _COLUMNS = _SHORT | {
     name: name for name, column in COLUMNS.items() if column.score or column.filter == "bounds"
 }
@@ -121,6 +149,19 @@ VALUES = tuple(_one_of(name) for name, column in COLUMNS.items() if column.filte
 OPERATIONS = (
     *THRESHOLDS,
     *VALUES,
+    Operation(
+        "recipe",
+        "keep rows by the thresholds of a published system",
+        _recipe_step,
+        Phase.EXPRESSION,
+        "_recipe-{}",
+        parse=_read_recipe,
+        metavar="NAME|FILE",
+        check=lambda recipe, schema: recipe.check(schema),
+        details="--list-recipes names them; a FILE.toml of your own, see docs/thresholds.md",
+        parts=_recipe_parts,
+        remarks=_recipe_remarks,
+    ),
     Operation(
         "where",
         "keep rows for which it is true",
