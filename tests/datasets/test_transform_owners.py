@@ -12,7 +12,7 @@ from PIL import Image
 
 from tests.support import barcode_picture, ffmpeg_frames, make_video, read_barcode
 from tools.datasets import save_first_frame, transform
-from tools.media.writing.output_files import unfinished
+from tools.media.writing.output_files import unfinished_file
 from tools.table import read_table, write_table
 
 
@@ -143,7 +143,7 @@ def test_what_was_replaced_is_not_complete(folder: Path, capsys) -> None:
 def test_half_written_files_of_others_stay(folder: Path) -> None:
     one = table(folder, "one", "x/a.png")
     run(one, "img_resize", "--length", "96")
-    with unfinished(folder / "out" / "a.png") as part:
+    with unfinished_file(folder / "out" / "a.png") as part:
         left = folder / "out" / "a.png.0123abcd.part"
         left.write_bytes(b"of a run that was killed")
         mine = folder / "out" / ".a.png.new"

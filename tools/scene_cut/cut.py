@@ -75,7 +75,9 @@ def main(argv: list[str] | None = None) -> int | None:
         stage.remove_leftovers()
     lines = stage.remarks()
     if code == 0:
-        lines += stage.tidy(output_path(args.meta, stage.suffix, output=args.output), prune=args.prune)
+        lines += stage.check_earlier_clips(
+            output_path(args.meta, stage.suffix, output=args.output), prune=args.prune
+        )
     for line in lines:
         print(line, file=sys.stderr)
     return code

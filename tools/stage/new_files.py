@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tools.base.disk import disk_error
 from tools.errors import MediaError
-from tools.media.writing.output_files import put_in_place, unfinished
+from tools.media.writing.output_files import move_finished, unfinished_file
 from tools.stage.owners import names_of_others, state_of
 
 _MADE = "made.jsonl"
@@ -47,7 +47,7 @@ def new_file(
             raise MediaError("encode", source, f"{place} is a folder")
         if _same(place, source):
             raise MediaError("encode", source, "the new file would overwrite it; choose another folder")
-        with unfinished(place) as new:
+        with unfinished_file(place) as new:
             yield new
             if os.path.lexists(place):
                 if place.exists() and filecmp.cmp(new, place, shallow=False):
@@ -58,7 +58,7 @@ def new_file(
             if made is not None:
                 made.note(new, place)
             try:
-                put_in_place(new, place, replace=overwrite and os.path.lexists(place))
+                move_finished(new, place, replace=overwrite and os.path.lexists(place))
             except FileExistsError:  # of another run that was at work at the same time
                 if not filecmp.cmp(new, place, shallow=False):
                     raise _in_the_way(place, source, own=False) from None

@@ -12,7 +12,7 @@ import numpy as np
 from tools.base.addresses import refuse_address
 from tools.base.disk import cannot_write, write_whole, writing
 from tools.errors import UserError
-from tools.media.writing.output_files import put_in_place, remove_unfinished, unfinished
+from tools.media.writing.output_files import move_finished, remove_unfinished, unfinished_file
 from tools.stage.ledger import digest
 from tools.stage.output import digest_file
 from tools.stage.shards import Shard
@@ -111,7 +111,7 @@ class VectorFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             remove_unfinished(self.path.parent, lambda name: name == self.path.name)
-            with unfinished(self.path) as part:
+            with unfinished_file(self.path) as part:
                 if self.path.suffix.lower() == ".npy":
                     _write_npy(part, len(numbers), vector)
                 else:
@@ -121,7 +121,7 @@ class VectorFile:
                     raise FileExistsError
                 known = [digest_file(part)] + ([digest_file(self.path)] if there else [])
                 write_whole(self._receipt(self.path), json.dumps(known).encode(), "the vectors")
-                put_in_place(part, self.path, replace=there)
+                move_finished(part, self.path, replace=there)
         except FileExistsError:  # of another run that was at work at the same time
             raise UserError(f"{self.path}: another command has just made it; choose another file") from None
         except OSError as error:

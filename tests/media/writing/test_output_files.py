@@ -21,14 +21,14 @@ from tools.errors import MediaError
 from tools.integrations.dataflow.frame_folders import claim_folder, find_folder, picture_folder
 from tools.media.writing.output_files import (
     finished_name,
-    place_in,
-    put_in_place,
+    move_finished,
     remove_unfinished,
-    unfinished,
+    safe_join,
+    unfinished_file,
 )
 from tools.operators import VideoFrameFilter
 from tools.scene_cut import cut, scene_detect
-from tools.scene_cut.clips.names import clip_name, clip_place
+from tools.scene_cut.clips.names import clip_name, clip_path
 from tools.scene_cut.shots.stats import stats_names
 from tools.stage.file_stems import file_stems
 from tools.table import read_table, write_table
@@ -61,15 +61,15 @@ OUTSIDE = ["deep", "deep/er", "deep/er/folder", "out", "out/secret"]
 
 
 def write_there(place: Path) -> None:
-    """Make a file as all commands do; the disk takes every name that `place_in` gives."""
+    """Make a file as all commands do; the disk takes every name that `safe_join` gives."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):  # one of the folders is a file: told for its own row
         return
-    with unfinished(place) as part:
+    with unfinished_file(place) as part:
         part.write_text("new")
         if not place.is_dir():
-            put_in_place(part, place, replace=True)
+            move_finished(part, place, replace=True)
             place.unlink()
 
 
@@ -88,7 +88,7 @@ def write_there(place: Path) -> None:
 def test_whatever_a_cell_says(ground: Path, inside: str) -> None:
     folder = ground / "deep/er/folder"
     try:
-        place = place_in(folder, inside, "source")
+        place = safe_join(folder, inside, "source")
     except MediaError as error:
         assert error.kind == "bad_value" and error.path == "source" and error.message.isprintable()
     else:
@@ -116,10 +116,10 @@ def test_every_way_to_a_path(ground: Path, path: str, relpath: str | None, clip:
         return place_of(planned, path, output_dir=folder, input_dir=None)
 
     ways = {
-        "clip": lambda: clip_place(folder, relpath, clip_name(stem, 12345), path),
+        "clip": lambda: clip_path(folder, relpath, clip_name(stem, 12345), path),
         "new file": lambda: target(None),
         "video": lambda: target(".mp4"),
-        "statistics": lambda: place_in(folder, stats_names([path, *others])[0] or "", path),
+        "statistics": lambda: safe_join(folder, stats_names([path, *others])[0] or "", path),
         "pictures": lambda: Path(picture_folder(folder, clip), "frame_000000.jpg"),
         "frame folder": lambda: Path(claim_folder(folder, path), "picture.jpg"),
     }
@@ -136,11 +136,11 @@ def test_every_way_to_a_path(ground: Path, path: str, relpath: str | None, clip:
 
 
 def test_long_names_are_shortened_or_told(tmp_path: Path) -> None:
-    assert place_in(tmp_path, "x" * 227, "s").name == "x" * 227
+    assert safe_join(tmp_path, "x" * 227, "s").name == "x" * 227
     with pytest.raises(MediaError, match="more than 227 bytes"):
-        place_in(tmp_path, "x" * 228, "s")
+        safe_join(tmp_path, "x" * 228, "s")
     with pytest.raises(MediaError, match="more than 227 bytes"):
-        place_in(tmp_path, f"{'é' * 114}/a", "s")  # two bytes each
+        safe_join(tmp_path, f"{'é' * 114}/a", "s")  # two bytes each
     assert len(os.fsencode(claim_folder(str(tmp_path), f"v/{'n' * 251}.mp4").rpartition("/")[2])) <= 227
 
 
@@ -148,21 +148,21 @@ def test_links_in_a_ring(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to(tmp_path / "b")
     (tmp_path / "b").symlink_to(tmp_path / "a")
     with pytest.raises(MediaError) as caught:
-        place_in(tmp_path, "a/x.mp4", "s", make=True)
+        safe_join(tmp_path, "a/x.mp4", "s", create=True)
     assert caught.value.kind in ("bad_value", "encode")
 
 
 def test_unfinished_files_have_names_of_their_own(tmp_path: Path) -> None:
-    with unfinished(tmp_path / "a.mp4") as one, unfinished(tmp_path / "a.mp4") as two:
+    with unfinished_file(tmp_path / "a.mp4") as one, unfinished_file(tmp_path / "a.mp4") as two:
         assert one != two and finished_name(one.name) == finished_name(two.name) == "a.mp4"
-        with unfinished(one) as inner:
+        with unfinished_file(one) as inner:
             assert finished_name(inner.name) == "a.mp4"
         remove_unfinished(tmp_path, lambda name: True)  # both are being written
         assert one.exists() and two.exists()
         two.write_text("two")
-        put_in_place(two, tmp_path / "a.mp4", replace=False)
+        move_finished(two, tmp_path / "a.mp4", replace=False)
         with pytest.raises(FileExistsError):
-            put_in_place(one, tmp_path / "a.mp4", replace=False)
+            move_finished(one, tmp_path / "a.mp4", replace=False)
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
     assert (tmp_path / "a.mp4").read_text() == "two"
 

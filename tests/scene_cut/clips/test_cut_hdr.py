@@ -148,7 +148,7 @@ def test_a_clip_is_cut_again_for_another_hdr_only_where_the_source_is(pq: Path, 
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ([], "1 clips of HDR sources made SDR; --hdr keep leaves them HDR"),
+        ([], "1 clips of HDR sources converted to SDR; --hdr keep leaves them HDR"),
         (["--hdr", "keep", "--codec", "hevc"], "1 clips are HDR, as their sources"),
         (["--hdr", "fail"], "hdr: its pictures are HDR (pq)"),
     ],

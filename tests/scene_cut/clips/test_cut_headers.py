@@ -133,8 +133,8 @@ def test_a_container_that_makes_pixels_square(tmp_path, mode):
 @pytest.mark.parametrize(
     ("container", "codecs", "says"),
     [
-        ("avi", ["-c:v", "huffyuv", "-c:a", "pcm_s16le"], ".mkv does not hold huffyuv with pcm_s16le"),
-        ("avi", ["-c:v", "rawvideo", "-an"], ".mkv does not hold rawvideo"),
+        ("avi", ["-c:v", "huffyuv", "-c:a", "pcm_s16le"], ".mkv does not support huffyuv with pcm_s16le"),
+        ("avi", ["-c:v", "rawvideo", "-an"], ".mkv does not support rawvideo"),
         ("avi", ["-c:v", "libx264", "-bf", "2", "-an"], "the file does not say when its pictures are shown"),
     ],
 )

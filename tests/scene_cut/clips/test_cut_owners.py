@@ -162,11 +162,11 @@ def test_two_runs_at_once(folder: Path) -> None:
 
 
 def test_a_refused_run_leaves_the_files_of_the_one_at_work(folder: Path) -> None:
-    from tools.media.writing.output_files import unfinished
+    from tools.media.writing.output_files import unfinished_file
 
     meta = table(folder, "one", ("x/a.mp4", HALVES))
     run(meta, *COPY)
-    with unfinished(folder / "clips" / "a_scene-0.mp4") as part:  # another process would hold it just so
+    with unfinished_file(folder / "clips" / "a_scene-0.mp4") as part:  # another process would hold it just so
         run(table(folder, "two", ("x/a.mp4", HALVES)), *COPY)
         assert part.exists()
         with pytest.raises(Exception, match="in the way"):

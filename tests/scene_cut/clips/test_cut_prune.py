@@ -48,10 +48,10 @@ def test_clips_of_an_earlier_cut_are_counted_and_pruned(folder, capsys):
     (folder / "clips" / "a" / "a_scene-9.mp4").symlink_to(folder / "clips" / "a" / "a_scene-0.mp4")
     before = names(folder)
     run(folder, {"a": ONE})
-    assert "5 clips of earlier cuts that no table names: they stay; --prune" in capsys.readouterr().err
+    assert "5 clips of earlier cuts that no table lists: they stay; --prune" in capsys.readouterr().err
     assert names(folder) == before
     run(folder, {"a": ONE}, "--prune")
-    assert "5 clips of earlier cuts that no table names: removed" in capsys.readouterr().err
+    assert "5 clips of earlier cuts that no table lists: removed" in capsys.readouterr().err
     assert names(folder) == ["a_scene-0.mp4", "a_scene-7.mp4", "a_scene-9.mp4", "chosen.mp4"]
     run(folder, {"a": ONE}, "--prune")
     assert "earlier cuts" not in capsys.readouterr().err

@@ -13,7 +13,7 @@ import polars as pl
 from tools.base.addresses import refuse_address
 from tools.datasets.transforms.places import TARGET, make_output_dir, place_of, plan_targets
 from tools.errors import MediaError
-from tools.media.writing.output_files import place_in, remove_unfinished
+from tools.media.writing.output_files import remove_unfinished, safe_join
 from tools.options import Option, Text, option, option_field
 from tools.stage.ledger import digest
 from tools.stage.new_files import Made, new_file
@@ -156,5 +156,5 @@ class FolderStage(Stage):
             own.setdefault(below, set()).add(name)
         for below, names in own.items():
             with suppress(MediaError):  # nothing was written there
-                folder = place_in(self.output_dir, f"{below}/file" if below else "file", "").parent
+                folder = safe_join(self.output_dir, f"{below}/file" if below else "file", "").parent
                 remove_unfinished(folder, lambda name, names=names: self.is_own(name, names))

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from tools.base.disk import make_folder
 from tools.errors import MediaError
-from tools.media.writing.output_files import place_in
+from tools.media.writing.output_files import safe_join
 from tools.stage.file_stems import file_stems
 
 TARGET = "_target"
@@ -74,7 +74,7 @@ def place_of(target: str | None, source: str, *, output_dir: str, input_dir: str
     if target is None:
         where = "has no name" if input_dir is None else f"lies outside --input-dir {input_dir}"
         raise MediaError("bad_value", source, where)
-    return place_in(output_dir, target, source, make=True)
+    return safe_join(output_dir, target, source, create=True)
 
 
 def make_output_dir(output_dir: str) -> None:

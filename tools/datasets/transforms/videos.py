@@ -21,9 +21,9 @@ from tools.media.writing.encode import (
     Job,
     Output,
     add_video,
+    atomic_video,
     encoding,
     open_output,
-    whole_or_nothing,
 )
 from tools.media.writing.exact import EncodeSettings, damage, sound_of
 from tools.media.writing.hdr import check_hdr, refuse_hdr
@@ -181,7 +181,7 @@ def _encode(
     cut = _Window(window) if window else lambda picture: picture
     with (
         encoding(target),
-        whole_or_nothing(target, len(plan.frames), replace=True) as part,
+        atomic_video(target, len(plan.frames), replace=True) as part,
         open_output(part, _COMMENT) as out,
     ):
         encoder = _open_encoder(out, index, plan, look, pix_fmt, colours)

@@ -22,7 +22,7 @@ from tools.base.disk import disk_error
 from tools.errors import MediaError
 from tools.integrations.dataflow.clips import ClipSpan
 from tools.media.reading.extensions import is_image
-from tools.media.writing.output_files import place_in, put_in_place, unfinished
+from tools.media.writing.output_files import move_finished, safe_join, unfinished_file
 from tools.table import name_bytes, shorten
 
 _OWNER = "video.json"
@@ -59,7 +59,7 @@ def claim_folder(root: str, video: str) -> str:
             belong to others, or the folder cannot be made.
     """
     for folder in _candidates(root, video):
-        place = place_in(root, f"{Path(folder).name}/{_OWNER}", video, make=True)
+        place = safe_join(root, f"{Path(folder).name}/{_OWNER}", video, create=True)
         if _is_taken(folder, video):
             continue
         try:
@@ -74,10 +74,10 @@ def claim_folder(root: str, video: str) -> str:
 
 def _claims(place: Path, video: str) -> bool:
     """Note in a folder whose it is, unless another run has just done so; whether it is this video's."""
-    with unfinished(place) as note:
+    with unfinished_file(place) as note:
         note.write_text(json.dumps({"video": _absolute(video)}), encoding="utf-8")
         with contextlib.suppress(FileExistsError):
-            put_in_place(note, place, replace=False)
+            move_finished(note, place, replace=False)
     return _owner(str(place.parent)) == _absolute(video)
 
 
@@ -122,7 +122,7 @@ def picture_folder(folder: str, clip_id: str) -> str:
         raise MediaError(
             "bad_value", "", f"the id of the clip cannot be the name of a folder: {clip_id!r:.60}"
         )
-    place_in(folder, f"{clip_id}/img/{file_name(0)}", "")
+    safe_join(folder, f"{clip_id}/img/{file_name(0)}", "")
     return os.path.join(folder, clip_id, "img")  # noqa: PTH118  a Path would lose the leading ./
 
 
@@ -239,7 +239,7 @@ def _all_pictures(folder: str) -> list[Picture]:
 def _candidates(root: str, video: str) -> tuple[str, str]:
     digest = hashlib.sha256(name_bytes(_absolute(video))).hexdigest()[:8]
     stem = shorten(Path(video).stem)
-    place_in(root, f"{stem}/{_OWNER}", video)
+    safe_join(root, f"{stem}/{_OWNER}", video)
     folder = os.path.join(root, stem)  # noqa: PTH118
     return folder, f"{folder}-{digest}"
 
@@ -270,6 +270,6 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    with unfinished(path) as new:
+    with unfinished_file(path) as new:
         new.write_text(json.dumps(content), encoding="utf-8")
-        put_in_place(new, path, replace=True)
+        move_finished(new, path, replace=True)

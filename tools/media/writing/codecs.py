@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Codec:
-    """An encoder and what it is asked by default.
+    """An encoder and its default settings.
 
     Attributes:
         encoder: libav's name of the encoder.
@@ -169,7 +169,7 @@ def offered_formats(encoder: str) -> list[str]:
 
 
 def keeps_ten_bits(codec: Codec) -> bool:
-    """Whether clips of a source with 10 bits get 10. Of encoders that PyAV lacks it is taken for granted."""
+    """Whether clips of a source with 10 bits have 10, which encoders that PyAV lacks are assumed to do."""
     try:
         offered = offered_formats(codec.encoder)
     except UserError:
@@ -178,7 +178,7 @@ def keeps_ten_bits(codec: Codec) -> bool:
 
 
 def check_encoder(codec: Codec, *, crf: float | None, preset: str | None) -> None:
-    """Encode one small picture, so that an encoder that cannot work is told before any file is read.
+    """Encode one small picture, so that an encoder that cannot work is reported before any file is read.
 
     Raises:
         UserError: The encoder does not exist, lacks its hardware, or refuses a setting.

@@ -20,7 +20,7 @@ from tools.errors import MediaError, VidsieveError
 from tools.media.reading.container import open_video
 from tools.media.reading.timeline.packets import PacketIndex, decoding_ticks
 from tools.media.reading.tracks import choose_audio
-from tools.media.writing.encode import Job, Output, encoding, open_output, whole_or_nothing
+from tools.media.writing.encode import Job, Output, atomic_video, encoding, open_output
 from tools.media.writing.hevc import copied_tag
 from tools.media.writing.plan import Plan, plan_clip
 
@@ -30,17 +30,17 @@ _MP4_AUDIO = ("aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac")
 
 
 class NotCopyable(Exception):
-    """The packets of a source do not tell enough to be copied; the message says why."""
+    """The packets of a source cannot be copied; the message says why."""
 
 
 def clip_extension(index: PacketIndex, audio_codec: str | None) -> str:
-    """``.mp4``, or ``.mkv`` for codecs that mp4 does not hold."""
+    """``.mp4``, or ``.mkv`` for codecs that mp4 does not support."""
     fits = index.codec in _MP4_VIDEO and audio_codec in (None, *_MP4_AUDIO)
     return ".mp4" if fits else ".mkv"
 
 
 def copied_audio(path: str | Path, track: str | None = None) -> str | None:
-    """Codec of the sound that a copy takes along; None when there is none.
+    """Codec of the sound that is copied with the pictures; None when there is none.
 
     Args:
         path: The source.
@@ -173,13 +173,13 @@ class _Ahead:
     """The last packets of AAC before a clip: one may be heard in it, and decoders need the one before."""
 
     def __init__(self) -> None:
-        self._held: deque[tuple[av.Packet, Fraction]] = deque(maxlen=2)
+        self._packets: deque[tuple[av.Packet, Fraction]] = deque(maxlen=2)
 
-    def hold(self, packet: av.Packet, at: Fraction) -> None:
-        """Take the next packet; those before a gap are of no use."""
-        if self._held and at - self._end > _GAP:
-            self._held.clear()
-        self._held.append((packet, at))
+    def add(self, packet: av.Packet, at: Fraction) -> None:
+        """Add the next packet; those before a gap are of no use."""
+        if self._packets and at - self._end > _GAP:
+            self._packets.clear()
+        self._packets.append((packet, at))
 
     def needed(self, start: Fraction, end: Fraction, following: Fraction) -> list[tuple[av.Packet, Fraction]]:
         """The packet that is heard from `start` on, if there is one, and the one ahead of what is heard.
@@ -189,14 +189,14 @@ class _Ahead:
             end: Its end.
             following: When the first packet that begins at or behind `start` begins.
         """
-        if self._held and self._end > start:
-            return list(self._held)
-        alone = not self._held or following >= end or following - self._end > _GAP
-        return [] if alone else [self._held[-1]]
+        if self._packets and self._end > start:
+            return list(self._packets)
+        alone = not self._packets or following >= end or following - self._end > _GAP
+        return [] if alone else [self._packets[-1]]
 
     @property
     def _end(self) -> Fraction:
-        packet, at = self._held[-1]
+        packet, at = self._packets[-1]
         return at + (packet.duration or 0) * packet.time_base
 
 
@@ -214,8 +214,8 @@ class _CopyClip:
         self.job = job
         self._video, self._sound, self._tag = video, sound, tag
         self._pixel_ratio = index.sample_aspect_ratio
-        # Of other codecs players make other things of packets that an edit list hides, or cannot hide them.
-        hidden = sound is not None and sound.codec_context.name == "aac" and job.place.suffix == ".mp4"
+        # Players handle packets of other codecs that an edit list hides in other ways, or cannot hide them.
+        hidden = sound is not None and sound.codec_context.name == "aac" and job.path.suffix == ".mp4"
         self._ahead = _Ahead() if hidden else None
         plan = job.plan
         begin = int(index.pts[0]) * index.time_base
@@ -237,7 +237,7 @@ class _CopyClip:
         self._out: Output | None = None
 
     def take(self, packet: av.Packet, position: int | None) -> bool:
-        """Copy a packet if it belongs to the clip; tell whether the clip is complete.
+        """Copy a packet if it belongs to the clip; return whether the clip is complete.
 
         Args:
             packet: A packet of either stream.
@@ -250,7 +250,7 @@ class _CopyClip:
             at = packet.pts * packet.time_base + self._clock.offset(packet)
             if at < self._start:
                 if self._ahead is not None:
-                    self._ahead.hold(packet, at)
+                    self._ahead.add(packet, at)
                 return False
             self._write_ahead(at)
             if at >= self._end:
@@ -260,35 +260,33 @@ class _CopyClip:
         return not self._left and self._sound_over
 
     def finish(self) -> bool | MediaError:
-        """Close the file; tell whether it has sound."""
+        """Close the file; return whether it has sound."""
         try:
-            with encoding(self.job.place):
+            with encoding(self.job.path):
                 self._files.close()
             if self._out is None:
-                raise MediaError("decode", self.job.place, "the source ended before the clip began")
+                raise MediaError("decode", self.job.path, "the source ended before the clip began")
         except MediaError as error:
             return error
         return self._has_sound
 
     def abort(self) -> None:
-        """Give up; nothing is left of the file."""
-        given_up = MediaError("encode", self.job.place, "given up")
+        """Cancel; nothing is left of the file."""
+        cancelled = MediaError("encode", self.job.path, "cancelled")
         with suppress(VidsieveError, FFmpegError, OSError):
-            self._files.__exit__(MediaError, given_up, None)
+            self._files.__exit__(MediaError, cancelled, None)
 
     def _open(self) -> Output:
         if self._out is not None:
             return self._out
         plan = self.job.plan
-        with self._holding():
+        with self._supported():
             job = self.job
-            part = self._files.enter_context(
-                whole_or_nothing(job.place, len(plan.frames), replace=job.replace)
-            )
+            part = self._files.enter_context(atomic_video(job.path, len(plan.frames), replace=job.replace))
             self._out = self._files.enter_context(open_output(part, self.job.comment))
             self._video_out = copied_stream(self._out, self._video, self._pixel_ratio)
             self._video_out.time_base = plan.time_base
-            if self._tag is not None and self.job.place.suffix == ".mp4":
+            if self._tag is not None and self.job.path.suffix == ".mp4":
                 self._video_out.codec_context.codec_tag = self._tag
             if self._sound is not None:
                 self._sound_out = self._out.add_stream_from_template(self._sound, opaque=True)
@@ -301,7 +299,7 @@ class _CopyClip:
         copy.time_base, copy.is_keyframe = self.job.plan.time_base, packet.is_keyframe
         copy.stream = self._video_out
         self._left -= 1
-        with self._holding():
+        with self._supported():
             out.mux(copy)
 
     def _write_ahead(self, following: Fraction) -> None:
@@ -322,18 +320,18 @@ class _CopyClip:
         copy.duration, copy.time_base, copy.is_keyframe = packet.duration, packet.time_base, True
         copy.stream = self._sound_out
         self._has_sound = True
-        with self._holding():
+        with self._supported():
             out.mux(copy)
 
     @contextmanager
-    def _holding(self) -> Iterator[None]:
-        """Say so where the container holds no such packets; libav says 'Invalid argument'."""
-        with encoding(self.job.place):
+    def _supported(self) -> Iterator[None]:
+        """A clear error where the container supports no such packets; libav says 'Invalid argument'."""
+        with encoding(self.job.path):
             try:
                 yield
             except (ValueError, InvalidDataError, PatchWelcomeError):
                 streams = [s for s in (self._video, self._sound) if s is not None]
                 codecs = [s.codec_context.codec.canonical_name for s in streams]
-                what = f"{self.job.place.suffix} does not hold {' with '.join(codecs)}"
+                what = f"{self.job.path.suffix} does not support {' with '.join(codecs)}"
                 message = f"cannot be copied: {what}; use mode exact, which encodes"
-                raise MediaError("encode", self.job.place, message) from None
+                raise MediaError("encode", self.job.path, message) from None

@@ -1,4 +1,4 @@
-"""The ways to cut behind one interface: what a clip will be, and writing it."""
+"""The ways to cut behind one interface: what a clip is going to contain, and writing it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Outcome = tuple[Job, bool | MediaError]
 
 
 @dataclasses.dataclass(frozen=True)
-class Settled:
-    """What a clip will be.
+class PlannedCut:
+    """What a clip is going to contain.
 
     Attributes:
-        plan: Its frames; more than were asked for where packets are copied.
-        mode: How it is cut in fact.
+        plan: Its frames; more than those of the scene where packets are copied.
+        mode: How it is cut.
         copied: Seconds of picture that are copied.
-        note: Why it is not cut as asked.
+        note: Why it is cut in another mode than the requested one.
     """
 
     plan: Plan
@@ -45,12 +45,12 @@ class Cutter(Protocol):
     extension: str
     size: tuple[int, int]
 
-    def settle(self, plan: Plan) -> Settled:
-        """Decide what a clip will be. Raises `NotCopyable` where this way leads nowhere."""
+    def plan_cut(self, plan: Plan) -> PlannedCut:
+        """Decide what a clip is going to contain. Raises `NotCopyable` where this cutter cannot cut it."""
         ...
 
     def write(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Write clips that were settled."""
+        """Write clips that were planned."""
         ...
 
 
@@ -60,22 +60,22 @@ class ExactCutter:
     extension = ".mp4"
 
     def __init__(
-        self, index: PacketIndex, look: EncodeSettings, *, engine: str = "pyav", note: str = ""
+        self, index: PacketIndex, settings: EncodeSettings, *, engine: str = "pyav", note: str = ""
     ) -> None:
-        self.size = (look.shape.width, look.shape.height)
-        self._index, self._look, self._engine, self._note = index, look, engine, note
+        self.size = (settings.shape.width, settings.shape.height)
+        self._index, self._settings, self._engine, self._note = index, settings, engine, note
 
-    def settle(self, plan: Plan) -> Settled:
+    def plan_cut(self, plan: Plan) -> PlannedCut:
         """Take the plan as it is."""
-        return Settled(plan, "exact", note=self._note)
+        return PlannedCut(plan, "exact", note=self._note)
 
     def write(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Encode with the engine."""
         if self._engine == "ffmpeg":
             from tools.media.writing.ffmpeg_cutter import write_with_ffmpeg
 
-            return write_with_ffmpeg(self._index, jobs, self._look)
-        return write_exact(self._index, jobs, self._look)
+            return write_with_ffmpeg(self._index, jobs, self._settings)
+        return write_exact(self._index, jobs, self._settings)
 
 
 class CopyCutter:
@@ -87,10 +87,10 @@ class CopyCutter:
         self.extension = clip_extension(index, sound)
         self._index, self._keep_audio, self._audio_track = index, keep_audio, audio_track
 
-    def settle(self, plan: Plan) -> Settled:
+    def plan_cut(self, plan: Plan) -> PlannedCut:
         """Widen the plan to whole groups of pictures."""
         plan = copy_plan(self._index, plan)
-        return Settled(plan, "copy", copied=float(plan.duration))
+        return PlannedCut(plan, "copy", copied=float(plan.duration))
 
     def write(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Copy."""
@@ -102,21 +102,21 @@ class SmartCutter:
 
     extension = ".mp4"
 
-    def __init__(self, index: PacketIndex, look: EncodeSettings) -> None:
+    def __init__(self, index: PacketIndex, settings: EncodeSettings) -> None:
         from tools.media.writing.smart import SmartSource
 
-        self.size = (look.shape.width, look.shape.height)
-        self._index, self._look = index, look
-        self._source = SmartSource(index, look)
+        self.size = (settings.shape.width, settings.shape.height)
+        self._index, self._settings = index, settings
+        self._source = SmartSource(index, settings)
 
-    def settle(self, plan: Plan) -> Settled:
+    def plan_cut(self, plan: Plan) -> PlannedCut:
         """Find out how much can be copied."""
         middle = self._source.middle(plan.frames)
         if middle is None:
-            return Settled(plan, "smart")
+            return PlannedCut(plan, "smart")
         first = middle.frames.start - plan.frames.start
         ticks = plan.ticks[first + len(middle.frames)] - plan.ticks[first]
-        return Settled(plan, "smart", copied=float(ticks * plan.time_base))
+        return PlannedCut(plan, "smart", copied=float(ticks * plan.time_base))
 
     def write(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Copy and encode; clips without any closed group of pictures are encoded as a whole."""
@@ -127,12 +127,12 @@ class SmartCutter:
                 whole.append(job)
             else:
                 yield job, self._source.write(job, middle)
-        yield from write_exact(self._index, whole, self._look)
+        yield from write_exact(self._index, whole, self._settings)
 
 
 def make_cutter(
     index: PacketIndex,
-    look: EncodeSettings,
+    settings: EncodeSettings,
     *,
     mode: str,
     engine: str,
@@ -144,7 +144,7 @@ def make_cutter(
 
     Args:
         index: The packets of the source.
-        look: How clips are encoded.
+        settings: How clips are encoded.
         mode: exact, copy or smart.
         engine: pyav or ffmpeg.
         keep_audio: Keep the sound.
@@ -155,9 +155,9 @@ def make_cutter(
         return CopyCutter(index, keep_audio=keep_audio, audio_track=audio_track)
     if mode == "smart":
         if resampled:
-            return ExactCutter(index, look, note="the frame rate is changed")
+            return ExactCutter(index, settings, note="the frame rate is changed")
         try:
-            return SmartCutter(index, look)
+            return SmartCutter(index, settings)
         except NotCopyable as error:
-            return ExactCutter(index, look, note=str(error))
-    return ExactCutter(index, look, engine=engine)
+            return ExactCutter(index, settings, note=str(error))
+    return ExactCutter(index, settings, engine=engine)

@@ -1,4 +1,4 @@
-"""Write one clip: encode pictures and sound, and let the file appear under its name only when it is whole."""
+"""Write one clip: encode pictures and sound; the file gets its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tools.base.disk import ALWAYS, disk_error, probe, refusing
 from tools.errors import MediaError
 from tools.media.reading.container import reason
 from tools.media.reading.timeline.scan import index_packets
-from tools.media.writing.marks import COMMENT, same_cut
-from tools.media.writing.output_files import finished_name, put_in_place, unfinished
+from tools.media.writing.output_files import finished_name, move_finished, unfinished_file
 from tools.media.writing.picture import Colours, Shape
 from tools.media.writing.plan import Plan
+from tools.media.writing.provenance import COMMENT, same_clip
 from tools.media.writing.sound import SoundFormat
 
-# Places by which these encoders store a picture ahead of its turn, at most, with a pyramid of B-pictures.
+# By how many positions, at most, these encoders store a picture ahead of its display order (B-pyramids).
 _REORDERING = {"libx264": 2, "libx265": 2}
 
 
@@ -36,75 +36,75 @@ class Job:
 
     Attributes:
         plan: Its frames.
-        place: Its file.
-        comment: Its mark, which tells a later run what it was made of.
-        replace: Whether a file that stands in its place may go.
+        path: Its file.
+        comment: Its provenance, by which a later run recognises it.
+        replace: Replace a file that exists there.
     """
 
     plan: Plan
-    place: Path
+    path: Path
     comment: str
     replace: bool = False
 
 
 @contextmanager
-def whole_or_nothing(place: Path, num_frames: int, *, replace: bool = False) -> Iterator[Path]:
-    """Give the name to write to; when the block ends well, check the file and move it into place.
+def atomic_video(path: Path, num_frames: int, *, replace: bool = False) -> Iterator[Path]:
+    """Give a temporary name to write to; when the block ends without an error, check the file and rename it.
 
     Args:
-        place: Final name.
+        path: Final name.
         num_frames: Frames that the file must show.
-        replace: Whether a file that stands there may go.
+        replace: Replace a file that exists there.
 
     Yields:
         A name in the same folder that ends in ``.part``.
 
     Raises:
-        MediaError: encode: the file does not show so many frames, there can be none of this name, or another
-            file has come to stand there meanwhile.
+        MediaError: encode: the file does not show so many frames, no file can have this name, or another one
+            was written there meanwhile.
         DiskError: The disk refuses.
     """
     with ExitStack() as files:
-        with encoding(place), refusing(place):
-            part = files.enter_context(unfinished(place))
+        with encoding(path), refusing(path):
+            part = files.enter_context(unfinished_file(path))
         yield part
-        _check(part, place, num_frames)
-        with encoding(place), refusing(place):
+        _check(part, path, num_frames)
+        with encoding(path), refusing(path):
             try:
-                put_in_place(part, place, replace=replace)
+                move_finished(part, path, replace=replace)
             except FileExistsError:
-                if not same_cut(part, place):  # else another run has made the same just now
-                    raise MediaError("encode", place, "another file has come to stand there") from None
+                if not same_clip(part, path):  # else another run has written the same
+                    raise MediaError("encode", path, "another file was written there meanwhile") from None
 
 
 @contextmanager
-def encoding(place: Path) -> Iterator[None]:
-    """Turn what libav says while a clip is written into a `MediaError` (encode).
+def encoding(path: Path) -> Iterator[None]:
+    """Turn libav's errors while a clip is written into a `MediaError` (encode).
 
     Raises:
         MediaError: encode.
-        DiskError: The disk or the machine is at fault. What only may be (EIO, say) is told by `Output`: here
-            it may be the source that cannot be read.
+        DiskError: The disk or the machine is at fault. Errors that only may be theirs (EIO, for example) are
+            reported by `Output`: here the source may be what cannot be read.
     """
     try:
         yield
     except (FFmpegError, OSError, ValueError) as error:
         if isinstance(error, MemoryError):
             raise
-        if (fault := disk_error(place, error, ALWAYS)) is not None:
+        if (fault := disk_error(path, error, ALWAYS)) is not None:
             raise fault from None
-        raise MediaError("encode", place, reason(error)) from None
+        raise MediaError("encode", path, reason(error)) from None
 
 
-def _check(part: Path, place: Path, num_frames: int) -> None:
+def _check(part: Path, path: Path, num_frames: int) -> None:
     try:
         found = index_packets(part).num_frames
     except MediaError as error:
-        probe(part.parent, place)
-        raise MediaError("encode", place, f"is not whole: {error.message}") from None
+        probe(part.parent, path)
+        raise MediaError("encode", path, f"is not complete: {error.message}") from None
     if found != num_frames:
-        probe(part.parent, place)
-        raise MediaError("encode", place, f"shows {found} frames instead of {num_frames}")
+        probe(part.parent, path)
+        raise MediaError("encode", path, f"shows {found} frames instead of {num_frames}")
 
 
 class Sound:
@@ -146,23 +146,23 @@ class Sound:
 
 
 class Output:
-    """A clip that is open for writing: libav's container, whose trouble with the disk ends the run.
+    """A clip that is open for writing: libav's container, whose disk errors end the run.
 
     A context manager that closes the file.
 
     Args:
-        place: What the file will be called.
+        path: The final path of the file.
         container: libav's.
     """
 
-    def __init__(self, place: Path, container: OutputContainer) -> None:
-        self._place, self._container = place, container
+    def __init__(self, path: Path, container: OutputContainer) -> None:
+        self._path, self._container = path, container
 
     def __enter__(self) -> Output:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with refusing(self._place):
+        with refusing(self._path):
             self._container.close()
 
     def add_stream(self, codec: str, **options: Any) -> Any:
@@ -179,20 +179,20 @@ class Output:
         Raises:
             DiskError: The disk refuses.
         """
-        with refusing(self._place):
+        with refusing(self._path):
             self._container.mux(packets)
 
 
 def open_output(part: Path, comment: str) -> Output:
     """Open a clip for writing, with its index at the front."""
-    place = part.with_name(finished_name(part.name) or part.name)
-    matroska = place.suffix == ".mkv"
+    path = part.with_name(finished_name(part.name) or part.name)
+    matroska = path.suffix == ".mkv"
     # No edit list for pictures would need negative offsets, which older players misread; so mp4 keeps it.
     options = {} if matroska else {"movflags": "+faststart"}
-    with refusing(place):
+    with refusing(path):
         out = av.open(f"file:{part}", "w", format="matroska" if matroska else "mp4", options=options)
     out.metadata[COMMENT] = comment
-    return Output(place, out)
+    return Output(path, out)
 
 
 def add_video(
@@ -270,7 +270,7 @@ class ClipWriter:
             self._done += 1
 
     def finish(self) -> None:
-        """Encode what is held back, and the rest of the sound."""
+        """Encode what the encoder has kept back, and the rest of the sound."""
         self._take(self._stream.encode(None))
         if self._held is not None:
             # mp4 stores the intervals between decoding times; the length of the last packet ends the track.

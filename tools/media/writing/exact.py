@@ -20,9 +20,9 @@ from tools.media.writing.encode import (
     Job,
     Sound,
     add_video,
+    atomic_video,
     encoding,
     open_output,
-    whole_or_nothing,
 )
 from tools.media.writing.picture import Colours, PictureTransform, Shape, choose_pix_fmt
 from tools.media.writing.plan import Plan
@@ -42,7 +42,7 @@ class EncodeSettings:
         shape: Size of the pictures.
         sound: Format of the sound; None for silent clips.
         threads: Threads of the decoder and of each encoder.
-        kept_hdr: How the pictures of clips that stay HDR mean light; None makes them SDR.
+        kept_hdr: How pixel values map to light in clips that stay HDR; None converts them to SDR.
     """
 
     codec: Codec
@@ -61,14 +61,14 @@ class EncodeSettings:
 
 
 def write_exact(
-    index: PacketIndex, jobs: Sequence[Job], look: EncodeSettings
+    index: PacketIndex, jobs: Sequence[Job], settings: EncodeSettings
 ) -> Iterator[tuple[Job, bool | MediaError]]:
     """Write clips of one source.
 
     Args:
         index: The packets of the source.
         jobs: The clips; they may overlap.
-        look: How to encode them.
+        settings: How to encode them.
 
     Yields:
         Each job, with whether the clip has sound, or with what went wrong with this clip (decode, encode).
@@ -80,7 +80,7 @@ def write_exact(
         else:
             whole.append(job)
     for group in _passes(whole):
-        yield from _Pass(index, group, look).run()
+        yield from _Pass(index, group, settings).run()
 
 
 def sound_of(index: PacketIndex, plan: Plan, form: SoundFormat | None) -> Sound | None:
@@ -93,7 +93,7 @@ def sound_of(index: PacketIndex, plan: Plan, form: SoundFormat | None) -> Sound 
 
 
 def damage(index: PacketIndex, plan: Plan) -> MediaError | None:
-    """The error for a clip that holds a damaged frame, or frames that may refer to one."""
+    """The error for a clip with a damaged frame, or with frames that may refer to one."""
     for number in index.damaged.tolist():
         later = index.key_pts[index.key_pts > index.pts[number]]
         healed = int(np.searchsorted(index.pts, later.min())) if len(later) else len(index.pts)
@@ -124,17 +124,17 @@ def _passes(jobs: Sequence[Job]) -> list[list[Job]]:
 class _Pass:
     """One pass over a source."""
 
-    def __init__(self, index: PacketIndex, jobs: list[Job], look: EncodeSettings) -> None:
-        self._index, self._look = index, look
+    def __init__(self, index: PacketIndex, jobs: list[Job], settings: EncodeSettings) -> None:
+        self._index, self._settings = index, settings
         self._waiting = jobs
         self._open: list[_OpenClip] = []
         self._transform: PictureTransform | None = None
 
     def run(self) -> Iterator[tuple[Job, bool | MediaError]]:
         quiet_encoders()
-        wanted = sorted({number for job in self._waiting for number in job.plan.shown})
+        numbers = sorted({number for job in self._waiting for number in job.plan.shown})
         pictures = iter_video_frames(
-            self._index.path, frames=wanted, threads=self._look.threads, index=self._index
+            self._index.path, frames=numbers, threads=self._settings.threads, index=self._index
         )
         try:
             for number, _, picture in pictures:
@@ -154,7 +154,7 @@ class _Pass:
                 yield job, _lost(self._index, job.plan.shown[0])
                 continue
             try:
-                self._open.append(_OpenClip(self._index, job, self._look, self._prepare(picture)))
+                self._open.append(_OpenClip(self._index, job, self._settings, self._prepare(picture)))
             except MediaError as error:
                 yield job, error
         damaged = picture.is_corrupt
@@ -172,15 +172,15 @@ class _Pass:
                 yield clip.job, outcome
 
     def _prepare(self, picture: av.VideoFrame) -> tuple[str, Colours]:
-        """Settle format and colours of all clips by the first picture."""
+        """Choose format and colours of all clips by the first picture."""
         if self._transform is None:
-            codec = self._look.codec
+            codec = self._settings.codec
             offered = offered_formats(codec.encoder)
             self._pix_fmt = choose_pix_fmt(picture.format.name, offered, deep=codec.deep)
-            keep = self._look.kept_hdr is not None
+            keep = self._settings.kept_hdr is not None
             self._colours = Colours.of(picture, keep_hdr=keep)
             self._transform = PictureTransform(
-                self._index, self._look.shape, self._pix_fmt, self._colours, keep_hdr=keep
+                self._index, self._settings.shape, self._pix_fmt, self._colours, keep_hdr=keep
             )
         return self._pix_fmt, self._colours
 
@@ -188,17 +188,23 @@ class _Pass:
 class _OpenClip:
     """A clip that is being written."""
 
-    def __init__(self, index: PacketIndex, job: Job, look: EncodeSettings, form: tuple[str, Colours]) -> None:
+    def __init__(
+        self, index: PacketIndex, job: Job, settings: EncodeSettings, form: tuple[str, Colours]
+    ) -> None:
         self.job = job
         self._files = ExitStack()
-        with encoding(job.place), ExitStack() as opening:
-            part = opening.enter_context(
-                whole_or_nothing(job.place, len(job.plan.shown), replace=job.replace)
-            )
-            sound = sound_of(index, job.plan, look.sound)
+        with encoding(job.path), ExitStack() as opening:
+            part = opening.enter_context(atomic_video(job.path, len(job.plan.shown), replace=job.replace))
+            sound = sound_of(index, job.plan, settings.sound)
             out = opening.enter_context(open_output(part, job.comment))
             stream = add_video(
-                out, look.codec.encoder, look.options(), job.plan, look.shape, *form, threads=look.threads
+                out,
+                settings.codec.encoder,
+                settings.options(),
+                job.plan,
+                settings.shape,
+                *form,
+                threads=settings.threads,
             )
             if sound is not None:
                 sound.open(out)
@@ -214,9 +220,9 @@ class _OpenClip:
         return due
 
     def add(self, picture: av.VideoFrame) -> bool | MediaError | None:
-        """Encode a picture; after the last one finish the clip and tell whether it has sound."""
+        """Encode a picture; after the last one finish the clip and return whether it has sound."""
         try:
-            with encoding(self.job.place):
+            with encoding(self.job.path):
                 self._encoder.add(picture)
                 if self._encoder.due is not None:
                     return None
@@ -232,6 +238,6 @@ class _OpenClip:
         return error
 
     def abort(self, error: MediaError | None = None) -> None:
-        """Give up; nothing is left of the file."""
+        """Cancel; nothing is left of the file."""
         with suppress(VidsieveError, FFmpegError, OSError):
-            self._files.__exit__(MediaError, error or MediaError("encode", self.job.place, "given up"), None)
+            self._files.__exit__(MediaError, error or MediaError("encode", self.job.path, "cancelled"), None)

@@ -22,19 +22,19 @@ from tools.media.writing.copying import (
     copy_plan,
     write_copies,
 )
-from tools.media.writing.encode import Job, whole_or_nothing
+from tools.media.writing.encode import Job, atomic_video
 from tools.media.writing.exact import EncodeSettings, damage, sound_of
 from tools.media.writing.ffmpeg_program import FfmpegError, FfmpegKilled, find_ffmpeg, run_ffmpeg
-from tools.media.writing.marks import COMMENT
 from tools.media.writing.picture import choose_pix_fmt
 from tools.media.writing.plan import Plan, frame_time, plan_clip
+from tools.media.writing.provenance import COMMENT
 
 _AT_ONCE = 8  # clips for one process: it opens all their encoders
 _AHEAD = Fraction(1)  # seconds before the key frame to seek to; searching by time lands late at times
 
 
 def check_ffmpeg_encoder(codec: Codec, *, crf: float | None, preset: str | None) -> None:
-    """Encode one picture, so that an encoder that cannot work is told before any file is read.
+    """Encode one picture, so that an encoder that cannot work is reported before any file is read.
 
     Raises:
         UserError: No ffmpeg program has it, its hardware is missing, or it refuses a setting.
@@ -50,20 +50,20 @@ def check_ffmpeg_encoder(codec: Codec, *, crf: float | None, preset: str | None)
 
 
 def write_with_ffmpeg(
-    index: PacketIndex, jobs: Sequence[Job], look: EncodeSettings
+    index: PacketIndex, jobs: Sequence[Job], settings: EncodeSettings
 ) -> Iterator[tuple[Job, bool | MediaError]]:
     """Write clips of one source, several in one pass.
 
     Args:
         index: The packets of the source.
         jobs: The clips.
-        look: How to encode them.
+        settings: How to encode them.
 
     Yields:
         Each job, with whether the clip has sound, or with what went wrong.
     """
     if index.timing != "ok":
-        yield from _write_repaired(index, jobs, look)
+        yield from _write_repaired(index, jobs, settings)
         return
     whole = []
     for job in jobs:
@@ -72,50 +72,52 @@ def write_with_ffmpeg(
         else:
             whole.append(job)
     whole.sort(key=lambda job: job.plan.frames.start)
-    program = find_ffmpeg(look.codec.encoder)
+    program = find_ffmpeg(settings.codec.encoder)
     with ExitStack() as tables:
         to_sdr: Filters = []
-        if index.hdr is not None and look.kept_hdr is None:
+        if index.hdr is not None and settings.kept_hdr is None:
             to_sdr = tables.enter_context(sdr_filters(index.hdr))
         for start in range(0, len(whole), _AT_ONCE):
-            yield from _write_group(program, index, whole[start : start + _AT_ONCE], look, to_sdr)
+            yield from _write_group(program, index, whole[start : start + _AT_ONCE], settings, to_sdr)
 
 
 def _write_repaired(
-    index: PacketIndex, jobs: Sequence[Job], look: EncodeSettings
+    index: PacketIndex, jobs: Sequence[Job], settings: EncodeSettings
 ) -> Iterator[tuple[Job, bool | MediaError]]:
-    """Give the program, which knows nothing of repaired times, a copy of the source that has them."""
-    track = look.sound.track if look.sound else None
+    """Give the program, which does not repair times, a copy of the source with repaired ones."""
+    track = settings.sound.track if settings.sound else None
     with temporary_folder() as folder:
         try:
             plan = copy_plan(index, plan_clip(index, 0, range(len(index.pts))))
-            sound = copied_audio(index.path, track) if look.sound else None
+            sound = copied_audio(index.path, track) if settings.sound else None
             job = Job(plan, folder / f"source{clip_extension(index, sound)}", "")
             ((_, outcome),) = write_copies(index, [job], keep_audio=sound is not None, audio_track=track)
             if isinstance(outcome, MediaError):
                 raise outcome
-            copy = index_packets(job.place)
+            copy = index_packets(job.path)
         except (NotCopyable, MediaError) as error:
             message = f"its times are damaged, and a copy with right ones fails ({error}); leave out --engine"
             yield from ((job, MediaError("encode", index.path, message)) for job in jobs)
             return
-        form = dataclasses.replace(look.sound, track=None, stream=1) if look.sound and outcome else None
-        yield from write_with_ffmpeg(copy, jobs, dataclasses.replace(look, sound=form))
+        form = (
+            dataclasses.replace(settings.sound, track=None, stream=1) if settings.sound and outcome else None
+        )
+        yield from write_with_ffmpeg(copy, jobs, dataclasses.replace(settings, sound=form))
 
 
 def _write_group(
-    program: str, index: PacketIndex, jobs: Sequence[Job], look: EncodeSettings, to_sdr: Filters
+    program: str, index: PacketIndex, jobs: Sequence[Job], settings: EncodeSettings, to_sdr: Filters
 ) -> Iterator[tuple[Job, bool | MediaError]]:
     """Write clips in one process; when it fails, each alone and without a seek, to find the cause."""
     try:
-        outcomes = _run(program, index, jobs, look, to_sdr, seek=_seek(index, jobs[0].plan))
+        outcomes = _run(program, index, jobs, settings, to_sdr, seek=_seek(index, jobs[0].plan))
     except MediaError as error:
         if len(jobs) == 1 and _seek(index, jobs[0].plan) is None:
             yield jobs[0], error
             return
         for job in jobs:
             try:
-                yield job, _run(program, index, [job], look, to_sdr, seek=None)[0]
+                yield job, _run(program, index, [job], settings, to_sdr, seek=None)[0]
             except MediaError as alone:
                 yield job, alone
         return
@@ -126,7 +128,7 @@ def _run(
     program: str,
     index: PacketIndex,
     jobs: Sequence[Job],
-    look: EncodeSettings,
+    settings: EncodeSettings,
     to_sdr: Filters,
     *,
     seek: Fraction | None,
@@ -137,24 +139,26 @@ def _run(
     if seek is not None:
         timing |= {"noaccurate_seek": None, "seek_timestamp": 1, "ss": f"{float(seek):.6f}"}
     source = ffmpeg.input(f"file:{index.path}", **timing)
-    sounds = [sound_of(index, job.plan, look.sound) is not None for job in jobs]
+    sounds = [sound_of(index, job.plan, settings.sound) is not None for job in jobs]
     pictures = _branches(source[str(index.stream)], "split", len(jobs))
-    with_sound = _branches(source[str(look.sound.stream)] if look.sound else None, "asplit", sum(sounds))
+    with_sound = _branches(
+        source[str(settings.sound.stream)] if settings.sound else None, "asplit", sum(sounds)
+    )
     with ExitStack() as files:
         outputs = []
         for job, has_sound in zip(jobs, sounds, strict=True):
-            part = files.enter_context(whole_or_nothing(job.place, len(job.plan.shown), replace=job.replace))
-            streams = [_video(next(pictures), index, job.plan, look, to_sdr)]
+            part = files.enter_context(atomic_video(job.path, len(job.plan.shown), replace=job.replace))
+            streams = [_video(next(pictures), index, job.plan, settings, to_sdr)]
             if has_sound:
                 streams.append(_audio(next(with_sound), index, job.plan))
-            outputs.append(ffmpeg.output(*streams, f"file:{part}", **_output_options(index, job, look)))
+            outputs.append(ffmpeg.output(*streams, f"file:{part}", **_output_options(index, job, settings)))
         try:
             run_ffmpeg(program, ffmpeg.merge_outputs(*outputs).get_args())
         except FfmpegError as error:
-            place = jobs[0].place
-            if (fault := told_fault(place, error.said)) is not None:
+            path = jobs[0].path
+            if (fault := told_fault(path, error.said)) is not None:
                 raise fault from None
-            probe(place.parent, place)
+            probe(path.parent, path)
             kind = "killed" if isinstance(error, FfmpegKilled) else "encode"
             raise MediaError(kind, index.path, f"ffmpeg: {error}") from None
     return sounds
@@ -166,7 +170,7 @@ def _branches(stream: Any, name: str, count: int) -> Iterator[Any]:
         yield from (split[i] for i in range(count))
 
 
-def _video(stream: Any, index: PacketIndex, plan: Plan, look: EncodeSettings, to_sdr: Filters) -> Any:
+def _video(stream: Any, index: PacketIndex, plan: Plan, settings: EncodeSettings, to_sdr: Filters) -> Any:
     """The filters of one clip. Pictures are upright: the program turns them by itself."""
     frames = plan.frames
     if index.counted:
@@ -182,20 +186,20 @@ def _video(stream: Any, index: PacketIndex, plan: Plan, look: EncodeSettings, to
     if plan.shown is not frames:
         stream = stream.filter("setpts", "PTS-STARTPTS")
         stream = stream.filter("fps", fps=str(plan.rate), round="up", start_time=0)
-        stream = stream.filter("tpad", stop=-1, stop_mode="clone")  # the last picture stands to the end
+        stream = stream.filter("tpad", stop=-1, stop_mode="clone")  # the last picture is shown to the end
         stream = stream.filter("trim", end_frame=len(plan.shown))
     elif plan.regular:
         stream = stream.filter("settb", str(plan.time_base)).filter("setpts", "N")
     else:
         stream = stream.filter("setpts", "PTS-STARTPTS")
-    shape = look.shape
+    shape = settings.shape
     if shape.scaled:
         stream = stream.filter("scale", shape.width, shape.height, flags="bicubic")
     else:
         stream = stream.filter("crop", shape.width, shape.height, 0, 0, exact=1)
     for name, arguments in to_sdr:
         stream = stream.filter(name, **arguments)
-    stream = stream.filter("setsar", 1).filter("format", _format(look.codec, index.pix_fmt))
+    stream = stream.filter("setsar", 1).filter("format", _format(settings.codec, index.pix_fmt))
     if to_sdr:
         stream = stream.filter(
             "setparams", range="tv", colorspace="bt709", color_primaries="bt709", color_trc="bt709"
@@ -210,12 +214,12 @@ def _audio(stream: Any, index: PacketIndex, plan: Plan) -> Any:
     return stream.filter("asetpts", f"PTS-{begin}/TB").filter("aresample", **{"async": 1, "first_pts": 0})
 
 
-def _output_options(index: PacketIndex, job: Job, look: EncodeSettings) -> dict[str, Any]:
+def _output_options(index: PacketIndex, job: Job, settings: EncodeSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "f": "mp4",
-        "c:v": look.codec.encoder,
-        **look.options(),
-        "threads": look.threads,
+        "c:v": settings.codec.encoder,
+        **settings.options(),
+        "threads": settings.threads,
         "fps_mode": "passthrough",
         "enc_time_base:v": f"{job.plan.time_base.numerator}/{job.plan.time_base.denominator}",
         "map_metadata": -1,
@@ -228,20 +232,20 @@ def _output_options(index: PacketIndex, job: Job, look: EncodeSettings) -> dict[
         # The program guesses how long the last picture is shown, and gives it where packets are in order.
         last = f"if(eq(N,{len(plan.shown) - 1}),{plan.last_tick},DURATION)"
         options |= {"bf": 0, "bsf:v": f"setts=duration='{last}'"}
-    if look.codec.family == "hevc":
+    if settings.codec.family == "hevc":
         options["tag:v"] = "hvc1"
-    if look.sound is not None:
+    if settings.sound is not None:
         options |= {
             "c:a": "aac",
-            "ar": look.sound.rate,
-            "ac": look.sound.channels,
-            "b:a": look.sound.bit_rate,
+            "ar": settings.sound.rate,
+            "ac": settings.sound.channels,
+            "b:a": settings.sound.bit_rate,
         }
     return options
 
 
 def _format(codec: Codec, source: str | None) -> str:
-    """Pixel format of clips. PyAV does not know every encoder of the program; then 4:2:0 is asked for."""
+    """Pixel format of clips. PyAV does not have every encoder of the program; then it is 4:2:0."""
     try:
         offered = offered_formats(codec.encoder)
     except UserError:

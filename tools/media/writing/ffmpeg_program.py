@@ -16,7 +16,7 @@ from tools.media.workers.notes import was_killed
 
 _TAIL = 400  # characters of stderr in an error
 _ASKING = 20  # seconds for a question such as -version
-_SIGNALLED = 255  # exit code of the program when it was told to end
+_SIGNALLED = 255  # exit code of the program when a signal ends it
 
 
 class FfmpegError(Exception):
@@ -40,7 +40,7 @@ def find_ffmpeg(encoder: str | None = None) -> str:
     """Find the program.
 
     ``$FFMPEG`` first. Then the one that comes with imageio-ffmpeg, or one on the PATH where that is newer or
-    is the only one with the wanted encoder.
+    is the only one with the encoder.
 
     Args:
         encoder: An encoder that it must have.
@@ -57,7 +57,7 @@ def find_ffmpeg(encoder: str | None = None) -> str:
         raise UserError("there is no ffmpeg program; `pip install imageio-ffmpeg` brings one")
     able = [path for path in candidates if encoder is None or encoder in encoders(path)]
     if not able:
-        raise UserError(f"no ffmpeg program has the encoder '{encoder}' (asked: {', '.join(candidates)})")
+        raise UserError(f"no ffmpeg program has the encoder '{encoder}' (tried: {', '.join(candidates)})")
     return max(able, key=version)
 
 

@@ -1,6 +1,6 @@
 """H.264 as files store it: NAL units, parameter sets, and the avcC record (ISO/IEC 14496-15, 5.3.3.1).
 
-Encoded pictures can stand beside copied ones in one stream when their parameter sets have numbers that the
+Encoded pictures can be joined with copied ones in one stream when their parameter sets have numbers that the
 source does not use: both sets then lie in the file's header, and each picture names its own.
 """
 
@@ -22,7 +22,7 @@ def split_annexb(data: bytes) -> list[bytes]:
 
 
 def split_lengths(data: bytes, length_size: int) -> list[bytes]:
-    """The NAL units of a packet in which each stands behind its length."""
+    """The NAL units of a packet in which each follows its length."""
     units, at = [], 0
     while at + length_size <= len(data):
         length = int.from_bytes(data[at : at + length_size], "big")

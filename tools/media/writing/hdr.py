@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from tools.media.reading.timeline.packets import PacketIndex
 
 HDR = {
-    "tonemap": "make them SDR",
+    "tonemap": "convert them to SDR",
     "keep": "keep them (with --codec hevc or av1)",
-    "fail": "take none",
+    "fail": "refuse them",
 }
 """What can be done with HDR pictures."""
 
@@ -42,7 +42,7 @@ def check_hdr(hdr: str | None, codec: str | None) -> None:
 
 
 def refuse_hdr(index: PacketIndex, hdr: str | None, *, copied: bool = False) -> None:
-    """Refuse a source whose HDR is not wanted, or cannot be shown.
+    """Refuse a source whose HDR is to be refused, or cannot be shown.
 
     Args:
         index: The packets of the source.

@@ -16,8 +16,8 @@ _KEEP = ("hvc1", "dvh1")
 def copied_tag(container: InputContainer, stream: av.VideoStream) -> str | None:
     """The tag that a copy of an HEVC stream gets in mp4; None leaves it to the muxer, which writes hev1.
 
-    Apple's players take only hvc1: all parameter sets stand in the header. So it is written whenever that is
-    true, also for what Matroska, a transport stream, or hev1 held.
+    Apple's players take only hvc1: all parameter sets are in the header. So it is written whenever that is
+    true, also for what Matroska, a transport stream, or hev1 contained.
 
     Args:
         container: The source, open, at its beginning.

@@ -1,8 +1,8 @@
-"""Files that are made: where they may stand, how they are written, and what a killed run left of them.
+"""Output files: which paths they may have, how they are written, and what a killed run left of them.
 
-`place_in` gives every path that is made of a cell, of a file's name or of an id: whatever these say, it lies
-inside the folder. `unfinished` gives a name to write to that no other process has, `put_in_place` moves what
-was written without replacing what somebody else has put there meanwhile.
+`safe_join` builds every path from a cell, a file name or an id: whatever these say, it is inside the folder.
+`unfinished_file` gives a temporary name that no other process has, `move_finished` renames the file without
+replacing one that another process has written meanwhile.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ _UNFINISHED = re.compile(r"(\.[0-9a-f]{8}\.part)+$")
 _NO_PATH = {errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ}
 
 
-def place_in(folder: str | Path, inside: str, source: str | Path, *, make: bool = False) -> Path:
-    """The path of a file that is to be made inside a folder.
+def safe_join(folder: str | Path, inside: str, source: str | Path, *, create: bool = False) -> Path:
+    """The path of a new file inside a folder.
 
     Args:
         folder: The folder.
-        inside: Path of the file below it, made of cells and names that nobody has checked.
-        source: The file that it is made of, for the error.
-        make: Make the folders that it stands in.
+        inside: Path of the file below it, from cells and names that are not validated.
+        source: The file that it is made from, for the error.
+        create: Create its parent folders.
 
     Returns:
         ``folder / inside``.
 
     Raises:
-        MediaError: bad_value: it would stand outside the folder (by ``..``, as an absolute path, by a link),
-            or no file can have this path; encode: there can be no such folders.
-        DiskError: The folders cannot be made.
+        MediaError: bad_value: it would be outside the folder (by ``..``, as an absolute path, by a link), or
+            no file can have this path; encode: the folders cannot have these names.
+        DiskError: The folders cannot be created.
     """
     parts = PurePosixPath(inside).parts
     if inside.startswith("/") or ".." in parts:
@@ -53,10 +53,10 @@ def place_in(folder: str | Path, inside: str, source: str | Path, *, make: bool 
         raise MediaError("bad_value", source, f"{_shown(inside)} cannot be the name of a file")
     if len(parts) > _DEEPEST:
         raise MediaError("bad_value", source, f"{_shown(inside)} lies {len(parts)} folders deep")
-    place = Path(folder, *parts)
+    path = Path(folder, *parts)
     try:
         too_long = [part for part in parts if len(os.fsencode(part)) > _LONGEST_NAME - _TEMPORARY]
-        leads_out = not place.parent.resolve().is_relative_to(Path(folder).resolve())
+        leads_out = not path.parent.resolve().is_relative_to(Path(folder).resolve())
     except (OSError, RuntimeError, ValueError) as error:  # too long, links in a ring, half a character
         message = f"{_shown(inside)} cannot be the name of a file: {_said(error)}"
         raise MediaError("bad_value", source, message) from None
@@ -65,15 +65,15 @@ def place_in(folder: str | Path, inside: str, source: str | Path, *, make: bool 
         raise MediaError("bad_value", source, f"a name has more than {limit} bytes: {_shown(too_long[0])}")
     if leads_out:
         raise MediaError("bad_value", source, f"{_shown(inside)} leads out of {folder} by a link")
-    if make:
+    if create:
         try:
-            place.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             if (fault := disk_error(folder, error)) is not None:
                 raise fault from None
             kind = "bad_value" if error.errno in _NO_PATH else "encode"
-            raise MediaError(kind, source, f"cannot make {place.parent}: {_said(error)}") from None
-    return place
+            raise MediaError(kind, source, f"cannot create {path.parent}: {_said(error)}") from None
+    return path
 
 
 def _shown(name: str) -> str:
@@ -86,19 +86,19 @@ def _said(error: BaseException) -> str:
 
 
 @contextmanager
-def unfinished(place: Path) -> Iterator[Path]:
-    """Give a name beside a place to write to. What is left of the file in the end is removed.
+def unfinished_file(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside a path to write to. What is left of the file in the end is removed.
 
-    The file is there already, empty, and locked as long as this process lives: so `remove_unfinished` of
-    another run knows that it is being written.
+    The file exists already, empty, and is locked as long as this process lives: so `remove_unfinished` of
+    another run sees that it is being written.
 
     Yields:
         ``<name>.<8 digits>.part``.
 
     Raises:
-        OSError: No file can be made there.
+        OSError: No file can be created there.
     """
-    part = place.with_name(f"{place.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
     file = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         with suppress(OSError):  # a file system without locks
@@ -111,44 +111,44 @@ def unfinished(place: Path) -> Iterator[Path]:
 
 
 def finished_name(name: str) -> str | None:
-    """The name that a file will have which is being written; None for a name that is none of `unfinished`."""
+    """The final name of a file that is being written; None for a name that `unfinished_file` did not give."""
     found = _UNFINISHED.search(name)
     return name[: found.start()] if found else None
 
 
-def put_in_place(part: Path, place: Path, *, replace: bool) -> None:
-    """Move a finished file to its place.
+def move_finished(part: Path, path: Path, *, replace: bool) -> None:
+    """Rename a finished file.
 
     Args:
         part: The file.
-        place: Where to.
-        replace: Whether a file that stands there may go.
+        path: Its final path.
+        replace: Replace a file that exists there.
 
     Raises:
-        FileExistsError: A file stands there and may not go.
+        FileExistsError: A file exists there and is not to be replaced.
         OSError: The disk refuses.
     """
     if replace:
-        part.replace(place)
+        part.replace(path)
         return
     try:
-        os.link(part, place, follow_symlinks=False)
+        os.link(part, path, follow_symlinks=False)
     except FileExistsError:
         raise
     except OSError:  # a file system without hard links
-        if os.path.lexists(place):
+        if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, "another file is there") from None
-        part.replace(place)
+        part.replace(path)
     else:
         part.unlink(missing_ok=True)
 
 
 def remove_unfinished(folder: Path, is_own: Callable[[str], bool]) -> None:
-    """Remove what killed runs left half-written in a folder.
+    """Remove unfinished files that killed runs left in a folder.
 
     Args:
-        folder: The folder; one that is not there is no error.
-        is_own: Whether a file of this name is one that the caller makes.
+        folder: The folder; it may be missing.
+        is_own: Whether a file of this name is one that the caller writes.
     """
     try:
         with os.scandir(folder) as entries:
@@ -163,7 +163,7 @@ def remove_unfinished(folder: Path, is_own: Callable[[str], bool]) -> None:
 
 def _remove_if_abandoned(part: Path) -> None:
     """Remove a half-written file unless a process holds its lock."""
-    with suppress(OSError):  # gone meanwhile, or not ours to open
+    with suppress(OSError):  # removed meanwhile, or without permission
         file = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its writer lives

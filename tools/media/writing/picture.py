@@ -142,7 +142,7 @@ class PictureTransform:
         return picture
 
     def _in_sdr(self, picture: av.VideoFrame, convert: SdrPictures) -> av.VideoFrame:
-        """An HDR picture as RGB of BT.709; made smaller already where clips are."""
+        """An HDR picture as RGB of BT.709; scaled down already where clips are."""
         width, height = picture.width, picture.height
         if self._shape.scaled and not self._orientation.oblique:
             turned = self._orientation.swaps_sides

@@ -24,7 +24,7 @@ _STEADY = 0.25  # a rounding error above this share of a frame interval says not
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """One clip to be made.
+    """One clip to be cut.
 
     Attributes:
         scene: Number of the scene in the list it came from.
@@ -101,21 +101,21 @@ def plan_clips(
         if max_seconds is not None and length > Fraction(max_seconds):
             left = length - Fraction(max_seconds)
             end = start + Fraction(max_seconds)
-        stretch = _stretch(index, (start, end))
-        if stretch is None:
+        found = _frames_shown(index, (start, end))
+        if found is None:
             message = f"starts at {float(start):.3f} s, the video ends at {float(frame_time(index)):.3f} s"
             errors[number] = MediaError("too_short", index.path, message)
             continue
-        frames, *ends = stretch
+        frames, *ends = found
         plans.append(plan_clip(index, number, frames, *ends, target_fps=target_fps, left=left))
     return plans, errors, skipped
 
 
-def _stretch(index: PacketIndex, scene: Scene) -> tuple[range, Fraction | None, Fraction | None] | None:
-    """The frames that are on screen during a scene, and where it begins or ends within one that stands.
+def _frames_shown(index: PacketIndex, scene: Scene) -> tuple[range, Fraction | None, Fraction | None] | None:
+    """The frames that are on screen during a scene, and where it begins or ends within a long one.
 
     A frame that is on screen for up to a tenth of a second belongs as a whole to the scene in which it
-    starts: so clips keep the rate of their source. One that stands for longer (a slide, a screen recording,
+    starts: so clips keep the rate of their source. A longer one (a slide, a screen recording,
     a gap) may be in several scenes, in each for as long as it lasts there.
 
     Returns:
@@ -209,8 +209,8 @@ def plan_clip(
     times = np.array(numbers[:-1], np.float64) * float(time_base)
     grace = _NOISE if steady else min(_ROUNDED, float(time_base))  # what rounding did to the source's times
     count = max(1, math.ceil((float(numbers[-1] * time_base) - grace) * target_fps))
-    wanted = np.arange(count) / float(target_fps) + grace
-    shown = (frames.start + np.searchsorted(times, wanted, side="right") - 1).tolist()
+    times_shown = np.arange(count) / float(target_fps) + grace
+    shown = (frames.start + np.searchsorted(times, times_shown, side="right") - 1).tolist()
     return Plan(scene, frames, begins, ends, 1 / target_fps, list(range(count + 1)), shown, target_fps, left)
 
 

@@ -20,7 +20,7 @@ from tools.media.reading.orientation import UPRIGHT
 from tools.media.reading.timeline.bitstream import nal_length_size
 from tools.media.reading.timeline.packets import PacketIndex, packets
 from tools.media.writing.copying import NotCopyable, check_copyable, copied_stream, decoding_ticks
-from tools.media.writing.encode import Job, configure, encoding, open_output, whole_or_nothing
+from tools.media.writing.encode import Job, atomic_video, configure, encoding, open_output
 from tools.media.writing.exact import EncodeSettings, damage, sound_of
 from tools.media.writing.h264 import ParameterSets, as_lengths, is_idr
 from tools.media.writing.picture import Colours, PictureTransform
@@ -56,15 +56,15 @@ class SmartSource:
 
     Args:
         index: Its packets.
-        look: How the ends of clips are encoded.
+        settings: How the ends of clips are encoded.
 
     Raises:
         NotCopyable: Clips of it have to be encoded as a whole; the message says why.
     """
 
-    def __init__(self, index: PacketIndex, look: EncodeSettings) -> None:
-        self._pix_fmt = _check(index, look)
-        self._index, self._look = index, look
+    def __init__(self, index: PacketIndex, settings: EncodeSettings) -> None:
+        self._pix_fmt = _check(index, settings)
+        self._index, self._settings = index, settings
         starts = set()
         with open_video(index.path) as (container, stream):
             self._extradata = stream.codec_context.extradata or b""
@@ -106,11 +106,11 @@ class SmartSource:
             return error
         frames = job.plan.frames
         try:
-            with encoding(job.place):
+            with encoding(job.path):
                 head, head_sets = self._encode(job, range(frames.start, middle.frames.start))
                 tail, tail_sets = self._encode(job, range(middle.frames.stop, frames.stop))
                 if head_sets and tail_sets and head_sets.sps != tail_sets.sps:
-                    raise MediaError("encode", job.place, "the two ends are encoded in different ways")
+                    raise MediaError("encode", job.path, "the two ends are encoded in different ways")
                 return self._write(job, middle, head, tail, head_sets or tail_sets)
         except MediaError as error:
             return error
@@ -129,11 +129,11 @@ class SmartSource:
         plan = job.plan
         offset = middle.frames.start - plan.frames.start
         order = np.argsort(self._index.positions[middle.frames.start : middle.frames.stop])
-        copied = [plan.ticks[offset + int(place)] for place in order]
+        copied = [plan.ticks[offset + int(number)] for number in order]
         ticks = [p.tick for p in head] + copied + [p.tick for p in tail]
-        sound = sound_of(self._index, plan, self._look.sound)
+        sound = sound_of(self._index, plan, self._settings.sound)
         with ExitStack() as files:
-            part = files.enter_context(whole_or_nothing(job.place, len(plan.frames), replace=job.replace))
+            part = files.enter_context(atomic_video(job.path, len(plan.frames), replace=job.replace))
             out = files.enter_context(open_output(part, job.comment))
             container, source = files.enter_context(open_video(self._index.path))
             stream = copied_stream(out, source, self._index.sample_aspect_ratio)
@@ -190,11 +190,15 @@ class SmartSource:
         context: av.VideoCodecContext | None = None
         encoded: list[av.Packet] = []
         for number, _, picture in iter_video_frames(
-            self._index.path, frames=frames, threads=self._look.threads, on_damage="raise", index=self._index
+            self._index.path,
+            frames=frames,
+            threads=self._settings.threads,
+            on_damage="raise",
+            index=self._index,
         ):
             if context is None:
                 colours = Colours.of(picture)
-                upright = PictureTransform(self._index, self._look.shape, self._pix_fmt, colours)
+                upright = PictureTransform(self._index, self._settings.shape, self._pix_fmt, colours)
                 context = self._encoder(job.plan, colours)
             picture = upright(picture)
             picture.pts = job.plan.ticks[number - job.plan.frames.start]
@@ -211,7 +215,7 @@ class SmartSource:
 
     def _encoder(self, plan: Plan, colours: Colours) -> av.VideoCodecContext:
         context = av.CodecContext.create("libx264", "w")
-        options = self._look.options()
+        options = self._settings.options()
         options["profile"] = _PROFILES[self._sets.profile]
         given = options.get("x264-params")
         options["x264-params"] = ":".join(filter(None, [given, f"sps-id={self._number}"]))
@@ -219,10 +223,10 @@ class SmartSource:
             context,
             options,
             plan,
-            self._look.shape,
+            self._settings.shape,
             self._pix_fmt,
             colours,
-            threads=self._look.threads,
+            threads=self._settings.threads,
         )
         if self._length_size:
             context.flags |= _GLOBAL_HEADER
@@ -230,13 +234,19 @@ class SmartSource:
         return context
 
 
-def _check(index: PacketIndex, look: EncodeSettings) -> str:
+def _check(index: PacketIndex, settings: EncodeSettings) -> str:
     """Refuse a source whose pictures cannot be matched; tell their pixel format."""
     check_copyable(index)
-    if index.codec != "h264" or look.codec.encoder != "libx264":
-        raise NotCopyable(f"copying in part is for h264 to h264, not {index.codec} to {look.codec.family}")
+    if index.codec != "h264" or settings.codec.encoder != "libx264":
+        raise NotCopyable(
+            f"copying in part is for h264 to h264, not {index.codec} to {settings.codec.family}"
+        )
     stored = (index.coded_width, index.coded_height)
-    if index.orientation != UPRIGHT or look.shape.scaled or (look.shape.width, look.shape.height) != stored:
+    if (
+        index.orientation != UPRIGHT
+        or settings.shape.scaled
+        or (settings.shape.width, settings.shape.height) != stored
+    ):
         raise NotCopyable("the pictures have to be turned, scaled or cropped")
     if index.size_changes:
         raise NotCopyable("the size of the pictures changes within the file")

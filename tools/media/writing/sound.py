@@ -28,7 +28,7 @@ class SoundFormat:
     Attributes:
         rate: Samples per second.
         layout: libav's name of the channel layout.
-        track: Which sound track of the source, as it was asked for; None for the usual one.
+        track: Which sound track of the source, as in the option; None for the usual one.
         number: Number of this track among the sound tracks of the source, from 0 on.
         stream: Number of its stream in the source.
     """
@@ -98,7 +98,7 @@ def read_sound(
 
     Args:
         path: The source.
-        form: Rate and layout wanted.
+        form: Rate and layout of the result.
         start: Seconds in the file's own time (its first picture need not be at 0).
         duration: Seconds.
         clock: How the source's times are put on one clock, `PacketIndex.clock`.

@@ -17,15 +17,15 @@ from tools.media.reading.timeline.packets import PacketIndex
 from tools.media.reading.timeline.scan import index_packets
 from tools.media.writing.codecs import find_codec
 from tools.media.writing.copying import NotCopyable
-from tools.media.writing.cutters import Cutter, Settled, make_cutter
+from tools.media.writing.cutters import Cutter, PlannedCut, make_cutter
 from tools.media.writing.encode import Job
 from tools.media.writing.exact import EncodeSettings
 from tools.media.writing.hdr import refuse_hdr
-from tools.media.writing.marks import Mark, read_mark, source_mark
 from tools.media.writing.picture import clip_shape
 from tools.media.writing.plan import Plan, Scene, frame_time, plan_clips
+from tools.media.writing.provenance import ClipProvenance, read_provenance, source_fingerprint
 from tools.media.writing.sound import SoundFormat, left_behind, sound_format
-from tools.scene_cut.clips.names import clip_folder, clip_name, clip_place
+from tools.scene_cut.clips.names import clip_folder, clip_name, clip_path
 from tools.scene_cut.clips.options import CutOptions
 
 
@@ -50,7 +50,7 @@ class Clip:
         snap_start: Seconds by which it begins before its scene (mode copy).
         snap_end: Seconds by which it ends after its scene (mode copy).
         seconds_left: Seconds of the scene that were cut off because of `max_seconds`.
-        note: Why another mode was used than the one asked for; empty otherwise.
+        note: Why another mode was used than the requested one; empty otherwise.
         hdr: What became of HDR pictures: "tonemap" or "keep"; empty when the source is SDR.
         mixed: The size of its pictures changes within it.
         reused: An earlier run had written it.
@@ -85,7 +85,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class CutResult:
-    """What became of the scenes of one source.
+    """The results for the scenes of one source.
 
     Attributes:
         clips: The clips, in the order of their scenes.
@@ -115,27 +115,28 @@ def cut_clips(
 ) -> CutResult:
     """Cut a video into clips ``<stem>_scene-<i>.mp4``; i is the number of the scene in the list.
 
-    In mode exact a clip holds exactly the source frames that start in [start, end). A clip appears under its
+    In mode exact a clip has exactly the source frames that start in [start, end). A clip appears under its
     name only when it is whole. Clips that an earlier call made of the same source with the same options are
     kept, those with other options replaced, and those of other sources left alone.
 
     Args:
         path: The source.
         scenes: Start and end of each, seconds from the first frame, half-open; None for the whole file.
-        save_dir: Folder of the clips; made if missing.
+        save_dir: Folder of the clips; created if missing.
         options: How to cut.
         stem: What the names begin with; the source's stem by default.
         relpath: Path of the source below its own folder; its folders are mirrored under `save_dir`.
-        overwrite: Replace files that stand in the way and are no clips.
-        keep: Asked where a clip of this source is in the way: whether it has to stay, because it belongs to
-            another table, too.
+        overwrite: Replace existing files that are no clips.
+        keep: Called where a clip of this source exists with other options: whether it is to be kept,
+            because it belongs to another table, too.
 
     Returns:
         The clips, and what went wrong with single scenes.
 
     Raises:
         MediaError: Nothing can be cut of this source: missing, not_a_file, empty, unreadable, no_video,
-            decode, hdr, bad_value (relpath leads elsewhere), encode (the folder cannot be made).
+            decode, hdr, bad_value (relpath leads out of the folder), encode (the folder cannot be
+            created).
         UserError: The encoder does not exist.
     """
     options = options or CutOptions()
@@ -147,9 +148,9 @@ def cut_clips(
     plans, failures, skipped = plan_clips(
         index, scenes, min_seconds=options.min_seconds, max_seconds=options.max_seconds, target_fps=fps
     )
-    clip_folder(save_dir, relpath, path, make=True)
+    clip_folder(save_dir, relpath, path, create=True)
     stem = stem or Path(path).stem
-    target = _Target(Path(save_dir), relpath, stem, source_mark(path), overwrite, keep)
+    target = _Target(Path(save_dir), relpath, stem, source_fingerprint(path), overwrite, keep)
     clips: dict[int, Clip] = {}
     for sized, some in _by_size(index, plans):
         for clip in _write(sized, some, options, target):
@@ -187,34 +188,34 @@ class _Target:
     overwrite: bool
     keep: Callable[[], bool]
 
-    def place(self, index: PacketIndex, scene: int, extension: str) -> Path:
+    def path_of(self, index: PacketIndex, scene: int, extension: str) -> Path:
         name = clip_name(self.stem, scene, extension)
-        return clip_place(self.save_dir, self.relpath, name, index.path)
+        return clip_path(self.save_dir, self.relpath, name, index.path)
 
-    def in_the_way(self, place: Path, mark: Mark | None) -> str:
-        """Why what stands in the place of a clip has to stay; empty when it may go."""
+    def reason_to_keep(self, path: Path, found: ClipProvenance | None) -> str:
+        """Why an existing file must not be replaced by a clip; empty when it may be."""
         what = ""
-        if mark is None:
+        if found is None:
             what = "" if self.overwrite else "a file of this name is there that was not cut here"
-        elif mark.source != self.source:
+        elif found.source != self.source:
             what = "the clip of another source is there"
         elif self.keep():
             what = "a clip is there that belongs to another table, too"
-        return what and f"{place}: {what}; move it away, or choose another folder"
+        return what and f"{path}: {what}; move it away, or choose another folder"
 
 
 def _write(
     index: PacketIndex, plans: list[Plan], options: CutOptions, target: _Target
 ) -> Iterator[Clip | tuple[int, MediaError]]:
-    """Make the clips that are not there yet."""
+    """Write the clips that do not exist yet."""
     keep_audio = options.keep_audio and index.has_audio
     sound = sound_format(index.path, options.audio_track) if keep_audio else None
     cutter = _cutter(index, options, sound)
     todo: dict[Path, tuple[Job, Clip]] = {}
     for plan in plans:
         try:
-            place = target.place(index, plan.scene, cutter.extension)
-            settled = cutter.settle(plan)
+            path = target.path_of(index, plan.scene, cutter.extension)
+            planned = cutter.plan_cut(plan)
         except MediaError as error:
             yield plan.scene, error
             continue
@@ -222,28 +223,28 @@ def _write(
             message = f"cannot be copied: {error}; use mode exact"
             yield plan.scene, MediaError("encode", index.path, message)
             continue
-        mark = Mark(_fingerprint(index, plan, options, sound), target.source)
-        there = os.path.lexists(place)
-        found = read_mark(place) if there else None
-        job = Job(settled.plan, place, str(mark), replace=there)
-        clip = _clip(index, plan, settled, place, cutter.size)
+        provenance = ClipProvenance(_fingerprint(index, plan, options, sound), target.source)
+        there = os.path.lexists(path)
+        found = read_provenance(path) if there else None
+        job = Job(planned.plan, path, str(provenance), replace=there)
+        clip = _clip(index, plan, planned, path, cutter.size)
         if index.hdr is not None:
             clip = dataclasses.replace(clip, hdr="keep" if options.keeps_hdr else "tonemap")
-        if found is not None and found.made == mark.made:
-            yield dataclasses.replace(clip, has_audio=_has_sound(place), reused=True)
-        elif there and (why := target.in_the_way(place, found)):
+        if found is not None and found.made == provenance.made:
+            yield dataclasses.replace(clip, has_audio=_has_sound(path), reused=True)
+        elif there and (why := target.reason_to_keep(path, found)):
             yield plan.scene, MediaError("encode", index.path, why)
         else:
-            todo[place] = (job, clip)
+            todo[path] = (job, clip)
     for job, outcome in cutter.write([job for job, _ in todo.values()]):
         if isinstance(outcome, MediaError):
             yield job.plan.scene, outcome
         else:
-            yield dataclasses.replace(todo[job.place][1], has_audio=outcome)
+            yield dataclasses.replace(todo[job.path][1], has_audio=outcome)
 
 
 def _cutter(index: PacketIndex, options: CutOptions, sound: SoundFormat | None) -> Cutter:
-    look = EncodeSettings(
+    settings = EncodeSettings(
         find_codec(options.codec),
         options.crf,
         options.preset,
@@ -254,7 +255,7 @@ def _cutter(index: PacketIndex, options: CutOptions, sound: SoundFormat | None) 
     )
     return make_cutter(
         index,
-        look,
+        settings,
         mode=options.mode,
         engine=options.engine,
         keep_audio=options.keep_audio and index.has_audio,
@@ -263,10 +264,12 @@ def _cutter(index: PacketIndex, options: CutOptions, sound: SoundFormat | None) 
     )
 
 
-def _clip(index: PacketIndex, asked: Plan, settled: Settled, place: Path, size: tuple[int, int]) -> Clip:
-    plan = settled.plan
+def _clip(
+    index: PacketIndex, requested: Plan, planned: PlannedCut, path: Path, size: tuple[int, int]
+) -> Clip:
+    plan = planned.plan
     return Clip(
-        path=place,
+        path=path,
         scene=plan.scene,
         start=plan.start,
         end=plan.end,
@@ -277,12 +280,12 @@ def _clip(index: PacketIndex, asked: Plan, settled: Settled, place: Path, size: 
         height=size[1],
         width=size[0],
         has_audio=False,
-        mode=settled.mode,
-        copied_seconds=settled.copied,
-        snap_start=float(asked.start - plan.start),
-        snap_end=float(plan.end - asked.end),
+        mode=planned.mode,
+        copied_seconds=planned.copied,
+        snap_start=float(requested.start - plan.start),
+        snap_end=float(plan.end - requested.end),
         seconds_left=float(plan.left),
-        note=settled.note,
+        note=planned.note,
         mixed=_is_mixed(index, plan),
     )
 
@@ -293,20 +296,20 @@ def _is_mixed(index: PacketIndex, plan: Plan) -> bool:
 
 
 def _fingerprint(index: PacketIndex, plan: Plan, options: CutOptions, sound: SoundFormat | None) -> str:
-    """What a clip is made of; it goes into the file's comment."""
+    """A fingerprint of the source, the frames and the options; it goes into the file's comment."""
     status = Path(index.path).stat()
     source = [status.st_size, status.st_mtime_ns, plan.frames.start, plan.frames.stop]
     for time, frame in ((plan.start, plan.frames.start), (plan.end, plan.frames.stop)):
         source += [] if time == frame_time(index, frame) else [str(time), frame]
-    asked = options.config()
+    config = options.config()
     for name in ("min_seconds", "max_seconds", "audio_track", *(() if index.hdr else ("hdr",))):
-        del asked[name]
+        del config[name]
     if sound is not None and sound.number:
-        asked["track"] = sound.number
-    what = json.dumps([source, asked], sort_keys=True)
+        config["track"] = sound.number
+    what = json.dumps([source, config], sort_keys=True)
     return hashlib.sha256(what.encode()).hexdigest()[:32]
 
 
-def _has_sound(place: Path) -> bool:
-    with open_container(place) as container:
+def _has_sound(path: Path) -> bool:
+    with open_container(path) as container:
         return bool(container.streams.audio)

@@ -1,10 +1,10 @@
-"""What clips are called and where they stand: never two under one name, never outside the folder."""
+"""Names and paths of clips; never outside the folder."""
 
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from tools.media.writing.output_files import place_in
+from tools.media.writing.output_files import safe_join
 
 
 def clip_name(stem: str, scene: int, extension: str = ".mp4") -> str:
@@ -18,8 +18,8 @@ def clip_source(name: str) -> str:
     return stem if scene.isdecimal() else ""
 
 
-def clip_place(save_dir: str | Path, relpath: str | None, name: str, source: str | Path) -> Path:
-    """Where a clip stands: in the folder of its source's relpath, mirrored under `save_dir`.
+def clip_path(save_dir: str | Path, relpath: str | None, name: str, source: str | Path) -> Path:
+    """The path of a clip: in the folder of its source's relpath, mirrored under `save_dir`.
 
     Args:
         save_dir: The folder of all clips.
@@ -28,13 +28,13 @@ def clip_place(save_dir: str | Path, relpath: str | None, name: str, source: str
         source: The source, for the error.
 
     Raises:
-        MediaError: bad_value: it would stand outside `save_dir`, or cannot be a path; see `place_in`.
+        MediaError: bad_value: it would be outside `save_dir`, or cannot be a path; see `safe_join`.
     """
-    return place_in(save_dir, str(PurePosixPath(relpath or "").parent / name), source)
+    return safe_join(save_dir, str(PurePosixPath(relpath or "").parent / name), source)
 
 
 def clip_folder(
-    save_dir: str | Path, relpath: str | None, source: str | Path = "", *, make: bool = False
+    save_dir: str | Path, relpath: str | None, source: str | Path = "", *, create: bool = False
 ) -> Path:
     """The folder for the clips of one source.
 
@@ -42,10 +42,10 @@ def clip_folder(
         save_dir: The folder of all clips.
         relpath: The source's cell of the column relpath.
         source: The source, for the error.
-        make: Make it.
+        create: Create it.
 
     Raises:
-        MediaError: As `clip_place`; encode when it cannot be made.
+        MediaError: As `clip_path`; encode when it cannot be created.
     """
     inside = str(PurePosixPath(relpath or "").parent / "clip")
-    return place_in(save_dir, inside, source, make=make).parent
+    return safe_join(save_dir, inside, source, create=create).parent

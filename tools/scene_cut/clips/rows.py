@@ -1,4 +1,4 @@
-"""The rows of clips: what is said of each in the table."""
+"""The rows of clips in the table."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def clip_values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
     return {
         "rows": rows,
         "failures": [[error.kind, error.message] for error in result.failures.values()],
-        "told": {
+        "counts": {
             "skipped": len(result.skipped),
             "left": sum(clip.seconds_left for clip in result.clips),
             "notes": [clip.note for clip in result.clips if clip.note],

@@ -24,8 +24,8 @@ from tools.media.writing.output_files import remove_unfinished
 from tools.options import Text, option, options_field
 from tools.scene_cut.clips.cutting import CutOptions, cut_clips
 from tools.scene_cut.clips.names import clip_folder, clip_source
+from tools.scene_cut.clips.prune import TABLES
 from tools.scene_cut.clips.rows import clip_values
-from tools.scene_cut.clips.stale import TABLES
 from tools.stage.file_stems import file_stems
 from tools.stage.ledger import digest
 from tools.stage.owners import Names, Wish, names_of_others, remember_table, tell_apart
@@ -33,7 +33,7 @@ from tools.stage.shards import current_shard
 from tools.stage.stage import MADE_FILES, Row, Stage
 
 _STEM = "_clip_stem"
-_WHOLE = "whole"  # stands for the one scene of a table without scenes
+_WHOLE = "whole"  # represents the one scene of a table without scenes
 _ONLY_LEAVE_OUT = ("min_seconds",)  # options by which a cut has fewer clips, and no others
 
 
@@ -87,7 +87,7 @@ class CutStage(Stage):
         self._names: Names | None = None
         self._began = False
         self.output: Path | None = None  # the table that the clips are of
-        self._told: dict[str, Any] = {
+        self._counts: dict[str, Any] = {
             "skipped": 0,
             "left": 0.0,
             "notes": {},
@@ -99,11 +99,11 @@ class CutStage(Stage):
         }
 
     def config(self) -> dict[str, Any]:
-        """What changes the clips or where they stand."""
+        """What changes the clips or their paths."""
         return {"save_dir": self.save_dir, **self.options.config()}
 
     def stale_columns(self, columns: Sequence[str]) -> list[str]:
-        """What was measured on the source is not true of a clip; whoever needs it measures the clips."""
+        """What was measured on the source is not true of a clip; measure the clips instead."""
         return measured_on(columns, "file")
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
@@ -122,8 +122,8 @@ class CutStage(Stage):
         """Tell clips apart from those of other sources, and of other cuts, that other tables have there."""
         paths, relpaths = _paths(table)
         cells = table["timestamp"].cast(pl.String).to_list() if "timestamp" in table.columns else None
-        asked = self.options.config()
-        how = digest({name: value for name, value in asked.items() if name not in _ONLY_LEAVE_OUT})
+        config = self.options.config()
+        how = digest({name: value for name, value in config.items() if name not in _ONLY_LEAVE_OUT})
         stems = table[_STEM].to_list()
         wishes: list[Wish | None] = []
         for row, stem in enumerate(stems):
@@ -134,14 +134,14 @@ class CutStage(Stage):
         self.output = output
         self._names = Names(self.save_dir, output, listed=TABLES)
         grants = self._names.grant(wishes, _with_digits)
-        self._told["apart"] = sum(bool(grant and grant.digits) for grant in grants)
+        self._counts["apart"] = sum(bool(grant and grant.digits) for grant in grants)
         apart = [grant and tell_apart(stem, grant.digits) for stem, grant in zip(stems, grants, strict=True)]
         return self._with_stems(table, [stem or "" for stem in apart])
 
     def _with_stems(self, table: pl.DataFrame, stems: list[str]) -> pl.DataFrame:
         relpaths = _paths(table)[1] or [None] * len(stems)
         self._own = {(relpaths[row], stems[row]) for row in current_shard().rows(table.height)}
-        self._stems = {place: place in self._own for place in zip(relpaths, stems, strict=True)}
+        self._stems = {path: path in self._own for path in zip(relpaths, stems, strict=True)}
         return table.with_columns(pl.Series(_STEM, stems, dtype=pl.String))
 
     def write_under(self, folder: Path) -> None:
@@ -149,7 +149,7 @@ class CutStage(Stage):
         self.save_dir, self.output, self._names = str(folder), None, None
 
     def setup(self) -> None:
-        """Make sure that the folder can be written and the encoder works, before any file is read."""
+        """Check that the folder can be written and the encoder works, before any file is read."""
         make_folder(self.save_dir, "--save_dir")
         if self.options.mode != "copy":
             self._check_encoder()
@@ -182,23 +182,23 @@ class CutStage(Stage):
         return clip_values(row, result, self.save_dir)
 
     def score(self, batch: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Count what the user is told at the end; the rows are ready."""
+        """Count what the summary reports; the rows are complete."""
         for values in batch:
-            told = values.pop("told")
-            self._told["skipped"] += told["skipped"]
-            self._told["left"] += told["left"]
-            self._told["mixed"] += told["mixed"]
+            counts = values.pop("counts")
+            self._counts["skipped"] += counts["skipped"]
+            self._counts["left"] += counts["left"]
+            self._counts["mixed"] += counts["mixed"]
             for what in ("notes", "hdr", "left_behind", "timing"):
-                for text in told[what]:
-                    self._told[what][text] = self._told[what].get(text, 0) + 1
+                for text in counts[what]:
+                    self._counts[what][text] = self._counts[what].get(text, 0) + 1
         return batch
 
     def _is_of_others(self, name: str) -> bool:
-        """Whether another table has clips of this name, too. Runs in a worker, where a clip is in the way."""
+        """Whether another table has clips of this name, too. Runs in a worker, where a clip exists."""
         return self.output is not None and name in names_of_others(self.save_dir, self.output, TABLES)
 
     def remove_leftovers(self) -> None:
-        """Remove what killed workers of this rank's rows left half-written, once the run has begun."""
+        """Remove unfinished files of killed workers of this rank's rows, once the run has begun."""
         own: dict[str, set[str]] = {}
         for relpath, stem in self._own if self._began else ():
             own.setdefault(str(PurePosixPath(relpath or "").parent), set()).add(stem)
@@ -207,8 +207,8 @@ class CutStage(Stage):
                 folder = clip_folder(self.save_dir, f"{below}/clip")
                 remove_unfinished(folder, lambda name, stems=stems: clip_source(name) in stems)
 
-    def tidy(self, output: Path, *, prune: bool) -> list[str]:
-        """Look for clips of earlier cuts that no table names, once the table is written.
+    def check_earlier_clips(self, output: Path, *, prune: bool) -> list[str]:
+        """Find clips of earlier cuts that no table lists, once the table is written.
 
         Args:
             output: The table of the clips, without a rank's part.
@@ -220,7 +220,7 @@ class CutStage(Stage):
         Raises:
             UserError: Another table of clips in this folder cannot be read.
         """
-        from tools.scene_cut.clips.stale import find_stale
+        from tools.scene_cut.clips.prune import find_prunable
 
         stems = {}
         for (relpath, stem), own in self._stems.items():
@@ -228,45 +228,47 @@ class CutStage(Stage):
                 stems[clip_folder(self.save_dir, relpath).resolve(), stem] = own
         remember_table(Path(self.save_dir, TABLES), output)
         assert self._names is not None, "the names were claimed before"
-        stale = find_stale(self.save_dir, output, shard=current_shard(), stems=stems, names=self._names)
+        found = find_prunable(self.save_dir, output, shard=current_shard(), stems=stems, names=self._names)
         lines = [
             f"{count} more clips in {self.save_dir} are those of {table}; they stay while it is there"
-            for table, count in stale.others.items()
+            for table, count in found.others.items()
         ]
         if prune:
-            for clip in stale.unnamed:
+            for clip in found.unlisted:
                 with writing(clip):
                     clip.unlink(missing_ok=True)
-        if stale.unnamed:
+        if found.unlisted:
             what = "removed" if prune else "they stay; --prune removes them"
-            lines.append(f"{len(stale.unnamed)} clips of earlier cuts that no table names: {what}")
+            lines.append(f"{len(found.unlisted)} clips of earlier cuts that no table lists: {what}")
         return lines
 
     def remarks(self) -> list[str]:
-        """Lines for the user on what this run left out or did otherwise than asked."""
+        """Lines for the user on what this run left out or did otherwise than requested."""
         lines = []
-        if self._told["apart"]:
+        if self._counts["apart"]:
             what = "sources have clips with digits in their names: another table's have the plain ones"
-            lines.append(f"{self._told['apart']} {what}")
-        if self._told["skipped"]:
+            lines.append(f"{self._counts['apart']} {what}")
+        if self._counts["skipped"]:
             lines.append(
-                f"{self._told['skipped']} scenes shorter than {self.options.min_seconds:g} s left out"
+                f"{self._counts['skipped']} scenes shorter than {self.options.min_seconds:g} s left out"
             )
-        if self._told["left"]:
+        if self._counts["left"]:
             lines.append(
-                f"{self._told['left']:.1f} s lie beyond the {self.options.max_seconds:g} s of their clips"
+                f"{self._counts['left']:.1f} s lie beyond the {self.options.max_seconds:g} s of their clips"
             )
-        lines += [f"{count} clips cut exactly instead: {note}" for note, count in self._told["notes"].items()]
-        if count := self._told["mixed"]:
-            lines.append(f"{count} clips hold pictures of several sizes, the later ones between black bars")
-        if count := self._told["hdr"].get("tonemap"):
-            lines.append(f"{count} clips of HDR sources made SDR; --hdr keep leaves them HDR")
-        if count := self._told["hdr"].get("keep"):
+        lines += [
+            f"{count} clips cut exactly instead: {note}" for note, count in self._counts["notes"].items()
+        ]
+        if count := self._counts["mixed"]:
+            lines.append(f"{count} clips have pictures of several sizes, the later ones between black bars")
+        if count := self._counts["hdr"].get("tonemap"):
+            lines.append(f"{count} clips of HDR sources converted to SDR; --hdr keep leaves them HDR")
+        if count := self._counts["hdr"].get("keep"):
             lines.append(f"{count} clips are HDR, as their sources")
         lines += [
-            f"{count} sources: {track} left behind" for track, count in self._told["left_behind"].items()
+            f"{count} sources: {track} left behind" for track, count in self._counts["left_behind"].items()
         ]
-        lines += [f"{count} sources: {remark}" for remark, count in self._told["timing"].items()]
+        lines += [f"{count} sources: {remark}" for remark, count in self._counts["timing"].items()]
         return lines
 
 
@@ -277,7 +279,7 @@ def _paths(table: pl.DataFrame) -> tuple[list[str | None], list[str | None] | No
 
 
 def _name(relpath: str | None, stem: str) -> str:
-    """What the names of a row's clips begin with, below the folder of all clips."""
+    """The beginning of the names of a row's clips, below the folder of all clips."""
     return posixpath.normpath(f"{posixpath.dirname(relpath)}/{stem}") if relpath and "/" in relpath else stem
 
 

@@ -17,7 +17,7 @@ from tools.errors import MediaError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.frames import Frame
 from tools.media.reading.timeline.packets import TIMING_REMARKS
-from tools.media.writing.output_files import place_in
+from tools.media.writing.output_files import safe_join
 from tools.options import Choice, Text, Whole, option, option_field
 from tools.scene_cut.shots.boundaries import Shot, gaps_at_cuts, shots_between
 from tools.scene_cut.shots.choice import AUTO, ChosenDetector, check_auto_options, choose_detector
@@ -209,7 +209,7 @@ class SceneDetectStage(Stage):
     def prepare(self, row: Row, frames: list[Frame]) -> Search | dict[str, Any]:
         """Find the shots; for TransNetV2, decode the small pictures it wants to see."""
         path = row["path"]
-        stats_path = None if self.stats_dir is None else place_in(self.stats_dir, row[_STATS_NAME], path)
+        stats_path = None if self.stats_dir is None else safe_join(self.stats_dir, row[_STATS_NAME], path)
         search = self.search(path, stats_path)
         if search.pictures is not None:
             return search

@@ -1,4 +1,4 @@
-"""Clips of earlier cuts that no table names any more: found by their mark, and removed on request."""
+"""Clips of earlier cuts that no table lists any more: found by their provenance, and removed on request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tools.errors import UserError
-from tools.media.writing.marks import read_mark
+from tools.media.writing.provenance import read_provenance
 from tools.scene_cut.clips.names import clip_source
 from tools.stage.owners import Names, listed_tables, parts_of
 from tools.stage.shards import Shard
@@ -18,31 +18,31 @@ TABLES = ".cut_tables"
 
 
 @dataclasses.dataclass(frozen=True)
-class Stale:
-    """Clips in a folder that a table does not name.
+class PrunableClips:
+    """Clips in a folder that a table does not list.
 
     Attributes:
-        unnamed: Clips that were cut by this tool and that no table names.
-        others: For each other table that is still there, how many clips it names; they stay.
+        unlisted: Clips that were cut by this tool and that no table lists.
+        others: For each other existing table, how many clips it lists; they are kept.
     """
 
-    unnamed: list[Path]
+    unlisted: list[Path]
     others: dict[Path, int]
 
 
-def find_stale(
+def find_prunable(
     save_dir: str | Path,
     output: Path,
     *,
     shard: Shard,
     stems: Mapping[tuple[Path, str], bool],
     names: Names,
-) -> Stale:
-    """Find the clips in a folder that the table of a finished cut does not name.
+) -> PrunableClips:
+    """Find the clips in a folder that the table of a finished cut does not list.
 
-    A file is one of them when its name is that of a clip and its comment has the mark of a cut. What other
-    tables name that were cut into the same folder, and are still there, belongs to them; and so do the names
-    that they have taken, for a cut that is not finished.
+    A file is one of them when its name is that of a clip and its comment has the provenance of a cut. What
+    other existing tables list that were cut into the same folder belongs to them, and so do the names that
+    they have claimed for a cut that is not finished.
 
     Args:
         save_dir: The folder.
@@ -53,7 +53,7 @@ def find_stale(
         names: The names that the table has in the folder.
 
     Raises:
-        UserError: Another table cannot be read, so that nobody knows which clips it names.
+        UserError: Another table cannot be read, so that it is not known which clips it lists.
     """
     root = Path(save_dir).resolve()
     named = _named(shard.output(output), root)
@@ -63,7 +63,7 @@ def find_stale(
         if file.suffix not in (".mp4", ".mkv") or not stem or file in named or file.is_symlink():
             continue
         own = stems.get((file.parent, stem), shard.rank == 0)
-        if own and read_mark(file) is not None:
+        if own and read_provenance(file) is not None:
             found.append(file)
     others: dict[Path, int] = {}
     for table in listed_tables(root / TABLES) - {output.parent.resolve() / output.name}:
@@ -74,11 +74,11 @@ def find_stale(
                 found = [file for file in found if file not in theirs]
     taken = names.of_others()
     found = [f for f in found if str(f.relative_to(root).with_name(clip_source(f.name))) not in taken]
-    return Stale(found, others)
+    return PrunableClips(found, others)
 
 
 def _named(table: Path, root: Path) -> set[Path]:
-    """The clips that a table names, by their paths and by where they stand below the folder."""
+    """The clips that a table lists, by their paths and by their paths below the folder."""
     try:
         frame = read_table(table)
     except UserError as error:
@@ -86,6 +86,6 @@ def _named(table: Path, root: Path) -> set[Path]:
     named: set[Path] = set()
     if "path" in frame.columns:
         named |= {Path(path).resolve() for path in frame["path"].to_list() if path}
-    if "relpath" in frame.columns:  # a relative path means something only to who wrote it
+    if "relpath" in frame.columns:  # a relative path depends on the folder in which it was written
         named |= {root / str(path) for path in frame["relpath"].to_list() if path}
     return named

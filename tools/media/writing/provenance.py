@@ -1,4 +1,4 @@
-"""The mark of a clip, in the comment of the file: fingerprints of what it was made of, and of its source."""
+"""The provenance of a clip, in the comment of the file: fingerprints of how it was cut, and of its source."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from av.error import FFmpegError
 
 from tools.media.reading.container import open_container
 
-MARK = "vidsieve cut "
+COMMENT_PREFIX = "vidsieve cut "
 """What the comment of a clip begins with."""
 COMMENT = "comment"
-"""Metadata key of a clip's mark."""
+"""Metadata key of a clip's provenance."""
 
 
-class Mark(NamedTuple):
+class ClipProvenance(NamedTuple):
     """What the comment of a clip says: ``vidsieve cut <made> <source>``.
 
     Attributes:
-        made: Fingerprint of what it was made of: size and time of the source, frames, options.
+        made: Fingerprint of the cut: size and time of the source, frames, options.
         source: Fingerprint of the source's absolute path; empty in clips that do not say.
     """
 
@@ -29,29 +29,29 @@ class Mark(NamedTuple):
     source: str
 
     def __str__(self) -> str:
-        return f"{MARK}{self.made} {self.source}".rstrip()
+        return f"{COMMENT_PREFIX}{self.made} {self.source}".rstrip()
 
 
-def source_mark(path: str | Path) -> str:
+def source_fingerprint(path: str | Path) -> str:
     """Fingerprint of a source: of its absolute path, links not followed."""
     absolute = os.path.abspath(path)  # noqa: PTH100  the name of the file counts
     return hashlib.sha256(absolute.encode(errors="surrogatepass")).hexdigest()[:16]
 
 
-def read_mark(place: Path) -> Mark | None:
-    """The mark of a clip; None for a file that was not cut here."""
+def read_provenance(path: Path) -> ClipProvenance | None:
+    """The provenance of a clip; None for a file that was not cut by this tool."""
     try:
-        with open_container(place) as container:
+        with open_container(path) as container:
             comment = container.metadata.get(COMMENT) or container.metadata.get(COMMENT.upper()) or ""
     except (FFmpegError, OSError, ValueError):  # no video, or a name that is none
         return None
-    if not comment.startswith(MARK):
+    if not comment.startswith(COMMENT_PREFIX):
         return None
-    made, _, source = comment.removeprefix(MARK).partition(" ")
-    return Mark(made, source)
+    made, _, source = comment.removeprefix(COMMENT_PREFIX).partition(" ")
+    return ClipProvenance(made, source)
 
 
-def same_cut(one: Path, other: Path) -> bool:
-    """Whether two clips were made of the same, in the same way."""
-    first, second = read_mark(one), read_mark(other)
+def same_clip(one: Path, other: Path) -> bool:
+    """Whether two clips were cut from the same source in the same way."""
+    first, second = read_provenance(one), read_provenance(other)
     return first is not None and second is not None and first.made == second.made
