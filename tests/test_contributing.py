@@ -28,7 +28,7 @@ def test_the_places_it_names_are_there():
 def test_the_names_it_says_are_in_their_modules():
     from tools.datasets.operations import Operation, Phase
     from tools.media.reading.decoders import DECODERS
-    from tools.table.files import FORMATS
+    from tools.table.formats import FORMATS
 
     assert Operation and Phase and DECODERS and FORMATS
     for name in ("Operation", "Phase", "DECODERS", "FORMATS"):

@@ -8,8 +8,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from tools.datasets import datautil
+from tools.datasets.datautil import run_datautil
 from tools.errors import UserError
 from tools.table import numeric, read_table, require_columns, scan_table, table_format, write_table
+from tools.table.formats import FORMATS, TableFormat
 
 HARD_CELLS = [
     "a,b",
@@ -173,3 +176,38 @@ def test_lists_and_records_become_json_in_a_csv(tmp_path):
     path = write_table(pl.DataFrame({"path": ["a", "b"], "video_clips": cells}), tmp_path / "m.jsonl")
     flat = read_table(write_table(scan_table(path), tmp_path / "m.csv"))
     assert [cell and json.loads(cell) for cell in flat["video_clips"]] == cells
+
+
+class ArrowFormat(TableFormat):
+    """Arrow's file format, as a newcomer would add it."""
+
+    name, title = "arrow", "Arrow"
+
+    def scan(self, path):
+        return pl.scan_ipc(path)
+
+    def sink(self, frame, path):
+        return frame.sink_ipc(path, lazy=True)
+
+
+def test_a_new_format_is_one_class_and_one_line(tmp_path, hard_table, monkeypatch):
+    monkeypatch.setitem(FORMATS, ".arrow", ArrowFormat())
+    path = write_table(hard_table, tmp_path / "meta.arrow")
+    assert pl.DataFrame(pa.ipc.open_file(path).read_all()).equals(
+        hard_table
+    )  # as Arrow's own library reads it
+    assert read_table(path).equals(hard_table)
+    other = write_table(hard_table.with_columns(aes=pl.lit("5.5")), tmp_path / "other.csv")
+    (merged,) = run_datautil([path, other], {"head": 12}, output=tmp_path / "both.arrow").outputs
+    assert read_table(merged).height == 12
+    assert read_table(merged)["aes"].to_list() == [None] * 10 + ["5.5"] * 2
+    with pytest.raises(UserError, match=r"not a table"):
+        table_format("meta.arrow.gz")
+    (tmp_path / "bad.arrow").write_bytes(b"ARROW1 no")
+    with pytest.raises(UserError, match="cannot read the table"):
+        read_table(tmp_path / "bad.arrow")
+
+
+def test_datautil_writes_every_format():
+    known = {extension.removeprefix(".") for extension in FORMATS}
+    assert known == {*datautil.FORMATS, "ndjson"}  # another name of jsonl

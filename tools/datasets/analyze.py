@@ -78,9 +78,10 @@ def _write_json(analysis: Analysis, path: Path, inputs: Sequence[str]) -> Path:
 
     from tools.base.disk import write_whole, writing
     from tools.table import expand_inputs, refuse_inputs
-    from tools.table.files import FORMATS
+    from tools.table.formats import FORMATS
 
-    if FORMATS.get(path.suffix.lower(), "json") != "json":
+    form = FORMATS.get(path.suffix.lower())
+    if form is not None and form.name != "json":
         raise UserError(f"{path}: the name of a table; the summary is JSON: --json summary.json")
     refuse_inputs(path, expand_inputs(inputs))
     with writing(path, "the summary"):

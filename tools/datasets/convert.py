@@ -161,11 +161,15 @@ def _parser() -> cli.ArgumentParser:
     parser.add_argument("root", help="the folder")
     parser.add_argument("--output", metavar="FILE", help="table to write: .csv, .parquet or .jsonl")
     parser.add_argument("--exts", nargs="+", metavar="EXT", help="file extensions, for video and image")
-    parser.add_argument("--split", default="train", help="folder below root, for imagenet and ucf101 (train)")
+    cli.advanced(
+        parser.add_argument(
+            "--split", default="train", help="folder below root, for imagenet and ucf101 (train)"
+        )
+    )
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace a table also when it has further columns (scores, say)",
+        help="also replace a table that has more columns (scores, for example)",
     )
     parser.add_argument("--info", metavar="FILE", help="table with uuid and prompt, for vidprom")
     return parser

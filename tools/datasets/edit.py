@@ -245,9 +245,9 @@ def filter_table(frame: Table | str | Path, *, seed: int = 42, **operations: Any
 
 def _is_json(paths: Sequence[Path]) -> bool:
     """Whether one of some tables is read as a whole to count its rows, as no other is."""
-    from tools.table import table_format
+    from tools.table.formats import format_of
 
-    return any(table_format(path) in ("jsonl", "json") for path in paths)
+    return any(format_of(path).reads_whole for path in paths)
 
 
 def count_rows_of(plan: Plan) -> int:
@@ -265,14 +265,14 @@ def check_rows(plan: Plan) -> None:
     """
     import polars as pl
 
-    from tools.table import count_rows, scan_table, table_format
+    from tools.table import scan_table
     from tools.table.files import unreadable
+    from tools.table.formats import format_of
 
     for path in plan.paths:
         try:
-            if table_format(path) == "csv":
-                found = count_rows(path)
-            else:
+            found = format_of(path).known_rows(path)
+            if found is None:
                 found = scan_table(path).head(1).collect(engine="streaming").height
         except pl.exceptions.PolarsError as error:
             raise unreadable(path, error) from None

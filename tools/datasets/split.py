@@ -85,7 +85,7 @@ def split_by_bucket(
         table_format,
         table_stem,
     )
-    from tools.table.files import table_extension
+    from tools.table.formats import table_extension
 
     training = read_bucket_config(config)
     if seed is not None:
@@ -179,7 +179,7 @@ def _write(
     import polars as pl
 
     from tools.table import table_stem, write_table
-    from tools.table.files import table_extension
+    from tools.table.formats import table_extension
 
     index = "\0row"
     wanted = pl.LazyFrame({index: chosen.cast(pl.UInt32), BUCKET_COLUMN: labels})
@@ -230,26 +230,27 @@ def _parser() -> cli.ArgumentParser:
     parser.add_argument(
         "-l", "--limit", type=cli.whole_number(1), default=200, metavar="N", help="rows of a bucket (200)"
     )
-    parser.add_argument(
-        "--frame-interval",
-        type=cli.whole_number(1),
-        metavar="N",
-        help="training takes every Nth frame (the config's frame_interval, or 1)",
-    )
-    parser.add_argument(
-        "--probability",
-        action="store_true",
-        help="keep rows by the probabilities of the config; otherwise all above 0 count as 1",
-    )
-    parser.add_argument(
-        "--seed", type=cli.whole_number(0), default=42, metavar="N", help="seed of --probability (42)"
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace a table also when it has columns that the new one lacks",
-    )
     parser.add_argument("--per-bucket", action="store_true", help="write a table for each bucket")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="also replace a table that has more columns than the new one"
+    )
+    for action in (
+        parser.add_argument(
+            "--frame-interval",
+            type=cli.whole_number(1),
+            metavar="N",
+            help="training takes every Nth frame (the config's frame_interval, or 1)",
+        ),
+        parser.add_argument(
+            "--probability",
+            action="store_true",
+            help="keep rows by the probabilities of the config; otherwise all above 0 count as 1",
+        ),
+        parser.add_argument(
+            "--seed", type=cli.whole_number(0), default=42, metavar="N", help="seed of --probability (42)"
+        ),
+    ):
+        cli.advanced(action)
     return parser
 
 

@@ -16,7 +16,7 @@ from tools.report.results import Overview, SourceSummary, Summary, TextSummary
 from tools.report.rows import KINDS, kind, seconds
 from tools.table import COLUMNS, require_single_values
 from tools.table.files import unreadable
-from tools.table.writing import lists_as_text
+from tools.table.formats.types import lists_as_text
 
 __all__ = ["Overview", "Summary", "render_summary", "rows_of_kind", "summarize", "summarize_kinds"]
 

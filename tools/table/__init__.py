@@ -7,10 +7,9 @@ from tools.table.files import (
     read_table,
     require_columns,
     scan_table,
-    table_extension,
-    table_format,
     to_lazy,
 )
+from tools.table.formats import table_extension, table_format
 from tools.table.holding import check_types, count_addresses, require_single_values
 from tools.table.merge import concat_tables, expand_inputs, merge_tables, with_one_type
 from tools.table.names import (

@@ -10,81 +10,25 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Union
 
 import polars as pl
 
-from tools.base.addresses import refuse_address
 from tools.columns import COLUMNS
 from tools.errors import UserError, first_line
-from tools.table.csv_check import CheckedCsv, check_csv
-from tools.table.csv_rows import csv_header, csv_rows
-from tools.table.json_rows import corrected_json, has_half_characters, mixed_kinds
+from tools.table.formats import FORMATS, format_of
+from tools.table.formats.types import text_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Table = Union[pl.DataFrame, pl.LazyFrame, "pd.DataFrame"]
-FORMATS: dict[str, str] = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".parquet": "parquet",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "json",
-}
-"""File extension to table format; ``.tsv`` is a CSV with tabs, ``.json`` one list of records."""
-COMPRESSIONS: dict[str, str] = {".gz": "gzip", ".zst": "zstd"}
-"""Further extension of a text table to its compression; Parquet is compressed in itself."""
-
-
-def table_format(path: str | Path) -> str:
-    """Return ``csv``, ``parquet``, ``jsonl`` or ``json``.
-
-    Raises:
-        UserError: The name ends in none of `FORMATS`, nor in one of `COMPRESSIONS` after it, or is an
-            address.
-    """
-    refuse_address(path)
-    extension = "." + table_extension(path).lower().lstrip(".").partition(".")[0]
-    if extension not in FORMATS:
-        raise UserError(
-            f"{path}: not a table; the name of a table ends in {', '.join(FORMATS)}, "
-            f"that of a text table may add {' or '.join(COMPRESSIONS)}"
-        )
-    return FORMATS[extension]
-
-
-def table_extension(path: str | Path) -> str:
-    """What a table's name ends in, as typed: ``.csv``, ``.jsonl.gz``; empty when it is no table."""
-    path = Path(path)
-    last = path.suffix.lower()
-    if last in FORMATS:
-        return path.suffix
-    inner = Path(path.stem).suffix
-    if last in COMPRESSIONS and FORMATS.get(inner.lower(), "parquet") != "parquet":
-        return inner + path.suffix
-    return ""
-
-
-def compression(path: str | Path) -> str:
-    """``gzip``, ``zstd`` or ``uncompressed``."""
-    return COMPRESSIONS.get(Path(path).suffix.lower(), "uncompressed")
-
-
-def separator(path: str | Path) -> str:
-    """What stands between the cells of a CSV: a tab in ``.tsv``, else a comma."""
-    return "\t" if table_extension(path).lower().startswith(".tsv") else ","
 
 
 def scan_table(path: str | Path) -> pl.LazyFrame:
     """Open a table lazily; columns of a CSV are all text.
-
-    A CSV is looked through first (see `tools.table.csv_check`), so that its rows and cells are those of
-    Python's csv module, whoever reads them.
 
     Args:
         path: A table file.
@@ -96,12 +40,10 @@ def scan_table(path: str | Path) -> pl.LazyFrame:
         UserError: There is no such file, it is not a table, or it cannot be read.
     """
     path = Path(path)
-    kind = table_format(path)
+    form = format_of(path)
     _check_file(path)
-    if kind == "csv":
-        return scan_csv([path])
     try:
-        return _as_text(_scan_parquet(path) if kind == "parquet" else _scan_json(path))
+        return text_columns(form.scan(path))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise unreadable(path, error) from None
 
@@ -115,16 +57,6 @@ def _check_file(path: Path) -> None:
         raise UserError(f"{path}: not a table but a folder or a device")
 
 
-def _as_text(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Make text of the contract's text columns where a typed file has numbers in them, or nothing at all."""
-    wrong = [
-        name
-        for name, dtype in frame.collect_schema().items()
-        if name in COLUMNS and COLUMNS[name].kind == "String" and dtype != pl.String and not dtype.is_nested()
-    ]
-    return frame.with_columns(pl.col(wrong).cast(pl.String)) if wrong else frame
-
-
 def read_table(path: str | Path) -> pl.DataFrame:
     """Read a whole table into memory; columns of a CSV are all text. Errors as in `scan_table`."""
     frame = scan_table(path)
@@ -132,90 +64,21 @@ def read_table(path: str | Path) -> pl.DataFrame:
         table = frame.collect()
     except pl.exceptions.PolarsError as error:
         raise unreadable(path, error) from None
-    if table_format(path) == "csv" and table.height != count_rows(path):
-        raise UserError(f"{path}: {table.height} of {count_rows(path)} rows were read; did the table change?")
+    rows = format_of(path).known_rows(Path(path))
+    if rows not in (None, table.height):
+        raise UserError(f"{path}: {table.height} of {rows} rows were read; did the table change?")
     return table
 
 
 def column_names(path: str | Path) -> list[str]:
     """Names of a table's columns; of a CSV no more than the header is read. Errors as in `scan_table`."""
     path = Path(path)
-    if table_format(path) == "csv":
-        _check_file(path)
-        return csv_header(path, separator(path))
-    return scan_table(path).collect_schema().names()
-
-
-def scan_csv(paths: Sequence[Path]) -> pl.LazyFrame:
-    """One CSV, or several of the same header, whose rows follow each other; every column is text."""
-    tables = [_checked(path) for path in paths]
-    frame = _scan(tables)
+    form = format_of(path)
+    _check_file(path)
     try:
-        found = frame.collect_schema().names()
+        return form.column_names(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise unreadable(paths[0], error) from None
-    names = tables[0].names
-    return frame if found == names else frame.rename(dict(zip(found, names, strict=True)))
-
-
-def _scan(tables: Sequence[CheckedCsv]) -> pl.LazyFrame:
-    """As Polars reads them; names of columns may still have blanks around them."""
-    sources: list[Any] = [table.source for table in tables]  # Polars takes files and bytes in one list
-    return pl.scan_csv(
-        sources if len(sources) > 1 else sources[0],
-        infer_schema=False,
-        glob=False,
-        separator=tables[0].separator,
-    )
-
-
-def is_plain_csv(path: Path) -> bool:
-    """Whether a table is a CSV that Polars reads as it is, so that it may be read together with others."""
-    if table_format(path) != "csv" or compression(path) != "uncompressed":
-        return False
-    table = _checked(path)
-    return table.source == path and _scan([table]).collect_schema().names() == table.names
-
-
-def _checked(path: Path) -> CheckedCsv:
-    """What is known of a CSV; large ones are looked through once, as long as they stay the same."""
-    try:
-        status = path.stat()
-        same = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        if _CHECKED.get(path, (None,))[0] != same or status.st_size < _SMALL:
-            _CHECKED[path] = (same, check_csv(path, separator(path)))
-    except OSError as error:
-        raise UserError(f"{path}: cannot read the table: {error.strerror or error}") from None
-    return _CHECKED[path][1]
-
-
-_CHECKED: dict[Path, tuple[tuple[int, ...], CheckedCsv]] = {}
-# Bytes; a file may be written twice within one tick of its clock, but hardly one of this size.
-_SMALL = 1 << 20
-
-
-def _scan_parquet(path: Path) -> pl.LazyFrame:
-    return pl.scan_parquet(path, glob=False)
-
-
-def _scan_json(path: Path) -> pl.LazyFrame:
-    """JSON as Polars reads it, or as Python's json module does where Polars fails, or would be wrong."""
-    _JSON.add(path)
-    if table_format(path) == "jsonl" and not has_half_characters(path):
-        frame = pl.scan_ndjson(path, infer_schema_length=None)
-        try:
-            frame.collect_schema()
-        except pl.exceptions.PolarsError:
-            pass
-        else:
-            return frame  # but Polars may still meet values that it did not expect: see `unreadable`
-    source = corrected_json(path)
-    if source == b"":
-        raise UserError(f"{path}: cannot read the table: it is empty")
-    return pl.scan_ndjson(source, infer_schema_length=None)
-
-
-_JSON: set[Path] = set()
+        raise unreadable(path, error) from None
 
 
 def unreadable(source: str | Path, error: Exception) -> UserError:
@@ -226,14 +89,9 @@ def unreadable(source: str | Path, error: Exception) -> UserError:
         error: What was raised; where a look at the tables finds the line that is to blame, that is told.
     """
     named = str(source).split(", ")
-    try:
-        for path in [path for path in _CHECKED if str(path) in named]:
-            deque(csv_rows(path, separator(path)), maxlen=0)
-        for path in [path for path in _JSON if str(path) in named]:
-            if mixed := mixed_kinds(path):
-                return UserError(f"{path}: {mixed}")
-    except UserError as found:
-        return found
+    for form in dict.fromkeys(FORMATS.values()):
+        if fault := form.find_fault(named):
+            return fault
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return UserError(f"{source}: cannot read the table: {reason}")
 
@@ -270,9 +128,10 @@ def count_rows(path: str | Path) -> int:
         UserError: It cannot be read.
     """
     path = Path(path)
-    if table_format(path) == "csv":
-        _check_file(path)
-        return _checked(path).rows
+    form = format_of(path)
+    _check_file(path)
+    if (rows := form.known_rows(path)) is not None:
+        return rows
     try:
         return scan_table(path).select(pl.len()).collect(engine="streaming").item()
     except pl.exceptions.PolarsError as error:

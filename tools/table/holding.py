@@ -11,14 +11,11 @@ import polars as pl
 from tools.base.addresses import ADDRESS, ELSEWHERE
 from tools.columns import COLUMNS
 from tools.errors import UserError
-from tools.table.files import table_format
+from tools.table.formats import format_of
 
 if TYPE_CHECKING:
-    from polars.datatypes import DataTypeClass
+    from tools.table.formats.base import ColumnType
 
-    _Type = pl.DataType | DataTypeClass  # inside a list, types may be classes
-
-_NAMES = {"csv": "CSV", "jsonl": "JSON Lines", "json": "JSON", "parquet": "Parquet"}
 _AS_SECONDS = "`.dt.total_seconds(fractional=True)` of Polars makes numbers of them"
 
 
@@ -32,20 +29,19 @@ def check_types(schema: Mapping[str, pl.DataType], path: str | Path) -> None:
     Raises:
         UserError: It cannot; names the column and the way out.
     """
-    kind = table_format(path)
+    form = format_of(path)
     for name, dtype in schema.items():
         for part in _parts(dtype):
-            what = _held_by_none(part) if kind == "parquet" else _no_text(part)
-            if what:
+            if what := form.refused_type(part):
                 raise UserError(
-                    f"{path}: column '{name}' holds {what}, which {_NAMES[kind]} cannot hold; "
-                    f"{_way_out(part, kind, name)}"
+                    f"{path}: column '{name}' holds {what}, which {form.title} cannot hold; "
+                    f"{_way_out(part, name)}"
                 )
 
 
-def _parts(dtype: _Type) -> Iterator[_Type]:
+def _parts(dtype: ColumnType) -> Iterator[ColumnType]:
     """A type, and those inside it."""
-    left: list[_Type] = [dtype]
+    left: list[ColumnType] = [dtype]
     while left:
         part = left.pop()
         yield part
@@ -55,21 +51,7 @@ def _parts(dtype: _Type) -> Iterator[_Type]:
             left += [field.dtype for field in part.fields]
 
 
-def _no_text(dtype: _Type) -> str:
-    if dtype == pl.Binary:
-        return "bytes"
-    if dtype == pl.Duration:
-        return "durations"
-    return "Python objects" if dtype == pl.Object else ""
-
-
-def _held_by_none(dtype: _Type) -> str:
-    if isinstance(dtype, pl.Struct) and not dtype.fields:
-        return "records without fields"
-    return "Python objects" if dtype == pl.Object else ""
-
-
-def _way_out(dtype: _Type, kind: str, name: str) -> str:
+def _way_out(dtype: ColumnType, name: str) -> str:
     if dtype == pl.Binary:
         return f"leave it out (datautil --drop-columns {name}), or write Parquet (.parquet, --format parquet)"
     if dtype == pl.Duration:

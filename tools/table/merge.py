@@ -12,9 +12,11 @@ import polars as pl
 from tools.base.addresses import refuse_address
 from tools.columns import PART_COLUMN, ROW_COLUMN
 from tools.errors import UserError
-from tools.table.files import is_plain_csv, scan_csv, scan_table, separator, unreadable
+from tools.table.files import scan_table, unreadable
+from tools.table.formats import format_of
+from tools.table.formats.csv_format import CsvFormat
+from tools.table.formats.types import lists_as_text
 from tools.table.names import is_failures_file, part_path, split_part
-from tools.table.writing import lists_as_text
 
 
 def expand_inputs(patterns: Sequence[str | Path]) -> list[Path]:
@@ -79,9 +81,14 @@ def merge_tables(paths: Sequence[str | Path]) -> pl.LazyFrame:
 def _under_each_other(frames: dict[Path, pl.LazyFrame]) -> pl.LazyFrame:
     """As `concat_tables`; plain CSVs of one header are read one after the other, which takes less memory."""
     headers = {tuple(frame.collect_schema().names()) for frame in frames.values()}
-    alike = len(headers) == 1 and len({separator(path) for path in frames}) == 1
-    if len(frames) > 1 and alike and all(is_plain_csv(path) for path in frames):
-        return scan_csv(list(frames))
+    formats = {format_of(path) for path in frames}
+    if len(frames) > 1 and len(headers) == len(formats) == 1:
+        form = formats.pop()
+        if isinstance(form, CsvFormat) and all(form.is_plain(path) for path in frames):
+            try:
+                return form.scan_all(list(frames))
+            except (pl.exceptions.PolarsError, OSError) as error:
+                raise unreadable(next(iter(frames)), error) from None
     return concat_tables(list(frames.values()))
 
 

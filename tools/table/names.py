@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from tools.table.files import table_extension
+from tools.table.formats import table_extension
 
 _PART = re.compile(r"_part(\d+)$")
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and side files and temporary files need some of it

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tempfile
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
 from tools.base.disk import WHEN_WRITING, cannot_write, errno_of, probe, remove_quietly
-from tools.columns import COLUMNS
 from tools.errors import UserError
-from tools.table.files import (
-    Table,
-    column_names,
-    compression,
-    separator,
-    table_extension,
-    table_format,
-    to_lazy,
-    unreadable,
-)
+from tools.table.files import Table, column_names, to_lazy, unreadable
+from tools.table.formats import format_of, table_extension
 from tools.table.holding import check_types
 
 
@@ -61,7 +51,7 @@ def write_and_count(
         rows: How many rows there have to be; when it is another number, nothing is written.
     """
     path = Path(path)
-    table_format(path)
+    form = format_of(path)
     refuse_inputs(path, inputs)
     lazy = to_lazy(frame)
     read = ", ".join(str(i) for i in inputs) or path
@@ -75,13 +65,11 @@ def write_and_count(
         temporary = Path(name)
         schema = lazy.collect_schema()
         check_types(schema, path)
-        counted = pl.collect_all([_sink(lazy, temporary), lazy.select(pl.len())], engine="streaming")[
-            1
-        ].item()
+        writing = form.sink(lazy, temporary)
+        counted = pl.collect_all([writing, lazy.select(pl.len())], engine="streaming")[1].item()
         if rows is not None and counted != rows:
             raise UserError(f"{read}: {counted} of {rows} rows were read; did a table change meanwhile?")
-        if table_format(path) == "json":
-            _make_list(temporary)
+        form.finish(temporary)
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
@@ -98,57 +86,6 @@ def write_and_count(
         if temporary is not None:
             remove_quietly(temporary)
     return counted
-
-
-def _sink(lazy: pl.LazyFrame, path: Path) -> pl.LazyFrame:
-    kind = table_format(path)
-    if kind == "parquet":
-        return contract_types(lazy).sink_parquet(path, lazy=True)
-    packed = "uncompressed" if kind == "json" else compression(path)  # a list is made of its lines afterwards
-    packing = {"compression": packed, "check_extension": False}  # .GZ is one too
-    if kind == "csv":
-        lazy = _without_blank_lines(lists_as_text(lazy))
-        return lazy.sink_csv(path, lazy=True, separator=separator(path), **packing)
-    return contract_types(lazy).sink_ndjson(path, lazy=True, **packing)
-
-
-def lists_as_text(frame: pl.LazyFrame, names: Collection[str] | None = None) -> pl.LazyFrame:
-    """Lists and records, of all columns or of some, as JSON: a cell of a CSV is text."""
-    schema = frame.collect_schema()
-    nested = [name for name in (schema if names is None else names) if schema[name].is_nested()]
-    return frame.with_columns(
-        pl.col(name).map_batches(_encode, return_dtype=pl.String, is_elementwise=True) for name in nested
-    )
-
-
-def _without_blank_lines(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """In a CSV of one column a missing cell would be a blank line, which is no row for any reader."""
-    columns = frame.collect_schema().names()
-    return frame.select(pl.col(columns).cast(pl.String).fill_null("")) if len(columns) == 1 else frame
-
-
-def _encode(cells: pl.Series) -> pl.Series:
-    texts = [None if c is None else json.dumps(c, ensure_ascii=False, default=str) for c in cells.to_list()]
-    return pl.Series(cells.name, texts, dtype=pl.String)
-
-
-def _make_list(path: Path) -> None:
-    """Turn a file of JSON Lines into one list of records, a line for each."""
-    import pyarrow as pa
-
-    lines = path.with_name(f"{path.name}.lines")
-    path.replace(lines)
-    try:
-        packing = None if compression(path) == "uncompressed" else compression(path)
-        with lines.open("rb") as records, pa.output_stream(str(path), compression=packing) as target:
-            target.write(b"[")
-            before = b"\n"
-            for record in records:
-                target.write(before + record.rstrip(b"\n"))
-                before = b",\n"
-            target.write(b"\n]\n")
-    finally:
-        remove_quietly(lines)
 
 
 def refuse_inputs(path: Path, inputs: Iterable[str | Path]) -> None:
@@ -191,28 +128,3 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
-
-
-def contract_types(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Give text columns of the contract their contract type, where that loses no cell."""
-    schema = frame.collect_schema()
-    wanted = {n: COLUMNS[n].dtype for n, t in schema.items() if n in COLUMNS and t == pl.String}
-    wanted = {name: dtype for name, dtype in wanted.items() if dtype != pl.String}
-    if not wanted:
-        return frame
-    lost = frame.select(
-        [
-            (pl.col(name).is_not_null() & _cast(name, dtype).is_null()).any().alias(name)
-            for name, dtype in wanted.items()
-        ]
-    ).collect(engine="streaming")
-    keep = [name for name in wanted if not lost[name][0]]
-    return frame.with_columns([_cast(name, wanted[name]) for name in keep])
-
-
-def _cast(name: str, dtype: type[pl.DataType]) -> pl.Expr:
-    if dtype == pl.Boolean:
-        return pl.col(name).replace_strict(
-            {"true": True, "false": False}, default=None, return_dtype=pl.Boolean
-        )
-    return pl.col(name).cast(dtype, strict=False)

@@ -35,7 +35,7 @@ from tools.stage.shards import current_shard
 from tools.stage.spec import StageSpec
 from tools.stage.stage import FAILURES, REMARKS, Stage
 from tools.table import failures_path, output_path, table_extension
-from tools.table.writing import contract_types
+from tools.table.formats.types import contract_types
 
 _ATTEMPTS = 3  # without a finished part, before a run that breaks off is given up
 _LARGEST_PART = 1000  # rows

@@ -1,0 +1,90 @@
+"""The formats of tables, by the extension of the file.
+
+To add one, write a `TableFormat` in a module beside this one, and list it in `FORMATS`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tools.base.addresses import refuse_address
+from tools.errors import UserError
+from tools.table.formats.base import COMPRESSIONS, TableFormat
+from tools.table.formats.csv_format import CsvFormat
+from tools.table.formats.json_format import JsonFormat, JsonLinesFormat
+from tools.table.formats.types import contract_types
+
+if TYPE_CHECKING:
+    from tools.table.formats.base import ColumnType
+
+__all__ = ["COMPRESSIONS", "FORMATS", "TableFormat", "format_of", "table_extension", "table_format"]
+
+
+class ParquetFormat(TableFormat):
+    """Parquet."""
+
+    name, title = "parquet", "Parquet"
+
+    def scan(self, path: Path) -> pl.LazyFrame:
+        """As Polars reads it."""
+        return pl.scan_parquet(path, glob=False)
+
+    def sink(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+        """Text columns get their type in the contract where that loses no cell."""
+        return contract_types(frame).sink_parquet(path, lazy=True)
+
+    def refused_type(self, dtype: ColumnType) -> str:
+        """Records need a field."""
+        if isinstance(dtype, pl.Struct) and not dtype.fields:
+            return "records without fields"
+        return super().refused_type(dtype)
+
+
+_JSON_LINES = JsonLinesFormat()
+
+FORMATS: dict[str, TableFormat] = {
+    ".csv": CsvFormat(),
+    ".tsv": CsvFormat("\t"),
+    ".parquet": ParquetFormat(),
+    ".jsonl": _JSON_LINES,
+    ".ndjson": _JSON_LINES,
+    ".json": JsonFormat(),
+}
+"""Extension of a file to the format of the table."""
+
+
+def format_of(path: str | Path) -> TableFormat:
+    """The format of a table.
+
+    Raises:
+        UserError: The name ends in none of `FORMATS`, nor in one of `COMPRESSIONS` after it, or is an
+            address.
+    """
+    refuse_address(path)
+    extension = "." + table_extension(path).lower().lstrip(".").partition(".")[0]
+    if extension not in FORMATS:
+        raise UserError(
+            f"{path}: not a table; the name of a table ends in {', '.join(FORMATS)}, "
+            f"that of a text table may add {' or '.join(COMPRESSIONS)}"
+        )
+    return FORMATS[extension]
+
+
+def table_format(path: str | Path) -> str:
+    """The name of the format: ``csv``, ``parquet``, ``jsonl`` or ``json``; errors as in `format_of`."""
+    return format_of(path).name
+
+
+def table_extension(path: str | Path) -> str:
+    """What a table's name ends in, as typed: ``.csv``, ``.jsonl.gz``; empty if it is not a table."""
+    path = Path(path)
+    last = path.suffix.lower()
+    if last in FORMATS:
+        return path.suffix
+    inner = FORMATS.get(Path(path.stem).suffix.lower())
+    if last in COMPRESSIONS and inner is not None and inner.is_text:
+        return Path(path.stem).suffix + path.suffix
+    return ""

@@ -1,0 +1,106 @@
+"""CSV: every column is read as text, so that cells which no operation touches are written as they were."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from tools.errors import UserError
+from tools.table.csv_check import CheckedCsv, check_csv
+from tools.table.csv_rows import csv_header, csv_rows
+from tools.table.formats.base import TableFormat, compression
+from tools.table.formats.types import lists_as_text
+
+# Bytes; a file may be written twice within one tick of its clock, but hardly one of this size.
+_SMALL = 1 << 20
+
+
+class CsvFormat(TableFormat):
+    """Cells with a separator between them.
+
+    A table is checked first (see `tools.table.csv_check`), so that its rows and cells are those of Python's
+    csv module, whatever reads them.
+
+    Args:
+        separator: A comma, or a tab.
+    """
+
+    name, title, is_text = "csv", "CSV", True
+
+    def __init__(self, separator: str = ",") -> None:
+        self.separator = separator
+        self._known: dict[Path, tuple[tuple[int, ...], CheckedCsv]] = {}
+
+    def scan(self, path: Path) -> pl.LazyFrame:
+        """A table of text columns."""
+        return self.scan_all([path])
+
+    def scan_all(self, paths: Sequence[Path]) -> pl.LazyFrame:
+        """Tables with the same header, whose rows follow each other."""
+        tables = [self._checked(path) for path in paths]
+        frame = self._scan(tables)
+        found = frame.collect_schema().names()
+        names = tables[0].names
+        return frame if found == names else frame.rename(dict(zip(found, names, strict=True)))
+
+    def _scan(self, tables: Sequence[CheckedCsv]) -> pl.LazyFrame:
+        """As Polars reads them; names of columns may still have blanks around them."""
+        sources: list[Any] = [table.source for table in tables]  # Polars takes files and bytes in one list
+        return pl.scan_csv(
+            sources if len(sources) > 1 else sources[0],
+            infer_schema=False,
+            glob=False,
+            separator=self.separator,
+        )
+
+    def is_plain(self, path: Path) -> bool:
+        """Whether Polars reads a table as it is, so that it may be read together with others."""
+        if compression(path) != "uncompressed":
+            return False
+        table = self._checked(path)
+        return table.source == path and self._scan([table]).collect_schema().names() == table.names
+
+    def _checked(self, path: Path) -> CheckedCsv:
+        """The result of the check; large tables are checked once, as long as they stay the same."""
+        try:
+            status = path.stat()
+            same = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+            if self._known.get(path, (None,))[0] != same or status.st_size < _SMALL:
+                self._known[path] = (same, check_csv(path, self.separator))
+        except OSError as error:
+            raise UserError(f"{path}: cannot read the table: {error.strerror or error}") from None
+        return self._known[path][1]
+
+    def sink(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+        """Lists and records are written as JSON."""
+        text = _without_blank_lines(lists_as_text(frame))
+        return text.sink_csv(
+            path, lazy=True, separator=self.separator, compression=compression(path), check_extension=False
+        )
+
+    def column_names(self, path: Path) -> list[str]:
+        """No more than the header is read."""
+        return csv_header(path, self.separator)
+
+    def known_rows(self, path: Path) -> int:
+        """Rows that the check has counted."""
+        return self._checked(path).rows
+
+    def find_fault(self, names: Collection[str]) -> UserError | None:
+        """The first row that Python's csv module refuses."""
+        try:
+            for path in [path for path in self._known if str(path) in names]:
+                deque(csv_rows(path, self.separator), maxlen=0)
+        except UserError as fault:
+            return fault
+        return None
+
+
+def _without_blank_lines(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """In a CSV of one column a missing cell would be a blank line, which is no row for any reader."""
+    columns = frame.collect_schema().names()
+    return frame.select(pl.col(columns).cast(pl.String).fill_null("")) if len(columns) == 1 else frame

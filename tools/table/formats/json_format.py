@@ -1,0 +1,94 @@
+"""JSON Lines, and JSON as one list of records."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import polars as pl
+
+from tools.base.disk import remove_quietly
+from tools.errors import UserError
+from tools.table.formats.base import Compression, TableFormat, compression
+from tools.table.formats.types import contract_types
+from tools.table.json_rows import corrected_json, has_half_characters, mixed_kinds
+
+
+class JsonLinesFormat(TableFormat):
+    """A record in each line."""
+
+    name, title, is_text, reads_whole = "jsonl", "JSON Lines", True, True
+
+    def __init__(self) -> None:
+        self._scanned: set[Path] = set()
+
+    def scan(self, path: Path) -> pl.LazyFrame:
+        """As Polars reads it, or as Python's json module does if Polars fails, or would be wrong."""
+        self._scanned.add(path)
+        if not has_half_characters(path):
+            frame = pl.scan_ndjson(path, infer_schema_length=None)
+            try:
+                frame.collect_schema()
+            except pl.exceptions.PolarsError:
+                pass
+            else:
+                return frame  # but Polars may still meet values that it did not expect: see `find_fault`
+        return self._scan_corrected(path)
+
+    def _scan_corrected(self, path: Path) -> pl.LazyFrame:
+        source = corrected_json(path)
+        if source == b"":
+            raise UserError(f"{path}: cannot read the table: it is empty")
+        return pl.scan_ndjson(source, infer_schema_length=None)
+
+    def sink(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+        """Text columns get their type in the contract where that loses no cell."""
+        return self._sink_lines(frame, path, compression(path))
+
+    def _sink_lines(self, frame: pl.LazyFrame, path: Path, packed: Compression) -> pl.LazyFrame:
+        # .GZ is an extension too, which Polars would refuse.
+        typed = contract_types(frame)
+        return typed.sink_ndjson(path, lazy=True, compression=packed, check_extension=False)
+
+    def find_fault(self, names: Collection[str]) -> UserError | None:
+        """The column that has values of different kinds."""
+        try:
+            for path in [path for path in self._scanned if str(path) in names]:
+                if mixed := mixed_kinds(path):
+                    return UserError(f"{path}: {mixed}")
+        except UserError as fault:
+            return fault
+        return None
+
+
+class JsonFormat(JsonLinesFormat):
+    """One list of records, written with a line for each."""
+
+    name, title = "json", "JSON"
+
+    def scan(self, path: Path) -> pl.LazyFrame:
+        """As Python's json module reads it."""
+        self._scanned.add(path)
+        return self._scan_corrected(path)
+
+    def sink(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+        """JSON Lines, of which `finish` makes a list."""
+        return self._sink_lines(frame, path, "uncompressed")
+
+    def finish(self, path: Path) -> None:
+        """Turn a file of JSON Lines into one list of records, a line for each."""
+        import pyarrow as pa
+
+        lines = path.with_name(f"{path.name}.lines")
+        path.replace(lines)
+        try:
+            packing = None if compression(path) == "uncompressed" else compression(path)
+            with lines.open("rb") as records, pa.output_stream(str(path), compression=packing) as target:
+                target.write(b"[")
+                before = b"\n"
+                for record in records:
+                    target.write(before + record.rstrip(b"\n"))
+                    before = b",\n"
+                target.write(b"\n]\n")
+        finally:
+            remove_quietly(lines)

@@ -1,0 +1,59 @@
+"""Types of columns between formats: the types of the contract, and lists as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+
+import polars as pl
+
+from tools.columns import COLUMNS
+
+
+def text_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Cast the text columns of the contract where a typed file has numbers in them, or nothing at all."""
+    wrong = [
+        name
+        for name, dtype in frame.collect_schema().items()
+        if name in COLUMNS and COLUMNS[name].kind == "String" and dtype != pl.String and not dtype.is_nested()
+    ]
+    return frame.with_columns(pl.col(wrong).cast(pl.String)) if wrong else frame
+
+
+def contract_types(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Give text columns of the contract their contract type, where that loses no cell."""
+    schema = frame.collect_schema()
+    wanted = {n: COLUMNS[n].dtype for n, t in schema.items() if n in COLUMNS and t == pl.String}
+    wanted = {name: dtype for name, dtype in wanted.items() if dtype != pl.String}
+    if not wanted:
+        return frame
+    lost = frame.select(
+        [
+            (pl.col(name).is_not_null() & _cast(name, dtype).is_null()).any().alias(name)
+            for name, dtype in wanted.items()
+        ]
+    ).collect(engine="streaming")
+    keep = [name for name in wanted if not lost[name][0]]
+    return frame.with_columns([_cast(name, wanted[name]) for name in keep])
+
+
+def _cast(name: str, dtype: type[pl.DataType]) -> pl.Expr:
+    if dtype == pl.Boolean:
+        return pl.col(name).replace_strict(
+            {"true": True, "false": False}, default=None, return_dtype=pl.Boolean
+        )
+    return pl.col(name).cast(dtype, strict=False)
+
+
+def lists_as_text(frame: pl.LazyFrame, names: Collection[str] | None = None) -> pl.LazyFrame:
+    """Lists and records, of all columns or of some, as JSON: a cell of a CSV is text."""
+    schema = frame.collect_schema()
+    nested = [name for name in (schema if names is None else names) if schema[name].is_nested()]
+    return frame.with_columns(
+        pl.col(name).map_batches(_encode, return_dtype=pl.String, is_elementwise=True) for name in nested
+    )
+
+
+def _encode(cells: pl.Series) -> pl.Series:
+    texts = [None if c is None else json.dumps(c, ensure_ascii=False, default=str) for c in cells.to_list()]
+    return pl.Series(cells.name, texts, dtype=pl.String)
