@@ -154,9 +154,9 @@ def caption(
         model: With `base_url` its name as the server knows it; without, the folder or id of a model that
             transformers loads.
         base_url: The server; its key is read from the environment, OPENAI_API_KEY.
-        prompt: What is asked: the name of a prompt, a text file, or the words.
-        num_frames: Frames of a video that are looked at; by default as many as the command takes.
-        max_tokens: Longest caption.
+        prompt: The name of a prompt, a text file, or the text.
+        num_frames: Frames of a video; by default as many as the command takes.
+        max_tokens: Most tokens of a caption.
         error_column: As for `score`.
         run: As for `score`.
         flags: Further flags of ``caption_api`` or ``caption_llava``: ``sampling="fps:1"``,
@@ -173,13 +173,16 @@ def caption(
     if base_url is None:
         from tools.caption import caption_llava
 
-        local = caption_llava.make_stage(_parsed(caption_llava.parser(), {**flags, "model_path": model}))
+        command = caption_llava.COMMAND
+        with postponed():
+            local = command.make_stage(_parsed(command.parser(), {**flags, "model_path": model}))
         return with_values(files, local, run or RunOptions(batch_size=16), error_column)
 
     from tools.caption import caption_api
 
     flags |= {"model": model, "base_url": base_url}
-    remote = caption_api.make_stage(_parsed(caption_api.parser(), flags))
+    server = caption_api.COMMAND
+    remote = server.make_stage(_parsed(server.parser(), flags))
     batch_size = 8 * int(flags.get("concurrency", 32))
     try:
         return with_values(files, remote, run or RunOptions(batch_size=batch_size), error_column)

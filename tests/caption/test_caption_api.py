@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import os
 import random
@@ -19,10 +20,13 @@ from PIL import Image
 
 from tests.caption.chat_server import KEY, ChatServer, answer, failure
 from tests.support import barcode_picture, make_video, read_barcode
+from tools.caption import caption_api, caption_gpt4
+from tools.caption.api.stage import CaptionApiStage
 from tools.caption.caption_api import main
 from tools.caption.caption_gpt4 import main as main_gpt4
 from tools.caption.prompts import PROMPTS
 from tools.errors import UserError
+from tools.media.reading.sampling import Sampling
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -366,7 +370,7 @@ def test_thoughts_that_were_cut_off_are_known_by_the_other_answers(numbered, cap
     table = read(meta.with_name("meta_caption.csv"))
     assert table["text"].to_list() == ["Picture 0.", "Picture 1.", None, "Picture 3."]
     (reason,) = read(meta.with_name("meta_caption.failures.csv")).rows()
-    assert reason[1] == "server" and "still thinking" in reason[2]
+    assert reason[1] == "server" and "still reasoning" in reason[2]
 
 
 def test_the_last_lines_name_the_server_and_the_model(numbered, capsys):
@@ -374,7 +378,7 @@ def test_the_last_lines_name_the_server_and_the_model(numbered, capsys):
     with ChatServer(describe) as server:
         main(command(meta, server))
     told = capsys.readouterr().err
-    assert f"asked: m at {server.url.split('/')[2]}\n" in told and KEY not in told
+    assert f"model: m at {server.url.split('/')[2]}\n" in told and KEY not in told
 
 
 def wait_until(condition, process, seconds=30):
@@ -421,6 +425,45 @@ def assert_nowhere(secret, folder, told):
     for path in folder.rglob("*"):
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize(
+    ("flags", "prompt", "frames"),
+    [
+        ([], "video", Sampling("uniform_mid", 3)),
+        ([], "video-f1-detail-3ex", Sampling("uniform_mid", 1)),
+        (["--num-frames", "5"], "video-f1-detail-3ex", Sampling("uniform_mid", 5)),
+        (["--sampling", "fps:2"], "video", Sampling("fps", fps=2)),
+        (["--sampling", "fps:2", "--num-frames", "5"], "video", Sampling("fps", fps=2, max_frames=5)),
+        (["--sampling", "middle"], "video", Sampling("middle")),
+    ],
+)
+def test_frames_are_as_many_as_the_prompt_says_unless_a_flag_does(flags, prompt, frames):
+    def config(command, *more):
+        common = ["meta.csv", "--base-url", "http://127.0.0.1:9/v1", "--prompt", prompt]
+        return command.make_stage(command.parser().parse_args([*common, *more, *flags])).config()
+
+    found = config(caption_api.COMMAND, "--model", "m", "--resize", "0")
+    assert found["sampling"] == frames.asdict() and found["resize"] is None
+    assert found["prompt"] == dataclasses.asdict(PROMPTS[prompt])
+    other = config(caption_gpt4.COMMAND)
+    assert other["sampling"] == frames.asdict() and other["model"] == "gpt-4o"
+
+
+def test_a_batch_has_eight_requests_for_each_that_is_concurrent(numbered):
+    """So that the ledger of a run with few requests at once is written often."""
+    batches = []
+
+    class Counting(CaptionApiStage):
+        def score(self, batch):
+            batches.append(len(batch))
+            return super().score(batch)
+
+    with ChatServer(describe) as server:
+        command = dataclasses.replace(caption_api.COMMAND, stage=Counting)
+        flags = ["--model", "m", "--base-url", server.url, "--concurrency", "2", "--num-workers", "0"]
+        assert command.main([str(numbered(20)), *flags]) == 0
+    assert sum(batches) == 20 and max(batches) == 16
 
 
 def test_a_key_on_the_command_line_is_refused(numbered, capsys):

@@ -14,9 +14,9 @@ import pytest
 
 from tests.caption.chat_server import KEY, ChatServer, answer, failure, question
 from tools.base.transfer import retry_after
-from tools.caption.api.answers import Usage
-from tools.caption.api.client import ChatClient, Question
+from tools.caption.api.client import ChatClient, ChatRequest
 from tools.caption.api.service import Service
+from tools.caption.api.usage import Usage
 from tools.errors import MediaError, UserError
 
 HANG = 60.0
@@ -30,15 +30,15 @@ def _no_key(monkeypatch):
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
 
 
-def questions(count):
+def requests(count):
     return [
-        Question(str(n), json.dumps([{"role": "user", "content": f"q{n}"}]).encode(), f"{n}.mp4")
+        ChatRequest(str(n), json.dumps([{"role": "user", "content": f"q{n}"}]).encode(), f"{n}.mp4")
         for n in range(count)
     ]
 
 
 def client(server, **service):
-    service = {"backoff": 0.01, "longest_backoff": 0.05, "timeout": 20.0, **service}
+    service = {"backoff": 0.01, "longest_backoff": 0.05, "request_timeout": 20.0, **service}
     return ChatClient(Service(base_url=server.url, **service), PARAMETERS)
 
 
@@ -46,23 +46,23 @@ def echo(request, number):
     return answer(f"about {question(request)}")
 
 
-def test_answers_stand_with_their_questions_whatever_order_they_come_in():
+def test_answers_stand_with_their_questions_whatever_order_they_arrive_in():
     def slow_first(request, number):
         time.sleep(0.02 * (7 - int(question(request)[1:])))
         return echo(request, number)
 
     with ChatServer(slow_first) as server:
-        asker = client(server, concurrency=8)
-        answers = asker.ask(questions(8))
+        chat = client(server, concurrency=8)
+        answers = chat.send(requests(8))
     assert [a.text for a in answers] == [f"about q{n}" for n in range(8)]
-    assert asker.totals.usage == Usage(800, 80)
+    assert chat.totals.usage == Usage(800, 80)
     assert server.requests[0] | {"messages": None} == {**PARAMETERS, "messages": None}
     assert set(server.paths) == {"/v1/chat/completions"}
 
 
 def test_concurrency_is_used_and_never_exceeded():
     with ChatServer(echo, delay=0.05) as server:
-        client(server, concurrency=4).ask(questions(24))
+        client(server, concurrency=4).send(requests(24))
     assert server.most == 4
 
 
@@ -107,11 +107,11 @@ def test_asks_again_after_trouble(trouble):
         return response[0], {**response[1], "Connection": "close"}, response[2]
 
     with ChatServer(half) as server:
-        asker = client(server, concurrency=1)
-        answers = asker.ask(questions(3))
+        chat = client(server, concurrency=1)
+        answers = chat.send(requests(3))
     assert [a.text for a in answers] == ["about q0", "about q1", "about q2"]
     assert len(server.requests) == 6
-    assert asker.totals.again.total() == 3
+    assert chat.totals.retries.total() == 3
 
 
 def test_a_slow_request_is_given_up_and_asked_again():
@@ -121,10 +121,10 @@ def test_a_slow_request_is_given_up_and_asked_again():
         return echo(request, number)
 
     with ChatServer(slow_once) as server:
-        asker = client(server, timeout=2)
+        chat = client(server, request_timeout=2)
         start = time.monotonic()
-        (found,) = asker.ask(questions(1))
-    assert found.text == "about q0" and asker.totals.again == {"timeout": 1}
+        (found,) = chat.send(requests(1))
+    assert found.text == "about q0" and chat.totals.retries == {"timeout": 1}
     assert time.monotonic() - start < HANG
 
 
@@ -137,7 +137,7 @@ def test_an_answer_in_drops_does_not_hold_the_run():
         return echo(request, number)
 
     with ChatServer(drip) as server:
-        (found,) = client(server, timeout=0.2, retries=1).ask(questions(1))
+        (found,) = client(server, request_timeout=0.2, retries=1).send(requests(1))
         stop.set()
     assert isinstance(found, MediaError) and found.kind == "timeout"
 
@@ -147,8 +147,8 @@ def test_retry_after_is_kept_by_all_requests():
         return failure(429, headers={"Retry-After": "0.6"}) if number == 0 else echo(request, number)
 
     with ChatServer(busy_once) as server:
-        asker = client(server, concurrency=1)
-        answers = asker.ask(questions(4))
+        chat = client(server, concurrency=1)
+        answers = chat.send(requests(4))
     assert [a.text for a in answers] == [f"about q{n}" for n in range(4)]
     assert server.times[1] - server.times[0] >= 0.6
     assert server.times[-1] - server.times[1] < 0.6
@@ -171,14 +171,14 @@ def test_a_rate_limit_that_lets_others_through_costs_no_row():
         return failure(429) if number % 5 else echo(request, number)
 
     with ChatServer(one_in_five) as server:
-        answers = client(server, concurrency=3, retries=5).ask(questions(24))
+        answers = client(server, concurrency=3, retries=5).send(requests(24))
     assert max(server.asked().values()) > 6
     assert [getattr(a, "text", a) for a in answers] == [f"about q{n}" for n in range(24)]
 
 
 def test_waits_grow_from_try_to_try():
     with ChatServer(lambda request, number: failure(500)) as server:
-        client(server, backoff=0.1, longest_backoff=10, retries=3).ask(questions(1))
+        client(server, backoff=0.1, longest_backoff=10, retries=3).send(requests(1))
     gaps = [b - a for a, b in zip(server.times, server.times[1:], strict=False)]
     for n, gap in enumerate(gaps):  # between half of the wait and the whole of it, plus the request
         assert 0.05 * 2**n <= gap <= 0.1 * 2**n + 0.15
@@ -188,13 +188,19 @@ def test_waits_grow_from_try_to_try():
 @pytest.mark.parametrize(
     ("response", "said"),
     [
-        (answer(None), "said nothing"),
-        (answer("  "), "said nothing"),
-        (answer("", finish="length"), "tokens went out"),
-        (answer("<think>a cat, I think", finish="length"), "still thinking; --max-tokens allows more"),
-        (answer("Okay, the user wants", finish="max_tokens"), "still thinking; --max-tokens allows more"),
-        (answer("", finish="length", reasoning_content="A cat"), "still thinking"),
-        (answer(None, finish="length", reasoning="A cat"), "still thinking"),
+        (answer(None), "gave no answer"),
+        (answer("  "), "gave no answer"),
+        (answer("", finish="length"), "out of tokens before it wrote anything"),
+        (
+            answer("<think>a cat, I think", finish="length"),
+            "during its reasoning; --max-tokens allows more",
+        ),
+        (
+            answer("Okay, the user wants", finish="max_tokens"),
+            "during its reasoning; --max-tokens allows more",
+        ),
+        (answer("", finish="length", reasoning_content="A cat"), "during its reasoning"),
+        (answer(None, finish="length", reasoning="A cat"), "during its reasoning"),
         (answer("", reasoning_content="A cat runs."), "it thought, but gave no answer"),
         (answer("A cat runs.</think>"), "it thought, but gave no answer"),
         (answer(None, refusal="I cannot help with that."), "refused: I cannot help"),
@@ -208,13 +214,13 @@ def test_rows_that_no_other_try_can_help_are_failures_at_once(response, said):
         return response if question(request) == "q1" else echo(request, number)
 
     with ChatServer(behave) as server:
-        asker = client(server, concurrency=1)
-        answers = asker.ask(questions(3))
+        chat = client(server, concurrency=1)
+        answers = chat.send(requests(3))
     assert answers[1].kind == "server" and said in answers[1].message and answers[1].path == "1.mp4"
     assert [answers[0].text, answers[2].text] == ["about q0", "about q2"]
     assert len(server.requests) == 3
     paid = 3 if response[0] == 200 else 2
-    assert asker.totals.usage == Usage(100 * paid, 10 * paid)
+    assert chat.totals.usage == Usage(100 * paid, 10 * paid)
 
 
 @pytest.mark.parametrize(
@@ -229,14 +235,14 @@ def test_rows_that_no_other_try_can_help_are_failures_at_once(response, said):
 )
 def test_what_a_model_thought_before_it_spoke_is_left_out(response):
     with ChatServer(lambda *_: response) as server:
-        (found,) = client(server).ask(questions(1))
+        (found,) = client(server).send(requests(1))
     assert (found.text, found.finish) == ("A dog.", "stop")
 
 
 def test_content_in_parts():
     parts = [{"type": "text", "text": "A dog "}, {"type": "text", "text": "runs."}]
     with ChatServer(lambda *_: answer(parts)) as server:
-        (found,) = client(server).ask(questions(1))
+        (found,) = client(server).send(requests(1))
     assert found.text == "A dog runs."
 
 
@@ -255,7 +261,7 @@ def test_a_server_that_answers_nobody_ends_the_run_at_once(response, said):
         ChatServer(lambda request, number: response) as server,
         pytest.raises(UserError, match=said) as caught,
     ):
-        client(server, concurrency=2).ask(questions(50))
+        client(server, concurrency=2).send(requests(50))
     assert len(server.requests) <= 4
     assert server.url in str(caught.value) and "\n" not in str(caught.value)
 
@@ -264,7 +270,7 @@ def test_nobody_there():
     with ChatServer(echo) as server:
         pass
     with pytest.raises(UserError, match="is the server running"):
-        client(server, concurrency=2).ask(questions(10))
+        client(server, concurrency=2).send(requests(10))
 
 
 def test_a_server_that_never_answers_ends_the_run_before_all_retries():
@@ -272,7 +278,7 @@ def test_a_server_that_never_answers_ends_the_run_before_all_retries():
         ChatServer(lambda request, number: failure(500, "no template")) as server,
         pytest.raises(UserError, match="no answer in 5 tries, the last: 500: no template"),
     ):
-        client(server, concurrency=1).ask(questions(5))
+        client(server, concurrency=1).send(requests(5))
     assert len(server.requests) == 5
 
 
@@ -282,13 +288,13 @@ def test_many_failures_in_a_row_end_the_run_but_not_those_in_between():
         return echo(request, number) if n % 5 == 4 or n < 20 else failure(500)
 
     with ChatServer(behave) as server:
-        asker = client(server, concurrency=1, retries=0, max_failures=5)
-        answers = asker.ask(questions(40))  # never more than four in a row
+        chat = client(server, concurrency=1, retries=0, max_failures=5)
+        answers = chat.send(requests(40))  # never more than four in a row
     assert sum(isinstance(a, MediaError) for a in answers) == 16
     with ChatServer(lambda request, number: failure(500, "on fire")) as server:
-        asker = client(server, concurrency=1, retries=1, max_failures=5)
+        chat = client(server, concurrency=1, retries=1, max_failures=5)
         with pytest.raises(UserError, match=r"5 rows in a row got no answer, the last: .*on fire") as caught:
-            asker.ask(questions(40))
+            chat.send(requests(40))
     assert len(server.requests) == 10
     assert "--max-failures-in-a-row" in str(caught.value)
 
@@ -314,7 +320,7 @@ def test_parameters_that_the_server_does_not_know_are_left_out(caplog):
         return echo(request, number)
 
     with ChatServer(picky) as server:
-        answers = client(server, concurrency=4).ask(questions(6))
+        answers = client(server, concurrency=4).send(requests(6))
     assert [a.text for a in answers] == [f"about q{n}" for n in range(6)]
     assert server.requests[-1] | {"messages": 0} == {"model": "m", "max_completion_tokens": 20, "messages": 0}
     assert [line.split(":")[1] for line in caplog.messages] == [
@@ -327,19 +333,19 @@ def test_parameters_that_the_server_does_not_know_are_left_out(caplog):
 def test_a_bad_request_that_names_a_parameter_it_knows_is_a_failure():
     said = "This model's maximum context length is 4096 tokens, max_tokens asks for 5000."
     with ChatServer(lambda *_: failure(400, said)) as server:
-        (found,) = client(server).ask(questions(1))
+        (found,) = client(server).send(requests(1))
     assert isinstance(found, MediaError) and len(server.requests) == 1
 
 
 def test_the_key_goes_to_the_server_and_nowhere_else(monkeypatch, capfd):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with ChatServer(lambda *_: answer(f"A note that says {KEY}."), key=KEY) as server:
-        (found,) = client(server).ask(questions(1))
+        (found,) = client(server).send(requests(1))
     assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
     assert found.text == "A note that says ***."
     monkeypatch.setenv("OPENAI_API_KEY", KEY + "-wrong")
     with ChatServer(echo, key=KEY) as server, pytest.raises(UserError) as caught:
-        client(server).ask(questions(3))
+        client(server).send(requests(3))
     assert "check OPENAI_API_KEY" in str(caught.value) and KEY not in str(caught.value)
     told = capfd.readouterr()
     assert KEY not in told.out + told.err
@@ -349,7 +355,7 @@ def test_the_key_goes_to_the_server_and_nowhere_else(monkeypatch, capfd):
 def test_a_word_in_place_of_a_key_is_not_cut_out_of_captions(monkeypatch, key):
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with ChatServer(lambda *_: answer(f"A sign with {key} on it.")) as server:
-        (found,) = client(server).ask(questions(1))
+        (found,) = client(server).send(requests(1))
     assert found.text == f"A sign with {key} on it."
 
 
@@ -359,7 +365,7 @@ def test_a_key_that_comes_back_in_other_letters_of_json_is_cut_out(monkeypatch):
     body = f'{{"choices": [{{"message": {{"content": "A {spelt}."}}}}]}}'
     for status, said in ((200, body), (400, f'{{"error": "A {spelt}."}}')):
         with ChatServer(lambda *_, s=status, b=said: (s, {}, b)) as server:
-            (found,) = client(server).ask(questions(1))
+            (found,) = client(server).send(requests(1))
         told = getattr(found, "text", str(found))
         assert KEY not in told and "A ***." in told
 
@@ -423,7 +429,7 @@ def test_the_version_and_the_key_reach_a_server_of_azures_kind(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     with ChatServer(echo) as server:
         address = server.url.removesuffix("/v1") + "/openai/deployments/d?api-version=2024-10-21"
-        ChatClient(Service(base_url=address), PARAMETERS).ask(questions(1))
+        ChatClient(Service(base_url=address), PARAMETERS).send(requests(1))
     assert server.paths == ["/openai/deployments/d/chat/completions?api-version=2024-10-21"]
     assert server.headers[0]["api-key"] == KEY and "Authorization" not in server.headers[0]
 
@@ -452,14 +458,14 @@ def test_halves_of_characters_become_the_replacement_character(content, text):
     """U+FFFD, as the Unicode standard wants it (5.22, best practice), and as JSON libraries in Rust do."""
     body = f'{{"choices": [{{"message": {{"content": {content}}}, "finish_reason": "stop"}}]}}'
     with ChatServer(lambda *_: (200, {}, body)) as server:
-        (found,) = client(server).ask(questions(1))
+        (found,) = client(server).send(requests(1))
     assert found.text == text
 
 
 def test_halves_of_characters_in_what_a_server_complains_of_can_be_written(tmp_path):
     body = rf'{{"error": {{"message": "{LONE}"}}}}'
     with ChatServer(lambda *_: (400, {}, body)) as server:
-        (found,) = client(server).ask(questions(1))
+        (found,) = client(server).send(requests(1))
     (tmp_path / "f.txt").write_text(str(found), encoding="utf-8")
     assert "A cat \ufffd runs." in found.message
 
@@ -479,7 +485,7 @@ def test_no_body_of_an_answer_costs_the_answers_of_others(odd):
         return (200, {}, odd) if question(request) == "q1" else echo(request, number)
 
     with ChatServer(behave) as server:
-        answers = client(server, concurrency=4, retries=0).ask(questions(4))
+        answers = client(server, concurrency=4, retries=0).send(requests(4))
     assert [getattr(a, "text", "A cat.") for a in answers] == ["about q0", "A cat.", "about q2", "about q3"]
     assert len(server.requests) == 4
 
@@ -498,5 +504,5 @@ def test_half_of_all_requests_fail_and_no_row_is_lost():
         )
 
     with ChatServer(coin) as server:
-        answers = client(server, concurrency=16, retries=30).ask(questions(200))
+        answers = client(server, concurrency=16, retries=30).send(requests(200))
     assert [getattr(a, "text", a) for a in answers] == [f"about q{n}" for n in range(200)]

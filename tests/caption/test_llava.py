@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from tests.caption import tiny_models
 from tools.caption.llava.captioner import Caption, Captioner
 from tools.caption.llava.checkpoint import find_checkpoint
-from tools.caption.llava.greedy import PenaltyWithoutPadding, Watch
-from tools.caption.llava.parallel import find_layout
+from tools.caption.llava.greedy import CloseChoices, PenaltyWithoutPadding
+from tools.caption.llava.parallel import GroupSizes, find_layout
 from tools.caption.llava.processor import Question
 from tools.caption.llava.stage import LlavaStage, scale_down
 from tools.caption.prompts import resolve_prompt
@@ -156,7 +156,7 @@ def test_the_penalty_is_that_of_transformers_where_nothing_is_padded():
 
 
 def test_near_ties_are_noticed_until_a_row_has_ended():
-    watch = Watch(0.01, [7], prompt_length=2)
+    watch = CloseChoices(0.01, [7], prompt_length=2)
     prompt = torch.zeros(4, 2, dtype=torch.long)
     clear, near = [10.0, 1.0, 0.0], [10.0, 9.95, -float("inf")]
     watch(prompt, torch.tensor([clear, near, clear, clear]))
@@ -325,12 +325,12 @@ def test_groups_and_rows_go_together(monkeypatch):
     places = set()
     for rank in range(8):
         monkeypatch.setenv("RANK", str(rank))
-        layout = find_layout(4, 2)
+        layout = find_layout(GroupSizes(4, 2))
         shard = current_shard()
         assert (shard.rank, shard.world) == (layout.dp_rank, 4)
         places.add((layout.dp_rank, layout.tp_rank))
     assert len(places) == 8
     with pytest.raises(UserError, match="work for 4 processes, there are 8"):
-        find_layout(4, 1)
+        find_layout(GroupSizes(4, 1))
     with pytest.raises(UserError, match="there are 8"):
-        find_layout(None, 3)
+        find_layout(GroupSizes(None, 3))

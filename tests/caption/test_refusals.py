@@ -7,9 +7,9 @@ import json
 import pytest
 
 from tests.caption.chat_server import ChatServer, answer, failure, question
-from tools.caption.api.client import ChatClient, Question
-from tools.caption.api.refusals import named_parameters
+from tools.caption.api.client import ChatClient, ChatRequest
 from tools.caption.api.service import Service
+from tools.caption.api.unsupported import named_parameters
 from tools.errors import MediaError, UserError
 
 PARAMETERS = {
@@ -162,9 +162,9 @@ def client(server, parameters=PARAMETERS, **service):
     return ChatClient(Service(base_url=server.url, backoff=0.01, longest_backoff=0.05, **service), parameters)
 
 
-def questions(count):
+def requests(count):
     return [
-        Question(str(n), json.dumps([{"role": "user", "content": f"q{n}"}]).encode(), f"{n}.mp4")
+        ChatRequest(str(n), json.dumps([{"role": "user", "content": f"q{n}"}]).encode(), f"{n}.mp4")
         for n in range(count)
     ]
 
@@ -177,15 +177,15 @@ def echo(request):
 def test_a_parameter_that_is_refused_is_left_out_and_that_is_said_once(who, caplog):
     refused, status, said = SAID[who]
     with ChatServer(lambda r, n: (status, {}, said) if refused in r else echo(r)) as server:
-        answers = client(server, concurrency=2).ask(questions(6))
-        answers += client(server, concurrency=1).ask(questions(3))
+        answers = client(server, concurrency=2).send(requests(6))
+        answers += client(server, concurrency=1).send(requests(3))
     assert [a.text for a in answers] == [f"about q{n}" for n in (*range(6), *range(3))]
     left = {name: value for name, value in PARAMETERS.items() if name != refused}
     if refused == "max_tokens":
         left["max_completion_tokens"] = 20
     assert {**server.requests[-1], "messages": 0} == {**left, "messages": 0}
     assert len(caplog.messages) == 2
-    assert all(f"does not take {refused}:" in line for line in caplog.messages)
+    assert all(f"does not support {refused}:" in line for line in caplog.messages)
 
 
 def test_several_parameters_are_refused_one_after_the_other():
@@ -196,7 +196,7 @@ def test_several_parameters_are_refused_one_after_the_other():
         return echo(request)
 
     with ChatServer(picky) as server:
-        answers = client(server, concurrency=3).ask(questions(5))
+        answers = client(server, concurrency=3).send(requests(5))
     assert [a.text for a in answers] == [f"about q{n}" for n in range(5)]
     assert set(server.requests[-1]) == {"model", "messages"}
 
@@ -213,10 +213,10 @@ def test_several_that_are_refused_together_and_one_that_is_named_but_taken():
         return echo(request)
 
     with ChatServer(together) as server:
-        assert client(server, concurrency=1).ask(questions(2))[1].text == "about q1"
+        assert client(server, concurrency=1).send(requests(2))[1].text == "about q1"
     assert set(server.requests[-1]) == {"model", "messages", "max_tokens", "response_format"}
     with ChatServer(not_both) as server:
-        assert client(server, concurrency=1).ask(questions(2))[1].text == "about q1"
+        assert client(server, concurrency=1).send(requests(2))[1].text == "about q1"
     assert "seed" in server.requests[-1] and "temperature" not in server.requests[-1]
 
 
@@ -230,7 +230,7 @@ def test_a_complaint_that_stays_without_the_parameter_is_about_something_else(ca
         return echo(request)
 
     with ChatServer(behave) as server:
-        answers = client(server, concurrency=1).ask(questions(5))
+        answers = client(server, concurrency=1).send(requests(5))
     assert [isinstance(a, MediaError) for a in answers] == [False, True, False, True, False]
     assert "may not be described" in answers[3].message
     assert server.asked() == {"q0": 1, "q1": 2, "q2": 1, "q3": 1, "q4": 1}
@@ -252,7 +252,7 @@ def test_a_complaint_that_stays_without_the_parameter_is_about_something_else(ca
 )
 def test_what_is_no_refusal_of_a_parameter_is_asked_once(said):
     with ChatServer(lambda r, n: failure(400, said)) as server:
-        (found,) = client(server).ask(questions(1))
+        (found,) = client(server).send(requests(1))
     assert isinstance(found, MediaError) and said[:20] in found.message
     assert len(server.requests) == 1
 
@@ -262,7 +262,7 @@ def test_a_server_that_is_broken_is_asked_again_and_not_without_its_parameters()
         return failure(500, "the temperature of GPU 0 is critical") if number < 2 else echo(request)
 
     with ChatServer(behave) as server:
-        (found,) = client(server).ask(questions(1))
+        (found,) = client(server).send(requests(1))
     assert found.text == "about q0" and all("temperature" in request for request in server.requests)
 
 
@@ -271,7 +271,7 @@ def test_a_wrong_address_ends_the_run_whatever_its_page_says():
         ChatServer(lambda r, n: failure(404, "unknown path; seed your cache first")) as server,
         pytest.raises(UserError, match="--base-url"),
     ):
-        client(server, concurrency=1).ask(questions(3))
+        client(server, concurrency=1).send(requests(3))
     assert len(server.requests) == 2
 
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from tests.caption.chat_server import ChatServer, answer, failure
-from tools.caption.api.tags import read_tags
+from tools.caption.api.tags import TagStage, read_tags
 from tools.caption.tag import main
 from tools.errors import UserError
 
@@ -101,14 +101,18 @@ def test_prefix_other_keys_and_prompts_of_ones_own(meta):
 
 
 @pytest.mark.parametrize("key", ["text", "path", "aes", "Two Words", "a-b", ""])
-def test_keys_that_are_no_new_column(meta, key):
-    with pytest.raises(UserError, match="--key"):
+def test_keys_that_are_no_new_column(meta, key, capsys):
+    with pytest.raises(SystemExit, match="2"):
         main([str(meta), "--model", "m", "--base-url", "http://localhost:1/v1", "--key", key])
+    assert f"error: Invalid key ({key}). Supported values are names of new columns" in capsys.readouterr().err
+    with pytest.raises(UserError, match="Invalid key"):
+        TagStage(model="m", key=key)
 
 
-def test_a_prompt_without_a_place_for_the_caption(meta):
-    with pytest.raises(UserError, match=r"\{text\}"):
+def test_a_prompt_without_a_place_for_the_caption(meta, capsys):
+    with pytest.raises(SystemExit, match="2"):
         main([str(meta), "--model", "m", "--base-url", "http://localhost:1/v1", "--prompt", "Tags?"])
+    assert "Supported values are texts with {text}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,12 @@
-"""Command: `tools.caption.caption_api` under the name it had, with OpenAI's model by default."""
-
-from __future__ import annotations
+"""Command: `tools.caption.caption_api` with OpenAI's model and another prompt by default."""
 
 from tools import cli
 from tools.caption import caption_api
 
-
-def main(argv: list[str] | None = None) -> int | None:
-    """Parse the command line and run the stage."""
-    return caption_api.main(argv, "tools.caption.caption_gpt4", model="gpt-4o", prompt="video-f3-detail-3ex")
-
+COMMAND = caption_api.COMMAND.renamed(
+    "tools.caption.caption_gpt4", defaults={"model": "gpt-4o", "prompt": "video-f3-detail-3ex"}
+)
+main = COMMAND.main
 
 if __name__ == "__main__":
     cli.run(main)

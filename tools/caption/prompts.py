@@ -1,4 +1,4 @@
-"""Prompts by name, for captions of images and videos; or from a file, or as typed."""
+"""Prompts for captions of images and videos: by name, from a file, or as text."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pathlib import Path
 from tools.errors import UserError
 
 TEXT_SLOT = "{text}"
-"""Where the caption so far goes in a prompt of the user's own."""
+"""Placeholder for the existing caption in a prompt of the user's own."""
 
 EXAMPLE = "Example "
-"""What a line of a prompt begins with that is a sample caption."""
+"""Beginning of a line of a prompt with a sample caption."""
 
 _LONGEST_PATH = 1000  # characters; a longer text is no path
 
@@ -81,14 +81,14 @@ _SO_FAR = (
 
 @dataclasses.dataclass(frozen=True)
 class Prompt:
-    """What a model is asked about a row.
+    """A prompt for the rows of a table.
 
     Attributes:
-        request: The question, without the caption so far.
-        with_text: The question for a row that has a caption already, with `TEXT_SLOT`; None when captions so
-            far are of no interest.
-        num_frames: How many frames the question speaks of; None when it does not say.
-        image_request: The question for an image in a table of videos; None for the same as for a video.
+        request: The prompt without the existing caption.
+        with_text: The prompt for a row that has a caption, with `TEXT_SLOT`; None when existing captions are
+            not used.
+        num_frames: Number of frames that the prompt refers to; None when it does not say.
+        image_request: The prompt for an image in a table of videos; None for the same as for a video.
         image_with_text: As `with_text`, for such an image.
     """
 
@@ -100,14 +100,14 @@ class Prompt:
 
     @property
     def uses_text(self) -> bool:
-        """Whether column ``text`` of the table goes into the question."""
+        """Whether column ``text`` of the table goes into the prompt."""
         return self.with_text is not None
 
     def fill(self, text: str | None = None, *, image: bool = False) -> str:
-        """The question for one row.
+        """The prompt for one row.
 
         Args:
-            text: The caption so far; a row that has none is asked without it.
+            text: The existing caption, if there is one.
             image: Whether the row is an image.
         """
         request, with_text = self.request, self.with_text
@@ -122,15 +122,15 @@ def resolve_prompt(value: str, *, existing_text: bool = False) -> Prompt:
     """Find the prompt that a command line names.
 
     Args:
-        value: A name of `PROMPTS`, a text file, or the prompt itself. In a prompt of the user's own,
-            ``{text}`` stands for the caption so far.
-        existing_text: The caption so far goes into the prompt, also where the prompt does not say so.
+        value: A name of `PROMPTS`, a text file, or the prompt as text. In a prompt of the user's own,
+            ``{text}`` stands for the existing caption.
+        existing_text: Insert the existing caption, also where the prompt has no place for it.
 
     Returns:
         The prompt.
 
     Raises:
-        UserError: It is neither, the file cannot be read or is empty.
+        UserError: It is none of these, or the file is empty or cannot be read.
     """
     name = value.strip()
     if name in PROMPTS:
@@ -152,7 +152,7 @@ def _own(text: str) -> Prompt:
 
 
 def _is_path(name: str) -> bool:
-    """Whether the value means a file; one bare word is a name or a file, never a prompt."""
+    """Whether the value is a file; a single word is a name or a file, never a prompt."""
     if not name or len(name) > _LONGEST_PATH or "\n" in name:
         return False
     if Path(name).is_file():
@@ -174,7 +174,7 @@ def _read(name: str) -> str:
 
 
 def _with_existing_text(prompt: Prompt) -> Prompt:
-    """The prompt, with a sentence about the caption so far where it has none."""
+    """The prompt, with a sentence about the existing caption where it has none."""
     if prompt.uses_text:
         return prompt
     image = prompt.image_request
@@ -186,7 +186,7 @@ def _with_existing_text(prompt: Prompt) -> Prompt:
 
 
 def _task(request: str, examples: tuple[str, ...] = ()) -> str:
-    """A question, with captions that show what is wanted."""
+    """A task, with sample captions."""
     if not examples:
         return f"{request} {_PLAIN}"
     shown = "\n".join(f"{EXAMPLE}{number}: {example}" for number, example in enumerate(examples, 1))
@@ -221,8 +221,8 @@ def _named() -> dict[str, Prompt]:
 
 
 PROMPTS: dict[str, Prompt] = _named()
-"""Every prompt that has a name; the names are those of Open-Sora, the words are ours.
+"""The named prompts; the names are those of Open-Sora, the wording is our own.
 
-``f1`` and ``f3`` are for one frame and for three, ``2ex`` and ``3ex`` have sample captions, and ``text`` puts
-the caption so far into the question. An image among videos gets the image's question.
+``f1`` and ``f3`` are for one frame and for three, ``2ex`` and ``3ex`` have sample captions, and ``text``
+inserts the existing caption. An image among videos gets the prompt for images.
 """

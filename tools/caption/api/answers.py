@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server sends back: an answer, a row that got none, or a reason to ask again."""
+"""Responses of an OpenAI-compatible server: an answer, a request without one, or a reason to retry."""
 
 from __future__ import annotations
 
@@ -7,65 +7,45 @@ import json
 import re
 from typing import Any
 
-from tools.caption.api.refusals import named_parameters
-from tools.caption.thoughts import LENGTH, without_thoughts
+from tools.caption.api.unsupported import named_parameters
+from tools.caption.api.usage import Usage
+from tools.caption.reasoning import LENGTH, without_reasoning
 from tools.table.cells import whole_characters
 
-_SHOWN = 200  # characters of a server's message that are worth showing
-_AGAIN = frozenset((408, 409, 425, 429))  # and everything from 500 on
-_FATAL = frozenset((401, 402))  # no key, no money: no other row will do better
-_FATAL_AT_FIRST = frozenset((403, 404, 405))  # wrong address or model, unless others were answered there
+_SHOWN = 200  # characters of a server's message that are shown
+_RETRY = frozenset((408, 409, 425, 429))  # and everything from 500 on
+_FATAL = frozenset((401, 402))  # no key, no money: other rows would fail as well
+_FATAL_AT_FIRST = frozenset((403, 404, 405))  # wrong address or model, unless it has answered others
 _QUOTA = frozenset(("insufficient_quota", "billing_hard_limit_reached", "billing_not_active"))
-_ABOUT_A_PARAMETER = frozenset((400, 403, 404, 405, 406, 422, 500, 501))  # when its words name one
+_MAY_NAME_PARAMETERS = frozenset((400, 403, 404, 405, 406, 422, 500, 501))
 _OUT_OF_TOKENS = frozenset((LENGTH, "max_tokens", "max_output_tokens"))
-_THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking", "thoughts")
-
-
-@dataclasses.dataclass(frozen=True)
-class Usage:
-    """Tokens that the server counted, for a bill.
-
-    Attributes:
-        prompt: Tokens of questions, pictures included.
-        completion: Tokens of answers.
-        unknown: Answers for which the server gave no count.
-    """
-
-    prompt: int = 0
-    completion: int = 0
-    unknown: int = 0
-
-    def __add__(self, other: Usage) -> Usage:
-        """Both together."""
-        return Usage(
-            self.prompt + other.prompt, self.completion + other.completion, self.unknown + other.unknown
-        )
+_REASONING_FIELDS = ("reasoning_content", "reasoning", "thinking", "thoughts")
 
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What a model said.
+    """The answer of a model.
 
     Attributes:
-        text: Its words, without what it thought before them.
-        finish: Why it stopped, in the server's words: ``stop``, or ``length`` when it ran out of tokens.
-        usage: What it took.
-        thoughts: How its thoughts were told from its words, see `tools.caption.thoughts.Spoken`.
+        text: The text, without the reasoning before it.
+        finish: Why the model stopped, as the server says: ``stop``, or ``length`` for too few tokens.
+        usage: Tokens of the request.
+        reasoning: How the reasoning was marked, see `tools.caption.reasoning.Reply`.
     """
 
     text: str
     finish: str
     usage: Usage
-    thoughts: str = ""
+    reasoning: str = ""
 
 
-class AskAgainError(Exception):
-    """No answer this time; another try may get one.
+class RetryError(Exception):
+    """A request failed that may succeed when it is repeated.
 
     Args:
-        reason: What happened, in a few words; used for counts (``429``, ``timeout``).
-        message: What the server said.
-        wait: Seconds that the server wants to be left alone; None when it did not say.
+        reason: Short reason, by which retries are counted (``429``, ``timeout``).
+        message: Message of the server.
+        wait: Seconds to wait according to the server; None when it did not say.
     """
 
     def __init__(self, reason: str, message: str = "", wait: float | None = None) -> None:
@@ -75,11 +55,11 @@ class AskAgainError(Exception):
 
 
 class NoAnswerError(Exception):
-    """This question gets no answer, however often it is asked.
+    """A request has no usable answer, and repeating it would not help.
 
     Args:
         message: Why.
-        usage: What it took all the same.
+        usage: Tokens that it took nevertheless.
     """
 
     def __init__(self, message: str, usage: Usage | None = None) -> None:
@@ -88,22 +68,22 @@ class NoAnswerError(Exception):
 
 
 class ServerError(Exception):
-    """No question gets an answer from this server: a wrong key, address or model."""
+    """The server answers no request: a wrong key, address or model."""
 
 
 class UnsupportedError(Exception):
-    """The server complains in words that name parameters of the request.
+    """The server rejects a request with an error that names parameters.
 
     Args:
-        names: Which, the likeliest first.
-        said: The complaint.
-        otherwise: What it means when it is not about them after all.
+        names: The parameters, the most likely first.
+        message: The error of the server.
+        otherwise: The error if the parameters are not to blame after all.
     """
 
-    def __init__(self, names: tuple[str, ...], said: str, otherwise: Exception) -> None:
-        super().__init__(said)
+    def __init__(self, names: tuple[str, ...], message: str, otherwise: Exception) -> None:
+        super().__init__(message)
         self.names = names
-        self.said = said
+        self.message = message
         self.otherwise = otherwise
 
 
@@ -111,31 +91,31 @@ def read_answer(body: str, *, verbatim: bool = False) -> Answer:
     """Read the body of a response with status 200.
 
     Args:
-        body: Of the response.
-        verbatim: See `tools.caption.thoughts.without_thoughts`.
+        body: The body.
+        verbatim: See `tools.caption.reasoning.without_reasoning`.
 
     Raises:
-        AskAgainError: It is not what was promised: cut JSON, an error in place of an answer, no choices.
-        NoAnswerError: The model refused, said nothing, or did not come to the end of its thoughts.
+        RetryError: It is malformed: truncated JSON, an error instead of an answer, no choices.
+        NoAnswerError: The model refused, wrote nothing, or did not finish its reasoning.
     """
     response = _parsed(body)
     if response is None:
-        raise AskAgainError("malformed", f"not JSON: {_short(body)}")
+        raise RetryError("malformed", f"not JSON: {_short(body)}")
     if not isinstance(response, dict):
-        raise AskAgainError("malformed", f"not a JSON object: {_short(body)}")
+        raise RetryError("malformed", f"not a JSON object: {_short(body)}")
     choices = response.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise AskAgainError("malformed", "an answer without choices")
-    if choices[0].get("finish_reason") == "error":  # of a proxy, whose server broke off
-        raise AskAgainError("error", _message(choices[0], "the answer was broken off"))
+        raise RetryError("malformed", "an answer without choices")
+    if choices[0].get("finish_reason") == "error":  # of a proxy whose server failed
+        raise RetryError("error", _message(choices[0], "the answer was interrupted"))
     message = choices[0].get("message")
     if not isinstance(message, dict):
-        raise AskAgainError("malformed", "an answer without a message")
+        raise RetryError("malformed", "an answer without a message")
     return _answer(choices[0], message, read_usage(response), verbatim)
 
 
 def true_status(status: int, body: str) -> int:
-    """The status that a response means: some servers and proxies put an error into a 200."""
+    """The status of a response: some servers and proxies send errors with status 200."""
     response = _parsed(body) if status == 200 and '"error"' in body else None
     if not isinstance(response, dict) or response.get("choices") or not response.get("error"):
         return status
@@ -144,7 +124,7 @@ def true_status(status: int, body: str) -> int:
 
 
 def _parsed(body: str) -> Any:
-    """A body as JSON; None when it is none."""
+    """A body as JSON; None when it is not JSON."""
     try:
         return json.loads(body.removeprefix("\ufeff"))
     except (ValueError, RecursionError):
@@ -152,10 +132,10 @@ def _parsed(body: str) -> Any:
 
 
 def read_usage(response: dict[str, Any]) -> Usage:
-    """The tokens that a response says it took."""
+    """The tokens that a response counts."""
     usage = response.get("usage")
-    said = usage if isinstance(usage, dict) else {}
-    counts = [said.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    fields = usage if isinstance(usage, dict) else {}
+    counts = [fields.get(name) for name in ("prompt_tokens", "completion_tokens")]
     known = [count for count in counts if isinstance(count, int) and count >= 0]
     return Usage(*known) if len(known) == len(counts) else Usage(unknown=1)
 
@@ -163,26 +143,24 @@ def read_usage(response: dict[str, Any]) -> Usage:
 def _answer(choice: dict[str, Any], message: dict[str, Any], usage: Usage, verbatim: bool) -> Answer:
     finish = whole_characters(str(choice.get("finish_reason") or ""))
     finish = LENGTH if finish.casefold() in _OUT_OF_TOKENS else finish
-    spoken = without_thoughts(_content(message.get("content")), finish, verbatim=verbatim)
+    reply = without_reasoning(_content(message.get("content")), finish, verbatim=verbatim)
     if message.get("refusal"):
         raise NoAnswerError(f"the model refused: {_short(str(message['refusal']))}", usage)
     if finish == "content_filter":
         raise NoAnswerError("the server's content filter stopped the answer", usage)
-    if not spoken.text:
-        thought = spoken.thoughts or any(message.get(field) for field in _THOUGHT_FIELDS)
+    if not reply.text:
+        reasoned = reply.reasoning or any(message.get(field) for field in _REASONING_FIELDS)
         if finish == LENGTH:
-            after = (
-                "while it was still thinking" if thought or spoken.unfinished else "before it said anything"
-            )
-            why = f"the tokens went out {after}; --max-tokens allows more"
+            when = "during its reasoning" if reasoned or reply.unfinished else "before it wrote anything"
+            why = f"out of tokens {when}; --max-tokens allows more"
         else:
-            why = "it thought, but gave no answer" if thought else f"finish: {finish or '-'}"
-        raise NoAnswerError(f"the model said nothing ({why})", usage)
-    return Answer(spoken.text, finish, usage, spoken.thoughts)
+            why = "reasoning without an answer" if reasoned else f"finish: {finish or '-'}"
+        raise NoAnswerError(f"the model gave no answer ({why})", usage)
+    return Answer(reply.text, finish, usage, reply.reasoning)
 
 
 def _content(content: Any) -> str:
-    """The words of a message: text, or a list of parts of which some are text."""
+    """The text of a message: a text, or a list of parts of which some are text."""
     if isinstance(content, list):
         parts = [part.get("text") for part in content if isinstance(part, dict) and _is_text(part)]
         content = "".join(part for part in parts if isinstance(part, str))
@@ -190,54 +168,54 @@ def _content(content: Any) -> str:
 
 
 def _is_text(part: dict[str, Any]) -> bool:
-    """Whether a part of a message is no thought."""
+    """Whether a part of a message is text, and not reasoning."""
     return part.get("type") in (None, "text", "output_text")
 
 
 def raise_for_status(
     status: int, body: str, wait: float | None, parameters: dict[str, Any], answered: bool
 ) -> None:
-    """Say what a response with an error status means.
+    """Raise the exception of a response with an error status.
 
     Args:
         status: HTTP status, not 200.
-        body: Of the response.
-        wait: Seconds that the server wants to be left alone, if it said so.
-        parameters: What the request asked for.
+        body: Body of the response.
+        wait: Seconds to wait according to the server, if it says so.
+        parameters: Parameters of the request.
         answered: Whether the server has answered another request.
 
     Raises:
-        AskAgainError: Busy or broken for the moment.
-        UnsupportedError: It complains of parameters.
-        ServerError: It will not answer anything.
-        NoAnswerError: It will not answer this.
+        RetryError: The server is busy or broken for the moment.
+        UnsupportedError: It rejects parameters.
+        ServerError: It answers no request.
+        NoAnswerError: It does not answer this request.
     """
     error = _error(body)
-    verdict = _verdict(status, error, body, wait, answered)
-    if status in _ABOUT_A_PARAMETER:
+    exception = _exception(status, error, body, wait, answered)
+    if status in _MAY_NAME_PARAMETERS:
         names = named_parameters(error or body, parameters, sure=status < 500)
         if names:
-            raise UnsupportedError(names, str(verdict), verdict)
-    raise verdict
+            raise UnsupportedError(names, str(exception), exception)
+    raise exception
 
 
-def _verdict(
+def _exception(
     status: int, error: dict[str, Any], body: str, wait: float | None, answered: bool
-) -> AskAgainError | ServerError | NoAnswerError:
-    """What an error means that is about no parameter."""
-    said = f"{status}: {_message(error, body)}"
+) -> RetryError | ServerError | NoAnswerError:
+    """The exception of an error that is not about parameters."""
+    message = f"{status}: {_message(error, body)}"
     if status in _FATAL or (status in _FATAL_AT_FIRST and not answered) or _code(error) in _QUOTA:
-        return ServerError(said)
+        return ServerError(message)
     if 300 <= status < 400:
-        return ServerError(f"{status}: the server sends elsewhere; give the address it means as --base-url")
-    if status in _AGAIN or status >= 500:
-        return AskAgainError(str(status), _message(error, body), wait)
-    return NoAnswerError(f"the server refused with {said}")
+        return ServerError(f"{status}: the server redirects; give the address it redirects to as --base-url")
+    if status in _RETRY or status >= 500:
+        return RetryError(str(status), _message(error, body), wait)
+    return NoAnswerError(f"the server refused with {message}")
 
 
 def _error(body: str) -> dict[str, Any]:
     response = _parsed(body)
-    if isinstance(response, list) and len(response) == 1:  # Gemini's way
+    if isinstance(response, list) and len(response) == 1:  # as Gemini does
         response = response[0]
     return response if isinstance(response, dict) else {}
 
@@ -253,8 +231,8 @@ def _code(response: dict[str, Any]) -> str:
 
 
 def _message(response: dict[str, Any], body: str) -> str:
-    said = _inner(response).get("message") or response.get("detail") or response.get("error")
-    return _short(str(said) if said else body) or "no message"
+    message = _inner(response).get("message") or response.get("detail") or response.get("error")
+    return _short(str(message) if message else body) or "no message"
 
 
 def _short(text: str) -> str:

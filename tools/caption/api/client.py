@@ -1,7 +1,4 @@
-"""Ask an OpenAI-compatible server many questions at once, and put up with what it does.
-
-Servers that are busy, slow or broken are asked again, later and later; answers are handed on as they come.
-"""
+"""Many requests at once to an OpenAI-compatible server, with retries and exponential backoff."""
 
 from __future__ import annotations
 
@@ -20,37 +17,36 @@ from tools.base.log import LOG
 from tools.base.transfer import retry_after
 from tools.caption.api.answers import (
     Answer,
-    AskAgainError,
     NoAnswerError,
+    RetryError,
     ServerError,
     UnsupportedError,
-    Usage,
     raise_for_status,
     read_answer,
     true_status,
 )
-from tools.caption.api.refusals import OTHER_NAMES, Trial, same_words, without
 from tools.caption.api.service import HIDDEN, Service, http_package, is_secret, read_key
-from tools.caption.api.totals import Totals
+from tools.caption.api.unsupported import OTHER_NAMES, ParameterTrial, without, without_numbers
+from tools.caption.api.usage import Totals, Usage
 from tools.errors import MediaError, UserError, VidsieveError
 
 AsyncClient = Any
 """That of httpx or of httpx2, see `http_package`."""
 
-_FIRST_TRIES = 5  # while nothing was answered yet: a server that cannot work is told soon
+_FIRST_TRIES = 5  # before the first answer: a server that cannot work is reported soon
 _CANCEL_SECONDS = 10.0
-_CONNECT_TRIES = 3  # while nothing was ever heard of it: a wrong address, too
+_CONNECT_TRIES = 3  # before the first response: so is a wrong address
 _LARGEST_BODY = 32 << 20  # bytes; an answer has some thousands
-_LONGEST_WAIT = 600.0  # seconds; a server that wants to be left alone for longer is asked after these
+_LONGEST_WAIT = 600.0  # seconds, at most, that are waited because a server says so
 
 
-class Question(NamedTuple):
+class ChatRequest(NamedTuple):
     """One request.
 
     Attributes:
-        key: What an answer is remembered by.
+        key: Key under which the answer is stored.
         messages: The messages, as the bytes of a JSON list.
-        path: File that the question is about, for error messages.
+        path: File that the request is about, for error messages.
     """
 
     key: str
@@ -59,21 +55,21 @@ class Question(NamedTuple):
 
 
 class ChatClient:
-    """Puts questions to one model of one server.
+    """Sends requests to one model of one server.
 
-    The key is read from the environment when the client is made, goes to the server and nowhere else: it is
-    cut out of everything that the server sends back.
+    The key is read from the environment when the client is created, and is sent to the server and nowhere
+    else: it is removed from everything that the server sends back.
 
     Args:
-        service: Where, and how.
-        parameters: What goes with each question: model, temperature, most tokens. Those that the server
-            refuses are left out, except for the model.
-        remember: Called with each answer as it comes, with the question's key; in place of the answer comes
-            why there is none, when something was paid for it.
-        verbatim: See `tools.caption.thoughts.without_thoughts`.
+        service: The server.
+        parameters: Parameters of each request: model, temperature, most tokens. Those that the server rejects
+            are left out, except for the model.
+        store: Called with the key of each request and its answer as it arrives, or with the reason why there
+            is none, when tokens were paid for.
+        verbatim: See `tools.caption.reasoning.without_reasoning`.
 
     Attributes:
-        totals: Counted as answers come.
+        totals: Counted as answers arrive.
 
     Raises:
         UserError: The address or the key cannot be used, or the package for HTTP is missing.
@@ -83,7 +79,7 @@ class ChatClient:
         self,
         service: Service,
         parameters: dict[str, Any],
-        remember: Callable[[str, Answer | MediaError, Usage], None] | None = None,
+        store: Callable[[str, Answer | MediaError, Usage], None] | None = None,
         *,
         verbatim: bool = False,
     ) -> None:
@@ -91,13 +87,13 @@ class ChatClient:
         self._service = service
         self._parameters = dict(parameters)
         self._verbatim = verbatim
-        self._remember = remember or (lambda key, answer, usage: None)
+        self._store = store or (lambda key, answer, usage: None)
         self._key = read_key(service.key_variable)
         self._http = http_package()
         self.totals = Totals()
-        self._heard = False  # whether the server ever said anything
-        self._final: set[str] = set()  # complaints that no parameter was to blame for
-        self._in_a_row = 0
+        self._has_responded = False
+        self._final_errors: set[str] = set()  # for which no parameter was to blame
+        self._consecutive_failures = 0
         self._stop: UserError | None = None
         self._pause_until = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -106,37 +102,37 @@ class ChatClient:
         self._idle = threading.Event()
         self._idle.set()
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer | MediaError]:
-        """Ask questions, up to `Service.concurrency` at a time.
+    def send(self, requests: Sequence[ChatRequest]) -> list[Answer | MediaError]:
+        """Send requests, up to `Service.concurrency` at a time.
 
         Args:
-            questions: In any order.
+            requests: The requests.
 
         Returns:
-            For each its answer, or why it has none, in the order of the questions.
+            For each request, in order, its answer, or why there is none.
 
         Raises:
-            UserError: The server answers nobody: a wrong key, address or model, or too many failures in a
-                row.
+            UserError: The server answers no request: a wrong key, address or model, or too many failures in
+                a row.
         """
         self._idle.clear()
         try:
-            return asyncio.run(self._ask_all(questions))
+            return asyncio.run(self._send_all(requests))
         finally:
             self._idle.set()
 
     def cancel(self) -> None:
-        """Leave off for good, from another thread; requests under way are dropped.
+        """Stop for good, from another thread; requests in flight are dropped.
 
-        Returns when no further answer can come: whoever remembers them may then close the book.
+        Returns when no further answer can arrive, so that the journal can be closed.
         """
         self._cancelled = True
         if self._loop is not None and self._task is not None:
-            with suppress(RuntimeError):  # the loop has come to its end
+            with suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(self._task.cancel)
         self._idle.wait(_CANCEL_SECONDS)
 
-    async def _ask_all(self, questions: Sequence[Question]) -> list[Answer | MediaError]:
+    async def _send_all(self, requests: Sequence[ChatRequest]) -> list[Answer | MediaError]:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         if self._cancelled:  # the next batch of a run that is being ended
             raise asyncio.CancelledError
@@ -145,8 +141,8 @@ class ChatClient:
             max_connections=self._service.concurrency, max_keepalive_connections=self._service.concurrency
         )
         async with self._http.AsyncClient(limits=limits, timeout=None, headers=self._headers()) as http:
-            answers = await asyncio.gather(*(self._ask_one(http, slots, q) for q in questions))
-        if self._stop is not None:  # those under way have ended, and what they got is remembered
+            answers = await asyncio.gather(*(self._send_one(http, slots, request) for request in requests))
+        if self._stop is not None:  # those in flight have ended, and their answers are stored
             raise self._stop
         return list(answers)
 
@@ -154,87 +150,87 @@ class ChatClient:
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         return {**headers, **self._service.key_header(self._key)}
 
-    async def _ask_one(
-        self, http: AsyncClient, slots: asyncio.Semaphore, question: Question
+    async def _send_one(
+        self, http: AsyncClient, slots: asyncio.Semaphore, request: ChatRequest
     ) -> Answer | MediaError:
         try:
-            async with slots:  # kept while it waits: a server in trouble gets fewer requests, not others
-                answer = await self._persist(http, question)
-        except AskAgainError as error:
+            async with slots:  # kept during backoff: a server in trouble gets fewer requests, not others
+                answer = await self._send_with_retries(http, request)
+        except RetryError as error:
             kind = "timeout" if error.reason == "timeout" else "server"
-            said = f"asked {self._service.retries + 1} times: {self._clean(str(error))}"
-            return self._failed(MediaError(kind, question.path, said))
+            message = f"{self._service.retries + 1} attempts, the last: {self._clean(str(error))}"
+            return self._failed(MediaError(kind, request.path, message))
         except NoAnswerError as error:
-            failure = MediaError("server", question.path, self._clean(str(error)))
+            failure = MediaError("server", request.path, self._clean(str(error)))
             if error.usage != Usage():
-                self._pay(question.key, failure, error.usage)
+                self._count(request.key, failure, error.usage)
             return self._failed(failure)
         except ServerError as error:
-            said = self._clean(str(error))
-            self._stop = self._stop or UserError(self._told(said))
-            return MediaError("server", question.path, said)
+            message = self._clean(str(error))
+            self._stop = self._stop or UserError(self._explained(message))
+            return MediaError("server", request.path, message)
         except VidsieveError:
             raise
-        except Exception as error:  # it must not cost the answers of the others, which were paid for
-            said = self._clean(f"{type(error).__name__}: {error}")
-            return self._failed(MediaError("internal", question.path, f"asking the server: {said}"))
-        self._in_a_row = 0
+        except Exception as error:  # the answers of the others, which were paid for, must not be lost
+            message = self._clean(f"{type(error).__name__}: {error}")
+            return self._failed(MediaError("internal", request.path, f"request to the server: {message}"))
+        self._consecutive_failures = 0
         self.totals.answered += 1
-        self._pay(question.key, answer, answer.usage)
+        self._count(request.key, answer, answer.usage)
         return answer
 
-    def _pay(self, key: str, answer: Answer | MediaError, usage: Usage) -> None:
+    def _count(self, key: str, answer: Answer | MediaError, usage: Usage) -> None:
         self.totals.usage += usage
-        self._remember(key, answer, usage)
+        self._store(key, answer, usage)
 
     def _failed(self, failure: MediaError) -> MediaError:
-        self._in_a_row += 1
-        if self._in_a_row >= self._service.max_failures and self._stop is None:
+        self._consecutive_failures += 1
+        if self._consecutive_failures >= self._service.max_failures and self._stop is None:
             self._stop = UserError(
-                f"{self._url}: {self._in_a_row} rows in a row got no answer, the last: {failure.message}; "
-                "the same command goes on from here, --max-failures-in-a-row allows more"
+                f"{self._url}: {self._consecutive_failures} rows in a row got no answer, the last: "
+                f"{failure.message}; the same command goes on from here, --max-failures-in-a-row allows more"
             )
         return failure
 
-    def _told(self, said: str) -> str:
-        if said.startswith("401"):
+    def _explained(self, message: str) -> str:
+        if message.startswith("401"):
             variable = self._service.key_variable
             hint = f"check {variable}" if self._key else f"{variable} is not set"
-            return f"{self._url}: the server does not let us in ({said}); {hint}"
-        if said.startswith(("404", "405")):
+            return f"{self._url}: the server denies access ({message}); {hint}"
+        if message.startswith(("404", "405")):
             path = "" if re.search("/v1|/deployments/", self._url) else " (most addresses end in /v1)"
-            return f"{self._url}: {said}; check --base-url{path} and --model"
-        return f"{self._url}: {said}"
+            return f"{self._url}: {message}; check --base-url{path} and --model"
+        return f"{self._url}: {message}"
 
-    async def _persist(self, http: AsyncClient, question: Question) -> Answer:
-        """Ask until there is an answer, or no use in asking."""
+    async def _send_with_retries(self, http: AsyncClient, request: ChatRequest) -> Answer:
+        """Repeat a request until it is answered, or repeating it would not help."""
         tried = answered = 0
-        trial = Trial()
+        trial = ParameterTrial()
         while True:
             try:
                 await self._wait_for_permission()
-                answer = await self._request(http, question, trial)
-            except AskAgainError as error:
+                answer = await self._send_without_unsupported(http, request, trial)
+            except RetryError as error:
                 if error.reason == "429" and answered != self.totals.answered:
                     tried = 0  # a rate limit that lets others through is no reason to give up
                 answered = self.totals.answered
                 if tried >= self._service.retries or self._stop is not None:
                     raise
-                self._look_for_life(error, tried + 1)
+                self._check_server(error, tried + 1)
                 tried += 1
-                self.totals.again[error.reason] += 1
+                self.totals.retries[error.reason] += 1
                 await self._pause(tried, error.wait)
             except NoAnswerError as error:
-                if error.usage != Usage():  # the model was asked, so the server took what was sent
-                    self._do_without(trial.names)
+                if error.usage != Usage():  # the model has run, so the server accepted the parameters
+                    self._leave_out(trial.names)
                 raise
             else:
-                self._do_without(trial.names)
+                self._leave_out(trial.names)
                 return answer
 
-    def _look_for_life(self, error: AskAgainError, tries: int) -> None:
-        """Give up on a server that never answered anything; one that did may have its troubles."""
-        if error.reason == "no connection" and not self._heard and tries >= _CONNECT_TRIES:
+    def _check_server(self, error: RetryError, tries: int) -> None:
+        """Give up on a server that has never answered; for others a retry may help."""
+        if error.reason == "no connection" and not self._has_responded and tries >= _CONNECT_TRIES:
             raise ServerError(f"{error}; is the server running, and --base-url right?") from None
         if error.reason != "429" and not self.totals.answered and tries >= _FIRST_TRIES:
             raise ServerError(f"no answer in {tries} tries, the last: {error}") from None
@@ -243,11 +239,11 @@ class ChatClient:
         while (left := self._pause_until - time.monotonic()) > 0 and self._stop is None:
             await asyncio.sleep(min(left, 0.5))
         if self._stop is not None:
-            raise AskAgainError("stopped")
+            raise RetryError("stopped")
 
     async def _pause(self, tried: int, wait: float | None) -> None:
-        """Wait before asking again: as long as the server said, or longer each time."""
-        if wait is not None:  # it means everybody
+        """Wait before a retry: as long as the server says, or longer each time."""
+        if wait is not None:  # which holds for all requests
             self._pause_until = max(self._pause_until, time.monotonic() + min(wait, _LONGEST_WAIT))
             return
         longest = min(self._service.longest_backoff, self._service.backoff * 2.0 ** (tried - 1))
@@ -255,34 +251,37 @@ class ChatClient:
         while (left := until - time.monotonic()) > 0 and self._stop is None:
             await asyncio.sleep(min(left, 0.5))
 
-    async def _request(self, http: AsyncClient, question: Question, trial: Trial) -> Answer:
-        """Ask, once more for each parameter that the server complains of: without it."""
+    async def _send_without_unsupported(
+        self, http: AsyncClient, request: ChatRequest, trial: ParameterTrial
+    ) -> Answer:
+        """Send a request, and repeat it without the parameters that the server rejects."""
         while True:
             try:
-                return await self._request_once(http, question, without(self._parameters, trial.names))
+                return await self._send_once(http, request, without(self._parameters, trial.names))
             except UnsupportedError as error:
-                said = same_words(error.said)
-                if said in self._final or not trial.go_on(error.names, error.said):
-                    self._final.add(said)
+                message = without_numbers(error.message)
+                if message in self._final_errors or not trial.advance(error.names, error.message):
+                    self._final_errors.add(message)
                     raise error.otherwise from None
 
-    async def _request_once(self, http: AsyncClient, question: Question, asked: dict[str, Any]) -> Answer:
-        body = b'{"messages":' + question.messages + b"," + json.dumps(asked).encode()[1:]
+    async def _send_once(self, http: AsyncClient, request: ChatRequest, parameters: dict[str, Any]) -> Answer:
+        body = b'{"messages":' + request.messages + b"," + json.dumps(parameters).encode()[1:]
+        limit = self._service.request_timeout
         try:
-            status, headers, data = await asyncio.wait_for(self._post(http, body), self._service.timeout)
+            status, headers, data = await asyncio.wait_for(self._post(http, body), limit)
         except (asyncio.TimeoutError, TimeoutError, self._http.TimeoutException):
-            raise AskAgainError("timeout", f"no answer within {self._service.timeout:g} s") from None
+            raise RetryError("timeout", f"no answer within {limit:g} s") from None
         except self._http.ConnectError as error:
-            raise AskAgainError("no connection", str(error)) from None
+            raise RetryError("no connection", str(error)) from None
         except (self._http.TransportError, self._http.DecodingError) as error:
-            self._heard = True
-            raise AskAgainError("connection lost", str(error) or type(error).__name__) from None
-        self._heard = True
+            self._has_responded = True
+            raise RetryError("connection lost", str(error) or type(error).__name__) from None
+        self._has_responded = True
         text = self._clean(data.decode("utf-8", errors="replace"))
         status = true_status(status, text)
         if status != 200:
-            named = {**self._parameters, **asked}  # it may go on about what is left out on trial
-            raise_for_status(status, text, retry_after(headers), named, self.totals.answered > 0)
+            known = {**self._parameters, **parameters}  # it may still name one that is left out on trial
+            raise_for_status(status, text, retry_after(headers), known, self.totals.answered > 0)
         answer = read_answer(text, verbatim=self._verbatim)
         return dataclasses.replace(answer, text=self._clean(answer.text))  # where JSON had escaped it
 
@@ -292,17 +291,17 @@ class ChatClient:
             async for part in response.aiter_bytes():
                 data += part
                 if len(data) > _LARGEST_BODY:
-                    raise AskAgainError("malformed", f"more than {_LARGEST_BODY >> 20} MiB")
+                    raise RetryError("malformed", f"more than {_LARGEST_BODY >> 20} MiB")
             return response.status_code, response.headers, bytes(data)
 
-    def _do_without(self, names: tuple[str, ...]) -> None:
-        """Leave out or rename parameters from now on; several requests may have found out the same."""
+    def _leave_out(self, names: tuple[str, ...]) -> None:
+        """Leave out or rename parameters from now on; several requests may have had the same error."""
         for name in names:
             if name in self._parameters:
                 self._parameters = without(self._parameters, [name])
                 other = OTHER_NAMES.get(name)
-                done = f"sent as {other}" if other else "left out"
-                LOG.warning("the server does not take %s: %s", name, done)
+                instead = f"sent as {other}" if other else "left out"
+                LOG.warning("the server does not support %s: %s", name, instead)
 
     def _clean(self, text: str) -> str:
         return text.replace(self._key, HIDDEN) if is_secret(self._key) else text

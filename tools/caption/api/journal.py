@@ -1,9 +1,9 @@
-"""Answers that were paid for, written down as they come, so that a killed run pays for none twice.
+"""Answers, stored as they arrive, so that no answer is paid for twice after a killed run.
 
-The ledger of a stage is written batch by batch; a batch of questions may take minutes. The journal lies in
-the same folder, one file per rank, and is read by all. All are removed when all ranks are done: another rank
-may know its rows from them. The lock of the ledger, which is opened first, keeps two processes from writing
-one journal.
+The ledger of a stage is written batch by batch; a batch of requests may take minutes. The journal is in the
+same folder, one file per rank, and is read by all ranks. The files are removed when all ranks are done, since
+another rank may need answers in them. The lock of the ledger, which is opened first, keeps two processes from
+writing one journal.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ from typing import Any
 
 from tools.base.disk import cannot_write
 from tools.base.log import LOG
-from tools.caption.api.answers import Answer, Usage
+from tools.caption.api.answers import Answer
+from tools.caption.api.usage import Usage
 from tools.errors import MediaError
 from tools.stage.ledger_files import sealed, unsealed
 
 
 class Journal:
-    """Answers of this run and of those before it that were not completed.
+    """Answers of this run, and of earlier runs that were not completed.
 
     Args:
-        folder: Where the journals of one output lie; made if missing.
-        rank: Whose file is appended to.
+        folder: Folder of the journals of one output; created if missing.
+        rank: Rank of this process, which appends to its own file.
 
     Attributes:
-        earlier: What the answers of earlier runs took, as far as this rank wrote them down.
+        earlier: Tokens of the answers of earlier runs in the file of this rank.
 
     Raises:
         UserError: The folder cannot be written.
@@ -35,7 +36,7 @@ class Journal:
 
     def __init__(self, folder: Path, rank: int) -> None:
         self._path = folder / f"answers{rank}.jsonl"
-        self._places: dict[str, tuple[Path, int]] = {}
+        self._positions: dict[str, tuple[Path, int]] = {}
         self.earlier = Usage()
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -48,24 +49,24 @@ class Journal:
             self._read(path)
 
     def find(self, key: str) -> Answer | MediaError | None:
-        """What was said to a question, or why it got no answer; None when it was not asked."""
-        if key not in self._places:
+        """The answer to a request, or why there is none; None when it was not sent."""
+        if key not in self._positions:
             return None
-        path, start = self._places[key]
+        path, start = self._positions[key]
         try:
             with path.open("rb") as file:
                 file.seek(start)
                 return _outcome(unsealed(file.readline()))
-        except (OSError, ValueError, KeyError, TypeError):  # lost or damaged since it was read
+        except (OSError, ValueError, KeyError, TypeError):  # removed or damaged since it was read
             return None
 
     def is_earlier(self, key: str) -> bool:
-        """Whether a question was answered before this run."""
-        path, start = self._places.get(key, (self._path, self._begin))
+        """Whether a request was answered before this run."""
+        path, start = self._positions.get(key, (self._path, self._begin))
         return path != self._path or start < self._begin
 
     def add(self, key: str, answer: Answer | MediaError, usage: Usage) -> None:
-        """Write down an answer, or why there is none though it was paid for, at once.
+        """Store an answer, or why there is none although it was paid for, at once.
 
         Raises:
             UserError: The disk is full, for example.
@@ -74,7 +75,7 @@ class Journal:
         if isinstance(answer, MediaError):
             line["failure"] = answer.message
         else:
-            line.update(text=answer.text, finish=answer.finish, thoughts=answer.thoughts)
+            line.update(text=answer.text, finish=answer.finish, thoughts=answer.reasoning)
         data = sealed(line)
         start = os.fstat(self._file).st_size
         try:
@@ -82,7 +83,7 @@ class Journal:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
             raise cannot_write(self._path, error, "the answers") from None
-        self._places[key] = (self._path, start)
+        self._positions[key] = (self._path, start)
 
     def close(self) -> None:
         """Close this rank's file."""
@@ -100,14 +101,14 @@ class Journal:
             for data in file:
                 try:
                     line = unsealed(data)
-                    self._places[line["question"]] = (path, start)
+                    self._positions[line["question"]] = (path, start)
                     if mine:
                         self.earlier += Usage(*line["usage"])
                 except (ValueError, KeyError, TypeError):
                     damaged += 1
                 start += len(data)
         if damaged:
-            LOG.warning("%s: %d damaged lines; what stood there is asked again", path, damaged)
+            LOG.warning("%s: %d damaged lines; their requests are sent again", path, damaged)
 
 
 def _outcome(line: dict[str, Any]) -> Answer | MediaError:
@@ -117,10 +118,10 @@ def _outcome(line: dict[str, Any]) -> Answer | MediaError:
 
 
 def remove_journals(folder: Path) -> None:
-    """Remove the journals of an output whose ledgers have everything that stands in them.
+    """Remove the journals of an output whose ledgers have all their answers.
 
     Args:
-        folder: Where they lie.
+        folder: Folder of the journals.
     """
     for path in folder.glob("answers*.jsonl"):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Pictures and words as the messages of a chat."""
+"""Pictures and a prompt as the messages of a chat."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 DETAILS = ("auto", "low", "high")
-"""How closely OpenAI's models look at a picture; other servers ignore it."""
+"""Resolutions at which OpenAI's models view a picture; other servers ignore it."""
 
 _QUALITY = 90  # of JPEG: no artefact that a caption would mention
 
 
 def encode_jpeg(image: np.ndarray, shorter_side: int | None = None) -> bytes:
-    """Make a JPEG file of a picture.
+    """Encode a picture as JPEG.
 
     Args:
         image: uint8, shape (H, W, 3), RGB.
@@ -40,10 +40,10 @@ def encode_jpeg(image: np.ndarray, shorter_side: int | None = None) -> bytes:
 
 
 def chat_messages(prompt: str, pictures: Sequence[bytes] = (), detail: str | None = None) -> bytes:
-    """One message of the user: pictures in their order, then the words.
+    """One message of the user: pictures in their order, then the prompt.
 
     Args:
-        prompt: The words.
+        prompt: The text.
         pictures: JPEG files.
         detail: One of `DETAILS`; None leaves it to the server.
 

@@ -1,4 +1,4 @@
-"""Where a server is, how it is treated, and what it takes to reach it."""
+"""The address and the options of a server, its key, and the package that speaks HTTP."""
 
 from __future__ import annotations
 
@@ -12,53 +12,88 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from tools.base.packages import not_installed
 from tools.errors import UserError
+from tools.options import Number, Text, Whole, check_options, option
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"
 DEFAULT_URL = "https://api.openai.com/v1"
 HIDDEN = "***"
-"""What stands in a message where a secret stood."""
+"""Replacement of a secret in a message."""
 
 _SHORTEST_SECRET = 6  # characters
 _LONGEST_WORD = 20  # letters
 _AZURE = (".azure.com", ".azure-api.net", ".azure.us", ".azure.cn")
-_VERSION = "api-version"  # what Azure wants to be told in every address, after a question mark
+_VERSION = "api-version"  # parameter that Azure requires in every address
 
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """Where a server is and how it is treated; nothing here changes an answer.
+    """How a server is reached; nothing here changes an answer.
 
     Attributes:
-        base_url: Its address up to ``/v1``; by default that in OPENAI_BASE_URL, or OpenAI's. Azure's ends in
+        base_url: The address up to ``/v1``. Azure's ends in
             ``/openai/deployments/NAME?api-version=VERSION``.
-        concurrency: Requests under way at once.
-        retries: How often a question is asked again when the server was busy, slow or broken.
-        backoff: Seconds before the first time it is asked again; doubled each time, up to `longest_backoff`.
-        longest_backoff: Seconds.
-        timeout: Seconds that one request may take.
-        max_failures: Questions without an answer, one after the other, that end the run.
-        key_variable: Environment variable that holds the key; empty for none.
-        price_in: Price of a million tokens of questions.
-        price_out: Price of a million tokens of answers.
+        longest_backoff: Most seconds between two attempts.
+        key_variable: Environment variable with the key; empty for no key.
+
+    Raises:
+        UserError: A value that is not supported.
     """
 
-    base_url: str | None = None
-    concurrency: int = 32
-    retries: int = 10
-    backoff: float = 1.0
+    base_url: str | None = option(
+        None,
+        "OpenAI-compatible server, such as http://localhost:8000/v1",
+        Text("URL"),
+        shown=f"OPENAI_BASE_URL, or {DEFAULT_URL}",
+        group="server",
+    )
+    concurrency: int = option(32, "concurrent requests", Whole(1), group="server")
+    retries: int = option(
+        10,
+        "retries of a request when the server is busy, slow or broken",
+        Whole(0),
+        everyday=False,
+        group="server",
+    )
+    backoff: float = option(
+        1.0,
+        "seconds before the first retry; doubled each time, up to 30",
+        Number(0, above=True, metavar="S"),
+        everyday=False,
+        group="server",
+    )
     longest_backoff: float = 30.0
-    timeout: float = 120.0
-    max_failures: int = 10
+    request_timeout: float = option(
+        120.0,
+        "seconds one request may take",
+        Number(0, above=True, metavar="S"),
+        everyday=False,
+        group="server",
+    )
+    max_failures: int = option(
+        10,
+        "rows without an answer, one after the other, that end the run",
+        Whole(1),
+        flag="max-failures-in-a-row",
+        everyday=False,
+        group="server",
+    )
     key_variable: str = KEY_VARIABLE
-    price_in: float = 0.0
-    price_out: float = 0.0
+    price_in: float = option(
+        0.0, "price of a million tokens of prompts", Number(0, metavar="P"), shown="", group="server"
+    )
+    price_out: float = option(
+        0.0, "price of a million tokens of answers", Number(0, metavar="P"), shown="", group="server"
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
 
     def url(self) -> str:
-        """Where questions go.
+        """The address of requests.
 
         Raises:
-            UserError: The address is none, or holds a password.
+            UserError: The address is invalid, or contains a password.
         """
         parts = self._parts()
         path = parts.path.rstrip("/").removesuffix("/chat/completions").rstrip("/") + "/chat/completions"
@@ -66,13 +101,13 @@ class Service:
 
     @property
     def host(self) -> str:
-        """The server without what comes after it: ``localhost:8000``."""
+        """Name and port of the server: ``localhost:8000``."""
         return self._parts().netloc
 
     def key_header(self, key: str) -> dict[str, str]:
         """The header that carries the key.
 
-        Azure wants keys under a name of its own, and only tokens (three parts in Base64) as all others do.
+        Azure has its own header for keys, and takes only tokens (three parts in Base64) as all others do.
         """
         if not key:
             return {}
@@ -94,7 +129,7 @@ class Service:
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         if parts.username or parts.password or parts.fragment or set(query) - {_VERSION}:
             raise UserError(
-                "--base-url: must hold no password, and after a question mark nothing but api-version=...; "
+                "--base-url: must contain no password, and after a question mark only api-version=...; "
                 f"the key belongs in {KEY_VARIABLE}"
             )
         return parts
@@ -116,30 +151,30 @@ def read_key(variable: str = KEY_VARIABLE) -> str:
     """The key of the server, from the environment; empty when there is none.
 
     Args:
-        variable: Where it stands.
+        variable: Name of the environment variable.
 
     Raises:
         UserError: It has characters that no key has.
     """
     key = (os.environ.get(variable) or "").strip()
     if not re.fullmatch(r"[\x21-\x7e]*", key):
-        raise UserError(f"{variable}: holds blanks or other characters that no key has")
+        raise UserError(f"{variable}: contains blanks or other characters that no key has")
     return key
 
 
 def is_secret(key: str) -> bool:
-    """Whether a key is none of the words that stand in for one on a local server: ``none``, ``EMPTY``, ``x``.
+    """Whether a key is more than a placeholder for a local server: ``none``, ``EMPTY``, ``x``.
 
-    Those may not be cut out of captions.
+    Placeholders may not be removed from captions.
     """
     return len(key) >= _SHORTEST_SECRET and (not key.isalpha() or len(key) >= _LONGEST_WORD)
 
 
 def http_package() -> Any:
-    """The package for HTTP, of whichever generation is installed: httpx or httpx2.
+    """The package for HTTP: httpx2 or httpx, whichever is installed.
 
     Raises:
-        UserError: Neither is.
+        UserError: Neither is installed.
     """
     for name in ("httpx2", "httpx"):
         with contextlib.suppress(ImportError):

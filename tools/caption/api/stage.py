@@ -1,4 +1,4 @@
-"""Stages that ask a model behind a server: what all share, and captions."""
+"""Stages that send a request to a model server for each row: what all share, and captions."""
 
 from __future__ import annotations
 
@@ -15,28 +15,31 @@ import polars as pl
 from tools.caption.api.answers import Answer
 from tools.caption.api.pictures import DETAILS, chat_messages, encode_jpeg
 from tools.caption.api.service import Service
-from tools.caption.prompts import Prompt, resolve_prompt
-from tools.caption.thoughts import LENGTH
-from tools.errors import MediaError, UserError
+from tools.caption.prompt_options import default_frames, prompt_frames_option, prompt_option
+from tools.caption.prompts import Prompt
+from tools.caption.reasoning import LENGTH
+from tools.errors import MediaError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import Frames
 from tools.media.reading.sampling import Sampling
+from tools.options import Choice, Number, Text, Whole, option, options_field
 from tools.stage.ledger_files import Outcome
 from tools.stage.stage import REMARKS, Row, Stage
 from tools.stage.values import check_values
 
 if TYPE_CHECKING:
-    from tools.caption.api.answers import Usage
     from tools.caption.api.client import ChatClient
     from tools.caption.api.journal import Journal
-    from tools.caption.api.totals import Totals
+    from tools.caption.api.usage import Totals, Usage
+
+_FRAMES = 3
 
 
 class Prepared(NamedTuple):
-    """A row that is ready to be asked about.
+    """A row whose request is ready.
 
     Attributes:
-        key: Fingerprint of the question.
+        key: Fingerprint of the request.
         messages: uint8, the bytes of the messages (an array travels through shared memory).
         path: File of the row.
     """
@@ -47,50 +50,52 @@ class Prepared(NamedTuple):
 
 
 @dataclasses.dataclass
-class AskStage(Stage):
-    """Base of stages that ask one question about each row; a subclass writes `prepare` and `values`.
-
-    Attributes:
-        model: The model's name, as the server knows it.
-        max_tokens: Most tokens of an answer.
-        temperature: 0 takes the likeliest word each time.
-        seed: Sent to servers that know it; None sends none.
-        service: How the server is reached; changes no answer.
+class ServerStage(Stage):
+    """Base of stages that send one request for each row; a subclass writes `prepare` and `values`.
 
     Raises:
-        UserError: A value that there is not.
+        UserError: A value that is not supported.
     """
 
-    no_trial = "a trial would ask the server, which may cost money"
+    no_trial = "a trial would send requests, which may cost money"
     version = 3
-    batch_seconds = 3600.0  # answers are safe in the journal: a kill costs none of them
+    batch_seconds = 3600.0  # answers are safe in the journal: a kill loses none of them
 
-    model: str = ""
-    max_tokens: int = 300
-    temperature: float = 0.0
-    seed: int | None = 0
-    service: Service = dataclasses.field(default_factory=Service)
+    model: str = option(
+        "",
+        "name of the model on the server",
+        Text("NAME"),
+        aliases=("--model-id",),
+        required=True,
+        group="server",
+    )
+    service: Service = options_field(Service)
+    max_tokens: int = option(300, "most tokens of an answer", Whole(1), group="server")
+    temperature: float = option(
+        0.0, "temperature; 0: the most likely tokens", Number(0, metavar="T"), group="server"
+    )
+    seed: int | None = option(
+        0, "seed, for servers that support it", Whole(), none=True, everyday=False, group="server"
+    )
 
     def configure(self) -> None:
-        """Check the options, and set what follows from them."""
-        if not self.model:
-            raise UserError("--model: is needed, the name of a model as the server knows it")
+        """Check the address of the server."""
         self.service.url()
-        self._place: tuple[Path, int] | None = None
-        self._again: Collection[str] = ()
-        self._thinks_unmarked = False
+        self._journal_of: tuple[Path, int] | None = None
+        self._retry: Collection[str] = ()
+        self._reasoning_is_unmarked = False
         self._journal: Journal | None = None
         self._client: ChatClient | None = None
 
     def config(self) -> dict[str, Any]:
-        """What changes the answers: everything but where the server is and how it is treated."""
-        asked = super().config()
-        del asked["service"]
-        return asked
+        """What changes the answers: everything but how the server is reached."""
+        config = super().config()
+        del config["service"]
+        return config
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What goes with every question."""
+        """Parameters of every request."""
         parameters = {
             "model": self.model,
             "max_tokens": self.max_tokens,
@@ -99,17 +104,17 @@ class AskStage(Stage):
         }
         return {name: value for name, value in parameters.items() if value is not None}
 
-    def keep_answers(self, folder: Path, rank: int = 0, *, again: Collection[str] = ()) -> None:
-        """Write answers down in a folder as they come, and do not ask for those that are there.
+    def use_journal(self, folder: Path, rank: int = 0, *, retry: Collection[str] = ()) -> None:
+        """Store answers in a folder as they arrive, and send no requests whose answers are stored.
 
         Args:
-            folder: Where.
-            rank: Whose they are.
-            again: Kinds of failures of earlier runs that are asked about again.
+            folder: Folder of the journals.
+            rank: Rank of this process.
+            retry: Kinds of failures of earlier runs whose requests are sent again.
         """
-        self._place, self._again = (folder, rank), again
+        self._journal_of, self._retry = (folder, rank), retry
 
-    def question(self, row: Row, messages: bytes) -> Prepared:
+    def request_of(self, row: Row, messages: bytes) -> Prepared:
         """What `prepare` returns."""
         parameters = json.dumps([self.version, self.parameters], sort_keys=True).encode()
         key = hashlib.sha256(parameters + messages).hexdigest()[:32]
@@ -119,7 +124,7 @@ class AskStage(Stage):
         """Turn an answer into the columns of the row.
 
         Raises:
-            MediaError: It is not what was asked for.
+            MediaError: The answer has not the requested form.
         """
         raise NotImplementedError  # every subclass writes it
 
@@ -128,35 +133,35 @@ class AskStage(Stage):
         from tools.caption.api.client import ChatClient
         from tools.caption.api.journal import Journal
 
-        self._client = ChatClient(self.service, self.parameters, self._remember)
-        if self._place is not None:
-            self._journal = Journal(*self._place)
+        self._client = ChatClient(self.service, self.parameters, self._store)
+        if self._journal_of is not None:
+            self._journal = Journal(*self._journal_of)
             self._client.totals.earlier = self._journal.earlier
 
     def score(self, batch: list[Prepared]) -> list[dict[str, Any] | MediaError]:
-        """Ask about a batch of rows; what was asked before is not asked again.
+        """Send the requests of a batch of rows, except for those that have been answered.
 
-        Nothing that an answer holds makes this fail: the whole batch would be asked about again.
+        No content of an answer makes this raise: the whole batch would be sent again.
         """
-        from tools.caption.api.client import Question
+        from tools.caption.api.client import ChatRequest
 
         assert self._client is not None, "setup comes first"
-        answers = {row.key: self._recall(row) for row in batch}
+        answers = {row.key: self._stored(row) for row in batch}
         missing = {row.key: row for row in batch if answers[row.key] is None}
-        asked = [Question(row.key, row.messages.tobytes(), row.path) for row in missing.values()]
-        answers.update(zip(missing, self._client.ask(asked) if asked else (), strict=True))
-        if any(isinstance(answer, Answer) and answer.thoughts == "unopened" for answer in answers.values()):
-            self._thinks_unmarked = True
+        requests = [ChatRequest(row.key, row.messages.tobytes(), row.path) for row in missing.values()]
+        answers.update(zip(missing, self._client.send(requests) if requests else (), strict=True))
+        if any(isinstance(answer, Answer) and answer.reasoning == "unopened" for answer in answers.values()):
+            self._reasoning_is_unmarked = True
         return [self._outcome(answers[row.key], row) for row in batch]
 
     def _outcome(self, answer: Answer | MediaError | None, row: Prepared) -> Outcome:
         try:
             if not isinstance(answer, Answer):
-                assert answer is not None, "every question has an outcome"
+                assert answer is not None, "every request has an outcome"
                 raise answer
-            if self._thinks_unmarked and answer.finish == LENGTH and not answer.thoughts:
+            if self._reasoning_is_unmarked and answer.finish == LENGTH and not answer.reasoning:
                 raise MediaError(
-                    "server", "", f"cut off after {self.max_tokens} tokens, while still thinking"
+                    "server", "", f"cut off after {self.max_tokens} tokens, while still reasoning"
                 )
             return check_values(self, [self.values(answer)])[0]
         except MediaError as error:
@@ -164,28 +169,29 @@ class AskStage(Stage):
         except Exception as error:
             return MediaError("internal", row.path, f"stage {self.name}: {type(error).__name__}: {error}")
 
-    def _recall(self, row: Prepared) -> Answer | MediaError | None:
+    def _stored(self, row: Prepared) -> Answer | MediaError | None:
+        """The answer in the journals; None when there is none, or when it is to be repeated."""
         answer = self._journal.find(row.key) if self._journal else None
         if answer is None or self._client is None or self._journal is None:
             return None
         if self._journal.is_earlier(row.key):
-            outcome = self._outcome(answer, row) if self._again else None
-            if isinstance(outcome, MediaError) and outcome.kind in self._again:
+            outcome = self._outcome(answer, row) if self._retry else None
+            if isinstance(outcome, MediaError) and outcome.kind in self._retry:
                 return None
-            self._client.totals.remembered += 1
+            self._client.totals.reused += 1
         return answer
 
-    def _remember(self, key: str, answer: Answer | MediaError, usage: Usage) -> None:
+    def _store(self, key: str, answer: Answer | MediaError, usage: Usage) -> None:
         if self._journal is not None:
             self._journal.add(key, answer, usage)
 
     @property
     def totals(self) -> Totals | None:
-        """What was asked and what it took; None before `setup`."""
+        """Answers, retries and tokens; None before `setup`."""
         return self._client.totals if self._client else None
 
     def cancel(self) -> None:
-        """Drop requests that are under way, and ask no others; called from another thread."""
+        """Drop requests in flight and send no others; called from another thread."""
         if self._client is not None:
             self._client.cancel()
 
@@ -196,16 +202,17 @@ class AskStage(Stage):
             self._journal = None
 
 
+def _frame_count(policy: str, in_prompt: int | None) -> int | None:
+    """Frames of a video without ``--num-frames``; None for the default of the policy."""
+    return (in_prompt or _FRAMES) if policy == "uniform_mid" else None
+
+
 @dataclasses.dataclass
-class CaptionApiStage(AskStage):
-    """A caption from a model behind a server: column ``path`` in, ``text`` and ``text_finish`` out.
+class CaptionApiStage(ServerStage):
+    """A caption from a model server: column ``path`` in, ``text`` and ``text_finish`` out.
 
     Attributes:
-        prompt: The question.
-        sampling: Frames of a video that are sent; by default as many as the prompt speaks of, else 3, each in
-            the middle of its part of the video.
-        resize: Pixels that the shorter side of a picture is scaled down to; None sends it as it is.
-        detail: See `tools.caption.api.pictures.DETAILS`; None leaves it to the server.
+        resize: Shorter side of pictures in pixels; None or 0 leaves them as they are.
     """
 
     name = "caption"
@@ -216,26 +223,33 @@ class CaptionApiStage(AskStage):
         REMARKS: pl.Object,
     }
 
-    prompt: Prompt = dataclasses.field(default_factory=lambda: resolve_prompt("video"))
-    sampling: Sampling | None = None
-    resize: int | None = 512
-    detail: str | None = None
+    prompt: Prompt = prompt_option("video")
+    sampling: Sampling | None = prompt_frames_option(_FRAMES, _frame_count)
+    resize: int | None = option(
+        512,
+        "shorter side in pixels to which larger pictures are scaled down; 0: as they are",
+        Whole(0),
+        none=True,
+    )
+    detail: str | None = option(
+        None,
+        "resolution at which OpenAI's models view pictures",
+        Choice(DETAILS),
+        shown="the server's default",
+        everyday=False,
+    )
 
     def configure(self) -> None:
-        """Check the options, and set what follows from them."""
+        """Choose the frames, and require column text when the prompt takes the existing caption."""
         super().configure()
+        self.resize = self.resize or None
         if self.sampling is None:
-            self.sampling = Sampling("uniform_mid", self.prompt.num_frames or 3)
-        if self.detail is not None and self.detail not in DETAILS:
-            raise UserError(f"Invalid detail ({self.detail}). Supported values are {', '.join(DETAILS)}.")
-
-    @property
-    def required_columns(self) -> tuple[str, ...]:
-        """Column text too, when the caption so far goes into the question."""
-        return ("path", "text") if self.prompt.uses_text else ("path",)
+            self.sampling = default_frames(self.prompt, _FRAMES)
+        if self.prompt.uses_text:
+            self.required_columns = ("path", "text")
 
     def config(self) -> dict[str, Any]:
-        """As for every question; prompt and sampling as JSON."""
+        """As for every request; prompt and sampling as JSON."""
         assert self.sampling is not None, "chosen when the stage was made"
         return {
             **super().config(),
@@ -247,7 +261,7 @@ class CaptionApiStage(AskStage):
         """Put the frames and the prompt into a message."""
         pictures = [encode_jpeg(frame.image, self.resize) for frame in frames]
         prompt = self.prompt.fill(row.get("text"), image=is_image(row["path"]))
-        return self.question(row, chat_messages(prompt, pictures, self.detail))
+        return self.request_of(row, chat_messages(prompt, pictures, self.detail))
 
     def values(self, answer: Answer) -> dict[str, Any]:
         """The caption in one line, and why the model stopped."""

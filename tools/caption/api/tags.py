@@ -1,4 +1,4 @@
-"""Tags from captions, as a stage: a question to a model, a list in JSON back, a cell of the table."""
+"""Tags from captions, as a stage: a prompt to a model, a list in JSON back, a cell of the table."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import polars as pl
 
 from tools.caption.api.answers import Answer
 from tools.caption.api.pictures import chat_messages
-from tools.caption.api.stage import AskStage, Prepared
+from tools.caption.api.stage import Prepared, ServerStage
 from tools.caption.prompts import TEXT_SLOT
+from tools.caption.reasoning import LENGTH
 from tools.columns import COLUMNS
-from tools.errors import MediaError, UserError
+from tools.errors import MediaError
 from tools.media.reading.requests import Frames
+from tools.options import Parsed, option
 from tools.stage.stage import Row
 from tools.table.cells import whole_characters
 
@@ -26,59 +28,70 @@ WHAT: dict[str, str] = {
     "objects": "the things, people and animals that it mentions, as short nouns in the singular",
     "actions": "what the people, animals and things in it do, as verbs in the -ing form with what they need",
 }
-"""What is asked for under the keys that are known."""
+"""What the prompt asks for under each of the known keys."""
 
 _FENCE = re.compile(r"\A```(?:json)?\s*(.*?)\s*```\Z", re.DOTALL)
 
 
+def _column_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", text) or (text in COLUMNS and text not in WHAT):
+        raise ValueError
+    return text
+
+
+def _with_slot(text: str) -> str | None:
+    if text and TEXT_SLOT not in text:
+        raise ValueError
+    return text or None
+
+
 @dataclasses.dataclass
-class TagStage(AskStage):
+class TagStage(ServerStage):
     """Tags of one kind: column ``text`` in, a column named like the key out.
 
     A cell holds the tags in the order of the caption, in lower case, each once, with a comma and a blank
     between them; or `NONE`.
 
-    Attributes:
-        key: Name of the column; ``objects``, ``actions``, or any other noun, which is then asked for by name.
-        prompt: The question, with ``{text}`` for the caption; None for the one that belongs to the key.
-        response_format: Ask the server to hold the model to JSON of one form; the prompt asks for it anyway.
-
     Raises:
-        UserError: The key is no name of a column, or one that the tables have already.
+        UserError: A value that is not supported.
     """
 
     name = "tag"
     required_columns = ("text",)
     optional_columns = ("path",)
 
-    key: str = "objects"
-    prompt: str | None = None
-    response_format: bool = True
+    key: str = option(
+        "objects",
+        "what to extract, which becomes the name of the column: objects, actions, or another noun",
+        Parsed(
+            _column_name,
+            "NAME",
+            f"names of new columns, such as {', '.join(WHAT)}: letters a to z, digits and _",
+        ),
+    )
+    prompt: str | None = option(
+        None,
+        f"prompt, with {TEXT_SLOT} for the caption",
+        Parsed(_with_slot, "TEXT", f"texts with {TEXT_SLOT} where the caption goes"),
+        shown="one that suits the key",
+        none=True,
+    )
+    response_format: bool = option(
+        True,
+        "do not send the form of the JSON as response_format; the prompt describes it anyway",
+        flag="no-response-format",
+        everyday=False,
+    )
 
     def configure(self) -> None:
-        """Check the options, and set what follows from them."""
+        """Name the column and the output after the key."""
         super().configure()
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.key) or (self.key in COLUMNS and self.key not in WHAT):
-            raise UserError(
-                f"--key {self.key}: must be a new column's name, such as {', '.join(WHAT)}: letters a to z, "
-                "digits and _"
-            )
-        if self.prompt is not None and TEXT_SLOT not in self.prompt:
-            raise UserError(f"--prompt: must say with {TEXT_SLOT} where the caption goes")
-
-    @property
-    def suffix(self) -> str:
-        """The key."""
-        return f"_{self.key}"
-
-    @property
-    def output_columns(self) -> dict[str, Any]:
-        """The column named like the key."""
-        return {self.key: pl.String}
+        self.suffix = f"_{self.key}"
+        self.output_columns: dict[str, Any] = {self.key: pl.String}
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """As for every question, and that the answer is to be JSON of one form."""
+        """As for every request, and the form of the JSON."""
         if not self.response_format:
             return super().parameters
         tags = {"type": "array", "items": {"type": "string"}}
@@ -92,24 +105,24 @@ class TagStage(AskStage):
         return {**super().parameters, "response_format": {"type": "json_schema", "json_schema": form}}
 
     def prepare(self, row: Row, frames: Frames) -> Prepared:
-        """Put the caption into the question."""
+        """Put the caption into the prompt."""
         text = " ".join((row.get("text") or "").split())
         if not text:
             raise MediaError("bad_value", row.get("path") or "", "the caption, column text, is empty")
-        question = self.prompt or _question(self.key)
-        return self.question(row, chat_messages(question.replace(TEXT_SLOT, text)))
+        prompt = self.prompt or _prompt(self.key)
+        return self.request_of(row, chat_messages(prompt.replace(TEXT_SLOT, text)))
 
     def values(self, answer: Answer) -> dict[str, Any]:
         """The tags as a cell."""
         try:
             tags = read_tags(answer.text, self.key)
         except ValueError as error:
-            cut = " (cut off: --max-tokens allows more)" if answer.finish == "length" else ""
+            cut = " (cut off: --max-tokens allows more)" if answer.finish == LENGTH else ""
             raise MediaError("server", "", f"{error}{cut}") from None
         return {self.key: ", ".join(tags) or NONE}
 
 
-def _question(key: str) -> str:
+def _prompt(key: str) -> str:
     what = WHAT.get(key, f"its {key.replace('_', ' ')}")
     example = json.dumps({key: ["first", "second"]})
     return (
@@ -125,7 +138,7 @@ def read_tags(text: str, key: str) -> list[str]:
     Args:
         text: JSON: a list of texts, or an object that has it under the key and nothing else; with or without
             a fence of backquotes.
-        key: What was asked for.
+        key: The requested key.
 
     Returns:
         The tags in lower case, each once, in their order; commas inside a tag become blanks.

@@ -9,13 +9,11 @@ import polars as pl
 
 from tools.caption.camera_motion.labels import classify
 from tools.caption.camera_motion.path import follow_camera
-from tools.errors import MediaError, UserError
+from tools.errors import MediaError
 from tools.media.reading.requests import Frames
 from tools.media.reading.sampling import Sampling
+from tools.options import Number, option
 from tools.stage.stage import Row, Stage
-
-THRESHOLD = 0.25
-"""Default of `CameraMotionStage.threshold`."""
 
 _SHORTEST = 0.2  # seconds; in less there are too few steps to tell a move from a jolt
 _DECIMALS = 5
@@ -28,15 +26,9 @@ class CameraMotionStage(Stage):
     See `tools.caption.camera_motion.labels.CameraMotion` for what they mean. The numbers of a clip whose
     motion is undetermined are empty; an image, and a video of less than 0.2 seconds, fails as too_short.
 
-    Attributes:
-        threshold: How far a move carries the picture in 16 seconds at least, as a fraction of its shorter
-            side.
-
     Raises:
-        UserError: The threshold is not greater than 0.
+        UserError: The threshold is out of range.
     """
-
-    threshold: float = THRESHOLD
 
     name = "cmotion"
     suffix = "_cmotion"
@@ -50,10 +42,12 @@ class CameraMotionStage(Stage):
     }
     thumbnails = (320, 180)
 
-    def configure(self) -> None:
-        """Check the options, and set what follows from them."""
-        if not self.threshold > 0:
-            raise UserError(f"threshold must be greater than 0, not {self.threshold}; try {THRESHOLD}")
+    threshold: float = option(
+        0.25,
+        "a move counts that carries the picture by this fraction of its shorter side in 16 seconds, and in "
+        "proportion in less",
+        Number(0, above=True, metavar="F"),
+    )
 
     @property
     def sampling(self) -> Sampling:

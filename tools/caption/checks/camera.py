@@ -1,4 +1,4 @@
-"""What a caption says of the camera, against how it was measured to move."""
+"""What a caption says about the camera, compared with the measured camera motion."""
 
 from __future__ import annotations
 
@@ -76,35 +76,35 @@ _TOKEN = re.compile(r"[a-z]+(?:['-][a-z]+)*|[.,;:!?]")
 
 
 def camera_claims(text: str) -> set[str]:
-    """What a caption says of the camera.
+    """What a caption says about the camera.
 
     Args:
         text: A caption in English.
 
     Returns:
-        Labels of camera motion that it claims; ``static`` when it says that the camera stands still, and
-        ``moves`` when it says that it moves, but not where to. What is said of other things is left alone: a
-        claim stands next to the camera, the shot or the view, with nothing but helping words between.
+        Labels of camera motion that it claims; ``static`` when it says that the camera does not move, and
+        ``moves`` when it says that it moves, but not in which direction. Statements about other things are
+        ignored: a claim follows the camera, the shot or the view, with only auxiliary words between.
     """
     text = text.casefold().replace("’", "'")
     claims = {"static"} if _STATIC.search(_HEDGED.sub(" ", text)) else set()
     for verb, direction in _NOUN.findall(text):
         claims.add(_label("move" if verb == "push" else verb, _direction(direction)))
     tokens = _TOKEN.findall(text)
-    for place, token in enumerate(tokens):
+    for position, token in enumerate(tokens):
         if _CAMERA.fullmatch(token):
-            claims |= _Clause(tuple(_VERBS)).read(tokens[place + 1 :])
+            claims |= _Clause(tuple(_VERBS)).read(tokens[position + 1 :])
         elif _PICTURE.fullmatch(token):
             verbs = tuple(verb for verb in _VERBS if verb not in _OF_THE_CAMERA_ALONE)
-            claims |= _Clause(verbs).read(tokens[place + 1 :])
+            claims |= _Clause(verbs).read(tokens[position + 1 :])
     return claims
 
 
 class _Clause:
-    """Reads what follows the camera, up to the first word that is about something else.
+    """Reads the words after the camera, up to the first word about something else.
 
     Args:
-        verbs: Kinds of verbs that are believed.
+        verbs: Kinds of verbs that count.
     """
 
     def __init__(self, verbs: tuple[str, ...]) -> None:
@@ -112,14 +112,14 @@ class _Clause:
         self._claims: set[str] = set()
         self._verb = ""
         self._directions: list[str] = []  # since the verb; "" stands for "from"
-        self._told = False  # whether the verb led to a claim
+        self._claimed = False  # whether the verb led to a claim
 
     def read(self, tokens: list[str]) -> set[str]:
         """The claims that a run of words makes."""
         for token in tokens:
             if verb := self._kind(token):
                 self._close()
-                self._verb, self._told = verb, False
+                self._verb, self._claimed = verb, False
             elif self._verb and (direction := _direction(token)):
                 self._directions.append(direction)
             elif self._verb and token == "from":
@@ -138,14 +138,14 @@ class _Clause:
         return next((verb for verb in self._verbs if _VERBS[verb].fullmatch(token)), "")
 
     def _close(self) -> None:
-        """Take what was said since the verb, or since the last "then"."""
-        if self._verb and (self._directions or not self._told):
+        """Add the claim since the verb, or since the last "then"."""
+        if self._verb and (self._directions or not self._claimed):
             self._claims.add(_label(self._verb, self._goal()))
-            self._told = True
+            self._claimed = True
         self._directions = []
 
     def _goal(self) -> str:
-        """Where it leads to: "from left to right" to the right, "right from the left" too."""
+        """The final direction: right in "from left to right", and in "right from the left"."""
         if "" not in self._directions:
             return self._directions[-1] if self._directions else ""
         start = self._directions.index("")
@@ -164,16 +164,16 @@ def _label(verb: str, direction: str) -> str:
 
 
 def contradicts_motion(text: str, cmotion: str | None) -> bool:
-    """Whether a caption says of the camera what was measured to be otherwise.
+    """Whether a caption contradicts the measured camera motion.
 
     Args:
         text: The caption.
-        cmotion: Labels joined by ``+``; nothing is known where it is empty or ``undetermined``.
+        cmotion: Labels joined by ``+``; unknown where it is empty or ``undetermined``.
 
     Returns:
-        Whether it claims a motion while the camera stands still, stillness while it moves, or the opposite
-        of a measured direction. A motion that was not measured beside another is no contradiction, nor is
-        shake, nor are claims of both stillness and motion, or of both directions.
+        Whether it claims a motion of a static camera, a static camera that moves, or the opposite of a
+        measured direction. A further motion that was not measured is no contradiction, nor is shake, nor are
+        claims of both static and moving, or of both directions.
     """
     measured = set((cmotion or "").split("+")) - {"", "undetermined"}
     if not measured:

@@ -1,4 +1,4 @@
-"""What belongs to the talk with a model and not to a caption: the prompt itself, marks, introductions."""
+"""Parts of a chat in a caption: the prompt itself, tags, introductions."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import functools
 import re
 from collections.abc import Iterable
 
-from tools.caption.checks.words import ngrams, words
+from tools.caption.checks.form import ngrams, words
 from tools.caption.prompts import EXAMPLE, PROMPTS, TEXT_SLOT, Prompt
-from tools.caption.thoughts import begins_as_thoughts
+from tools.caption.reasoning import begins_as_reasoning
 from tools.datasets.text.prefixes import refine_caption
 
 _MARKERS = re.compile(
@@ -30,36 +30,38 @@ _INTRODUCTION = re.compile(
     r"|\A\s*(?:\*\*|#{1,6} )",
     re.IGNORECASE,
 )
-_ECHO = 8  # words in a row: no caption shares so many with an instruction by chance
-_SHORT_PROMPT = 4  # words; an instruction of fewer may well stand in a caption
+_ECHO = 8  # words in a row that no caption shares with a prompt by chance
+_SHORT_PROMPT = 4  # words; a shorter instruction may occur in a caption
 
 
 def has_introduction(text: str) -> bool:
-    """Whether a caption begins with talk: "The video shows", "Sure! Here is", "Okay, the user wants".
+    """Whether a caption has an introduction: "The video shows", "Sure! Here is", "Okay, the user wants".
 
-    The first are those that `tools.datasets.text.prefixes.refine_caption` removes.
+    Among them are those that `tools.datasets.text.prefixes.refine_caption` removes.
     """
-    return refine_caption(text) != text or bool(_INTRODUCTION.search(text)) or begins_as_thoughts(text)
+    return refine_caption(text) != text or bool(_INTRODUCTION.search(text)) or begins_as_reasoning(text)
 
 
 def echoes_prompt(text: str, prompts: Iterable[str] = ()) -> bool:
-    """Whether a caption repeats what the model was told, a sample caption, or the marks of a chat.
+    """Whether a caption repeats the prompt, a sample caption, or the tags of a chat.
 
     Args:
         text: The caption.
-        prompts: What the model was asked, besides the prompts that have names; ``{text}`` in them stands for
-            a caption that was there before, which may well come again.
+        prompts: Texts of prompts, besides those that have names; ``{text}`` in them stands for the existing
+            caption, which may well occur again.
     """
-    said = words(text)
+    caption = words(text)
     if _MARKERS.search(text):
         return True
     known = _named_runs()
     own = _runs(tuple(prompts))
-    return any(run in known or run in own for n in range(_SHORT_PROMPT, _ECHO + 1) for run in ngrams(said, n))
+    return any(
+        run in known or run in own for n in range(_SHORT_PROMPT, _ECHO + 1) for run in ngrams(caption, n)
+    )
 
 
 def prompt_texts(prompt: Prompt) -> tuple[str, ...]:
-    """All that may be asked with a prompt."""
+    """All texts of a prompt."""
     texts = (prompt.request, prompt.with_text, prompt.image_request, prompt.image_with_text)
     return tuple(dict.fromkeys(text for text in texts if text))
 
@@ -71,11 +73,11 @@ def _named_runs() -> frozenset[tuple[str, ...]]:
 
 @functools.cache
 def _runs(prompts: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
-    """Runs of words that come from a prompt: any eight words, and instructions of at least four."""
+    """Runs of words of prompts: any eight words, and instructions of at least four."""
     runs: set[tuple[str, ...]] = set()
     for line in (line for prompt in prompts for part in prompt.split(TEXT_SLOT) for line in part.split("\n")):
         runs.update(ngrams(words(line), _ECHO))
-        if not line.startswith(EXAMPLE):  # a short sentence of a sample may stand in any caption
-            sentences = (tuple(words(sentence)) for sentence in re.split(r"[.!?]", line))
-            runs.update(told for told in sentences if _SHORT_PROMPT <= len(told) < _ECHO)
+        if not line.startswith(EXAMPLE):  # a short sentence of a sample may occur in any caption
+            sentences = (tuple(words(part)) for part in re.split(r"[.!?]", line))
+            runs.update(sentence for sentence in sentences if _SHORT_PROMPT <= len(sentence) < _ECHO)
     return frozenset(runs)

@@ -1,4 +1,4 @@
-"""Words that a caption quotes from the picture, against those that OCR read there."""
+"""Text that a caption quotes from the picture, compared with what OCR found there."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 
 _DOUBLE = re.compile(r"\"([^\"]+)\"|“([^”]+)”|«([^»]+)»")
 _SINGLE = re.compile(r"(?<!\w)'([^']+)'(?!\w)|(?<!\w)‘([^’]+)’(?!\w)")
+_QUOTATION = re.compile(r"\"[^\"]*\"|“[^”]*”|«[^»]*»|(?<!\w)'[^']*'(?!\w)|(?<!\w)‘[^’]*’(?!\w)")
 _CUE = re.compile(
     r"\b(?:text|words?|letters?|lettering|sign|signs|signage|reads?|reading|says|saying|labell?ed|written|"
     r"printed|title|titled|logo|banner|caption|subtitle|slogan|spells?|displays?|displaying)\b",
@@ -16,11 +17,16 @@ _ALIKE = 0.75  # share of equal letters: OCR takes O for 0 and loses a letter no
 _SHORTEST = 2  # letters or digits; a single one is hardly ever text
 
 
-def quoted(text: str) -> list[str]:
-    """What a caption says is written in the picture.
+def without_quotes(text: str) -> str:
+    """A text without quotations, which are text in the picture and not the model's own words."""
+    return _QUOTATION.sub(" ", text)
 
-    Double quotes always count. Single ones count when the words before them, in the same sentence, speak of
-    text; otherwise they may be a manner of speaking.
+
+def quoted(text: str) -> list[str]:
+    """Text that a caption quotes from the picture.
+
+    Double quotes always count. Single quotes count when the words before them, in the same sentence, are
+    about text; otherwise they may be a figure of speech.
     """
     found = [(match.start(), next(filter(None, match.groups()))) for match in _DOUBLE.finditer(text)]
     for match in _SINGLE.finditer(text):
@@ -35,10 +41,10 @@ def quotes_unseen_text(text: str, seen: str) -> bool:
 
     Args:
         text: The caption.
-        seen: All that OCR read; "" when it found no text.
+        seen: All text that OCR found; "" for none.
 
     Returns:
-        Whether a quotation is neither a part of what was read, nor like one: letters and digits are
+        Whether a quotation is neither a part of that text, nor similar to one: letters and digits are
         compared without case and blanks, and three of four must agree in their order.
     """
     read = _letters(seen)
@@ -49,13 +55,13 @@ def _letters(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
 
 
-def _is_in(wanted: str, read: str) -> bool:
-    """Whether a run of letters is in what was read, or something like it is."""
-    if wanted in read:
+def _is_in(letters: str, read: str) -> bool:
+    """Whether the letters, or similar ones, are in the text that OCR found."""
+    if letters in read:
         return True
-    matcher = difflib.SequenceMatcher(None, "", wanted, autojunk=False)
-    for start in range(max(1, len(read) - len(wanted) + 1)):
-        matcher.set_seq1(read[start : start + len(wanted)])
+    matcher = difflib.SequenceMatcher(None, "", letters, autojunk=False)
+    for start in range(max(1, len(read) - len(letters) + 1)):
+        matcher.set_seq1(read[start : start + len(letters)])
         if matcher.quick_ratio() >= _ALIKE and matcher.ratio() >= _ALIKE:
             return True
     return False

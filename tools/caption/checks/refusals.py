@@ -1,12 +1,12 @@
-"""Captions in which a model says that it cannot, or will not, describe what it was shown."""
+"""Captions in which a model says that it cannot, or will not, describe the pictures."""
 
 from __future__ import annotations
 
 import re
 
-from tools.caption.checks.words import without_quotes
+from tools.caption.checks.quotes import without_quotes
 
-_START = r"(?:\A|[.!?]\s+)\W{0,9}"  # no more: in a text of marks alone it would look for each to its end
+_START = r"(?:\A|[.!?]\s+)\W{0,9}"  # limited: in a text of punctuation alone the search would be quadratic
 _SEEN = r"(?:images?|videos?|pictures?|photos?|frames?|clips?|files?|attachments?|content)"
 _CANNOT = (
     r"I (?:can(?:no|')t|can not|do not|don'?t|won'?t|will not|could not|couldn'?t|must decline|am unable)"
@@ -131,9 +131,9 @@ _EAST = re.compile("|".join((*_CHINESE, *_JAPANESE, *_KOREAN, *_THAI)), re.IGNOR
 
 
 def is_refusal(text: str) -> bool:
-    """Whether a model says that it will not, or cannot, describe what it was shown.
+    """Whether a model says that it will not, or cannot, describe the pictures.
 
-    What stands in quotes is words in the picture, and is no refusal.
+    Quotations are text in the picture, and are no refusal.
 
     Args:
         text: The caption, in English, Chinese, Japanese, Korean, or another of some twenty languages, of

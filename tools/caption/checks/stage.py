@@ -2,37 +2,61 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 from typing import Any
 
 import polars as pl
 
+from tools.caption.checks.artifacts import is_damaged, is_wrapped, says_nothing
 from tools.caption.checks.camera import contradicts_motion
 from tools.caption.checks.form import is_cut_off, is_repetitive
-from tools.caption.checks.phrases import echoes_prompt, has_introduction
+from tools.caption.checks.phrases import echoes_prompt, has_introduction, prompt_texts
 from tools.caption.checks.quotes import quotes_unseen_text
 from tools.caption.checks.refusals import is_refusal
-from tools.caption.checks.software import is_damaged, is_wrapped, says_nothing
+from tools.caption.prompt_options import PROMPT_VALUE
+from tools.caption.prompts import resolve_prompt
 from tools.media.reading.requests import Frames
+from tools.options import Option, option_field
 from tools.stage.stage import REMARKS, Row, Stage
 
 FLAGS: dict[str, str] = {
-    "empty": "there is no caption, or one that says so (None, null, nan), or none with a letter",
-    "cut_off": "it ends before its end: the tokens ran out, or there is no end of a sentence",
+    "empty": "there is no caption, or a placeholder (None, null, nan), or no letter",
+    "cut_off": "it is truncated: the tokens ran out, or the last sentence has no end",
     "repetitive": "it says the same again and again",
     "refusal": "the model says that it cannot or will not describe",
-    "prompt": "it repeats the question, a sample caption, or the marks of a chat",
+    "prompt": "it repeats the prompt, a sample caption, or the tags of a chat",
     "prefix": 'it begins with talk about itself ("The video shows", "Sure! Here is")',
-    "wrapped": "it stands in JSON, a fence, tags or quotes",
-    "damaged": "characters were lost or misread on their way",
+    "wrapped": "it is wrapped in JSON, a fence, tags or quotes",
+    "damaged": "characters were lost or decoded wrongly",
     "duplicate": "another file has the same caption: rows may have been mixed up",
-    "camera": "what it says of the camera is not what cmotion says",
-    "unseen_text": "it quotes text that OCR did not see",
+    "camera": "it contradicts the measured camera motion, cmotion",
+    "unseen_text": "it quotes text that OCR did not find",
 }
 """Labels of `caption_flags`, in their order, with their meaning."""
 
 _SAME = "_same_caption"
 _SHORTEST = 6  # words; shorter captions may well be the same by chance
+
+
+@dataclasses.dataclass(frozen=True)
+class _PromptsOption(Option):
+    """``--prompt``, as often as it is given; the value is the texts of these prompts."""
+
+    def check(self, name: str, value: Any, default: Any) -> tuple[str, ...]:
+        """The texts, as they are."""
+        return (value,) if isinstance(value, str) else tuple(value)
+
+    def add(self, group: Any, name: str, default: Any) -> None:
+        """Add the flag."""
+        group.add_argument(
+            "--prompt", dest=name, action="append", default=[], metavar=PROMPT_VALUE.metavar, help=self.help
+        )
+
+    def read(self, args: argparse.Namespace, name: str, default: Any) -> tuple[str, ...]:
+        """The texts of the prompts."""
+        texts = [text for prompt in getattr(args, name) for text in prompt_texts(resolve_prompt(prompt))]
+        return tuple(dict.fromkeys(texts))
 
 
 @dataclasses.dataclass
@@ -43,7 +67,7 @@ class CaptionCheckStage(Stage):
     Uses ``text_finish``, ``cmotion``, ``ocr_text`` and ``path`` when they are there.
 
     Attributes:
-        prompts: What the model was asked, besides the prompts that have names.
+        prompts: Texts of prompts, besides those that have names.
     """
 
     name = "capcheck"
@@ -53,7 +77,9 @@ class CaptionCheckStage(Stage):
     optional_columns = ("path", "text_finish", "cmotion", "ocr_text", _SAME)
     output_columns = {"caption_flags": pl.String, REMARKS: pl.Object}
 
-    prompts: tuple[str, ...] = ()
+    prompts: tuple[str, ...] = option_field(
+        (), _PromptsOption("prompt of your own that the captions were made with; may be given several times")
+    )
 
     def config(self) -> dict[str, Any]:
         """The prompts, as a list."""
@@ -95,8 +121,8 @@ def check_caption(
         text: The caption.
         finish: Why the model stopped, see `tools.caption.checks.form.is_cut_off`.
         cmotion: Measured camera motion, labels joined by ``+``; None when it was not measured.
-        ocr_text: What OCR read, "" for nothing; None when it was not asked.
-        prompts: What the model was asked, besides the prompts that have names.
+        ocr_text: Text that OCR found, "" for none; None when it was not run.
+        prompts: Texts of prompts, besides those that have names.
         same_elsewhere: Another file has the same caption.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Captions for batches of questions: greedy, each the same whatever stands beside it."""
+"""Greedy captions for batches, each independent of the other rows of its batch."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Caption:
-    """What a model wrote about a row.
+    """The caption of a row.
 
     Attributes:
         text: The caption, on one line; may be empty.
-        finish: ``stop`` when the model ended it, ``length`` when it ran into the limit.
-        prompt_tokens: Tokens of the question, pictures included.
+        finish: ``stop`` when the model ended it, ``length`` at the limit.
+        prompt_tokens: Tokens of the prompt, pictures included.
         tokens: Tokens of the caption, the one that ends it included.
     """
 
@@ -36,15 +36,15 @@ class Caption:
 
 
 class Captioner:
-    """Asks a vision-language model about pictures.
+    """Captions by a vision-language model.
 
     Args:
-        checkpoint: A folder or an id, or what `find_checkpoint` made of it.
+        checkpoint: A folder or an id, or the result of `find_checkpoint`.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``auto`` (GPU: that of the checkpoint; CPU: fp32), ``fp32``, ``bf16`` or ``fp16``.
         attention: One of `tools.caption.llava.model.ATTENTIONS`.
         max_tokens: Longest caption, in tokens.
-        tie_margin: Lead of a token, as a part of the largest logit, at or below which its row is asked again
+        tie_margin: Lead of a token, as a part of the largest logit, at or below which its row is repeated
             alone; None for that of the precision, see `tools.caption.llava.greedy.ROUNDING`. 0 for never.
         group: The processes that the model is spread over; None for this one alone.
 
@@ -86,14 +86,14 @@ class Captioner:
         self._placeholders = self.encoder.placeholders()
 
     def caption(self, questions: Sequence[Question]) -> list[Caption | MediaError]:
-        """Ask about rows, in one batch.
+        """Caption rows, in one batch.
 
         Args:
             questions: The rows.
 
         Returns:
-            For each a caption, or why there is none: the question is longer than what the model was made
-            for, or holds a text that stands for a picture, or the model's numbers overflowed.
+            For each a caption, or why there is none: the prompt is longer than the model's context, or
+            contains a placeholder of a picture, or the model's numbers overflowed.
 
         Raises:
             UserError: A model that is spread over a group failed.
@@ -101,7 +101,9 @@ class Captioner:
         found: dict[int, Caption | MediaError] = {}
         for row, question in enumerate(questions):
             if token := next((t for t in self._placeholders if t in question.text), None):
-                found[row] = MediaError("bad_value", "", f"the question holds {token}, which means a picture")
+                found[row] = MediaError(
+                    "bad_value", "", f"the prompt contains {token}, which means a picture"
+                )
         found |= self._batch(questions, [row for row in range(len(questions)) if row not in found])
         return [found[row] for row in range(len(questions))]
 
@@ -119,36 +121,36 @@ class Captioner:
             return too_long | self._batch(questions, [row for row in rows if row not in too_long])
         captions, again = self._generate(inputs, lengths)
         if len(rows) > 1:
-            for place in again:
-                captions[place] = self._batch(questions, [rows[place]])[rows[place]]
+            for number in again:
+                captions[number] = self._batch(questions, [rows[number]])[rows[number]]
         return dict(zip(rows, captions, strict=True))
 
     def _too_long(self, length: int, frames: int) -> str:
         return (
-            f"the question has {length} tokens with {frames} frames, the model was made for {self.context}: "
+            f"the prompt has {length} tokens with {frames} frames, the model's context {self.context}: "
             "fewer --num-frames, a smaller --resize or a shorter --prompt"
         )
 
     def _generate(
         self, inputs: dict[str, Any], lengths: list[int]
     ) -> tuple[list[Caption | MediaError], list[int]]:
-        """Captions of a batch, and the places of rows in which neighbours may have made a difference."""
+        """Captions of a batch, and the numbers of rows that other rows may have changed."""
         if self._group:
             self._group.send(inputs)
         try:
             tokens, close, broken = self.generate(inputs)
         except Exception as error:
             if self._group is None:
-                raise  # the batch is made smaller, or the row is named
-            # The other processes of the group stand in the middle of a computation: only a new start helps.
+                raise  # the runner retries with smaller batches
+            # The other processes of the group are in the middle of a computation: only a restart helps.
             raise UserError(
                 f"the model failed ({_first_line(error)}); try again with a smaller --bs"
             ) from error
         captions: list[Caption | MediaError] = [
             self._read(row, length) for row, length in zip(tokens, lengths, strict=True)
         ]
-        for place in broken:
-            captions[place] = MediaError(
+        for number in broken:
+            captions[number] = MediaError(
                 "internal",
                 "",
                 f"the model's scores overflow in {self.precision}; try --precision bf16 or fp32",
@@ -161,29 +163,29 @@ class Captioner:
         Every process of a group must call it with the same tensors.
 
         Args:
-            inputs: What `Encoder.encode` made.
+            inputs: Result of `Encoder.encode`.
 
         Returns:
-            int64, shape (rows, new tokens): a row that ended early is filled up; the numbers of the rows in
-            which a choice was near a tie; and of those in which the model's scores overflowed.
+            int64, shape (rows, new tokens), padded; the numbers of the rows in which a choice was near a
+            tie; and of those in which the model's scores overflowed.
         """
         import torch
         from transformers import LogitsProcessorList
 
-        from tools.caption.llava.greedy import PenaltyWithoutPadding, Watch
+        from tools.caption.llava.greedy import CloseChoices, PenaltyWithoutPadding
         from tools.models.device import exact_convolutions
 
-        moved = {name: self._on_device(value) for name, value in inputs.items()}
-        prompt = moved["input_ids"].shape[1]
-        watch = Watch(self.tie_margin, self._ends, prompt)
-        processors = LogitsProcessorList([watch])
+        on_device = {name: self._on_device(value) for name, value in inputs.items()}
+        prompt = on_device["input_ids"].shape[1]
+        choices = CloseChoices(self.tie_margin, self._ends, prompt)
+        processors = LogitsProcessorList([choices])
         penalty = self.model.generation_config.repetition_penalty
         if penalty not in (None, 1.0):
-            processors.insert(0, PenaltyWithoutPadding(penalty, moved["attention_mask"]))
+            processors.insert(0, PenaltyWithoutPadding(penalty, on_device["attention_mask"]))
         on_gpu = nullcontext() if self.device == "cpu" else torch.cuda.device(self.device)
         with torch.inference_mode(), exact_convolutions(), on_gpu:
             tokens = self.model.generate(
-                **moved,
+                **on_device,
                 max_new_tokens=self._max_tokens,
                 do_sample=False,
                 num_beams=1,
@@ -194,7 +196,7 @@ class Captioner:
                 pad_token_id=self.encoder.tokenizer.pad_token_id,
                 logits_processor=processors,
             )
-        return tokens[:, prompt:].cpu().numpy(), watch.close_rows(), watch.broken_rows()
+        return tokens[:, prompt:].cpu().numpy(), choices.close_rows(), choices.broken_rows()
 
     def _on_device(self, value: Any) -> Any:
         if not hasattr(value, "is_floating_point"):

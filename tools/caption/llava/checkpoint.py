@@ -1,4 +1,4 @@
-"""The folder of a vision-language model: what is known of it before its weights are loaded."""
+"""The folder of a vision-language model, before its weights are loaded."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ LLAVA_1_5_TEMPLATE = (
     "{% for part in message['content'] %}{% if part['type'] == 'text' %}{{ part['text'] + ' ' }}{% endif %}"
     "{% endfor %}{% endfor %}{% if add_generation_prompt %}{{ 'ASSISTANT:' }}{% endif %}"
 )
-"""How LLaVA 1.5 was trained to be asked: ``USER: <image>\\nQUESTION ASSISTANT:`` (its model card)."""
+"""The chat template of LLaVA 1.5: ``USER: <image>\\nPROMPT ASSISTANT:`` (its model card)."""
 
 _OTHERS = ("*.json", "*.jinja", "*.model", "merges.txt", "vocab.txt", "additional_chat_templates/*.jinja")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model that transformers can load, and what decides its captions.
+    """A model that transformers can load.
 
     Attributes:
-        folder: Where it is.
+        folder: Its folder.
         digest: SHA-256 over its weights, its tokenizer, its configuration and the chat template.
         model_type: Its architecture, as ``config.json`` names it.
         dtype: Number format of the weights as ``config.json`` names it, such as ``float16``; empty when it
             does not.
-        chat_template: A Jinja template that stands in for the checkpoint's own; None for its own.
-        template_is_assumed: The checkpoint has no template, and LLaVA 1.5's was taken for it.
+        chat_template: A Jinja template that replaces the checkpoint's own; None for its own.
+        template_is_assumed: The checkpoint has no template, and LLaVA 1.5's is used.
     """
 
     folder: Path
@@ -83,13 +83,13 @@ def _folder(name: str) -> Path:
     path = Path(name).expanduser()
     if path.is_dir():
         return snapshot(path)
-    if told := no_such_model(name):
-        raise UserError(told)
+    if problem := no_such_model(name):
+        raise UserError(problem)
     return _hub_folder(name)
 
 
 def no_such_model(name: str) -> str:
-    """What is wrong with a name that is neither a folder nor can be an id; empty where it is one of them."""
+    """An error for a name that is neither a folder nor can be an id; else empty."""
     if Path(name).expanduser().is_dir() or (name.count("/") == 1 and not name.startswith((".", "/", "~"))):
         return ""
     return f"{name}: no such folder; --model-path takes the folder of a model, or its id on the hub"
@@ -126,11 +126,11 @@ def _template(folder: Path, model_type: str, given: str | Path | None) -> tuple[
             raise UserError(f"--chat-template {given}: cannot be read as UTF-8 text: {error}") from None
     if _has_template(folder):
         return None, False
-    if model_type == "llava":  # other types come with more than one language model, each asked its own way
+    if model_type == "llava":  # other types have several language models, each with its own template
         return LLAVA_1_5_TEMPLATE, True
     raise UserError(
-        f"{folder}: has no chat template (chat_template.jinja), so it is not known how a {model_type} model "
-        "wants to be asked; copy the file from the model's page, or name one with --chat-template FILE"
+        f"{folder}: has no chat template (chat_template.jinja), so the prompt format of this {model_type} "
+        "model is unknown; copy the file from the model's page, or name one with --chat-template FILE"
     )
 
 

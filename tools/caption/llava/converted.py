@@ -1,4 +1,4 @@
-"""Models in the layout of LLaVA's own code, and where the same weights are in the format of transformers."""
+"""Models in the layout of LLaVA's own code, and the same weights in the format of transformers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 _OWN_KEYS = ("mm_vision_tower", "mm_projector_type", "mm_hidden_size")  # of config.json in that layout
 _OWN_TYPES = ("llava_llama", "llava_mistral", "llava_mpt", "llava_qwen", "llava_mixtral", "llava_gemma")
 
-# The last part of the id of a model, which its folder is mostly called too, in lower case.
+# The last part of the id of a model, which is mostly the name of its folder too, in lower case.
 _CONVERTED = {
     "llava-v1.5-7b": "llava-hf/llava-1.5-7b-hf",
     "llava-v1.5-13b": "llava-hf/llava-1.5-13b-hf",
@@ -32,7 +32,7 @@ _CONVERTED = {
     )
     for kind in kinds
 }
-# Architecture, whether pictures are cut into tiles, and width of the language model: what config.json tells.
+# Architecture, whether pictures are cut into tiles, and width of the language model, from config.json.
 _BY_SHAPE: dict[tuple[str, bool, Any], str] = {
     ("llava_llama", False, 4096): "llava-v1.5-7b",
     ("llava_llama", False, 5120): "llava-v1.5-13b",
@@ -54,30 +54,30 @@ def converted_id(name: str) -> str | None:
     """Id of the same weights in the format of transformers.
 
     Args:
-        name: Id or folder of a model in LLaVA's own layout; None comes back for others.
+        name: Id or folder of a model in LLaVA's own layout; the result is None for others.
     """
     return _CONVERTED.get(PurePath(name).name.lower())
 
 
 def in_other_format(name: str, config: dict[str, Any]) -> str:
-    """What is wrong with a folder in LLaVA's own layout, and what to take, in a line.
+    """An error for a folder in LLaVA's own layout, with the model to use instead, in a line.
 
     Args:
         name: Id or folder of the model.
         config: Its ``config.json``.
     """
-    told = "a model in the layout of LLaVA's own code, which transformers does not load"
+    problem = "a model in the layout of LLaVA's own code, which transformers does not load"
     trained_as = str(config.get("_name_or_path") or "")
     if found := converted_id(name) or converted_id(trained_as):
-        return f"{told}; the same weights in the format that loads are {_here(name, found) or found}"
+        return f"{problem}; the same weights in the format that loads are {_here(name, found) or found}"
     own = "weights of your own are converted by convert_llava_weights_to_hf.py of transformers"
     if found := _by_shape(config):
-        return f"{told}; if these are the published weights, take {found}; {own}"
-    return f"{told}; take one of https://huggingface.co/llava-hf, whose ids end in -hf; {own}"
+        return f"{problem}; if these are the published weights, use {found}; {own}"
+    return f"{problem}; use one of https://huggingface.co/llava-hf, whose ids end in -hf; {own}"
 
 
 def _here(name: str, converted: str) -> Path | None:
-    """The converted model, where it stands beside the other one."""
+    """The converted model, if it is next to the other one."""
     beside = Path(name).expanduser().parent / PurePath(converted).name
     return beside if (beside / "config.json").is_file() else None
 

@@ -1,8 +1,8 @@
-"""Greedy choice of the next token that does not depend on the rows beside it: two logits processors.
+"""Greedy choice of the next token that does not depend on the batch: two logits processors.
 
-In a batch a row's logits differ in their last bits from those that it has alone: matrix products of another
-shape add up in another order. As long as the best token is ahead by more than that, the choice is the same;
-where it is not, the row is marked, and its caption is made again without neighbours.
+In a batch the logits of a row differ in their last bits from those that it has alone: matrix products of
+another shape add up in another order. As long as the lead of the best token is larger than that, the choice
+is the same; otherwise the row is marked, and its caption is generated again alone.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ ROUNDING = {"fp32": 1e-4, "bf16": 0.0, "fp16": 0.0}
 """Lead, as a part of the largest logit, below which a choice counts as near a tie.
 
 In fp32 measured differences are a hundredth of it. In half precision they are as large as the lead of many
-ordinary tokens, so that nearly every caption would be made twice: there it is off unless asked for."""
+ordinary tokens, so that nearly every caption would be generated twice: there it is off by default."""
 
 
 class PenaltyWithoutPadding(LogitsProcessor):
-    """The repetition penalty of a checkpoint, for tokens that a row really has.
+    """The repetition penalty of a checkpoint, without padding.
 
     That of transformers 5.0 counts padding as text, so that the penalty of the padding token, which often is
     the end of a text as well, would depend on the longest row of the batch. Keskar et al., CTRL,
@@ -33,7 +33,7 @@ class PenaltyWithoutPadding(LogitsProcessor):
         self._penalty, self._mask = penalty, mask.bool()
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Give scores of shape (rows, vocabulary), with the penalty on tokens that occurred."""
+        """Return scores of shape (rows, vocabulary), with the penalty on tokens that occurred."""
         new = input_ids.shape[1] - self._mask.shape[1]
         real = torch.nn.functional.pad(self._mask, (0, new), value=True).to(input_ids.device)
         counts = torch.zeros_like(scores).scatter_add(1, input_ids, real.to(scores.dtype))
@@ -41,12 +41,12 @@ class PenaltyWithoutPadding(LogitsProcessor):
         return torch.where(counts > 0, punished, scores)
 
 
-class Watch(LogitsProcessor):
-    """Notes in which rows a choice was so close that rounding may have decided it, and where logits broke.
+class CloseChoices(LogitsProcessor):
+    """Records the rows in which rounding may have decided a close choice, or logits overflowed.
 
     Args:
         margin: Lead, as a part of the largest logit, that counts as close; 0 for none.
-        ends: Tokens that end a row; what comes after them is not looked at.
+        ends: Tokens that end a row; later ones are ignored.
         prompt_length: Tokens before the first generated one.
     """
 
@@ -55,7 +55,7 @@ class Watch(LogitsProcessor):
         self._close = self._broken = self._ended = torch.zeros(0, dtype=torch.bool)
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Give the scores back as they are."""
+        """Return the scores unchanged."""
         best = scores.topk(2, dim=1).values.float()
         size = scores.masked_fill(~scores.isfinite(), 0).abs().amax(dim=1).float()
         close = (best[:, 0] - best[:, 1] <= self._margin * size) & (self._margin > 0)

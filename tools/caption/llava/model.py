@@ -1,4 +1,4 @@
-"""Load a vision-language model: strictly, in the wanted precision, on one device or spread over a group."""
+"""Load a vision-language model: strictly, in a given precision, on one device or spread over a group."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def choose_precision(precision: str, device: str, checkpoint: Checkpoint) -> str
 
     Args:
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
-        device: As `tools.models.device.resolve_device` gave it.
-        checkpoint: Which model.
+        device: As `tools.models.device.resolve_device` returns it.
+        checkpoint: The model.
     """
     if precision != "auto":
         return precision
@@ -37,12 +37,12 @@ def load_model(
     """Load a model for generation.
 
     Args:
-        checkpoint: Which.
+        checkpoint: The model.
         device: ``cpu`` or ``cuda:N``.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         attention: One of `ATTENTIONS`.
         tp_size: Over how many processes it is spread; they must have joined a group of that size, see
-            `tools.caption.llava.parallel.join_group`.
+            `tools.caption.llava.parallel.Group`.
 
     Returns:
         The model, a ``PreTrainedModel`` that can ``generate``, in evaluation mode.
@@ -55,7 +55,7 @@ def load_model(
     from transformers import AutoModelForImageTextToText
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # a bar for every rank, between those of the run
+    logging.disable_progress_bar()  # else there is one for every rank, between those of the run
     options: dict[str, Any] = {
         "dtype": getattr(torch, _DTYPES[precision]),
         "attn_implementation": attention,
@@ -75,10 +75,10 @@ def load_model(
             ) from None
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:500]
         raise UserError(f"{checkpoint.folder}: transformers cannot load it: {reason}") from None
-    for what in ("missing_keys", "mismatched_keys"):  # such weights would be random
-        if info.get(what):
-            named = ", ".join(sorted(map(str, info[what]))[:3])
-            raise UserError(f"{checkpoint.folder}: {len(info[what])} weights are {what[:-5]} ({named}, ...)")
+    for kind in ("missing_keys", "mismatched_keys"):  # such weights would be random
+        if info.get(kind):
+            named = ", ".join(sorted(map(str, info[kind]))[:3])
+            raise UserError(f"{checkpoint.folder}: {len(info[kind])} weights are {kind[:-5]} ({named}, ...)")
     if tp_size > 1 and not getattr(model, "supports_tp_plan", False):
         raise UserError(
             f"{checkpoint.folder}: transformers has no plan to spread a {checkpoint.model_type} model; use "

@@ -1,7 +1,7 @@
-"""Who does what under torchrun: groups of processes that share a model, and what they say to each other.
+"""Groups of processes under torchrun that share a model, and their messages.
 
 The rows are dealt out to ``dp_size`` groups of ``tp_size`` neighbouring ranks. The first rank of a group
-reads frames, keeps the ledger and writes; the others only compute their part of the model, when it says so.
+reads frames, keeps the ledger and writes; the others only compute their part of the model.
 """
 
 from __future__ import annotations
@@ -13,15 +13,43 @@ from datetime import timedelta
 from typing import Any
 
 from tools.errors import UserError
+from tools.options import Whole, check_options, option
 from tools.stage.shards import RANKS_PER_SHARD
 
-_PATIENCE = timedelta(days=7)  # a group waits while its first rank decodes; torchrun ends those left behind
+_TIMEOUT = timedelta(days=7)  # a group waits while its first rank decodes; torchrun ends orphans
 _LOAD, _STOP = "load", "stop"
 
 
 @dataclass(frozen=True)
+class GroupSizes:
+    """Options of the groups.
+
+    Raises:
+        UserError: A value that is not supported.
+    """
+
+    dp_size: int | None = option(
+        None,
+        "groups that share the rows",
+        Whole(1),
+        shown="as many as there are processes for",
+        none=True,
+        everyday=False,
+    )
+    tp_size: int = option(
+        1,
+        "processes that share one model; N times --dp-size is the number of processes",
+        Whole(1),
+        everyday=False,
+    )
+
+    def __post_init__(self) -> None:
+        check_options(self)
+
+
+@dataclass(frozen=True)
 class Layout:
-    """This process's place.
+    """The groups, and the position of this process.
 
     Attributes:
         dp_size: Groups that share the rows.
@@ -44,16 +72,13 @@ class Layout:
         return self.rank % self.tp_size
 
 
-def find_layout(dp_size: int | None = None, tp_size: int = 1) -> Layout:
-    """This process's place, from RANK and WORLD_SIZE; makes the shards of the table those of the groups.
-
-    Args:
-        dp_size: Groups; None for as many as there are processes for.
-        tp_size: Processes of a group.
+def find_layout(sizes: GroupSizes) -> Layout:
+    """The position of this process, from RANK and WORLD_SIZE; each group gets one shard of the table.
 
     Raises:
         UserError: ``dp_size`` times ``tp_size`` is not the number of processes.
     """
+    dp_size, tp_size = sizes.dp_size, sizes.tp_size
     try:
         rank, world = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
     except ValueError:
@@ -73,11 +98,11 @@ class Group:
     """The processes that share one model. The first sends, the others `follow`.
 
     Args:
-        layout: This process's place; its group has more than one process.
+        layout: The position of this process; its group has more than one process.
         device: ``cpu`` or ``cuda:N``, of this process.
 
     Raises:
-        UserError: The processes cannot find each other.
+        UserError: The processes cannot connect.
     """
 
     def __init__(self, layout: Layout, device: str) -> None:
@@ -88,27 +113,27 @@ class Group:
         self.size = layout.tp_size
         self.leads = layout.tp_rank == 0
         try:
-            store, _, _ = next(rendezvous("env://", timeout=_PATIENCE))
+            store, _, _ = next(rendezvous("env://", timeout=_TIMEOUT))
             dist.init_process_group(
                 "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl",
                 store=PrefixStore(f"captions/{layout.dp_rank}", store),
                 rank=layout.tp_rank,
                 world_size=layout.tp_size,
-                timeout=_PATIENCE,
+                timeout=_TIMEOUT,
             )
         except (ValueError, RuntimeError) as error:
-            raise UserError(f"--tp-size {self.size}: the processes cannot meet: {error}") from None
+            raise UserError(f"--tp-size {self.size}: the processes cannot connect: {error}") from None
 
     def load(self) -> None:
-        """Say that the model is to be loaded: all do it together."""
+        """Let all processes of the group load the model."""
         self.send(_LOAD)
 
     def send(self, message: Any) -> None:
-        """Give the others something to compute with."""
+        """Send a batch to the other processes."""
         self._broadcast([message])
 
     def close(self) -> None:
-        """Let the others go home, and leave."""
+        """Stop the other processes, and leave the group."""
         import torch.distributed as dist
 
         if self.leads:
@@ -116,10 +141,10 @@ class Group:
         dist.destroy_process_group()
 
     def follow(self, load: Callable[[], Callable[[Any], object]]) -> None:
-        """Do what the first process says, until it is done.
+        """Compute each batch that the first process sends, until it stops.
 
         Args:
-            load: Loads the model; gives what is to be called with each batch.
+            load: Loads the model; returns the function for a batch.
         """
         compute: Callable[[Any], object] | None = None
         while True:

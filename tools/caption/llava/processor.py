@@ -1,4 +1,4 @@
-"""What stands before the model: questions and pictures become tokens and pixels, padded on the left."""
+"""Inputs of the model: prompts and pictures as tokens and pixels, padded on the left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Question:
 
     Attributes:
         frames: Pictures in the order in which they are shown; uint8, each (H, W, 3), RGB.
-        text: What is asked about them.
+        text: The prompt.
     """
 
     frames: tuple[np.ndarray, ...]

@@ -1,4 +1,4 @@
-"""Captions as a stage: which frames are looked at, what is asked about them, and what comes out."""
+"""Captions of a local model as a stage: the frames, the prompt, and the cells."""
 
 from __future__ import annotations
 
@@ -8,50 +8,53 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from tools import cli
 from tools.caption.llava.checkpoint import find_checkpoint, no_such_model
 from tools.caption.llava.model import ATTENTIONS, choose_precision
 from tools.caption.llava.processor import Question
+from tools.caption.prompt_options import default_frames, prompt_frames_option, prompt_option
 from tools.caption.prompts import Prompt
-from tools.caption.thoughts import without_thoughts
+from tools.caption.reasoning import without_reasoning
 from tools.errors import MediaError, UserError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import Frames
 from tools.media.reading.sampling import Sampling
+from tools.options import Choice, Number, Option, Text, Whole, option, option_field
+from tools.stage.common_options import decoder_option, device_option, precision_option
 from tools.stage.stage import REMARKS, Row, Stage
 
 if TYPE_CHECKING:
     from tools.caption.llava.parallel import Group
     from tools.models.required import RequiredWeights
 
-MIDDLES = Sampling("uniform_mid", 1)
-"""The frames that are looked at when nothing is said of them: the middle one."""
+_FRAMES = 1
+_COUNTED = ("uniform_mid", "first_middle_last", "opensora")
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
+def _frame_count(policy: str, in_prompt: int | None) -> int | None:
+    """Frames of a video without ``--num-frames``; None for the default of the policy."""
+    return in_prompt or (_FRAMES if policy.removeprefix("by_") in _COUNTED else None)
+
+
+@dataclasses.dataclass(frozen=True)
+class _AttentionOption(Option):
+    """``--flash-attention``; from Python the name of any implementation of attention."""
+
+    def add(self, group: Any, name: str, default: Any) -> None:
+        """Add the flag."""
+        const = "flash_attention_2"
+        how = {"action": "store_const", "const": const, "default": default}
+        cli.advanced(group.add_argument("--flash-attention", dest=name, help=self.help, **how))
 
 
 @dataclasses.dataclass(kw_only=True)
 class LlavaStage(Stage):
     """Captions by a vision-language model: column ``path`` in, columns ``text`` and ``text_finish`` out.
 
-    Making the stage finds the model and takes its digest; it is loaded by `setup`. A ``text`` that is there
-    already is replaced, and goes into the question where the prompt says so.
-
-    Attributes:
-        prompt: What is asked.
-        model_path: Folder of the model, or its id.
-        sampling: Which frames of a video are looked at.
-        resize: Shorter side in pixels to which larger frames are scaled down; 0 leaves them as they are.
-        max_tokens: Longest caption, in tokens.
-        chat_template: File with a Jinja template instead of the checkpoint's own.
-        device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        precision: ``auto`` (GPU: that of the checkpoint; CPU: fp32), ``fp32``, ``bf16`` or ``fp16``.
-        attention: One of `tools.caption.llava.model.ATTENTIONS`.
-        tie_margin: See `tools.caption.llava.captioner.Captioner`.
-        decoder: Decoder that reads the frames.
-        group: The processes that the model is spread over; None for this one alone.
+    Existing cells of ``text`` are replaced, and inserted into the prompt if it says so.
 
     Raises:
-        UserError: The model is missing or incomplete, or a value is out of range.
+        UserError: The model is missing or incomplete, or a value is not supported.
     """
 
     name = "caption"
@@ -65,34 +68,51 @@ class LlavaStage(Stage):
     # The time of a batch hardly depends on its rows, but on its longest caption: small ones gain nothing.
     batch_seconds = 120.0
 
-    prompt: Prompt
-    model_path: str
-    sampling: Sampling = MIDDLES
-    resize: int = 336
-    max_tokens: int = 300
-    chat_template: str | None = None
-    device: str = "auto"
-    precision: str = "auto"
-    attention: str = "sdpa"
-    tie_margin: float | None = None
-    decoder: str = "pyav"
-    group: dataclasses.InitVar[Group | None] = None
-
-    def __post_init__(self, group: Group | None) -> None:
-        self._group = group
-        super().__post_init__()
+    model_path: str = option(
+        "",
+        "folder of a model in the Hugging Face layout, or its id",
+        Text("DIR|ID"),
+        aliases=("--model",),
+        required=True,
+    )
+    prompt: Prompt = prompt_option("video")
+    sampling: Sampling | None = prompt_frames_option(_FRAMES, _frame_count)
+    resize: int = option(
+        336,
+        "shorter side to which larger frames are scaled down; 0: as they are",
+        Whole(0, metavar="PIXELS"),
+    )
+    max_tokens: int = option(300, "most tokens of a caption", Whole(1))
+    chat_template: str | None = option(
+        None, "Jinja template instead of the checkpoint's own", Text("FILE"), everyday=False
+    )
+    device: str = device_option()
+    precision: str = precision_option("auto: on a GPU that of the checkpoint, on a CPU fp32")
+    attention: str = option_field(
+        "sdpa", _AttentionOption("use FlashAttention 2 (a package of its own)", Choice(ATTENTIONS))
+    )
+    tie_margin: float | None = option(
+        None,
+        "generate a caption again alone in which two tokens were this close, so that other rows of the batch "
+        "cannot change it; 0: never",
+        Number(0, metavar="F"),
+        shown="fp32: 0.0001, else 0",
+        none=True,
+        everyday=False,
+    )
+    decoder: str = decoder_option()
 
     def configure(self) -> None:
-        """Check the options, and set what follows from them."""
-        from tools.models.device import check_names
-
-        check_names(self.device)
-        if self.attention not in ATTENTIONS:
-            raise UserError(f"Invalid attention ({self.attention}). Supported: {', '.join(ATTENTIONS)}.")
-        if self.precision not in PRECISIONS:
-            raise UserError(f"precision {self.precision}: must be one of {', '.join(PRECISIONS)}")
+        """Choose the frames, and require column text when the prompt takes the existing caption."""
+        self._group: Group | None = None
+        if self.sampling is None:
+            self.sampling = default_frames(self.prompt, _FRAMES)
         if self.prompt.uses_text:
             self.required_columns = ("path", "text")
+
+    def spread_over(self, group: Group) -> None:
+        """Load the model together with the other processes of a group; called before `setup`."""
+        self._group = group
 
     def required_weights(self) -> list[RequiredWeights]:
         """The model, where it is a folder."""
@@ -112,16 +132,17 @@ class LlavaStage(Stage):
             raise UserError("--flash-attention: needs a GPU and --precision fp16 or bf16")
 
     def notes(self) -> list[str]:
-        """A word on a chat template that was assumed."""
+        """A note if the chat template was assumed."""
         if not self.checkpoint.template_is_assumed:
             return []
         return [
-            f"note: {self.checkpoint.folder} has no chat template; it is asked as LLaVA 1.5 is "
-            "(USER: <image> QUESTION ASSISTANT:); --chat-template FILE for another"
+            f"note: {self.checkpoint.folder} has no chat template; that of LLaVA 1.5 is assumed "
+            "(USER: <image> PROMPT ASSISTANT:); --chat-template FILE for another"
         ]
 
     def config(self) -> dict[str, Any]:
-        """What changes the captions: model, question, frames, arithmetic; not where it runs."""
+        """What changes the captions: model, prompt, frames, arithmetic; not where it runs."""
+        assert self.sampling is not None, "chosen when the stage was made"
         return {
             "model": self.checkpoint.digest,
             "prompt": dataclasses.asdict(self.prompt),
@@ -135,12 +156,12 @@ class LlavaStage(Stage):
         }
 
     def prepare(self, row: Row, frames: Frames) -> Question:
-        """Scale the frames down, and fill the question."""
+        """Scale the frames down, and fill in the prompt."""
         text = self.prompt.fill(row.get("text"), image=is_image(row["path"]))
         return Question(tuple(scale_down(frame.image, self.resize) for frame in frames), text)
 
     def setup(self) -> None:
-        """Load the model; all processes of a group do it together."""
+        """Load the model, together with the other processes of the group."""
         if self._group:
             self._group.load()
         self._captioner = self.load()
@@ -160,23 +181,23 @@ class LlavaStage(Stage):
         )
 
     def score(self, batch: list[Question]) -> list[dict[str, Any] | MediaError]:
-        """Ask about all rows at once."""
-        found = self._captioner.caption(batch)
-        return [c if isinstance(c, MediaError) else self._cells(c) for c in found]
+        """The captions of a batch, generated together."""
+        captions = self._captioner.caption(batch)
+        return [c if isinstance(c, MediaError) else self._cells(c) for c in captions]
 
     def _cells(self, caption: Any) -> dict[str, Any] | MediaError:
-        spoken = without_thoughts(caption.text, caption.finish)
-        if spoken.unfinished or (spoken.thoughts and not spoken.text):
-            tokens = f"after {caption.tokens} tokens, --max-tokens allows more"
-            return MediaError("no_answer", "", f"the model thought, but gave no answer ({tokens})")
-        text = " ".join(spoken.text.split())
+        reply = without_reasoning(caption.text, caption.finish)
+        if reply.unfinished or (reply.reasoning and not reply.text):
+            tokens = f"{caption.tokens} tokens, --max-tokens allows more"
+            return MediaError("no_answer", "", f"reasoning without an answer ({tokens})")
+        text = " ".join(reply.text.split())
         context, remarks = self._captioner.context, []
         if not text:
             remarks.append("the model wrote nothing")
         if caption.finish == "length":
             remarks.append(f"the caption was cut off at {self.max_tokens} tokens")
         if context is not None and caption.prompt_tokens + caption.tokens > context:
-            remarks.append(f"question and caption have more than the {context} tokens the model was made for")
+            remarks.append(f"prompt and caption exceed the model's context of {context} tokens")
         return {"text": text, "text_finish": caption.finish, REMARKS: remarks}
 
 

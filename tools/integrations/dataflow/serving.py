@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from typing import IO, Any
 
 from tools.base.packages import not_installed
-from tools.caption.api.client import ChatClient, Question
+from tools.caption.api.client import ChatClient, ChatRequest
 from tools.caption.api.service import KEY_VARIABLE, Service
 from tools.errors import MediaError, UserError
 
@@ -73,11 +73,11 @@ class _Serving:
         if json_schema is not None:
             schema = {"name": "answer", "strict": True, "schema": json_schema}
             parameters = {**parameters, "response_format": {"type": "json_schema", "json_schema": schema}}
-        questions = [
-            Question(str(number), json.dumps(messages).encode(), f"question {number}")
+        requests = [
+            ChatRequest(str(number), json.dumps(messages).encode(), f"question {number}")
             for number, messages in enumerate(conversations)
         ]
-        outcomes = ChatClient(service, parameters, verbatim=True).ask(questions) if questions else []
+        outcomes = ChatClient(service, parameters, verbatim=True).send(requests) if requests else []
         for outcome in outcomes:
             if isinstance(outcome, MediaError):
                 _LOG.warning("no answer: %s", outcome)
@@ -131,7 +131,7 @@ class APILLMServing_request(_Serving):
             base_url=self.api_url,
             concurrency=self.max_workers,
             retries=self.max_retries,
-            timeout=self.read_timeout,
+            request_timeout=self.read_timeout,
             max_failures=sys.maxsize,
             key_variable=own if os.environ.get(own) else KEY_VARIABLE,
         )
@@ -259,7 +259,7 @@ class LocalModelLLMServing_vllm(_Serving):
     def _service(self) -> tuple[Service, dict[str, Any]]:
         service = Service(
             base_url=f"http://127.0.0.1:{self._port}/v1",
-            timeout=_START_SECONDS,
+            request_timeout=_START_SECONDS,
             max_failures=sys.maxsize,
             key_variable="",
         )

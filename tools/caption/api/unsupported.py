@@ -1,4 +1,4 @@
-"""Parameters that a server refuses: which ones its words are about, and what to try without them."""
+"""Parameters that a server rejects: which ones its error names, and requests without them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 OTHER_NAMES = {"max_tokens": "max_completion_tokens"}
-"""What newer models call a parameter."""
+"""Names of parameters for newer models."""
 
-_SAID_OTHERWISE = {
+_SPELLINGS = {
     "response_format": r"(?:response|output)[ _-]?(?:format|schema|config|mime[ _]?type)|format|grammar"
     r"|schema|json(?:[ _-]?(?:schema|object|mode|output))?|additionalProperties"
     r"|(?:structured|guided|constrained)[ _-]?(?:outputs?|json|generation|decoding|grammar)",
@@ -18,7 +18,7 @@ _SAID_OTHERWISE = {
     "max_tokens": r"max[ _]?(?:output[ _]?|new[ _]?)?tokens",
     "max_completion_tokens": r"max[ _]?completion[ _]?tokens",
 }
-"""Under which names servers speak of a parameter; all others under its own."""
+"""Patterns of the names that servers use for a parameter; all others have one name."""
 
 _NOT_SUPPORTED = re.compile(
     r"unsupported|(?:not|n't|no longer) (?:be )?(?:supported|allowed|permitted|available|implemented|used)"
@@ -39,24 +39,24 @@ _TOO_MANY = re.compile(
     re.IGNORECASE,
 )
 _ECHOES = frozenset(("input", "request", "body", "messages", "prompt", "ctx", "url"))
-_FIRST = ("param", "loc", "field", "location")  # what says by itself which parameter is meant
-_LONGEST = 4000  # characters that are looked at: some servers send the whole request back
+_NAMING = ("param", "loc", "field", "location")  # fields of an error that name the parameter
+_LONGEST = 4000  # characters that are searched: some servers send the whole request back
 
 
 def named_parameters(error: Any, parameters: dict[str, Any], *, sure: bool = True) -> tuple[str, ...]:
     """The parameters of a request that an error message names.
 
     Args:
-        error: The body of the response as JSON, or as it is; what repeats the request in it is left out.
-        parameters: Those of the request, with their values.
-        sure: The status says that the request is to blame; else its words must say so as well.
+        error: The body of the response as JSON, or as text; fields that repeat the request are ignored.
+        parameters: Parameters of the request, with their values.
+        sure: The status means that the request is to blame; else the message must say so as well.
 
     Returns:
-        Their names without the model: those that the error has fields for, then in the order of its words.
-        ``max_tokens`` is named by words that say it is not supported, not by those about its size. All but
-        ``max_tokens`` where the words are about parameters, but name none.
+        Their names without the model: first those in fields of the error, then in the order of the message.
+        ``max_tokens`` counts where the message says that it is not supported, not where it is about its size.
+        All but ``max_tokens`` where the message is about parameters, but names none.
     """
-    fields = " ".join(_strings(error, _FIRST))[:_LONGEST]
+    fields = " ".join(_strings(error, _NAMING))[:_LONGEST]
     words = " ".join(_strings(error, None))[:_LONGEST]
     model = str(parameters.get("model") or "")
     words = words.replace(model, " ") if len(model) > 1 else words
@@ -64,17 +64,17 @@ def named_parameters(error: Any, parameters: dict[str, Any], *, sure: bool = Tru
         return ()
     found: list[tuple[bool, int, str]] = []
     for name in parameters:
-        place = _named_at(name, words)
-        if name == "model" or place is None or (_is_a_limit(name) and not _is_renamed(words)):
+        position = _named_at(name, words)
+        if name == "model" or position is None or (_is_a_limit(name) and not _is_renamed(words)):
             continue
-        found.append((_named_at(name, fields) is None, place, name))
+        found.append((_named_at(name, fields) is None, position, name))
     if not found and _UNNAMED.search(words):
         return tuple(name for name in reversed(parameters) if name != "model" and not _is_a_limit(name))
     return tuple(name for *_, name in sorted(found))
 
 
 def _named_at(name: str, words: str) -> int | None:
-    pattern = _SAID_OTHERWISE.get(name) or re.escape(name)
+    pattern = _SPELLINGS.get(name) or re.escape(name)
     # ASCII borders: Chinese servers put no blanks around a name. A hyphen makes it a part of a model's name.
     found = re.search(rf"(?<![A-Za-z0-9_-])(?:{pattern})(?![A-Za-z0-9_/-])", words, re.IGNORECASE)
     return found and found.start()
@@ -85,30 +85,30 @@ def _is_a_limit(name: str) -> bool:
 
 
 def _is_renamed(words: str) -> bool:
-    """Whether a limit of tokens is refused by its name, not for its size."""
+    """Whether a limit of tokens is rejected by its name, not for its size."""
     if any(other in words for other in OTHER_NAMES.values()) and _INSTEAD.search(words):
         return True
     return not _TOO_MANY.search(words) and bool(_NOT_SUPPORTED.search(words))
 
 
-def _strings(value: Any, keys: Iterable[str] | None, wanted: bool = False) -> Iterator[str]:
-    """The texts in a JSON value, names of fields among them; with keys, only those that stand under them."""
+def _strings(value: Any, keys: Iterable[str] | None, inside: bool = False) -> Iterator[str]:
+    """The texts in a JSON value, with names of fields; with keys, only those in fields of these names."""
     if isinstance(value, str):
-        if wanted or keys is None:
+        if inside or keys is None:
             yield value
     elif isinstance(value, dict):
         for key, item in value.items():
             if key not in _ECHOES:
                 if keys is None and isinstance(item, (str, list)):  # {"temperature": ["must be positive"]}
                     yield key
-                yield from _strings(item, keys, wanted or (keys is not None and key in keys))
+                yield from _strings(item, keys, inside or (keys is not None and key in keys))
     elif isinstance(value, list):
         for item in value:
-            yield from _strings(item, keys, wanted)
+            yield from _strings(item, keys, inside)
 
 
 def without(parameters: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Parameters without some, or with the other names of these."""
+    """Parameters without some of them, or with their other names."""
     left = dict(parameters)
     names = list(names)
     for name in [name for name in names if name in left]:
@@ -119,38 +119,40 @@ def without(parameters: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return left
 
 
-class Trial:
-    """What one question is asked without, until the server takes it.
+class ParameterTrial:
+    """The parameters that one request is sent without, until the server accepts it.
 
-    A complaint names parameters; the question is asked again without each of them, and without all. When
-    the complaint is another one then, that was right, and the next one counts.
-
-    Attributes:
-        names: What is left out.
+    An error names parameters; the request is repeated without each of them, and without all. When the error
+    is another one then, they were to blame, and the trial goes on with the next error.
     """
 
     def __init__(self) -> None:
-        self._right: tuple[str, ...] = ()
+        self._rejected: tuple[str, ...] = ()
         self._tried: tuple[str, ...] = ()
-        self._complaint = ""
+        self._error = ""
         self._attempts: Iterator[tuple[str, ...]] = iter(())
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What is left out."""
-        return (*self._right, *self._tried)
+        """The parameters that are left out."""
+        return (*self._rejected, *self._tried)
 
-    def go_on(self, names: tuple[str, ...], said: str) -> bool:
-        """Choose what to leave out next; whether there is anything."""
-        said = same_words(said)
-        if said != self._complaint:
-            self._right, self._complaint = self.names, said
-            names = tuple(name for name in names if name not in self._right)
+    def advance(self, names: tuple[str, ...], message: str) -> bool:
+        """Choose the parameters to leave out next; whether there are any.
+
+        Args:
+            names: Parameters that the error names.
+            message: The error.
+        """
+        message = without_numbers(message)
+        if message != self._error:
+            self._rejected, self._error = self.names, message
+            names = tuple(name for name in names if name not in self._rejected)
             self._attempts = iter([*((name,) for name in names), *([names] if len(names) > 1 else [])])
         self._tried = next(self._attempts, ())
         return bool(self._tried)
 
 
-def same_words(said: str) -> str:
-    """A complaint without the numbers of requests, by which the same ones differ."""
-    return re.sub(r"[0-9a-fA-F-]{8,}|\d+", "#", said)
+def without_numbers(message: str) -> str:
+    """An error without the numbers of requests, by which the same errors differ."""
+    return re.sub(r"[0-9a-fA-F-]{8,}|\d+", "#", message)

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tools.caption.thoughts import without_thoughts
+from tools.caption.reasoning import without_reasoning
 
 CAPTION = "A cat runs."
 
@@ -98,30 +98,30 @@ CUT_OFF = [
 
 @pytest.mark.parametrize("said", ANSWERED)
 def test_the_answer_alone_is_left(said):
-    spoken = without_thoughts(said, "stop")
+    spoken = without_reasoning(said, "stop")
     assert " ".join(spoken.text.split()) == CAPTION
     assert not spoken.unfinished
 
 
 @pytest.mark.parametrize(("said", "finish"), UNFINISHED)
 def test_thoughts_that_were_cut_off_are_no_answer(said, finish):
-    spoken = without_thoughts(said, finish)
+    spoken = without_reasoning(said, finish)
     assert spoken.text == "" and spoken.unfinished
 
 
 @pytest.mark.parametrize("said", CUT_OFF)
 def test_answers_that_were_cut_off_stay(said):
-    assert without_thoughts(said, "length") == (said, False, "")
+    assert without_reasoning(said, "length") == (said, False, "")
 
 
 def test_an_answer_that_was_cut_off_after_the_thoughts_stays():
-    assert without_thoughts("<think>hm</think>A cat", "length") == ("A cat", False, "marked")
-    assert without_thoughts("hm</think><answer>A cat", "length") == ("A cat", False, "unopened")
+    assert without_reasoning("<think>hm</think>A cat", "length") == ("A cat", False, "marked")
+    assert without_reasoning("hm</think><answer>A cat", "length") == ("A cat", False, "unopened")
 
 
 def test_a_caption_may_speak_of_marks():
     text = 'A screen shows the line "<think>" in white.'
-    assert without_thoughts(text, "stop").text == text
+    assert without_reasoning(text, "stop").text == text
 
 
 LOOPS = [
@@ -143,5 +143,5 @@ LOOPS = [
 def test_an_answer_that_loops_takes_no_longer_than_its_length(part):
     """Some milliseconds for so many characters; with their square it would be minutes."""
     start = time.monotonic()
-    without_thoughts("A. " + part * (40_000 // len(part)), "length")
+    without_reasoning("A. " + part * (40_000 // len(part)), "length")
     assert time.monotonic() - start < 3

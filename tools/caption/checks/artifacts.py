@@ -1,10 +1,10 @@
-"""What software leaves in the cells of captions: no caption at all, broken characters, wrappers."""
+"""Artifacts of software in captions: placeholders, broken characters, wrappers."""
 
 from __future__ import annotations
 
 import re
 
-from tools.caption.checks.words import words
+from tools.caption.checks.form import words
 
 _NOTHING = frozenset(
     (
@@ -16,19 +16,19 @@ _NOTHING = frozenset(
         *("keine", "nichts", "nenhum", "nenhuma", "nessuno", "nessuna"),
     )
 )
-"""Captions that say that there is none, as words in lower case."""
+"""Placeholders of captions, as words in lower case."""
 
-_LONGEST_NOTHING = 40  # characters, marks included
+_LONGEST_NOTHING = 40  # characters, punctuation included
 _LETTER = re.compile(r"[^\W\d_]")
 _MISREAD = (
     "[\u0080-\u00aa\u00ac-\u00ba\u00bc-\u00bf\u0152-\u017e\u0192\u02c6\u02dc\u2013-\u2122]"  # but for « and »
 )
 _BROKEN = re.compile(
     "[\ufffd\ufffe\uffff\ufdd0-\ufdef\ud800-\udfff]"
-    r"|[\0-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]"  # controls that no text holds
-    rf"|â€{_MISREAD}|[ÃÂ]{_MISREAD}|ðŸ|ï¿½|(?:[ÐÑ]{_MISREAD}){{2}}|锟斤拷"  # UTF-8 read as something else
-    r"|<0x[0-9A-Fa-f]{2}>|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"  # bytes and halves of characters, spelt out
-    r"|\w[Ġ▁]\w.*\w[Ġ▁]\w"  # blanks as tokens have them
+    r"|[\0-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]"  # control characters that no text contains
+    rf"|â€{_MISREAD}|[ÃÂ]{_MISREAD}|ðŸ|ï¿½|(?:[ÐÑ]{_MISREAD}){{2}}|锟斤拷"  # UTF-8 decoded as something else
+    r"|<0x[0-9A-Fa-f]{2}>|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"  # bytes and surrogates, spelt out
+    r"|\w[Ġ▁]\w.*\w[Ġ▁]\w"  # blanks as in tokens
 )
 _FENCE = re.compile(r"```|~~~")
 _JSON = re.compile(
@@ -43,23 +43,23 @@ _ANSWER_TAG = re.compile(
     re.IGNORECASE,
 )
 _BOXED = re.compile(r"\\(?:boxed|text)\s*\{")
-_SHORTEST_QUOTATION = 4  # words; a shorter one may be all that is to be seen
+_SHORTEST_QUOTATION = 4  # words; a shorter one may be the text in the picture
 
 
 def says_nothing(text: str) -> bool:
-    """Whether a caption is none: without a letter of any script, or a word for nothing (None, null, nan)."""
+    """Whether there is no caption: no letter of any script, or a placeholder (None, null, nan)."""
     if not _LETTER.search(text):
         return True
     return len(text) <= _LONGEST_NOTHING and " ".join(words(text)) in _NOTHING
 
 
 def is_damaged(text: str) -> bool:
-    """Whether a caption has characters that were lost or misread on their way: U+FFFD, controls, ``â€™``."""
+    """Whether characters were lost or decoded wrongly: U+FFFD, control characters, ``â€™``."""
     return bool(_BROKEN.search(text))
 
 
 def is_wrapped(text: str) -> bool:
-    """Whether a caption stands in something for programs: JSON, a fence, tags, quotes around all of it."""
+    """Whether a caption is wrapped in markup: JSON, a fence, tags, quotes around all of it."""
     if any(wrapper.search(text) for wrapper in (_FENCE, _JSON, _HTML, _ANSWER_TAG, _BOXED)):
         return True
     if _TAG.fullmatch(text):
