@@ -18,8 +18,6 @@ from tools.stage.readiness import postponed
 from vidsieve._rows import with_values
 
 if TYPE_CHECKING:
-    import argparse
-
     import pandas as pd
 
     FrameT = TypeVar("FrameT", pl.DataFrame, pl.LazyFrame, pd.DataFrame)
@@ -170,32 +168,25 @@ def caption(
         UserError: The model is missing or the server is out of reach; an unknown flag; a missing column.
     """
     flags = {**flags, "prompt": prompt, "num_frames": num_frames, "max_tokens": max_tokens}
+    _refuse_run_options("caption", flags)
     if base_url is None:
         from tools.caption import caption_llava
 
-        command = caption_llava.COMMAND
         with postponed():
-            local = command.make_stage(_parsed(command.parser(), {**flags, "model_path": model}))
+            local = caption_llava.COMMAND.stage_from(_given({**flags, "model_path": model}))
         return with_values(files, local, run or RunOptions(batch_size=16), error_column)
 
     from tools.caption import caption_api
 
-    flags |= {"model": model, "base_url": base_url}
-    server = caption_api.COMMAND
-    remote = server.make_stage(_parsed(server.parser(), flags))
-    batch_size = 8 * int(flags.get("concurrency", 32))
+    remote = caption_api.COMMAND.stage_from(_given({**flags, "model": model, "base_url": base_url}))
+    run = run or RunOptions(batch_size=remote.rows_of_a_batch)
     try:
-        return with_values(files, remote, run or RunOptions(batch_size=batch_size), error_column)
+        return with_values(files, remote, run, error_column)
     except KeyboardInterrupt:
         remote.cancel()
         raise
     finally:
         remote.close()
-
-
-def _parsed(parser: cli.ArgumentParser, flags: Mapping[str, Any]) -> argparse.Namespace:
-    parser.raises = True
-    return parser.parse_args(["meta", *_typed("caption", flags)])
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -215,20 +206,3 @@ def _refuse_run_options(owner: str, names: Iterable[str]) -> None:
         flag = "--" + name.replace("_", "-")
         if flag in running._option_string_actions or flag in ("--dp-size", "--tp-size"):
             raise UserError(f"{owner}: {name} belongs to the command; what a run takes is said in run=")
-
-
-def _typed(owner: str, flags: Mapping[str, Any]) -> list[str]:
-    """Flags as they would be typed; those of a run over a table on disk are none."""
-    _refuse_run_options(owner, flags)
-    words: list[str] = []
-    for name, value in flags.items():
-        flag = "--" + name.replace("_", "-")
-        if value is None or value is False:
-            continue
-        if value is True:
-            words.append(flag)
-        elif isinstance(value, (list, tuple)):
-            words += [flag, *map(str, value)]
-        else:
-            words.append(f"{flag}={value}")
-    return words

@@ -21,7 +21,7 @@ from PIL import Image
 from tests.caption.chat_server import KEY, ChatServer, answer, failure
 from tests.support import barcode_picture, make_video, read_barcode
 from tools.caption import caption_api, caption_gpt4
-from tools.caption.api.stage import CaptionApiStage
+from tools.caption.api.command import run_server_stage
 from tools.caption.caption_api import main
 from tools.caption.caption_gpt4 import main as main_gpt4
 from tools.caption.prompts import PROMPTS
@@ -450,20 +450,13 @@ def test_frames_are_as_many_as_the_prompt_says_unless_a_flag_does(flags, prompt,
     assert other["sampling"] == frames.asdict() and other["model"] == "gpt-4o"
 
 
-def test_a_batch_has_eight_requests_for_each_that_is_concurrent(numbered):
-    """So that the ledger of a run with few requests at once is written often."""
-    batches = []
-
-    class Counting(CaptionApiStage):
-        def score(self, batch):
-            batches.append(len(batch))
-            return super().score(batch)
-
-    with ChatServer(describe) as server:
-        command = dataclasses.replace(caption_api.COMMAND, stage=Counting)
-        flags = ["--model", "m", "--base-url", server.url, "--concurrency", "2", "--num-workers", "0"]
-        assert command.main([str(numbered(20)), *flags]) == 0
-    assert sum(batches) == 20 and max(batches) == 16
+@pytest.mark.parametrize(("flags", "rows"), [([], 256), (["--concurrency", "2"], 16), (["--bs", "5"], 5)])
+def test_a_batch_has_eight_requests_for_each_concurrent_one(numbered, flags, rows):
+    """So that the ledger of a run with few concurrent requests is written often."""
+    common = ["--model", "m", "--base-url", "http://127.0.0.1:9/v1", "--dry-run"]
+    args = caption_api.COMMAND.parser().parse_args([str(numbered(1)), *common, *flags])
+    assert run_server_stage(caption_api.COMMAND.make_stage(args), args) == 0
+    assert args.batch_size == rows
 
 
 def test_a_key_on_the_command_line_is_refused(numbered, capsys):

@@ -188,7 +188,7 @@ def test_questions_that_cannot_be_asked_cost_their_own_row(captioners, questions
     forged = Question(questions[1].frames, "What does <image> mean?")
     found = captioner.caption([long, questions[2], forged, questions[3]])
     assert [type(item) for item in found] == [MediaError, Caption, MediaError, Caption]
-    assert "made for 2048" in found[0].message and "<image>" in found[2].message
+    assert "context 2048" in found[0].message and "<image>" in found[2].message
     assert found[1::2] == captioner.caption(questions[2:4])
 
 

@@ -23,8 +23,9 @@ class _CaptionCommand(ServerCommand):
     def parser(self) -> cli.ArgumentParser:
         """The command line; ``--key`` is refused there."""
         made = super().parser()
+        group = made.add_argument_group("refused")
         help_text = "refused: the key is read from OPENAI_API_KEY"
-        cli.advanced(made.add_argument("--key", action=_RefuseKey, help=help_text))
+        cli.advanced(group.add_argument("--key", action=_RefuseKey, help=help_text))
         return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from tools import cli
-from tools.options import add_options, read_options
+from tools.options import read_options
 from tools.stage.command import StageCommand
 from tools.stage.options import run_command
 from tools.stage.readiness import postponed
@@ -29,6 +29,7 @@ COMMAND = StageCommand(
 --dp-size 4 --tp-size 2 --model-path DIR --prompt video-f3-detail-3ex
     python -m tools.caption.caption_llava meta.csv --model-path DIR --prompt video --existing-text
     """,
+    more={"processes": "tools.caption.llava.parallel.GroupSizes"},
     batch_size=16,
     num_workers=8,
     engines=False,
@@ -41,9 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     from tools.caption.llava.parallel import Group, GroupSizes, find_layout
     from tools.models.device import resolve_device
 
-    parser = COMMAND.parser()
-    add_options(parser, GroupSizes, title="processes")
-    args = parser.parse_args(argv)
+    args = COMMAND.parser().parse_args(argv)
     layout = find_layout(GroupSizes(**read_options(args, GroupSizes)))
     if layout.tp_size == 1:
         return run_command(lambda: COMMAND.make_stage(args), args)

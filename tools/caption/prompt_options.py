@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from tools.caption.prompts import PROMPTS, Prompt, resolve_prompt
@@ -14,13 +14,12 @@ from tools.stage.common_options import FramesOption
 
 PROMPT_VALUE = Text("NAME|FILE|TEXT")
 
-_POLICY = "uniform_mid"
+DEFAULT_POLICY = "uniform_mid"
+"""The policy of `prompt_frames_option`."""
 
 
 def prompt_option(default: str) -> Any:
     """The field ``prompt: Prompt``, with the flags ``--prompt`` and ``--existing-text``.
-
-    Python code may also give what `resolve_prompt` takes.
 
     Args:
         default: A name of `PROMPTS`.
@@ -28,48 +27,54 @@ def prompt_option(default: str) -> Any:
     return option_field(default, _PromptOption(f"prompt: {', '.join(PROMPTS)}, a text file, or the text"))
 
 
-def prompt_frames_option(default: int, count: Callable[[str, int | None], int | None]) -> Any:
-    """The field ``sampling: Sampling | None``: which frames of a video the prompt is about.
+def prompt_frames_option(default: int) -> Any:
+    """The field ``sampling``, with the flags ``--num-frames`` and ``--sampling``.
 
-    None stands for `default_frames`. The flags are ``--num-frames`` and ``--sampling``.
+    A policy without a number of frames stays a text, and no flag is None: the stage makes a `Sampling` of
+    them when it knows its prompt.
 
     Args:
         default: Frames of a video where neither a flag nor the prompt gives a number.
-        count: From a policy and the number in the prompt to the number of frames without ``--num-frames``.
     """
-    made = _PromptFramesOption("frames", shown=f"the number in the prompt, else {default}", count=count)
+    made = _PromptFramesOption("which frames of a video", shown=f"the number in the prompt, else {default}")
     return option_field(None, made)
-
-
-def default_frames(prompt: Prompt, default: int) -> Sampling:
-    """The middles of as many equal parts of a video as the prompt names, or as `default` says."""
-    return Sampling(_POLICY, prompt.num_frames or default)
 
 
 @dataclasses.dataclass(frozen=True)
 class _PromptOption(Option):
     def check(self, name: str, value: Any, default: Any) -> Prompt:
         """The prompt of a text."""
-        return resolve_prompt(value) if isinstance(value, str) else value
+        return resolve_prompt(value)
 
     def add(self, group: Any, name: str, default: Any) -> None:
         """Add the flags."""
         Option(self.help, PROMPT_VALUE).add(group, name, default)
         Option("insert the existing caption, column text, into the prompt").add(group, "existing_text", False)
 
+    def names(self, name: str) -> dict[str, str]:
+        """The flags, each by its name."""
+        return {name: name, "existing_text": "existing_text"}
+
     def read(self, args: argparse.Namespace, name: str, default: Any) -> Prompt:
         """The prompt that the flags ask for."""
-        return resolve_prompt(args.prompt, existing_text=args.existing_text)
+        return self.combine({part: getattr(args, part) for part in self.names(name)}, name, default)
+
+    def combine(self, given: Mapping[str, Any], name: str, default: Any) -> Prompt:
+        """The prompt from the values of the flags."""
+        return resolve_prompt(given.get(name, default), existing_text=given.get("existing_text", False))
 
 
 @dataclasses.dataclass(frozen=True)
 class _PromptFramesOption(FramesOption):
-    count: Callable[[str, int | None], int | None] = lambda policy, count: count
+    def check(self, name: str, value: Any, default: Any) -> Any:
+        """The value as it is; the stage checks a policy together with its prompt."""
+        return value
 
-    def read(self, args: argparse.Namespace, name: str, default: Any) -> Sampling:
-        """The frames that the flags and the prompt ask for."""
-        policy = getattr(args, name) or _POLICY
-        count = args.num_frames
-        if count is None:
-            count = self.count(policy, resolve_prompt(args.prompt).num_frames)
-        return parse_sampling(policy, count)
+    def combine(self, given: Mapping[str, Any], name: str, default: Any) -> Sampling | str | None:
+        """The frames from the values of the flags, or the policy alone."""
+        policy, count = given.get(name), given.get("num_frames")
+        if count is None or isinstance(policy, Sampling):
+            return policy if count is None else super().combine(given, name, default)
+        return parse_sampling(
+            policy or DEFAULT_POLICY, self.parts(name, default)["num_frames"].check("num_frames", count, None)
+        )

@@ -118,12 +118,12 @@ class Prompt:
         return with_text.replace(TEXT_SLOT, " ".join(str(text).split()))
 
 
-def resolve_prompt(value: str, *, existing_text: bool = False) -> Prompt:
+def resolve_prompt(value: str | Prompt, *, existing_text: bool = False) -> Prompt:
     """Find the prompt that a command line names.
 
     Args:
-        value: A name of `PROMPTS`, a text file, or the prompt as text. In a prompt of the user's own,
-            ``{text}`` stands for the existing caption.
+        value: A name of `PROMPTS`, a text file, the prompt as text, or a `Prompt`. In a text, ``{text}``
+            stands for the existing caption.
         existing_text: Insert the existing caption, also where the prompt has no place for it.
 
     Returns:
@@ -132,19 +132,16 @@ def resolve_prompt(value: str, *, existing_text: bool = False) -> Prompt:
     Raises:
         UserError: It is none of these, or the file is empty or cannot be read.
     """
-    name = value.strip()
-    if name in PROMPTS:
-        prompt = PROMPTS[name]
-        return _with_existing_text(prompt) if existing_text else prompt
-    text = _read(name) if _is_path(name) else value
-    text = text.strip()
-    if not text:
-        raise UserError(f"--prompt {name}: is empty; type a prompt, or one of {', '.join(PROMPTS)}")
-    prompt = _own(text)
+    prompt = value if isinstance(value, Prompt) else PROMPTS.get(value.strip()) or _own(value)
     return _with_existing_text(prompt) if existing_text else prompt
 
 
-def _own(text: str) -> Prompt:
+def _own(value: str) -> Prompt:
+    """The prompt of a text file, or of a text."""
+    name = value.strip()
+    text = (_read(name) if _is_path(name) else value).strip()
+    if not text:
+        raise UserError(f"--prompt {name}: is empty; type a prompt, or one of {', '.join(PROMPTS)}")
     if TEXT_SLOT not in text:
         return Prompt(text)
     without = re.sub(r"\s{2,}", " ", text.replace(TEXT_SLOT, "")).strip()

@@ -29,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     """Parse the command line and run the stage; the exit code."""
     parser = COMMAND.parser()
     cli.advanced(
-        parser.add_argument(
+        parser.add_argument_group("compatibility").add_argument(
             "--output-prefix",
             metavar="P",
             help="write P_<key> with the suffix of META, as Open-Sora's script did",

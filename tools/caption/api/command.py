@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from tools import cli
 from tools.stage.command import StageCommand
@@ -14,8 +15,6 @@ from tools.stage.options import run_command
 if TYPE_CHECKING:
     from tools.caption.api.stage import ServerStage
     from tools.stage.runner import RunResult
-
-_BATCHES_OF = 8  # requests in a batch per concurrent one: waiting for the slowest then costs little
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,14 @@ class ServerCommand(StageCommand):
         """
         return cast("ServerStage", super().make_stage(args))
 
+    def stage_from(self, given: Mapping[str, Any], shared: Mapping[str, Any] | None = None) -> ServerStage:
+        """The stage from options by name.
+
+        Raises:
+            UserError: An option is wrong.
+        """
+        return cast("ServerStage", super().stage_from(given, shared))
+
     def main(self, argv: list[str] | None = None) -> int:
         """Parse the command line and run the stage; the exit code."""
         args = self.parser().parse_args(argv)
@@ -59,7 +66,7 @@ def run_server_stage(stage: ServerStage, args: argparse.Namespace) -> int:
     from tools.stage.shards import STATE_FOLDER, current_shard
     from tools.table import output_path
 
-    args.batch_size = args.batch_size or _BATCHES_OF * args.concurrency
+    args.batch_size = args.batch_size or stage.rows_of_a_batch
     if args.dry_run:
         return run_command(stage, args)
     shard = current_shard()

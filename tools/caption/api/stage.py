@@ -15,13 +15,13 @@ import polars as pl
 from tools.caption.api.answers import Answer
 from tools.caption.api.pictures import DETAILS, chat_messages, encode_jpeg
 from tools.caption.api.service import Service
-from tools.caption.prompt_options import default_frames, prompt_frames_option, prompt_option
+from tools.caption.prompt_options import DEFAULT_POLICY, prompt_frames_option, prompt_option
 from tools.caption.prompts import Prompt
 from tools.caption.reasoning import LENGTH
 from tools.errors import MediaError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import Frames
-from tools.media.reading.sampling import Sampling
+from tools.media.reading.sampling import Sampling, parse_sampling
 from tools.options import Choice, Number, Text, Whole, option, options_field
 from tools.stage.ledger_files import Outcome
 from tools.stage.stage import REMARKS, Row, Stage
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tools.caption.api.usage import Totals, Usage
 
 _FRAMES = 3
+_BATCHES_OF = 8
 
 
 class Prepared(NamedTuple):
@@ -92,6 +93,11 @@ class ServerStage(Stage):
         config = super().config()
         del config["service"]
         return config
+
+    @property
+    def rows_of_a_batch(self) -> int:
+        """Default number of rows of a batch: so many that waiting for the slowest request costs little."""
+        return _BATCHES_OF * self.service.concurrency
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -202,11 +208,6 @@ class ServerStage(Stage):
             self._journal = None
 
 
-def _frame_count(policy: str, in_prompt: int | None) -> int | None:
-    """Frames of a video without ``--num-frames``; None for the default of the policy."""
-    return (in_prompt or _FRAMES) if policy == "uniform_mid" else None
-
-
 @dataclasses.dataclass
 class CaptionApiStage(ServerStage):
     """A caption from a model server: column ``path`` in, ``text`` and ``text_finish`` out.
@@ -224,7 +225,7 @@ class CaptionApiStage(ServerStage):
     }
 
     prompt: Prompt = prompt_option("video")
-    sampling: Sampling | None = prompt_frames_option(_FRAMES, _frame_count)
+    sampling: Sampling | None = prompt_frames_option(_FRAMES)
     resize: int | None = option(
         512,
         "shorter side in pixels to which larger pictures are scaled down; 0: as they are",
@@ -243,8 +244,10 @@ class CaptionApiStage(ServerStage):
         """Choose the frames, and require column text when the prompt takes the existing caption."""
         super().configure()
         self.resize = self.resize or None
-        if self.sampling is None:
-            self.sampling = default_frames(self.prompt, _FRAMES)
+        frames: Any = self.sampling or DEFAULT_POLICY
+        if isinstance(frames, str):
+            count = (self.prompt.num_frames or _FRAMES) if frames == DEFAULT_POLICY else None
+            self.sampling = parse_sampling(frames, count)
         if self.prompt.uses_text:
             self.required_columns = ("path", "text")
 

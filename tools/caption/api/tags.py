@@ -78,8 +78,9 @@ class TagStage(ServerStage):
     )
     response_format: bool = option(
         True,
-        "do not send the form of the JSON as response_format; the prompt describes it anyway",
+        "send the form of the JSON as response_format",
         flag="no-response-format",
+        off="do not send the form of the JSON as response_format; the prompt describes it anyway",
         everyday=False,
     )
 

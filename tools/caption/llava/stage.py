@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +13,13 @@ from tools import cli
 from tools.caption.llava.checkpoint import find_checkpoint, no_such_model
 from tools.caption.llava.model import ATTENTIONS, choose_precision
 from tools.caption.llava.processor import Question
-from tools.caption.prompt_options import default_frames, prompt_frames_option, prompt_option
+from tools.caption.prompt_options import DEFAULT_POLICY, prompt_frames_option, prompt_option
 from tools.caption.prompts import Prompt
 from tools.caption.reasoning import without_reasoning
 from tools.errors import MediaError, UserError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import Frames
-from tools.media.reading.sampling import Sampling
+from tools.media.reading.sampling import Sampling, parse_sampling
 from tools.options import Choice, Number, Option, Text, Whole, option, option_field
 from tools.stage.common_options import decoder_option, device_option, precision_option
 from tools.stage.stage import REMARKS, Row, Stage
@@ -28,12 +29,8 @@ if TYPE_CHECKING:
     from tools.models.required import RequiredWeights
 
 _FRAMES = 1
-_COUNTED = ("uniform_mid", "first_middle_last", "opensora")
-
-
-def _frame_count(policy: str, in_prompt: int | None) -> int | None:
-    """Frames of a video without ``--num-frames``; None for the default of the policy."""
-    return in_prompt or (_FRAMES if policy.removeprefix("by_") in _COUNTED else None)
+_COUNTED = ("uniform_mid", "first_middle_last", "opensora")  # policies with a number of frames
+_FLASH = "flash_attention_2"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,9 +39,17 @@ class _AttentionOption(Option):
 
     def add(self, group: Any, name: str, default: Any) -> None:
         """Add the flag."""
-        const = "flash_attention_2"
-        how = {"action": "store_const", "const": const, "default": default}
+        how = {"action": "store_const", "const": _FLASH, "default": default}
         cli.advanced(group.add_argument("--flash-attention", dest=name, help=self.help, **how))
+
+    def names(self, name: str) -> dict[str, str]:
+        """The field, and the flag."""
+        return dict.fromkeys((name, "flash_attention"), name)
+
+    def combine(self, given: Mapping[str, Any], name: str, default: Any) -> str:
+        """The implementation; True and False are values of the flag."""
+        value = given.get(name, default)
+        return (_FLASH if value else default) if isinstance(value, bool) else value
 
 
 @dataclasses.dataclass(kw_only=True)
@@ -76,7 +81,7 @@ class LlavaStage(Stage):
         required=True,
     )
     prompt: Prompt = prompt_option("video")
-    sampling: Sampling | None = prompt_frames_option(_FRAMES, _frame_count)
+    sampling: Sampling | None = prompt_frames_option(_FRAMES)
     resize: int = option(
         336,
         "shorter side to which larger frames are scaled down; 0: as they are",
@@ -105,8 +110,10 @@ class LlavaStage(Stage):
     def configure(self) -> None:
         """Choose the frames, and require column text when the prompt takes the existing caption."""
         self._group: Group | None = None
-        if self.sampling is None:
-            self.sampling = default_frames(self.prompt, _FRAMES)
+        frames: Any = self.sampling or DEFAULT_POLICY
+        if isinstance(frames, str):
+            default = _FRAMES if frames.removeprefix("by_") in _COUNTED else None
+            self.sampling = parse_sampling(frames, self.prompt.num_frames or default)
         if self.prompt.uses_text:
             self.required_columns = ("path", "text")
 
@@ -128,7 +135,7 @@ class LlavaStage(Stage):
         self.checkpoint = find_checkpoint(self.model_path, self.chat_template)
         self.device = resolve_device(self.device)
         self.precision = choose_precision(self.precision, self.device, self.checkpoint)
-        if self.attention == "flash_attention_2" and (self.device == "cpu" or self.precision == "fp32"):
+        if self.attention == _FLASH and (self.device == "cpu" or self.precision == "fp32"):
             raise UserError("--flash-attention: needs a GPU and --precision fp16 or bf16")
 
     def notes(self) -> list[str]:
