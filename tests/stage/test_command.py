@@ -69,5 +69,5 @@ def test_a_second_name_of_a_command_has_its_own_defaults_and_examples():
 
 
 def test_values_of_shared_options_are_checked():
-    with pytest.raises(UserError, match="Invalid max_attempts .0.. Supported values are numbers from 1 on."):
+    with pytest.raises(UserError, match=r"Invalid max_attempts \(0\)"):
         stage_of(COMMAND, "--model", "m", "--max-attempts", "0")
