@@ -23,7 +23,8 @@ from tests.scoring.dedup.drawn import SECONDS, groups
 from tests.support import make_video
 from tools.scoring.dedup.duplicates import mark_duplicates
 from tools.scoring.dedup.stage import FINGERPRINT, FingerprintStage
-from tools.stage.engine import RunOptions, map_rows
+from tools.stage.run_options import RunOptions
+from tools.stage.session import map_rows
 
 FPS = 12
 KINDS = (

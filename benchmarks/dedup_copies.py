@@ -24,7 +24,8 @@ from tools.media.reading.probe import probe
 from tools.media.writing.ffmpeg_program import FfmpegError, find_ffmpeg, run_ffmpeg
 from tools.scoring.dedup.duplicates import mark_duplicates
 from tools.scoring.dedup.stage import FINGERPRINT, FingerprintStage
-from tools.stage.engine import RunOptions, map_rows
+from tools.stage.run_options import RunOptions
+from tools.stage.session import map_rows
 
 EVEN = "scale=trunc(iw/2)*2:trunc(ih/2)*2"
 SMALL = "scale=-2:trunc(min(ih\\,360)/2)*2"  # of pieces: large ones take long to make

@@ -26,7 +26,8 @@ from technical_clips import (
 
 from tools.errors import MediaError
 from tools.scoring.technical.stage import TechnicalStage
-from tools.stage.engine import RunOptions, map_rows
+from tools.stage.run_options import RunOptions
+from tools.stage.session import map_rows
 
 MEASURES = {"rates": "true_fps"}
 """Column of a group, where it has not the name of the group."""

@@ -22,7 +22,7 @@ from tools.errors import UserError
 from tools.integrations.daft.engine import DaftOptions, run_on_daft
 from tools.integrations.daft.packages import import_ray
 from tools.scoring.scorers import SCORERS, make_scorer, typed_options
-from tools.stage.engine import RunOptions
+from tools.stage.run_options import RunOptions
 from tools.stage.summary import summary
 from tools.table import ROW_COLUMN, count_rows, output_path
 

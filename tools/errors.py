@@ -76,6 +76,11 @@ class MediaError(VidsieveError):
         self.message = " ".join(message.split())
         super().__init__(f"{self.path}: {self.kind}: {self.message}")
 
+    @property
+    def reason(self) -> str:
+        """``kind: message``, as in a cell of an error column."""
+        return f"{self.kind}: {self.message}"
+
     def __reduce__(self) -> tuple[type[MediaError], tuple[str, str, str]]:
         """Pickle by the three arguments, so that the error crosses process borders."""
         return MediaError, (self.kind, self.path, self.message)

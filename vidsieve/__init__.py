@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from tools.media.reading.sampling import Sampling
     from tools.scene_cut.clips.cutting import CutOptions
     from tools.scene_cut.shots.detect import detect_scenes
-    from tools.stage.engine import RunOptions
+    from tools.stage.run_options import RunOptions
     from tools.stage.runner import run_stage
     from tools.stage.stage import Stage
     from tools.table import read_table, write_table
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "CutOptions": "tools.scene_cut.clips.cutting",
     "MediaError": "tools.errors",
-    "RunOptions": "tools.stage.engine",
+    "RunOptions": "tools.stage.run_options",
     "Sampling": "tools.media.reading.sampling",
     "Stage": "tools.stage.stage",
     "UserError": "tools.errors",

@@ -12,10 +12,10 @@ from tools import cli
 from tools.errors import UserError
 from tools.scoring.fused import FusedStage
 from tools.scoring.scorers import make_scorer, parse_scores
-from tools.stage.engine import RunOptions
 from tools.stage.options import add_stage_arguments
-from tools.stage.readiness import postponed
-from vidsieve._rows import with_values
+from tools.stage.run_options import RunOptions
+from tools.stage.stage import weights_later
+from vidsieve._rows import map_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,13 +95,13 @@ def score(
     options = {name: _given(flags.get(name, {})) for name in names}
     for name, given in options.items():
         _refuse_run_options(name, given)
-    with postponed():
+    with weights_later():
         stages = [make_scorer(name, options[name], shared) for name in names]
         fused = FusedStage(stages=tuple(stages), decoder=decoder)
     for stage in stages:
         if stage.vector_file:
             raise UserError(f"{stage.name}: {stage.vector_file}: the command alone writes embeddings")
-    return with_values(files, fused, run or RunOptions(batch_size=256), error_column)
+    return map_frame(files, fused, run or RunOptions(batch_size=256), error_column)
 
 
 @overload
@@ -172,16 +172,16 @@ def caption(
     if base_url is None:
         from tools.caption import caption_llava
 
-        with postponed():
+        with weights_later():
             local = caption_llava.COMMAND.stage_from(_given({**flags, "model_path": model}))
-        return with_values(files, local, run or RunOptions(batch_size=16), error_column)
+        return map_frame(files, local, run or RunOptions(batch_size=16), error_column)
 
     from tools.caption import caption_api
 
     remote = caption_api.COMMAND.stage_from(_given({**flags, "model": model, "base_url": base_url}))
     run = run or RunOptions(batch_size=remote.rows_of_a_batch)
     try:
-        return with_values(files, remote, run, error_column)
+        return map_frame(files, remote, run, error_column)
     except KeyboardInterrupt:
         remote.cancel()
         raise

@@ -13,7 +13,7 @@ from tools.datasets.datautil import Settings, filter_table, run_datautil
 from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS
 from tools.datasets.operations.filters import VALUES
 from tools.errors import UserError
-from tools.stage.engine import RunOptions
+from tools.stage.run_options import RunOptions
 from tools.table import read_table, write_table
 
 HARD = ["a,b", 'say "hi"', "two\nlines", "\U0001f600", "None", "007", "NA", "", None, "x" * 100_000]

@@ -17,7 +17,8 @@ from tools.media.reading.timeline import scan as scanning
 from tools.scoring import __main__ as command
 from tools.scoring.fused import FusedStage
 from tools.scoring.scorers import SCORERS, make_scorer, typed_options
-from tools.stage.engine import RunOptions, map_rows
+from tools.stage.run_options import RunOptions
+from tools.stage.session import map_rows
 from tools.stage.stage import FAILURES, Stage
 from tools.table import merge_tables, read_table, write_table
 

@@ -17,8 +17,9 @@ from PIL import Image, ImageDraw, ImageFont
 from tests.support import make_video
 from tools.scoring.ocr.scorer import OcrScorer
 from tools.scoring.ocr.stage import OcrStage
-from tools.stage.engine import RunOptions, map_rows
+from tools.stage.run_options import RunOptions
 from tools.stage.runner import run_stage
+from tools.stage.session import map_rows
 
 pytest.importorskip("onnxruntime", reason="the extra ocr is not installed")
 pytest.importorskip("rapidocr", reason="the extra ocr is not installed")

@@ -27,7 +27,8 @@ from tools.scoring.optical_flow.pairs import MotionPair
 from tools.scoring.optical_flow.pictures import averaged_picture
 from tools.scoring.optical_flow.scorer import Clip, score_clips
 from tools.scoring.optical_flow.stage import OpticalFlowStage
-from tools.stage.engine import RunOptions, map_rows
+from tools.stage.run_options import RunOptions
+from tools.stage.session import map_rows
 from tools.table import merge_tables, write_table
 
 ROOT = Path(__file__).resolve().parents[2]

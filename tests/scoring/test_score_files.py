@@ -7,7 +7,7 @@ import pytest
 import vidsieve
 from tools.scoring import __main__ as command
 from tools.scoring.scorers import make_scorer
-from tools.stage.readiness import postponed
+from tools.stage.stage import weights_later
 
 HERE = vidsieve.RunOptions(num_workers=0, batch_size=2)
 QUALITY = {"prompts": ["quality", "warm"], "num_frames": 4}
@@ -58,7 +58,7 @@ def test_options_of_a_score_are_checked_by_name(media, options, message):
 
 
 def test_options_have_the_names_of_flags_and_of_fields():
-    with postponed():
+    with weights_later():
         for name in ("hflip", "horizontal_flip"):
             options = {"mode": "compat", name: True, "num_frames": 5}
             stage = make_scorer("audio", options, {"decoder": "decord", "precision": "fp32"})

@@ -139,7 +139,7 @@ def test_no_flipped_bit_gives_another_value(tmp_path):
         data = bytearray(whole)
         data[place // 8] ^= 1 << place % 8
         (tmp_path / "rank0.jsonl").write_bytes(data)
-        with Ledger(tmp_path, 0, {}, values, look_only=True) as ledger:
+        with Ledger(tmp_path, 0, {}, values, read_only=True) as ledger:
             assert len(ledger.outcomes) < 2 and ledger.notice
             for key, outcome in ledger.outcomes.items():
                 assert str(outcome) == str(values[key])

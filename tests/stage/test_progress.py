@@ -13,8 +13,8 @@ import pytest
 
 from tools.errors import MediaError
 from tools.stage import progress as module
-from tools.stage.board import Board, Count
 from tools.stage.progress import Progress, spell_rate, spell_seconds
+from tools.stage.rank_progress import Count, RankProgress
 from tools.stage.shards import Shard
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,45 +74,48 @@ def test_quiet_and_further_ranks_show_none(monkeypatch, quick):
 
 def test_ranks_of_one_launcher_add_up(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
-    first, second, third = (Board(tmp_path, Shard(rank, 3)) for rank in range(3))
-    assert first.who(first.others()) == "rank 0 of 3"
-    first.tell(Count(4, 0))
-    second.tell(Count(5, 2, 1))
+    first, second, third = (RankProgress(tmp_path, Shard(rank, 3)) for rank in range(3))
+    assert first.label(first.others()) == "rank 0 of 3"
+    first.publish(Count(4, 0))
+    second.publish(Count(5, 2, 1))
     assert first.others() == {1: Count(5, 2, 1)}
-    assert first.who(first.others()) == "2 of 3 ranks"
-    third.tell(Count(3, 3, 0))
-    assert first.who(first.others()) == "3 ranks"
-    third.clear()
+    assert first.label(first.others()) == "2 of 3 ranks"
+    third.publish(Count(3, 3, 0))
+    assert first.label(first.others()) == "3 ranks"
+    third.remove_files()
     assert first.others()[2] == Count(3, 3, 0)  # it is counted as long as there is a bar
-    first.clear()
-    second.tell(Count(5, 5, 1))
-    second.clear()
+    first.remove_files()
+    second.publish(Count(5, 5, 1))
+    second.remove_files()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_rank_that_is_done_before_the_first_has_begun_is_counted(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    quick, first = (Board(tmp_path, Shard(rank, 2)) for rank in (1, 0))
-    quick.tell(Count(3, 3))
-    quick.clear()
-    first.tell(Count(4))
+    quick, first = (RankProgress(tmp_path, Shard(rank, 2)) for rank in (1, 0))
+    quick.publish(Count(3, 3))
+    quick.remove_files()
+    first.publish(Count(4))
     assert first.others() == {1: Count(3, 3)}
-    first.clear()
+    first.remove_files()
     assert list(tmp_path.iterdir()) == []
 
 
 def test_counts_of_another_launcher_are_not_added(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "yesterday")
-    Board(tmp_path, Shard(1, 2)).tell(Count(9, 9))
+    RankProgress(tmp_path, Shard(1, 2)).publish(Count(9, 9))
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "today")
-    assert Board(tmp_path, Shard(0, 2)).others() == {}
-    Board(tmp_path, Shard(1, 4)).tell(Count(9, 9))
-    assert Board(tmp_path, Shard(0, 4)).others() == {1: Count(9, 9)}
-    Board(tmp_path, Shard(2, 4)).tell(Count(5, 5))  # on another machine: there are two ranks on each
-    assert Board(tmp_path, Shard(0, 4)).others() == {1: Count(9, 9)}
+    assert RankProgress(tmp_path, Shard(0, 2)).others() == {}
+    RankProgress(tmp_path, Shard(1, 4)).publish(Count(9, 9))
+    assert RankProgress(tmp_path, Shard(0, 4)).others() == {1: Count(9, 9)}
+    # on another machine: there are two ranks on each
+    RankProgress(tmp_path, Shard(2, 4)).publish(
+        Count(5, 5)
+    )  # on another machine: there are two ranks on each
+    assert RankProgress(tmp_path, Shard(0, 4)).others() == {1: Count(9, 9)}
     monkeypatch.delenv("LOCAL_WORLD_SIZE")
-    assert Board(tmp_path, Shard(0, 2)).others() == {}
+    assert RankProgress(tmp_path, Shard(0, 2)).others() == {}
 
 
 def test_two_ranks_share_one_bar_on_a_terminal(tmp_path):

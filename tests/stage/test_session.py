@@ -20,7 +20,8 @@ from tools.errors import MediaError, UserError
 from tools.media.fetching.sources import FetchOptions, Source
 from tools.media.workers.pool import NOT_YET, WorkerPool
 from tools.media.workers.shared_memory import process_exists
-from tools.stage.engine import RunOptions, Session, map_rows
+from tools.stage.run_options import RunOptions
+from tools.stage.session import Session, map_rows
 from tools.stage.stage import Stage
 
 
@@ -189,7 +190,7 @@ def test_rows_are_worked_off_while_others_are_fetched(files, monkeypatch):
         server.before = lambda: through.wait(30)
         rows = [("r", {"path": f"{server.url}/r.mp4"}), *zip("abc", local, strict=True)]
         with Session(PidStage(), OPTIONS, fetch=FetchOptions()) as session:
-            session.work(rows, note)
+            session.process(rows, note)
     assert through.is_set() and finished[-1] == "r"
 
 

@@ -25,6 +25,7 @@ MOVED = {
     "tools.scene_cut.clips.hdr": "tools.media.writing.hdr",
     "tools.scene_cut.clips.sound": "tools.media.writing.sound",
     "tools.stage.daft.engine": "tools.integrations.daft.engine",
+    "tools.stage.engine": "tools.stage.session",
 }
 """Old name of each module that documents have shown, and its name today."""
 

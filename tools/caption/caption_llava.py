@@ -8,7 +8,7 @@ from tools import cli
 from tools.options import read_options
 from tools.stage.command import StageCommand
 from tools.stage.options import run_command
-from tools.stage.readiness import postponed
+from tools.stage.stage import weights_later
 
 if TYPE_CHECKING:
     from tools.caption.llava.stage import LlavaStage
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         return run_command(lambda: COMMAND.make_stage(args), args)
     args.device = resolve_device(args.device)  # the processes of a group meet on a device
     group = Group(layout, args.device)
-    with postponed():
+    with weights_later():
         stage = cast("LlavaStage", COMMAND.make_stage(args))
     stage.spread_over(group)
     code = 0

@@ -203,7 +203,7 @@ def _add_running_flags(group: argparse._ArgumentGroup) -> None:
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    from tools.stage.engine import RunOptions
+    from tools.stage.run_options import RunOptions
 
     options = RunOptions(
         num_workers=min(1, args.num_workers) if args.disable_parallel else args.num_workers,

@@ -85,7 +85,7 @@ def plan_datautil(
         overwrite: Replace a table that has columns which the new one would lack.
         writes: False when no table is to be written, so that no operation is needed.
     """
-    from tools.stage.engine import RunOptions
+    from tools.stage.run_options import RunOptions
     from tools.table import check_types, expand_inputs, merge_tables, refuse_inputs, refuse_loss
 
     settings = settings or Settings()
@@ -221,7 +221,7 @@ def filter_table(frame: Table | str | Path, *, seed: int = 42, **operations: Any
     """
     import polars as pl
 
-    from tools.stage.engine import RunOptions
+    from tools.stage.run_options import RunOptions
     from tools.table import scan_table, to_lazy
     from tools.table.files import unreadable
 

@@ -14,7 +14,7 @@ from tools.errors import UserError
 if TYPE_CHECKING:
     import polars as pl
 
-    from tools.stage.engine import RunOptions
+    from tools.stage.run_options import RunOptions
 
 REASON_COLUMN = "rejected_by"
 """In a table of rejected rows: the flag that removed the row, with its value."""

@@ -1,4 +1,4 @@
-"""Run a stage for an operator: rows in memory, guarded workers, a reason for each result that is missing."""
+"""Rows in memory for operators of other frameworks: their frames, their results, and the log of failures."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import numpy as np
 from tools.errors import MediaError, UserError
 from tools.integrations.cells import plain
 from tools.integrations.ranks import on_every_rank, on_first_rank
-from tools.stage.engine import RunOptions, map_rows
+from tools.stage.outcomes import Outcome, count_remarks, error_text
+from tools.stage.run_options import RunOptions
+from tools.stage.session import map_rows
 from tools.stage.shards import current_shard
-from tools.stage.stage import FAILURES, Row, Stage
+from tools.stage.stage import Row, Stage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,14 +39,19 @@ class Result(NamedTuple):
     values: dict[str, Any] | None
     reason: str | None
 
+    @property
+    def error(self) -> str | None:
+        """The failures of the row, as a whole or in parts: the text of an error column."""
+        return self.reason if self.values is None else error_text(self.values)
 
-def run_rows(
+
+def map_rows_on_ranks(
     stage: Stage, rows: Iterable[Row | MediaError], options: RunOptions | None = None
 ) -> list[Result]:
-    """Run a stage over rows; under ``torchrun`` each rank does its share, and every rank gets all results.
+    """`map_rows` under ``torchrun``: each rank processes its share, and every rank gets all results.
 
     Args:
-        stage: What to do.
+        stage: What to do with each row.
         rows: The rows, the same on all ranks; an error instead of one whose cells cannot be used.
         options: How.
 
@@ -75,30 +82,18 @@ def run_rows(
 
 
 def result_of(outcome: dict[str, Any] | MediaError) -> Result:
-    """A `Result` from what a stage gives."""
+    """The `Result` of an outcome."""
     if isinstance(outcome, MediaError):
-        return Result(None, reason_of(outcome))
+        return Result(None, outcome.reason)
     return Result(outcome, None)
 
 
-def reason_of(error: MediaError) -> str:
-    """How a failure stands in a cell: ``kind: message``."""
-    return f"{error.kind}: {error.message}"
-
-
-def lacking(result: Result) -> str | None:
-    """Why a row lacks values, all or some of them; None when it has them all."""
-    if result.values is None:
-        return result.reason
-    return "; ".join(f"{kind}: {message}" for kind, message in result.values[FAILURES]) or None
-
-
 def read_frame(storage: Storage, *columns: str) -> pd.DataFrame:
-    """Read the table that a storage holds.
+    """Read the table in a storage.
 
     Args:
         storage: A `FileStorage`, DataFlow's, or anything with these methods.
-        columns: Columns that must be there.
+        columns: Columns that it must have.
 
     Raises:
         UserError: A column is missing.
@@ -117,8 +112,8 @@ def read_frame(storage: Storage, *columns: str) -> pd.DataFrame:
 def write_frame(storage: Storage, frame: pd.DataFrame) -> None:
     """Write a table to a storage; of several ranks the first writes, and the others wait until it has.
 
-    Lists and dicts are handed over as such: what came out of Parquet are arrays, of which DataFlow's storage
-    would make texts.
+    Arrays, as they are read from Parquet, are written as lists and dicts: DataFlow's storage would make texts
+    of them.
     """
     arrays = {
         name: cells(frame, name)
@@ -130,12 +125,12 @@ def write_frame(storage: Storage, frame: pd.DataFrame) -> None:
 
 
 def cells(frame: pd.DataFrame, column: str) -> list[Any]:
-    """The cells of a column as plain Python values, which share nothing with the table."""
+    """The cells of a column as plain Python values, copies of those in the table."""
     return [plain(cell) for cell in frame[column]]
 
 
 def with_columns(frame: pd.DataFrame, columns: Mapping[str, Sequence[Any]]) -> pd.DataFrame:
-    """A table with further or other columns; the table that was given stays as it is.
+    """A copy of a table with further or other columns.
 
     Args:
         frame: The table; its index may have repeated labels.
@@ -152,11 +147,11 @@ def with_columns(frame: pd.DataFrame, columns: Mapping[str, Sequence[Any]]) -> p
 
 
 def given(value: Value | None, default: Value) -> Value:
-    """An argument of ``run``: None stands for what ``__init__`` got; 0 and False are values like others."""
+    """An argument of ``run``, or that of ``__init__`` where it is None; 0 and False count."""
     return default if value is None else value
 
 
-def tell_failures(reasons: Iterable[str | None], what: str) -> None:
+def log_failures(reasons: Iterable[str | None], what: str) -> None:
     """Log how many results are missing and of which kinds; nothing when all are there.
 
     Args:
@@ -170,12 +165,7 @@ def tell_failures(reasons: Iterable[str | None], what: str) -> None:
         _LOG.warning("%d of %d %s: %s", kinds.total(), len(reasons), what, counted)
 
 
-def tell_remarks(remarks: Sequence[Iterable[str]]) -> None:
-    """Log what was said of rows, and of how many.
-
-    Args:
-        remarks: For each row what was said of it, perhaps more than once.
-    """
-    counts = Counter(remark for own in remarks for remark in dict.fromkeys(own))
-    for remark, count in counts.items():
-        _LOG.warning("%d of %d rows: %s", count, len(remarks), remark)
+def log_remarks(outcomes: Sequence[Outcome]) -> None:
+    """Log the remarks on rows, and how many rows each applies to."""
+    for remark, count in count_remarks(outcomes).items():
+        _LOG.warning("%d of %d rows: %s", count, len(outcomes), remark)

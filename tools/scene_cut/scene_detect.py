@@ -10,7 +10,7 @@ from tools import cli
 from tools.options import read_options
 from tools.stage.command import StageCommand
 from tools.stage.options import run_command
-from tools.stage.readiness import postponed
+from tools.stage.stage import weights_later
 
 if TYPE_CHECKING:
     from tools.scene_cut.shots.stage import SceneDetectStage
@@ -52,7 +52,7 @@ def _make_stage(args: argparse.Namespace) -> SceneDetectStage:
 def main(argv: list[str] | None = None) -> int:
     """Parse the command line and run the stage."""
     args = COMMAND.parser().parse_args(argv)
-    with postponed():
+    with weights_later():
         stage = _make_stage(args)
     code = run_command(stage, args)
     print(stage.detector_taken(), file=sys.stderr)

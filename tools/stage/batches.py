@@ -1,4 +1,4 @@
-"""Score prepared rows in batches that mix files, and find the one that spoils its batch."""
+"""Score prepared rows in batches that mix files; when a batch fails, find the row that is the cause."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from tools.base.disk import ALWAYS, disk_error
 from tools.errors import MediaError, UserError
-from tools.stage.ledger_files import Outcome
+from tools.stage.outcomes import Outcome
 from tools.stage.stage import Stage
 from tools.stage.values import check_values
 
@@ -43,7 +43,7 @@ class BatchScorer:
             Values or a `MediaError` for each, in order.
 
         Raises:
-            UserError: The stage says that the run as a whole cannot go on, or the device has failed.
+            UserError: The stage says that the run as a whole cannot continue, or the device has failed.
         """
         if len(prepared) > self.fits:
             return self._in_pieces(prepared, self.fits)
@@ -53,7 +53,7 @@ class BatchScorer:
                 raise ValueError(f"{len(values)} results for {len(prepared)} rows")
             return list(check_values(self._stage, values))
         except Exception as error:
-            failure = self._judge(error, len(prepared))
+            failure = self._failure(error, len(prepared))
         if len(prepared) == 1:
             return [failure]
         return self._in_pieces(prepared, (len(prepared) + 1) // 2)
@@ -62,8 +62,12 @@ class BatchScorer:
         starts = range(0, len(prepared), size)
         return [outcome for start in starts for outcome in self.score(prepared[start : start + size])]
 
-    def _judge(self, error: Exception, rows: int) -> MediaError:
-        """The failure that an error means for a row that was scored alone."""
+    def _failure(self, error: Exception, rows: int) -> MediaError:
+        """The failure of a row that was scored alone with this error.
+
+        Raises:
+            UserError: The run as a whole cannot continue.
+        """
         name = self._stage.name
         if isinstance(error, MediaError):
             return error
@@ -78,14 +82,14 @@ class BatchScorer:
             _free_device_memory()
             return MediaError("memory", "", f"stage {name}: {type(error).__name__}: {error}")
         if isinstance(error, RuntimeError) and "CUDA error" in str(error):
-            # After such an error every further call fails: those are not failures of the rows.
+            # After such an error every further call fails, too, whatever the rows.
             first_line = str(error).strip().splitlines()[0]
             raise UserError(f"stage {name}: the GPU failed ({first_line}); run the same command again")
         return MediaError("internal", "", f"stage {name}: {type(error).__name__}: {error}")
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    # torch.cuda.OutOfMemoryError, by name: torch is not imported for stages that do without.
+    # torch.cuda.OutOfMemoryError, by name: torch is not imported for stages that do not use it.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     signs = ("out of memory", "ALLOC_FAILED", "not enough memory")  # of CUDA, cuBLAS and the CPU
@@ -99,10 +103,10 @@ def _free_device_memory() -> None:
 
 
 class Scoring:
-    """Collects prepared rows and scores them in a thread, while the caller goes on feeding workers.
+    """Collects prepared rows and scores them in a thread, while the caller keeps the workers busy.
 
     A batch starts when it is full, or when the device is idle and a row has waited a second: then decoding
-    is what takes the time, and a small batch costs nothing but makes finished rows safe.
+    takes most of the time, so a small batch costs nothing, and its finished rows are saved earlier.
 
     Args:
         stage: Scores the rows.
@@ -133,20 +137,20 @@ class Scoring:
                 self._submit()
                 self._take(0)
                 done = True
-        finally:  # a batch that nobody waits for any more must not hold an interrupted run
+        finally:  # the end of an interrupted run does not wait for a batch
             self._thread.shutdown(wait=done, cancel_futures=True)
 
     def add(self, key: str, prepared: Any) -> None:
-        """Take a row; wait while more batches are ready than the device can work off."""
+        """Take a row; wait while too many batches wait for the device."""
         if not self._collected:
             self._waits_since = time.monotonic()
         self._collected.append((key, prepared))
         if len(self._collected) >= self._size:
             self._submit()
-        self.look()
+        self.poll()
 
-    def look(self) -> None:
-        """Hand on what is finished, and give an idle device what there is."""
+    def poll(self) -> None:
+        """Report finished batches, and start a small one on an idle device."""
         self._take(_BATCHES_AHEAD)
         if not self._running and time.monotonic() - self._waits_since >= _PATIENCE:
             self._submit()
@@ -163,11 +167,11 @@ class Scoring:
         return list(zip((key for key, _ in batch), outcomes, strict=True)), seconds
 
     def _take(self, waiting: int) -> None:
-        """Hand on finished batches; wait until no more than ``waiting`` are left."""
+        """Report finished batches; wait until no more than ``waiting`` are left."""
         while self._running and (len(self._running) > waiting or self._running[0].done()):
             outcomes, seconds = self._running[0].result()
             self._running.pop(0)
             self._finished(outcomes)
-            if len(outcomes) >= self._size:  # one that was not full says little
-                wanted = max(_SMALLEST_BATCH, int(len(outcomes) / max(seconds, 1e-3) * self._seconds))
-                self._size = min(self._largest, self._scorer.fits, 4 * len(outcomes), wanted)
+            if len(outcomes) >= self._size:  # the time of a smaller batch is no guide
+                fitting = max(_SMALLEST_BATCH, int(len(outcomes) / max(seconds, 1e-3) * self._seconds))
+                self._size = min(self._largest, self._scorer.fits, 4 * len(outcomes), fitting)

@@ -1,4 +1,4 @@
-"""The command of a stage: its parser, the stage that a command line asks for, and its ``main``."""
+"""The command of a stage: its parser, the stage for a command line, and its ``main``."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ class StageCommand:
         return f"table with {what} {' and '.join(columns)}: .csv, .parquet or .jsonl"
 
     def make_stage(self, args: argparse.Namespace) -> Stage:
-        """The stage that a command line asks for.
+        """The stage for a command line.
 
         Raises:
             UserError: Weights are missing, or an option is wrong.

@@ -1,4 +1,4 @@
-"""Options that several stages share: the frames that are looked at, the device, the decoder, weights."""
+"""Options that several stages share: the frames of a video, the device, the decoder, weights."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def weights_option(help: str, shown: str) -> Any:
 
     Args:
         help: What weights.
-        shown: Where they are looked for by default.
+        shown: Where they are by default.
     """
     return option(None, help, Text("PATH"), shown=shown, everyday=False)
 
 
 def frames_option(default: Sampling | None, shown: str, *, limits: bool = False) -> Any:
-    """The field ``sampling: Sampling``: which frames of a video are looked at.
+    """The field ``sampling: Sampling``: which frames of a video are read.
 
     Its flags are ``--num-frames`` and ``--sampling``.
 
@@ -70,7 +70,7 @@ def audio_track_option(help: str, shown: str) -> Any:
 
 
 def choose_frames(default: Sampling | None, policy: str | None, count: int | None) -> Sampling | None:
-    """The frames that a policy and a number ask for.
+    """The sampling for a policy and a number of frames.
 
     A number alone keeps the default policy, or spreads frames evenly where that takes one frame only.
 
@@ -98,7 +98,7 @@ class FramesOption(Option):
     limits: bool = False
 
     def check(self, name: str, value: Any, default: Any) -> Any:
-        """A `Sampling`, a name of a policy, or anything else that chooses frames."""
+        """A `Sampling` from the name of a policy; any other rule as it is."""
         return parse_sampling(value, None) if isinstance(value, str) else value
 
     def parts(self, name: str, default: Any) -> dict[str, Option]:
@@ -123,7 +123,7 @@ class FramesOption(Option):
         return {part: part for part in self.parts(name, None)}
 
     def read(self, args: argparse.Namespace, name: str, default: Any) -> Any:
-        """The frames that the flags ask for.
+        """The sampling that the flags ask for.
 
         Raises:
             UserError: There is no such policy, or the flags contradict each other.

@@ -1,12 +1,12 @@
 """The ledger: every finished row, appended as it finishes, so that a killed run loses next to nothing.
 
-It lies in ``.vidsieve/<output name>/`` beside the output: one file of JSON lines per rank. Every rank reads
-all of them, so a run may go on with another number of ranks. A line is keyed by what was asked (stage,
-version, options, weights) and by the row (its cells, size and time of its file): change either, and the row
-is done anew. Vectors lie in a binary file beside it, and are there before the line that says where.
+It is in ``.vidsieve/<output name>/`` beside the output: one file of JSON lines per rank. Every rank reads
+all of them, so a run may resume with another number of ranks. A line is keyed by the config (stage, version,
+options, weights) and by the row (its cells, size and time of its file): change either, and the row is
+processed again. Vectors are in a binary file beside it, written before the line that says where.
 
-A row that is done again is struck out first: should the line with its new outcome be lost, the old one stays
-out. How lines are told apart that are damaged, and which of two counts, is in `tools.stage.ledger_files`.
+A row that is processed again is struck out first: should the line with its new outcome be lost, the old one
+does not count. Which lines are damaged, and which of two counts, is decided in `tools.stage.ledger_files`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ import numpy as np
 from tools.base.addresses import local_path
 from tools.base.disk import cannot_write, writing
 from tools.errors import MediaError, UserError
-from tools.stage.ledger_files import LedgerFiles, Outcome, VectorPlace, sealed
+from tools.stage.ledger_files import LedgerFiles, VectorPlace, sealed
+from tools.stage.outcomes import Outcome
 from tools.stage.stage import VECTOR, Row, Stage
 
 _LOCK_TRIES = 10  # a tenth of a second apart
@@ -43,7 +44,7 @@ def digest(value: Any) -> str:
 
 
 def digest_outcomes(outcomes: Iterable[Outcome]) -> str:
-    """Fingerprint of what became of rows, in their order."""
+    """Fingerprint of the outcomes of rows, in their order."""
     whole = hashlib.sha256()
     for outcome in outcomes:
         value = str(outcome) if isinstance(outcome, MediaError) else outcome
@@ -65,17 +66,17 @@ class Ledger:
     """Finished rows of one output; a context manager that holds the lock of this rank's file.
 
     Args:
-        folder: Folder of the output's ledger files; made if missing.
-        rank: Whose file is appended to.
-        ask: See `stage_config`.
-        keys: Rows that are of interest; others are not kept in memory.
-        unfit: Gives the keys of outcomes that the stage cannot have made; those rows are done again.
-        look_only: Only read what is there: no file is made, and none is locked.
+        folder: Folder of the output's ledger files; created if missing.
+        rank: The rank whose file is appended to.
+        config: See `stage_config`.
+        keys: Rows of this run; others are not kept in memory.
+        unfit: Returns the keys of outcomes that the stage cannot have made; those rows are processed again.
+        read_only: Only read what exists: no file is created, and none is locked.
 
     Attributes:
         outcomes: What became of each finished row, by its key; without its vector.
-        notice: One line about what cannot be used of the ledger; empty when there is nothing new to say. Of
-            several ranks the first one speaks about damaged lines.
+        notice: One line about lines that cannot be used; empty when there is nothing new to report. Of
+            several ranks the first one reports damaged lines.
 
     Raises:
         UserError: Another process is writing this rank's file, or the folder cannot be read or written.
@@ -85,19 +86,17 @@ class Ledger:
         self,
         folder: Path,
         rank: int,
-        ask: dict[str, Any],
+        config: dict[str, Any],
         keys: Container[str],
         unfit: Callable[[dict[str, Outcome]], Iterable[str]] | None = None,
         *,
-        look_only: bool = False,
+        read_only: bool = False,
     ) -> None:
-        self._ask = digest(ask)
+        self._config = digest(config)
         self._path = folder / f"rank{rank}.jsonl"
-        self._file = -1 if look_only else self._open()
-        if not look_only:
-            self._end_torn_line()
+        self._file = -1 if read_only else self._open()
         try:
-            found = LedgerFiles(self._path, self._ask, keys)
+            found = LedgerFiles(self._path, self._config, keys)
         except OSError as error:
             raise UserError(f"{folder}: cannot read the ledger: {error.strerror or error}") from None
         self.outcomes: dict[str, Outcome] = found.outcomes
@@ -107,7 +106,7 @@ class Ledger:
         foreign = list(unfit(self.outcomes)) if unfit else []
         for key in foreign:
             self._drop(key)
-        self.notice = self._tell(found, len(foreign))
+        self.notice = self._report(found, len(foreign))
 
     def __enter__(self) -> Ledger:
         return self
@@ -124,9 +123,9 @@ class Ledger:
             UserError: The disk is full, for example.
         """
         lines = []
-        for key, outcome in self._put_vectors_aside(list(finished)):
+        for key, outcome in self._take_vectors(list(finished)):
             self.outcomes[key] = outcome
-            line: dict[str, Any] = {"ask": self._ask, "row": key, "run": self._run}
+            line: dict[str, Any] = {"ask": self._config, "row": key, "run": self._run}
             if isinstance(outcome, MediaError):
                 line["failure"] = [outcome.kind, outcome.path, outcome.message]
             else:
@@ -138,14 +137,14 @@ class Ledger:
         self._append(lines)
 
     def forget(self, keys: Iterable[str]) -> None:
-        """Strike out rows that are to be done again, also for runs to come."""
+        """Strike out rows that are to be processed again, also for later runs."""
         known = [key for key in keys if key in self.outcomes]
         for key in known:
             self._drop(key)
-        self._append({"ask": self._ask, "row": key, "run": self._run, "again": True} for key in known)
+        self._append({"ask": self._config, "row": key, "run": self._run, "again": True} for key in known)
 
     def has_vector(self, key: str) -> bool:
-        """Whether the vector of a finished row is there, whole, or it is known that the row has none."""
+        """Whether the vector of a finished row is complete on disk, or the row is known to have none."""
         if key not in self._vectors:
             return False
         place = self._vectors[key]
@@ -160,7 +159,7 @@ class Ledger:
         return None if place is None else np.frombuffer(self._vector_bytes(place), np.float32)
 
     def _vector_bytes(self, place: VectorPlace) -> bytes:
-        """The bytes at a place; fewer than they should be where the file was cut short."""
+        """The bytes of a vector; fewer than it has where the file was cut short."""
         path, start, count, _ = place
         if path not in self._readers:
             self._readers[path] = os.open(path, os.O_RDONLY)
@@ -170,13 +169,13 @@ class Ledger:
         self.outcomes.pop(key, None)
         self._vectors.pop(key, None)
 
-    def _tell(self, found: LedgerFiles, foreign: int) -> str:
-        """What is new to say about lines that cannot be used; the first rank notes how many were told of."""
+    def _report(self, found: LedgerFiles, foreign: int) -> str:
+        """The notice about lines that cannot be used; the first rank writes down how many it reported."""
         count = foreign
         if self._path.stem == "rank0":
-            new = {name: damaged - found.told.get(name, 0) for name, damaged in found.damaged.items()}
+            new = {name: damaged - found.reported.get(name, 0) for name, damaged in found.damaged.items()}
             count += sum(max(0, more) for more in new.values())
-            if found.damaged != found.told and self._file >= 0:
+            if found.damaged != found.reported and self._file >= 0:
                 self._append([{"run": self._run, "told": found.damaged}])
         if not count:
             return ""
@@ -185,8 +184,8 @@ class Ledger:
             "version, or with values of another stage); their rows are done again"
         )
 
-    def _put_vectors_aside(self, finished: list[tuple[str, Outcome]]) -> list[tuple[str, Outcome]]:
-        """Append the vectors of rows to their file, and give the rows without them."""
+    def _take_vectors(self, finished: list[tuple[str, Outcome]]) -> list[tuple[str, Outcome]]:
+        """Append the vectors of rows to their file, and return the rows without them."""
         rows: list[tuple[str, Outcome]] = []
         parts: list[bytes] = []
         path = self._path.with_suffix(".vectors")
@@ -228,19 +227,20 @@ class Ledger:
         for _ in range(_LOCK_TRIES):
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return file
-            except BlockingIOError:  # `at_work` of another rank holds it for a moment
+                break
+            except BlockingIOError:  # `is_running` of another rank has the lock for a moment
                 time.sleep(0.1)
             except OSError:  # a file system without locks
-                return file
-        os.close(file)
-        raise UserError(f"{self._path.parent.name}: the same command is running already ({self._path.stem})")
-
-    def _end_torn_line(self) -> None:
-        size = os.fstat(self._file).st_size
-        if size and os.pread(self._file, 1, size - 1) != b"\n":
+                break
+        else:
+            os.close(file)
+            name = self._path.parent.name
+            raise UserError(f"{name}: the same command is running already ({self._path.stem})")
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":  # end a line that a kill has cut off
             with writing(self._path, "the ledger"):
-                os.write(self._file, b"\n")
+                os.write(file, b"\n")
+        return file
 
 
 def _write_all(file: int, data: bytes) -> None:

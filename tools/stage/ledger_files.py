@@ -16,9 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.errors import MediaError
-
-Outcome = dict[str, Any] | MediaError
-"""What became of a row: its values, or why there are none."""
+from tools.stage.outcomes import Outcome
 
 VectorPlace = tuple[Path, int, int, int]
 """Where a vector is: file, first byte, numbers, checksum of its bytes."""
@@ -30,33 +28,33 @@ _SEAL = len(CHECKSUM) + len('00000000"}\n')
 
 
 class LedgerFiles:
-    """What the files of a ledger hold.
+    """The content of the files of a ledger.
 
     Args:
-        own: File of this rank, of which nobody else writes.
-        ask: Fingerprint of what is asked.
-        keys: Rows that are of interest.
+        own: File of this rank, which no other process writes.
+        config: Fingerprint of the config.
+        keys: Rows of this run.
 
     Attributes:
         outcomes: What became of rows.
         vectors: Where their vectors are; None for a row that has none.
         last_run: Highest number of a run.
         damaged: How many lines of each file cannot be used.
-        told: How many of these the user was told of.
+        reported: How many of these the user has been told of.
 
     Raises:
         OSError: A file cannot be read.
     """
 
-    def __init__(self, own: Path, ask: str, keys: Container[str]) -> None:
+    def __init__(self, own: Path, config: str, keys: Container[str]) -> None:
         self._own = own
-        self._ask = ask
+        self._config = config
         self._keys = keys
         self.outcomes: dict[str, Outcome] = {}
         self.vectors: dict[str, VectorPlace | None] = {}
         self.last_run = 0
         self.damaged: dict[str, int] = {}
-        self.told: dict[str, int] = {}
+        self.reported: dict[str, int] = {}
         self._latest: dict[str, tuple[int, Path]] = {}  # run and file of the line that counts for a row
         self._place: tuple[int, Path] = (0, own)  # of the line at hand: one object for many lines
         files = ((_rank_of(path), path) for path in own.parent.glob("rank*.jsonl"))
@@ -74,10 +72,10 @@ class LedgerFiles:
 
     def _is_growing(self, data: bytes, rank: int, path: Path) -> bool:
         """Whether another rank is about to write the rest of a line."""
-        return not data.endswith(b"\n") and path != self._own and at_work(path.parent, rank)
+        return not data.endswith(b"\n") and path != self._own and is_running(path.parent, rank)
 
     def _take(self, line: dict[str, Any], path: Path) -> None:
-        """Take a line, if it is later than what is known of its row.
+        """Take a line, if it is later than the known line of its row.
 
         Raises:
             ValueError: Or another error: it cannot be used.
@@ -85,10 +83,10 @@ class LedgerFiles:
         run = int(line["run"])
         self.last_run = max(self.last_run, run)
         if "told" in line:
-            self.told = {str(name): int(count) for name, count in line["told"].items()}
+            self.reported = {str(name): int(count) for name, count in line["told"].items()}
             return
         key = line["row"]
-        if line["ask"] != self._ask or key not in self._keys:
+        if line["ask"] != self._config or key not in self._keys:
             return
         if self._place != (run, path):
             self._place = run, path
@@ -148,8 +146,8 @@ def unsealed(data: bytes) -> dict[str, Any]:
     return json.loads(data)
 
 
-def at_work(folder: Path, rank: int) -> bool:
-    """Whether a process works on the rows of this rank now."""
+def is_running(folder: Path, rank: int) -> bool:
+    """Whether a process is processing the rows of this rank now."""
     try:
         file = os.open(folder / f"rank{rank}.jsonl", os.O_RDWR)
     except OSError:

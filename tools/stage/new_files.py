@@ -1,4 +1,4 @@
-"""One new file of a row: written under another name, and never over what the row's table has not made."""
+"""New files of a row: written under a temporary name, and never over a file of another table."""
 
 from __future__ import annotations
 
@@ -21,69 +21,69 @@ _MADE = "made.jsonl"
 
 @contextmanager
 def new_file(
-    place: Path, source: str, *, overwrite: bool = False, made: Made | None = None, name: str = ""
+    path: Path, source: str, *, overwrite: bool = False, made: MadeFiles | None = None, name: str = ""
 ) -> Iterator[Path]:
-    """Give a temporary name to write to; when the block ends well, move the file into place.
+    """Yield a temporary name to write to; when the block ends without an error, rename the file.
 
-    A file that stands there already is left alone if it has the same bytes (a run was killed before it had
-    noted the row).
+    An existing file is left alone if it has the same bytes (a run was killed before the row was in the
+    ledger).
 
     Args:
-        place: Final name.
-        source: What the file is made of, for errors.
+        path: Final name.
+        source: What the file is made from, for errors.
         overwrite: Replace a file with other bytes.
-        made: What was made for the table; with it only such a file is replaced.
-        name: The name that the row has taken in the folder.
+        made: The files made for the table; with it only one of these is replaced.
+        name: The name that the row has reserved in the folder.
 
     Yields:
         A name in the same folder.
 
     Raises:
-        MediaError: encode: another file is in the way.
+        MediaError: encode: another file has this name.
         DiskError: The disk refuses.
     """
     try:
-        if place.is_dir():
-            raise MediaError("encode", source, f"{place} is a folder")
-        if _same(place, source):
+        if path.is_dir():
+            raise MediaError("encode", source, f"{path} is a folder")
+        if _same(path, source):
             raise MediaError("encode", source, "the new file would overwrite it; choose another folder")
-        with unfinished_file(place) as new:
+        with unfinished_file(path) as new:
             yield new
-            if os.path.lexists(place):
-                if place.exists() and filecmp.cmp(new, place, shallow=False):
+            if os.path.lexists(path):
+                if path.exists() and filecmp.cmp(new, path, shallow=False):
                     return
-                own = made is None or (place.exists() and made.is_own(place, name))
+                own = made is None or (path.exists() and made.is_own(path, name))
                 if not (overwrite and own):
-                    raise _in_the_way(place, source, own=own)
+                    raise _not_replaced(path, source, own=own)
             if made is not None:
-                made.note(new, place)
+                made.add(new, path)
             try:
-                move_finished(new, place, replace=overwrite and os.path.lexists(place))
-            except FileExistsError:  # of another run that was at work at the same time
-                if not filecmp.cmp(new, place, shallow=False):
-                    raise _in_the_way(place, source, own=False) from None
+                move_finished(new, path, replace=overwrite and os.path.lexists(path))
+            except FileExistsError:  # of another run at the same time
+                if not filecmp.cmp(new, path, shallow=False):
+                    raise _not_replaced(path, source, own=False) from None
     except OSError as error:
-        raise disk_error(place, error) or MediaError(
-            "encode", source, f"{place}: {error.strerror or error}"
+        raise disk_error(path, error) or MediaError(
+            "encode", source, f"{path}: {error.strerror or error}"
         ) from None
 
 
-def _same(place: Path, source: str) -> bool:
-    with suppress(OSError):  # there need not be either
-        return place.samefile(source)
+def _same(path: Path, source: str) -> bool:
+    with suppress(OSError):  # either may be missing
+        return path.samefile(source)
     return False
 
 
-def _in_the_way(place: Path, source: str, *, own: bool) -> MediaError:
+def _not_replaced(path: Path, source: str, *, own: bool) -> MediaError:
     way_out = "--overwrite replaces it" if own else "move it away, or choose another folder"
-    return MediaError("encode", source, f"{place}: another file is there; {way_out}")
+    return MediaError("encode", source, f"{path}: another file is there; {way_out}")
 
 
 @dataclasses.dataclass(frozen=True)
-class Made:
-    """The files that a table's rows were made into, noted just before they move into place.
+class MadeFiles:
+    """The list of files made for a table, each added just before it gets its final name.
 
-    So a file that is in the way can be told from one that somebody else has put there.
+    By it an existing file of the table is told from one of somebody else.
 
     Attributes:
         folder: The folder of the files.
@@ -93,33 +93,33 @@ class Made:
     folder: str
     table: Path
 
-    def note(self, part: Path, place: Path) -> None:
-        """Note a file.
+    def add(self, new: Path, path: Path) -> None:
+        """Add a file to the list.
 
         Args:
-            part: The file, finished, under the name that it was written to.
-            place: Its place.
+            new: The finished file, under its temporary name.
+            path: Its final name.
 
         Raises:
-            OSError: The note cannot be written.
+            OSError: The list cannot be written.
         """
-        status = part.stat()
-        line = json.dumps([str(place.absolute()), status.st_size, status.st_mtime_ns]) + "\n"
+        status = new.stat()
+        line = json.dumps([str(path.absolute()), status.st_size, status.st_mtime_ns]) + "\n"
         file = os.open(self._list(), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
             os.write(file, line.encode("ascii"))
         finally:
             os.close(file)
 
-    def is_own(self, place: Path, name: str) -> bool:
-        """Whether a file that stands there was made for this table, and for no other one.
+    def is_own(self, path: Path, name: str) -> bool:
+        """Whether an existing file was made for this table, and for no other one.
 
         Args:
-            place: The file.
-            name: The name that its row has taken in the folder.
+            path: The file.
+            name: The name that its row has reserved in the folder.
         """
-        status = place.stat()
-        known = (str(place.absolute()), status.st_size, status.st_mtime_ns) in _made(self._list())
+        status = path.stat()
+        known = (str(path.absolute()), status.st_size, status.st_mtime_ns) in _made(self._list())
         return known and name not in names_of_others(self.folder, self.table)
 
     def _list(self) -> Path:
@@ -127,7 +127,7 @@ class Made:
 
 
 def _made(listed: Path) -> frozenset[tuple[str, int, int]]:
-    """What stands in the list; read again when it has grown."""
+    """The entries of a list; read again when it has grown."""
     try:
         return _read(listed, listed.stat().st_size)
     except OSError:

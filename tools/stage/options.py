@@ -1,4 +1,4 @@
-"""The part of the command line that all stages share, and what happens around a run."""
+"""The part of the command line that all stages share, and the run of a command."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from tools import cli
 from tools.commands import ENGINES
 from tools.options import options_of
-from tools.stage.readiness import postponed
 from tools.stage.run_options import RunOptions
+from tools.stage.stage import weights_later
 
 if TYPE_CHECKING:
     from tools.stage.runner import RunResult
@@ -28,7 +28,7 @@ def add_stage_arguments(
     memory_gb: float = 4,
     engine: bool = False,
 ) -> None:
-    """Add what every per-row command understands: the options of `RunOptions`, and what is typed alone.
+    """Add the flags of every per-row command: the options of `RunOptions`, and some of the command alone.
 
     Args:
         parser: The command's parser; its positional argument ``meta`` is its own.
@@ -58,7 +58,7 @@ def add_stage_arguments(
 
 
 def run_options(args: argparse.Namespace) -> RunOptions:
-    """What the shared arguments say, as `RunOptions`."""
+    """The shared arguments as `RunOptions`."""
     given = {name: getattr(args, name) for name, _, _ in options_of(RunOptions) if name in args}
     if args.disable_parallel:
         given["num_workers"] = min(1, args.num_workers)
@@ -71,13 +71,13 @@ def run_command(
     *,
     finished: Callable[[RunResult], None] | None = None,
 ) -> int:
-    """Run a stage as its command line says, and tell the user what was done; or what would be.
+    """Run a stage over a table, as its command line says, and print a summary; or estimate a run.
 
     Args:
-        stage: What to do, or what makes it: then the options and the columns of the table are checked before
-            weights are looked for, and before anything heavy is done.
+        stage: The stage, or a function that creates it: then the options and the columns of the table are
+            checked before weights are searched, and before anything heavy is done.
         args: Parsed arguments: ``meta`` and those of `add_stage_arguments`.
-        finished: Called with what was done, before it is told.
+        finished: Called with the result, before the summary is printed.
 
     Returns:
         The exit code: 1 when every row failed, or one did under ``--strict``. Of several ranks the one that
@@ -85,7 +85,7 @@ def run_command(
     """
     options = run_options(args)
     if callable(stage):
-        with postponed():
+        with weights_later():
             stage = stage()
     engine = getattr(args, "run_on", None)
     for module in ENGINES.values() if "run_on" in args else ():

@@ -1,12 +1,12 @@
-"""Whose a name is, in a folder of files that several tables may be made into: the first one's.
+"""Names of files in a folder to which the runs of several tables write: each name belongs to one table.
 
-A list beside the folder tells which tables have files in it. Each table keeps, beside its ledger, the names
-that it has taken there: for each the source, and a fingerprint of what is made of it. A name that another
-table has taken is not given to other things: they get a name with digits. Tables that make the same of the
-same source share a name, and none of them replaces what stands there.
+A list beside the folder has the tables with files in it. Each table keeps, beside its ledger, the names
+that it has reserved there: for each the source, and a fingerprint of what is made of it. A name that another
+table has reserved is not used for other content: that gets a name with digits. Tables that make the same
+of the same source share a name, and none of them replaces the file.
 
-A table counts as long as it, or a part of it, is there; one that has not been written yet (its run is at
-work, or was killed) counts, too.
+A table counts as long as it, or a part of it, exists; so does one that has not been written yet, because its
+run has not finished or was killed.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _LEVELS = 3  # the name itself, with digits of the source, with digits of source
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
-    """A name that a row would like to have for its files.
+class NameRequest:
+    """The name that a row asks for its files.
 
     Attributes:
-        name: Path below the folder, without what tells it apart.
-        source: The file that they are made of.
+        name: Path below the folder, without digits.
+        source: The file that they are made from.
         made: Fingerprints of what is made. Two rows make the same when those agree that both have.
     """
 
@@ -46,38 +46,25 @@ class Wish:
     source: str
     made: tuple[str, ...]
 
-    def absolute(self) -> Wish:
-        """With the source by the name that it has from anywhere."""
-        return Wish(self.name, absolute(self.source), self.made)
-
 
 @dataclasses.dataclass(frozen=True)
-class Grant:
-    """The name that a row gets.
+class _Reserved:
+    """A name that a table has reserved: for which source, and for what is made of it."""
 
-    Attributes:
-        digits: What is put behind the stem; empty when it gets the name it wished for.
-    """
-
-    digits: str
-
-
-@dataclasses.dataclass(frozen=True)
-class _Taken:
     source: str
     made: tuple[str, ...]
 
-    def agrees(self, wish: Wish) -> bool:
-        same = all(one == other for one, other in zip(self.made, wish.made, strict=False))
-        return same and self.source == wish.source
+    def agrees(self, request: NameRequest) -> bool:
+        same = all(one == other for one, other in zip(self.made, request.made, strict=False))
+        return same and self.source == request.source
 
 
-class Names:
+class FileNames:
     """The names that a table has in a folder.
 
     Args:
         folder: The folder.
-        table: The table that is going to be written, without a rank's part.
+        table: The table that will be written, without a rank's part.
         listed: Name of the list of tables, in the folder; None for `list_beside`.
     """
 
@@ -85,39 +72,44 @@ class Names:
         self._folder = Path(folder)
         self._table = _absolute_path(table)
         self._list = Path(folder, listed) if listed else list_beside(self._folder)
-        self._wishes: Sequence[Wish | None] = ()
+        self._requests: Sequence[NameRequest | None] = ()
         self._named: Callable[[str, str], str] = with_digits
-        self._grants: list[Grant | None] = []
+        self._digits: list[str | None] = []
         self._seen: list[tuple[object, ...]] = []
 
-    def grant(
-        self, wishes: Sequence[Wish | None], named: Callable[[str, str], str] | None = None
-    ) -> list[Grant | None]:
-        """Decide on names. Nothing is written yet: see `take`.
+    def choose(
+        self, requests: Sequence[NameRequest | None], named: Callable[[str, str], str] | None = None
+    ) -> list[str | None]:
+        """Choose names. Nothing is written yet: see `reserve`.
 
         Args:
-            wishes: One for each row of the table; None for a row that makes no file.
-            named: Gives what a wish is called with some digits; by default they stand before the extension.
+            requests: One for each row of the table; None for a row that makes no file.
+            named: Returns a requested name with digits; by default they are put before the extension.
+
+        Returns:
+            For each row the digits that its name gets: empty where it gets the name that it asks for, None
+            where it makes no file.
 
         Raises:
-            UserError: A name cannot be told apart.
+            UserError: A name cannot be told apart from others.
         """
-        self._wishes, self._named = [wish and wish.absolute() for wish in wishes], named or with_digits
+        self._requests = [r and dataclasses.replace(r, source=absolute(r.source)) for r in requests]
+        self._named = named or with_digits
         self._seen = self._state()
-        self._grants = self._decide()
-        return self._grants
+        self._digits = self._choose_all()
+        return self._digits
 
-    def take(self) -> None:
-        """Note the names that were granted; the folder must be there.
+    def reserve(self) -> None:
+        """Write down the names that were chosen; the folder must exist.
 
         Raises:
-            UserError: Another run has taken one of the names meanwhile, or the note cannot be written.
+            UserError: Another run has reserved one of the names meanwhile, or they cannot be written down.
         """
         try:
             with self._locked():
                 if self._seen != self._state():
-                    before, self._grants = self._grants, self._decide()
-                    if [g and g.digits for g in before] != [g and g.digits for g in self._grants]:
+                    before, self._digits = self._digits, self._choose_all()
+                    if before != self._digits:
                         message = "another run has just taken names there; run it again"
                         raise UserError(f"{self._folder}: {message}")
                 self._write()
@@ -126,78 +118,80 @@ class Names:
         names_of_others.cache_clear()
 
     def of_others(self) -> set[str]:
-        """The names in the folder that other tables have taken."""
+        """The names in the folder that other tables have reserved."""
         return set(self._others())
 
     def _state(self) -> list[tuple[object, ...]]:
-        """What decisions depend on: the tables in the folder, whether they are alive, and their notes."""
+        """What the choice depends on: the tables in the folder, whether they count, and their names there."""
         tables = listed_tables(self._list) | {self._table}
-        return sorted((str(table), is_alive(table), _changed(_notes(table))) for table in tables)
+        return sorted((str(table), is_alive(table), _changed(_names_file(table))) for table in tables)
 
-    def _decide(self) -> list[Grant | None]:
+    def _choose_all(self) -> list[str | None]:
         own = self._own()
         others = self._others()
-        return [wish and self._choose(wish, own, others) for wish in self._wishes]
+        return [None if r is None else self._choose(r, own, others) for r in self._requests]
 
-    def _choose(self, wish: Wish, own: dict[str, _Taken], others: dict[str, list[_Taken]]) -> Grant:
-        free: list[Grant] = []
+    def _choose(
+        self, request: NameRequest, own: dict[str, _Reserved], others: dict[str, list[_Reserved]]
+    ) -> str:
+        free: list[str] = []
         for level in range(_LEVELS if own or others else 1):
-            digits = self._digits(wish, level)
-            name = self._named(wish.name, digits)
-            if not all(holder.agrees(wish) for holder in others.get(name, ())):
+            digits = self._digits_at(level, request)
+            name = self._named(request.name, digits)
+            if not all(other.agrees(request) for other in others.get(name, ())):
                 continue
-            free.append(Grant(digits))
+            free.append(digits)
             mine = own.get(name)
-            if not own or (mine is not None and mine.source == wish.source):
-                return free[-1]  # names stay while they can: finished rows are known by them
+            if not own or (mine is not None and mine.source == request.source):
+                return digits  # names are kept while they can be: finished rows are known by them
         if not free:
-            raise UserError(f"{self._folder}: {wish.name} of {wish.source} cannot be told apart")
+            raise UserError(f"{self._folder}: {request.name} of {request.source} cannot be told apart")
         return free[0]
 
-    def _digits(self, wish: Wish, level: int) -> str:
+    def _digits_at(self, level: int, request: NameRequest) -> str:
         if not level:
             return ""
-        what = wish.source + (f"\n{self._table}" if level > 1 else "")
+        what = request.source + (f"\n{self._table}" if level > 1 else "")
         return hashlib.sha256(what.encode(errors="surrogatepass")).hexdigest()[:10]
 
-    def _own(self) -> dict[str, _Taken]:
-        home, taken = _read(self._table)
-        moved = home is not None and home != self._home() and not Path(home).is_dir()
-        return taken if home == self._home() or moved else {}
+    def _own(self) -> dict[str, _Reserved]:
+        folder, reserved = _read(self._table)
+        moved = folder is not None and folder != self._absolute() and not Path(folder).is_dir()
+        return reserved if folder == self._absolute() or moved else {}
 
-    def _others(self) -> dict[str, list[_Taken]]:
-        others: dict[str, list[_Taken]] = {}
+    def _others(self) -> dict[str, list[_Reserved]]:
+        others: dict[str, list[_Reserved]] = {}
         for table in listed_tables(self._list) - {self._table}:
             if not is_alive(table):
                 continue
-            home, taken = _read(table)
-            if home == self._home():
-                for name, what in taken.items():
+            folder, reserved = _read(table)
+            if folder == self._absolute():
+                for name, what in reserved.items():
                     others.setdefault(name, []).append(what)
         return others
 
-    def _home(self) -> str:
+    def _absolute(self) -> str:
         return str(self._folder.resolve())
 
     def _write(self) -> None:
-        lines = [json.dumps({"folder": self._home()})]
-        for wish, grant in zip(self._wishes, self._grants, strict=True):
-            if wish is not None and grant is not None:
-                name = self._named(wish.name, grant.digits)
-                lines.append(json.dumps([name, wish.source, " ".join(wish.made)]))
+        lines = [json.dumps({"folder": self._absolute()})]
+        for request, digits in zip(self._requests, self._digits, strict=True):
+            if request is not None and digits is not None:
+                name = self._named(request.name, digits)
+                lines.append(json.dumps([name, request.source, " ".join(request.made)]))
         text = "\n".join(dict.fromkeys(lines)) + "\n"
-        notes = _notes(self._table)
-        # A note that is younger than the receipts says that the run goes on: see `is_alive`.
-        if not _is_there(self._table) or not notes.is_file() or notes.read_text(encoding="ascii") != text:
-            notes.parent.mkdir(parents=True, exist_ok=True)
-            temporary = notes.with_name(f".{_NAMES}.{os.getpid()}.tmp")
+        file = _names_file(self._table)
+        # A file that is younger than the receipts means that the run has not finished: see `is_alive`.
+        if not parts_of(self._table) or not file.is_file() or file.read_text(encoding="ascii") != text:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            temporary = file.with_name(f".{_NAMES}.{os.getpid()}.tmp")
             temporary.write_text(text, encoding="ascii")
-            temporary.replace(notes)
+            temporary.replace(file)
         remember_table(self._list, self._table)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other runs from taking names in the folder."""
+        """Keep other runs from reserving names in the folder."""
         self._list.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(self._list, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -210,8 +204,8 @@ class Names:
 
 @functools.cache
 def names_of_others(folder: str, table: Path, listed: str | None = None) -> frozenset[str]:
-    """The names that other tables have in a folder, looked up once in a process."""
-    return frozenset(Names(folder, table, listed=listed).of_others())
+    """The names that other tables have reserved in a folder, read once in a process."""
+    return frozenset(FileNames(folder, table, listed=listed).of_others())
 
 
 def with_digits(name: str, digits: str) -> str:
@@ -232,7 +226,7 @@ def tell_apart(stem: str, digits: str) -> str:
 
 
 def absolute(source: str) -> str:
-    """A source by the name that it has from anywhere; links are not followed."""
+    """The absolute path of a source, or its address; links are not followed."""
     source = local_path(source)
     return source if "://" in source else os.path.abspath(source)  # noqa: PTH100  a path would lose //
 
@@ -240,8 +234,8 @@ def absolute(source: str) -> str:
 def list_beside(folder: Path) -> Path:
     """The list of the tables that have files in a folder, one a line.
 
-    It stands beside the folder, in which there are only the files then; within, where nothing can be written
-    beside it.
+    It is beside the folder, which then has only the files in it; or in the folder, where nothing can be
+    written beside it.
     """
     folder = folder.resolve()
     state = folder.parent / STATE_FOLDER
@@ -270,14 +264,14 @@ def remember_table(listed: Path, table: Path) -> None:
 
 
 def is_alive(table: Path) -> bool:
-    """Whether a table is there, a part of it, or a run that has not written it yet."""
-    if _is_there(table):
+    """Whether a table exists, a part of it, or a run that has not written it yet."""
+    if parts_of(table):
         return True
     try:
-        since = _notes(table).stat().st_mtime_ns
+        since = _names_file(table).stat().st_mtime_ns
     except OSError:
         return False
-    state = _notes(table).parent
+    state = state_of(table)
     written = [file.stat().st_mtime_ns for file in state.glob("*.receipt.json")]
     return max(written, default=-1) < since
 
@@ -288,10 +282,6 @@ def parts_of(table: Path) -> list[Path]:
         return [table]
     pattern = f"{glob.escape(table_stem(table))}_part*{table_extension(table)}"
     return [part for part in table.parent.glob(pattern) if split_part(part) is not None]
-
-
-def _is_there(table: Path) -> bool:
-    return bool(parts_of(table))
 
 
 def _absolute_path(table: Path) -> Path:
@@ -306,21 +296,21 @@ def _changed(path: Path) -> int:
         return 0
 
 
-def _notes(table: Path) -> Path:
+def _names_file(table: Path) -> Path:
     return state_of(table) / _NAMES
 
 
 def state_of(table: Path) -> Path:
-    """The folder that keeps what is known of a table's rows."""
+    """The folder with the ledger of a table."""
     return table.parent / STATE_FOLDER / table.name
 
 
-def _read(table: Path) -> tuple[str | None, dict[str, _Taken]]:
-    """The folder in which a table has names, and the names."""
+def _read(table: Path) -> tuple[str | None, dict[str, _Reserved]]:
+    """The folder in which a table has reserved names, and the names."""
     try:
-        lines = _notes(table).read_text(encoding="ascii").splitlines()
-        home = json.loads(lines[0])["folder"]
+        lines = _names_file(table).read_text(encoding="ascii").splitlines()
+        folder = json.loads(lines[0])["folder"]
         rows = [json.loads(line) for line in lines[1:]]
-        return home, {name: _Taken(source, tuple(made.split())) for name, source, made in rows}
-    except (OSError, ValueError, LookupError, TypeError):  # no note, or one that was damaged
+        return folder, {name: _Reserved(source, tuple(made.split())) for name, source, made in rows}
+    except (OSError, ValueError, LookupError, TypeError):  # no such file, or a damaged one
         return None, {}

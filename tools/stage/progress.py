@@ -10,29 +10,31 @@ from contextlib import suppress
 from typing import Any
 
 from tools.errors import MediaError
-from tools.stage.board import Board, Count
-from tools.stage.ledger_files import Outcome
+from tools.stage.outcomes import Outcome
+from tools.stage.rank_progress import Count, RankProgress
 
 _REFRESH = 0.5  # seconds, on a terminal
 _FIRST_LINE, _NEXT_LINE = 2.0, 30.0  # seconds, where standard error is a file or a pipe
 
 
 class Progress:
-    """A bar on standard error, there from row 0 on; where that is no terminal, a line every 30 s.
+    """A bar on standard error, shown from row 0 on; where that is no terminal, a line every 30 s.
 
-    Of several ranks the first shows one bar for all whose counts it can see; its label says of how many.
+    Of several ranks the first shows one bar for all whose counts it can read; its label says of how many.
 
     Args:
         total: Rows to do.
         label: What is being done.
         shown: False for no bar at all.
-        board: Where ranks tell each other how far they are; None when there is one.
+        ranks: The counts of the other ranks; None for a run of one.
     """
 
-    def __init__(self, total: int, label: str, *, shown: bool = True, board: Board | None = None) -> None:
+    def __init__(
+        self, total: int, label: str, *, shown: bool = True, ranks: RankProgress | None = None
+    ) -> None:
         self._label = label
         self._own = Count(total)
-        self._board = board
+        self._ranks = ranks
         self._shown = shown and os.environ.get("RANK", "0") == "0"
         self._bar: Any = None
         self._written: Count | None = None  # of the last line
@@ -41,14 +43,14 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self._start = time.monotonic()
-        if self._board:
-            self._board.tell(self._own)
+        if self._ranks:
+            self._ranks.publish(self._own)
         if self._shown and sys.stderr.isatty():
             from tqdm import tqdm
 
             total, label = self._sum()
             self._bar = tqdm(total=total.rows, desc=label, unit=" rows", dynamic_ncols=True)
-        if self._shown or self._board:
+        if self._shown or self._ranks:
             self._thread.start()
         return self
 
@@ -56,16 +58,16 @@ class Progress:
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
-        if self._board:
-            self._board.tell(self._own)
+        if self._ranks:
+            self._ranks.publish(self._own)
         with suppress(OSError, ValueError):  # standard error was closed
             if self._bar is not None:
                 self._refresh()
                 self._bar.close()
             elif self._written not in (None, self._sum()[0]):
                 self._write_line()
-        if self._board:
-            self._board.clear()
+        if self._ranks:
+            self._ranks.remove_files()
 
     def count(self, results: list[tuple[str, Outcome]]) -> None:
         """Rows have finished."""
@@ -73,12 +75,12 @@ class Progress:
         self._own = Count(self._own.rows, self._own.done + len(results), self._own.failed + failed)
 
     def _watch(self) -> None:
-        """In a thread of its own: rows may take minutes, and other ranks go on meanwhile."""
+        """In a thread: one row may take minutes, and other ranks continue meanwhile."""
         next_line = self._start + _FIRST_LINE
         while not self._ended.wait(_REFRESH):
             try:
-                if self._board:
-                    self._board.tell(self._own)
+                if self._ranks:
+                    self._ranks.publish(self._own)
                 if self._bar is not None:
                     self._refresh()
                 elif self._shown and time.monotonic() >= next_line:
@@ -88,12 +90,12 @@ class Progress:
                 return
 
     def _sum(self) -> tuple[Count, str]:
-        """How far the ranks are that are known, and what to call them."""
-        if self._board is None:
+        """The counts of all known ranks, and the label of the bar."""
+        if self._ranks is None:
             return self._own, self._label
-        others = self._board.others()
+        others = self._ranks.others()
         rows, done, failed = (sum(numbers) for numbers in zip(self._own, *others.values(), strict=True))
-        return Count(rows, done, failed), f"{self._label}, {self._board.who(others)}"
+        return Count(rows, done, failed), f"{self._label}, {self._ranks.label(others)}"
 
     def _refresh(self) -> None:
         count, label = self._sum()
@@ -118,12 +120,12 @@ class Progress:
 
 
 def spell_rate(rate: float) -> str:
-    """A speed to be read: 0.0125 rows/s, 3.5 rows/s, 1200 rows/s."""
+    """A speed in words: 0.0125 rows/s, 3.5 rows/s, 1200 rows/s."""
     return f"{rate:.0f} rows/s" if rate >= 100 else f"{rate:.3g} rows/s"
 
 
 def spell_seconds(seconds: float) -> str:
-    """A time to be read: 0.4 s, 12 s, 7 min, 3.5 h, 2.1 days."""
+    """A time in words: 0.4 s, 12 s, 7 min, 3.5 h, 2.1 days."""
     for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 1.5 * size:
             return f"{seconds / size:.{1 if seconds < 10 * size and unit != 'min' else 0}f} {unit}"

@@ -1,4 +1,4 @@
-"""What a stage is made with: it travels to other machines, where the stage is made anew."""
+"""The spec of a stage: its class and arguments, from which other machines create the stage."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tools.stage.stage import Stage
 
 @dataclasses.dataclass(frozen=True)
 class StageSpec:
-    """A stage's class and the arguments that it is made with.
+    """A stage's class and its arguments.
 
-    A stage that was made holds what its own machine has: paths of weights, a device, a precision that suits
-    the processor. So not the stage travels but its spec, and each machine finds its own.
+    A stage has what was found on its own machine: paths of weights, a device, a precision that suits the
+    processor. So not the stage travels but its spec, and each machine finds its own.
 
     Attributes:
         stage: The class.
@@ -32,17 +32,17 @@ class StageSpec:
         """The spec of a stage, with the arguments that its class was called with.
 
         Raises:
-            TypeError: The stage was not made, but copied.
+            TypeError: The stage is a copy.
         """
         if isinstance(stage, StageSpec):
             return stage
-        if stage._made_with is None:
-            raise TypeError(f"{type(stage).__name__}: a copy, which does not know its arguments")
-        args, options = stage._made_with
+        if stage._arguments is None:
+            raise TypeError(f"{type(stage).__name__}: a copy, whose arguments are not known")
+        args, options = stage._arguments
         return cls(type(stage), _packed(args), {name: _packed(value) for name, value in options.items()})
 
     def check_options(self) -> None:
-        """Check the names of the options, without making the stage.
+        """Check the names of the options, without creating the stage.
 
         Raises:
             UserError: The stage has no such option.
@@ -53,7 +53,7 @@ class StageSpec:
                 raise UserError(f"Invalid option ({name}). {self.stage.__name__} has {', '.join(known)}.")
 
     def make(self) -> Stage:
-        """Make the stage.
+        """Create the stage.
 
         Raises:
             UserError: Weights are missing, or an option is wrong.

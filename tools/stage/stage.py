@@ -1,18 +1,21 @@
-"""What a stage is: the columns it needs and adds, the frames it wants, and how a row becomes values."""
+"""What a stage is: the columns it reads and adds, the frames it takes, and how a row becomes values."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tools.base.log import LOG
 from tools.errors import MediaError
 from tools.media.reading.requests import FrameChoice, FrameRequest, Frames
 from tools.options import check_options
-from tools.stage.readiness import is_postponed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -31,9 +34,10 @@ FAILURES = "failures"
 It goes to the failures file, not to the table."""
 
 REMARKS = "remarks"
-"""Name in `Stage.output_columns` for what is worth a word about a row that has values: a list of texts.
+"""Name in `Stage.output_columns` for remarks on a row that has values: a list of texts.
 
-The last lines of a run say how many rows each was said of."""
+The last lines of a run, and the log where there are none, say how many rows each remark applies to. Values
+may leave it out."""
 
 VECTOR = "embedding"
 """Name in `Stage.output_columns` for a numpy vector, float32, or None; it goes to `Stage.vector_file`."""
@@ -42,24 +46,41 @@ MADE_FILES = "made"
 """Name in `Stage.output_columns` for the files that a row left on disk.
 
 A list of [path, bytes, modification time in nanoseconds]. When one of them is gone or was changed, the row is
-done again; see `made_file`."""
+processed again; see `made_file`."""
 
 SIDE_OUTPUTS = (FAILURES, REMARKS, VECTOR, MADE_FILES)
 """Names in `Stage.output_columns` that are no columns of the table."""
 
 
 def made_file(path: str | Path) -> list[Any]:
-    """What `MADE_FILES` says of a file.
+    """The entry of a file in `MADE_FILES`.
 
     Raises:
-        OSError: It is not there.
+        OSError: There is no such file.
     """
     status = Path(path).stat()
     return [str(path), status.st_size, status.st_mtime_ns]
 
 
+_WEIGHTS_LATER: ContextVar[bool] = ContextVar("weights_later", default=False)
+
+
+@contextmanager
+def weights_later() -> Iterator[None]:
+    """Within it, creating a stage checks its options alone; `Stage.ready` does the rest.
+
+    So a command reports wrong options at once, and missing columns of the table before any weights; then all
+    missing weights together; and only then is anything hashed or PyTorch imported.
+    """
+    token = _WEIGHTS_LATER.set(True)
+    try:
+        yield
+    finally:
+        _WEIGHTS_LATER.reset(token)
+
+
 class StageContract:
-    """What the runner may know of a stage; a stage sets what differs, on the class or when it is made.
+    """What the runner may know of a stage; a stage sets what differs, on the class or in `Stage.configure`.
 
     Attributes:
         name: Short name, used for the progress bar and the ledger (``aes``).
@@ -70,7 +91,7 @@ class StageContract:
         takes_lists: Cells of the required columns other than ``path`` may hold lists.
         output_columns: Columns that the stage fills, with their Polars types. A failed row leaves them all
             empty; one of which only a part failed says so in `FAILURES`.
-        sampling: Frames that `Stage.prepare` gets: a `Sampling`, or whatever else chooses. None for none.
+        sampling: Frames that `Stage.prepare` gets: a `Sampling`, or another rule. None for none.
         thumbnails: Width and height of the small grey pictures of all frames that `Stage.prepare` gets; None
             for none.
         decoder: Decoder that reads these frames.
@@ -78,10 +99,9 @@ class StageContract:
             `output_columns` are then ``rows``, a list of dicts with the columns of `row_columns`, and
             `FAILURES`.
         row_columns: For such a stage, the columns of its output rows, with their types.
-        vector_file: Where the `VECTOR` of each row goes, a name that ends in .npy or .parquet; None for
-            nowhere.
-        no_trial: Why no rows can be tried in a dry run; empty where they can.
-        batch_seconds: A batch that takes longer is made smaller: that much work a kill may cost.
+        vector_file: File for the `VECTOR` of each row, a name that ends in .npy or .parquet; None for none.
+        no_trial: Why a dry run cannot process a few rows on trial; empty where it can.
+        batch_seconds: Batches that take longer are made smaller: a kill loses at most that much work.
     """
 
     name: str
@@ -99,7 +119,8 @@ class StageContract:
     vector_file: str | None = None
     no_trial: str = ""
     batch_seconds: float = 10.0
-    _made_with: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    _arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    _is_ready: bool = False
 
 
 @dataclasses.dataclass
@@ -113,16 +134,16 @@ class Stage(StageContract):
     """
 
     def __new__(cls, *args: Any, **options: Any) -> Self:
-        """Remember what the stage is made with, so that it can be made again elsewhere."""
-        made = super().__new__(cls)
-        made._made_with = (args, options)  # see tools.stage.spec
-        return made
+        """Keep the arguments, so that the stage can be created again elsewhere; see `tools.stage.spec`."""
+        stage = super().__new__(cls)
+        stage._arguments = (args, options)
+        return stage
 
     def __post_init__(self) -> None:
-        """Check the options; then find what the stage works with, or leave that to `make_ready`."""
+        """Check the options; then find weights and devices, except within `weights_later`."""
         check_options(self)
         self.configure()
-        if not is_postponed():
+        if not _WEIGHTS_LATER.get():
             self.ready()
 
     def configure(self) -> None:
@@ -134,36 +155,57 @@ class Stage(StageContract):
             UserError: They do not go together.
         """
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether the stage has found what it works with."""
-        return getattr(self, "_is_ready", False)
+    def ready(self, *, report: bool = False) -> None:
+        """Find weights and devices, once; see `find`.
 
-    def ready(self) -> None:
-        """Find what the stage works with, once; see `find`."""
-        if not self.is_ready:
-            self.find()
-            self._is_ready = True
+        Args:
+            report: Name all missing weights in one error, and log the stage's `notes`.
+
+        Raises:
+            UserError: Weights are missing or wrong, or a device is not there.
+        """
+        if self._is_ready:
+            return
+        if report:
+            from tools.models.required import require_weights
+
+            require_weights(self.required_weights())
+        self.find()
+        self._is_ready = True
+        for note in self.notes() if report else ():
+            word, _, text = note.partition(": ")
+            LOG.log(logging.WARNING if word == "warning" else logging.INFO, "%s", text)
 
     def required_weights(self) -> list[RequiredWeights]:
         """The weights that `find` will look for; from the options alone, nothing is read."""
         return []
 
     def find(self) -> None:
-        """Find and verify weights and devices: what takes time, or imports PyTorch.
+        """Find and verify weights and devices: whatever takes time, or imports PyTorch.
 
         Raises:
             UserError: Something is missing or wrong.
         """
 
     def notes(self) -> list[str]:
-        """What the user of a command should know before the work begins; called when `find` was."""
+        """What the user should know before the run, as ``warning: ...`` or ``note: ...``; after `find`."""
         return []
 
     @property
     def request(self) -> FrameRequest:
-        """All that the stage wants of a file; a stage that wants nothing opens the file itself, or not."""
+        """What is read of a file for `prepare`; with an empty request nothing is, and no file is opened."""
         return FrameRequest(self.sampling, self.thumbnails)
+
+    def input_columns(self, columns: Sequence[str]) -> list[str]:
+        """Columns of a table that the stage reads, of those that the table has."""
+        return [name for name in (*self.required_columns, *self.optional_columns) if name in columns]
+
+    @property
+    def added_columns(self) -> Columns:
+        """The columns of the output table that the stage fills, with their types."""
+        if self.one_to_many:
+            return self.row_columns
+        return {name: dtype for name, dtype in self.output_columns.items() if name not in SIDE_OUTPUTS}
 
     def config(self) -> dict[str, Any]:
         """Everything that changes the values, as JSON: by default all public fields.
@@ -177,7 +219,7 @@ class Stage(StageContract):
 
         Args:
             row: The cells of the `required_columns` and `optional_columns`.
-            frames: What `sampling` asked for, in order, with ``times`` and ``thumbnails`` of all frames.
+            frames: The frames of `sampling`, in order, with ``times`` and ``thumbnails`` of all frames.
 
         Returns:
             For a stage without a device part, the finished values: a dict with the `output_columns` columns.
@@ -203,13 +245,13 @@ class Stage(StageContract):
         return []
 
     def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:
-        """Settle the names of the files that the stage makes, where those of other tables stand.
+        """Choose the names of the files that the stage writes, apart from those of other tables.
 
         Called after `plan`, where a table is written; nothing may be written yet, `setup` does that.
 
         Args:
-            table: What `plan` gave.
-            output: The table that is going to be written, without a rank's part.
+            table: What `plan` returned.
+            output: The table that will be written, without a rank's part.
 
         Returns:
             The table with the names in its columns.
@@ -231,7 +273,7 @@ class Stage(StageContract):
             return False
 
     def write_under(self, folder: Path) -> None:
-        """Write into a folder from now on, whatever else was asked: a dry run leaves nothing behind."""
+        """Write into this folder instead: a dry run leaves nothing behind."""
 
     def setup(self) -> None:
         """Load models. Called once in the parent, before the first `score`."""
@@ -239,7 +281,7 @@ class Stage(StageContract):
     def score(self, batch: list[Any]) -> list[dict[str, Any] | MediaError]:
         """Turn prepared rows into values: for each, in order, its `output_columns`, or why there are none.
 
-        Runs in the parent; a batch mixes rows of many files. The default hands on what `prepare` made.
+        Runs in the parent; a batch mixes rows of many files. The default returns what `prepare` returned.
         """
         return batch
 
@@ -248,12 +290,5 @@ class Stage(StageContract):
         return {key: value for key, value in self.__dict__.items() if not key.startswith("_")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what travelled. A copy does not know what the stage was made with."""
-        self.__dict__.update(state, _made_with=None)
-
-
-def failed_kinds(outcome: dict[str, Any] | MediaError) -> list[str]:
-    """Kinds of what failed in a row as a whole, or in parts of it."""
-    if isinstance(outcome, MediaError):
-        return [outcome.kind]
-    return [kind for kind, _ in outcome.get(FAILURES) or ()]
+        """Take the state of another stage, but not the arguments of its class: they may be outdated."""
+        self.__dict__.update(state, _arguments=None)

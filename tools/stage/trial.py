@@ -1,4 +1,4 @@
-"""A dry run: what a run would do, and about how long it would take, from a few rows done on trial."""
+"""A dry run: what a run would do, and about how long it would take, from a few rows processed on trial."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from tools.base.temporary_folder import TemporaryFolder
 from tools.errors import MediaError, UserError
 from tools.media.workers.pool import usable_cores
-from tools.stage.engine import RunOptions, Session
 from tools.stage.failures import count_kinds
-from tools.stage.ledger_files import Outcome
+from tools.stage.outcomes import Outcome
+from tools.stage.plan import RunPlan, open_ledger, plan_run, remaining_rows
 from tools.stage.progress import spell_rate, spell_seconds
-from tools.stage.runner import Job, columns_of, open_job, open_ledger
+from tools.stage.run_options import RunOptions
+from tools.stage.session import Session
 from tools.stage.stage import Row, Stage
-from tools.stage.todo import rows_to_do
 
 _FEWEST_ROWS, _MOST_ROWS = 4, 32  # of one round; between them, one for each worker
 _LONG = 10.0  # seconds of a first round in which what starting took no longer matters
@@ -27,76 +27,79 @@ _LONG = 10.0  # seconds of a first round in which what starting took no longer m
 def dry_run(stage: Stage, meta: str | Path, *, output: str | Path | None = None, options: RunOptions) -> None:
     """Print what `tools.stage.runner.run_stage` would do with the same arguments; of several ranks the first.
 
-    A few rows are done as in a run, in worker processes and with the models; what they write goes to a
-    temporary folder, which is removed. The stage is of no use afterwards.
+    A few rows are processed as in a run, in worker processes and with the models; what they write goes to a
+    temporary folder, which is removed. The stage cannot be used afterwards.
 
     Raises:
-        UserError: What would end the run: a missing column, missing weights, an output that is in the way.
+        UserError: What would end the run: a missing column, missing weights, an output that must not be
+            replaced.
     """
-    job = open_job(stage, meta, output=output, options=options)
-    if job.shard.rank:
+    plan = plan_run(stage, meta, output=output, options=options)
+    if plan.shard.rank:
         return
-    if job.vectors:
-        tables = (Path(meta), job.place.path)
-        job.vectors.clear_the_way(tables, overwrite=options.overwrite, look_only=True)
-    standing = job.place.clear_the_way(overwrite=options.overwrite, look_only=True)
-    with open_ledger(stage, job, look_only=True) as ledger:
-        todo, later = rows_to_do(stage, ledger, job.keys, options, job.shard)
-    for line in _plan(stage, meta, job, len(todo), len(later), standing=standing):
+    if plan.vectors:
+        tables = (Path(meta), plan.output.path)
+        plan.vectors.check_existing(tables, overwrite=options.overwrite, read_only=True)
+    exists = plan.output.check_existing(overwrite=options.overwrite, read_only=True)
+    with open_ledger(stage, plan, read_only=True) as ledger:
+        todo, later = remaining_rows(stage, ledger, plan, options)
+    for line in _describe(stage, meta, plan, len(todo), len(later), exists=exists):
         print(line, flush=True)
     if not todo:
         return
     if stage.no_trial:
         print(f"time: not estimated, {stage.no_trial}")
         return
-    rows = [job.rows.row(number, named=True) for number in _spread(list(todo.values()), 2 * _round(options))]
+    rows = [plan.rows.row(number, named=True) for number in _spread(list(todo.values()), 2 * _round(options))]
     for line in _estimate(stage, rows, len(todo), options):
         print(line, flush=True)
 
 
-def _plan(stage: Stage, meta: str | Path, job: Job, todo: int, later: int, *, standing: bool) -> list[str]:
-    """What would be done, as far as no file need be opened."""
-    done = len(set(job.keys)) - todo - later
+def _describe(
+    stage: Stage, meta: str | Path, plan: RunPlan, todo: int, later: int, *, exists: bool
+) -> list[str]:
+    """What would be done, as far as it is known without opening a file."""
+    done = len(set(plan.keys)) - todo - later
     counts = [f"{todo} to do"]
     if done:
         counts.insert(0, f"{done} done by an earlier run")
     if later:
         counts.append(f"{later} left by --limit")
-    rank = "" if job.shard.alone else f" of rank {job.shard.rank} of {job.shard.world}"
-    if repeated := len(job.keys) - len(set(job.keys)):
+    rank = "" if plan.shard.alone else f" of rank {plan.shard.rank} of {plan.shard.world}"
+    if repeated := len(plan.keys) - len(set(plan.keys)):
         counts.append(f"{repeated} the same as others")
     return [
         "dry run: nothing is written",
-        f"reads {meta}: {job.table.height} rows",
-        f"writes {job.place.path}" + (f" and {job.vectors.path}" if job.vectors else ""),
-        f"{'rows of columns' if stage.one_to_many else 'columns'}: {', '.join(columns_of(stage))}",
+        f"reads {meta}: {plan.table.height} rows",
+        f"writes {plan.output.path}" + (f" and {plan.vectors.path}" if plan.vectors else ""),
+        f"{'rows of columns' if stage.one_to_many else 'columns'}: {', '.join(stage.added_columns)}",
         f"rows{rank}: {', '.join(counts)}",
-        *(["complete already, nothing to do"] if standing and not todo else []),
+        *(["complete already, nothing to do"] if exists and not todo else []),
     ]
 
 
 def _round(options: RunOptions) -> int:
-    """Rows of a round: a few, and as many for one worker as for another."""
+    """Rows of a round: a few, the same number for each worker."""
     workers = max(1, min(options.num_workers, usable_cores()))
     return min(_MOST_ROWS, workers * -(-_FEWEST_ROWS // workers))
 
 
 def _spread(numbers: Sequence[int], count: int) -> list[int]:
-    """Some of the numbers, evenly spread over all: long videos often stand together."""
+    """Some of the numbers, evenly spread over all: long videos are often neighbours."""
     if len(numbers) <= count:
         return list(numbers)
     return [numbers[i * len(numbers) // count] for i in range(count)]
 
 
 def _estimate(stage: Stage, rows: list[Row], total: int, options: RunOptions) -> Iterator[str]:
-    """Do rows on trial; yield lines on them, and on the time that all would take."""
+    """Process rows on trial; yield lines on them, and on the time that all would take."""
     options = dataclasses.replace(options, progress=False)
     with closing(_temporary_folder()) as folder, Session(stage, options) as session:
         stage.write_under(folder.path / "made")
         begun = time.monotonic()
         session.setup()
         loading = time.monotonic() - begun
-        # In the first round workers start and import what they need; what it says is used where it is all.
+        # In the first round workers start and import modules; its time counts only if there is no second.
         outcomes, seconds = _timed(session, rows[::2])
         per_row = seconds / len(outcomes)
         if seconds < _LONG and len(rows) > 1:
@@ -118,12 +121,12 @@ def _estimate(stage: Stage, rows: list[Row], total: int, options: RunOptions) ->
 
 
 def _temporary_folder() -> TemporaryFolder:
-    place = tempfile.gettempdir()
+    path = tempfile.gettempdir()
     try:
-        return TemporaryFolder(place)
+        return TemporaryFolder(path)
     except OSError as error:
         raise UserError(
-            f"{place}: no folder for rows on trial: {error.strerror or error}; set TMPDIR to another"
+            f"{path}: no folder for rows on trial: {error.strerror or error}; set TMPDIR to another"
         ) from None
 
 

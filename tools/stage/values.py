@@ -1,4 +1,4 @@
-"""What a stage may return: cells that a ledger can hold and a table can take, in the columns it promised."""
+"""Checks of what a stage returns: its output columns, with cells that fit the ledger and the table."""
 
 from __future__ import annotations
 
@@ -9,39 +9,42 @@ import numpy as np
 import polars as pl
 
 from tools.errors import FAILURE_KINDS, MediaError
-from tools.stage.ledger_files import Outcome
+from tools.stage.outcomes import Outcome
 from tools.stage.stage import FAILURES, REMARKS, SIDE_OUTPUTS, VECTOR, Stage
 
 
 def check_values(stage: Stage, results: Sequence[dict[str, Any] | MediaError]) -> list[Outcome]:
-    """Check what a stage made of a batch, while the rows that are to blame are still known.
+    """Check what a stage returned for a batch.
 
     Args:
-        stage: Who made it.
+        stage: The stage.
         results: One dict for each row, or why it has no values.
 
     Returns:
-        The same with plain Python values: those that come back from the ledger after a kill. A `VECTOR`
+        The same with plain Python values: those that are read back from the ledger after a kill. A `VECTOR`
         stays a numpy array.
 
     Raises:
-        ValueError: A dict has other columns than the stage promises.
-        TypeError: A cell is none that JSON or the column's type can hold.
+        ValueError: A dict has other columns than the stage's `output_columns`.
+        TypeError: A cell cannot be written as JSON, or does not fit the column's type.
     """
     filled = [values for values in results if not isinstance(values, MediaError)]
     for values in filled:
         _check_names(values, stage.output_columns)
-    filled = [{name: _kept(name, value) for name, value in values.items()} for values in filled]
+    filled = [
+        {name: _vector(value) if name == VECTOR else _plain(value) for name, value in values.items()}
+        for values in filled
+    ]
     _check_cells(stage, filled)
     remaining = iter(filled)
     return [values if isinstance(values, MediaError) else next(remaining) for values in results]
 
 
 def unfit(stage: Stage, outcomes: Mapping[str, Outcome]) -> list[str]:
-    """Find outcomes from elsewhere that the stage cannot have made.
+    """Find outcomes in a ledger that the stage cannot have made.
 
     Args:
-        stage: Whose they should be.
+        stage: The stage.
         outcomes: What became of rows, by their keys, without their `VECTOR`.
 
     Returns:
@@ -49,13 +52,14 @@ def unfit(stage: Stage, outcomes: Mapping[str, Outcome]) -> list[str]:
     """
     names = set(stage.output_columns) - {VECTOR}
     filled = [(key, values) for key, values in outcomes.items() if not isinstance(values, MediaError)]
-    keys = [key for key, values in filled if values.keys() != names]
+    keys = [key for key, values in filled if values.keys() | {REMARKS} & names != names]
     wrong = set(keys)
-    return keys + _misfits(stage, [pair for pair in filled if pair[0] not in wrong])
+    fitting = [pair for pair in filled if pair[0] not in wrong]
+    return keys + (_misfits(stage, fitting) if fitting else [])
 
 
 def _misfits(stage: Stage, filled: list[tuple[str, dict[str, Any]]]) -> list[str]:
-    """Check all together, which is fast, and only where that fails look for the ones to blame."""
+    """Check all together, which is fast, and search only where that fails."""
     try:
         _check_cells(stage, [values for _, values in filled])
     except (TypeError, ValueError):
@@ -68,7 +72,7 @@ def _misfits(stage: Stage, filled: list[tuple[str, dict[str, Any]]]) -> list[str
 
 def _check_cells(stage: Stage, filled: Sequence[dict[str, Any]]) -> None:
     if not stage.output_columns.keys().isdisjoint((FAILURES, REMARKS)):
-        _check_asides(filled)
+        _check_side_outputs(filled)
     if not stage.one_to_many:
         _check_types(filled, stage.output_columns)
         return
@@ -78,7 +82,7 @@ def _check_cells(stage: Stage, filled: Sequence[dict[str, Any]]) -> None:
     _check_types(rows, stage.row_columns)
 
 
-def _check_asides(filled: Sequence[dict[str, Any]]) -> None:
+def _check_side_outputs(filled: Sequence[dict[str, Any]]) -> None:
     for values in filled:
         for failure in values.get(FAILURES) or ():
             kind, message = failure
@@ -90,7 +94,7 @@ def _check_asides(filled: Sequence[dict[str, Any]]) -> None:
 
 
 def _check_names(values: Any, columns: Mapping[str, Any]) -> None:
-    if not isinstance(values, dict) or set(values) != set(columns):
+    if not isinstance(values, dict) or values.keys() | {REMARKS} & columns.keys() != columns.keys():
         found = sorted(values) if isinstance(values, dict) else type(values).__name__
         raise ValueError(f"columns {found} instead of {sorted(columns)}")
 
@@ -108,16 +112,16 @@ def _check_types(rows: Sequence[dict[str, Any]], columns: Mapping[str, Any]) -> 
             raise TypeError(f"column {name}: {error}") from None
 
 
-def _kept(name: str, value: Any) -> Any:
-    if name != VECTOR or value is None:
-        return _plain(value)
+def _vector(value: Any) -> np.ndarray | None:
+    if value is None:
+        return None
     if not isinstance(value, np.ndarray) or value.dtype != np.float32 or value.ndim != 1:
         raise TypeError(f"{VECTOR}: {value!r:.60} is no vector of float32")
     return value
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON would give it back."""
+    """A value as it is read back from JSON."""
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, int):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,13 +13,10 @@ from tools.base.disk import cannot_write, write_whole, writing
 from tools.errors import UserError
 from tools.media.writing.output_files import move_finished, remove_unfinished, unfinished_file
 from tools.stage.ledger import digest
-from tools.stage.output import digest_file
+from tools.stage.provenance import digest_file
 from tools.stage.shards import Shard
 from tools.stage.stage import VECTOR
 from tools.table import PART_COLUMN, ROW_COLUMN
-
-if TYPE_CHECKING:
-    pass
 
 EXTENSIONS = (".npy", ".parquet")
 """What the name of a file of vectors may end in."""
@@ -39,7 +35,7 @@ def check_vector_name(target: str | Path) -> None:
 
 
 class VectorFile:
-    """Where this rank writes its vectors; of several ranks each writes ``<stem>_part<rank>``.
+    """The file of this rank's vectors; of several ranks each writes ``<stem>_part<rank>``.
 
     A receipt beside the ledger tells a file that this run may replace from one that it may not.
 
@@ -58,20 +54,20 @@ class VectorFile:
     def __init__(self, target: str | Path, shard: Shard, state: Path) -> None:
         refuse_address(target)
         self._target, self._shard, self._state = Path(target), shard, state
-        self._free_to_go = False  # what stood there when the run began, and may be replaced
+        self._may_replace = False  # the file that existed when the run began
         check_vector_name(target)
         self.path = self._target if shard.alone else self._part(shard.rank)
 
-    def clear_the_way(self, tables: Sequence[Path], *, overwrite: bool, look_only: bool = False) -> None:
-        """Remove parts that an earlier run with more ranks left, and see that nothing else is in the way.
+    def check_existing(self, tables: Sequence[Path], *, overwrite: bool, read_only: bool = False) -> None:
+        """Remove parts that an earlier run with more ranks left, and check that no other file is replaced.
 
         Args:
             tables: Files that it must not be: the input and the output.
-            overwrite: Whether a file may be replaced that another command made.
-            look_only: Remove nothing.
+            overwrite: Whether a file of another command may be replaced.
+            read_only: Remove nothing.
 
         Raises:
-            UserError: Something is in the way.
+            UserError: Another file or a folder has its name.
         """
         for table in tables:
             if self.path.absolute() == table.absolute() or (
@@ -84,11 +80,11 @@ class VectorFile:
             raise UserError(
                 f"{self.path}: is in the way, it was not made by this command; --overwrite replaces it"
             )
-        self._free_to_go = overwrite and self.path.exists()
+        self._may_replace = overwrite and self.path.exists()
         ranks = 0 if self._shard.alone else self._shard.world
         for path in self._target.parent.glob(f"*{self._target.suffix}"):
             rank = self._rank(path)
-            if rank is not None and rank >= ranks and not look_only and self._is_ours(path):
+            if rank is not None and rank >= ranks and not read_only and self._is_ours(path):
                 with writing(path):
                     path.unlink(missing_ok=True)
 
@@ -99,14 +95,14 @@ class VectorFile:
 
         Args:
             numbers: Row of the input table that each row of the output is.
-            paths: The file that each row is about.
-            vector: Gives the vector of the i-th row; None for a row that has none.
+            paths: The file of each row.
+            vector: Returns the vector of the i-th row; None for a row that has none.
 
         Returns:
             The path written.
 
         Raises:
-            UserError: It cannot be written, or another run has put a file there meanwhile.
+            UserError: It cannot be written, or another run has written a file of this name meanwhile.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,13 +112,13 @@ class VectorFile:
                     _write_npy(part, len(numbers), vector)
                 else:
                     self._write_parquet(part, numbers, paths, vector)
-                there = self.path.exists()
-                if there and not (self._free_to_go or self._is_ours(self.path)):
+                exists = self.path.exists()
+                if exists and not (self._may_replace or self._is_ours(self.path)):
                     raise FileExistsError
-                known = [digest_file(part)] + ([digest_file(self.path)] if there else [])
+                known = [digest_file(part)] + ([digest_file(self.path)] if exists else [])
                 write_whole(self._receipt(self.path), json.dumps(known).encode(), "the vectors")
-                move_finished(part, self.path, replace=there)
-        except FileExistsError:  # of another run that was at work at the same time
+                move_finished(part, self.path, replace=exists)
+        except FileExistsError:  # of another run at the same time
             raise UserError(f"{self.path}: another command has just made it; choose another file") from None
         except OSError as error:
             raise cannot_write(self.path, error, "the vectors") from None
@@ -177,9 +173,9 @@ def _write_npy(path: Path, rows: int, vector: Callable[[int], np.ndarray | None]
         np.lib.format.write_array_header_1_0(file, header)
         for chunk in _chunks(rows):
             block = np.full((len(chunk), len(first)), np.nan, "<f4")
-            for place, i in enumerate(chunk):
+            for row, i in enumerate(chunk):
                 if (found := vector(i)) is not None:
-                    block[place] = found
+                    block[row] = found
             file.write(block.tobytes())
 
 

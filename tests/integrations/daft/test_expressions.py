@@ -36,7 +36,8 @@ from tools.scoring.matching.inference import main as matching_command
 from tools.scoring.optical_flow.inference import main as flow_command
 from tools.scoring.quality.inference import main as quality_command
 from tools.scoring.technical.inference import main as technical_command
-from tools.stage.engine import RunOptions, map_rows
+from tools.stage.run_options import RunOptions
+from tools.stage.session import map_rows
 from tools.stage.spec import StageSpec
 from tools.table import read_table
 

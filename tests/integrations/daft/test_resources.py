@@ -32,7 +32,9 @@ def test_memory_takes_room_too():
 
 
 def test_a_pool_that_takes_every_cpu_is_refused():
-    with pytest.raises(UserError, match=r"2 workers with 1 CPUs each .* 2 CPUs .* 0 CPUs are left to read"):
+    with pytest.raises(
+        UserError, match=r"2 workers with 1 CPUs each .* 2 CPUs .* 0 CPUs are left for reading"
+    ):
         check_cluster(Workers(concurrency=2, cpus=1), [Machine(2, 0)])
     check_cluster(Workers(concurrency=1, cpus=1), [Machine(2, 0)])
 

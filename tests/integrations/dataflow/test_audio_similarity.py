@@ -22,7 +22,8 @@ from tools.scoring.audio_similarity.moments import ShotChanges
 from tools.scoring.audio_similarity.picture_stages import AudioCaptionStage, CompatStage, LabelsStage
 from tools.scoring.audio_similarity.sound_stage import SIMILARITIES
 from tools.scoring.audio_similarity.stage import ClapStage
-from tools.stage.engine import RunOptions, map_rows
+from tools.stage.run_options import RunOptions
+from tools.stage.session import map_rows
 from tools.stage.stage import Stage
 
 SCORES = ["avg_similarity", "max_similarity", "min_similarity"]

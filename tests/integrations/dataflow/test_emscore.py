@@ -17,7 +17,8 @@ from tools.operators import EMScoreEval, FileStorage
 from tools.scoring.emscore.idf import Idf
 from tools.scoring.emscore.metrics import METRICS, SCORE_TYPES
 from tools.scoring.emscore.stage import EMScoreStage, column_of
-from tools.stage.engine import RunOptions, map_rows
+from tools.stage.run_options import RunOptions
+from tools.stage.session import map_rows
 
 COLUMNS = [f"{kind}_{metric}" for kind in SCORE_TYPES for metric in METRICS]
 pytestmark = pytest.mark.usefixtures("clip_environment")

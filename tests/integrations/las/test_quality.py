@@ -318,7 +318,7 @@ def test_a_script_without_a_guard(weights, video, tmp_path):
     script.write_text(
         "import json, sys, time\n"
         "from tools.operators import VideoQualityScore\n"
-        "from tools.stage.engine import RunOptions\n"
+        "from tools.stage.session import RunOptions\n"
         "scorer = VideoQualityScore(device='cpu', precision='fp32', prompt='noisiness', count_k=2,\n"
         "    options=RunOptions(num_workers=1, progress=False))\n"
         "paths = [sys.argv[1]] * 3 + ['none.mp4']\n"

@@ -22,7 +22,8 @@ from tools.media.reading.probe import index_packets
 from tools.scene_cut import cut
 from tools.scene_cut.clips.cutting import CutOptions, cut_clips
 from tools.scoring.technical.stage import TechnicalStage
-from tools.stage.engine import RunOptions, map_rows
+from tools.stage.run_options import RunOptions
+from tools.stage.session import map_rows
 
 NITS = [0, 1, 10, 50, 203, 400, 700, 1000]
 SCENE = [(Fraction(6, 25), Fraction(12, 25))]

@@ -14,7 +14,8 @@ from tools.scoring.audio_similarity.inference import COMMAND, main
 from tools.scoring.audio_similarity.moments import ShotChanges
 from tools.scoring.audio_similarity.picture_stages import CompatStage, LabelsStage
 from tools.scoring.audio_similarity.stage import ClapStage
-from tools.stage.engine import RunOptions, map_rows
+from tools.stage.run_options import RunOptions
+from tools.stage.session import map_rows
 from tools.table import merge_tables, read_table, write_table
 
 NAMES = ("parts", "mute", "silent", "short")

@@ -21,7 +21,8 @@ from tools.scoring.audio_similarity.picture_stages import AudioCaptionStage, Com
 from tools.scoring.audio_similarity.scorer import AudioTextScorer, overlap
 from tools.scoring.audio_similarity.sound_stage import SIMILARITIES
 from tools.scoring.audio_similarity.stage import ClapStage
-from tools.stage.engine import RunOptions, map_rows
+from tools.stage.run_options import RunOptions
+from tools.stage.session import map_rows
 from tools.stage.stage import FAILURES, REMARKS, Stage
 
 OPTIONS = RunOptions(num_workers=0, progress=False)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from tools.errors import MediaError
-    from tools.stage.engine import RunOptions
+    from tools.stage.run_options import RunOptions
 
 
 class Number(float):

@@ -27,9 +27,9 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
     from tools.datasets.probe_stage import ProbeStage
     from tools.errors import MediaError
     from tools.media.reading.timeline.packets import TIMING_REMARKS
-    from tools.stage.engine import map_rows
     from tools.stage.failures import count_kinds
     from tools.stage.progress import spell_rate, spell_seconds
+    from tools.stage.session import map_rows
     from tools.stage.summary import describe
     from tools.table import count_addresses
 

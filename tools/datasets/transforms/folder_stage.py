@@ -16,8 +16,8 @@ from tools.errors import MediaError
 from tools.media.writing.output_files import remove_unfinished, safe_join
 from tools.options import Option, Text, option, option_field
 from tools.stage.ledger import digest
-from tools.stage.new_files import Made, new_file
-from tools.stage.owners import Names, Wish, with_digits
+from tools.stage.new_files import MadeFiles, new_file
+from tools.stage.owners import FileNames, NameRequest, with_digits
 from tools.stage.shards import current_shard
 from tools.stage.stage import MADE_FILES, Row, Stage, made_file
 
@@ -56,7 +56,7 @@ class FolderStage(Stage):
         """Check the folder, and set up the names in it."""
         refuse_address(self.output_dir)
         self._own: list[str] = []
-        self._names: Names | None = None
+        self._names: FileNames | None = None
         self._began = False
         self.output: Path | None = None  # the table that the files are of
 
@@ -92,18 +92,18 @@ class FolderStage(Stage):
         how = digest([self.name, self.made_with()])
         targets = table[TARGET].to_list()
         paths = table["path"].cast(pl.String).to_list()
-        wishes = [
-            Wish(target, path, (how,)) if target and path else None
+        requests = [
+            NameRequest(target, path, (how,)) if target and path else None
             for target, path in zip(targets, paths, strict=True)
         ]
         self.output = output
-        self._names = Names(self.output_dir, output)
-        grants = self._names.grant(wishes, lambda name, digits: self.file_name(with_digits(name, digits)))
+        self._names = FileNames(self.output_dir, output)
+        chosen = self._names.choose(requests, lambda name, digits: self.file_name(with_digits(name, digits)))
         return self._with_targets(
             table,
             [
-                with_digits(target, grant.digits) if grant else target
-                for target, grant in zip(targets, grants, strict=True)
+                with_digits(target, digits) if digits else target
+                for target, digits in zip(targets, chosen, strict=True)
             ],
         )
 
@@ -119,7 +119,7 @@ class FolderStage(Stage):
         """Make sure that the output folder can be written, and take the names, before any file is read."""
         make_output_dir(self.output_dir)
         if self._names is not None:
-            self._names.take()
+            self._names.reserve()
         self._began = True
         self.remove_leftovers()
 
@@ -134,7 +134,7 @@ class FolderStage(Stage):
     @contextmanager
     def new_file(self, place: Path, row: Row) -> Iterator[Path]:
         """Give a name to write a new file to; see `tools.datasets.transforms.places.new_file`."""
-        made = None if self.output is None else Made(self.output_dir, self.output)
+        made = None if self.output is None else MadeFiles(self.output_dir, self.output)
         name = self.file_name(row[TARGET])
         with new_file(place, row["path"], overwrite=self.overwrite, made=made, name=name) as new:
             yield new

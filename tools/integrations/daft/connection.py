@@ -38,26 +38,26 @@ def connect(address: str | None) -> None:
         weights = {name: value for name, value in os.environ.items() if name.startswith("VIDSIEVE_")}
         local = _local_cluster() if address == "local" else {}
         try:
-            with _current_folder_unsaid():
+            with _away_from_other_tools():
                 ray.init(address, runtime_env={"env_vars": weights}, log_to_driver=False, **local)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            said = str(error).strip().partition("\n")[0]
-            raise UserError(f"--ray {address}: no Ray cluster can be reached there: {said}") from error
+            text = str(error).strip().partition("\n")[0]
+            raise UserError(f"--ray {address}: no Ray cluster can be reached there: {text}") from error
     _set_runner(daft.set_runner_ray, noop_if_initialized=True)
 
 
 def _local_cluster() -> dict[str, Any]:
     """Options of `ray.init` for a cluster of this machine."""
-    # A worker holds a CPU as long as the run lasts, and reading wants another: on one core they take turns.
+    # A worker keeps a CPU as long as the run lasts, and reading takes another: on one core they take turns.
     cpus = max(2, int(this_machine().cpus))
     return {"_node_ip_address": "127.0.0.1", "include_dashboard": False, "num_cpus": cpus}
 
 
 @contextmanager
-def _current_folder_unsaid() -> Iterator[None]:
-    """Let Ray's workers not look for modules in a folder that has a ``tools`` of its own.
+def _away_from_other_tools() -> Iterator[None]:
+    """Keep Ray's workers from importing another project's ``tools`` from the current folder.
 
-    Ray puts the folder in which it is begun before the packages of every worker.
+    Ray puts the folder in which it starts before the packages of every worker.
     """
     here = Path.cwd()
     if not has_other_tools(str(here)):
@@ -87,7 +87,7 @@ def _set_runner(set_runner: Any, **options: Any) -> None:
     wants_ray = bool(options)
     try:
         set_runner(**options)
-    except Exception as error:  # Daft has a class of its own for it, which is no part of its interface
+    except Exception as error:  # the class of Daft's error is not part of its interface
         if is_on_ray() == wants_ray:
             return
         raise UserError(f"Daft runs elsewhere in this process already: {error}") from error

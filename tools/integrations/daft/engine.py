@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +17,31 @@ import polars as pl
 from tools.base.addresses import is_address
 from tools.base.log import LOG
 from tools.base.packages import how_to_install
-from tools.errors import PASSING_KINDS, DiskError, MediaError, UserError, VidsieveError
+from tools.errors import PASSING_KINDS, MediaError, UserError, VidsieveError
 from tools.integrations.daft.connection import connect
 from tools.integrations.daft.packages import import_daft
-from tools.integrations.daft.parts import Layout, Parts, state_place
-from tools.integrations.daft.places import Folder, local_table
+from tools.integrations.daft.parts import Layout, Parts, state_folder
 from tools.integrations.daft.resources import Workers, share_of_a_machine, spread_workers
-from tools.integrations.daft.stage_udf import StageWorker, daft_type, outcomes_udf, portion, value_columns
-from tools.stage.engine import RunOptions
+from tools.integrations.daft.stage_udf import StageWorker, daft_type, outcome_of, outcomes_udf, portion
+from tools.integrations.daft.storage import Folder, local_table
 from tools.stage.failures import write_failures
 from tools.stage.ledger import stage_config
-from tools.stage.ledger_files import Outcome
-from tools.stage.output import Counts, Provenance, digest_file
+from tools.stage.outcomes import Outcome
+from tools.stage.output import Counts
+from tools.stage.plan import paths_of, read_input
 from tools.stage.progress import Progress
-from tools.stage.readiness import make_ready
-from tools.stage.runner import RunResult, read_input
+from tools.stage.provenance import Provenance, digest_file
+from tools.stage.run_options import RunOptions
+from tools.stage.runner import RunResult
 from tools.stage.shards import current_shard
 from tools.stage.spec import StageSpec
-from tools.stage.stage import FAILURES, REMARKS, Stage
+from tools.stage.stage import Stage
 from tools.table import failures_path, output_path, table_extension
 from tools.table.formats.types import contract_types
 
-_ATTEMPTS = 3  # without a finished part, before a run that breaks off is given up
+_ATTEMPTS = 3  # without a finished part, before the run ends with an error
 _LARGEST_PART = 1000  # rows
-_PARTS_PER_WORKER = 4  # at least, where there are rows enough: so none waits long for the last one
+_PARTS_PER_WORKER = 4  # at least, where there are rows enough: so no worker waits long for the last one
 _NUMBER = "__row"
 
 
@@ -74,9 +76,9 @@ def run_on_daft(
     """Run a stage over the rows of a table, and write a folder of Parquet parts.
 
     The values are those of `tools.stage.runner.run_stage`. Each part has the input's columns, the stage's,
-    one with what failed (`error_column`), and the columns ``_row`` and ``_part`` by
-    which ``datautil`` merges them. Parts appear as they are finished. After a kill, or after the loss of the
-    cluster, the same call goes on with those that are missing; a lost node costs what it was at.
+    one with the failures (`error_column`), and the columns ``_row`` and ``_part`` by which ``datautil``
+    merges them. Parts appear as they are finished. After a kill, or after the loss of the cluster, the same
+    call resumes with those that are missing; of a lost node only unfinished parts are computed again.
 
     Args:
         stage: What to do with each row.
@@ -90,8 +92,7 @@ def run_on_daft(
         What was done.
 
     Raises:
-        UserError: As `run_stage`; Daft or Ray is not installed, there is no such cluster, or it has not what
-            is asked for.
+        UserError: As `run_stage`; Daft or Ray is not installed, there is no such cluster, or it is too small.
     """
     begun = time.monotonic()
     options, where = options or RunOptions(), where or DaftOptions()
@@ -100,23 +101,28 @@ def run_on_daft(
     target = _target(stage, meta, output)
     with local_table(meta) as file:
         table = read_input(stage, meta, file=file)
-        make_ready(stage)
+        stage.ready(report=True)
         provenance = Provenance(stage_config(stage), digest_file(file), "", 0, options.on_error)
     connect(where.ray)
     workers = _workers(where, options)
-    parts = Parts(Folder(target), Folder(state_place(target)), provenance)
-    layout = parts.clear_the_way(_layout(table.height, where, workers), overwrite=options.overwrite)
+    layout = _layout(table.height, where, workers)
+    parts = Parts(Folder(target), Folder(state_folder(target)), provenance, layout)
+    parts.check_existing(overwrite=options.overwrite)
     parts.drop_failed(PASSING_KINDS | options.retried_kinds)
-    standing = parts.done()
-    todo = [part for part in range(layout.parts) if part not in standing]
+    done = parts.done()
+    todo = [part for part in range(parts.layout.parts) if part not in done]
     if todo:
-        _Run(stage, table, parts, layout, options, where).finish(todo)
+        _Run(stage, table, parts, options, where).finish(todo)
     seconds = time.monotonic() - begun
-    return dataclasses.replace(_result(target, parts, layout, standing, todo), seconds=seconds)
+    return dataclasses.replace(_result(target, parts, done, todo), seconds=seconds)
 
 
 def _check_stage(stage: Stage) -> None:
-    """Only what turns a row into values can be done anywhere."""
+    """Refuse stages that cannot run on other machines.
+
+    Raises:
+        UserError: The stage writes vectors or several rows; or there are several ranks.
+    """
     if stage.vector_file:
         raise UserError("--save-embeddings: not with --engine daft, whose workers share no file")
     if not current_shard().alone:
@@ -138,12 +144,12 @@ def _target(stage: Stage, meta: str | Path, output: str | Path | None) -> str:
 
 def _workers(where: DaftOptions, options: RunOptions, *, after_a_loss: bool = False) -> Workers:
     """The actors of a run; after a loss as many of them as still fit."""
-    share = {"gpus": where.gpus, "cpus": where.cpus, "num_workers": options.num_workers}
+    spread = partial(spread_workers, gpus=where.gpus, cpus=where.cpus, num_workers=options.num_workers)
     if not after_a_loss:
-        return spread_workers(concurrency=where.concurrency, **share)
-    fitting = spread_workers(**share)
-    wanted = where.concurrency or fitting.concurrency
-    return dataclasses.replace(fitting, concurrency=min(wanted, fitting.concurrency))
+        return spread(concurrency=where.concurrency)
+    fitting = spread()
+    concurrency = where.concurrency or fitting.concurrency
+    return dataclasses.replace(fitting, concurrency=min(concurrency, fitting.concurrency))
 
 
 def _layout(rows: int, where: DaftOptions, workers: Workers) -> Layout:
@@ -152,33 +158,31 @@ def _layout(rows: int, where: DaftOptions, workers: Workers) -> Layout:
 
 
 class _Run:
-    """The work on parts that are missing."""
+    """Computes the parts that are missing."""
 
     def __init__(
         self,
         stage: Stage,
         table: pl.DataFrame,
         parts: Parts,
-        layout: Layout,
         options: RunOptions,
         where: DaftOptions,
     ) -> None:
         self._stage = stage
         self._parts = parts
-        self._layout = layout
+        self._layout = parts.layout
         self._options = options
         self._where = where
         self._table = contract_types(table.lazy()).collect()
         planned = stage.plan(table)
-        self._names = tuple(
-            n for n in (*stage.required_columns, *stage.optional_columns) if n in planned.columns
-        )
+        self._names = tuple(stage.input_columns(planned.columns))
         self._rows = planned.select(self._names).with_row_index(_NUMBER)
+        self._paths = paths_of(self._rows)
         self._missing: set[int] = set()
         self._lost = False
 
     def finish(self, todo: Sequence[int]) -> None:
-        """Compute and write parts; what breaks off is begun again with those that are still missing."""
+        """Compute and write parts; after an interruption start again with those that are still missing."""
         self._missing = set(todo)
         rows = sum(len(self._layout.rows_of(part)) for part in todo)
         failures = 0
@@ -190,7 +194,7 @@ class _Run:
                     trouble = "rows did not come back"
                 except VidsieveError:
                     raise
-                except Exception as error:  # nobody tells which ones a lost node causes
+                except Exception as error:  # which ones a lost node causes is documented nowhere
                     _refuse_missing_module(error)
                     trouble = f"{type(error).__name__}: {_first_line(error)}"
                 if not self._missing:
@@ -209,19 +213,17 @@ class _Run:
         arrived: dict[int, dict[int, Outcome]] = {}
         for number, outcome in self._outcomes(sorted(self._missing)):
             part = number // self._layout.part_rows
-            if part not in self._missing:  # came twice: its worker was lost after it had answered
+            if part not in self._missing:  # computed twice: its worker was lost after it had answered
                 continue
             rows = arrived.setdefault(part, {})
             rows[number] = outcome
             if len(rows) == len(self._layout.rows_of(part)):
-                self._write(part, [rows[n] for n in self._layout.rows_of(part)])
+                numbers = self._layout.rows_of(part)
+                frame = self._table[numbers.start : numbers.stop]
+                drop = self._options.on_error == "drop"
+                self._parts.write(part, frame, self._stage, [rows[n] for n in numbers], drop=drop)
                 progress.count([(str(n), outcome) for n, outcome in arrived.pop(part).items()])
                 self._missing.remove(part)
-
-    def _write(self, part: int, outcomes: list[Outcome]) -> None:
-        numbers = self._layout.rows_of(part)
-        frame = self._table[numbers.start : numbers.stop]
-        self._parts.write(part, frame, self._stage, outcomes, drop=self._options.on_error == "drop")
 
     def _outcomes(self, parts: Sequence[int]) -> Iterator[tuple[int, Outcome]]:
         """Let the workers compute parts; yield rows as they come, by their numbers."""
@@ -233,15 +235,17 @@ class _Run:
             self._session_options(workers),
             actors=share_of_a_machine(workers),
         )
-        dtypes = {name: daft_type(dtype) for name, dtype in value_columns(self._stage).items()}
+        dtypes = {name: daft_type(dtype) for name, dtype in self._stage.added_columns.items()}
         workers = dataclasses.replace(workers, batch_size=self._layout.part_rows)
         score = outcomes_udf(worker, dtypes, workers, self._stage.name)
         slices = (self._layout.rows_of(part) for part in parts)
         frame = daft.from_arrow([self._rows[s.start : s.stop].to_arrow() for s in slices])
         found = frame.select(daft.col(_NUMBER), score(*map(daft.col, self._names)).alias("outcome"))
         for batch in found.to_arrow_iter(results_buffer_size=workers.concurrency + 1):
-            for number, told in zip(*(batch.column(i).to_pylist() for i in range(2)), strict=True):
-                yield number, self._understood(number, told)
+            for number, record in zip(*(batch.column(i).to_pylist() for i in range(2)), strict=True):
+                outcome, config = outcome_of(record, self._paths[number])
+                self._parts.check_config(config)
+                yield number, outcome
 
     def _session_options(self, workers: Workers) -> RunOptions:
         options = self._options
@@ -253,20 +257,9 @@ class _Run:
             progress=False,
         )
 
-    def _understood(self, number: int, told: dict[str, Any]) -> Outcome:
-        """An outcome as a worker told it."""
-        if told["fatal"] is not None:
-            raise (DiskError if told["disk"] else UserError)(told["fatal"])
-        self._parts.agree(told["config"])
-        if told["failed"]:
-            ((kind, message),) = told["failures"]
-            path = self._rows["path"][number] if "path" in self._names else ""
-            return MediaError(kind, str(path or ""), message)
-        return {**told["values"], FAILURES: told["failures"] or [], REMARKS: told["remarks"] or []}
-
 
 def _refuse_missing_module(error: Exception) -> None:
-    """Say what no further attempt can change."""
+    """End the run where a package is missing: no further attempt can change that."""
     if missing := re.search(r"ModuleNotFoundError: No module named [\\'\"]*([\w.]+)", str(error)):
         raise UserError(
             f"the workers cannot import {missing[1]}: {how_to_install(missing[1])} on every node"
@@ -277,19 +270,20 @@ def _first_line(error: Exception) -> str:
     return next((line for line in str(error).splitlines() if line.strip()), "").strip()[:200]
 
 
-def _result(target: str, parts: Parts, layout: Layout, standing: set[int], todo: Sequence[int]) -> RunResult:
-    said = [parts.said(part) for part in range(layout.parts)]
-    failures = [failure for one in said for failure in one.failures]
+def _result(target: str, parts: Parts, done: set[int], todo: Sequence[int]) -> RunResult:
+    layout = parts.layout
+    summaries = [parts.summary(part) for part in range(layout.parts)]
+    failures = [failure for summary in summaries for failure in summary.failures]
     remarks: Counter[str] = Counter()
-    for one in said:
-        remarks.update(one.remarks)
-    failed = sum(one.failed for one in said)
+    for summary in summaries:
+        remarks.update(summary.remarks)
+    failed = sum(summary.failed for summary in summaries)
     return RunResult(
         target,  # type: ignore[arg-type]  # an address is no Path
         layout.rows,
         failures,
         failed,
-        sum(len(layout.rows_of(part)) for part in standing),
+        sum(len(layout.rows_of(part)) for part in done),
         _write_failures(target, failures),
         already_complete=not todo,
         totals=Counts(layout.rows, failed, len(failures)),
@@ -299,17 +293,17 @@ def _result(target: str, parts: Parts, layout: Layout, standing: set[int], todo:
 
 
 def _write_failures(target: str, failures: Sequence[MediaError]) -> Any:
-    """List what failed beside the folder of parts."""
+    """Write the failures file beside the folder of parts."""
     if not is_address(target):
         return write_failures(failures, failures_path(target))
-    folder, _, name = target.rpartition("/")
-    place = Folder(folder)
+    url, _, name = target.rpartition("/")
+    folder = Folder(url)
     listed = failures_path(name).name
     if failures:
         rows = [(f.path, f.kind, f.message) for f in failures]
         frame = pl.DataFrame(rows, schema=["path", "kind", "message"], orient="row")
-        place.write(listed, frame.write_csv().encode())
-        return f"{folder}/{listed}"
-    if listed in place.names():
-        place.remove(listed)
+        folder.write(listed, frame.write_csv().encode())
+        return f"{url}/{listed}"
+    if listed in folder.names():
+        folder.remove(listed)
     return None

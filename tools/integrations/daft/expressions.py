@@ -17,9 +17,8 @@ from tools.integrations.daft.packages import import_daft
 from tools.integrations.daft.stage_expression import score_with
 from tools.integrations.daft.stage_udf import FORMAT
 from tools.named_options import named_options
-from tools.stage.readiness import postponed
 from tools.stage.spec import StageSpec
-from tools.stage.stage import Stage
+from tools.stage.stage import Stage, weights_later
 
 if TYPE_CHECKING:
     from daft import Expression
@@ -55,7 +54,7 @@ def score(
     run = {key: options.pop(key) for key in _RUN if key in options}
     cells = _with_format(cells, options)
     spec = scorer_command(name).spec_from(options)
-    with postponed():
+    with weights_later():
         missing = [needed for needed in spec.make().required_columns if needed not in cells]
     if missing:
         raise UserError(f"score {name}: reads the column {missing[0]}, which is not given")

@@ -1,9 +1,9 @@
 """The output of a run on Daft: a folder of Parquet parts, each with a range of the input's rows.
 
-Part k holds rows k * n to (k + 1) * n - 1 of the input, whoever computed them and in whatever order: so a
-part is there or not, and no row can be lost or stand twice. A run that was killed goes on with the parts that
-are missing, and the parts are those of an uninterrupted run. Only the process that was started writes; the
-nodes of a cluster send it their values.
+Part k has rows k * n to (k + 1) * n - 1 of the input, whichever node computed them and in whatever order: so
+a part exists or not, and no row can be missing or occur twice. A run that was killed resumes with the parts
+that are missing, and the parts are those of an uninterrupted run. Only the process that was started writes;
+the nodes of a cluster send it their values.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import Any
 import polars as pl
 
 from tools.errors import MediaError, UserError
-from tools.integrations.daft.places import Folder
-from tools.integrations.daft.stage_udf import error_text, value_columns
-from tools.stage.ledger_files import Outcome
-from tools.stage.output import Provenance
-from tools.stage.runner import count_remarks
+from tools.integrations.daft.storage import Folder
+from tools.stage.outcomes import Outcome, count_remarks, error_text, failures_of
+from tools.stage.plan import paths_of
+from tools.stage.provenance import Provenance, config_difference
+from tools.stage.results import value_series
 from tools.stage.shards import STATE_FOLDER
-from tools.stage.stage import FAILURES, Stage
+from tools.stage.stage import Stage
 from tools.table import PART_COLUMN, ROW_COLUMN
 
 _PART_NAME = re.compile(r"part-(\d{5,})\.parquet")
 _RECEIPT = "receipt.json"
-_SAID = "vidsieve"  # key in a part's Parquet metadata
+_METADATA = "vidsieve"  # key in a part's Parquet metadata
 
 
 @dataclass(frozen=True)
@@ -56,14 +56,14 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a part says of its rows beside their values.
+class PartSummary:
+    """The metadata of a part.
 
     Attributes:
-        rows: Rows of the input that it stands for, also those that were dropped.
+        rows: Rows of the input in its range, also those that were dropped.
         failed: Rows without values.
         failures: What failed.
-        remarks: What was said of rows, and of how many.
+        remarks: Remarks on rows, and how many rows each applies to.
     """
 
     rows: int
@@ -78,76 +78,72 @@ class Parts:
     Args:
         folder: The folder.
         state: Folder of its receipt.
-        origin: What it is made of.
+        provenance: What it is made from.
+        layout: The parts of a new run.
 
     Attributes:
         folder: See above.
-        config: What decides the values on the machines that computed them; None until they have told.
+        layout: The parts; those of an earlier run after `check_existing`, where this one resumes it.
+        config: The config of the machines that computed the values; None until the first values arrive.
     """
 
-    def __init__(self, folder: Folder, state: Folder, provenance: Provenance) -> None:
+    def __init__(self, folder: Folder, state: Folder, provenance: Provenance, layout: Layout) -> None:
         self.folder = folder
+        self.layout = layout
         self._state = state
         self._provenance = provenance
-        self._layout: Layout | None = None
         self.config: str | None = None
 
-    def clear_the_way(self, layout: Layout, *, overwrite: bool) -> Layout:
-        """See what is there, and begin or go on.
+    def check_existing(self, *, overwrite: bool) -> None:
+        """Check the files that exist; then begin, or resume an earlier run.
 
         Args:
-            layout: How a new run deals out the rows.
-            overwrite: Whether parts that were made otherwise may be replaced.
-
-        Returns:
-            The layout; that of the earlier run where this one goes on with it.
+            overwrite: Whether parts with another provenance may be replaced.
 
         Raises:
-            UserError: Something else stands in the way.
+            UserError: The folder has other files.
         """
         receipt = self._receipt()
-        there = self.folder.names()
+        names = self.folder.names()
         why = self._provenance.differs_in(receipt["made"]) if receipt else "not by this command"
         if receipt and not why:
             self.config = receipt["config"]
-            self._layout = Layout(layout.rows, receipt["part_rows"])
-            return self._layout
-        if there and not overwrite:
+            self.layout = Layout(self.layout.rows, receipt["part_rows"])
+            return
+        if names and not overwrite:
             raise UserError(
-                f"{self.folder.place}: is in the way, it was made {why}; "
+                f"{self.folder.url}: is in the way, it was made {why}; "
                 "--overwrite replaces its parts, --output writes elsewhere"
             )
-        for name in there:
+        for name in names:
             if _PART_NAME.fullmatch(name):
                 self.folder.remove(name)
-        self._layout = layout
         self._write_receipt()
-        return layout
 
     def done(self) -> set[int]:
-        """Numbers of the parts that are there."""
+        """Numbers of the parts that exist."""
         found = (_PART_NAME.fullmatch(name) for name in self.folder.names())
         return {int(match[1]) for match in found if match}
 
     def drop_failed(self, kinds: Collection[str]) -> None:
-        """Remove the parts in which a row failed in one of these ways, so that they are done again."""
+        """Remove the parts with failures of these kinds, so that they are computed again."""
         for part in sorted(self.done()):
-            if any(failure.kind in kinds for failure in self.said(part).failures):
+            if any(failure.kind in kinds for failure in self.summary(part).failures):
                 self.folder.remove(_part_name(part))
 
-    def agree(self, config: str) -> None:
-        """Make sure that all machines mean the same: weights, options, precision.
+    def check_config(self, config: str) -> None:
+        """Check that all machines have the same weights, options and precision.
 
         Raises:
-            UserError: One differs from those before.
+            UserError: This one differs from those before.
         """
         if self.config is None:
             self.config = config
             self._write_receipt()
         elif config != self.config:
-            differs = _difference(json.loads(self.config)["config"], json.loads(config)["config"])
+            differs = config_difference(json.loads(self.config), json.loads(config), "there")
             raise UserError(
-                f"{self.folder.place}: one machine computes otherwise than the others ({differs}); "
+                f"{self.folder.url}: one machine computes other values than the rest ({differs}); "
                 "give them the same weights, and say --precision and --device"
             )
 
@@ -159,63 +155,48 @@ class Parts:
         Args:
             part: Its number.
             frame: The input's rows.
-            stage: Who computed the values.
-            outcomes: What became of each row; failures name their file.
-            drop: Leave rows out that failed.
+            stage: The stage that computed the values.
+            outcomes: The outcome of each row; failures have its path.
+            drop: Leave out rows that failed.
         """
         failures = [
             failure
-            for outcome, row in zip(outcomes, _paths(frame), strict=True)
-            for failure in _failures(outcome, row)
+            for outcome, path in zip(outcomes, paths_of(frame), strict=True)
+            for failure in failures_of(outcome, path)
         ]
-        said = {
+        summary = {
             "rows": len(outcomes),
             "failed": sum(isinstance(outcome, MediaError) for outcome in outcomes),
             "failures": [[f.kind, f.path, f.message] for f in failures],
             "remarks": count_remarks(outcomes),
         }
-        frame = self._filled(part, frame, stage, outcomes)
+        errors = [error_text(outcome, "\n") for outcome in outcomes]
+        frame = frame.with_columns(
+            *value_series(stage, outcomes),
+            pl.Series(error_column(stage), errors, dtype=pl.String),
+            pl.Series(ROW_COLUMN, self.layout.rows_of(part), dtype=pl.Int64),
+            pl.lit(f"{part}/{self.layout.parts}").alias(PART_COLUMN),
+        )
         if drop:
-            frame = frame.filter(
-                pl.Series([error_text(outcome) is None for outcome in outcomes], dtype=pl.Boolean)
-            )
+            frame = frame.filter(pl.Series([error is None for error in errors], dtype=pl.Boolean))
         buffer = io.BytesIO()
-        frame.write_parquet(buffer, metadata={_SAID: json.dumps(said)})
+        frame.write_parquet(buffer, metadata={_METADATA: json.dumps(summary)})
         self.folder.write(_part_name(part), buffer.getvalue())
 
-    def said(self, part: int) -> Said:
-        """What a part that is there says of its rows.
+    def summary(self, part: int) -> PartSummary:
+        """The metadata of a part that exists.
 
         Raises:
             UserError: It is no part of a run.
         """
         try:
             with self.folder.open(_part_name(part)) as file:
-                said = json.loads(pl.read_parquet_metadata(file)[_SAID])
+                found = json.loads(pl.read_parquet_metadata(file)[_METADATA])
         except (OSError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
             file = self.folder / _part_name(part)
             raise UserError(f"{file}: is no part of this run, or damaged; remove it ({error})") from None
-        return Said(said["rows"], said["failed"], [MediaError(*f) for f in said["failures"]], said["remarks"])
-
-    @property
-    def _chosen(self) -> Layout:
-        assert self._layout is not None, "clear_the_way comes first"
-        return self._layout
-
-    def _filled(
-        self, part: int, frame: pl.DataFrame, stage: Stage, outcomes: Sequence[Outcome]
-    ) -> pl.DataFrame:
-        values = [{} if isinstance(outcome, MediaError) else outcome for outcome in outcomes]
-        numbers = self._chosen.rows_of(part)
-        return frame.with_columns(
-            *(
-                pl.Series(name, [value.get(name) for value in values], dtype=dtype)
-                for name, dtype in value_columns(stage).items()
-            ),
-            pl.Series(error_column(stage), [error_text(outcome) for outcome in outcomes], dtype=pl.String),
-            pl.Series(ROW_COLUMN, numbers, dtype=pl.Int64),
-            pl.lit(f"{part}/{self._chosen.parts}").alias(PART_COLUMN),
-        )
+        failures = [MediaError(*failure) for failure in found["failures"]]
+        return PartSummary(found["rows"], found["failed"], failures, found["remarks"])
 
     def _receipt(self) -> dict[str, Any] | None:
         content = self._state.read(_RECEIPT)
@@ -228,43 +209,22 @@ class Parts:
     def _write_receipt(self) -> None:
         receipt = {
             "made": self._provenance.as_json(),
-            "part_rows": self._chosen.part_rows,
+            "part_rows": self.layout.part_rows,
             "config": self.config,
         }
         self._state.write(_RECEIPT, json.dumps(receipt).encode())
 
 
 def error_column(stage: Stage) -> str:
-    """Column of the parts that says what failed in a row: ``aes_error``."""
+    """Column of the parts with the failures of a row: ``aes_error``."""
     return f"{stage.name}_error"
 
 
-def state_place(place: str | Path) -> str:
+def state_folder(folder: str | Path) -> str:
     """Folder of the receipt of a folder of parts: hidden, beside it, as for other outputs."""
-    parent, _, name = str(place).rstrip("/").rpartition("/")
-    return (
-        f"{parent}/{STATE_FOLDER}/{name}"
-        if parent or str(place).startswith("/")
-        else f"{STATE_FOLDER}/{name}"
-    )
+    parent, slash, name = str(folder).rstrip("/").rpartition("/")
+    return f"{parent}{slash}{STATE_FOLDER}/{name}"
 
 
 def _part_name(part: int) -> str:
     return f"part-{part:05d}.parquet"
-
-
-def _paths(frame: pl.DataFrame) -> list[str]:
-    if "path" not in frame.columns:
-        return [""] * frame.height
-    return frame["path"].cast(pl.String).fill_null("").to_list()
-
-
-def _failures(outcome: Outcome, path: str) -> list[MediaError]:
-    if isinstance(outcome, MediaError):
-        return [outcome]
-    return [MediaError(kind, path, message) for kind, message in outcome.get(FAILURES) or ()]
-
-
-def _difference(here: dict[str, Any], there: dict[str, Any]) -> str:
-    names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
-    return "; ".join(f"{name} {here.get(name)!s:.30}, there {there.get(name)!s:.30}" for name in names)

@@ -1,7 +1,7 @@
-"""What a pool of actors takes, and whether the machine or the cluster has it.
+"""The CPUs, GPUs and memory of a pool of actors, and whether the machine or the cluster has them.
 
-Daft starts actors that fit nowhere all the same, and then waits for them: for two minutes where some fit, for
-ever where they hold every CPU and nothing is left to read with. So it is reckoned up before.
+Daft also starts actors that do not fit, and then waits for them: for two minutes where some fit, for ever
+where they take every CPU and none is left for reading. So this is checked before.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Workers:
     Attributes:
         gpus: GPUs of each; a fraction lets several share one.
         concurrency: How many actors.
-        batch_size: Rows that Daft hands over at a time.
+        batch_size: Rows of a call.
         num_workers: Decoding processes of each; 0 decodes in the actor itself, without guards.
-        cpus: CPUs of each; by default one for each decoding process, at least one.
+        cpus: CPUs of each; by default one for each decoding process, at least one. See `cpus_each`.
 
     Raises:
         UserError: A value is out of range.
@@ -46,14 +46,12 @@ class Workers:
                 raise UserError(f"Invalid {name} ({value}). It must be a whole number from {least} on.")
         if self.gpus < 0 or (self.gpus > 1 and self.gpus != int(self.gpus)):
             raise UserError(f"Invalid gpus ({self.gpus:g}). It must be a fraction of 1, or a whole number.")
-        if self.cpus is None:
-            object.__setattr__(self, "cpus", max(1, self.num_workers))
-        elif not 0 < self.cpus < math.inf:
+        if self.cpus is not None and not 0 < self.cpus < math.inf:
             raise UserError(f"Invalid cpus ({self.cpus:g}). It must be greater than 0.")
 
     @property
     def cpus_each(self) -> float:
-        """CPUs of each, also where they follow from its processes."""
+        """CPUs of each actor."""
         return max(1, self.num_workers) if self.cpus is None else self.cpus
 
 
@@ -78,7 +76,7 @@ class Machine:
 
 
 def usual_cpus(num_workers: int) -> int:
-    """CPUs of an actor that nobody chose: one for each decoding process, no more than a lone machine has."""
+    """Default CPUs of an actor: one for each decoding process; without a cluster no more than there are."""
     cpus = max(1, num_workers)
     return cpus if is_on_ray() else min(cpus, int(this_machine().cpus))
 
@@ -103,7 +101,7 @@ def machines() -> list[Machine] | None:
 
 
 def this_machine() -> Machine:
-    """What this machine has."""
+    """The resources of this machine."""
     from tools.media.workers.pool import usable_cores
 
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -117,7 +115,7 @@ def _gpus_here() -> int:
 
 
 def check_resources(workers: Workers, *, memory: float = 0) -> None:
-    """Check that all actors can run at a time, and that something is left to read with.
+    """Check that all actors can run at a time, and that a CPU is left for reading.
 
     Args:
         workers: The actors.
@@ -126,13 +124,13 @@ def check_resources(workers: Workers, *, memory: float = 0) -> None:
     Raises:
         UserError: They cannot; says what is missing.
     """
-    there = machines()
-    if there is None:
+    nodes = machines()
+    if nodes is None:
         return
     if is_on_ray():
-        check_cluster(workers, there, memory)
+        check_cluster(workers, nodes, memory)
     else:
-        check_machine(workers, there[0], memory)
+        check_machine(workers, nodes[0], memory)
 
 
 def check_machine(workers: Workers, machine: Machine, memory: float = 0) -> None:
@@ -157,11 +155,11 @@ def check_machine(workers: Workers, machine: Machine, memory: float = 0) -> None
         )
 
 
-def check_cluster(workers: Workers, there: Sequence[Machine], memory: float = 0) -> None:
+def check_cluster(workers: Workers, nodes: Sequence[Machine], memory: float = 0) -> None:
     """As `check_resources`, for a Ray cluster of these nodes."""
-    room = sum(machine.room_for(workers, memory) for machine in there)
-    cpus, gpus = sum(m.cpus for m in there), sum(m.gpus for m in there)
-    has = f"the Ray cluster has {cpus:g} CPUs and {_gpus(gpus)} on {len(there)} nodes"
+    room = sum(machine.room_for(workers, memory) for machine in nodes)
+    cpus, gpus = sum(m.cpus for m in nodes), sum(m.gpus for m in nodes)
+    has = f"the Ray cluster has {cpus:g} CPUs and {_gpus(gpus)} on {len(nodes)} nodes"
     if room < workers.concurrency:
         fit = "none fits" if room == 0 else f"{room} fit"
         more = f" and {memory / 2**30:.1f} GiB" if memory else ""
@@ -169,13 +167,13 @@ def check_cluster(workers: Workers, there: Sequence[Machine], memory: float = 0)
     left = cpus - workers.cpus_each * workers.concurrency
     if left < _FOR_READS:
         raise UserError(
-            f"{_asked(workers)}, {has}: {left:g} CPUs are left to read with, {_FOR_READS} is needed; "
+            f"{_asked(workers)}, {has}: {left:g} CPUs are left for reading, {_FOR_READS} is needed; "
             "ask for fewer workers, or fewer CPUs for each"
         )
 
 
 def _asked(workers: Workers) -> str:
-    takes = f"{workers.cpus:g} CPUs" + (f" and {_gpus(workers.gpus)}" if workers.gpus else "")
+    takes = f"{workers.cpus_each:g} CPUs" + (f" and {_gpus(workers.gpus)}" if workers.gpus else "")
     return f"{workers.concurrency} workers with {takes} each are asked for"
 
 
@@ -190,7 +188,7 @@ def spread_workers(
     cpus: float | None = None,
     num_workers: int = 16,
 ) -> Workers:
-    """Fill what there is with actors: the cluster, or this machine, on which there is one.
+    """As many actors as the cluster has room for; one on this machine.
 
     Args:
         gpus: GPUs of each.
@@ -201,28 +199,28 @@ def spread_workers(
     Raises:
         UserError: They do not fit, see `check_resources`.
     """
-    there = machines() or [this_machine()]
+    nodes = machines() or [this_machine()]
     if is_on_ray():
-        share, room = fill(there, gpus=gpus, cpus=cpus)
+        share, room = fill(nodes, gpus=gpus, cpus=cpus)
     else:
-        share, room = cpus or there[0].cpus, 1
+        share, room = cpus or nodes[0].cpus, 1
     workers = Workers(gpus, concurrency or room, num_workers=min(num_workers, math.ceil(share)), cpus=share)
     check_resources(workers)
     return workers
 
 
-def fill(there: Sequence[Machine], *, gpus: float = 0, cpus: float | None = None) -> tuple[float, int]:
+def fill(nodes: Sequence[Machine], *, gpus: float = 0, cpus: float | None = None) -> tuple[float, int]:
     """How many CPUs an actor should take, so that actors leave the least of the nodes idle, and how many fit.
 
-    One CPU of each node is left to read with.
+    One CPU of each node is left for reading.
 
     Args:
-        there: The nodes.
-        gpus: GPUs of each actor; as many actors as there are such shares are wanted, or else as many CPUs at
-            work as can be.
-        cpus: CPUs of each, when that is decided.
+        nodes: The nodes.
+        gpus: GPUs of each actor: then an actor for each such share; without GPUs actors that use as many
+            CPUs as possible.
+        cpus: CPUs of each; None to choose them.
     """
-    able = [m for m in there if m.gpus >= gpus] or there
+    able = [m for m in nodes if m.gpus >= gpus] or nodes
     wanted = [max(1, int(m.gpus / gpus)) if gpus else 1 for m in able]
     shares = {max(1, int((m.cpus - _FOR_READS) / number)) for m, number in zip(able, wanted, strict=True)}
 
@@ -238,7 +236,7 @@ def fill(there: Sequence[Machine], *, gpus: float = 0, cpus: float | None = None
 
 
 def share_of_a_machine(workers: Workers) -> int:
-    """How many of the actors may stand on one machine, and share its cores."""
+    """How many of the actors may run on one machine, and share its cores."""
     if not is_on_ray():
         return workers.concurrency
     rooms = [machine.room_for(workers) for machine in machines() or []]

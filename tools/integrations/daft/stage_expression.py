@@ -15,13 +15,11 @@ from tools.integrations.daft.stage_udf import (
     StageWorker,
     daft_type,
     portion,
-    value_columns,
     values_udf,
 )
-from tools.stage.engine import RunOptions
-from tools.stage.readiness import postponed
+from tools.stage.run_options import RunOptions
 from tools.stage.spec import StageSpec
-from tools.stage.stage import Stage
+from tools.stage.stage import Stage, weights_later
 
 if TYPE_CHECKING:
     from daft import Expression
@@ -116,9 +114,9 @@ def _types(stage: Stage | StageSpec, spec: StageSpec, column: str | None, struct
     known = getattr(spec.stage, "output_columns", {})
     if column is not None and column in known and not struct:
         return {column: daft_type(known[column])}
-    with postponed():
+    with weights_later():
         made = spec.make() if isinstance(stage, StageSpec) else stage
-    types = {name: daft_type(dtype) for name, dtype in value_columns(made).items()}
+    types = {name: daft_type(dtype) for name, dtype in made.added_columns.items()}
     if column is None or struct:
         return types
     if column not in types:

@@ -1,7 +1,6 @@
 """A stage as a Daft class: rows come in batches, and each has its values or the reason why it has none.
 
-The class is a thin shell. The work is done by `tools.stage.engine.Session`, as it is for the commands: so the
-values are the same to the last digit.
+The class only calls `tools.stage.session.Session`, as commands do: so the values are the same.
 """
 
 from __future__ import annotations
@@ -18,11 +17,12 @@ from tools.errors import DiskError, MediaError, UserError
 from tools.integrations.daft.packages import import_daft
 from tools.integrations.daft.resources import Workers
 from tools.media.fetching.sources import FetchOptions, Source
-from tools.stage.engine import RunOptions, Session
 from tools.stage.ledger import stage_config
-from tools.stage.ledger_files import Outcome
+from tools.stage.outcomes import Outcome, error_text
+from tools.stage.run_options import RunOptions
+from tools.stage.session import Session
 from tools.stage.spec import StageSpec
-from tools.stage.stage import FAILURES, REMARKS, SIDE_OUTPUTS, Stage
+from tools.stage.stage import FAILURES, REMARKS
 
 if TYPE_CHECKING:
     import daft
@@ -38,13 +38,13 @@ FORMAT = "format"
 class StageWorker:
     """What an actor does: keep a stage set up and its decoding workers running, from one batch to the next.
 
-    Stage and session are made at the first batch, in the actor; a worker that travels has neither.
+    Stage and session are created at the first batch, in the actor; a pickled worker has neither.
 
     Attributes:
         spec: The stage.
         names: Which cell of a row each column of a batch is.
         options: How a batch is run.
-        folder: Where relative paths begin: the current folder of who asks.
+        folder: Where relative paths begin: the current folder of the process that starts the run.
         actors: Actors that share a machine, and its cores.
     """
 
@@ -70,7 +70,7 @@ class StageWorker:
             For each row its values, or why it has none.
 
         Raises:
-            UserError: What concerns the run as a whole: weights are missing on this machine, for example.
+            UserError: The run as a whole is impossible: weights are missing on this machine, for example.
         """
         rows = (dict(zip(self.names, cells, strict=True)) for cells in zip(*columns, strict=True))
         return self.session.map_rows([self._located(row) for row in rows])
@@ -101,27 +101,14 @@ class StageWorker:
 
 
 def portion(rows: int) -> int:
-    """How many rows of a batch the model gets at a time: so it works on some while others are decoded."""
+    """Rows that the model gets at a time, of a batch: it works on these while others are decoded."""
     return max(1, rows // 4)
 
 
-def value_columns(stage: Stage) -> dict[str, pl.DataType | type[pl.DataType]]:
-    """The columns that a stage adds to a table, with their types."""
-    return {name: dtype for name, dtype in stage.output_columns.items() if name not in SIDE_OUTPUTS}
-
-
 def daft_type(dtype: pl.DataType | type[pl.DataType]) -> daft.DataType:
-    """The type of a Daft column that holds what a Polars column of this type holds."""
+    """The Daft type for a Polars type."""
     daft = import_daft()
     return daft.DataType.from_arrow_type(pl.Series([], dtype=dtype).to_arrow().type)
-
-
-def error_text(outcome: Outcome) -> str | None:
-    """What failed in a row, wholly or in part: ``kind: message``, a line for each."""
-    if isinstance(outcome, MediaError):
-        return f"{outcome.kind}: {outcome.message}"
-    failures = outcome.get(FAILURES) or ()
-    return "\n".join(f"{kind}: {message}" for kind, message in failures) or None
 
 
 def values_udf(worker: StageWorker, columns: Sequence[str], dtype: Any, workers: Workers, name: str) -> Any:
@@ -143,7 +130,7 @@ def values_udf(worker: StageWorker, columns: Sequence[str], dtype: Any, workers:
         if not dtype.is_struct():
             return [None if isinstance(o, MediaError) else o[columns[0]] for o in outcomes]
         return [
-            {**({} if isinstance(o, MediaError) else {c: o[c] for c in columns}), ERROR: error_text(o)}
+            {**({} if isinstance(o, MediaError) else {c: o[c] for c in columns}), ERROR: error_text(o, "\n")}
             for o in outcomes
         ]
 
@@ -151,11 +138,11 @@ def values_udf(worker: StageWorker, columns: Sequence[str], dtype: Any, workers:
 
 
 def outcomes_udf(worker: StageWorker, dtypes: dict[str, Any], workers: Workers, name: str) -> Any:
-    """A Daft class that gives all there is to know of a row, for who writes tables.
+    """A Daft class that returns the whole outcome of a row, for writing tables; `outcome_of` reads it.
 
     A struct of ``values``; ``failures``, a list of kind and message; ``remarks``; ``config``, see
-    `StageWorker.config`; and ``fatal``: why the run as a whole cannot go on, with ``disk``, whether that is a
-    `DiskError`. It never raises a `UserError`, which Ray would hand over as a page of tracebacks.
+    `StageWorker.config`; and ``fatal``: why the run as a whole cannot continue, with ``disk``, whether that
+    is a `DiskError`. It never raises a `UserError`, which Ray would report as a page of tracebacks.
 
     Args:
         worker: What each actor does.
@@ -177,17 +164,17 @@ def outcomes_udf(worker: StageWorker, dtypes: dict[str, Any], workers: Workers, 
         }
     )
 
-    def told(batch: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
+    def records(batch: Sequence[Sequence[Any]]) -> list[dict[str, Any]]:
         try:
             outcomes, config = worker.outcomes(batch), worker.config()
         except UserError as error:
             return [{"fatal": str(error), "disk": isinstance(error, DiskError)}] * len(batch[0])
-        return [_told(outcome, config, dtypes) for outcome in outcomes]
+        return [_record(outcome, config, dtypes) for outcome in outcomes]
 
-    return _daft_class(told, dtype, workers, name)
+    return _daft_class(records, dtype, workers, name)
 
 
-def _told(outcome: Outcome, config: str, columns: dict[str, Any]) -> dict[str, Any]:
+def _record(outcome: Outcome, config: str, columns: dict[str, Any]) -> dict[str, Any]:
     if isinstance(outcome, MediaError):
         return {"failed": True, "failures": [[outcome.kind, outcome.message]], "config": config}
     return {
@@ -199,13 +186,32 @@ def _told(outcome: Outcome, config: str, columns: dict[str, Any]) -> dict[str, A
     }
 
 
+def outcome_of(record: dict[str, Any], path: str) -> tuple[Outcome, str]:
+    """The outcome in a struct of `outcomes_udf`, and the config of the machine that computed it.
+
+    Args:
+        record: The struct.
+        path: The file of the row.
+
+    Raises:
+        UserError: The run as a whole cannot continue.
+    """
+    if record["fatal"] is not None:
+        raise (DiskError if record["disk"] else UserError)(record["fatal"])
+    if record["failed"]:
+        ((kind, message),) = record["failures"]
+        return MediaError(kind, path, message), record["config"]
+    failures, remarks = record["failures"] or [], record["remarks"] or []
+    return {**record["values"], FAILURES: failures, REMARKS: remarks}, record["config"]
+
+
 def _daft_class(function: Any, dtype: Any, workers: Workers, name: str) -> Any:
     daft = import_daft()
 
     @daft.cls(
-        cpus=workers.cpus,
+        cpus=workers.cpus_each,
         gpus=workers.gpus,
-        # A process of its own: torch and the decoding workers do not sit in Daft's, nor in the user's script.
+        # In a separate process: neither torch nor decoding workers run in Daft's, or in the user's script.
         use_process=True,
         max_concurrency=workers.concurrency,
         name_override=name,

@@ -16,8 +16,8 @@ from tools.integrations.run import (
     Result,
     RunOptions,
     given,
+    log_failures,
     read_frame,
-    tell_failures,
     with_columns,
     write_frame,
 )
@@ -174,7 +174,7 @@ class VideoAestheticEvaluator(Operator):
             columns = {output: table.updated([_entries(result) for result in results], (ERROR,))}
             what = "clips"
         write_frame(storage, with_columns(frame, columns))
-        tell_failures((result.reason for result in results), f"{what} have no {SCORE}")
+        log_failures((result.reason for result in results), f"{what} have no {SCORE}")
 
     def columns(self, arguments: Mapping[str, Any]) -> Columns:
         """Reads the columns of the video and of its clips; see `Operator`."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from tools.errors import MediaError, UserError
 from tools.integrations.clip_names import known_clip
 from tools.integrations.dataflow.registry import Columns, Operator
@@ -13,12 +15,11 @@ from tools.integrations.run import (
     Result,
     RunOptions,
     cells,
-    lacking,
+    log_failures,
+    log_remarks,
+    map_rows_on_ranks,
     read_frame,
     result_of,
-    run_rows,
-    tell_failures,
-    tell_remarks,
     with_columns,
     write_frame,
 )
@@ -173,13 +174,13 @@ class VideoAudioSimilarity(Operator):
         audio = cells(frame, audio_key) if audio_key in frame.columns else missing
         captions = cells(frame, caption_key) if caption_key else missing
         jobs = [_jobs(*row) for row in zip(cells(frame, video_key), audio, captions, strict=True)]
-        scored = iter(run_rows(stage, list(_rows(jobs)), self.options))
+        scored = iter(map_rows_on_ranks(stage, list(_rows(jobs)), self.options))
         entries = [self._entry(_results(job, scored)) for job in jobs]
         columns = {name: [entry[name] for entry in entries] for name in _VALUES}
         columns |= {MODE: [mode] * len(entries), ERROR: [entry[ERROR] for entry in entries]}
         write_frame(storage, with_columns(frame, columns))
-        tell_failures(columns[ERROR], "rows lack a similarity")
-        tell_remarks([entry[REMARKS] for entry in entries])
+        log_failures(columns[ERROR], "rows lack a similarity")
+        log_remarks(entries)
 
     def columns(self, arguments: Mapping[str, Any]) -> Columns:
         """Reads the columns of the video, and of sound and caption where they are named; see `Operator`."""
@@ -244,7 +245,7 @@ class VideoAudioSimilarity(Operator):
             ),
             "av_offset": alone.get("av_offset"),
             "audio_level": alone.get("audio_level"),
-            ERROR: "; ".join(reason for result in results if (reason := lacking(result))) or None,
+            ERROR: "; ".join(result.error for result in results if result.error) or None,
             REMARKS: [remark for own in values for remark in own.get(REMARKS, ())],
         }
 
@@ -285,7 +286,7 @@ def _paths(cell: Any) -> list[str | None]:
 
 
 def _reduced(name: str, similarities: list[float]) -> float | None:
-    return round(float(REDUCE[name](similarities)), 6) if similarities else None
+    return round(float(REDUCE[name](np.asarray(similarities))), 6) if similarities else None
 
 
 def _passed(videos: list[bool | None], any_or_all: str) -> bool | None:

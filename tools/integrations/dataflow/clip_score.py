@@ -20,17 +20,18 @@ from tools.integrations.run import (
     Result,
     RunOptions,
     given,
+    log_failures,
+    map_rows_on_ranks,
     read_frame,
-    run_rows,
-    tell_failures,
     with_columns,
     write_frame,
 )
-from tools.media.reading.requests import FrameChoice, Frames
+from tools.media.reading.requests import Frames
 from tools.stage.stage import Row, Stage
 
 if TYPE_CHECKING:
     from tools.integrations.dataflow.storage import Storage
+    from tools.media.reading.requests import FrameChoice
     from tools.media.reading.timeline.packets import PacketIndex
 
 FRAMES_FROM = "frames_from"
@@ -127,11 +128,15 @@ class ClipSource:
         from tools.media.reading.requests import read_sampled
 
         if self.cells is None:
-            frames = read_sampled(video, _choice(stage), decoder=stage.decoder)
+            frames = read_sampled(video, _sampling_of(stage), decoder=stage.decoder)
             return "image" if is_image(video) else "video", [frame.index for frame in frames], frames
-        span = self._span(self.cells)
-        known = None if isinstance(span, MediaError) else span
+        span: ClipSpan | MediaError
+        try:
+            span = ClipSpan.of(self.cells)
+        except MediaError as error:  # pictures on disk need no span
+            span = error
         if self.figure_root is not None:
+            known = None if isinstance(span, MediaError) else span
             pictures = find_pictures(self.figure_root, video, self.id, known, shared=self.shared)
             if pictures:
                 return "files", *_read_pictures(pictures, stage)
@@ -139,16 +144,9 @@ class ClipSource:
             raise span
         return "video", *_read_span(video, span, stage)
 
-    @staticmethod
-    def _span(cells: dict[str, Any]) -> ClipSpan | MediaError:
-        try:
-            return ClipSpan.of(cells)
-        except MediaError as error:  # pictures on disk need no span
-            return error
 
-
-def _choice(stage: Stage) -> FrameChoice:
-    assert stage.sampling is not None, "`PerClipStage` refuses such a stage"
+def _sampling_of(stage: Stage) -> FrameChoice:
+    assert stage.sampling is not None  # see `PerClipStage.configure`
     return stage.sampling
 
 
@@ -157,7 +155,7 @@ def _read_pictures(pictures: list[Picture], stage: Stage) -> tuple[list[int], Fr
     from tools.media.reading.images import read_image
 
     order = np.arange(len(pictures), dtype=np.float64)
-    chosen = [pictures[i] for i in _choice(stage).indices(order)]
+    chosen = [pictures[i] for i in _sampling_of(stage).indices(order)]
     frames = []
     for picture in chosen:
         try:
@@ -177,7 +175,7 @@ def _read_span(video: str, span: ClipSpan, stage: Stage) -> tuple[list[int], Fra
     within = span.frames(index)
     times = index.times[within.start : within.stop] - index.times[within.start]
     try:
-        numbers = [int(number) for number in _choice(stage).indices(times)]
+        numbers = [int(number) for number in _sampling_of(stage).indices(times)]
     except SamplingError as error:
         raise MediaError("too_short", video, str(error)) from None
     wanted = [within.start + number for number in numbers]
@@ -225,7 +223,7 @@ def score_clips(
         return {**clip.cells, "path": clip.video, "clip": source}
 
     staged = PerClipStage(stage)
-    return table.results(lambda clips: run_rows(staged, [row(clip) for clip in clips], options))
+    return table.results(lambda clips: map_rows_on_ranks(staged, [row(clip) for clip in clips], options))
 
 
 def score_files(stage: Stage, cells: Iterable[Any], options: RunOptions) -> list[Result]:
@@ -241,7 +239,7 @@ def score_files(stage: Stage, cells: Iterable[Any], options: RunOptions) -> list
     """
     paths = (path_or_error(plain(cell)) for cell in cells)
     rows = [path if isinstance(path, MediaError) else {"path": path, "clip": ClipSource()} for path in paths]
-    return run_rows(PerClipStage(stage), rows, options)
+    return map_rows_on_ranks(PerClipStage(stage), rows, options)
 
 
 class ClipScore(Operator):
@@ -315,7 +313,7 @@ class ClipScore(Operator):
         ]
         output = given(output_key, self.output_key)
         write_frame(storage, with_columns(frame, {output: table.updated(changes, (failure,))}))
-        tell_failures((result.reason for result in results), f"clips have no {names[0]}")
+        log_failures((result.reason for result in results), f"clips have no {names[0]}")
 
     def columns(self, arguments: Mapping[str, Any]) -> Columns:
         """Reads the columns of the video and of its clips; see `Operator`."""

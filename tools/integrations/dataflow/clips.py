@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.errors import MediaError
 from tools.integrations.cells import one_path
-from tools.integrations.run import Result, cells, reason_of
+from tools.integrations.run import Result, cells
 from tools.table.cells import parsed
 
 if TYPE_CHECKING:
@@ -148,16 +148,14 @@ class ClipTable:
             changes: For each of `clips`, what is new in its dict.
             dropped: Entries of an earlier run, which go unless they are new.
         """
-        structs = [None if struct is None else dict(struct) for struct in self.structs]
+        clips: dict[int, list[Any]] = {}  # of each row that has any
         for clip, change in zip(self.clips, changes, strict=True):
-            struct = structs[clip.row]
-            given = self.structs[clip.row]
-            assert struct is not None and given is not None, "it has a clip"
-            if struct["clips"] is given["clips"]:
-                struct["clips"] = list(struct["clips"])
             kept = {name: value for name, value in clip.cells.items() if name not in dropped}
-            struct["clips"][clip.number] = {**kept, **change}
-        return structs
+            clips.setdefault(clip.row, []).append({**kept, **change})
+        return [
+            struct if struct is None or row not in clips else {**struct, "clips": clips[row]}
+            for row, struct in enumerate(self.structs)
+        ]
 
 
 def _struct(cell: Any) -> dict[str, Any] | None:
@@ -176,7 +174,7 @@ def _video(cell: Any) -> tuple[str | None, str | None]:
     try:
         return one_path(cell), None
     except MediaError as error:
-        return None, reason_of(error)
+        return None, error.reason
 
 
 def _number(clip: dict[str, Any], name: str) -> float | None:

@@ -13,11 +13,10 @@ from tools.integrations.run import (
     Result,
     RunOptions,
     cells,
-    lacking,
+    log_failures,
+    log_remarks,
+    map_rows_on_ranks,
     read_frame,
-    run_rows,
-    tell_failures,
-    tell_remarks,
     with_columns,
     write_frame,
 )
@@ -26,7 +25,6 @@ from tools.scoring.emscore.idf import Idf
 from tools.scoring.emscore.metrics import METRICS, SCORE_TYPES, chosen_names
 from tools.scoring.emscore.scorer import DEFAULT_CLIP
 from tools.scoring.emscore.stage import FRAME_DETAILS, FRAMES, EMScoreStage, column_of
-from tools.stage.stage import REMARKS
 
 if TYPE_CHECKING:
     from tools.integrations.dataflow.storage import Storage
@@ -136,11 +134,11 @@ class EMScoreEval(Operator):
             path if isinstance(path, MediaError) else {**own, "path": path}
             for path, own in zip(paths, texts, strict=True)
         ]
-        results = run_rows(stage, rows, self.options)
-        reasons = [lacking(result) for result in results]
+        results = map_rows_on_ranks(stage, rows, self.options)
+        reasons = [result.error for result in results]
         write_frame(storage, with_columns(frame, {**self._columns(results), ERROR: reasons}))
-        tell_failures(reasons, "rows lack an EMScore")
-        tell_remarks([(own.values or {}).get(REMARKS, ()) for own in results])
+        log_failures(reasons, "rows lack an EMScore")
+        log_remarks([own.values or {} for own in results])
 
     def columns(self, arguments: Mapping[str, Any]) -> Columns:
         """Reads the columns of the video and of the caption (references may be missing); see `Operator`."""

@@ -229,9 +229,9 @@ def _is_of(manifest: dict[str, Any], video: str, span: ClipSpan | None) -> bool:
 def _all_pictures(folder: str) -> list[Picture]:
     """Pictures that other software wrote, by the number that ends their names."""
     paths = sorted(path for path in Path(folder).glob("*") if is_image(path)) if Path(folder).is_dir() else []
-    numbers = [int(number[1]) for path in paths if (number := _NUMBER.search(path.stem))]
-    if len(numbers) < len(paths):
-        return [Picture(str(path), position) for position, path in enumerate(paths)]
+    numbers = [int(match[1]) for path in paths if (match := _NUMBER.search(path.stem))]
+    if len(numbers) < len(paths):  # not all names end in a number
+        numbers = list(range(len(paths)))
     found = (Picture(str(path), number) for path, number in zip(paths, numbers, strict=True))
     return sorted(found, key=lambda picture: picture.number)
 
@@ -256,9 +256,8 @@ def _absolute(video: str) -> str:
 
 
 def _owner(folder: str) -> str | None:
-    """The video that a folder says it belongs to, an absolute path."""
-    note = _read(Path(folder, _OWNER))
-    return note.get("video") if note else None
+    """The absolute path of the video that a folder belongs to, as a file in it says."""
+    return (_read(Path(folder, _OWNER)) or {}).get("video")
 
 
 def _read(path: Path) -> dict[str, Any] | None:

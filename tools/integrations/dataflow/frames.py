@@ -30,10 +30,9 @@ from tools.integrations.run import (
     Result,
     RunOptions,
     given,
+    log_failures,
+    map_rows_on_ranks,
     read_frame,
-    reason_of,
-    run_rows,
-    tell_failures,
     with_columns,
     write_frame,
 )
@@ -209,7 +208,7 @@ class VideoFrameFilter(Operator):
         exports = self._export(table, root)
         columns = {given(output_key, self.output_key): _summaries(table, exports, root)}
         write_frame(storage, with_columns(frame, columns))
-        tell_failures((export.get("error") for export in exports), "clips have no frames")
+        log_failures((export.get("error") for export in exports), "clips have no frames")
 
     def columns(self, arguments: Mapping[str, Any]) -> Columns:
         """Reads the columns of the video and of its clips; see `Operator`."""
@@ -243,9 +242,9 @@ class VideoFrameFilter(Operator):
             num_workers=min(1, self.num_workers) if self.disable_parallel else self.num_workers,
             progress=True,
         )
-        done = dict(zip(jobs, run_rows(self._stage(), jobs.values(), options), strict=True))
+        done = dict(zip(jobs, map_rows_on_ranks(self._stage(), jobs.values(), options), strict=True))
         return [
-            _entry(clip, plan, Result(None, clip.reason or reason_of(plan)))
+            _entry(clip, plan, Result(None, clip.reason or plan.reason))
             if isinstance(plan, MediaError)
             else _entry(clip, plan, done[plan])
             for clip, plan in zip(table.clips, planned, strict=True)
@@ -272,15 +271,15 @@ def parse_size(size: str | Sequence[int] | None) -> tuple[int, int] | None:
 
 def _claimed(table: ClipTable, root: str) -> dict[str, str | MediaError]:
     """The folder of each video that has clips, or why it has none; rank 0 decides for all."""
-    videos = dict.fromkeys(clip.video for clip in table.clips if clip.reason is None and clip.video)
+    videos = dict.fromkeys(clip.video for clip in table.clips if clip.video and clip.reason is None)
 
-    def claim() -> dict[str, str | MediaError] | None:
+    def claim() -> dict[str, str | MediaError]:
         if current_shard().rank:
-            return None
+            return {}
         make_folder(root)
         return {video: _folder_of(root, video) for video in videos}
 
-    return on_every_rank(claim)[0] or {}
+    return on_every_rank(claim)[0]
 
 
 def _folder_of(root: str, video: str) -> str | MediaError:
@@ -291,8 +290,8 @@ def _folder_of(root: str, video: str) -> str | MediaError:
 
 
 def _job(clip: Clip, folders: dict[str, str | MediaError]) -> Row:
-    if clip.reason is not None or clip.video is None:
-        raise MediaError("bad_value", "", clip.reason or "it has no video")
+    if clip.video is None or clip.reason is not None:
+        raise MediaError("bad_value", "", clip.reason or "")
     folder = folders[clip.video]
     if isinstance(folder, MediaError):
         raise folder

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from tools.integrations.imports import after_import
 
@@ -52,8 +52,8 @@ class Operator:
         purpose: What it does, in English and in Chinese, the language that DataFlow asks for by default.
     """
 
-    purpose: ClassVar[tuple[str, str]]
-    run: ClassVar[Any]
+    run: Any  # a function where it is written, a `Run` in the class
+    purpose: tuple[str, str] = ("", "")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -181,10 +181,12 @@ def _ours(name: str) -> Any:
 
 
 def _subclass(module: ModuleType, base: str, *names: str) -> None:
-    abstract = getattr(module, base, None)  # another package may be called dataflow
-    if abstract is not None and hasattr(abstract, "register"):
+    register = getattr(
+        getattr(module, base, None), "register", None
+    )  # another package may be called dataflow
+    if register is not None:
         for name in names:
-            abstract.register(_ours(name))
+            register(_ours(name))
 
 
 def _register(module: ModuleType) -> None:

@@ -121,13 +121,12 @@ class FileStorage:
         """
         path = Path(self.file(self._current() + 1))
         records = _records(data)
-        given: Any = (
-            data if hasattr(data, "columns") else dict.fromkeys(name for row in records for name in row)
-        )
+        names = getattr(data, "columns", None)
+        columns = dict.fromkeys(name for row in records for name in row) if names is None else names
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _WRITERS[self.cache_type](temporary, records, list(given))
+            _WRITERS[self.cache_type](temporary, records, [*columns])
             temporary.replace(path)
         except OSError as error:
             raise cannot_write(path, error, "the table") from None
@@ -183,10 +182,9 @@ def _read_json(path: Path) -> list[dict[str, Any]]:
 def _read_csv(path: Path) -> list[dict[str, Any]]:
     from tools.table.csv_rows import csv_rows
 
-    header, *rows = csv_rows(path)
-    names = [name or "" for name in header]
+    names, *rows = csv_rows(path)
     columns = [_values([cell or None for cell in column]) for column in zip(*rows, strict=True)]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return [dict(zip((name or "" for name in names), row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _values(texts: list[str | None]) -> list[Any]:

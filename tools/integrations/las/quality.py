@@ -23,13 +23,13 @@ from tools.integrations.las.quality_parameters import (
     choose_clip,
     choose_device,
 )
-from tools.integrations.run import reason_of
 from tools.media.fetching.sources import FetchOptions, Source
 from tools.media.reading.requests import Frames
 from tools.scoring.clip_stage import CLIPRow
 from tools.scoring.quality.prompts import parse_prompts
 from tools.scoring.quality.stage import QualityStage
-from tools.stage.engine import RunOptions, Session
+from tools.stage.run_options import RunOptions
+from tools.stage.session import Session
 from tools.stage.stage import Row
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class VideoQualityScore:
     def _row(self, outcome: dict[str, Any] | MediaError) -> dict[str, Any]:
         if isinstance(outcome, MediaError):
             names = ("score", "scores", "timestamps", "frame_indices", "prompts")
-            return {**dict.fromkeys(names), "error": reason_of(outcome)}
+            return {**dict.fromkeys(names), "error": outcome.reason}
         frames = outcome["frame_scores"]  # one list for each pair of prompts
         return {
             "score": _mean([outcome[name] for name in self._prompts]),

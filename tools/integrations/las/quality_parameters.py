@@ -107,10 +107,10 @@ def _prompts(prompt: Any) -> tuple[str, ...]:
     if len(items) == 2 and not any(_names_a_pair(item) for item in items):
         items = [tuple(items)]
     texts = ["|".join(map(str, item)) if isinstance(item, (tuple, list)) else item for item in items]
-    known = [text for text in texts if isinstance(text, str)]
-    if len(known) < len(texts):
+    prompts = tuple(text for text in texts if isinstance(text, str))
+    if len(prompts) < len(texts):
         raise UserError(f"Invalid prompt ({prompt!r}). It is a name, a pair of texts, or a list of these.")
-    return tuple(known)
+    return prompts
 
 
 def _names_a_pair(item: Any) -> bool:
@@ -138,9 +138,9 @@ def choose_clip(model_path: str, name: str) -> str:
     Raises:
         UserError: It is in none of these places, which the message names.
     """
-    for place in (Path(model_path).expanduser() / name, Path(name).expanduser()):
-        if place.exists():
-            return str(place)
+    for path in (Path(model_path).expanduser() / name, Path(name).expanduser()):
+        if path.exists():
+            return str(path)
     known, reasons = known_clip(name)
     if known is not None:
         return known

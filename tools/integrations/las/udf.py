@@ -70,7 +70,7 @@ def las_udf(
     dtype = daft.DataType.from_arrow_type(return_type or _return_type(operator, method))
 
     @daft.cls(
-        cpus=workers.cpus,
+        cpus=workers.cpus_each,
         gpus=workers.gpus,
         use_process=True if use_process is None else use_process,
         max_concurrency=workers.concurrency,

@@ -9,7 +9,7 @@ from pathlib import Path
 from tools.errors import UserError
 from tools.media.writing.provenance import read_provenance
 from tools.scene_cut.clips.names import clip_source
-from tools.stage.owners import Names, listed_tables, parts_of
+from tools.stage.owners import FileNames, listed_tables, parts_of
 from tools.stage.shards import Shard
 from tools.table import read_table
 
@@ -36,7 +36,7 @@ def find_prunable(
     *,
     shard: Shard,
     stems: Mapping[tuple[Path, str], bool],
-    names: Names,
+    names: FileNames,
 ) -> PrunableClips:
     """Find the clips in a folder that the table of a finished cut does not list.
 

@@ -28,7 +28,7 @@ from tools.scene_cut.clips.prune import TABLES
 from tools.scene_cut.clips.rows import clip_values
 from tools.stage.file_stems import file_stems
 from tools.stage.ledger import digest
-from tools.stage.owners import Names, Wish, names_of_others, remember_table, tell_apart
+from tools.stage.owners import FileNames, NameRequest, names_of_others, remember_table, tell_apart
 from tools.stage.shards import current_shard
 from tools.stage.stage import MADE_FILES, Row, Stage
 
@@ -84,7 +84,7 @@ class CutStage(Stage):
         refuse_address(self.save_dir)
         self._own: set[tuple[str | None, str]] = set()
         self._stems: dict[tuple[str | None, str], bool] = {}
-        self._names: Names | None = None
+        self._names: FileNames | None = None
         self._began = False
         self.output: Path | None = None  # the table that the clips are of
         self._counts: dict[str, Any] = {
@@ -125,18 +125,20 @@ class CutStage(Stage):
         config = self.options.config()
         how = digest({name: value for name, value in config.items() if name not in _ONLY_LEAVE_OUT})
         stems = table[_STEM].to_list()
-        wishes: list[Wish | None] = []
+        requests: list[NameRequest | None] = []
         for row, stem in enumerate(stems):
             scenes = _scene_marks(cells[row]) if cells else [_WHOLE]
             name = _name(relpaths[row] if relpaths else None, stem)
             path = paths[row]
-            wishes.append(Wish(name, path, (how, *scenes)) if stem and path else None)
+            requests.append(NameRequest(name, path, (how, *scenes)) if stem and path else None)
         self.output = output
-        self._names = Names(self.save_dir, output, listed=TABLES)
-        grants = self._names.grant(wishes, _with_digits)
-        self._counts["apart"] = sum(bool(grant and grant.digits) for grant in grants)
-        apart = [grant and tell_apart(stem, grant.digits) for stem, grant in zip(stems, grants, strict=True)]
-        return self._with_stems(table, [stem or "" for stem in apart])
+        self._names = FileNames(self.save_dir, output, listed=TABLES)
+        chosen = self._names.choose(requests, _with_digits)
+        self._counts["apart"] = sum(map(bool, chosen))
+        named = zip(stems, chosen, strict=True)
+        return self._with_stems(
+            table, ["" if digits is None else tell_apart(stem, digits) for stem, digits in named]
+        )
 
     def _with_stems(self, table: pl.DataFrame, stems: list[str]) -> pl.DataFrame:
         relpaths = _paths(table)[1] or [None] * len(stems)
@@ -154,7 +156,7 @@ class CutStage(Stage):
         if self.options.mode != "copy":
             self._check_encoder()
         if self._names is not None:
-            self._names.take()
+            self._names.reserve()
         self._began = True
         self.remove_leftovers()
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scenedetect.detector import SceneDetector
 
     from tools.media.reading.timeline.packets import PacketIndex
-    from tools.stage.new_files import Made
+    from tools.stage.new_files import MadeFiles
 
 _SIDE = 256  # PySceneDetect looks at pictures whose longer side has this many pixels
 
@@ -39,7 +39,7 @@ def find_cuts(
     min_scene_len: int | float = MIN_SCENE_LEN,
     frame_skip: int = 0,
     stats_path: Path | None = None,
-    made: Made | None = None,
+    made: MadeFiles | None = None,
 ) -> tuple[list[int], list[range]]:
     """Run one of PySceneDetect's detectors, and the mixture test on the same pictures.
 

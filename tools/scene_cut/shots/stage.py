@@ -39,8 +39,8 @@ from tools.scene_cut.shots.stats import stats_name, stats_names
 from tools.scene_cut.timestamps import format_timestamps
 from tools.stage.common_options import device_option
 from tools.stage.ledger import digest
-from tools.stage.new_files import Made
-from tools.stage.owners import Names, Wish
+from tools.stage.new_files import MadeFiles
+from tools.stage.owners import FileNames, NameRequest
 from tools.stage.stage import MADE_FILES, REMARKS, Row, Stage, made_file
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class SceneDetectStage(Stage):
         if self.stats_dir is not None:
             refuse_address(self.stats_dir)
             self.output_columns = {**self.output_columns, "stats": pl.String, MADE_FILES: pl.List}
-        self._names: Names | None = None
+        self._names: FileNames | None = None
         self.output: Path | None = None  # the table that the statistics are of
 
     def _check_detector(self) -> None:
@@ -171,7 +171,7 @@ class SceneDetectStage(Stage):
         self.detector = choice.detector
         self.trim_transitions |= choice.trim_transitions
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        self._made_with = ((), fields)
+        self._arguments = ((), fields)
 
     def detector_taken(self) -> str:
         """A line for the user: which detector finds the shots, and why if that was left open."""
@@ -199,11 +199,11 @@ class SceneDetectStage(Stage):
         asked = {name: value for name, value in self.config().items() if name != "stats_dir"}
         how, names = digest(asked), table[_STATS_NAME].to_list()
         paths = table["path"].cast(pl.String).to_list()
-        wishes = [name and Wish(name, path, (how,)) for name, path in zip(names, paths, strict=True)]
+        requests = [name and NameRequest(name, path, (how,)) for name, path in zip(names, paths, strict=True)]
         self.output = output
-        self._names = Names(self.stats_dir, output)
-        grants = self._names.grant(wishes, stats_name)
-        names = [stats_name(n, grant.digits) if grant else n for n, grant in zip(names, grants, strict=True)]
+        self._names = FileNames(self.stats_dir, output)
+        chosen = self._names.choose(requests, stats_name)
+        names = [n and stats_name(n, digits or "") for n, digits in zip(names, chosen, strict=True)]
         return table.with_columns(pl.Series(_STATS_NAME, names, dtype=pl.String))
 
     def prepare(self, row: Row, frames: list[Frame]) -> Search | dict[str, Any]:
@@ -247,7 +247,7 @@ class SceneDetectStage(Stage):
             min_scene_len=self.min_scene_len,
             frame_skip=self.frame_skip,
             stats_path=stats_path,
-            made=Made(self.stats_dir, self.output) if self.stats_dir and self.output else None,
+            made=MadeFiles(self.stats_dir, self.output) if self.stats_dir and self.output else None,
         )
         gaps = gaps_at_cuts(cuts, transitions, trim=self.trim_transitions)
         return Search(index, wanted, shots=shots_between(gaps, wanted))
@@ -270,7 +270,7 @@ class SceneDetectStage(Stage):
         if self.stats_dir is not None:
             make_folder(self.stats_dir, "--stats-dir")
         if self._names is not None:
-            self._names.take()
+            self._names.reserve()
         if self.detector == "transnetv2":
             from tools.scene_cut.shots.transnet import TransNet
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tools.stage.new_files import Made, new_file
+from tools.stage.new_files import MadeFiles, new_file
 from tools.stage.owners import tell_apart
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class FrameStats:
         """Note a frame that the detector has seen: its number and its time."""
         self._codes.append((number, code))
 
-    def write(self, path: Path, source: str | Path, made: Made | None = None) -> None:
+    def write(self, path: Path, source: str | Path, made: MadeFiles | None = None) -> None:
         """Write the file whole or not at all.
 
         Args:

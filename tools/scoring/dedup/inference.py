@@ -146,8 +146,8 @@ def main(argv: list[str] | None = None) -> int:
 
     from tools.scoring.dedup.duplicates import METHODS, DuplicateOptions, check_options
     from tools.stage.options import run_command
-    from tools.stage.readiness import postponed
     from tools.stage.shards import current_shard
+    from tools.stage.stage import weights_later
     from tools.table import output_path, scan_table, table_stem
 
     options = DuplicateOptions(**read_options(args, DuplicateOptions))
@@ -160,7 +160,7 @@ def main(argv: list[str] | None = None) -> int:
     columns = scan_table(meta).collect_schema().names()
     check_options(columns, method=method, threshold=options.threshold, keep=options.keep)
     if METHODS[method][0] not in columns:
-        with postponed():
+        with weights_later():
             stage = COMMAND.stage_from(given)
         stem = table_stem(output).removesuffix("_dedup")
         fingerprints = output.with_name(f"{stem}{stage.suffix}.parquet")

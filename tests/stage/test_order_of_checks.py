@@ -18,7 +18,7 @@ from tools.models.weights import main as fetch
 from tools.scoring.__main__ import main as fused
 from tools.scoring.aesthetic.stage import AestheticStage
 from tools.scoring.matching.inference import main as match
-from tools.stage.readiness import make_ready, postponed
+from tools.stage.stage import weights_later
 
 ALL = "aes,match,quality,emscore,flow,audio,technical"
 KEYS = {"clip-vit-l-14", "clip-vit-b-32", "clip-bpe", "aesthetic", "gmflow", "niqe", "clap"}
@@ -92,14 +92,13 @@ def test_a_file_that_was_named_and_is_missing_is_told_with_the_others(nowhere):
     assert "none.pt: no such file or folder" in told and "download clip-bpe'" in told
 
 
-def test_making_a_stage_still_finds_its_weights_unless_that_is_postponed(nowhere, data_dir):
+def test_creating_a_stage_finds_its_weights_unless_that_is_left_for_later(nowhere, data_dir):
     with pytest.raises(UserError, match="weights are missing: ViT-L/14"):
         AestheticStage()
-    with postponed():
+    with weights_later():
         stage = AestheticStage(head=str(data_dir / "aesthetic" / "sac+logos+ava1-l14-linearMSE.pth"))
-    assert not stage.is_ready
     with pytest.raises(UserError, match=r"weights are missing: ViT-L/14.*download clip-vit-l-14'"):
-        make_ready(stage)
+        stage.ready(report=True)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Files that lie on this machine or in object storage, by one name: a path, or an address of fsspec's."""
+"""Files on this machine or in object storage, by a path or an address that fsspec knows."""
 
 from __future__ import annotations
 
@@ -53,32 +53,32 @@ class Folder:
     """A folder of small files, each written whole or not at all.
 
     Args:
-        place: Path, or address of a storage that fsspec knows. It need not exist.
+        url: Path, or address of a storage that fsspec knows. It need not exist.
 
     Raises:
         UserError: There is no such storage, or its package is not installed.
     """
 
-    def __init__(self, place: str | Path) -> None:
+    def __init__(self, url: str | Path) -> None:
         import fsspec
 
-        self.place = str(place).rstrip("/")
+        self.url = str(url).rstrip("/")
         try:
-            self._storage, self._root = fsspec.core.url_to_fs(self.place)
+            self._storage, self._root = fsspec.core.url_to_fs(self.url)
         except (ImportError, ValueError) as error:
-            package = PACKAGES.get(self.place.partition("://")[0].lower())
+            package = PACKAGES.get(self.url.partition("://")[0].lower())
             if package and isinstance(error, ImportError):
-                raise not_installed(package, self.place) from None
-            raise UserError(f"{place}: cannot be written to: {error}") from None
-        self._is_local = not is_address(place) or self.place.startswith("file://")
+                raise not_installed(package, self.url) from None
+            raise UserError(f"{url}: cannot be written to: {error}") from None
+        self._is_local = not is_address(url) or self.url.startswith("file://")
 
     def __truediv__(self, name: str) -> str:
-        """Where a file of this name is, for messages."""
-        return f"{self.place}/{name}"
+        """The path or address of a file, for messages."""
+        return f"{self.url}/{name}"
 
     def names(self) -> list[str]:
-        """Names of the files that are there, sorted."""
-        with self._told():
+        """Names of the files, sorted."""
+        with self._user_errors():
             self._storage.invalidate_cache()
             try:
                 found = self._storage.ls(self._root, detail=False)
@@ -88,7 +88,7 @@ class Folder:
 
     def read(self, name: str) -> bytes | None:
         """The bytes of a file; None when there is none."""
-        with self._told():
+        with self._user_errors():
             try:
                 return self._storage.cat_file(f"{self._root}/{name}")
             except FileNotFoundError:
@@ -104,7 +104,7 @@ class Folder:
         Raises:
             UserError: It cannot be written.
         """
-        with self._told():
+        with self._user_errors():
             if not self._is_local:  # an object appears when all of it is there
                 self._storage.pipe_file(f"{self._root}/{name}", content)
                 return
@@ -117,17 +117,17 @@ class Folder:
                 unfinished.unlink(missing_ok=True)
 
     def remove(self, name: str) -> None:
-        """Remove a file that is there."""
-        with self._told():
+        """Remove a file that exists."""
+        with self._user_errors():
             self._storage.rm_file(f"{self._root}/{name}")
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Tell what goes wrong in one line."""
+    def _user_errors(self) -> Iterator[None]:
+        """Raise errors of any storage as a `UserError` of one line."""
         try:
             yield
         except Exception as error:  # each storage has its own kinds of errors
             if self._is_local and isinstance(error, OSError):
-                raise cannot_write(self.place, error) from error
-            said = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
-            raise UserError(f"{self.place}: {said or type(error).__name__}") from error
+                raise cannot_write(self.url, error) from error
+            text = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
+            raise UserError(f"{self.url}: {text or type(error).__name__}") from error

@@ -1,4 +1,4 @@
-"""Where the ranks of one machine tell each other how far they are: small files beside the ledger."""
+"""The progress of all ranks of one machine: each writes its counts to a small file beside the ledger."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tools.stage.shards import RANKS_PER_SHARD, Shard
 
 
 class Count(NamedTuple):
-    """How far a rank is.
+    """The progress of a rank.
 
     Attributes:
-        rows: Rows that it has to do.
+        rows: Rows that it has to process.
         done: Those that are finished.
         failed: Those of them that failed.
     """
@@ -25,8 +25,8 @@ class Count(NamedTuple):
     failed: int = 0
 
 
-class Board:
-    """Counts of the ranks that one `torchrun` started on this machine, for the eye alone.
+class RankProgress:
+    """Counts of the ranks that one `torchrun` started on this machine, for the progress bar alone.
 
     Args:
         folder: Folder of the output's ledger.
@@ -36,47 +36,47 @@ class Board:
     def __init__(self, folder: Path, shard: Shard) -> None:
         self._folder = folder
         self._shard = shard
-        # The launcher is the parent of all its ranks on this machine. Without one, nobody knows who belongs
-        # together.
+        # The launcher is the parent of all its ranks on this machine. Without one, ranks of a run cannot be
+        # told from those of another.
         self._run = f"{os.environ.get('TORCHELASTIC_RUN_ID', '')} {os.getppid()}"
         # Rank 0 shows the bar; the ranks of its machine are the first ones.
         here = int(os.environ.get("LOCAL_WORLD_SIZE", "0")) // int(os.environ.get(RANKS_PER_SHARD, "1"))
         self._here = range(min(here, shard.world))
         self._together = not shard.alone and shard.rank in self._here
-        self._told: Count | None = None
-        self._met_first = False
+        self._published: Count | None = None
+        self._saw_first = False
 
-    def tell(self, count: Count) -> None:
-        """Write down how far this rank is."""
-        self._met_first |= self._together and self._file(0).exists()
-        if self._together and count != self._told:
-            self._told = count
+    def publish(self, count: Count) -> None:
+        """Write the count of this rank, for the others."""
+        self._saw_first |= self._together and self._file(0).exists()
+        if self._together and count != self._published:
+            self._published = count
             with suppress(OSError):
-                temporary = self._file(self._shard.rank).with_suffix(".told")
+                temporary = self._file(self._shard.rank).with_suffix(".new")
                 temporary.write_text(json.dumps([self._run, *count]))
                 temporary.replace(self._file(self._shard.rank))
 
     def others(self) -> dict[int, Count]:
-        """How far the other ranks are, as far as they have told."""
+        """The counts of the other ranks, of those that have published any."""
         if not self._together:
             return {}
         ranks = (rank for rank in self._here if rank != self._shard.rank)
         return {rank: count for rank in ranks if (count := self._read(rank))}
 
-    def who(self, others: dict[int, Count]) -> str:
-        """Whose counts are known: ``8 ranks``, ``5 of 8 ranks``, ``rank 0 of 8``."""
+    def label(self, others: dict[int, Count]) -> str:
+        """The ranks whose counts are known: ``8 ranks``, ``5 of 8 ranks``, ``rank 0 of 8``."""
         if not others:
             return f"rank {self._shard.rank} of {self._shard.world}"
         known = len(others) + 1
         return f"{known} ranks" if known == self._shard.world else f"{known} of {self._shard.world} ranks"
 
-    def clear(self) -> None:
-        """Remove what nobody will read: of the first rank all, of others their own if the first has gone."""
+    def remove_files(self) -> None:
+        """Remove files that are not read again: rank 0 all, others their own if rank 0 has ended."""
         if not self._together:
             return
         first = self._shard.rank == 0
         with suppress(OSError):
-            if first or (self._met_first and not self._file(0).exists()):
+            if first or (self._saw_first and not self._file(0).exists()):
                 self._file(self._shard.rank).unlink(missing_ok=True)
             for rank, count in self.others().items() if first else ():
                 if count.done >= count.rows:

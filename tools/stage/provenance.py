@@ -1,0 +1,95 @@
+"""Provenance: what an output was made from, and how that differs from what a run would write."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tools.errors import UserError
+
+FILES_CHANGED = "from files that have changed since"
+
+_LONGEST_OPTION = 30  # characters of an option's value in a message
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What an output is made from.
+
+    Attributes:
+        config: See `tools.stage.ledger.stage_config`.
+        input: Digest of the input table.
+        rows: Digest of this rank's row keys, which change with the files behind the rows.
+        world: Number of ranks.
+        on_error: What was done with failed rows.
+    """
+
+    config: dict[str, Any]
+    input: str
+    rows: str
+    world: int
+    on_error: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is read back from a receipt, which calls the config ``ask``."""
+        config, *others = vars(self).items()
+        return json.loads(json.dumps(dict([("ask", config[1]), *others]), default=str))
+
+    def has_same_values(self, receipt: dict[str, Any]) -> bool:
+        """Whether the values in an earlier output are those that this run would write."""
+        mine = self.as_json()
+        return all(receipt.get(name) == mine[name] for name in ("ask", "input", "on_error"))
+
+    def differs_in(self, receipt: dict[str, Any]) -> str:
+        """How an earlier output was made, in words; empty when it was made just so."""
+        mine = self.as_json()
+        if receipt.get("ask") != mine["ask"]:
+            return f"with other options ({config_difference(receipt.get('ask') or {}, mine['ask'])})"
+        if receipt.get("on_error") != self.on_error:
+            return f"with --on-error {receipt.get('on_error')}"
+        if receipt.get("input") != self.input:
+            return "from another input, or the input was changed since"
+        if receipt.get("world") != self.world:
+            return "by another number of ranks"
+        return FILES_CHANGED if receipt.get("rows") != self.rows else ""
+
+
+def config_difference(first: Mapping[str, Any], second: Mapping[str, Any], word: str = "now") -> str:
+    """The options in which two results of `tools.stage.ledger.stage_config` differ.
+
+    Args:
+        first: One, perhaps of an earlier version of the toolkit.
+        second: The other.
+        word: What the second one is called: ``frames 3, now 5``.
+    """
+    for name in ("stage", "version"):
+        if first.get(name) != second[name]:
+            return f"{name} {first.get(name)}, {word} {second[name]}"
+    before, after = first.get("config") or {}, second["config"]
+    names = [n for n in (*after, *(n for n in before if n not in after)) if before.get(n) != after.get(n)]
+    return "; ".join(f"{n} {_shown(before.get(n))}, {word} {_shown(after.get(n))}" for n in names)
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= _LONGEST_OPTION else f"{text[:_LONGEST_OPTION]}..."
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    whole = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                whole.update(block)
+    except OSError as error:
+        raise UserError(f"{path}: cannot read: {error.strerror or error}") from None
+    return whole.hexdigest()
