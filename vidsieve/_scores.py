@@ -205,4 +205,4 @@ def _refuse_run_options(owner: str, names: Iterable[str]) -> None:
     for name in names:
         flag = "--" + name.replace("_", "-")
         if flag in running._option_string_actions or flag in ("--dp-size", "--tp-size"):
-            raise UserError(f"{owner}: {name} belongs to the command; what a run takes is said in run=")
+            raise UserError(f"{owner}: {name} belongs to the command; options of the run go into run=")

@@ -12,7 +12,10 @@ from PIL import Image
 
 from tests.scoring.clip_files import SHAPE, SmallClip
 from tools.errors import UserError
+from tools.scoring.fused import FusedStage
 from tools.scoring.matching.inference import main
+from tools.scoring.scorers import make_scorer
+from tools.stage.stage import weights_later
 
 TEXTS = ["the cat", "a dog of the harbour"]
 
@@ -49,11 +52,9 @@ def test_the_command_takes_a_config_and_refuses_without(tmp_path, clip_environme
         assert found.to_list() == pytest.approx(100 * cosines, abs=1e-3)
 
 
-def test_a_name_with_published_weights_of_other_pictures_says_so_once(tmp_path, table, caplog):
-    caplog.set_level("INFO")
-    for _ in range(2):
-        with pytest.raises(UserError):  # there are no weights
-            main(
-                [str(tmp_path / "m.csv"), "--clip-model", str(tmp_path / "x.pt"), "--clip-config", "ViT-L/14"]
-            )
-    assert caplog.text.count("say --clip-config ViT-L-14:laion2b_s32b_b82k") == 1
+def test_a_name_with_published_weights_of_other_pictures_says_so_once():
+    with weights_later():
+        options = {"clip_config": "ViT-L/14"}
+        fused = FusedStage(stages=(make_scorer("match", options), make_scorer("quality", options)))
+    (note,) = fused.notes()
+    assert note.endswith("for them use --clip-config ViT-L-14:laion2b_s32b_b82k")

@@ -102,8 +102,8 @@ def test_stages_share_a_model_only_when_it_is_the_same(clip_environment, head, t
         QualityStage(**{**same, "clip_model": str(other)}),
         QualityStage(**{**same, "precision": "bf16"}),
     )
-    assert one.clip_key() == two.clip_key()
-    assert len({stage.clip_key() for stage in (one, two, three, four)}) == 3
+    assert one.encoder_key() == two.encoder_key()
+    assert len({stage.encoder_key() for stage in (one, two, three, four)}) == 3
     setup_together([one, three, two])
     assert one._features is two._features
     assert one._features is not three._features

@@ -1,4 +1,4 @@
-"""CLIP's features of pictures and texts, scaled to length 1: what every score that uses CLIP is made from."""
+"""CLIP's features of pictures and texts, scaled to length 1: the input of every score that uses CLIP."""
 
 from __future__ import annotations
 
@@ -78,18 +78,18 @@ def cosines(features: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 
 def fingerprint(crop: np.ndarray) -> bytes:
-    """What stands for a crop: two that are alike have the same."""
+    """A digest of a crop: equal crops have equal digests."""
     return hashlib.blake2b(np.ascontiguousarray(crop).data, digest_size=16).digest()
 
 
 class CLIPFeatures:
-    """A loaded CLIP, and the features that it gave last.
+    """A loaded CLIP, and a cache of its latest features.
 
-    A crop has the same feature whatever it is encoded with, so it goes through CLIP once.
+    The feature of a crop does not depend on the other crops of a batch, so each is encoded once.
 
     Args:
         encoder: The CLIP.
-        remember: How many features are kept from one call to the next.
+        remember: Number of features that are cached between calls.
 
     Attributes:
         encoder: See above.

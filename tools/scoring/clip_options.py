@@ -1,4 +1,4 @@
-"""Options that scores with CLIP share: which CLIP, and what becomes of long texts."""
+"""Options that scores with CLIP share: which CLIP, and what happens to long texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def clip_model_option(default: str) -> Any:
 
 
 def clip_config_option() -> Any:
-    """The field ``clip_config: str | None``: what the tensors of a CLIP do not tell."""
+    """The field ``clip_config: str | None``: what the tensors of a CLIP do not say."""
     return option(
         None,
         "what a file of open_clip is: the name of its model (ViT-H-14), or its open_clip_config.json",
@@ -30,7 +30,7 @@ def clip_config_option() -> Any:
 
 
 def long_text_option(choices: Mapping[str, str], default: str) -> Any:
-    """The field ``long_text: str``: what becomes of texts that are longer than CLIP reads.
+    """The field ``long_text: str``: what happens to texts that are longer than CLIP reads.
 
     Args:
         choices: What can be done with them, and what it means.
@@ -47,6 +47,6 @@ def other_pictures_notes(config: str | None) -> list[str]:
 
     return [
         f"note: the published weights {other.partition(':')[2]} were trained with other pictures; "
-        f"for them say --clip-config {other}"
+        f"for them use --clip-config {other}"
         for other in other_pictures(config)
     ]

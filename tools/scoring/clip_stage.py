@@ -1,6 +1,6 @@
-"""The base of the scorers that look at pictures with CLIP: crops in, unit-length features out, then a score.
+"""The base of the scorers that encode pictures with CLIP: crops in, unit-length features out, then a score.
 
-A subclass writes `score_features` and, where a row has more to say than its pictures, `prepare_extras`.
+A subclass writes `score_features` and, where a row has more than its pictures, `prepare_extras`.
 Several such stages in one run share the model and the features of their common frames: `setup_together`.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tools.models.required import RequiredWeights
 
 FIRST_MIDDLE_LAST = Sampling("first_middle_last", 3)
-"""The frames that are looked at when nothing is said of them."""
+"""The frames that are scored by default."""
 
 _REMEMBERED = 32_768  # features that stages share: 100 MB of 768 numbers
 
@@ -49,9 +49,9 @@ class CLIPRow(NamedTuple):
 
 @dataclasses.dataclass
 class CLIPStage(Stage):
-    """A score that is made from CLIP's features of a row's frames.
+    """A score computed from CLIP's features of a row's frames.
 
-    Making the stage finds and verifies the weights; they are loaded by `setup`. A row's features, and so its
+    Creating the stage finds and verifies the weights; `setup` loads them. A row's features, and so its
     score, do not depend on the rows beside it.
 
     Attributes:
@@ -109,16 +109,16 @@ class CLIPStage(Stage):
         from tools.models.clip_tokenizer import find_vocabulary
         from tools.models.device import resolve_device, resolve_precision
 
-        self._clip = find_clip(self.clip_model, self.clip_config)
-        self.image_size, self.pictures = self._clip.image_size, self._clip.pictures
+        self._checkpoint = find_clip(self.clip_model, self.clip_config)
+        self.image_size, self.pictures = self._checkpoint.image_size, self._checkpoint.pictures
         if self.reads_texts:
-            self.vocabulary = find_vocabulary(self._clip)
-            self.context_length = self._clip.context_length
+            self.vocabulary = find_vocabulary(self._checkpoint)
+            self.context_length = self._checkpoint.context_length
         self.device = resolve_device(self.device)
         self.precision = resolve_precision(self.precision, self.device)
 
     def notes(self) -> list[str]:
-        """Weights of the same name that want other pictures, and a precision that is very slow here."""
+        """Notes on weights of this name with other preprocessing, and on a precision that is slow here."""
         return [*other_pictures_notes(self.clip_config), *self._slow_precision()]
 
     def _slow_precision(self) -> list[str]:
@@ -133,19 +133,19 @@ class CLIPStage(Stage):
     def config(self) -> dict[str, Any]:
         """What changes the values: the weights, the frames, the arithmetic; not where it runs."""
         return {
-            "clip": self._clip.digest,
+            "clip": self._checkpoint.digest,
             "sampling": self.sampling.asdict(),
             "decoder": self.decoder,
             "precision": self.precision,
             "compile": self.compile,
         }
 
-    def clip_key(self) -> tuple[Any, ...]:
+    def encoder_key(self) -> tuple[Any, ...]:
         """What decides the feature of a crop; stages with equal keys can share a model."""
-        return self._clip.digest, self.device, self.precision, self.compile
+        return self._checkpoint.digest, self.device, self.precision, self.compile
 
     def prepare(self, row: Row, frames: Frames) -> CLIPRow:
-        """Crop the frames; extras first, since a row without them is not worth it."""
+        """Crop the frames; extras first, since a row without them fails."""
         extras = self.prepare_extras(row)
         crops = np.stack([clip_crop(frame.image, self.image_size, self.pictures) for frame in frames])
         return CLIPRow(crops, tuple(map(fingerprint, crops)), extras)
@@ -164,7 +164,7 @@ class CLIPStage(Stage):
         from tools.models.clip import load_clip
 
         return load_clip(
-            self._clip,
+            self._checkpoint,
             device=self.device,
             precision=self.precision,
             compile=self.compile,
@@ -176,7 +176,7 @@ class CLIPStage(Stage):
         self.use(CLIPFeatures(self.load_encoder()))
 
     def use(self, features: CLIPFeatures) -> None:
-        """Take a loaded CLIP. Override to load what else is needed, and to check that it fits.
+        """Use a loaded CLIP. Override to load what else is needed, and to check that it fits.
 
         Raises:
             UserError: It does not.
@@ -216,7 +216,7 @@ def setup_together(stages: Iterable[Stage]) -> None:
     The scores are those of the stages set up one by one, to the last bit.
 
     Args:
-        stages: Any stages; `CLIPStage.clip_key` tells which go together.
+        stages: Any stages; `CLIPStage.encoder_key` says which can share a CLIP.
 
     Raises:
         UserError: Weights are wrong, or do not fit each other.
@@ -226,7 +226,7 @@ def setup_together(stages: Iterable[Stage]) -> None:
         if not isinstance(stage, CLIPStage):
             stage.setup()
             continue
-        key = stage.clip_key()
+        key = stage.encoder_key()
         if key not in shared:
             shared[key] = CLIPFeatures(stage.load_encoder(), remember=_REMEMBERED)
         stage.use(shared[key])

@@ -1,4 +1,4 @@
-"""Several scorers in one run: each file is decoded once, for all the frames that any of them wants."""
+"""Several scorers in one run: each file is decoded once, for all the frames that any of them needs."""
 
 from __future__ import annotations
 
@@ -56,24 +56,24 @@ class FusedStage(Stage):
         self.vector_file = next((stage.vector_file for stage in self.stages if stage.vector_file), None)
 
     def required_weights(self) -> list[RequiredWeights]:
-        """What each scorer wants."""
-        return [wanted for stage in self.stages for wanted in stage.required_weights()]
+        """The weights of all scorers."""
+        return [weights for stage in self.stages for weights in stage.required_weights()]
 
     def find(self) -> None:
-        """Let each scorer find what it works with."""
+        """Let each scorer find its weights and device."""
         for stage in self.stages:
             stage.ready()
 
     def notes(self) -> list[str]:
-        """What each scorer has to say, once."""
+        """The notes of all scorers, each once."""
         return list(dict.fromkeys(note for stage in self.stages for note in stage.notes()))
 
     def config(self) -> dict[str, Any]:
-        """What each scorer asks for."""
+        """The configuration of each scorer."""
         return {"stages": [stage_config(stage) for stage in self.stages], "decoder": self.decoder}
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Let each scorer look at the whole table."""
+        """Let each scorer derive its columns from the whole table."""
         for stage in self.stages:
             table = stage.plan(table)
         return table
@@ -84,7 +84,7 @@ class FusedStage(Stage):
 
     @property
     def request(self) -> FrameRequest:
-        """Nothing: `prepare` reads the file, since one request cannot say what several scorers want."""
+        """Nothing: `prepare` reads the file, since one request cannot express what several scorers need."""
         return FrameRequest()
 
     def prepare(self, row: Row, frames: Frames) -> list[Any]:

@@ -203,7 +203,7 @@ def test_compat_is_the_constant_text_and_says_so(clip_environment, films):
     for outcome in (found, mute):  # the original gives numbers for films without sound as well
         assert outcome["audio_mode"] == "compat" and outcome["audio_match"] is not None
         assert outcome["av_offset"] is None and outcome["audio_level"] is None
-        assert "the sound was not looked at" in outcome[REMARKS][0]
+        assert "the sound was not used" in outcome[REMARKS][0]
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -313,7 +313,7 @@ def test_what_was_asked_changes_with_what_changes_values(clip_environment):
 def test_options_that_contradict_each_other_are_refused(clip_environment):
     with pytest.raises(UserError, match=r"EMScore\(X,X\*\) compares captions with references"):
         make(clip_environment, score_types=(VIDEO, REFERENCE))
-    with pytest.raises(UserError, match="no score looks at the video"):
+    with pytest.raises(UserError, match="no score uses the video"):
         make(
             clip_environment,
             reference_column="reference",

@@ -69,7 +69,7 @@ def score_with(
 
     Raises:
         UserError: Daft is not installed; a column or an option is wrong; the cluster (or this machine) has
-            not what the workers take. It is the runner that is set now which is looked at.
+            not what the workers take. What counts is the runner that is set now.
     """
     import_daft()
     cells = {**(cells or {}), **further_cells}

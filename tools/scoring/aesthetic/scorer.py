@@ -28,7 +28,7 @@ class AestheticScorer:
     Args:
         clip: Name, file or folder of a CLIP, see `find_clip`; or one that is loaded
             already, to which the arguments after `head` do not apply.
-        head: File of the head; by default it is looked for as `tools.models.weights.find_weights` does.
+        head: File of the head; by default what `tools.models.weights.find_weights` finds.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         precision: ``auto`` (GPU: fp16; CPU: bf16 where it has instructions for it, else fp32), ``fp32``,
             ``bf16`` or ``fp16``.

@@ -1,4 +1,4 @@
-"""The aesthetic score as a stage: which frames it looks at, and how they become the column ``aes``."""
+"""The aesthetic score as a stage: which frames are scored, and how they become the column ``aes``."""
 
 from __future__ import annotations
 

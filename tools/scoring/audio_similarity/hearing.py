@@ -1,4 +1,4 @@
-"""Listen to a track: which windows of it belong to which moments, and how loud it is."""
+"""Read the sound of a file: which windows of it belong to which moments, and how loud it is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tools.media.reading.timeline.scan import index_packets
 from tools.models.clap_mel import MelOptions, log_mel
 
 NOT_HEARD = -1
-"""Stands for the window of a moment at which there is no sound."""
+"""In place of the window of a moment without sound."""
 
 _SHORTEST = 1.0  # seconds of sound that a window must have, or half of itself when that is less
 _GAPS = "not all of the moments have sound: scored where there is some"
@@ -27,10 +27,10 @@ _DAMAGED = "parts of the sound are damaged, silent there"
 
 @dataclasses.dataclass(frozen=True)
 class Hearing:
-    """How a track is listened to.
+    """How a track is read.
 
     Attributes:
-        mel: What CLAP takes; None to find out only whether there is something to hear.
+        mel: Spectrograms that CLAP takes; None to measure the level only.
         window: Length of a window in seconds; None for as much as CLAP takes.
         silence: dBFS; a window whose peak lies below is silent.
         track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
@@ -65,7 +65,7 @@ class Hearing:
 
 
 class Heard(NamedTuple):
-    """What was heard.
+    """The sound of a file, ready for CLAP.
 
     Attributes:
         mels: float32, shape (windows, frames, bins): the spectrograms of the windows that have sound.
@@ -73,7 +73,7 @@ class Heard(NamedTuple):
         level: Root mean square in dBFS of all sound while the pictures last.
         offset: Seconds from the first frame to the first sample; None when they are not of one file.
         failure: Why there is nothing to score, as [kind, message]; None when there is something.
-        remarks: What is worth a word.
+        remarks: See `tools.stage.stage.REMARKS`.
     """
 
     mels: np.ndarray
@@ -113,7 +113,7 @@ def listen(
         path: The video, image or audio file.
         audio_path: A file with its sound: its second 0 (see `AudioTrack`) is that of the first frame. None
             for the file's own track.
-        moments: Seconds of the moments whose windows are wanted; None for windows that cover all of it.
+        moments: Seconds of the moments whose windows are read; None for windows that cover all of it.
         hearing: How.
         index: What `picture_index` gave for `path`.
 
@@ -130,8 +130,8 @@ def listen(
     level = Level()
     windows = place_windows(moments, end, hearing.seconds)
     rate = hearing.rate
-    wanted = [(round(a * rate), round(b * rate)) for a, b in windows]
-    distinct = sorted(set(wanted)) if hearing.mel else []
+    ranges = [(round(a * rate), round(b * rate)) for a, b in windows]
+    distinct = sorted(set(ranges)) if hearing.mel else []
     numbers: dict[tuple[int, int], int] = {}
     mels: list[np.ndarray] = []
     quiet = False
@@ -145,7 +145,7 @@ def listen(
         numbers[window] = len(mels)
         assert hearing.mel is not None, "no windows are cut without"
         mels.append(log_mel(samples[: hearing.mel.samples], hearing.mel))
-    window_of = tuple(numbers.get(window, NOT_HEARD) for window in wanted)
+    window_of = tuple(numbers.get(window, NOT_HEARD) for window in ranges)
     failure = _why_not(level, hearing, bool(mels), quiet, track)
     remarks = [_DAMAGED] if track.damaged else []
     if hearing.mel and mels and NOT_HEARD in window_of:
@@ -179,7 +179,7 @@ def covering_moments(end: float, seconds: float) -> list[float]:
 
 
 def _metered(track: AudioTrack, end: float, level: Level) -> Iterator[tuple[int, np.ndarray]]:
-    """The sound from 0 to `end`, as it goes by."""
+    """The sound from 0 to `end`, block by block; each is added to the level."""
     for at, block in track.blocks(0.0, end):
         level.add(block)
         yield at, block

@@ -173,7 +173,7 @@ def read_labels(path: str | Path | None = None) -> tuple[Label, ...]:
 
 
 def labels_digest(labels: tuple[Label, ...]) -> str:
-    """SHA-256 that stands for a list of labels."""
+    """SHA-256 of a list of labels."""
     return hashlib.sha256("\n".join(f"{seen}|{heard}" for seen, heard in labels).encode()).hexdigest()
 
 

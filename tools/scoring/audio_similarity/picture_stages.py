@@ -1,4 +1,4 @@
-"""The ways of comparing sound that look at pictures with CLIP: a text on it, labels, and DataFlow's."""
+"""The comparisons that encode pictures with CLIP: with a description of the sound, labels, and DataFlow's."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Extras(NamedTuple):
     """What is known of a row beside its pictures.
 
     Attributes:
-        heard: Its sound; None when nobody listened.
+        heard: Its sound; None where the sound is not read.
         window_of: For each picture the number of its window.
         tokens: Tokens of the text on its sound; None where there is none.
     """
@@ -131,20 +131,20 @@ class _PictureStage(SoundStage, CLIPStage):
         super().use(features)
 
     def score(self, batch: list[CLIPRow | Unheard]) -> list[dict[str, Any] | MediaError]:
-        """Score the rows that can be heard."""
+        """Score the rows that have sound."""
         ready = [row for row in batch if isinstance(row, CLIPRow)]
         scored = iter(super().score(ready) if ready else [])
         return [row.values if isinstance(row, Unheard) else next(scored) for row in batch]
 
     def _moments(self, frames: Frames) -> list[float]:
-        """Seconds of the frames that are looked at."""
+        """Seconds of the frames that are scored."""
         if isinstance(self.sampling, ShotChanges):
-            assert frames.thumbnails is not None, "ShotChanges asks for them"
+            assert frames.thumbnails is not None, "they are in the request"
             return [float(frames.times[i]) for i in self.sampling.choose(frames.thumbnails)]
         return [frame.time for frame in frames]
 
     def _frames(self, row: Row, frames: Frames, moments: list[float], chosen: list[int]) -> Iterator[Frame]:
-        """These of the frames that are looked at; few at a time, where they have to be read first."""
+        """These of the frames that are scored; read a few at a time where they are not read yet."""
         if not isinstance(self.sampling, ShotChanges):
             yield from (frames[at] for at in chosen)
             return
@@ -214,7 +214,7 @@ class AudioCaptionStage(_PictureStage):
 
 @dataclasses.dataclass
 class CompatStage(_PictureStage):
-    """Frames against the words "audio sound", as DataFlow's operator had it: there is no sound to choose."""
+    """Frames against the words "audio sound", as DataFlow's operator did: the sound is not used."""
 
     mode = "compat"
 
@@ -224,7 +224,7 @@ class CompatStage(_PictureStage):
     silence: float = dataclasses.field(default=-60.0, init=False)
 
     def hear(self, row: Row, moments: list[float]) -> None:
-        """Nobody listens."""
+        """The sound is not read."""
         return
 
     def use(self, features: CLIPFeatures) -> None:
@@ -234,7 +234,7 @@ class CompatStage(_PictureStage):
 
     def score_features(self, features: list[np.ndarray], extras: list[Extras]) -> list[dict[str, Any]]:
         """The cosines of each row's frames and the words."""
-        remark = f"mode compat: compared with the words '{COMPAT_TEXT}', the sound was not looked at"
+        remark = f"mode compat: compared with the words '{COMPAT_TEXT}', the sound was not used"
         return [self.cells(cosines(images, self._text), None, [remark]) for images in features]
 
 
@@ -271,7 +271,7 @@ class LabelsStage(_PictureStage):
         return [*super().required_weights(), *wanted_clap(self.clap_model)]
 
     def find(self) -> None:
-        """Find CLIP, its vocabulary, and CLAP, which tells how sound is listened to."""
+        """Find CLIP, its vocabulary, and CLAP, which determines how sound is read."""
         from tools.models.clap import find_clap
 
         super().find()

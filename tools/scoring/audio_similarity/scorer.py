@@ -16,7 +16,7 @@ MODES: dict[str, str] = {
     "clap": "sound against a caption, by CLAP",
     "labels": "sound (by CLAP) against frames (by CLIP), by what each says of a list of things that sound",
     "audio_caption": "frames against a text that describes the sound, by CLIP",
-    "compat": "frames against the words 'audio sound', as DataFlow had it: the sound is not looked at",
+    "compat": "frames against the words 'audio sound', as DataFlow did: the sound is not used",
 }
 """What can be compared."""
 
@@ -32,7 +32,7 @@ COMPAT_TEXT = "audio sound"
 
 
 class LabelFeatures(NamedTuple):
-    """What a list of labels looks and sounds like.
+    """Features of a list of labels.
 
     Attributes:
         seen: float64, shape (labels, D): CLIP's features of the texts on what is seen, of length 1.

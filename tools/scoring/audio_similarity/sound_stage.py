@@ -1,4 +1,4 @@
-"""The base of all ways of comparing sound: their options, their columns, and what is read of a row."""
+"""The base of all comparisons of sound: their options and columns, and what is read of a row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tools.scoring.audio_similarity.scorer import REDUCE
 from tools.stage.stage import FAILURES, REMARKS, Row, Stage
 
 SIMILARITIES = "similarities"
-"""Column with the similarity of each moment, where that is asked for."""
+"""Column with the similarity of each moment, with `SoundStage.details`."""
 
 NOT_FINITE = ["internal", "CLAP's feature is not finite"]
 """The failure of a row whose sound CLAP cannot take."""
@@ -44,7 +44,7 @@ def clap_model_option() -> Any:
 
 
 class Unheard(NamedTuple):
-    """A row of which is known already that it has no score.
+    """A row that is already known to have no score.
 
     Attributes:
         values: Its finished values.
@@ -60,7 +60,7 @@ class SoundStage(Stage):
     Attributes:
         mode: Name of the comparison, a key of `tools.scoring.audio_similarity.scorer.MODES`.
         details: Also give the similarity of each moment, in the column `SIMILARITIES`.
-        hearing: How the sound is listened to; follows from the others.
+        hearing: How the sound is read; follows from the others.
     """
 
     name = "audio"
@@ -123,7 +123,7 @@ class SoundStage(Stage):
 
         Args:
             similarities: float64, shape (moments,); None when there are none.
-            heard: The sound; None when nobody listened.
+            heard: The sound; None where the sound is not read.
             remarks: Further remarks about the row.
         """
         scores = match = None

@@ -1,4 +1,4 @@
-"""Sound against a caption, by CLAP: the way of comparing that needs no pictures."""
+"""Sound against a caption, by CLAP: the comparison that needs no pictures."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class ClapStage(SoundStage):
         return wanted_clap(self.clap_model)
 
     def find(self) -> None:
-        """Find CLAP, which tells how sound is listened to, and the device."""
+        """Find CLAP, which determines how sound is read, and the device."""
         from tools.models.clap import find_clap
         from tools.models.device import resolve_device
 
@@ -106,7 +106,7 @@ class ClapStage(SoundStage):
         if self.sampling is None or (index is None and not is_image(path)):
             moments = None
         elif isinstance(self.sampling, ShotChanges):
-            assert frames.thumbnails is not None, "ShotChanges asks for them"
+            assert frames.thumbnails is not None, "they are in the request"
             moments = [float(frames.times[i]) for i in self.sampling.choose(frames.thumbnails)]
         else:
             times = np.zeros(1) if index is None else index.times[: index.num_frames]

@@ -2,7 +2,7 @@
 
 The similarity is the smaller of two correlations: of the pictures, that is of their descriptors; and of the
 motion, the descriptors without their mean over time. Two clips of one fixed camera have nearly the same
-pictures but other motion, and are no copies of each other. A slide that stands still has no motion to
+pictures but other motion, and are no copies of each other. A static slide has no motion to
 compare: see `tools.scoring.dedup.difference`.
 """
 

@@ -47,7 +47,7 @@ class _StillView(NamedTuple):
 
 
 def still_similarity(short: Track, long: Track, found: Alignment) -> float:
-    """How alike two clips are where they stand still.
+    """How alike two clips are where they are static.
 
     Args:
         short: The clip that lies in the other.
@@ -69,8 +69,8 @@ def still_similarity(short: Track, long: Track, found: Alignment) -> float:
 
 
 def mostly_static(short: Track, long: Track, found: Alignment) -> bool:
-    """Whether both clips stand still most of the time that they have in common. Arguments as above."""
-    # Each still stands until the next snapshot.
+    """Whether both clips are static most of the time that they have in common. Arguments as above."""
+    # Each still lasts until the next snapshot.
     seconds = sum(
         max(0.0, _overlap(still, other, found.shift * SECONDS) + SNAPSHOTS.seconds)
         for still in short.fingerprint.stills

@@ -1,7 +1,7 @@
 """From a table with fingerprints to the columns ``dup_of`` and ``dup_score``.
 
 Candidate pairs are found by their hashes (`candidates`), then verified: one clip is aligned with the other in
-time and in the picture (`alignment`), and where both stand still, their stills are compared in detail
+time and in the picture (`alignment`), and where both are static, their stills are compared in detail
 (`difference`). Of several duplicates the best is kept (`selection`).
 """
 

@@ -4,7 +4,7 @@ A fingerprint has one small grey picture for every half second: an average over 
 the frame rate, on the frames that were decoded, or on the noise of a codec. So the fingerprint of a clip that
 was cut out of a longer one is a piece of the longer one's. (Averages over time before a DCT hash are due to
 Esmaeili, Fatourechi and Ward, "A robust and fast video copy detection system using content-based
-fingerprinting", IEEE TIFS 2011.) What stands still is stored in more detail as well.
+fingerprinting", IEEE TIFS 2011.) What is static is stored in more detail as well.
 `tools.scoring.dedup.stage` makes fingerprints.
 """
 
@@ -81,7 +81,7 @@ class FileInfo:
 
 
 class Still(NamedTuple):
-    """A picture that stands still.
+    """A static picture.
 
     Attributes:
         start: Seconds from the start of the video to the snapshot.
@@ -104,7 +104,7 @@ class Fingerprint:
             the darkest to the brightest level of the video.
         step: Grey levels of the video in one level of the pictures.
         digest: SHA-256 of the file if its pictures show nothing; else empty.
-        stills: What stands still, in more detail.
+        stills: The static pictures, in more detail.
     """
 
     info: FileInfo

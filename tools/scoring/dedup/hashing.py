@@ -203,7 +203,7 @@ def _count_bits_by_halves(values: np.ndarray) -> np.ndarray:
 
 
 def view_of(info: FileInfo, number: int, *, mirrored: bool = False) -> View:
-    """The view that a number in `Hashes.views` stands for."""
+    """The view of a number in `Hashes.views`."""
     if number == WITH_BARS:
         return View(WHOLE, mirrored)
     if number >= FIRST_PART + len(PARTS):

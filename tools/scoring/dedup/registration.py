@@ -101,7 +101,7 @@ def register(
 
 
 def _move(window: Box, change: np.ndarray, start: Box, mirrored: bool) -> Box:
-    """Stretch and shift a part of the picture, in parts of its own size, within reach of where it started."""
+    """Stretch and shift a part of the picture, in fractions of its size, within reach of where it started."""
     stretch_x, shift_x, stretch_y, shift_y = change
     if mirrored:
         shift_x = -shift_x

@@ -1,4 +1,4 @@
-"""The stage that makes fingerprints: averages over time without bars, and the stills of a file."""
+"""The stage that computes fingerprints: averages over time without bars, and the stills of a file."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from tools.stage.stage import Row, Stage
 FINGERPRINT = "fingerprint"
 """Column of `FingerprintStage`."""
 THUMBNAIL_SIZE = (64, 36)
-"""Width and height of the thumbnails that a fingerprint is made from: twice those of its pictures."""
+"""Width and height of the thumbnails of a fingerprint: twice those of its pictures."""
 
 _FIRST = Sampling("first", 1)
 _BAR_LEVEL = 48  # grey levels: bars are dark ...
 _BAR_RANGE = 8  # ... and uniform, over their whole length and the whole time
 _MIN_BOX = 0.5  # of each side; what leaves less is a dark scene, not bars
 _CELL = 5  # side in pixels of the cells in which snapshots are compared
-_CHANGE = 4.0  # grey levels by which a cell changes that does not stand still
+_CHANGE = 4.0  # grey levels by which a cell changes that is not static
 _MAX_CHANGED = 0.007  # of the area; a picture in which more changes is moving
 _MAX_CHANGED_DRAWN = 0.08  # the same for pictures that are drawn: slides, titles, screens
 _DRAWN = 0.85  # of the area is uniform in pictures that are drawn
@@ -218,7 +218,7 @@ def _extend_over_bars(averages: np.ndarray, box: Box) -> np.ndarray:
 
 
 def find_stills(snapshots: np.ndarray, times: np.ndarray) -> list[Still]:
-    """Find pictures that stand still, in enough detail to tell one word from another.
+    """Find static pictures, in enough detail to distinguish one word from another.
 
     The pictures of a fingerprint are too small for that. Where things move they suffice, since nothing else
     moves in the same way.
@@ -228,7 +228,7 @@ def find_stills(snapshots: np.ndarray, times: np.ndarray) -> list[Still]:
         times: float64, shape (n,): their times in seconds, ascending.
 
     Returns:
-        The stills, in the order of their times; if there are too many, those that stand longest.
+        The stills, in the order of their times; if there are too many, those that last longest.
     """
     changes = [_changed_cells(one, other) for one, other in pairwise(snapshots)]
     static = [c.mean() <= _max_changed(p) for c, p in zip(changes, snapshots[1:], strict=True)]
@@ -271,7 +271,7 @@ def _moving(changes: list[np.ndarray]) -> np.ndarray:
 
 
 def _max_changed(picture: np.ndarray) -> float:
-    """Fraction of the area that may change in a picture that stands still."""
+    """Fraction of the area that may change in a static picture."""
     levels = picture.astype(np.int16)
     across, down = np.abs(np.diff(levels, axis=1))[:-1], np.abs(np.diff(levels, axis=0))[:, :-1]
     uniform = np.mean((across <= _UNIFORM) & (down <= _UNIFORM))

@@ -1,4 +1,4 @@
-"""The captions that a cell of a table holds: one, or several."""
+"""The captions in a cell of a table: one, or several."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Idf:
 
     @property
     def digest(self) -> str:
-        """SHA-256 that stands for the weights."""
+        """SHA-256 of the weights."""
         return hashlib.sha256(self._json().encode()).hexdigest()
 
     def save(self, path: str | Path) -> Path:
@@ -150,7 +150,7 @@ def fit_table(
 
     Args:
         table: CSV, Parquet or JSON Lines.
-        column: Its captions; a cell may hold several, as `tools.scoring.emscore.cells.cell_texts` reads it.
+        column: Its captions; a cell may have several, as `tools.scoring.emscore.cells.cell_texts` reads it.
         clip_model: CLIP whose vocabulary it is for; None for OpenAI's.
         clip_config: See `tools.models.clip_checkpoint.find_clip`.
 

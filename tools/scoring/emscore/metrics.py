@@ -27,7 +27,7 @@ VIDEO, REFERENCE, BOTH = SCORE_TYPES
 
 METRICS: dict[str, str] = {
     "figr_P": "precision: how well each token is found",
-    "figr_R": "recall: how well each frame, or token of the reference, is told of",
+    "figr_R": "recall: how well each frame, or token of the reference, is described",
     "figr_F": "harmonic mean of the two",
     "cogr": "cosine of the whole caption and the whole video, or reference",
     "full_P": "mean of figr_P and cogr",
@@ -37,7 +37,7 @@ METRICS: dict[str, str] = {
 """The numbers of each comparison: fine-grained, coarse-grained, and both."""
 
 ALL = "all"
-"""Stands for all names."""
+"""Means all names."""
 
 Metrics = dict[str, "float | None"]
 """A value for each of `METRICS`; None where it is not defined."""
@@ -93,13 +93,13 @@ def best_of(references: Sequence[Metrics]) -> Metrics:
         references: What `score_reference` gave for each, at least one.
 
     Returns:
-        figr_* and cogr are maxima over the references that have a value; full_* are made from those.
+        figr_* and cogr are maxima over the references that have a value; full_* follow from those.
     """
     return _full({name: _largest(own[name] for own in references) for name in (*_FINE, "cogr")})
 
 
 def mean_of(video: Metrics, reference: Metrics) -> Metrics:
-    """EMScore(X,V,X*): the mean of each metric; figr_F too, it is not made from the means."""
+    """EMScore(X,V,X*): the mean of each metric; figr_F too, it does not follow from the means."""
     return _full({name: _mean(video[name], reference[name]) for name in (*_FINE, "cogr")})
 
 
@@ -113,7 +113,7 @@ def similarities(tokens: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def chosen_names(what: str, names: Iterable[str] | str | None, known: Iterable[str]) -> tuple[str, ...]:
-    """Names that a user chose, in the order of ``known``; None or `ALL` stands for all.
+    """Names that a user chose, in the order of ``known``; None and `ALL` mean all.
 
     Raises:
         UserError: One is unknown, or there is none.

@@ -25,7 +25,7 @@ class NamedValues(Values):
 
     Args:
         names: The names.
-        metavar: What stands for one in ``--help``.
+        metavar: Placeholder of one in ``--help``.
         short: Other names of them.
     """
 
@@ -45,7 +45,7 @@ class NamedValues(Values):
 
 @dataclasses.dataclass(frozen=True)
 class EMScoreFrames(FramesOption):
-    """The frames, with two flags more, which stand for a value of ``--sampling``."""
+    """The frames, with two further flags that are short for a value of ``--sampling``."""
 
     def parts(self, name: str, default: Any) -> dict[str, Option]:
         """The flags by name."""

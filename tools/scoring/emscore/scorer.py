@@ -1,4 +1,4 @@
-"""EMScore of captions: what a row says is turned into its numbers, for a table or for a program."""
+"""EMScore of captions, for a table or for a program."""
 
 from __future__ import annotations
 
@@ -50,34 +50,34 @@ class Caption(NamedTuple):
 
 
 def score_caption(
-    caption: Caption, frames: np.ndarray | None, wanted: Sequence[str] = tuple(SCORE_TYPES)
+    caption: Caption, frames: np.ndarray | None, score_types: Sequence[str] = tuple(SCORE_TYPES)
 ) -> dict[str, Metrics]:
     """EMScore of a caption.
 
     Args:
         caption: Of `TextFeatures`.
         frames: float64, shape (n, D), each of length 1; None when there is no video.
-        wanted: Names of `SCORE_TYPES`.
+        score_types: Names of `SCORE_TYPES`.
 
     Returns:
-        For each name that is wanted and can be had, the metrics.
+        The metrics of each of them for which there is a video or a reference.
     """
     video = None
-    if frames is not None and len(frames) > 0 and {VIDEO, BOTH} & set(wanted):
+    if frames is not None and len(frames) > 0 and {VIDEO, BOTH} & set(score_types):
         video = score_video(caption.candidate, frames)
-    return _chosen(wanted, video, _references(caption, wanted))
+    return _chosen(score_types, video, _references(caption, score_types))
 
 
 def score_frames(
-    caption: Caption, frames: np.ndarray, wanted: Sequence[str] = tuple(SCORE_TYPES)
+    caption: Caption, frames: np.ndarray, score_types: Sequence[str] = tuple(SCORE_TYPES)
 ) -> list[dict[str, Metrics]]:
-    """`score_caption` with each frame as a video of its own.
+    """`score_caption` with each frame as a separate video.
 
-    Their means are not the score of the video: that looks for each token in all frames.
+    Their means are not the score of the video: it compares each token with all frames.
     """
-    reference = _references(caption, wanted)  # no matter of frames
+    reference = _references(caption, score_types)  # does not depend on the frames
     singles = (score_video(caption.candidate, frames[n : n + 1]) for n in range(len(frames)))
-    return [_chosen(wanted, video, reference) for video in singles]
+    return [_chosen(score_types, video, reference) for video in singles]
 
 
 def best_frames(
@@ -169,7 +169,7 @@ class EMScorer:
             references: For each a text, several, or None.
 
         Returns:
-            For each caption the names of `SCORE_TYPES` that can be had, and under each the `METRICS`; a
+            For each caption the names of `SCORE_TYPES` that are possible, and under each the `METRICS`; a
             metric that is not defined is None.
 
         Raises:
@@ -208,13 +208,15 @@ def caption_features(clip: CLIPEncoder, captions: Sequence[Caption], idf: Idf | 
     return [Caption(next(found), tuple(next(found) for _ in own.references)) for own in captions]
 
 
-def _references(caption: Caption, wanted: Sequence[str]) -> Metrics | None:
-    if not caption.references or not {REFERENCE, BOTH} & set(wanted):
+def _references(caption: Caption, score_types: Sequence[str]) -> Metrics | None:
+    if not caption.references or not {REFERENCE, BOTH} & set(score_types):
         return None
     return best_of([score_reference(caption.candidate, own) for own in caption.references])
 
 
-def _chosen(wanted: Sequence[str], video: Metrics | None, reference: Metrics | None) -> dict[str, Metrics]:
+def _chosen(
+    score_types: Sequence[str], video: Metrics | None, reference: Metrics | None
+) -> dict[str, Metrics]:
     both = mean_of(video, reference) if video and reference else None
     found = {VIDEO: video, REFERENCE: reference, BOTH: both}
-    return {name: own for name in wanted if (own := found[name]) is not None}
+    return {name: own for name in score_types if (own := found[name]) is not None}

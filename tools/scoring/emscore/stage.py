@@ -165,12 +165,12 @@ class EMScoreStage(CLIPStage):
         named = ("path", self.candidate_column, self.reference_column)
         self.required_columns = tuple(dict.fromkeys(name for name in named if name))
         if self.save_embeddings and not self._needs_frames:
-            raise UserError("save_embeddings: no score looks at the video")
+            raise UserError("save_embeddings: no score uses the video")
         require_ftfy()
         super().configure()
 
     def find(self) -> None:
-        """Find CLIP and its vocabulary, and count the weights of tokens where that is asked for."""
+        """Find CLIP and its vocabulary, and count the weights of tokens in a corpus."""
         super().find()
         if self.idf_corpus:
             self.idf = fit_table(self.idf_corpus, str(self.idf_column), self.clip_model, self.clip_config)
@@ -260,7 +260,7 @@ class EMScoreStage(CLIPStage):
         try:
             if column == self.reference_column:
                 return cell_texts(cell)
-            return cell_texts([cell])  # one text, also where it looks like a list
+            return cell_texts([cell])  # one text, even if it could be parsed as a list
         except ValueError as error:
             raise _unusable(row, f"column {column}: {error}") from None
 

@@ -52,7 +52,7 @@ def token_features(clip: CLIPEncoder, texts: Sequence[TextTokens], idf: Idf | No
 
 
 def token_ids(text: TextTokens) -> list[int]:
-    """Ids of the tokens that `token_features` tells of: start token, words of all chunks, end token."""
+    """Ids of the tokens in the order of `token_features`: start token, words of all chunks, end token."""
     chunks = [row[: _length(row)].tolist() for row in text.ids]
     return [chunks[0][0], *(number for chunk in chunks for number in chunk[1:-1]), chunks[0][-1]]
 

@@ -51,7 +51,7 @@ def tokenize(tokenizer: CLIPTokenizer, text: str, context_length: int, long_text
     Args:
         tokenizer: That of the CLIP.
         text: The caption.
-        context_length: Tokens that the CLIP takes; two of them stand around the text.
+        context_length: Tokens that the CLIP takes; two of them enclose the text.
         long_text: A key of `LONG_TEXT`.
 
     Raises:

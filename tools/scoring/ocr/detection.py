@@ -50,7 +50,7 @@ class TextDetector:
         file: The network.
         device: What `sessions.resolve_ocr_device` gave.
         threshold: Score that a candidate must exceed.
-        limit_side: Longer side in pixels at which frames are looked at; larger ones are scaled down.
+        limit_side: Longer side in pixels at which frames are read; larger ones are scaled down.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class TextDetector:
         self.limit_side = limit_side
 
     def __call__(self, image: np.ndarray) -> list[Candidate]:
-        """Look at one image.
+        """Find the regions of one image.
 
         Args:
             image: uint8, shape (H, W, 3), RGB.
@@ -83,7 +83,7 @@ class TextDetector:
 
 
 def network_size(width: int, height: int, limit_side: int) -> tuple[int, int]:
-    """Width and height at which an image is looked at: multiples of 32 next to its own, or to the limit."""
+    """Width and height at which an image is read: multiples of 32 next to its own, or to the limit."""
     scale = min(1.0, limit_side / max(width, height))
     columns, rows = (max(1, round(int(side * scale) / _MULTIPLE)) * _MULTIPLE for side in (width, height))
     return columns, rows

@@ -12,7 +12,7 @@ from tools.scoring.ocr.sessions import open_session, run_session, standardise
 
 _HEIGHT = 48  # pixels that the network takes
 _SHORTEST = 320  # pixels to which shorter lines are filled up, as in training
-_UPRIGHT = 1.5  # height by width from which a region holds a line that runs down
+_UPRIGHT = 1.5  # height by width from which a region is a line that runs down
 _LEGIBLE = 0.5  # RapidOCR's own limit ("text score")
 _SURE = 0.8  # measured on real videos, see docs/ocr.md
 _CHANCE = 0.05  # of a reading in which every character is wrong
@@ -21,7 +21,7 @@ _STROKES = frozenset(" 1Il|!¦/\\-–—_~.·,:;'`’‘\"")  # a pole, an edge 
 
 
 class Reading(NamedTuple):
-    """What stands in a region.
+    """The text of a region.
 
     Attributes:
         text: The characters; no line breaks, no spaces at the ends.
@@ -52,7 +52,7 @@ class TextReader:
     """Reads regions of images, one at a time: what one says does not depend on the others.
 
     Args:
-        file: The network; its metadata hold the characters.
+        file: The network; its metadata have the characters.
         device: What `sessions.resolve_ocr_device` gave.
     """
 

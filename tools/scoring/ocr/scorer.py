@@ -63,7 +63,7 @@ class OcrScorer:
     Args:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         threshold: The detector's confidence that a region must exceed.
-        limit_side: Longer side in pixels at which pictures are looked at; larger ones are scaled down,
+        limit_side: Longer side in pixels at which pictures are read; larger ones are scaled down,
             smaller ones are taken as they are. Regions are read at full size.
         check: A name of `CHECKS`.
 
@@ -186,7 +186,7 @@ def covered(boxes: Sequence[np.ndarray], width: int, height: int) -> float:
 
 
 def reading_order(boxes: Sequence[np.ndarray]) -> list[int]:
-    """Numbers of the boxes from top to bottom, and from left to right where they stand in one row.
+    """Numbers of the boxes from top to bottom, and from left to right where they are in one row.
 
     A box belongs to the row above it when its middle lies higher than the lower edge of the row's first box.
     """

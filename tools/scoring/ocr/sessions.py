@@ -27,7 +27,7 @@ class OcrModels:
 
     Attributes:
         detection: Finds regions of text: PP-OCR's DB network.
-        recognition: Reads a line of text; its metadata hold the characters.
+        recognition: Reads a line of text; its metadata have the characters.
     """
 
     detection: Path
@@ -84,7 +84,7 @@ def resolve_ocr_device(device: str) -> str:
 def open_session(file: Path, device: str) -> InferenceSession:
     """Load a network.
 
-    On a CPU a session computes on one thread: the workers share the cores, and a sum is always made in the
+    On a CPU a session computes on one thread: the workers share the cores, and a sum always has the
     same order.
 
     Args:
@@ -119,7 +119,7 @@ def open_session(file: Path, device: str) -> InferenceSession:
 
 @contextmanager
 def _memory_errors() -> Iterator[None]:
-    """Raise Python's error for a lack of memory: ONNX Runtime has none of its own."""
+    """Raise Python's error for a lack of memory: ONNX Runtime has no such error."""
     try:
         yield
     except Exception as error:

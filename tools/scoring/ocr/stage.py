@@ -27,8 +27,8 @@ _THREADS = 4  # that feed a GPU; boxes are drawn on the CPU
 class OcrStage(Stage):
     """Regions of text: column ``path`` in, columns ``ocr`` and ``ocr_area`` out, and ``ocr_text`` on demand.
 
-    Of several frames the largest count and the largest area stand for a video. On a CPU the workers find the
-    text, one frame on one core; on a GPU they only decode.
+    Of several frames the largest count and the largest area are those of the video. On a CPU the workers find
+    the text, one frame on one core; on a GPU they only decode.
 
     Raises:
         UserError: A package is not installed, the device cannot be used, or a value is out of range.
@@ -45,7 +45,7 @@ class OcrStage(Stage):
     )
     limit_side: int = option(
         1280,
-        "longer side in pixels at which frames are looked at; larger ones are scaled down",
+        "longer side in pixels at which frames are read; larger ones are scaled down",
         Whole(32, metavar="PX"),
         everyday=False,
     )
@@ -90,7 +90,7 @@ class OcrStage(Stage):
             self._scorer = _scorer(self.device, self.threshold, self.limit_side, self.check)
 
     def score(self, batch: list[Any]) -> list[dict[str, Any]]:
-        """The values of each row; what workers finished is handed on."""
+        """The values of each row; what workers finished is passed through."""
         if self.device == "cpu":
             return batch
         with ThreadPoolExecutor(_THREADS) as threads:

@@ -13,7 +13,7 @@ def dis_flow(pairs: np.ndarray) -> np.ndarray:
     Kroeger et al., Fast Optical Flow using Dense Inverse Search, 2016, https://arxiv.org/abs/1603.03590.
 
     Args:
-        pairs: uint8, shape (N, 2, H, W, 3), RGB; only luma is looked at.
+        pairs: uint8, shape (N, 2, H, W, 3), RGB; only luma is used.
 
     Returns:
         float32, shape (N, H, W, 2): how far each pixel moves to the right and down, in pixels.
@@ -22,7 +22,7 @@ def dis_flow(pairs: np.ndarray) -> np.ndarray:
 
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flows = np.empty((*pairs.shape[:1], *pairs.shape[2:4], 2), np.float32)
-    no_guess = cast(Any, None)  # of the flow; the annotation asks for one
+    no_guess = cast(Any, None)  # of the flow; the annotation requires one
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)  # it searches in as many stripes as there are threads, with other results
     try:

@@ -42,7 +42,7 @@ class FlowChoice:
 
     Attributes:
         motion_pairs: Most pairs for ``motion``, spread over the video; 0 for none.
-        padded: Let the last frame stand for those of `FLOW_FRAMES` that do not exist, as Open-Sora does.
+        padded: Use the last frame for those of `FLOW_FRAMES` that do not exist, as Open-Sora does.
     """
 
     motion_pairs: int

@@ -28,7 +28,7 @@ class Clip:
             next.
         pictures: uint8, each of shape (320, 576, 3), by number of the frame: those of `pairs`.
         times: Seconds, of the same frames.
-        pairs: Frames that ``motion`` is computed between; none when only ``flow`` is wanted.
+        pairs: Frames that ``motion`` is computed between; none when only ``flow`` is computed.
         pixel: See `tools.scoring.optical_flow.pictures.pixel_size`.
     """
 
@@ -48,7 +48,7 @@ def make_clip(
     """Bring the frames of a video onto the grid.
 
     Args:
-        images: uint8, shape (H, W, 3), RGB, by number of the frame: those that `choice` wants.
+        images: uint8, shape (H, W, 3), RGB, by number of the frame: those of `choice`.
         times: Seconds of all frames of the video, float64, shape (frames,).
         choice: Which frames.
         flow_picture: How they are scaled for ``flow``.
@@ -76,8 +76,8 @@ def score_clips(
 
     Args:
         estimate: Computes flow; a pair's flow must not depend on the other pairs.
-        clips: What `make_clip` made of them.
-        split_camera: Tell the motion of the camera from that of what it shows.
+        clips: What `make_clip` returned for them.
+        split_camera: Separate the motion of the camera from that of what it shows.
 
     Returns:
         For each video ``flow``, ``motion`` and ``motion_p95`` (not when it has no pairs for them), and with

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from tools.models.required import RequiredWeights
 
 METHODS: dict[str, str] = {
-    "gmflow": "the network UniMatch GMFlow; needs weights, made for a GPU",
+    "gmflow": "the network UniMatch GMFlow; needs weights, slow without a GPU",
     "dis": "OpenCV's dense inverse search; no weights, milliseconds on a CPU",
 }
 """Ways to compute flow."""
 
 COMPAT = ("opensora",)
-"""Other software whose values can be had exactly."""
+"""Other software whose values can be reproduced exactly."""
 
 _HINT = "or compute flow without a network: --method dis"
 _DECIMALS = 6  # keeps digits out of the table that mean nothing

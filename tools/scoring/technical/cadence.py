@@ -14,7 +14,7 @@ _FEWEST = 36  # frames of a shorter video
 _STEP = 12  # frames from window to window
 _EACH = 0.8  # what most repeats stay below, by the changes of the new pictures beside them
 _REFINES = (18.0, 0.2)  # changes of repeats where they are largest: luma, or by those of new pictures
-_MOTION = 4.0  # luma: changes of new pictures, where they are largest, below which nothing can be told
+_MOTION = 4.0  # luma: changes of new pictures, where they are largest, below which there is no verdict
 _SMALL = (80, 45)  # at which directions of changes are compared
 
 
@@ -48,7 +48,7 @@ def find_cadence(thumbnails: np.ndarray, changes: np.ndarray) -> np.ndarray:
     """Which frames repeat the one before them in a fixed rhythm.
 
     An encoder at a low rate spreads the motion of new pictures over the repeats between them, so that a
-    single repeat cannot be told from a slow moment. A rhythm can: in 48 frames, those at the places where a
+    single repeat cannot be distinguished from a slow moment. A rhythm can: in 48 frames, those at which a
     frame rate converted by doubling has its repeats (24 in 30: every fifth; 24 in 60: 3:2 pulldown) change by
     less than 0.6 of the new pictures beside them, three quarters of them by less than 0.8 and, where they
     change most, by no more than an encoder does; and what they change does not go on with the motion. Beside

@@ -10,7 +10,7 @@ from tools.scoring.technical.repeats import runs
 
 _BLACK = 25  # luma: a tenth of the range, as ffmpeg's blackdetect has it
 _ALL = 0.98  # share of the pixels of a black frame
-_SIZE = (32, 18)  # at which fades and mixtures are looked for
+_SIZE = (32, 18)  # at which fades and mixtures are detected
 _FINER = (80, 45)  # at which mixtures are confirmed: a slow pan over fine texture is one at the size above
 _SUDDEN = 0.5  # share of a fade that one step may have
 _GROWTH = 0.004  # of contrast, per frame
@@ -18,7 +18,7 @@ _SHORTEST = 4  # frames
 _ALIKE = 0.9  # correlation of neighbouring frames
 _PLAIN = 3.0  # contrast below which correlation means nothing
 _GAIN = 0.5  # contrast at the weak end by that at the strong end
-_SECONDS = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0)  # lengths of mixtures that are looked for
+_SECONDS = (0.3, 0.5, 0.7, 1.0, 1.5, 2.0)  # lengths of mixtures that are detected
 _UNEVEN = 0.12  # how far the share of the second shot may be from steady growth
 
 
@@ -84,7 +84,7 @@ def _dissolves(pictures: np.ndarray, finer: np.ndarray, step: float) -> np.ndarr
 
 
 def _mixed(pictures: np.ndarray) -> np.ndarray:
-    """Which frames hold some of the first and some of the last; none when the middle one is no mixture."""
+    """Which frames contain some of the first and some of the last; none when the middle one is no mixture."""
     difference = pictures[-1] - pictures[0]
     share, residue = decompose(pictures, pictures[0], difference, (difference**2).sum())
     if residue[len(pictures) // 2] >= RESIDUE:

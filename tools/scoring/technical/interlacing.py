@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-_MOVES = 6  # luma by which a pixel has to change to be looked at
+_MOVES = 6  # luma by which a pixel has to change to count
 _ENOUGH = 0.003  # share of the picture that has to move
 _ASYMMETRY = (0.08, 0.15)  # by which one way to weave neighbouring frames combs more than the other
 _OF_MOTION = 0.25  # share of what motion adds to combing, with which the smaller of them is enough

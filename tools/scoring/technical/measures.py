@@ -18,8 +18,8 @@ class Measure:
     Attributes:
         meaning: What its number says, for ``--help``.
         columns: Columns that it fills; the first has its name.
-        frames: It looks at a few frames in full.
-        thumbnails: It looks at a thumbnail of every frame.
+        frames: It reads a few frames in full size.
+        thumbnails: It reads a thumbnail of every frame.
         model: It needs parameters that are no part of the software.
     """
 
@@ -44,7 +44,7 @@ MEASURES: dict[str, Measure] = {
         thumbnails=True,
     ),
     "interlaced": Measure("share of frames whose fields differ in time", ("interlaced",), frames=True),
-    "static_ratio": Measure("share of the time the picture stands", ("static_ratio",), thumbnails=True),
+    "static_ratio": Measure("share of the time the picture is static", ("static_ratio",), thumbnails=True),
     "true_fps": Measure("new pictures per second where it moves", ("true_fps",), thumbnails=True),
     "fade": Measure("share of frames that are black, fade or dissolve", ("fade",), thumbnails=True),
     "logo": Measure("confidence that a static overlay is there, 0 to 1", ("logo",), thumbnails=True),

@@ -31,7 +31,7 @@ def niqe(luma: np.ndarray, model: NiqeModel) -> float | None:
 
     Args:
         luma: float32, shape (height, width), 0 to 255. It is not scaled: NIQE judges pixels as they are.
-        model: What undistorted photographs look like.
+        model: Statistics of undistorted photographs.
 
     Returns:
         0 and more; less is better. None when a side is shorter than `SMALLEST`, or all patches are flat.
@@ -43,7 +43,7 @@ def niqe(luma: np.ndarray, model: NiqeModel) -> float | None:
         return None
     distance = features.mean(axis=0) - model.mean
     covariance = (np.cov(features.T) + model.covariance) / 2.0
-    # A legacy model holds features twice: the cut-off says which singular values are 0 but for rounding.
+    # A legacy model has features twice: the cut-off says which singular values are 0 but for rounding.
     inverse = np.linalg.pinv(covariance, rcond=len(distance) * np.finfo(np.float64).eps)
     return math.sqrt(max(0.0, distance @ inverse @ distance))
 

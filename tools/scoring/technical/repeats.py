@@ -5,13 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-_LOCAL = 0.01  # share of the pixels that tells: those that change most
+_LOCAL = 0.01  # share of the pixels that counts: those that change most
 _STILL = 1.2  # luma; below it, not even the rounding of two averages differs everywhere
 _SMALL = (0.1, 0.06)  # changes of a repeat by those of the motion around it
-_AROUND = 0.2  # seconds before and after a frame in which that motion is looked for
+_AROUND = 0.2  # seconds before and after a frame in which that motion is searched
 _FROZEN = 0.5  # seconds without a new picture that are a pause, not a frame rate
 _FRAME = 0.04  # seconds that a frame lasts, where none lasts as short as that
-_MOVES = 0.1  # share of the duration that has to move for its rate to be told
+_MOVES = 0.1  # share of the duration that has to move for its rate to be known
 
 
 def frame_changes(thumbnails: np.ndarray) -> np.ndarray:
@@ -55,26 +55,26 @@ def find_repeats(changes: np.ndarray, times: np.ndarray) -> np.ndarray:
 
 
 def static_ratio(repeats: np.ndarray, times: np.ndarray) -> float:
-    """Share of the time in which the picture stands: 0 to 1.
+    """Share of the time in which the picture is static: 0 to 1.
 
     At a constant rate it is the share of the frames, but the first, that repeat the one before. A picture
-    that stands for half a second and more counts as often as the usual rate would have repeated it.
+    that is static for half a second and more counts as often as the usual rate would have repeated it.
 
     Args:
         repeats: What `find_repeats` gives.
         times: float64, shape (n,): when each frame is shown, in seconds.
     """
     lasts = np.diff(times)
-    stands = lasts >= _FROZEN - 1e-6
-    usual = float(np.median(lasts[~stands])) if not stands.all() else _FRAME
-    pictures = np.where(stands, np.rint(lasts / usual), 1).clip(min=1)
+    static = lasts >= _FROZEN - 1e-6
+    usual = float(np.median(lasts[~static])) if not static.all() else _FRAME
+    pictures = np.where(static, np.rint(lasts / usual), 1).clip(min=1)
     return float((pictures.sum() - np.count_nonzero(~repeats)) / pictures.sum())
 
 
 def true_fps(repeats: np.ndarray, times: np.ndarray) -> float:
     """New pictures per second where the video moves.
 
-    Stretches of half a second and more without a new picture, repeated or standing, are pauses: they count
+    Stretches of half a second and more without a new picture, repeated or static, are pauses: they count
     for `static_ratio`, not here. When less than a tenth of the video moves, all of it counts.
 
     Args:

@@ -15,7 +15,7 @@ def sharpness(luma: np.ndarray) -> float:
 
     Pech-Pacheco et al., Diatom autofocusing in brightfield microscopy, ICPR 2000. The Laplacian of one and
     the same scene falls with the resolution it is stored in, so the picture is first scaled to a shorter side
-    of `VIEWING_LINES`, with a Lanczos filter, which keeps all structure that this size can hold. Files of the
+    of `VIEWING_LINES`, with a Lanczos filter, which keeps all structure that this size can show. Files of the
     same shot with 360 lines and more then agree within a few percent, and a smaller file counts as no sharper
     than it looks when shown as large as the others.
 

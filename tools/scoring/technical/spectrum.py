@@ -1,4 +1,4 @@
-"""Upscaling: pictures whose fine structure ends far below what their resolution could hold."""
+"""Upscaling: pictures whose fine structure ends far below what their resolution could show."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ WINDOW = 64
 """Length in pixels of the lines that are transformed."""
 
 _EVERY = 4  # lines of which one is taken
-_SHARPEST = 0.03  # share of the lines that is looked at: those with the strongest edges
+_SHARPEST = 0.03  # share of the lines that is used: those with the strongest edges
 _LEAST = 8  # lines
 _REFERENCE = (0.08, 0.2)  # band, by Nyquist, that any picture fills, enlarged up to fivefold
 _WEAKEST = 25.0  # squared luma in that band below which there is no edge to judge by
@@ -33,7 +33,7 @@ def upscale_factor(luma: np.ndarray) -> float | None:
     Returns:
         Nyquist frequency by cut-off, of which 0.8 is counted beyond 1, since shrinking and enlarging soften
         too: 1 for a picture with full detail, about 2 for one that was enlarged to twice its size; never
-        below 1. None where no edge is strong enough to tell.
+        below 1. None where no edge is strong enough.
     """
     spectra = [_edge_spectra(lines) for lines in (luma, luma.T)]
     factors = [1.0 / _cut_off(_geometric_mean(lines)) for lines in spectra if len(lines) >= _LEAST]
@@ -53,7 +53,7 @@ def _edge_spectra(luma: np.ndarray) -> np.ndarray:
     rows = np.ascontiguousarray(luma[::_EVERY])
     starts = range(0, rows.shape[1] - WINDOW + 1, half)
     lines = np.stack([rows[:, start : start + WINDOW] for start in starts], axis=1).reshape(-1, WINDOW)
-    # Steps from pixel to pixel tell where the edges are, at a tenth of the cost of all the spectra.
+    # Steps from pixel to pixel show where the edges are, at a tenth of the cost of all the spectra.
     strength = np.abs(np.diff(lines, axis=1)).max(axis=1)
     count = min(len(lines), max(_LEAST, int(len(lines) * 3 * _SHARPEST)))
     lines = lines[np.argpartition(strength, -count)[-count:]]

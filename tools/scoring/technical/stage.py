@@ -1,4 +1,4 @@
-"""The technical measures as a stage: which frames they look at, and the columns they fill."""
+"""The technical measures as a stage: which frames they read, and the columns they fill."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class FramePairs:
     count: int = 6
 
     def indices(self, times: np.ndarray) -> list[int]:
-        """Frames to look at, ascending; the only frame where there is but one.
+        """Frames to read, ascending; the only frame where there is but one.
 
         Args:
             times: Float64, shape (frames,): seconds.
@@ -64,7 +64,7 @@ class TechnicalStage(Stage):
     """Technical measures: column ``path`` in, one column for each measure out (``black_bars`` has two).
 
     Attributes:
-        niqe_model: What the file holds; None when NIQE is not asked for.
+        niqe_model: Of the file; None without NIQE.
 
     Raises:
         UserError: There is no such measure, or the parameters of NIQE are missing or wrong.
@@ -81,7 +81,7 @@ class TechnicalStage(Stage):
         shown="all that need no parameters: all but niqe",
     )
     num_frames: int = option(
-        6, "places in a video at which frames are looked at in full, two at each", Whole(1)
+        6, "positions in a video at which frames are read in full size, two at each", Whole(1)
     )
     niqe_parameters: str | None = option(
         None,
@@ -122,7 +122,7 @@ class TechnicalStage(Stage):
 
     @property
     def sampling(self) -> FramePairs | None:
-        """Pairs of frames, when a measure looks at frames in full."""
+        """Pairs of frames, when a measure reads frames in full size."""
         wanted = any(MEASURES[name].frames for name in self.measures)
         return FramePairs(self.num_frames) if wanted else None
 
