@@ -29,14 +29,14 @@ def cut_clips(
     """Cut a video into clips ``<stem>_scene-<i>.mp4``; i is the number of the scene in the list.
 
     In mode exact a clip shows exactly what is on screen in [start, end). A clip appears under its name only
-    when it is whole. Clips that an earlier call made of the same source with the same options are kept,
+    when it is complete. Clips that an earlier call cut from the same source with the same options are kept,
     those with other options are replaced, and those of other sources left alone.
 
     Args:
         path: The video.
         scenes: What `detect_scenes` found, or pairs of start and end; or the text of a cell of column
             ``timestamp``. None for the whole file.
-        folder: Folder of the clips; made if missing.
+        folder: Folder of the clips; created if missing.
         options: How to cut. `CutOptions` by themselves keep the size of the source, while the command scales
             down to a shorter side of 1080 (``CutOptions(shorter_size=1080)``).
         stem: What the names begin with; the video's own stem by default.
@@ -47,8 +47,8 @@ def cut_clips(
 
     Raises:
         MediaError: Nothing can be cut of this video: missing, not_a_file, empty, unreadable, no_video,
-            decode, hdr, encode (the folder cannot be made).
-        UserError: The encoder does not exist, or `scenes` are none.
+            decode, hdr, encode (the folder cannot be created).
+        UserError: The encoder does not exist, or `scenes` is not a list of scenes.
     """
     refuse_address(folder)
     intervals = None if scenes is None else _intervals(scenes)
@@ -78,5 +78,5 @@ def _seconds(time: Time) -> Fraction:
     if isinstance(time, Rational):
         return Fraction(time.numerator, time.denominator)
     if not isinstance(time, Real):
-        raise TypeError(f"{time!r:.40} is no time")
+        raise TypeError(f"{time!r:.40} is not a time")
     return Fraction(repr(float(time)))

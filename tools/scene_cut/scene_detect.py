@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     with weights_later():
         stage = _make_stage(args)
     code = run_command(stage, args)
-    print(stage.detector_taken(), file=sys.stderr)
+    print(stage.detector_used(), file=sys.stderr)
     return code
 
 

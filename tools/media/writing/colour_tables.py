@@ -23,7 +23,7 @@ _GAMMA = 2.4  # of the axes: that of the result, so that greys are nearly straig
 
 @contextmanager
 def sdr_filters(hdr: Hdr) -> Iterator[Filters]:
-    """Filters that bring pictures to SDR as `tonemap` does, with tables that are there meanwhile.
+    """Filters that convert pictures to SDR as `tonemap` does, with tables in temporary files.
 
     A curve brings each component to the power of its light that SDR has; a cube of 65 entries along each axis
     does the rest.

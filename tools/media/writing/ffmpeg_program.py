@@ -1,4 +1,4 @@
-"""The ffmpeg program: which one to use, what it can encode, and running it without chatter or orphans."""
+"""The ffmpeg program: which one to use, what it can encode, and running it without orphans."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools.errors import UserError
 from tools.media.workers.notes import was_killed
 
 _TAIL = 400  # characters of stderr in an error
-_ASKING = 20  # seconds for a question such as -version
+_QUERY_SECONDS = 20  # for a query such as -version
 _SIGNALLED = 255  # exit code of the program when a signal ends it
 
 
@@ -67,14 +67,14 @@ def encoders(program: str) -> frozenset[str]:
 
     That a hardware encoder is among them does not mean that there is such hardware.
     """
-    lines = _ask(program, "-encoders").splitlines()
+    lines = _query(program, "-encoders").splitlines()
     return frozenset(match.group(1) for line in lines if (match := re.match(r" V[.A-Z]{5} (\S+)", line)))
 
 
 @cache
 def version(program: str) -> tuple[int, ...]:
     """Version of a program: (7, 1); (0,) for a build that has no number."""
-    match = re.match(r"ffmpeg version n?(\d+(?:\.\d+)*)", _ask(program, "-version"))
+    match = re.match(r"ffmpeg version n?(\d+(?:\.\d+)*)", _query(program, "-version"))
     return tuple(int(part) for part in match.group(1).split(".")) if match else (0,)
 
 
@@ -148,13 +148,13 @@ def _installed() -> list[str]:
     return found
 
 
-def _ask(program: str, question: str) -> str:
+def _query(program: str, query: str) -> str:
     try:
         done = subprocess.run(
-            [program, "-hide_banner", question] if question != "-version" else [program, question],
+            [program, "-hide_banner", query] if query != "-version" else [program, query],
             capture_output=True,
             stdin=subprocess.DEVNULL,
-            timeout=_ASKING,
+            timeout=_QUERY_SECONDS,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:

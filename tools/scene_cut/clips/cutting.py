@@ -116,8 +116,8 @@ def cut_clips(
     """Cut a video into clips ``<stem>_scene-<i>.mp4``; i is the number of the scene in the list.
 
     In mode exact a clip has exactly the source frames that start in [start, end). A clip appears under its
-    name only when it is whole. Clips that an earlier call made of the same source with the same options are
-    kept, those with other options replaced, and those of other sources left alone.
+    name only when it is complete. Clips that an earlier call cut from the same source with the same options
+    are kept, those with other options replaced, and those of other sources left alone.
 
     Args:
         path: The source.

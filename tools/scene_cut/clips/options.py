@@ -28,7 +28,7 @@ _MAX_FPS = 1000
 
 
 class _Quality(Number):
-    """A number that Python code gives as it is: fingerprints of clips tell 20 from 20.0."""
+    """A number that Python code gives as it is: fingerprints of clips differ for 20 and 20.0."""
 
     def convert(self, value: Any) -> Any:
         number = super().convert(value)

@@ -95,7 +95,7 @@ class CutStage(Stage):
             "mixed": 0,
             "left_behind": {},
             "timing": {},
-            "apart": 0,
+            "renamed": 0,
         }
 
     def config(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class CutStage(Stage):
         return self._with_stems(table, stems)
 
     def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:
-        """Tell clips apart from those of other sources, and of other cuts, that other tables have there."""
+        """Choose names that no other table uses there for clips of other sources or other cuts."""
         paths, relpaths = _paths(table)
         cells = table["timestamp"].cast(pl.String).to_list() if "timestamp" in table.columns else None
         config = self.options.config()
@@ -134,7 +134,7 @@ class CutStage(Stage):
         self.output = output
         self._names = FileNames(self.save_dir, output, listed=TABLES)
         chosen = self._names.choose(requests, _with_digits)
-        self._counts["apart"] = sum(map(bool, chosen))
+        self._counts["renamed"] = sum(map(bool, chosen))
         named = zip(stems, chosen, strict=True)
         return self._with_stems(
             table, ["" if digits is None else tell_apart(stem, digits) for stem, digits in named]
@@ -247,9 +247,9 @@ class CutStage(Stage):
     def remarks(self) -> list[str]:
         """Lines for the user on what this run left out or did otherwise than requested."""
         lines = []
-        if self._counts["apart"]:
+        if self._counts["renamed"]:
             what = "sources have clips with digits in their names: another table's have the plain ones"
-            lines.append(f"{self._counts['apart']} {what}")
+            lines.append(f"{self._counts['renamed']} {what}")
         if self._counts["skipped"]:
             lines.append(
                 f"{self._counts['skipped']} scenes shorter than {self.options.min_seconds:g} s left out"

@@ -49,7 +49,7 @@ def gaps_at_cuts(cuts: Iterable[int], transitions: Sequence[range], *, trim: boo
     Args:
         cuts: Numbers of the first frames of new shots.
         transitions: Frames of dissolves and fades, see `tools.scene_cut.shots.transitions`.
-        trim: Leave these frames out, and begin a new shot behind each. Otherwise they only tell the kind.
+        trim: Leave these frames out, and begin a new shot after each. Else they only determine the kind.
 
     Returns:
         The gaps, not in order.
@@ -65,10 +65,10 @@ def gaps_of_probabilities(
 ) -> list[Gap]:
     """What lies between the shots by TransNetV2's two outputs and the mixture test.
 
-    The network (Souček and Lokoč 2020, arXiv 2008.04838) was taught to mark with its first head one frame of
+    The network (Souček and Lokoč 2020, arXiv 2008.04838) is trained to mark with its first head one frame of
     each transition, of a hard cut the last frame before it, and with its second head all frames of one. So
     cuts are taken from the first. Long runs of the second are gradual transitions, and go on for as long as
-    it is in doubt. All that it marks would not do: its short runs are less reliable than the first head.
+    its output is above 0.2. Its short runs are not used: they are less reliable than the first head.
 
     Args:
         single: float, shape (n,): output of the first head, 0 to 1.

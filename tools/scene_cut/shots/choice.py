@@ -85,7 +85,7 @@ def _has_gpu() -> bool:
 def cores_here(quota: Path = _CPU_QUOTA) -> float:
     """Cores that this process may use, by its affinity and by the limit of its container.
 
-    They are not shared out among ranks: more ranks shall not change what is found.
+    They are not divided by the number of ranks, which must not change the results.
 
     Args:
         quota: File of the limit (Linux, cgroup v2): microseconds of CPU time, or max, and of which time.

@@ -46,11 +46,11 @@ def find_cuts(
     Args:
         path: The video.
         index: Its packets.
-        frames: Numbers of the frames to look at.
+        frames: Numbers of the frames to examine.
         detector: A name of `DETECTORS`, other than transnetv2.
         options: All its options.
         min_scene_len: Shortest shot: frames as int, seconds as float.
-        frame_skip: Frames left out after each one looked at.
+        frame_skip: Frames left out after each one that is examined.
         stats_path: Where to write what the detector measured, see `tools.scene_cut.shots.stats`.
         made: What was made for the table; with it no other file is replaced there.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class FrameNumber(int):
-    """A place in a video given as the number of a frame (from 0) instead of seconds."""
+    """A position in a video as the number of a frame (from 0) instead of seconds."""
 
     def __str__(self) -> str:
         return f"{int(self)}f"
@@ -44,7 +44,7 @@ def check_order(start_time: Position | None, end_time: Position | None) -> None:
 def limits_without_transnetv2(
     min_scene_len: int | float, frame_skip: int, *, with_stats: bool = False
 ) -> list[str]:
-    """Flags that are given and not for transnetv2, which looks at all frames and knows no shortest shot.
+    """Flags that are given and not for transnetv2, which examines all frames and has no shortest shot.
 
     Args:
         min_scene_len: Shortest shot.
@@ -85,7 +85,7 @@ def check_usable(
 def frames_to_search(
     index: PacketIndex, start_time: Position | None = None, end_time: Position | None = None
 ) -> range:
-    """The frames from one place on and before another.
+    """The frames from one position up to another.
 
     Raises:
         MediaError: too_short; there are none.
@@ -105,7 +105,7 @@ def frames_to_search(
 
 
 def _frame(index: PacketIndex, position: Position) -> int:
-    """The first frame at or behind a place, or one past the last."""
+    """The first frame at or after a position, or one past the last."""
     if isinstance(position, FrameNumber):
         return min(int(position), len(index.pts))
     return index.frames_between(float(position)).start

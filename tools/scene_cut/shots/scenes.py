@@ -25,7 +25,7 @@ _MILLISECOND = Fraction(1, 1000)
 
 @dataclasses.dataclass(frozen=True)
 class Scene:
-    """One shot, half-open: it does not hold its end.
+    """One shot, half-open: its end is not part of it.
 
     Attributes:
         start_frame: Number of its first frame.
@@ -62,7 +62,7 @@ def shots_of_network(network: TransNet, pictures: np.ndarray, frames: range, thr
 
     Args:
         network: The loaded network.
-        pictures: What `tools.scene_cut.shots.transnet.read_small_frames` gave of these frames.
+        pictures: These frames as `tools.scene_cut.shots.transnet.read_small_frames` returns them.
         frames: Numbers of the frames.
         threshold: Probability above which a frame is in a transition.
     """
@@ -89,20 +89,20 @@ def make_scenes(
     """
     scenes = []
     for shot in shots:
-        whole = [_Piece(shot.frames, None, None)]
-        pieces = whole if max_seconds is None else _slices(shot.frames, index, max_seconds)
+        whole = [_Part(shot.frames, None, None)]
+        parts = whole if max_seconds is None else _slices(shot.frames, index, max_seconds)
         begins = shot.begins
-        for piece in pieces:
-            ends = shot.ends if piece is pieces[-1] else SLICE
-            first, stop = piece.frames.start, piece.frames.stop
-            start = _boundary(index, first) if piece.start is None else piece.start
-            end = _boundary(index, stop) if piece.end is None else piece.end
+        for part in parts:
+            ends = shot.ends if part is parts[-1] else SLICE
+            first, stop = part.frames.start, part.frames.stop
+            start = _boundary(index, first) if part.start is None else part.start
+            end = _boundary(index, stop) if part.end is None else part.end
             scenes.append(Scene(first, stop, start, end, begins, ends))
             begins = SLICE
     return scenes
 
 
-class _Piece(NamedTuple):
+class _Part(NamedTuple):
     """A part of a shot: the frames on screen, and where it begins or ends within one; None for its edge."""
 
     frames: range
@@ -110,9 +110,9 @@ class _Piece(NamedTuple):
     end: Fraction | None
 
 
-def _slices(shot: range, index: PacketIndex, longest: Fraction) -> list[_Piece]:
-    """Slice between frames, and within one that stands and alone is on screen for longer than `longest`."""
-    pieces, first, start = [], shot.start, None
+def _slices(shot: range, index: PacketIndex, longest: Fraction) -> list[_Part]:
+    """Slice between frames, and within a long frame that alone is on screen for more than `longest`."""
+    parts, first, start = [], shot.start, None
     at = _exact(index, first)
     for frame in shot:
         begins, ends = _exact(index, frame), _exact(index, frame + 1)
@@ -122,13 +122,13 @@ def _slices(shot: range, index: PacketIndex, longest: Fraction) -> list[_Piece]:
             if frame == first and start is None and whole:
                 break
             if frame > first and (whole or within <= begins):
-                pieces.append(_Piece(range(first, frame), start, None))
+                parts.append(_Part(range(first, frame), start, None))
                 first, start, at = frame, None, begins
             else:
                 at = within if within > at else at + longest
-                pieces.append(_Piece(range(first, frame + 1), start, at))
+                parts.append(_Part(range(first, frame + 1), start, at))
                 first, start = frame, at
-    return [*pieces, _Piece(range(first, shot.stop), start, None)]
+    return [*parts, _Part(range(first, shot.stop), start, None)]
 
 
 def _exact(index: PacketIndex, frame: int) -> Fraction:

@@ -50,13 +50,13 @@ _STATS_NAME = "_stats_name"
 
 
 class Search(NamedTuple):
-    """What a look at the frames of one video gave.
+    """The result of searching one video on the CPU.
 
     Attributes:
         index: The packets of the video.
-        frames: Numbers of the frames that were looked at.
-        shots: The shots; none yet where TransNetV2 is to find them.
-        pictures: What TransNetV2 is to see, see `tools.scene_cut.shots.transnet.read_small_frames`; None with
+        frames: Numbers of the frames that were searched.
+        shots: The shots; empty where TransNetV2 is still to find them.
+        pictures: The input of TransNetV2, see `tools.scene_cut.shots.transnet.read_small_frames`; None with
             other detectors.
     """
 
@@ -161,11 +161,11 @@ class SceneDetectStage(Stage):
             given = limits_without_transnetv2(
                 self.min_scene_len, self.frame_skip, with_stats=self.stats_dir is not None
             )
-            self._take(choose_detector(device=self.device, options=self.options, limits=given))
+            self._use(choose_detector(device=self.device, options=self.options, limits=given))
             self._check_detector()
         self.trim_transitions |= self.detector == "transnetv2"  # it always does
 
-    def _take(self, choice: ChosenDetector) -> None:
+    def _use(self, choice: ChosenDetector) -> None:
         """Go on as if the user had named the detector; so does a stage that is created from the spec."""
         self._choice = choice
         self.detector = choice.detector
@@ -173,31 +173,31 @@ class SceneDetectStage(Stage):
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         self._arguments = ((), fields)
 
-    def detector_taken(self) -> str:
-        """A line for the user: which detector finds the shots, and why if that was left open."""
+    def detector_used(self) -> str:
+        """A line for the user: which detector finds the shots, and why, with ``auto``."""
         trimmed = " --trim-transitions" if self.trim_transitions and self.detector != "transnetv2" else ""
         why = f" ({AUTO}: {self._choice.reason})" if self._choice else ""
         return f"detector {self.detector}{trimmed}{why}"
 
     def config(self) -> dict[str, Any]:
         """All options but the device; times as text."""
-        asked = {name: value for name, value in super().config().items() if name != "device"}
+        config = {name: value for name, value in super().config().items() if name != "device"}
         times = ("start_time", "end_time", "max_seconds")
-        return asked | {name: str(asked[name]) for name in times if asked[name] is not None}
+        return config | {name: str(config[name]) for name in times if config[name] is not None}
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Choose the names of the statistics by the whole table, so that none is taken twice."""
+        """Choose the names of the statistics by the whole table, so that no two rows share one."""
         if self.stats_dir is None:
             return table
         names = stats_names(table["path"].cast(pl.String).to_list())
         return table.with_columns(pl.Series(_STATS_NAME, names, dtype=pl.String))
 
     def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:
-        """Tell the statistics apart from those of other sources and options that other tables have there."""
+        """Choose names that no other table uses there for other sources or options."""
         if self.stats_dir is None:
             return table
-        asked = {name: value for name, value in self.config().items() if name != "stats_dir"}
-        how, names = digest(asked), table[_STATS_NAME].to_list()
+        config = {name: value for name, value in self.config().items() if name != "stats_dir"}
+        how, names = digest(config), table[_STATS_NAME].to_list()
         paths = table["path"].cast(pl.String).to_list()
         requests = [name and NameRequest(name, path, (how,)) for name, path in zip(names, paths, strict=True)]
         self.output = output
@@ -207,7 +207,7 @@ class SceneDetectStage(Stage):
         return table.with_columns(pl.Series(_STATS_NAME, names, dtype=pl.String))
 
     def prepare(self, row: Row, frames: list[Frame]) -> Search | dict[str, Any]:
-        """Find the shots; for TransNetV2, decode the small pictures it wants to see."""
+        """Find the shots; for TransNetV2, decode its input."""
         path = row["path"]
         stats_path = None if self.stats_dir is None else safe_join(self.stats_dir, row[_STATS_NAME], path)
         search = self.search(path, stats_path)
@@ -219,11 +219,11 @@ class SceneDetectStage(Stage):
         return found | {"stats": str(stats_path), MADE_FILES: [made_file(stats_path)]}
 
     def search(self, path: str, stats_path: Path | None = None) -> Search:
-        """Look at the frames of one video, on the CPU.
+        """Search the frames of one video, on the CPU.
 
         Args:
             path: The video.
-            stats_path: Where to write what the detector measures on each frame; None for nowhere.
+            stats_path: Where to write what the detector measures on each frame; None not to write it.
 
         Raises:
             MediaError: The video cannot be decoded, or nothing lies between start and end (too_short).
@@ -233,15 +233,15 @@ class SceneDetectStage(Stage):
         if is_image(path):
             raise MediaError("no_video", path, "is an image")
         index = index_packets(path)
-        wanted = frames_to_search(index, self.start_time, self.end_time)
+        frames_searched = frames_to_search(index, self.start_time, self.end_time)
         if self.detector == "transnetv2":
             from tools.scene_cut.shots.transnet import read_small_frames
 
-            return Search(index, wanted, pictures=read_small_frames(path, index, wanted))
+            return Search(index, frames_searched, pictures=read_small_frames(path, index, frames_searched))
         cuts, transitions = find_cuts(
             path,
             index,
-            wanted,
+            frames_searched,
             self.detector,
             self.options,
             min_scene_len=self.min_scene_len,
@@ -250,7 +250,7 @@ class SceneDetectStage(Stage):
             made=MadeFiles(self.stats_dir, self.output) if self.stats_dir and self.output else None,
         )
         gaps = gaps_at_cuts(cuts, transitions, trim=self.trim_transitions)
-        return Search(index, wanted, shots=shots_between(gaps, wanted))
+        return Search(index, frames_searched, shots=shots_between(gaps, frames_searched))
 
     def scenes(self, search: Search) -> list[Scene]:
         """The scenes of a video that was searched, once the stage is set up."""
@@ -261,12 +261,12 @@ class SceneDetectStage(Stage):
         return make_scenes(shots, search.index, max_seconds=self.max_seconds)
 
     def write_under(self, folder: Path) -> None:
-        """Write the measures of the detector there, if at all."""
+        """Write the measurements of the detector there, if at all."""
         if self.stats_dir is not None:
             self.stats_dir, self.output, self._names = str(folder), None, None
 
     def setup(self) -> None:
-        """Make the folder of the statistics; load TransNetV2, if that is the detector."""
+        """Create the folder of the statistics; load TransNetV2, if that is the detector."""
         if self.stats_dir is not None:
             make_folder(self.stats_dir, "--stats-dir")
         if self._names is not None:

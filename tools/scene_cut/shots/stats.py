@@ -41,7 +41,7 @@ class FrameStats:
         detector.stats_manager = self._measured
 
     def add(self, number: int, code: FrameTimecode) -> None:
-        """Note a frame that the detector has seen: its number and its time."""
+        """Add a frame that the detector has processed: its number and its time."""
         self._codes.append((number, code))
 
     def write(self, path: Path, source: str | Path, made: MadeFiles | None = None) -> None:
@@ -62,19 +62,19 @@ class FrameStats:
         ]
         columns = ["Frame Number", "Timecode", *self._names]
         table = pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
-        with suppress(OSError):  # told by what follows
+        with suppress(OSError):  # new_file reports it
             path.parent.mkdir(parents=True, exist_ok=True)
         with new_file(path, str(source), overwrite=True, made=made, name=path.name) as new:
             table.write_csv(new)
 
 
 def stats_name(name: str, digits: str) -> str:
-    """The name of a file with digits that tell it apart."""
+    """The name of a file with digits that distinguish it."""
     return f"{tell_apart(name.removesuffix(STATS_SUFFIX), digits)}{STATS_SUFFIX}"
 
 
 def stats_names(paths: Sequence[str | None]) -> list[str | None]:
-    """Names for the files of several videos, told apart where their stems are the same."""
+    """Names for the files of several videos, distinct where their stems are the same."""
     from tools.stage.file_stems import file_stems
 
     return [f"{stem}{STATS_SUFFIX}" if stem else None for stem in file_stems(paths)]

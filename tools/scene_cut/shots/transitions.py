@@ -11,10 +11,10 @@ import numpy as np
 from tools.media.reading.mixtures import find_mixtures
 
 SIZE = (48, 27)
-"""Width and height of the pictures in which transitions are looked for, those of TransNetV2."""
+"""Width and height of the pictures that are searched for transitions, that of TransNetV2's input."""
 
 _LENGTHS = (6, 9, 12, 17, 24, 34, 48, 68)  # frames; each is looked for from 5/6 to 7/6 of it and more
-_PARTS = tuple(eighth / 8 for eighth in (4, 2, 6, 1, 3, 5, 7))  # places in a transition that are looked at
+_PARTS = tuple(eighth / 8 for eighth in (4, 2, 6, 1, 3, 5, 7))  # positions in a transition that are examined
 _UNEVEN = 0.15  # how far the share of the second shot may be from steady growth
 _SHARED = 0.25  # part of a transition that may be another one's too, as the black between two fades may
 _SHORTEST = 3  # frames from the last of one shot to the first of the next
@@ -42,7 +42,7 @@ def find_transitions(pictures: np.ndarray) -> list[range]:
     """Find dissolves and fades by the mixture test.
 
     Two frames 6 to 68 apart that are unlike, with seven between them that are mixtures of the two in steadily
-    growing shares (see `mixtures`), give away a transition. Where it begins and ends is the ramp
+    growing shares (see `mixtures`), indicate a transition. Where it begins and ends is the ramp
     that fits the shares of the frames around best. Plain frames beside it, the black between a fade-out and
     the fade-in that follows, belong to it.
 

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from tools.media.reading.timeline.packets import PacketIndex
 
 WIDTH, HEIGHT = 48, 27
-"""Size of the pictures that the network sees."""
+"""Width and height of the network's input."""
 
-_WINDOW, _STEP = 100, 50  # frames that the network sees at once, of which it judges those in the middle
+_WINDOW, _STEP = 100, 50  # frames of one input, and those in its middle whose output is used
 _GPU_WINDOWS = 8  # in one pass on a GPU; on a CPU it is one, as in the package
 
 
@@ -119,7 +119,7 @@ class TransNet:
         self._passes = ForwardPasses(self._device, batch_size=_GPU_WINDOWS, threads=1)
 
     def probabilities(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What the network says of each frame.
+        """The outputs of the network for each frame.
 
         Args:
             pictures: uint8, shape (frames, 27, 48, 3), RGB.
@@ -136,7 +136,7 @@ class TransNet:
             return found[:, :, edge:-edge, 0].transpose(0, 1).float()
 
         windows = _windows(len(pictures))
-        if self._device == "cpu":  # window by window: all of them together hold every picture twice
+        if self._device == "cpu":  # window by window: all of them together contain every picture twice
             with torch.inference_mode():
                 found = torch.cat([step(torch.from_numpy(pictures[window][None])) for window in windows])
         else:
@@ -146,7 +146,7 @@ class TransNet:
 
 
 def _windows(frames: int) -> np.ndarray:
-    """Numbers of the frames of each window; before the first frame and after the last, those stand.
+    """Frame numbers of each window; the first and the last frame are repeated beyond the ends of the video.
 
     Returns:
         int64, shape (windows, 100); the middle 50 of the windows are all frames one after the other.
