@@ -111,7 +111,9 @@ class Source:
 
     @property
     def _is_encoded(self) -> bool:
-        """Whether the content is no address but bytes in base64."""
+        """Whether the content is not a path or an address but bytes in base64."""
+        if isinstance(self.content, os.PathLike):
+            return False
         if isinstance(self.content, str) and _DATA_URI.match(self.content):
             return True
         return self.format.lower().partition(":")[0] == BASE64
@@ -244,16 +246,16 @@ def _judge(url: str, error: TransferError) -> tuple[str, str, str]:
 
 def _content_bytes(source: Source) -> bytes | bytearray | memoryview:
     content = source.content
-    if isinstance(content, os.PathLike):
-        content = os.fspath(content)
-    if not isinstance(content, str) and not source._is_encoded:
-        return content
-    text = content.encode() if isinstance(content, str) else bytes(content)
-    head = _DATA_URI.match(content) if isinstance(content, str) else None
-    if head is not None:
-        text = text[head.end() :]
-        if not head[2]:
+    assert not isinstance(content, os.PathLike), "it is on this machine already"
+    if isinstance(content, str):
+        head = _DATA_URI.match(content)
+        text = content[head.end() if head else 0 :].encode()
+        if head and not head[2]:
             return urllib.parse.unquote_to_bytes(text)
+    elif source._is_encoded:
+        text = bytes(content)
+    else:
+        return content
     try:
         return base64.b64decode(b"".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:

@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import av
 from av.container import InputContainer
@@ -52,7 +52,7 @@ def open_container(path: str | Path) -> InputContainer:
     """Open a file that is there for reading; the one place that says what libav may open for it.
 
     Raises:
-        av.error.FFmpegError: libav knows no such format, or it is damaged.
+        FFmpegError: libav knows no such format, or it is damaged.
         OSError: The file cannot be read.
         UnicodeError: Its name cannot be given to libav.
     """
@@ -109,9 +109,9 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
 def reason(error: BaseException) -> str:
     """What libav says about an error, in one short line."""
     if isinstance(error, FFmpegError):
-        said = cast(Any, error.log)  # level, name and message, which its annotation has otherwise
-        log = said[2].strip() if said else ""
-        return f"{error.strerror}{f' ({log})' if log else ''}"
+        log: Any = error.log  # (level, name, message), unlike PyAV's stub
+        message = log[2].strip() if log else ""
+        return f"{error.strerror}{f' ({message})' if message else ''}"
     return str(error) or type(error).__name__
 
 

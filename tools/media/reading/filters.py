@@ -11,7 +11,7 @@ _UNSPECIFIED = 2  # libavutil/pixfmt.h: AVCOL_SPC_UNSPECIFIED
 
 
 class FilterChain:
-    """Passes pictures through filters, one in and one out; set up anew when size or format change.
+    """Passes pictures through filters, one in and one out; the graph is rebuilt when size or format change.
 
     Args:
         filters: Names and arguments, in order.

@@ -99,12 +99,15 @@ def read_frames(
     return [Frame(int(i), int(index.pts[i]), float(index.times[i]), images[int(i)]) for i in indices]
 
 
-def read_frames_at(path: str | Path, times: Sequence[float], **options: Any) -> list[Frame]:
+def read_frames_at(
+    path: str | Path, times: Sequence[float], *, index: PacketIndex | None = None, **options: Any
+) -> list[Frame]:
     """Read the frame on screen at each time: the last that starts at or before it (with 1 ms of grace).
 
     Args:
         path: The video.
         times: Seconds since the first frame.
+        index: The packets of the file, when they have been read already.
         **options: As for `read_frames`.
 
     Returns:
@@ -113,7 +116,7 @@ def read_frames_at(path: str | Path, times: Sequence[float], **options: Any) -> 
     Raises:
         MediaError: As `read_frames`; too_short also for a time at or after the end of the last frame.
     """
-    index = options.pop("index", None) or index_packets(path)
+    index = index or index_packets(path)
     if len(times) and min(times) < 0:
         raise ValueError(f"times count from the first frame, {min(times)} lies before it")
     if len(times) and max(times) > max(index.duration, float(index.times[-1])):

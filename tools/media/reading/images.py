@@ -32,7 +32,7 @@ def image_info(path: str | Path) -> tuple[tuple[int, int], str, int]:
         MediaError: missing, not_a_file, empty, playlist, unreadable.
     """
     with open_image(path) as image:
-        rotation = _CLOCKWISE.get(image.getexif().get(_ORIENTATION), 0)
+        rotation = _CLOCKWISE.get(image.getexif().get(_ORIENTATION, 1), 0)
         width, height = image.size
         size = (height, width) if rotation % 180 else (width, height)
         return size, (image.format or "").lower(), rotation

@@ -156,7 +156,7 @@ class SdrPictures:
         if self._map is None:
             # All pictures go by what the first one says, wherever reading begins.
             hdr = self._hdr or hdr_of(picture)
-            assert hdr is not None, "only HDR pictures come here"
+            assert hdr is not None, "only HDR pictures are given"
             self._map = _tone_map(hdr, self._bits)
         flags = ScalerFlags[interpolation.upper()] | ScalerFlags.ACCURATE_RND | ScalerFlags.FULL_CHR_H_INT
         rgb = self._reformatter.reformat(

@@ -128,15 +128,15 @@ def read_requests(
     wanted = sorted(
         {number for numbers in chosen if not isinstance(numbers, MediaError) for number in numbers}
     )
-    sizes = {request.thumbnails for request in requests if request.thumbnails}
-    snapshots = {request.snapshots for request in requests if request.snapshots}
-    rare = {asked: set(asked.indices(times).tolist()) for asked in snapshots}
+    sizes = {request.thumbnails for request in requests if request.thumbnails is not None}
+    snapshots = {request.snapshots for request in requests if request.snapshots is not None}
+    sparse = {kind: set(kind.indices(times).tolist()) for kind in snapshots}
     chosen_decoder = decoder_for(decoder, index)
     if chosen_decoder.single_pass:
-        images, shown, small = _decode(path, index, wanted, sizes, rare)
+        images, shown, small = _decode(path, index, wanted, sizes, sparse)
     else:
         images = chosen_decoder.read_images(path, wanted, index)
-        shown, small = _decode(path, index, (), sizes, rare)[1:]
+        shown, small = _decode(path, index, (), sizes, sparse)[1:]
     found: list[Frames | MediaError] = []
     for request, numbers in zip(requests, chosen, strict=True):
         if isinstance(numbers, MediaError):
@@ -152,7 +152,7 @@ def read_requests(
                 given.times, given.thumbnails = times[shown], small.get(request.thumbnails)
             if request.snapshots:
                 given.snapshots = small.get(request.snapshots)
-                given.snapshot_times = times[[n for n in shown if n in rare[request.snapshots]]]
+                given.snapshot_times = times[[n for n in shown if n in sparse[request.snapshots]]]
             found.append(given)
     return found
 
@@ -184,7 +184,7 @@ def _decode(
     index: PacketIndex,
     wanted: Sequence[int],
     sizes: set[Size],
-    rare: Mapping[Snapshots, Container[int]],
+    sparse: Mapping[Snapshots, Container[int]],
 ) -> tuple[dict[int, np.ndarray], list[int], dict[Size | Snapshots, np.ndarray]]:
     """Decode what is wanted, or everything when there are thumbnails to make.
 
@@ -196,15 +196,14 @@ def _decode(
 
     in_full = PictureConverter(index)
     every = range(index.num_frames)
-    # Of the frames of each small picture.
-    numbers: dict[Size | Snapshots, Container[int]] = {**dict.fromkeys(sizes, every), **rare}
+    numbers: dict[Size | Snapshots, Container[int]] = {**dict.fromkeys(sizes, every), **sparse}
     shrink = {
         size: PictureConverter(index, size=size, format="gray", interpolation="area")
-        for size in sizes | {asked.size for asked in rare}
+        for size in sizes | {kind.size for kind in sparse}
     }
     images: dict[int, np.ndarray] = {}
     shown: list[int] = []
-    small: dict[Size | Snapshots, list[np.ndarray]] = {asked: [] for asked in numbers}
+    small: dict[Size | Snapshots, list[np.ndarray]] = {kind: [] for kind in numbers}
     left = set(wanted)
     with Decoder(path, index) as decoder:
         for number, picture in decoder.pictures(every if sizes else wanted):
@@ -214,14 +213,14 @@ def _decode(
                 images[number] = in_full(picture)
             if sizes:
                 shown.append(number)
-            made: dict[Size, np.ndarray] = {}
-            for asked, those in numbers.items():
-                if number in those:
-                    size = asked.size if isinstance(asked, Snapshots) else asked
-                    if size not in made:
-                        made[size] = shrink[size](picture)
-                    small[asked].append(made[size])
-    return images, shown, {asked: np.stack(pictures) for asked, pictures in small.items() if pictures}
+            scaled: dict[Size, np.ndarray] = {}
+            for kind, chosen in numbers.items():
+                if number in chosen:
+                    size = kind.size if isinstance(kind, Snapshots) else kind
+                    if size not in scaled:
+                        scaled[size] = shrink[size](picture)
+                    small[kind].append(scaled[size])
+    return images, shown, {kind: np.stack(pictures) for kind, pictures in small.items() if pictures}
 
 
 def _read_image(path: str | Path, requests: Sequence[FrameRequest]) -> list[Frames | MediaError]:

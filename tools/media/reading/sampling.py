@@ -1,4 +1,4 @@
-"""Which frames of a video are looked at: named policies, from the times of its frames to indices."""
+"""Sampling policies: named rules that choose frames of a video by their times."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ SAMPLING_POLICIES: dict[str, str] = {
     "first": "the first frame",
     "uniform_mid": "the middle frame of each of n equal parts",
     "count_uniform": "n frames at equal distances in time, both ends included",
-    "interval_time": "one frame every so many seconds",
-    "interval_frames": "every so manieth frame",
-    "fps": "so many frames per second, at most each frame once",
-    "timestamps": "for each of the given seconds the frame shown then",
+    "interval_time": "one frame every N seconds",
+    "interval_frames": "every Nth frame",
+    "fps": "N frames per second, each frame at most once",
+    "timestamps": "the frame on screen at each of the given seconds",
 }
 """Every sampling policy by name, with its meaning."""
 
 TIME_TOLERANCE = 0.001
-"""Seconds by which a frame may start after the wanted time: containers that round to milliseconds do that."""
+"""Seconds by which a frame may start after the requested time: some containers round to milliseconds."""
 
 _DEFAULT_COUNTS = {"first_middle_last": 3, "opensora": 3, "uniform_mid": 3, "count_uniform": 8}
 _SINGLE = ("first", "middle")
@@ -39,18 +39,18 @@ _ARGUMENTS = {
 
 
 class SamplingError(VidsieveError, ValueError):
-    """The video has no frame where one was asked for; readers make a ``too_short`` MediaError of it."""
+    """The video has no frame at a requested time; readers turn this into a ``too_short`` MediaError."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampling:
-    """A choice of frames, made once and applied to any video.
+    """A sampling policy with its arguments, for any video.
 
-    Frames are chosen by their true times, so that variable frame rates come out right. The frame *at* a
-    time is the one on screen then: the last that starts at or before it. No frame is given twice, so a clip
-    of 2 frames asked for 3 gives 2, and count policies give ``min(count, frames from start to end)``. Two
-    exceptions: ``opensora`` repeats frames of tiny clips as the original does, and ``timestamps`` gives one
-    frame for each timestamp between start and end, in ascending order.
+    Frames are chosen by their true times, so variable frame rates are handled correctly. The frame *at* a
+    time is the one on screen then: the last that starts at or before it. No frame is chosen twice: 3 frames
+    of a clip that has 2 are 2, and count policies give ``min(count, frames from start to end)``. Two
+    exceptions: ``opensora`` repeats frames of very short clips as the original does, and ``timestamps`` gives
+    one frame for each timestamp between start and end, in ascending order.
 
     Attributes:
         policy: first_middle_last, opensora, middle, first, uniform_mid, count_uniform, interval_time,
@@ -83,11 +83,8 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.policy not in SAMPLING_POLICIES:
             raise _unknown(self.policy)
-        for name in (
-            "points",
-            "timestamps",
-        ):  # lists (from JSON) become tuples, so that the value can be hashed
-            if getattr(self, name) is not None:
+        for name in ("points", "timestamps"):
+            if getattr(self, name) is not None:  # lists (from JSON) become tuples, which can be hashed
                 object.__setattr__(self, name, tuple(float(v) for v in getattr(self, name)))
         if self.count is None and self.policy in _DEFAULT_COUNTS:
             count = len(self.points) if self.points else _DEFAULT_COUNTS[self.policy]
@@ -104,19 +101,19 @@ class Sampling:
                 raise UserError(f"sampling {self.policy}: {name} must be greater than 0, not {value}")
         for value in self.points or ():
             if not 0.0 <= value <= 1.0:
-                raise UserError(f"sampling {self.policy}: points lie between 0 and 1, not {value}")
+                raise UserError(f"sampling {self.policy}: points must be between 0 and 1, not {value}")
         for value in self.timestamps or ():
             if not (math.isfinite(value) and value >= 0):
-                raise UserError(f"sampling {self.policy}: timestamps are seconds from 0 on, not {value}")
+                raise UserError(f"sampling {self.policy}: timestamps must be 0 or more seconds, not {value}")
         if not (math.isfinite(self.start) and self.start >= 0):
             raise UserError(f"sampling {self.policy}: start must be 0 or more seconds, not {self.start}")
         if self.end is not None and not self.end >= self.start:
-            raise UserError(f"sampling {self.policy}: end {self.end} lies before start {self.start}")
-        if self.policy == "opensora" and not self.points and _given(self.count) > 3:
-            raise UserError(f"sampling opensora: has 1, 2 or 3 frames, not {self.count}; try uniform_mid")
+            raise UserError(f"sampling {self.policy}: end {self.end} is before start {self.start}")
+        if self.policy == "opensora" and not self.points and self._count > 3:
+            raise UserError(f"sampling opensora: takes 1, 2 or 3 frames, not {self.count}; try uniform_mid")
         if self.policy in _SINGLE and self.count not in (None, 1):
             raise UserError(
-                f"sampling {self.policy}: is one frame, {self.count} cannot be had; try first_middle_last"
+                f"sampling {self.policy}: takes one frame, not {self.count}; try first_middle_last"
             )
 
     def indices(self, times: np.ndarray) -> list[int]:
@@ -137,12 +134,17 @@ class Sampling:
         return chosen[: self.max_frames]
 
     def asdict(self) -> dict[str, Any]:
-        """The choice as JSON: only what is set, tuples as lists. ``Sampling(**d)`` gives it back."""
+        """The fields that are set, for JSON (tuples as lists). ``Sampling(**d)`` is the inverse."""
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in dataclasses.asdict(self).items()
             if value is not None
         }
+
+    @property
+    def _count(self) -> int:
+        assert self.count is not None, "policies with a count have a default"
+        return self.count
 
     def _window(self, times: np.ndarray) -> tuple[int, int]:
         """First and last frame whose time lies in [start, end]."""
@@ -157,17 +159,17 @@ class Sampling:
 
 
 def parse_sampling(name: str, num_frames: int | None = None) -> Sampling:
-    """Make a `Sampling` from what a user types.
+    """Parse a sampling policy as users type it.
 
     Args:
-        name: ``POLICY`` or ``POLICY:VALUE``, where the value is what the policy needs: a number of frames
+        name: ``POLICY`` or ``POLICY:VALUE``, where the value is the policy's argument: a number of frames
             (``count_uniform:8``), seconds (``interval_time:0.5``), frames (``interval_frames:30``), frames
             per second (``fps:2``), a list (``timestamps:1,2.5``, ``opensora:0.1,0.5,0.9``). A leading
             ``by_`` is ignored.
         num_frames: Number of frames for the policies that have one, an upper limit for the others.
 
     Raises:
-        UserError: Unknown name (the message lists the names) or a value that cannot be used.
+        UserError: Unknown name (the message lists the names) or an invalid value.
     """
     policy, _, text = name.strip().partition(":")
     policy = policy.removeprefix("by_")
@@ -180,7 +182,7 @@ def parse_sampling(name: str, num_frames: int | None = None) -> Sampling:
         key, value = _parse_value(policy, text)
         if key in values and values[key] != value:
             raise UserError(
-                f"sampling {name}: asks for {value} frames, but the number of frames is {values[key]}"
+                f"sampling {name}: names {value} frames, but the number of frames is {values[key]}"
             )
         values[key] = value
     return Sampling(policy, **values)
@@ -199,7 +201,9 @@ def _parse_value(policy: str, text: str) -> tuple[str, Any]:
             return "count", int(text)
         return _ARGUMENTS[policy], int(text) if policy == "interval_frames" else float(text)
     except ValueError:
-        raise UserError(f"sampling {policy}: cannot use ({text}); for example {_example(policy)}") from None
+        raise UserError(
+            f"sampling {policy}: invalid value ({text}); for example {_example(policy)}"
+        ) from None
 
 
 def _example(policy: str) -> str:
@@ -223,7 +227,7 @@ def _given(argument: _Argument | None) -> _Argument:
 def _evenly(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
     """Index distance (n - 1) / (count - 1), halves rounded up, so that the middle of n frames is n // 2."""
     n = last - first + 1
-    count = min(_given(self.count), n)
+    count = min(self._count, n)
     if count == 1:
         return [first + n // 2]
     return [first + (2 * i * (n - 1) + count - 1) // (2 * (count - 1)) for i in range(count)]
@@ -232,7 +236,7 @@ def _evenly(self: Sampling, times: np.ndarray, first: int, last: int) -> list[in
 def _opensora(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
     """Open-Sora 1.2, tools/datasets/utils.py: frame int(p * n), the last frame when that is past the end."""
     n = last - first + 1
-    points = self.points or {1: (0.5,), 2: (0.25, 0.5), 3: (0.1, 0.5, 0.9)}[_given(self.count)]
+    points = self.points or {1: (0.5,), 2: (0.25, 0.5), 3: (0.1, 0.5, 0.9)}[self._count]
     return [first + min(int(p * n), n - 1) for p in points]
 
 
@@ -246,13 +250,13 @@ def _first(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int
 
 def _uniform_mid(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
     n = last - first + 1
-    count = min(_given(self.count), n)
+    count = min(self._count, n)
     return [first + (2 * i + 1) * n // (2 * count) for i in range(count)]
 
 
 def _count_uniform(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
-    """Equal distances in time; where two targets meet in one long frame, its neighbour is second."""
-    count = min(_given(self.count), last - first + 1)
+    """Equal distances in time; of two that fall into one long frame, the second takes the next frame."""
+    count = min(self._count, last - first + 1)
     chosen = [frame_at(times, t) for t in np.linspace(times[first], times[last], count)]
     for i in range(1, count):
         chosen[i] = max(chosen[i], chosen[i - 1] + 1)
@@ -262,11 +266,13 @@ def _count_uniform(self: Sampling, times: np.ndarray, first: int, last: int) -> 
 
 
 def _interval_time(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
-    return _every(times, first, last, _given(self.interval))
+    assert self.interval is not None, "checked with the policy"
+    return _every(times, first, last, self.interval)
 
 
 def _fps(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
-    return _every(times, first, last, 1.0 / _given(self.fps))
+    assert self.fps is not None, "checked with the policy"
+    return _every(times, first, last, 1.0 / self.fps)
 
 
 def _every(times: np.ndarray, first: int, last: int, seconds: float) -> list[int]:
@@ -278,19 +284,20 @@ def _every(times: np.ndarray, first: int, last: int, seconds: float) -> list[int
 
 
 def _interval_frames(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
-    return list(range(first, last + 1, _given(self.step)))
+    assert self.step is not None, "checked with the policy"
+    return list(range(first, last + 1, self.step))
 
 
 def _timestamps(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:
     """The last frame is on screen for as long as the frame before it was."""
     end = times[-1] + (times[-1] - times[-2] if len(times) > 1 else math.inf)
     stop = math.inf if self.end is None else self.end
-    wanted = sorted(t for t in _given(self.timestamps) if self.start <= t <= stop)
-    if wanted and wanted[-1] > end:
-        raise SamplingError(f"a frame at {wanted[-1]:g} s is asked for, but the video ends at {end:.3f} s")
-    if not wanted:
-        raise SamplingError(f"none of the timestamps lies between {self.start:g} s and {stop:g} s")
-    return [max(first, frame_at(times, t)) for t in wanted]
+    chosen = sorted(t for t in self.timestamps or () if self.start <= t <= stop)
+    if chosen and chosen[-1] > end:
+        raise SamplingError(f"there is no frame at {chosen[-1]:g} s: the video ends at {end:.3f} s")
+    if not chosen:
+        raise SamplingError(f"no timestamp is between {self.start:g} s and {stop:g} s")
+    return [max(first, frame_at(times, t)) for t in chosen]
 
 
 _CHOOSERS: dict[str, Callable[[Sampling, np.ndarray, int, int], list[int]]] = {

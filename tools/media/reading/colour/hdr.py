@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import Any, cast
 
 import av
-from av.sidedata.sidedata import Type
 
 PQ, HLG = 16, 18  # libavutil/pixfmt.h: AVCOL_TRC_SMPTE2084, AVCOL_TRC_ARIB_STD_B67
 BT709, BT2020 = 1, 9  # AVCOL_PRI_…, and the same numbers in AVCOL_SPC_…
@@ -151,7 +150,7 @@ def _side_data(picture: av.VideoFrame, kind: Type) -> Any:
 
 def _mastering(picture: av.VideoFrame) -> tuple[Fraction, ...] | None:
     """libavutil/mastering_display_metadata.h: AVMasteringDisplayMetadata."""
-    data = _side_data(picture, Type.MASTERING_DISPLAY_METADATA)
+    data = picture.side_data.get("MASTERING_DISPLAY_METADATA")
     if data is None:
         return None
     numbers = struct.unpack_from("=22i", bytes(data))
@@ -162,7 +161,7 @@ def _mastering(picture: av.VideoFrame) -> tuple[Fraction, ...] | None:
 
 def _light_level(picture: av.VideoFrame) -> tuple[int, int] | None:
     """libavutil/mastering_display_metadata.h: AVContentLightMetadata."""
-    data = _side_data(picture, Type.CONTENT_LIGHT_LEVEL)
+    data = picture.side_data.get("CONTENT_LIGHT_LEVEL")
     if data is None:
         return None
     most, average = struct.unpack_from("=2I", bytes(data))
@@ -184,7 +183,7 @@ def _dolby_profile(picture: av.VideoFrame) -> int | None:
     By the header of the reference processing unit, as libavcodec/dovi_rpu.c guesses it: a prediction profile
     of 0 with a base layer in full range. libavutil/dovi_meta.h: AVDOVIMetadata, AVDOVIRpuDataHeader.
     """
-    data = _side_data(picture, Type.DOVI_METADATA)
+    data = picture.side_data.get("DOVI_METADATA")
     if data is None:
         return None
     raw = bytes(data)

@@ -38,7 +38,7 @@ def pq_to_light(signal: np.ndarray) -> np.ndarray:
     return 10_000 * np.power(np.maximum(root - _C1, 0) / (_C2 - _C3 * root), 1 / _M1)
 
 
-def light_to_pq(light: np.ndarray | np.float64) -> np.ndarray:
+def light_to_pq(light: np.ndarray | np.floating) -> np.ndarray:
     """cd/m² to PQ signal (SMPTE ST 2084, equation 5.2)."""
     power = np.power(np.clip(light, 0, 10_000) / 10_000, _M1)
     return np.power((_C1 + _C2 * power) / (1 + _C3 * power), _M2)

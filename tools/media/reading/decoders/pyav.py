@@ -210,7 +210,7 @@ class Decoder:
         left = set(wanted)
         number = 0
         stored = (packet for _, packet in self._packets_from(0))
-        for packet in itertools.chain(stored, [None]):  # None: give what is held back
+        for packet in itertools.chain(stored, [None]):
             for picture in decode_packet(self._context, packet):
                 if number in left:
                     left.remove(number)
@@ -226,9 +226,9 @@ class Decoder:
 
     def _packets_from(self, start: int) -> Iterator[tuple[int, av.Packet]]:
         """The packets from number `start` on, with their numbers."""
-        if start and self._seek_lands(start) and self._landed is not None:
+        if start and (landed := self._seek(start)) is not None:
             position = start
-            yield position, self._landed
+            yield position, landed
         else:
             position = -1
             if not self._untouched:
@@ -238,16 +238,16 @@ class Decoder:
             if position >= start:
                 yield position, packet
 
-    def _seek_lands(self, start: int) -> bool:
-        """Seek to a key frame's packet; False when every attempt lands behind it."""
+    def _seek(self, start: int) -> av.Packet | None:
+        """Seek to a key frame's packet, and read it; None when every attempt lands behind it."""
         key = int(np.searchsorted(self.index.key_positions, start))
         if key == len(self.index.key_positions) or self.index.key_positions[key] != start:
-            return False
+            return None
         stamp, dts = int(self.index.key_stamps[key]), int(self.index.key_dts[key])
         place = int(self.index.key_places[key]) if self.index.timing != "ok" else -1
         self._untouched = False
         if place >= 0 and self._container.format.name in _SEARCHED_BY_BYTES:
-            return self._lands_at(place)
+            return self._seek_byte(place)
         for earlier in (0, 1, 4):  # transport streams are searched by guessing, and land late at times
             try:
                 target = int(self.index.key_dts[max(0, key - earlier)])
@@ -258,22 +258,21 @@ class Decoder:
             self._stored = packets(self._container, self._stream)
             for packet in self._stored:
                 if packet.pts == stamp and packet.is_keyframe and place in (-1, packet.pos):
-                    self._landed = packet
-                    return True
+                    return packet
                 if packet.dts is not None and packet.dts > dts:
                     break
-        return False
+        return None
 
-    def _lands_at(self, place: int) -> bool:
-        """Go to a byte; damaged times cannot be searched."""
+    def _seek_byte(self, place: int) -> av.Packet | None:
+        """Seek to the packet at a byte of the file: damaged times cannot be searched."""
         try:
             self._container.seek(place, stream=self._stream, unsupported_byte_offset=True)
         except FFmpegError:
-            return False
+            return None
         self._context.flush_buffers()
         self._stored = packets(self._container, self._stream)
-        self._landed = next(self._stored, None)
-        return self._landed is not None and self._landed.pos == place
+        packet = next(self._stored, None)
+        return packet if packet is not None and packet.pos == place else None
 
     def _open(self) -> None:
         self._opened.close()

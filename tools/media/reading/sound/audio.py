@@ -14,7 +14,7 @@ from tools.base.disk import ALWAYS, disk_error
 from tools.errors import MediaError
 from tools.media.reading.container import check_file, open_container, unopened
 from tools.media.reading.extensions import is_image
-from tools.media.reading.sound.decoding import AudioDecoder
+from tools.media.reading.sound.decoding import AudioDecoder, frame_time
 from tools.media.reading.timeline.clock import UNBROKEN
 from tools.media.reading.timeline.packets import PacketIndex
 from tools.media.reading.timeline.scan import index_packets
@@ -250,9 +250,7 @@ def _first_sample(path: Path, track: str | None) -> Fraction:
         raise MediaError("no_audio", path, "there is nothing in its sound track, or no decoder for it")
     if frame is None:
         raise MediaError("decode", path, "its sound cannot be decoded")
-    if frame.pts is None or frame.time_base is None:
-        return Fraction(0)
-    return frame.pts * frame.time_base
+    return frame_time(frame) or Fraction(0)
 
 
 def _pictures(path: str | Path) -> PacketIndex | None:

@@ -34,7 +34,7 @@ def open_audio(path: str | Path, track: str | None = None) -> tuple[InputContain
         The container, which the caller closes, and the stream; None without decodable sound.
 
     Raises:
-        av.error.FFmpegError: The file cannot be opened.
+        FFmpegError: The file cannot be opened.
         MediaError: no_audio: the file has sound, but not the track that is wanted.
     """
     container = open_container(path)
@@ -98,8 +98,8 @@ class AudioDecoder:
         slack = _SLACK_RESTARTED if self._clock.starts else _SLACK
         for frame in self._resampled(start):
             at = expected or 0
-            if frame.pts is not None and frame.time_base is not None:
-                stamped = round((frame.pts * frame.time_base - start) * self._rate)
+            if (time := frame_time(frame)) is not None:
+                stamped = round((time - start) * self._rate)
                 # Containers round their time stamps; sound that goes on is not torn apart for that.
                 if expected is None or abs(stamped - expected) > slack * self._rate:
                     at = stamped
@@ -130,26 +130,24 @@ class AudioDecoder:
 
     def _decoded(self, start: Fraction | None) -> Iterator[av.AudioFrame]:
         """Decode from a little before `start` on; from the beginning where the file cannot be searched."""
-        # Files whose clock starts anew cannot be searched by time.
-        for attempt in ("linear",) if start is None or self._clock.starts else ("seek", "linear"):
+        targets: list[Fraction | None] = [None]  # None: from the beginning
+        if start is not None and not self._clock.starts:  # a clock that restarts cannot be searched by time
+            targets.insert(0, start - _PREROLL)
+        for target in targets:
             opened = open_audio(self._path, self._track)
             if opened is None:
                 return
             container, stream = opened
             self.packets = self.damaged = 0
             with container:
-                if attempt == "seek" and start is not None and stream.time_base is not None:
-                    try:
-                        target = int((start - _PREROLL) / stream.time_base)
-                        if target <= (stream.start_time or 0):
-                            continue
-                        container.seek(target, stream=stream, backward=True)
-                    except FFmpegError:
-                        continue
+                if target is not None and not _seek(container, stream, target):
+                    continue
                 first = True
                 for frame in self._frames(container, stream, start):
-                    if first and attempt == "seek" and not _is_before(frame, start, _PREROLL / 5):
-                        break  # landed too late
+                    if first and target is not None:
+                        time = frame_time(frame)
+                        if time is None or time > target + _PREROLL * 4 / 5:
+                            break  # landed too late
                     first = False
                     yield frame
                 if not first:
@@ -180,11 +178,22 @@ class AudioDecoder:
                 self.damaged += 1
 
 
-def _is_before(frame: av.AudioFrame, start: Fraction | None, margin: Fraction) -> bool:
-    """Whether a frame is known to begin so long before a time, or longer."""
-    if frame.pts is None or frame.time_base is None or start is None:
+def frame_time(frame: av.AudioFrame) -> Fraction | None:
+    """When a frame begins, in seconds on the file's clock; None when it has no time."""
+    return None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
+
+
+def _seek(container: InputContainer, stream: av.AudioStream, seconds: Fraction) -> bool:
+    """Seek to a time; False when it is not after the start, or the file cannot be searched."""
+    assert stream.time_base is not None, "libav gives one to every stream"
+    target = int(seconds / stream.time_base)
+    if target <= (stream.start_time or 0):
         return False
-    return frame.pts * frame.time_base <= start - margin
+    try:
+        container.seek(target, stream=stream, backward=True)
+    except FFmpegError:
+        return False
+    return True
 
 
 def _with_layout(frame: av.AudioFrame) -> av.AudioFrame:

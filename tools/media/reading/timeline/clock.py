@@ -230,9 +230,9 @@ def repair(times: Sequence[int | None]) -> tuple[np.ndarray, int] | None:
         when no time is known.
     """
     known = [i for i, time in enumerate(times) if time is not None]
+    values = [time for time in times if time is not None]
     if not known:
         return None
-    values = [time for time in times if time is not None]
     sound = _ascending(values)
     if is_other_order(values):
         values = sorted(values)

@@ -39,13 +39,13 @@ def decoded_order(path: str | Path, scan: Scan) -> np.ndarray:
 
 def heads_tell(path: str | Path, scan: Scan, starts: list[int]) -> bool:
     """Decode a few packets behind each new start: whether pictures come out in the order of their times."""
-    times = dict(zip(scan.positions, scan.pts, strict=True))
+    times = {n: pts for n, pts in zip(scan.positions, scan.pts, strict=True) if pts is not None}
     keys = np.array([position for position, *_ in scan.keys], np.int64)
     firsts = np.searchsorted(keys, [scan.positions[i] for i in starts])
     wanted = {int(keys[k]): None for k in firsts if k < len(keys)}
     with open_video(path) as (container, stream):
         context = stream.codec_context
-        shown: list[int] = []
+        shown: list[int | None] = []
         left = 0
 
         def finish() -> bool:
@@ -85,13 +85,14 @@ def replace_by_decoded(path: str | Path, scan: Scan) -> np.ndarray | None:
         delay = dts[0] - scan.dts[0]
         dts = [None if time is None else time - delay for time in dts]
     entry = {position: i for i, position in enumerate(scan.positions)}
-    matched = len(set(shown)) == len(shown) and all(number in entry for number in shown)
+    numbers = [number for number in shown if number in entry]
+    matched = len(set(shown)) == len(shown) == len(numbers)
     if not matched:
         count = len(shown)
         scan.pts = [None] * count
         scan.positions = [0] * count
     else:
-        stored = sorted(entry[number] for number in shown)
+        stored = sorted(entry[number] for number in numbers)
         for name in ("pts", "positions"):
             setattr(scan, name, [getattr(scan, name)[i] for i in stored])
     scan.dts = dts
@@ -100,16 +101,16 @@ def replace_by_decoded(path: str | Path, scan: Scan) -> np.ndarray | None:
     if not matched:
         return None
     entry = {position: i for i, position in enumerate(scan.positions)}
-    return np.array([entry[number] for number in shown], np.int64)
+    return np.array([entry[number] for number in numbers], np.int64)
 
 
-def _decoded(path: str | Path) -> list[tuple[int, int | None]]:
+def _decoded(path: str | Path) -> list[tuple[int | None, int | None]]:
     """What a full decode shows, in its order.
 
     Returns:
         For each picture the number of its packet, and of the packet with which it came out; None at the end.
     """
-    shown: list[tuple[int, int | None]] = []
+    shown: list[tuple[int | None, int | None]] = []
     with open_video(path) as (container, stream):
         context = stream.codec_context
         for position, packet in enumerate(packets(container, stream)):
@@ -126,13 +127,12 @@ def _numbers(pictures: list[av.VideoFrame]) -> list[int]:
 
 def _extended(stamps: list[int | None]) -> list[int | None]:
     """Let times go on where those at the end are not known."""
-    known = next((i + 1 for i in range(len(stamps) - 1, -1, -1) if stamps[i] is not None), 0)
-    steps = [b - a for a, b in itertools.pairwise(stamps[:known]) if a is not None and b is not None]
-    last = stamps[known - 1]
-    if not steps or last is None:
+    steps = [b - a for a, b in itertools.pairwise(stamps) if a is not None and b is not None]
+    if not steps:
         return stamps
     usual = int(np.median(steps))
-    return stamps[:known] + [last + usual * i for i in range(1, len(stamps) - known + 1)]
+    last, stamp = [(i, stamp) for i, stamp in enumerate(stamps) if stamp is not None][-1]
+    return stamps[: last + 1] + [stamp + usual * i for i in range(1, len(stamps) - last)]
 
 
 def packet_places(path: str | Path) -> list[int]:
@@ -145,11 +145,10 @@ def sound_goes_on(
     path: str | Path, scan: Scan, stamps: list[int | None], behind: int, time_base: Fraction
 ) -> bool:
     """Whether a step forward is a picture that stands: the sound goes on meanwhile."""
-    numbers = range(behind - 1, -1, -1)
-    before, first_stamp = next((i, stamp) for i in numbers if (stamp := stamps[i]) is not None)
-    last_stamp = stamps[behind]
-    assert last_stamp is not None, "it is a step between times that are known"
-    begin, end = first_stamp * time_base, last_stamp * time_base
+    before, earlier = [(i, stamp) for i, stamp in enumerate(stamps[:behind]) if stamp is not None][-1]
+    later = stamps[behind]
+    assert later is not None, "a step is one between known times"
+    begin, end = earlier * time_base, later * time_base
     if end < begin:
         return False
     margin = (end - begin) / 4

@@ -187,10 +187,10 @@ class PacketIndex:
         Returns:
             int64, shape (frames,).
         """
-        chosen = np.asarray(frames, np.int64)
         if not len(self.key_positions):
-            return np.zeros(len(chosen), np.int64)
-        positions, pts = self.positions[chosen], self.pts[chosen]
+            return np.zeros(len(frames), np.int64)
+        numbers = np.asarray(frames, np.int64)
+        positions, pts = self.positions[numbers], self.pts[numbers]
         key = np.searchsorted(self.key_positions, positions, side="right") - 1
         while (later := (key >= 0) & (self.key_pts[key] > pts)).any():
             key[later] -= 1

@@ -77,8 +77,7 @@ def index_packets(path: str | Path) -> PacketIndex:
         }
         tag = stream.codec_context.codec_tag
         time_base = stream.time_base
-        if time_base is None:
-            raise MediaError("decode", path, "its video stream has no unit of time")
+        assert time_base is not None, "libav gives one to every stream"
     if form == "avi" and not reordered and None not in scan.dts:
         # It has no presentation times, and libav, before it knows that nothing is reordered, guesses them one
         # picture too late.
@@ -127,6 +126,7 @@ class Scan:
 
     Attributes:
         codec: Name of the codec.
+        headers: The headers of key frames, in which sizes change.
         pts: Presentation time of each packet that is a frame.
         dts: Its decoding time.
         durations: Its length in ticks; 0 when it is not known.
@@ -137,9 +137,11 @@ class Scan:
         tail: The packets of the last group of pictures, with their numbers.
         suspicious: Whether packets need not be pictures.
         places: Where each packet lies in the file, in bytes; looked for where times are damaged.
+        bytes: Bytes of all packets.
     """
 
     codec: str
+    headers: HeaderWatch
     pts: list[int | None] = dataclasses.field(default_factory=list)
     dts: list[int | None] = dataclasses.field(default_factory=list)
     durations: list[int] = dataclasses.field(default_factory=list)
@@ -151,7 +153,6 @@ class Scan:
     suspicious: bool = False
     places: list[int] = dataclasses.field(default_factory=list)
     bytes: int = 0
-    headers: HeaderWatch | None = None
 
     def keep(self, chosen: list[bool]) -> None:
         """Leave out the packets that are no frames."""
@@ -162,11 +163,10 @@ class Scan:
 def _scan(container: InputContainer, stream: av.VideoStream) -> Scan:
     context = stream.codec_context
     codec = context.codec.canonical_name
-    scan = Scan(codec)
     length_size = bitstream.nal_length_size(codec, context.extradata)
+    scan = Scan(codec, HeaderWatch(codec, length_size))
     hidden = bitstream.is_hidden(codec)
     unbounded = container.format.name in _UNBOUNDED
-    scan.headers = HeaderWatch(codec, length_size)
     for position, packet in enumerate(packets(container, stream)):
         scan.bytes += packet.size
         if packet.is_keyframe:
@@ -290,7 +290,7 @@ def _verify(scan: Scan, pictures: list[av.VideoFrame]) -> str:
     """
     times = dict(zip(scan.positions, scan.pts, strict=True))
     promised = [number for number, _ in scan.head if number in times]
-    shown = [p.pts for p in pictures if p.pts is not None and p.pts in times]
+    shown = [picture.pts for picture in pictures if picture.pts in times]
     key = times.get(scan.head[0][0]) if scan.head else None
     # Pictures shown before the first key frame may need what lies before it.
     lost = [n for n in promised if n not in shown and not (key is not None and (times[n] or key) < key)]

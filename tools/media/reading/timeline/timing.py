@@ -145,7 +145,7 @@ def _order(path: str | Path, scan: Scan, starts: list[int], *, by_times: bool, r
     ordered = by_times and all(is_ordered([scan.pts[i] for i in part], reordered=reordered) for part in parts)
     if ordered and (not (reordered and starts) or heads_tell(path, scan, starts)):
         orders = [
-            np.argsort(np.array([scan.pts[i] for i in part], np.int64), kind="stable") for part in parts
+            np.argsort(np.array(scan.pts[part.start : part.stop], np.int64), kind="stable") for part in parts
         ]
         return np.concatenate([part.start + order for part, order in zip(parts, orders, strict=True)])
     if not reordered and _mostly_ascends(scan.pts):
