@@ -284,7 +284,7 @@ def test_a_library_that_finds_no_room_in_a_worker_ends_the_run(tmp_path):
         with Path("/dev/full").open("wb") as full:
             full.write(b"x")
 
-    assert isinstance(worker.guarded(fill, "a.mp4"), DiskError)
+    assert isinstance(worker.call_guarded(fill, "a.mp4"), DiskError)
 
 
 def test_a_worker_without_room_for_its_note_ends_the_run(tmp_path):

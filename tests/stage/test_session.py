@@ -18,7 +18,7 @@ from tests.media.fetching.http_server import serve
 from tools.base.transfer import Limits
 from tools.errors import MediaError, UserError
 from tools.media.fetching.sources import FetchOptions, Source
-from tools.media.workers.pool import NOT_YET, WorkerPool
+from tools.media.workers.pool import NOT_READY, WorkerPool
 from tools.media.workers.shared_memory import process_exists
 from tools.stage.run_options import RunOptions
 from tools.stage.session import Session, map_rows
@@ -202,15 +202,15 @@ def test_jobs_that_are_not_there_yet(num_workers):
         yield 1, "", 1
         end = time.monotonic() + 30
         while num_workers and not results and time.monotonic() < end:
-            yield NOT_YET
+            yield NOT_READY
         for _ in range(5):
-            yield NOT_YET
+            yield NOT_READY
         yield 2, "", 2
 
     with WorkerPool(num_workers) as pool:
         for key, value in pool.imap_unordered(float, jobs()):
             results.append((key, value))
-        assert list(pool.imap_unordered(float, iter([NOT_YET, NOT_YET]))) == []
+        assert list(pool.imap_unordered(float, iter([NOT_READY, NOT_READY]))) == []
     assert results == [(1, 1.0), (2, 2.0)]
 
 

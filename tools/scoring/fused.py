@@ -9,7 +9,7 @@ import polars as pl
 
 from tools.errors import MediaError, UserError
 from tools.media.reading.requests import FrameRequest, Frames, read_requests
-from tools.media.workers.worker import guarded
+from tools.media.workers.worker import call_guarded
 from tools.scoring.clip_stage import setup_together
 from tools.stage.batches import BatchScorer
 from tools.stage.ledger import stage_config
@@ -125,7 +125,7 @@ def _union(names: Any) -> tuple[str, ...]:
 def _prepare(stage: Stage, row: Row, frames: Frames | MediaError) -> Any:
     if isinstance(frames, MediaError):
         return frames
-    prepared = guarded(lambda: stage.prepare(row, frames), row["path"])
+    prepared = call_guarded(lambda: stage.prepare(row, frames), row["path"])
     if isinstance(prepared, UserError):
         raise prepared
     return prepared

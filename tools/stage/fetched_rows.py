@@ -8,7 +8,7 @@ from typing import Any
 from tools.errors import MediaError
 from tools.media.fetching.prefetch import Prefetch
 from tools.media.fetching.sources import FetchOptions, Source, as_source, source_name
-from tools.media.workers.pool import NOT_YET, Job
+from tools.media.workers.pool import NOT_READY, Job
 from tools.stage.outcomes import Outcome
 from tools.stage.stage import Row
 
@@ -55,7 +55,7 @@ class FetchedRows:
             ready = prefetch.take()
             if ready is None:
                 if more or prefetch.is_fetching:
-                    yield NOT_YET
+                    yield NOT_READY
                 continue
             key, path = str(ready[0]), ready[1]
             row = self._waiting.pop(key)

@@ -314,7 +314,7 @@ def test_there_is_one_way_in():
     guarded = {
         "av.open": "media/reading/container.py",
         "Image.open": "media/reading/images.py",
-        "urllib.request.urlopen": "integrations/dataflow/serving.py",  # its own server
+        "urllib.request.urlopen": "integrations/dataflow/serving.py",  # a server on the loopback interface
         "cv2.VideoCapture": "",
         "cv2.imread": "",
         "decord.VideoReader": "media/reading/decoders/decord.py",  # of what container.py has opened before

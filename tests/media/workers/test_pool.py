@@ -19,7 +19,7 @@ from tests.support import make_video
 from tools.errors import MediaError, UserError
 from tools.media.workers import dispatch, worker
 from tools.media.workers.pool import WorkerPool, usable_cores
-from tools.media.workers.shared_memory import SharedMemory, pack, process_exists
+from tools.media.workers.shared_memory import SharedMemory, pack_result, process_exists
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -242,44 +242,44 @@ def test_large_arrays_arrive_whole_and_writable():
     result["matrix"][0] = 1  # an array on read-only memory would refuse
 
 
-def test_a_parcel_goes_through_a_file_and_leaves_none():
-    handover = SharedMemory()
+def test_a_large_result_goes_through_a_file_and_leaves_none():
+    memory = SharedMemory()
     try:
-        before = set(Path(handover.folder).iterdir())
-        parcel = pack(pool_jobs.array(1_000_000), handover.folder)
-        assert Path(parcel.file).stat().st_size == 1_000_000
-        assert not pack(pool_jobs.array(1000), handover.folder).file
-        assert np.array_equal(handover.unpack(parcel)["matrix"], pool_jobs.array(1_000_000)["matrix"])
-        assert set(Path(handover.folder).iterdir()) == before
+        before = set(Path(memory.folder).iterdir())
+        packed = pack_result(pool_jobs.array(1_000_000), memory.folder)
+        assert Path(packed.file).stat().st_size == 1_000_000
+        assert not pack_result(pool_jobs.array(1000), memory.folder).file
+        assert np.array_equal(memory.unpack(packed)["matrix"], pool_jobs.array(1_000_000)["matrix"])
+        assert set(Path(memory.folder).iterdir()) == before
     finally:
-        handover.close()
-    assert not Path(handover.folder).exists()
+        memory.close()
+    assert not Path(memory.folder).exists()
 
 
 def test_without_the_folder_large_arrays_go_through_the_pipe(tmp_path):
-    parcel = pack(pool_jobs.array(1_000_000), str(tmp_path / "gone"))
-    assert parcel.file == ""
-    assert np.array_equal(pickle.loads(parcel.pickled)["row"], pool_jobs.array(1_000_000)["row"])
+    packed = pack_result(pool_jobs.array(1_000_000), str(tmp_path / "gone"))
+    assert packed.file == ""
+    assert np.array_equal(pickle.loads(packed.pickled)["row"], pool_jobs.array(1_000_000)["row"])
 
 
 def test_a_full_disk_makes_large_arrays_go_through_the_pipe():
-    handover = SharedMemory()
+    memory = SharedMemory()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
-        before = set(Path(handover.folder).iterdir())
+        before = set(Path(memory.folder).iterdir())
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # the kernel refuses to write more
-        parcel = pack(pool_jobs.array(1_000_000), handover.folder)
+        packed = pack_result(pool_jobs.array(1_000_000), memory.folder)
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert (parcel.file, set(Path(handover.folder).iterdir())) == ("", before)
-        assert np.array_equal(handover.unpack(parcel)["matrix"], pool_jobs.array(1_000_000)["matrix"])
+        assert (packed.file, set(Path(memory.folder).iterdir())) == ("", before)
+        assert np.array_equal(memory.unpack(packed)["matrix"], pool_jobs.array(1_000_000)["matrix"])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        handover.close()
+        memory.close()
 
 
 def test_half_written_arrays_of_killed_workers_are_removed():
     with WorkerPool(1) as pool:
-        folder = Path(pool._handover.folder)
+        folder = Path(pool.shared_memory.folder)
         results = list(pool.imap_unordered(pool_jobs.die_while_writing, [(0, "", str(folder))] * 3))
         assert [r.kind for _, r in results] == ["killed"] * 3
         assert [p.name for p in folder.iterdir()] == ["lock"]
@@ -287,8 +287,8 @@ def test_half_written_arrays_of_killed_workers_are_removed():
 
 def test_folders_of_dead_parents_are_removed_and_those_of_living_ones_are_not():
     script = (
-        "import os, signal; from tools.media.workers.shared_memory import Handover; "
-        "h = Handover(); print(h.folder)"
+        "import os, signal; from tools.media.workers.shared_memory import SharedMemory; "
+        "h = SharedMemory(); print(h.folder)"
     )
     kill = "; os.kill(os.getpid(), signal.SIGKILL)"
     ended = subprocess.run([sys.executable, "-uc", script + kill], cwd=ROOT, capture_output=True, text=True)
@@ -311,7 +311,7 @@ from tools.media.workers.pool import WorkerPool
 
 if __name__ == "__main__":
     with WorkerPool(2) as pool:
-        print(pool._handover.folder, flush=True)
+        print(pool.shared_memory.folder, flush=True)
         list(pool.imap_unordered(crawl, [(i, "", (sys.argv[1], i)) for i in range(9)]))
 """
 

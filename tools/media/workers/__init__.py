@@ -1,1 +1,1 @@
-"""Worker processes that may hang, crash or eat memory, and shared memory for what they hand back."""
+"""Worker processes with limits on time and memory, and shared memory for their results."""

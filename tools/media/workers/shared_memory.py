@@ -1,8 +1,8 @@
-"""Hand results from a worker process to its parent: large arrays as files in shared memory, the rest pickled.
+"""Pass results from a worker process to its parent: large arrays as files in shared memory, the rest pickled.
 
-Arrays in a pipe are copied in small pieces on both sides. Files are used rather than mapped segments, because
-writing to a full shared-memory disk then is an error that can be answered (the pipe takes the array), and not
-a signal that kills the worker.
+Arrays in a pipe are copied in small pieces on both sides. Files are used rather than mapped segments because
+writing to a full shared-memory disk is then an error that can be handled (the array goes through the pipe),
+not a signal that kills the worker.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from typing import Any, NamedTuple
 from tools.base.temporary_folder import TemporaryFolder
 
 _SMALL = 64 * 1024  # bytes; below this a pipe is as fast
-_UNFINISHED = "unfinished-"  # and the number of the process that writes it
+_UNFINISHED = "unfinished-"  # and the id of the process that writes it
 
 
-class Packed(NamedTuple):
-    """A pickled result; its large buffers lie one after the other in a file, if there is one."""
+class PackedResult(NamedTuple):
+    """A pickled result, with its large buffers one after the other in a file, if there is one."""
 
     pickled: bytes
     file: str = ""
     sizes: tuple[int, ...] = ()
 
 
-def pack(result: Any, folder: str) -> Packed:
-    """In the worker: pickle a result, its large arrays into a file.
+def pack_result(result: Any, folder: str) -> PackedResult:
+    """In the worker: pickle a result, and write its large arrays to a file.
 
     Args:
         result: Anything that pickles.
         folder: `SharedMemory.folder` of the parent.
 
     Returns:
-        The parcel; without a file when the result is small or there is no room in the folder.
+        The packed result; without a file if it is small or the folder is full.
     """
     buffers: list[pickle.PickleBuffer] = []
     pickled = pickle.dumps(result, protocol=5, buffer_callback=buffers.append)
     views = [buffer.raw() for buffer in buffers]
     if not views:
-        return Packed(pickled)
+        return PackedResult(pickled)
     if sum(view.nbytes for view in views) < _SMALL:
-        return Packed(pickle.dumps(result, protocol=5))
+        return PackedResult(pickle.dumps(result, protocol=5))
     unfinished = Path(folder) / f"{_UNFINISHED}{os.getpid()}"
-    finished = Path(folder) / f"parcel-{uuid.uuid4().hex}"
+    finished = Path(folder) / f"result-{uuid.uuid4().hex}"
     try:
         with unfinished.open("wb", buffering=0) as file:
             for view in views:
@@ -55,22 +55,22 @@ def pack(result: Any, folder: str) -> Packed:
                 while done < view.nbytes:
                     done += file.write(view[done:])
         unfinished.rename(finished)
-    except OSError:  # the shared-memory disk is full, or the folder is gone
+    except OSError:  # the shared-memory disk is full, or the folder was removed
         with contextlib.suppress(OSError):
             unfinished.unlink()
-        return Packed(pickle.dumps(result, protocol=5))
-    return Packed(pickled, str(finished), tuple(view.nbytes for view in views))
+        return PackedResult(pickle.dumps(result, protocol=5))
+    return PackedResult(pickled, str(finished), tuple(view.nbytes for view in views))
 
 
 class SharedMemory:
-    """The parent's side: a folder of its own in shared memory, removed at the end."""
+    """The parent's side: a temporary folder in shared memory, removed by `close`."""
 
     def __init__(self) -> None:
-        self._own = TemporaryFolder(_shared_memory())
-        self.folder = str(self._own.path)
+        self._temporary = TemporaryFolder(_shared_memory())
+        self.folder = str(self._temporary.path)
 
-    def unpack(self, packed: Packed) -> Any:
-        """Get back what a worker packed."""
+    def unpack(self, packed: PackedResult) -> Any:
+        """Load a result that a worker packed, and remove its file."""
         if not packed.file:
             return pickle.loads(packed.pickled)
         buffers = []
@@ -88,19 +88,19 @@ class SharedMemory:
         Path(packed.file).unlink()
         return pickle.loads(packed.pickled, buffers=buffers)
 
-    def sweep(self) -> None:
-        """Remove what workers that were killed had begun to write."""
+    def remove_unfinished(self) -> None:
+        """Remove files that killed workers had begun to write."""
         for file in Path(self.folder).glob(f"{_UNFINISHED}*"):
             if not process_exists(int(file.name.removeprefix(_UNFINISHED))):
                 file.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Remove the folder."""
-        self._own.close()
+        self._temporary.close()
 
 
 def process_exists(pid: int) -> bool:
-    """Whether there is a process of this number on this machine."""
+    """Whether there is a process with this id on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

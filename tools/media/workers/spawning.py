@@ -1,10 +1,9 @@
-"""New processes that do not run the user's script again: how the worker pool starts its workers.
+"""Spawn worker processes without running the user's script again.
 
-A spawned process imports the main module, as multiprocessing has it. A script that starts work at its top
-level, as examples do, would start it again in each worker. Only what is defined in the script itself needs
-that.
+Multiprocessing imports the main module in every spawned process. A script that starts work at its top level,
+as examples do, would start it again in each worker. Only functions defined in the script itself need that.
 
-Imported by every new worker before anything else, so it imports nothing that takes time.
+Every new worker imports this module first, so it imports nothing slow.
 """
 
 from __future__ import annotations
@@ -22,35 +21,36 @@ _hiding = threading.Lock()
 
 
 class WorkerContext(SpawnContext):
-    """A multiprocessing context whose processes import the script only where they are told to.
+    """A multiprocessing context whose processes import the main script only on request.
 
     Attributes:
-        imports_script: Whether the next processes do.
+        imports_script: Whether processes started from now on do.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.imports_script = False
-        self._made: list[Any] = []  # SpawnProcess; its annotations leave out _popen
+        self._started: list[SpawnProcess] = []
         self._ended: list[tuple[int, int]] = []
 
     def Process(self, *args: Any, **options: Any) -> SpawnProcess:
-        """Make a process, as `multiprocessing.Process`."""
-        made = (SpawnProcess if self.imports_script else _ScriptlessProcess)(*args, **options)
-        self._made.append(made)
-        return made
+        """Create a process, as `multiprocessing.Process`."""
+        process = (SpawnProcess if self.imports_script else _ScriptlessProcess)(*args, **options)
+        self._started.append(process)
+        return process
 
     def ended(self) -> list[tuple[int, int]]:
-        """Number and exit code of each process whose end was noticed by the one who waits for it."""
-        for process in list(self._made):
-            # Asking the process itself would take the news away from a thread that asks at the same time.
-            if (known := process._popen) is not None and known.returncode is not None:
-                self._made.remove(process)  # it holds open files
-                self._ended.append((known.pid, known.returncode))
+        """Process id and exit code of each process whose end was noticed by the thread that waits for it."""
+        for process in list(self._started):
+            # Process.exitcode would wait for the process itself, and take the exit code from that thread.
+            popen = getattr(process, "_popen", None)
+            if popen is not None and popen.returncode is not None:
+                self._started.remove(process)  # it holds open files
+                self._ended.append((popen.pid, popen.returncode))
         return self._ended
 
     def exit_code(self, pid: int | None) -> int | None:
-        """How a process ended; None when that is not known."""
+        """Exit code of a process that ended; None if unknown."""
         return next((code for number, code in reversed(self.ended()) if number == pid), None)
 
 
@@ -63,7 +63,7 @@ class _ScriptlessProcess(SpawnProcess):
 
 @contextmanager
 def _script_hidden() -> Iterator[None]:
-    """Take away for a moment what multiprocessing finds the main module by."""
+    """Hide the attributes by which multiprocessing finds the main module."""
     with _hiding:
         main = sys.modules["__main__"]
         hidden = {name: main.__dict__[name] for name in ("__file__", "__spec__") if name in main.__dict__}
@@ -76,10 +76,10 @@ def _script_hidden() -> Iterator[None]:
 
 
 def end_if_starting() -> None:
-    """End this process, without a word, if it is a worker that imports the script for its definitions.
+    """Exit silently if this process is a worker that is importing the main script.
 
-    The script has no guard, then, and would begin all its work anew. The process that started the workers
-    says so in one line.
+    Such a script has no ``if __name__ == "__main__":`` and would start all its work again. The process that
+    started the workers reports that in one line.
     """
     if getattr(current_process(), "_inheriting", False):
         os._exit(1)

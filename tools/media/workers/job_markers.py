@@ -1,4 +1,4 @@
-"""What is known of workers: the notes that they leave about their jobs, and how they ended."""
+"""Markers that workers write for their jobs, and what the exit code of a worker says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tools.errors import MediaError
 from tools.media.workers.shared_memory import process_exists
-from tools.media.workers.worker import done_marker, marker
+from tools.media.workers.worker import finished_marker, started_marker
 
 _FROM_OUTSIDE = frozenset(
     (
@@ -22,43 +22,44 @@ _FROM_OUTSIDE = frozenset(
         signal.SIGXCPU,  # a limit of the batch system on the process, not on the file
     )
 )
-"""Signals that a process does not get by what it does itself."""
+"""Signals that a process does not cause by itself."""
 
 
-class Notes:
-    """What is known of jobs by their numbers.
+class JobMarkers:
+    """Which jobs, by their numbers, were started and finished, and by which process.
 
     Args:
-        folder: `tools.media.workers.shared_memory.SharedMemory.folder`, where workers leave their notes.
+        folder: `tools.media.workers.shared_memory.SharedMemory.folder`, where workers write the markers.
     """
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
 
-    def worker(self, number: int) -> int | None:
-        """The process that took a job; None when nobody has started on it."""
+    def pid(self, number: int) -> int | None:
+        """Process id of the worker that started a job; None if none has."""
         try:
-            pid = marker(self._folder, number).read_text()
+            pid = started_marker(self._folder, number).read_text()
         except FileNotFoundError:
             return None
         return int(pid) if pid.isdecimal() else None
 
-    def is_gone(self, number: int) -> bool:
-        """Whether the process that took a job is there no more."""
-        pid = self.worker(number)
+    def has_exited(self, number: int) -> bool:
+        """Whether the worker that started a job has exited."""
+        pid = self.pid(number)
         return pid is not None and not _is_child(pid)
 
-    def at_work(self, number: int) -> int | None:
-        """The process that took a job and has not finished it."""
-        return None if done_marker(self._folder, number).exists() else self.worker(number)
+    def running(self, number: int) -> int | None:
+        """Process id of the worker that started a job and has not finished it."""
+        return None if finished_marker(self._folder, number).exists() else self.pid(number)
 
     def clear(self, number: int) -> tuple[bool, bool]:
-        """Remove the notes about a job; whether it had been started and whether it had been finished."""
-        return _removed(marker(self._folder, number)), _removed(done_marker(self._folder, number))
+        """Remove the markers of a job; return whether it was started, and whether it was finished."""
+        started, finished = started_marker(self._folder, number), finished_marker(self._folder, number)
+        return _remove(started), _remove(finished)
 
 
-def _removed(file: Path) -> bool:
-    """Remove a file; whether it was there."""
+def _remove(file: Path) -> bool:
+    """Remove a file; return whether it existed."""
     try:
         file.unlink()
     except FileNotFoundError:
@@ -67,7 +68,7 @@ def _removed(file: Path) -> bool:
 
 
 def _is_child(pid: int) -> bool:
-    """Whether a process is there and is one of ours: numbers of processes come round again."""
+    """Whether a process exists and is a child of this one: process ids are reused."""
     if not process_exists(pid):
         return False
     try:
@@ -82,27 +83,27 @@ def was_killed(exitcode: int) -> bool:
     return -exitcode in _FROM_OUTSIDE
 
 
-def verdict(path: str, exitcode: int | None) -> MediaError:
-    """What is said of a file whose worker died, after all doubts.
+def worker_death_error(path: str, exitcode: int | None) -> MediaError:
+    """The error of a file that is blamed for the death of its worker.
 
     Args:
         path: The file.
-        exitcode: Of the worker; None when it is not known.
+        exitcode: Exit code of the worker; None if unknown.
     """
     if not exitcode:
-        return MediaError("crash", path, "the worker process ended in the middle of its work")
+        return MediaError("crash", path, "the worker process exited in the middle of its job")
     if was_killed(exitcode):
         return MediaError(
             "killed",
             path,
             f"the worker process was killed from outside twice ({_cause(exitcode)}), the second time with "
-            "nothing else in work; the system may be short of memory; the next run tries again",
+            "no other job in progress; the system may be short of memory; the next run tries again",
         )
     return MediaError("crash", path, f"the worker process died ({_cause(exitcode)})")
 
 
 def _cause(exitcode: int) -> str:
-    """An exit code in words: SIGSEGV, exit code 3."""
+    """An exit code for messages: SIGSEGV, exit code 3."""
     if exitcode < 0:
         try:
             return signal.Signals(-exitcode).name
