@@ -21,7 +21,7 @@ from PIL import Image
 
 from tests.support import make_video
 from tools import cli
-from tools.base.disk import ALWAYS, copy_file, disk_error, probe, write_whole
+from tools.base.disk import ALWAYS, copy_file, disk_error, probe, system_message, write_whole
 from tools.caption import caption_checks
 from tools.datasets import analyze, datautil, save_first_frame, transform
 from tools.errors import DiskError, MediaError
@@ -319,3 +319,13 @@ def test_too_few_open_files_for_workers_end_the_run(source, tmp_path):
     assert done.returncode == 1, done.stderr
     assert "(ulimit -n), and run the same command again" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_the_message_of_the_system_is_without_number_and_path(tmp_path):
+    """`os.strerror` has the same text; a zero byte in a name is an error that Python finds itself."""
+    with pytest.raises(OSError) as missing:
+        (tmp_path / "gone").open()
+    assert system_message(missing.value) == os.strerror(errno.ENOENT) == "No such file or directory"
+    with pytest.raises(ValueError) as zero:
+        Path("a\0b").stat()
+    assert system_message(zero.value) == str(zero.value) == "embedded null byte"

@@ -37,6 +37,11 @@ def errno_of(error: BaseException) -> int | None:
     return int(found[-1]) if found else None
 
 
+def system_message(error: BaseException) -> str:
+    """The system's text of an error, without number and path ("Permission denied"); else the error's own."""
+    return str(getattr(error, "strerror", None) or error)
+
+
 def disk_error(
     place: str | Path, error: BaseException, numbers: frozenset[int] = WHEN_WRITING
 ) -> DiskError | None:
@@ -67,7 +72,7 @@ def cannot_write(place: str | Path, error: Exception, what: str = "") -> UserErr
     number = errno_of(error)
     if number in WHEN_WRITING:
         return DiskError(said + _said(number))
-    return UserError(f"{said}{getattr(error, 'strerror', None) or error}; choose another name")
+    return UserError(f"{said}{system_message(error)}; choose another name")
 
 
 @contextmanager
@@ -99,7 +104,7 @@ def make_folder(folder: str | Path, option: str = "") -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         place = f"{option} {folder}".strip()
-        why = f"{place}: cannot make the folder: {error.strerror or error}"
+        why = f"{place}: cannot make the folder: {system_message(error)}"
         raise disk_error(place, error) or UserError(why) from None
 
 
@@ -212,7 +217,7 @@ def _block(file: BinaryIO, source: str | Path) -> bytes:
 
 def _unreadable(source: str | Path, error: OSError) -> VidsieveError:
     return disk_error(source, error, ALWAYS) or MediaError(
-        "unreadable", source, f"cannot be read: {error.strerror or error}"
+        "unreadable", source, f"cannot be read: {system_message(error)}"
     )
 
 

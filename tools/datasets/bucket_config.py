@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from tools.base.disk import system_message
 from tools.base.packages import not_installed
 from tools.datasets.buckets import PIXELS, BucketConfig, Share, nominal_pixels
 from tools.errors import UserError
@@ -54,7 +55,7 @@ def read_bucket_config(path: str | Path) -> TrainingBuckets:
     try:
         content = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{path}: cannot read the bucket config: {error.strerror}") from None
+        raise UserError(f"{path}: cannot read the bucket config: {system_message(error)}") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a bucket config: it is not UTF-8 text") from None
     parse = _PARSERS.get(path.suffix.lower())

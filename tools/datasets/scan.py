@@ -8,6 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from tools.base.addresses import refuse_address
+from tools.base.disk import system_message
 from tools.base.log import LOG
 from tools.errors import UserError
 
@@ -50,8 +51,8 @@ def find_files(root: str | Path, exts: Collection[str]) -> list[Path]:
             _search(folder, exts, found, here, linked)
         except OSError as error:
             if folder == str(root):
-                raise UserError(f"{root}: cannot read the folder: {error.strerror}") from None
-            LOG.warning("%s: left out, cannot read the folder: %s", folder, error.strerror)
+                raise UserError(f"{root}: cannot read the folder: {system_message(error)}") from None
+            LOG.warning("%s: left out, cannot read the folder: %s", folder, system_message(error))
     files = [Path(path) for path in found if _is_utf8(path)]
     if not files:
         raise UserError(f"{root}: has no file that ends in {' '.join(exts)}")

@@ -12,6 +12,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+from tools.base.disk import system_message
 from tools.errors import UserError
 
 _HEAD = 4096  # bytes
@@ -69,7 +70,7 @@ def what_it_is(path: str | Path, *, checkpoint: bool = True) -> str | None:
         sent = _of_a_server(head, size, is_json=path.suffix == ".json")
         return sent or (_of_another_format(path, head, size) if checkpoint else None)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise UserError(f"{path}: cannot be read ({system_message(error)})") from error
 
 
 def _of_a_server(head: bytes, size: int, *, is_json: bool) -> str | None:

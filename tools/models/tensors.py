@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.base.disk import system_message
 from tools.errors import UserError, first_line
 from tools.models.other_files import refuse_other_file
 
@@ -78,7 +79,7 @@ def _read(path: Path, expected: str) -> Any:
             with torch.serialization.safe_globals(_harmless()):
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise UserError(f"{path}: cannot be read ({system_message(error)})") from error
     except Exception as error:  # unpickling and TorchScript raise many kinds: all mean a wrong file
         raise UserError(f"{path}: not {expected}: {_reason(error)}") from error
 

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from tools.base.addresses import local_path
-from tools.base.disk import cannot_write, writing
+from tools.base.disk import cannot_write, system_message, writing
 from tools.errors import MediaError, UserError
 from tools.stage.ledger_files import LedgerFiles, VectorPlace, sealed
 from tools.stage.outcomes import Outcome
@@ -98,7 +98,7 @@ class Ledger:
         try:
             found = LedgerFiles(self._path, self._config, keys)
         except OSError as error:
-            raise UserError(f"{folder}: cannot read the ledger: {error.strerror or error}") from None
+            raise UserError(f"{folder}: cannot read the ledger: {system_message(error)}") from None
         self.outcomes: dict[str, Outcome] = found.outcomes
         self._vectors: dict[str, VectorPlace | None] = found.vectors
         self._run = found.last_run + 1

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, BinaryIO
 
+from tools.base.disk import system_message
 from tools.errors import UserError
 
 _PACKED = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
@@ -189,8 +190,8 @@ def corrected(pieces: Iterable[str]) -> bytes | Path:
         copy.flush()
     except OSError as error:
         raise UserError(
-            f"{tempfile.gettempdir()}: cannot keep a corrected copy of the table there: {error.strerror}; "
-            "set TMPDIR to a folder with room for it"
+            f"{tempfile.gettempdir()}: cannot keep a corrected copy of the table there: "
+            f"{system_message(error)}; set TMPDIR to a folder with room for it"
         ) from None
     _COPIES.append(copy)
     return Path(f"/proc/self/fd/{copy.fileno()}")

@@ -161,7 +161,7 @@ def test_workers_that_never_take_a_job_end_the_run(monkeypatch):
     monkeypatch.setattr(worker, "start", pool_jobs.sleep_on)
     with (
         WorkerPool(1) as pool,
-        pytest.raises(UserError, match="take no work, though they were started anew 1"),
+        pytest.raises(UserError, match="take no jobs, even after 1"),
     ):
         list(pool.imap_unordered(pool_jobs.square_and_pid, [(0, "", 1)]))
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tools.base.disk import system_message
 from tools.base.other_tools import has_other_tools
 from tools.errors import UserError
 from tools.integrations.daft.packages import import_daft, import_ray
@@ -79,7 +80,7 @@ def _check_listening(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=_ANSWERS_WITHIN).close()
     except OSError as error:
         raise UserError(
-            f"--ray {address}: no Ray cluster can be reached there: {error.strerror or error}"
+            f"--ray {address}: no Ray cluster can be reached there: {system_message(error)}"
         ) from error
 
 

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tools.base.disk import disk_error
+from tools.base.disk import disk_error, system_message
 from tools.errors import MediaError
 from tools.integrations.dataflow.clips import ClipSpan
 from tools.media.reading.extensions import is_image
@@ -67,7 +67,7 @@ def claim_folder(root: str, video: str) -> str:
                 return folder
         except OSError as error:
             raise disk_error(folder, error) or MediaError(
-                "encode", video, f"{folder}: {error.strerror or error}"
+                "encode", video, f"{folder}: {system_message(error)}"
             ) from None
     raise MediaError("encode", video, f"{folder} belongs to another video, or to somebody else; move it away")
 
@@ -142,7 +142,7 @@ def manifest_of(video: str, span: ClipSpan, how: dict[str, Any]) -> dict[str, An
     except FileNotFoundError:
         raise MediaError("missing", video, "no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise MediaError("unreadable", video, str(getattr(error, "strerror", error))) from None
+        raise MediaError("unreadable", video, system_message(error)) from None
     source = {"size": state.st_size, "mtime_ns": state.st_mtime_ns}
     return {"source": source, "span": dataclasses.asdict(span), "how": how}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tools.base.disk import disk_error, make_folder
+from tools.base.disk import disk_error, make_folder, system_message
 from tools.errors import MediaError, UserError
 from tools.integrations.dataflow.clip_score import index_of
 from tools.integrations.dataflow.clips import Clip, ClipSpan, ClipTable
@@ -91,7 +91,7 @@ class FrameExportStage(Stage):
             if (fault := disk_error(folder, error)) is not None:
                 raise fault from None
             raise MediaError(
-                "encode", video, f"{folder}: cannot write there: {error.strerror or error}"
+                "encode", video, f"{folder}: cannot write there: {system_message(error)}"
             ) from None
         return {"frame_indices": numbers}
 

@@ -14,7 +14,7 @@ from av.error import ArgumentError, FFmpegError
 from av.stream import Discard
 
 from tools.base.addresses import ELSEWHERE, is_address
-from tools.base.disk import ALWAYS, disk_error
+from tools.base.disk import ALWAYS, disk_error, system_message
 from tools.errors import MediaError
 from tools.media.reading import formats
 from tools.media.reading.tracks import choose_video, decodable
@@ -40,7 +40,7 @@ def check_file(path: str | Path) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         raise MediaError("missing", path, "no such file") from None
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
-        raise MediaError("unreadable", path, getattr(error, "strerror", None) or str(error)) from None
+        raise MediaError("unreadable", path, system_message(error)) from None
     if not stat.S_ISREG(status.st_mode):
         raise MediaError("not_a_file", path, f"is {_kind(status.st_mode)}, not a regular file")
     if status.st_size == 0:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import polars as pl
 
+from tools.base.disk import system_message
 from tools.errors import MediaError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import FrameRequest, Frames
@@ -99,7 +100,7 @@ def _digest(path: str) -> bytes:
     try:
         return bytes.fromhex(read_sha256(path))
     except OSError as error:
-        raise MediaError("unreadable", path, f"cannot be read: {error.strerror or error}") from None
+        raise MediaError("unreadable", path, f"cannot be read: {system_message(error)}") from None
 
 
 def make_fingerprint(

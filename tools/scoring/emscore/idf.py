@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import cli
-from tools.base.disk import write_whole
+from tools.base.disk import system_message, write_whole
 from tools.errors import UserError
 from tools.options import Text, add_options, option, read_options
 from tools.scoring.clip_options import clip_config_option
@@ -120,7 +120,7 @@ class Idf:
             counts = {int(token): int(count) for token, count in data.pop("frequencies").items()}
             idf = cls(frequencies=counts, **{name: int(value) for name, value in data.items()})
         except OSError as error:
-            raise UserError(f"{path}: cannot read the IDF: {error.strerror}") from None
+            raise UserError(f"{path}: cannot read the IDF: {system_message(error)}") from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UserError(f"{path}: no IDF that `python -m {_MODULE}` wrote ({error})") from None
         if not counts or not all(0 < count <= idf.documents for count in counts.values()):
