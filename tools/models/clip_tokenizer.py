@@ -1,6 +1,6 @@
 """CLIP's tokens: byte-pair encoding of lower-case text, token for token that of openai/CLIP.
 
-Radford et al. 2021, section 2.4; Sennrich et al. 2016 for the encoding; the 256 printable stand-ins for bytes
+Radford et al. 2021, section 2.4; Sennrich et al. 2016 for the encoding; the 256 printable letters for bytes
 are those of GPT-2 (Radford et al. 2019).
 """
 
@@ -68,9 +68,9 @@ class CLIPTokenizer:
         return [number for word in self._pattern.findall(clean_text(text)) for number in self._word(word)]
 
     def encode_chunks(self, text: str, longest: int) -> list[list[int]]:
-        """Ids of a text in chunks of whole sentences, as many in each as there is room for.
+        """Ids of a text in chunks of as many whole sentences as fit.
 
-        A sentence that is longer than a chunk is divided between words, a word that is longer within.
+        A sentence that is longer than a chunk is split between words, a longer word within.
 
         Args:
             text: Any text.
@@ -90,10 +90,10 @@ class CLIPTokenizer:
         return chunks
 
     def words(self, ids: Sequence[int]) -> list[tuple[str, int]]:
-        """The words that ids spell, and how many ids each takes; the last one may be cut.
+        """The words that ids encode, and the number of ids of each; the last word may be cut.
 
         Args:
-            ids: What `encode` gave, or a part of it.
+            ids: As `encode` returns them, or a part.
         """
         found, letters, count = [], "", 0
         for position, number in enumerate(ids, 1):
@@ -105,10 +105,10 @@ class CLIPTokenizer:
         return found
 
     def pad(self, texts: Sequence[Sequence[int]], length: int) -> np.ndarray:
-        """Put `START` and `END` around ids and fill up with 0; what is too long is cut, `END` stays.
+        """Put `START` and `END` around ids and fill up with 0; texts that are too long are cut before `END`.
 
         Args:
-            texts: What `encode` or `encode_chunks` gave.
+            texts: As `encode` or `encode_chunks` return them.
             length: CLIP's context length.
 
         Returns:
@@ -159,7 +159,7 @@ class CLIPTokenizer:
 
 
 def clean_text(text: str) -> str:
-    """What openai/CLIP does to a text first: mend mojibake, resolve HTML, single spaces, lower case.
+    """What openai/CLIP does to a text first: fix mojibake, resolve HTML, single spaces, lower case.
 
     Raises:
         UserError: The text is more than plain ASCII, and the package ftfy is not installed.
@@ -193,17 +193,17 @@ def find_vocabulary(clip: CLIPCheckpoint) -> Path:
         clip: Which one.
 
     Returns:
-        Its own folder when that holds a tokenizer, else OpenAI's ``bpe_simple_vocab_16e6.txt.gz``.
+        Its own folder if that has a tokenizer, else OpenAI's ``bpe_simple_vocab_16e6.txt.gz``.
 
     Raises:
-        UserError: OpenAI's file is nowhere.
+        UserError: OpenAI's file is not found.
     """
     folder = clip.folder
     return folder if folder and _present(folder) else find_weights("clip-bpe").path
 
 
 def vocabulary_digest(vocabulary: Path) -> str:
-    """SHA-256 that stands for what `find_vocabulary` gave."""
+    """SHA-256 of the files that `find_vocabulary` found."""
     return combined_sha256(_present(vocabulary)) if vocabulary.is_dir() else file_sha256(vocabulary)
 
 
@@ -212,7 +212,7 @@ def load_tokenizer(vocabulary: Path) -> CLIPTokenizer:
     """Load a tokenizer; one that is loaded already is shared.
 
     Args:
-        vocabulary: What `find_vocabulary` gave: a file in OpenAI's format, or a Hugging Face folder with
+        vocabulary: What `find_vocabulary` returns: a file in OpenAI's format, or a Hugging Face folder with
             ``vocab.json`` and ``merges.txt``, or with ``tokenizer.json``.
 
     Raises:
@@ -230,16 +230,15 @@ def load_tokenizer(vocabulary: Path) -> CLIPTokenizer:
 
 
 def check_vocabulary(clip: CLIPEncoder, tokenizer: CLIPTokenizer) -> None:
-    """Check that a CLIP was trained with as many tokens as its tokenizer has.
+    """Check that a CLIP was trained with the vocabulary of a tokenizer.
 
     Raises:
-        UserError: It was not; its text features would mean nothing.
+        UserError: The number of tokens differs; text features would be meaningless.
     """
     if clip.vocabulary != tokenizer.size:
         raise UserError(
-            f"this CLIP knows {clip.vocabulary} tokens, its vocabulary has {tokenizer.size}: they do not "
-            "belong together; set VIDSIEVE_CLIP_BPE to the right file, or use a Hugging Face folder with its "
-            "tokenizer"
+            f"this CLIP was trained with {clip.vocabulary} tokens, the vocabulary has {tokenizer.size}; set "
+            "VIDSIEVE_CLIP_BPE to the right file, or use a Hugging Face folder with its tokenizer"
         )
 
 
@@ -250,7 +249,7 @@ def load_clip_and_tokenizer(
     device: str = "auto",
     precision: str = "auto",
 ) -> tuple[CLIPEncoder, CLIPTokenizer]:
-    """Load a CLIP to be used with texts.
+    """Load a CLIP and its tokenizer.
 
     Args:
         clip: Name, file or folder, see `find_clip`; or one that is loaded already,
@@ -260,7 +259,7 @@ def load_clip_and_tokenizer(
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
 
     Raises:
-        UserError: Something is missing or wrong, or they do not fit each other.
+        UserError: A file is missing or wrong, or the two do not fit each other.
     """
     from tools.models.clip import CLIPEncoder, load_clip
 
@@ -284,13 +283,7 @@ def _read_openai(path: Path) -> tuple[dict[str, int], list[tuple[str, str]]]:
     lines = gzip.decompress(path.read_bytes()).decode().split("\n")[1:]
     merges = [_pair(line) for line in lines[:_PUBLISHED_MERGES] if line]
     letters = list(_byte_letters().values())
-    tokens = [
-        *letters,
-        *(letter + _WORD_END for letter in letters),
-        *(first + second for first, second in merges),
-        START,
-        END,
-    ]
+    tokens = [*letters, *(letter + _WORD_END for letter in letters), *map("".join, merges), START, END]
     return {token: number for number, token in enumerate(tokens)}, merges
 
 

@@ -47,7 +47,7 @@ CASES = {
     "segfault": ("crash", "SIGSEGV"),
     "kill": ("killed", "from outside twice (SIGKILL)"),
     "exit 3": ("crash", "exit code 3"),
-    "exit 0": ("crash", "ended in the middle"),
+    "exit 0": ("crash", "exited in the middle"),
     "sys.exit": ("internal", "SystemExit: 0"),
     "too much memory": ("memory", "more memory"),
     "system refuses memory": ("memory", "more memory"),
