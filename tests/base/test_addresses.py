@@ -72,7 +72,7 @@ def test_what_is_an_address(tmp_path, monkeypatch):
         assert not is_address(text) and not is_address(Path(text))
     Path("s3:").mkdir()
     assert not is_address(Path("s3://bucket/a.mp4"))
-    with pytest.raises(UserError, match=r"^http://host/a\.csv: is an address, not a path of this machine"):
+    with pytest.raises(UserError, match=r"^http://host/a\.csv: is an address, not a path on this machine"):
         refuse_address(Path("http://host/a.csv"))
 
 
@@ -97,7 +97,7 @@ def test_no_command_takes_an_address_for_its_table(module, here, capsys):
         **{f"tools.caption.{name}": ["s3://b/m.csv", "--model", "m"] for name in ("caption_api", "tag")},
     }.get(module, ["s3://b/m.csv"])
     line = refusal(module, arguments, capsys)
-    assert line.startswith("error: s3://b/m.csv: is an address, not a path of this machine")
+    assert line.startswith("error: s3://b/m.csv: is an address, not a path on this machine")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_no_command_takes_an_address_for_its_table(module, here, capsys):
 def test_no_command_writes_to_an_address(module, arguments, here, capsys):
     table("a b.mp4")
     line = refusal(module, arguments, capsys)
-    assert line.startswith("error: s3://b/o.csv: is an address, not a path of this machine")
+    assert line.startswith("error: s3://b/o.csv: is an address, not a path on this machine")
 
 
 def test_on_daft_the_table_and_the_output_may_be_elsewhere():
@@ -164,7 +164,7 @@ def test_strange_addresses_cost_their_rows(here, capsys):
         failures = read_table(f"{name}.failures.csv")
         assert failures["path"].to_list() == STRANGE
         assert set(failures["kind"]) == {"bad_value"}
-        assert all("is an address, not a path of this machine" in message for message in failures["message"])
+        assert all("is an address, not a path on this machine" in message for message in failures["message"])
 
 
 def test_captions_beside_addresses_are_not_looked_for(here):

@@ -21,7 +21,7 @@ from PIL import Image
 
 from tests.support import make_video
 from tools import cli
-from tools.base.disk import ALWAYS, copy_file, disk_error, probe, system_message, write_whole
+from tools.base.disk import ALWAYS, check_disk, copy_file, disk_error, system_message, write_whole
 from tools.caption import caption_checks
 from tools.datasets import analyze, datautil, save_first_frame, transform
 from tools.errors import DiskError, MediaError
@@ -173,7 +173,7 @@ def test_a_full_disk_ends_the_run(source, tmp_path, mounted, capsys, name):
     capsys.readouterr()
     assert run(main, *arguments) == 1
     (said,) = capsys.readouterr().err.splitlines()
-    assert "No space left on device; make room" in said
+    assert "No space left on device; free some space" in said
     assert not (folder / "out.csv").exists()
     assert list(folder.rglob("*.part")) == []
     mounted("size=50m")
@@ -242,7 +242,7 @@ def test_standard_output_that_is_full_is_told_in_one_line(source):
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
     (said,) = done.stderr.splitlines()
     assert done.returncode == 1
-    assert re.match("error: (standard|the) output: No space left on device; make room", said)
+    assert re.match("error: (standard|the) output: No space left on device; free some space", said)
 
 
 @pytest.mark.parametrize("name", ["cut", "images", "first frames"])
@@ -261,7 +261,7 @@ def test_a_file_in_the_place_of_a_folder_is_told_in_one_line(source, tmp_path, c
     arguments[arguments.index("--save_dir") + 1] = str(tmp_path / "file" / "clips")
     assert run(main, *arguments) == 2
     (said,) = capsys.readouterr().err.splitlines()
-    assert f"{tmp_path}/file/clips: cannot make the folder" in said
+    assert f"{tmp_path}/file/clips: cannot create the folder" in said
 
 
 def test_what_only_reading_did_is_a_failure_of_the_file(tmp_path):
@@ -300,9 +300,9 @@ def test_a_small_file_is_written_whole_or_not_at_all(tmp_path):
 
 
 def test_a_probe_finds_out_whether_the_disk_refuses(tmp_path):
-    probe(tmp_path, "clip.mp4")
+    check_disk(tmp_path, "clip.mp4")
     with largest_file(1000), pytest.raises(DiskError, match=r"clip\.mp4: File too large"):
-        probe(tmp_path, "clip.mp4")
+        check_disk(tmp_path, "clip.mp4")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -166,7 +166,8 @@ def test_the_vocabulary_is_the_models_own_or_openais(tmp_path, monkeypatch):
 def test_a_vocabulary_of_another_model_is_refused(tmp_path):
     weights = save_state(random_state(), tmp_path / "clip.pt")
     bpe = save_openai(tmp_path / "bpe.txt.gz")
-    with pytest.raises(UserError, match=f"trained with 300 tokens, the vocabulary has {512 + len(merges()) + 2}"):
+    size = 512 + len(merges()) + 2
+    with pytest.raises(UserError, match=f"trained with 300 tokens, the vocabulary has {size}"):
         load_clip_and_tokenizer(weights, bpe, device="cpu", precision="fp32")
 
 

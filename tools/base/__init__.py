@@ -1,1 +1,1 @@
-"""What everything else stands on: disk, network, signals, log, optional packages. No tables, no media."""
+"""Shared basics: disk, network, signals, log, optional packages. No tables, no media."""

@@ -1,4 +1,4 @@
-"""Addresses (``https://host/a.mp4``, ``s3://bucket/meta.csv``) apart from paths of this machine."""
+"""Tell addresses (``https://host/a.mp4``, ``s3://bucket/meta.csv``) from paths on this machine."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tools.errors import UserError
 _COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+:)/(?!/)")  # what pathlib makes of an address
 
 ADDRESS = r"^[A-Za-z][A-Za-z0-9+.-]+://"
-"""What an address begins with, as a regular expression."""
+"""The beginning of an address, as a regular expression."""
 ELSEWHERE = (
-    "is an address, not a path of this machine: fetch it first, or mount its storage "
+    "is an address, not a path on this machine: download it first, or mount its storage "
     "(scores read and write addresses with --engine daft, see docs/daft.md)"
 )
-"""What is said of an address where only a path will do."""
+"""The message for an address where only a path is supported."""
 
 
 def scheme(text: str) -> str | None:
@@ -27,19 +27,19 @@ def scheme(text: str) -> str | None:
     return text.partition("://")[0].lower()
 
 
-def is_address(place: str | Path) -> bool:
-    """Whether a place is an address, as text or as what `pathlib` makes of one (``s3:/bucket/meta.csv``).
+def is_address(path: str | Path) -> bool:
+    """Whether something is an address, as text or as `pathlib` writes one (``s3:/bucket/meta.csv``).
 
-    A path that begins with a folder called ``s3:`` is none.
+    A path that begins with an existing folder called ``s3:`` is not.
     """
-    if isinstance(place, str):
-        return scheme(place) is not None
-    found = _COLLAPSED.match(os.fspath(place))
+    if isinstance(path, str):
+        return scheme(path) is not None
+    found = _COLLAPSED.match(os.fspath(path))
     return found is not None and not Path(found[1]).exists()
 
 
 def local_path(text: str) -> str:
-    """The path that a ``file://`` address of this machine names (RFC 8089); other text stays as it is."""
+    """The path of a ``file://`` address on this machine (RFC 8089); other text is returned unchanged."""
     if scheme(text) != "file":
         return text
     host, slash, path = text.partition("://")[2].partition("/")
@@ -48,12 +48,12 @@ def local_path(text: str) -> str:
     return urllib.parse.unquote(f"/{path}")
 
 
-def refuse_address(place: str | Path) -> None:
-    """Make sure that a place is a path, so that no folder called ``s3:`` is made.
+def refuse_address(path: str | Path) -> None:
+    """Make sure that something is a path, so that no folder called ``s3:`` is created.
 
     Raises:
         UserError: It is an address.
     """
-    if is_address(place):
-        text = str(place) if isinstance(place, str) else os.fspath(place).replace(":/", "://", 1)
+    if is_address(path):
+        text = str(path) if isinstance(path, str) else os.fspath(path).replace(":/", "://", 1)
         raise UserError(f"{text}: {ELSEWHERE}")

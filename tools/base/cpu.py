@@ -1,4 +1,4 @@
-"""What the CPU of this machine can do."""
+"""Instruction sets of the CPU."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @functools.cache
 def cpu_flags() -> frozenset[str]:
-    """Instruction sets of this machine by their names in ``/proc/cpuinfo``; none where that is not there."""
+    """Instruction sets of this machine by their names in ``/proc/cpuinfo``; empty if that is missing."""
     try:
         return read_flags(Path("/proc/cpuinfo").read_text())
     except OSError:

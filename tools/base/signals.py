@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP end a command as Ctrl-C does: what is safe is kept, what is temporary goes."""
+"""SIGTERM and SIGHUP end a command as Ctrl-C does: results are kept, temporary files removed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-# What a signal does when nobody has asked for anything else. Windows has no SIGHUP.
-_USUAL = {
-    getattr(signal, name): usual
-    for name, usual in (
+# Default handlers. Windows has no SIGHUP.
+_DEFAULTS = {
+    getattr(signal, name): default
+    for name, default in (
         ("SIGINT", signal.default_int_handler),
         ("SIGTERM", signal.SIG_DFL),
         ("SIGHUP", signal.SIG_DFL),
@@ -22,10 +22,10 @@ _USUAL = {
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asks the command to end.
+    """A signal requests that the command ends.
 
     Args:
-        number: Which.
+        number: The signal.
     """
 
     def __init__(self, number: int) -> None:
@@ -34,7 +34,7 @@ class Stopped(KeyboardInterrupt):
 
     @property
     def is_known(self) -> bool:
-        """Whether the user knows why: `torchrun` ends its ranks when it is ended, or one of them fails."""
+        """Whether the user knows why: `torchrun` stops its ranks when it is stopped or one of them fails."""
         return self.number == signal.SIGTERM and "TORCHELASTIC_RUN_ID" in os.environ
 
 
@@ -42,14 +42,14 @@ class Stopped(KeyboardInterrupt):
 def stopping_on_signals() -> Iterator[None]:
     """Raise `Stopped` at the first SIGTERM or SIGHUP, `KeyboardInterrupt` at the first Ctrl-C.
 
-    Further ones find it ending already, but for a second Ctrl-C. A signal for which somebody else has decided
-    stays as it is: ``nohup`` silences SIGHUP.
+    Further signals are ignored, except a second Ctrl-C. Signals with another handler keep it: ``nohup``
+    ignores SIGHUP.
     """
-    ours = {number: usual for number, usual in _USUAL.items() if signal.getsignal(number) == usual}
+    ours = {number: default for number, default in _DEFAULTS.items() if signal.getsignal(number) == default}
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         for other in ours:
-            # No SIG_IGN, which programs that are started would inherit.
+            # Not SIG_IGN, which child processes would inherit.
             signal.signal(other, signal.default_int_handler if other == signal.SIGINT else _ignore)
         if number == signal.SIGINT:
             raise KeyboardInterrupt
@@ -60,8 +60,8 @@ def stopping_on_signals() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, usual in ours.items():
-            signal.signal(number, usual)
+        for number, default in ours.items():
+            signal.signal(number, default)
 
 
 def _ignore(number: int, frame: FrameType | None) -> None:
@@ -69,5 +69,5 @@ def _ignore(number: int, frame: FrameType | None) -> None:
 
 
 def exit_code(stop: KeyboardInterrupt) -> int:
-    """128 and the number of the signal, as shells have it: 130, 143 or 129."""
+    """128 plus the number of the signal, as in shells: 130, 143 or 129."""
     return 128 + getattr(stop, "number", signal.SIGINT)

@@ -1,4 +1,4 @@
-"""A temporary folder that goes when its owner does, at the latest when another owner comes."""
+"""Temporary folders that are removed even if their process is killed: by the next process."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from pathlib import Path
 from tools.base.disk import writing
 
 _PREFIX = "vidsieve-"
-_SETTLED = 60  # seconds; a folder younger than this may not have its lock yet
+_LOCKED_AFTER = 60  # seconds; a newer folder may not be locked yet
 
 
 class TemporaryFolder:
-    """A folder of this process alone. Those of processes that were killed are removed by the next one.
+    """A folder of this process. Folders of killed processes are removed when the next one is created.
 
     Args:
-        base: Where it is made.
+        base: The folder to create it in.
 
     Attributes:
         path: The folder.
 
     Raises:
-        DiskError: It cannot be made.
+        DiskError: It cannot be created.
     """
 
     def __init__(self, base: str | Path) -> None:
         _remove_leftovers(Path(base))
         with writing(base):
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-            # Held until this process ends, however it does: so others see that the folder is in use.
+            # Locked until this process ends, in whatever way, to show others that the folder is in use.
             self._lock = os.open(self.path / "lock", os.O_CREAT | os.O_RDWR)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
 
     def close(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder and its contents."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
@@ -46,14 +46,14 @@ class TemporaryFolder:
 def _remove_leftovers(base: Path) -> None:
     for folder in base.glob(f"{_PREFIX}*"):
         try:
-            if time.time() - folder.stat().st_mtime < _SETTLED:
+            if time.time() - folder.stat().st_mtime < _LOCKED_AFTER:
                 continue
             lock = os.open(folder / "lock", os.O_RDWR)
-        except FileNotFoundError:  # killed before it had a lock, or being removed by somebody else
+        except FileNotFoundError:  # killed before it was locked, or being removed by another process
             with contextlib.suppress(OSError):
                 folder.rmdir()
             continue
-        except OSError:  # not ours to read
+        except OSError:  # another user's
             continue
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

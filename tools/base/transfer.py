@@ -1,4 +1,4 @@
-"""Bringing a file here over HTTP: what breaks off goes on where it stopped, what is short is not whole."""
+"""Download a file over HTTP: interrupted transfers are resumed, incomplete files detected."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Seconds before each further attempt that follows one without a new byte."""
 
 _BLOCK = 1 << 18  # bytes
-_LONGEST_PAUSE = 60.0  # seconds, whatever the server asks for
+_LONGEST_PAUSE = 60.0  # seconds, whatever Retry-After says
 _AGAIN = (408, 425, 429)  # and 5xx: the same request may succeed later
 
 Trouble = Literal["refused", "unreachable", "broken", "too_large", "too_slow", "cancelled"]
 
 
 class TransferError(Exception):
-    """The file is not here, and will not come.
+    """The download failed for good.
 
     Args:
-        trouble: ``refused`` by the server's answer; ``unreachable``; ``broken`` off too often; ``too_large``;
+        trouble: ``refused`` by the server; ``unreachable``; ``broken``: interrupted too often; ``too_large``;
             ``too_slow``; ``cancelled``.
         reason: What happened, in a few words, without the address.
-        status: HTTP status of the answer, when there was one.
+        status: HTTP status of the response, if there was one.
     """
 
     def __init__(self, trouble: Trouble, reason: str, status: int | None = None) -> None:
@@ -47,7 +47,7 @@ class TransferError(Exception):
 
 
 class _BrokenError(Exception):
-    """This attempt failed; another may not."""
+    """This attempt failed; another one may succeed."""
 
     def __init__(self, reason: str, *, unreachable: bool = False, wait: float | None = None) -> None:
         super().__init__(reason)
@@ -57,13 +57,13 @@ class _BrokenError(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """How long and how much.
+    """Limits of a download.
 
     Attributes:
-        pauses: Seconds before each new attempt; an attempt that brought new bytes does not count.
-        timeout: Seconds without a byte after which an attempt is given up.
-        time_limit: Seconds for the whole file; None for any time.
-        max_bytes: Largest file; None for any size.
+        pauses: Seconds before each further attempt; after an attempt with new bytes they start again.
+        timeout: Seconds without a byte after which an attempt is aborted.
+        time_limit: Seconds for the whole file; None for no limit.
+        max_bytes: Largest file; None for no limit.
     """
 
     pauses: tuple[float, ...] = PAUSES
@@ -81,24 +81,24 @@ def fetch(
     progress: Callable[[int], object] | None = None,
     cancelled: threading.Event | None = None,
 ) -> None:
-    """Append to a file the bytes of a URL that it has not got yet.
+    """Download a URL to a file, continuing after the bytes that it has.
 
-    A server that sends the length of the file (all but very old ones do) is held to it: fewer bytes are
-    never taken for the whole file. A file that changes on the server between two attempts is begun anew.
-    Proxies are taken from ``http_proxy``, ``https_proxy`` and ``no_proxy`` by the standard library. Redirects
-    are followed as `tools.base.redirects` says.
+    If the server sends the length of the file (all but very old ones do), fewer bytes are never taken for the
+    whole file. If the file changes on the server between two attempts, the download starts again. Proxies are
+    taken from ``http_proxy``, ``https_proxy`` and ``no_proxy`` by the standard library.
+    Redirects are followed as described in `tools.base.redirects`.
 
     Args:
-        url: ``http://`` or ``https://`` address; other letters than ASCII are escaped. A user and a password
-            in it (``https://user:password@host/``) are sent to that host alone (RFC 7617).
-        file: Open for appending (``ab``); what it holds is taken for the beginning of the file.
+        url: ``http://`` or ``https://`` address; letters other than ASCII are escaped. A user name and
+            password in it (``https://user:password@host/``) are sent to that host only (RFC 7617).
+        file: Open for appending (``ab``); its content is taken for the beginning of the file.
         limits: See `Limits`.
-        patient: Try a server again that could not be reached at all; else tell at once.
-        progress: Told the number of bytes that are here.
+        patient: Whether to retry if the server cannot be reached at all.
+        progress: Called with the number of bytes received.
         cancelled: Ends the transfer when set.
 
     Raises:
-        TransferError: See there. What has arrived stays in the file.
+        TransferError: See there. The bytes received stay in the file.
         OSError: The file cannot be written.
     """
     try:
@@ -109,7 +109,7 @@ def fetch(
 
 
 def retry_after(headers: Any) -> float | None:
-    """Seconds that a response's headers ask to wait; None if they do not (RFC 9110, 10.2.3)."""
+    """Seconds to wait according to a response's headers; None if they do not say (RFC 9110, 10.2.3)."""
     if milliseconds := headers.get("retry-after-ms"):
         try:
             return max(0.0, float(milliseconds) / 1000)
@@ -138,9 +138,9 @@ class _Transfer:
     patient: bool
     progress: Callable[[int], object] | None
     cancelled: threading.Event | None
-    total: int | None = None  # bytes of the whole file, once the server has said
-    version: str | None = None  # what tells one version of the file from another
-    most: int = 0  # most bytes that were here at any time
+    total: int | None = None  # bytes of the whole file, once known
+    version: str | None = None  # validator of the file's version
+    most: int = 0  # most bytes that the file had at any time
     started: float = field(default_factory=time.monotonic)
 
     def run(self) -> None:
@@ -151,8 +151,8 @@ class _Transfer:
             try:
                 return self._attempt()
             except _BrokenError as error:
-                # Bytes beyond all earlier attempts count; a server without Range that breaks off at other
-                # places each time brings none.
+                # Only bytes beyond all earlier attempts are progress: a server without Range may break off
+                # at another place each time.
                 failures = 0 if self.most > before else failures + 1
                 if error.unreachable and not self.patient and not self.file.tell():
                     raise TransferError("unreachable", str(error)) from error
@@ -160,13 +160,13 @@ class _Transfer:
                     trouble = "unreachable" if error.unreachable else "broken"
                     raise TransferError(trouble, str(error)) from error
                 self._pause(failures, error.wait)
-            self._told()
+            self._report_progress()
 
-    def _pause(self, failures: int, wanted: float | None) -> None:
-        """Wait as long as the server said, or longer each time."""
+    def _pause(self, failures: int, requested: float | None) -> None:
+        """Wait as long as the server requests, or longer each time."""
         pauses = self.limits.pauses
         usual = pauses[max(0, failures - 1)] * random.uniform(0.5, 1.0) if pauses else 0.0
-        seconds = usual if wanted is None else min(wanted, _LONGEST_PAUSE)
+        seconds = usual if requested is None else min(requested, _LONGEST_PAUSE)
         if self.limits.time_limit is not None:
             seconds = min(seconds, max(0.0, self._left()))
         if self.cancelled is None:
@@ -179,14 +179,14 @@ class _Transfer:
         return self.started + (self.limits.time_limit or 0.0) - time.monotonic()
 
     def _check(self) -> None:
-        """Stop when there is no use in going on."""
+        """Raise if the transfer is cancelled or exceeds a limit."""
         if self.cancelled is not None and self.cancelled.is_set():
             raise TransferError("cancelled", "the run has ended")
         here = self.file.tell()
         if self.limits.time_limit is not None and self._left() <= 0:
             size = f" of {self.total}" if self.total else ""
             raise TransferError(
-                "too_slow", f"{here}{size} bytes came in {self.limits.time_limit:g} s, which is the limit"
+                "too_slow", f"{here}{size} bytes received in {self.limits.time_limit:g} s, which is the limit"
             )
         size = max(here, self.total or 0)
         if self.limits.max_bytes is not None and size > self.limits.max_bytes:
@@ -194,21 +194,21 @@ class _Transfer:
                 "too_large", f"has {size} bytes or more, the limit is {self.limits.max_bytes}"
             )
 
-    def _told(self) -> None:
+    def _report_progress(self) -> None:
         self.most = max(self.most, self.file.tell())
         if self.progress is not None:
             self.progress(self.file.tell())
 
     def _attempt(self) -> None:
-        """One request for the rest of the file; returns when all of it is here."""
+        """Request the rest of the file; returns when it is complete."""
         self._check()
         offset = self.file.seek(0, os.SEEK_END)
         with self._open(offset) as response:
-            if response.status == 416:  # nothing after offset: the file is whole
+            if response.status == 416:  # nothing after offset: the file is complete
                 return
             if response.status == 206:
                 self._check_range(response, offset)
-            else:  # a server without Range support sends everything, and so does one with another version
+            else:  # the server does not support Range, or has another version
                 self._restart()
                 length = response.headers.get("Content-Length")
                 self.total = int(length) if length is not None and length.isdecimal() else None
@@ -217,10 +217,10 @@ class _Transfer:
             self._copy(response)
         self.file.flush()
         here = self.file.tell()
-        if self.total is not None and here != self.total:  # an early end is no error to http.client
+        if self.total is not None and here != self.total:  # http.client does not report an early end
             if here > self.total:
                 self._restart()
-            raise _BrokenError(f"{here} of {self.total} bytes came")
+            raise _BrokenError(f"{here} of {self.total} bytes received")
 
     def _open(self, offset: int) -> Any:
         request = urllib.request.Request(self.url, headers={"User-Agent": "vidsieve"})
@@ -252,30 +252,32 @@ class _Transfer:
         return max(0.05, min(self.limits.timeout, self._left()))
 
     def _judge(self, error: urllib.error.HTTPError) -> Exception:
-        said = f"HTTP {error.code} {error.reason}"
-        if error.code == 416:  # what is here is longer than the file, or of another one
+        status = f"HTTP {error.code} {error.reason}"
+        if error.code == 416:  # our file is longer, or another one
             here, total = self.file.tell(), self.total
             self._restart()
             if total is not None:
-                return _BrokenError(f"{here} of {total} bytes came, and the server has no more")
-            return _BrokenError("what was here did not fit the file and was dropped")
+                return _BrokenError(f"{here} of {total} bytes received, and the server has no more")
+            return _BrokenError("the local part did not match the file and was discarded")
         if error.code in _AGAIN or error.code >= 500:
-            return _BrokenError(said, wait=retry_after(error.headers))
+            return _BrokenError(status, wait=retry_after(error.headers))
         return TransferError("refused", f"{error.code} {error.reason}", error.code)
 
     def _is_whole(self, error: urllib.error.HTTPError, offset: int) -> bool:
-        """Whether the file ends at the offset, and nothing else was said before."""
+        """Whether the file ends at the offset, and no other length was given before."""
         ends = (error.headers.get("Content-Range") or "").endswith(f"/{offset}")
         return ends and self.total in (None, offset)
 
     def _check_range(self, response: http.client.HTTPResponse, offset: int) -> None:
-        """Make sure that the part which comes is the one asked for, of the same file as before."""
-        said = response.headers.get("Content-Range") or ""
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", said.strip())
+        """Make sure that the response is the requested range of the same file as before."""
+        stated = response.headers.get("Content-Range") or ""
+        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", stated.strip())
         other = self.version and _version(response) and _version(response) != self.version
         if found is None or int(found[1]) != offset or other:
             self._restart()
-            raise _BrokenError(f"another part came than was asked for ({said or 'no Content-Range'})")
+            raise _BrokenError(
+                f"the server sent another range than requested ({stated or 'no Content-Range'})"
+            )
         total = None if found[2] == "*" else int(found[2])
         if None not in (self.total, total) and total != self.total:
             self._restart()
@@ -296,7 +298,7 @@ class _Transfer:
             if not block:
                 return
             self.file.write(block)
-            self._told()
+            self._report_progress()
             self._check()
 
 
@@ -309,13 +311,13 @@ def _version(response: http.client.HTTPResponse) -> str | None:
 
 
 def _escaped(url: str) -> tuple[str, str | None]:
-    """The address with what may not stand in a request escaped; what is escaped already stays so.
+    """Escape an address for a request; what is escaped already stays as it is.
 
     Returns:
-        The address without a user's name, and what goes into the header Authorization for that.
+        The address without user name and password, and the header Authorization for these.
 
     Raises:
-        ValueError: It is no HTTP address.
+        ValueError: It is not an HTTP address.
     """
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in ("http", "https"):

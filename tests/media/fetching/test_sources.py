@@ -94,7 +94,7 @@ def test_a_server_without_ranges_that_always_breaks_off_is_given_up(server, fold
     server.ranges, server.break_after = False, [5000, 4000] * 50
     kind, path, message = failure(f"{server.url}/v.mkv", folder)
     assert (kind, path) == ("network", f"{server.url}/v.mkv")
-    assert message.endswith("of 200000 bytes came")
+    assert message.endswith("of 200000 bytes received")
     assert len(server.seen) <= 5
 
 

@@ -143,7 +143,7 @@ def test_killing_workers_costs_no_file_its_good_name(tmp_path):
 
 def test_a_job_that_pebble_does_not_stop_is_stopped_all_the_same(monkeypatch):
     monkeypatch.setattr(dispatch, "_GRACE", 0.5)
-    monkeypatch.setattr(dispatch, "_PATIENCE", 1.5)  # and the lock that the worker held is lost for good
+    monkeypatch.setattr(dispatch, "_STALL_SECONDS", 1.5)  # and the lock that the worker held is lost for good
     results = run(lock_jobs.hang_with_the_lock, ["hang", *range(1, 8)], timeout=2.0)
     assert (results.pop(0).kind, results) == ("timeout", {i: i for i in range(1, 8)})
 
@@ -156,8 +156,8 @@ def test_workers_may_be_killed_before_they_take_a_job(monkeypatch, tmp_path):
 
 
 def test_workers_that_never_take_a_job_end_the_run(monkeypatch):
-    monkeypatch.setattr(dispatch, "_PATIENCE", 0.5)
-    monkeypatch.setattr(dispatch, "_STALLS", 1)
+    monkeypatch.setattr(dispatch, "_STALL_SECONDS", 0.5)
+    monkeypatch.setattr(dispatch, "_MAX_STALLS", 1)
     monkeypatch.setattr(worker, "start", pool_jobs.sleep_on)
     with (
         WorkerPool(1) as pool,
@@ -398,7 +398,7 @@ def test_a_function_that_workers_cannot_import_ends_the_run(tmp_path):
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=600
     )
     assert ended.returncode == 1
-    assert "must stand in a module that can be imported" in ended.stderr.splitlines()[-1]
+    assert "must be defined in a module that can be imported" in ended.stderr.splitlines()[-1]
 
 
 def test_a_limit_too_small_for_what_a_job_imports_is_told_as_memory():

@@ -204,7 +204,7 @@ def test_old_timestamps_of_open_sora(tmp_path: Path) -> None:
         ),
         (["--save_dir", "c", "--audio_track", "english"], r"Invalid audio_track \(english\)"),
         (["--save_dir", "c", "--engine", "ffmpeg", "--codec", "nonsense"], "no ffmpeg program has"),
-        (["--save_dir", "meta.csv"], "cannot make the folder"),
+        (["--save_dir", "meta.csv"], "cannot create the folder"),
         (["--save_dir", "c", "--mode", "copy", "--shorter_size", "64"], "copy encodes nothing"),
     ],
 )

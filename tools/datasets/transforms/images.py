@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from tools.base.disk import copy_file, refusing
+from tools.base.disk import copy_file, raising_disk_errors
 from tools.errors import MediaError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.images import DAMAGE, open_image
@@ -154,7 +154,7 @@ def save_image(
     image.info = {name: value for name, value in image.info.items() if name == "transparency"}
     encoded = io.BytesIO()  # Pillow takes a file that a full disk cut short for a whole one
     image.save(encoded, format=form, **options)
-    with refusing(target):
+    with raising_disk_errors(target):
         target.write_bytes(encoded.getbuffer())
 
 

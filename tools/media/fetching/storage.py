@@ -113,7 +113,7 @@ class _Copy:
                     raise _LocalError(error) from error
                 self._check()
         if size is not None and self.file.tell() != size:
-            raise EOFError(f"{self.file.tell()} of {size} bytes came")
+            raise EOFError(f"{self.file.tell()} of {size} bytes received")
 
     def _check(self) -> None:
         if self.cancelled.is_set():
