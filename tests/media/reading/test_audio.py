@@ -13,7 +13,7 @@ import pytest
 from tests.media.sounds import RATE, burst, noise, save_sound, sine, spoil_sound, video_with_sound
 from tests.support import make_video, run_ffmpeg
 from tools.errors import MediaError
-from tools.media.reading.sound.audio import QUIETEST, AudioTrack, Level, cut_windows, read_audio
+from tools.media.reading.sound.audio import MIN_LEVEL, AudioTrack, Level, cut_windows, read_audio
 
 
 def lag(found: np.ndarray, written: np.ndarray) -> float:
@@ -69,7 +69,7 @@ def test_levels_of_what_is_known():
     level = Level().add(square[:30]).add(square[30:])
     assert level.count == 100 and level.rms == pytest.approx(-20.0) and level.peak == pytest.approx(-20.0)
     silence = Level().add(np.zeros(5, np.float32))
-    assert silence.rms == silence.peak == Level().rms == QUIETEST
+    assert silence.rms == silence.peak == Level().rms == MIN_LEVEL
 
 
 @pytest.mark.parametrize("name", ["moviepy_chaplin.mp4", "tc_nasa_13013.mp4", "skv_bigbuckbunny.mp4"])
@@ -185,7 +185,7 @@ def test_files_without_sound_are_told_apart(tmp_path, videos_dir):
 def test_real_tracks_that_hold_nothing(videos_dir, name, silent):
     volume = run_ffmpeg(["-v", "info", "-i", str(videos_dir / name), "-map", "0:a:0", "-f", "f32le", "-"])
     expected = np.abs(np.frombuffer(volume, np.float32)).max() == 0
-    assert (read_audio(videos_dir / name).level.peak == QUIETEST) == expected == silent
+    assert (read_audio(videos_dir / name).level.peak == MIN_LEVEL) == expected == silent
 
 
 @pytest.mark.parametrize("keep", [0, 40])

@@ -185,7 +185,7 @@ def test_names_are_no_patterns(tmp_path):
         assert open_door.format.name == "image2"
     with pytest.raises(av.error.ArgumentError):
         open_container(tmp_path / "c%03d.jp2")
-    reason = "unreadable: its format is none of those that are opened, or its header is damaged"
+    reason = "unreadable: its format is not supported, or its header is damaged"
     assert check_file_integrity(tmp_path / "c%03d.jp2").reason == reason
 
 

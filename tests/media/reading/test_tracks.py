@@ -12,10 +12,9 @@ from tests.support import run_ffmpeg
 from tools.datasets import transform
 from tools.errors import MediaError, UserError
 from tools.media.reading.frames import read_frames
-from tools.media.reading.languages import language_code
 from tools.media.reading.probe import probe
 from tools.media.reading.sound.audio import read_audio
-from tools.media.reading.tracks import check_audio_track, choose_audio
+from tools.media.reading.tracks import check_audio_track, choose_audio, language_code
 from tools.scene_cut import cut
 from tools.scene_cut.clips.cutting import CutOptions, cut_clips
 
@@ -78,9 +77,9 @@ def test_a_track_by_number_or_language(tmp_path):
         2100,
         300,
     ]
-    with pytest.raises(MediaError, match=r"no sound track jpn .* it has 0: aac \(eng\), 1: aac \(ger\)"):
+    with pytest.raises(MediaError, match=r"no audio track jpn .* it has 0: aac \(eng\), 1: aac \(ger\)"):
         read_audio(path, track="jpn")
-    with pytest.raises(MediaError, match="no sound track 3"):
+    with pytest.raises(MediaError, match="no audio track 3"):
         read_audio(path, track="3")
 
 
@@ -146,7 +145,7 @@ def test_the_last_lines_count_sources_and_not_tracks(tmp_path, capsys):
 
 def test_a_sound_track_that_is_not_there_fails_the_source(tmp_path):
     path = with_tones(tmp_path / "a.mkv", "default", languages=("eng",))
-    with pytest.raises(MediaError, match="no sound track fra"):
+    with pytest.raises(MediaError, match="no audio track fra"):
         cut_clips(path, None, tmp_path / "c", options=CutOptions(audio_track="fra"))
     with av.open(str(path)) as container:
         assert choose_audio(container, path, "eng").index == 1

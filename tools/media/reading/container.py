@@ -1,4 +1,4 @@
-"""Open a video file: refuse what is no file, choose the stream, name what goes wrong."""
+"""Open a media file: check that it is a regular file, choose the video stream, describe errors."""
 
 from __future__ import annotations
 
@@ -24,13 +24,12 @@ _OPTIONS = {**formats.LIBAV_OPTIONS, "enable_drefs": "0", "use_absolute_path": "
 
 
 def check_file(path: str | Path) -> Path:
-    """Make sure that a path is a regular file with bytes in it, without opening it.
+    """Make sure that a path is a regular file that is not empty, without opening it.
 
-    Opening a named pipe would wait for a writer for ever.
+    Opening a named pipe would block until something writes to it.
 
     Raises:
-        MediaError: missing, not_a_file, empty, or unreadable (no permission to look); bad_value for an
-            address.
+        MediaError: missing, not_a_file, empty, or unreadable (no permission); bad_value for an address.
     """
     if is_address(path):
         raise MediaError("bad_value", path, ELSEWHERE)
@@ -49,42 +48,41 @@ def check_file(path: str | Path) -> Path:
 
 
 def open_container(path: str | Path) -> InputContainer:
-    """Open a file that is there for reading; the one place that says what libav may open for it.
+    """Open a file for reading; the only function that decides what libav may open.
 
     Raises:
-        FFmpegError: libav knows no such format, or it is damaged.
+        FFmpegError: The format is unknown, or the file is damaged.
         OSError: The file cannot be read.
-        UnicodeError: Its name cannot be given to libav.
+        UnicodeError: Its name cannot be passed to libav.
     """
-    # The prefix keeps "a:b.mp4" from being taken for a protocol, the options keep a file from opening others,
+    # With the prefix "a:b.mp4" is not taken for a protocol, the options prevent a file from opening others,
     # and metadata in a wrong encoding is no reason to refuse a video.
     return av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
 
 
-def unopened(path: str | Path, error: Exception) -> MediaError:
-    """The failure of a file that `open_container` does not open.
+def open_error(path: str | Path, error: Exception) -> MediaError:
+    """The failure of a file that `open_container` cannot open.
 
     Returns:
         ``playlist`` for a list of other files, else ``unreadable``.
     """
-    if isinstance(error, ArgumentError):  # of a format that is not on the list, too
-        return formats.unopened(path, "its format is none of those that are opened, or its header is damaged")
-    return formats.unopened(path, reason(error))
+    if isinstance(error, ArgumentError):  # also raised for a format that is not on the list
+        return formats.unsupported_file(path, "its format is not supported, or its header is damaged")
+    return formats.unsupported_file(path, reason(error))
 
 
 @contextmanager
 def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputContainer, av.VideoStream]]:
-    """Open a video for reading and close it whatever happens.
+    """Open a video for reading; it is closed when the block ends.
 
-    The stream is the one that `choose_video` takes: marked default, else the first, never
-    a cover picture.
+    The stream is that of `choose_video`: the default one, else the first, never a cover picture.
 
     Args:
         path: The file.
         threads: Decoder threads; 0 lets libav take one per core.
 
     Yields:
-        The container and its video stream. All other streams are skipped while reading.
+        The container and its video stream. Packets of other streams are skipped.
 
     Raises:
         MediaError: missing, not_a_file, empty, playlist, unreadable, no_video.
@@ -93,7 +91,7 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
     try:
         container = open_container(path)
     except (FFmpegError, OSError, UnicodeError) as error:
-        raise disk_error(path, error, ALWAYS) or unopened(path, error) from None
+        raise disk_error(path, error, ALWAYS) or open_error(path, error) from None
     try:
         stream = _choose_stream(container, path)
         for other in container.streams:
@@ -107,7 +105,7 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
 
 
 def reason(error: BaseException) -> str:
-    """What libav says about an error, in one short line."""
+    """The message of an error of libav, in one short line."""
     if isinstance(error, FFmpegError):
         log: Any = error.log  # (level, name, message), unlike PyAV's stub
         message = log[2].strip() if log else ""

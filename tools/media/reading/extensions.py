@@ -1,4 +1,4 @@
-"""Which file names are taken for videos and which for images."""
+"""File name extensions of videos and of images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VIDEO_EXTENSIONS: tuple[str, ...] = (
     ".3gp",
     ".gif",
 )
-"""Suffixes of files that are read with the video decoder; an animated GIF is a video."""
+"""Files that are read with the video decoder; an animated GIF is a video."""
 
 IMAGE_EXTENSIONS: tuple[str, ...] = (
     ".jpg",
@@ -33,14 +33,14 @@ IMAGE_EXTENSIONS: tuple[str, ...] = (
     ".tiff",
     ".webp",
 )
-"""Suffixes of files that are read as one still picture."""
+"""Files that are read as one image."""
 
 
 def is_image(path: str | Path) -> bool:
-    """Tell from the suffix alone, in any case, whether a file is a still picture."""
+    """Whether a file is an image, by its extension alone, in upper or lower case."""
     return Path(path).suffix.lower() in IMAGE_EXTENSIONS
 
 
 def is_video(path: str | Path) -> bool:
-    """Tell from the suffix alone, in any case, whether a file is a video."""
+    """Whether a file is a video, by its extension alone, in upper or lower case."""
     return Path(path).suffix.lower() in VIDEO_EXTENSIONS

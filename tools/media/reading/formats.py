@@ -1,7 +1,7 @@
-"""Which formats are opened: those that hold their media themselves. A list of other files is none of them.
+"""Supported formats: those whose files contain their media. Lists of other files are not supported.
 
-Playlists (HLS, DASH, ffconcat, SDP), sequences of numbered pictures and devices would open other files, or
-addresses, that the person who wrote the file chose; PostScript would run a program.
+Playlists (HLS, DASH, ffconcat, SDP), sequences of numbered pictures and devices would open other files
+or addresses chosen by whoever wrote the file; PostScript would run a program.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ONE_STREAM = (
     "h261 h263 h264 hevc vvc evc m4v mpegvideo vc1 vc1test av1 obu ivf dirac dnxhd apv avs2 avs3 "
     "cavsvideo ipu yuv4mpegpipe ingenient smjpeg mjpeg mjpeg_2000 mpjpeg gif apng jpegxl_anim filmstrip"
 )
-_STILLS = (  # whatever the file's name says
+_STILLS = (  # whatever the file name
     "jpeg_pipe jpegls_pipe jpegxl_pipe jpegxs_pipe j2k_pipe png_pipe webp_pipe bmp_pipe gif_pipe "
     "tiff_pipe ppm_pipe pgm_pipe pbm_pipe pam_pipe pfm_pipe dpx_pipe exr_pipe hdr_pipe qoi_pipe pcx_pipe "
     "sgi_pipe psd_pipe dds_pipe ico"
@@ -31,21 +31,21 @@ _SOUND = (
 )
 
 DEMUXERS: tuple[str, ...] = tuple(f"{_CONTAINERS} {_ONE_STREAM} {_STILLS} {_SOUND}".split())
-"""Names of the demuxers of libav that read one file and nothing else; those that a build lacks do no harm."""
+"""Names of the demuxers of libav that read a single file; a build need not have all of them."""
 
 LIBAV_OPTIONS: dict[str, str] = {
     "format_whitelist": ",".join(DEMUXERS),
     "protocol_whitelist": "file",
 }
-"""Options of libav, and of the ffmpeg program, for every file that is opened for reading."""
+"""Options of libav, and of the ffmpeg program, for every file that is read."""
 
 IMAGE_FORMATS: tuple[str, ...] = (
     *("JPEG", "PNG", "PPM", "BMP", "GIF", "WEBP", "TIFF", "MPO", "AVIF", "HEIF", "JPEG2000", "JXL", "DIB"),
     *("TGA", "ICO", "PCX", "SGI", "QOI", "DDS"),
 )
-"""Names of the formats that Pillow may open; EPS, which starts Ghostscript, is none of them."""
+"""Names of the formats that Pillow may open; not EPS, which would start Ghostscript."""
 
-_HEAD = 4096  # bytes of a file by which text is known
+_HEAD = 4096  # bytes of a file that are examined for text
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _LISTS = (
     (r"#extm3u|#extinf|#ext-x-", "a playlist (HLS, M3U)"),
@@ -67,12 +67,12 @@ _TEXTS = (
 )
 
 
-def unopened(path: str | Path, why: str) -> MediaError:
-    """The failure of a file that is opened by no decoder: what it is, where that can be told.
+def unsupported_file(path: str | Path, why: str) -> MediaError:
+    """The failure of a file that no decoder opens; the message says what the file is, if recognised.
 
     Args:
         path: A regular file.
-        why: What the library says that was to open it.
+        why: The message of the library that failed to open it, for files that are not recognised.
 
     Returns:
         ``playlist`` for a list of other files, else ``unreadable``.
@@ -83,24 +83,24 @@ def unopened(path: str | Path, why: str) -> MediaError:
     except (OSError, ValueError):
         return MediaError("unreadable", path, why)
     if head.startswith((b"\xc5\xd0\xd3\xc6", b"%PDF")):
-        return MediaError("unreadable", path, "is a document (EPS or PDF), no video, image or sound")
+        return MediaError("unreadable", path, "is a document (EPS or PDF), not a video, image or audio file")
     text = _text(head)
     if text is None:
         return MediaError("unreadable", path, why)
     for pattern, name in _LISTS:
         if re.match(pattern, text):
-            return MediaError("playlist", path, f"is {name}: it names other files, which are not opened")
+            return MediaError("playlist", path, f"is {name}: it refers to other files, which are not opened")
     name = next((name for pattern, name in _TEXTS if re.match(pattern, text)), "text")
-    return MediaError("unreadable", path, f"is {name}, no video, image or sound")
+    return MediaError("unreadable", path, f"is {name}, not a video, image or audio file")
 
 
 def _text(head: bytes) -> str | None:
-    """The beginning of a text in small letters; None for what is no text."""
+    """The beginning of a text in lower case; None if the file is not text."""
     encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
     try:
         text = head.decode(encoding)
     except UnicodeDecodeError as error:
-        if len(head) < _HEAD or error.start < _HEAD - 4:  # but the last letter may be cut in two
+        if len(head) < _HEAD or error.start < _HEAD - 4:  # but the last character may be cut
             return None
         text = head[: error.start].decode(encoding)
     return None if _CONTROL.search(text) else text.lstrip().lower()

@@ -39,8 +39,8 @@ class Frame:
         index: Number in presentation order, from 0.
         pts: Presentation time in ticks of the stream.
         time: Seconds since the first frame.
-        image: uint8, shape (height, width, 3), RGB unless asked otherwise; upright.
-        damaged: The decoder had to invent a part of the picture (`iter_frames` only; `read_frames` refuses).
+        image: uint8, shape (height, width, 3), RGB unless another format was requested; upright.
+        damaged: The decoder concealed errors in the picture (`iter_frames` only; `read_frames` raises).
     """
 
     index: int
@@ -60,13 +60,13 @@ def read_frames(
     threads: int | Literal["auto"] = 1,
     index: PacketIndex | None = None,
 ) -> list[Frame]:
-    """Read exact frames by number. A frame that cannot be had is an error, never another frame.
+    """Read exact frames by number. A frame that cannot be read is an error, never replaced by another.
 
     Args:
         path: The video.
         indices: Frame numbers in presentation order, in any order, duplicates allowed; each is decoded once.
-        decoder: "pyav", or "decord" (the package decord2; wrong on HEVC with open groups of pictures; what it
-            does not support PyAV reads).
+        decoder: "pyav", or "decord" (the package decord2; wrong on HEVC with open groups of pictures; videos
+            that it does not support are read with PyAV).
         size: Width and height to scale to. By default frames have the displayed size that `probe` gives:
             upright, with square pixels (only videos whose pixels are not square are scaled).
         interpolation: Filter for scaling.
@@ -74,7 +74,7 @@ def read_frames(
         index: The packets of the file, when they have been read already.
 
     Returns:
-        One frame for each of `indices`, in that order. Frames asked for twice share their image.
+        One frame for each of `indices`, in that order. Frames requested twice share their image.
 
     Raises:
         MediaError: missing, not_a_file, empty, unreadable, no_video; too_short when the video has no frame of
@@ -83,17 +83,17 @@ def read_frames(
     """
     check_decoder(decoder)
     index = index or index_packets(path)
-    wanted = sorted({int(i) for i in indices})
-    if wanted and wanted[0] < 0:
-        raise ValueError(f"frames are numbered from 0, not {wanted[0]}")
-    if wanted and wanted[-1] >= len(index.pts):
+    numbers = sorted({int(i) for i in indices})
+    if numbers and numbers[0] < 0:
+        raise ValueError(f"frames are numbered from 0, not {numbers[0]}")
+    if numbers and numbers[-1] >= len(index.pts):
         raise MediaError(
-            "too_short", path, f"frame {wanted[-1]} is asked for, the video has {len(index.pts)}"
+            "too_short", path, f"there is no frame {numbers[-1]}: the video has {len(index.pts)}"
         )
     images = decoder_for(decoder, index).read_images(
-        path, wanted, index, size=size, interpolation=interpolation, threads=threads
+        path, numbers, index, size=size, interpolation=interpolation, threads=threads
     )
-    for number in wanted:
+    for number in numbers:
         if number not in images:
             raise damaged_frame(path, index, number)
     return [Frame(int(i), int(index.pts[i]), float(index.times[i]), images[int(i)]) for i in indices]
@@ -102,7 +102,7 @@ def read_frames(
 def read_frames_at(
     path: str | Path, times: Sequence[float], *, index: PacketIndex | None = None, **options: Any
 ) -> list[Frame]:
-    """Read the frame on screen at each time: the last that starts at or before it (with 1 ms of grace).
+    """Read the frame on screen at each time: the last that starts at or before it (with a tolerance of 1 ms).
 
     Args:
         path: The video.
@@ -118,12 +118,12 @@ def read_frames_at(
     """
     index = index or index_packets(path)
     if len(times) and min(times) < 0:
-        raise ValueError(f"times count from the first frame, {min(times)} lies before it")
+        raise ValueError(f"times are seconds since the first frame, not {min(times)}")
     if len(times) and max(times) > max(index.duration, float(index.times[-1])):
         raise MediaError(
             "too_short",
             path,
-            f"a frame at {max(times):g} s is asked for, the video ends at {index.duration:.3f} s",
+            f"there is no frame at {max(times):g} s: the video ends at {index.duration:.3f} s",
         )
     return read_frames(path, [index.frame_at(t) for t in times], index=index, **options)
 
@@ -151,15 +151,15 @@ def iter_frames(
         interpolation: Filter for scaling: "area" averages, "bilinear" and "bicubic" smooth as much as needed.
         start: Seconds since the first frame; frames that start earlier are left out.
         end: Seconds since the first frame; frames that start then or later are left out.
-        step: Frames from one given to the next; 1 gives all.
+        step: Every Nth frame; 1 gives all.
         apply_rotation: Turn pictures upright. Without, `size` is that of the picture as stored.
-        threads: Decoder threads; "auto" takes one per core, for callers that have the machine to themselves.
-        on_damage: "keep", "drop" or "raise", see `iter_video_frames`. Frames whose packet is refused by the
-            decoder are missing in any case; `Frame.index` tells.
+        threads: Decoder threads; "auto" takes one per core, for use without worker processes.
+        on_damage: "keep", "drop" or "raise", see `iter_video_frames`. Frames whose packet the decoder
+            refuses are always missing; see `Frame.index`.
         index: The packets of the file, when they have been read already.
 
     Yields:
-        Frames in presentation order, each with an array of its own.
+        Frames in presentation order; arrays are not shared.
 
     Raises:
         MediaError: missing, not_a_file, empty, unreadable, no_video, decode.
@@ -168,8 +168,8 @@ def iter_frames(
     convert = PictureConverter(
         index, size=size, format=format, interpolation=interpolation, apply_rotation=apply_rotation
     )
-    wanted = index.frames_between(start, end)[::step]
-    for frame in iter_video_frames(path, frames=wanted, threads=threads, on_damage=on_damage, index=index):
+    numbers = index.frames_between(start, end)[::step]
+    for frame in iter_video_frames(path, frames=numbers, threads=threads, on_damage=on_damage, index=index):
         yield Frame(
             frame.index, int(index.pts[frame.index]), frame.time, convert(frame.picture), frame.damaged
         )

@@ -1,4 +1,4 @@
-"""Still pictures: size without decoding, and pixels, turned upright as their EXIF data says."""
+"""Images: size without decoding, and pixels, turned upright according to their EXIF data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tools.base.disk import ALWAYS, disk_error
 from tools.errors import MediaError
 from tools.media.reading.container import check_file
-from tools.media.reading.formats import IMAGE_FORMATS, unopened
+from tools.media.reading.formats import IMAGE_FORMATS, unsupported_file
 
 DAMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 """What Pillow raises on a damaged image, or on one with too many pixels."""
@@ -41,7 +41,7 @@ def image_info(path: str | Path) -> tuple[tuple[int, int], str, int]:
 def read_image(path: str | Path, *, size: tuple[int, int] | None = None) -> np.ndarray:
     """Decode an image, upright.
 
-    Transparency is dropped, 16-bit gray is scaled to 8 bits, of an animation the first picture is taken.
+    Transparency is dropped, 16-bit gray is scaled to 8 bits; of an animation, the first picture is read.
 
     Args:
         path: The file.
@@ -67,10 +67,10 @@ def read_image(path: str | Path, *, size: tuple[int, int] | None = None) -> np.n
 
 @contextmanager
 def open_image(path: str | Path) -> Iterator[Image.Image]:
-    """Read the header of an image; the one place that says what Pillow may open.
+    """Open an image and read its header; the only function that decides what Pillow may open.
 
     Yields:
-        The image, which is closed at the end.
+        The image, which is closed when the block ends.
 
     Raises:
         MediaError: missing, not_a_file, empty, playlist, unreadable.
@@ -81,7 +81,7 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = _identified(path)
     except UnidentifiedImageError:
-        raise unopened(path, "is no image in any format that is opened here") from None
+        raise unsupported_file(path, "is not an image in a supported format") from None
     except DAMAGE as error:
         raise disk_error(path, error, ALWAYS) or MediaError("unreadable", path, str(error)) from None
     with image:
@@ -89,7 +89,7 @@ def open_image(path: str | Path) -> Iterator[Image.Image]:
 
 
 def _identified(path: str | Path) -> Image.Image:
-    """Open an image; only those formats beyond Pillow's first five are looked for that the first are not."""
+    """Open an image; plugins beyond Pillow's five basic ones are loaded only if none of these reads it."""
     Image.preinit()
     try:
         return Image.open(path, formats=_known())
@@ -99,5 +99,5 @@ def _identified(path: str | Path) -> Image.Image:
 
 
 def _known() -> list[str]:
-    """The formats that may be opened, of those that Pillow knows by now."""
+    """The formats that may be opened, of those whose plugins are loaded."""
     return [name for name in IMAGE_FORMATS if name in Image.OPEN]

@@ -1,9 +1,8 @@
-"""Pictures that are mixtures of two others: what dissolves and fades are made of.
+"""Find pictures that are mixtures of two others, as in dissolves and fades.
 
-A dissolve shows ``(1 - s) A + s B``, and s grows steadily from 0 to 1; a fade to black is one with a black B.
-So of two frames around it, each frame between is found again as such a sum, with the s that its place
-demands, and next to nothing is left over. A camera or a thing that moves leaves much: a picture on the way is
-no sum of the first and the last.
+A dissolve shows ``(1 - s) A + s B``, where s grows steadily from 0 to 1; a fade to black is one with a black
+B. So each frame between the two is such a sum, with the s that its position implies, and almost no residue.
+When the camera or an object moves, the residue is large: the pictures between are not sums of the two.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 _DIFFERENT = 12.0  # root mean square, in luma, by which two shots differ
 _UNLIKE = 0.6  # correlation above which two pictures are of the same shot
 RESIDUE = 0.35
-"""What may be left over of a mixture, by the difference of the two pictures."""
+"""Largest residue of a mixture, relative to the difference of the two pictures."""
 _BLOCK = 1024  # frames worked on at a time
 
 
@@ -30,14 +29,14 @@ def find_mixtures(
 
     Args:
         pictures: Numbers, shape (n, pixels).
-        lengths: Distances from the first to the last frame of a mixture that are looked for.
-        uneven: How far the share of the second picture may be from steady growth.
-        parts: Places between the first and the last frame, 0 to 1, that are looked at, in this order: the
-            middle tells a cut from a mixture at once.
+        lengths: Numbers of frames from the first to the last frame of a mixture.
+        uneven: Largest deviation of the share of the second picture from linear growth.
+        parts: Positions between the first and the last frame, 0 to 1, that are tested, in this order: the
+            middle rules out most cuts at once.
 
     Returns:
-        Numbers of the first and the last frames: the two are unlike, and those at `parts` between them are
-        mixtures of the two, as they must be there.
+        Numbers of the first and the last frames: the two differ, and those at `parts` between them are
+        mixtures of the two with the expected shares.
     """
     found: list[tuple[int, int]] = []
     for start in range(0, len(pictures), _BLOCK):
@@ -53,9 +52,9 @@ def find_mixtures(
 
 
 def _unlike(block: np.ndarray, length: int, moments: tuple[np.ndarray, np.ndarray], stop: int) -> np.ndarray:
-    """First frames, before `stop`, that may be unlike those `length` later; cheap, and misses none.
+    """First frames, before `stop`, that may differ from those `length` later; fast, without false negatives.
 
-    The limits are a little wider than the true ones, by what sums of squares in float32 are off.
+    The limits are slightly wider than the exact ones, because of rounding of sums in float32.
     """
     mean, square = moments
     one, other = slice(0, stop), slice(length, length + stop)
@@ -87,16 +86,16 @@ def _mixtures(
 def decompose(
     middle: np.ndarray, first: np.ndarray, difference: np.ndarray, energy: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Least-squares share of the second picture in ones between two, and what is left over.
+    """Least-squares share of the second picture in pictures between two, and the residue.
 
     Args:
-        middle: Shape (..., pixels): the pictures in question.
+        middle: Shape (..., pixels): the pictures between.
         first: The first picture.
         difference: The second picture less the first.
         energy: Sum of the squares of `difference`.
 
     Returns:
-        The shares, and the root of the squares left over by that of `energy`.
+        The shares, and the norm of the residue relative to that of `difference`.
     """
     beyond = middle - first
     share = (beyond * difference).sum(axis=-1) / energy
@@ -110,6 +109,6 @@ def centred(pictures: np.ndarray) -> np.ndarray:
 
 
 def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Of centred pictures, shape (n, pixels); 0 where one of them is plain."""
+    """Correlation of centred pictures, shape (n, pixels); 0 if one of them is uniform."""
     length = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     return (a * b).sum(axis=1) / np.maximum(length, 1e-6)

@@ -1,4 +1,4 @@
-"""How a stored picture has to be turned and mirrored to be upright: the display matrix of a stream."""
+"""How a stored picture is rotated and mirrored for display: the display matrix of a stream."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Orientation:
-    """What brings a stored picture upright: first mirror it left to right, then turn it.
+    """The transform from a stored picture to the displayed one: first mirror left to right, then rotate.
 
     Attributes:
-        degrees: Clockwise: 0, 90, 180 or 270; anything else is an oblique turn, whose corners are cut off.
-        mirrored: Whether it is mirrored first.
+        degrees: Clockwise: 0, 90, 180 or 270; any other angle is oblique, and corners are cut off.
+        mirrored: Whether the picture is mirrored first.
     """
 
     degrees: int = 0
@@ -24,21 +24,21 @@ class Orientation:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise in right angles: 0 for an oblique turn, which keeps the picture's sides."""
+        """Degrees clockwise in right angles: 0 for an oblique angle, which keeps width and height."""
         return 0 if self.oblique else self.degrees
 
     @property
     def oblique(self) -> bool:
-        """Whether the turn is none of right angles."""
+        """Whether the angle is not a multiple of 90 degrees."""
         return self.degrees % 90 != 0
 
     @property
     def swaps_sides(self) -> bool:
-        """Whether width and height change places."""
+        """Whether width and height are swapped."""
         return self.degrees in (90, 270)
 
     def apply(self, array: np.ndarray) -> np.ndarray:
-        """Bring an array upright, by right angles only.
+        """Apply the transform to an array, by right angles only.
 
         Args:
             array: Shape (height, width, …).
@@ -47,14 +47,14 @@ class Orientation:
         return np.rot90(upright, -self.rotation // 90) if self.rotation else upright
 
     def filters(self) -> list[tuple[str, str]]:
-        """Libavfilter's filters that do the same to a picture: names and arguments."""
+        """The same transform as filters of libavfilter: names and arguments."""
         if self.oblique:
             return [("rotate", f"a={math.radians(self.degrees)!r}")]
         return _FILTERS[self.rotation, self.mirrored]
 
 
 UPRIGHT = Orientation()
-"""Pictures that are shown as they are stored."""
+"""Pictures that are displayed as they are stored."""
 
 _FLIP, _OVER = ("hflip", ""), ("vflip", "")
 _FILTERS: dict[tuple[int, bool], list[tuple[str, str]]] = {
@@ -70,7 +70,7 @@ _FILTERS: dict[tuple[int, bool], list[tuple[str, str]]] = {
 
 
 def orientation_of(picture: av.VideoFrame) -> Orientation:
-    """Read the display matrix of a decoded picture; `UPRIGHT` when there is none, or an empty one."""
+    """Read the display matrix of a decoded picture; `UPRIGHT` if there is none or it is zero."""
     data: Any = picture.side_data.get("DISPLAYMATRIX")
     return parse_matrix(np.frombuffer(data, np.int32)) if data is not None else UPRIGHT
 
@@ -78,8 +78,8 @@ def orientation_of(picture: av.VideoFrame) -> Orientation:
 def parse_matrix(matrix: np.ndarray) -> Orientation:
     """Read a display matrix as the ffmpeg program does.
 
-    It takes the angle of the first row in whole degrees, and the signs for mirrored pictures. Scale and shift
-    are ignored here; libavformat makes a pixel ratio of a scale. A mirrored oblique picture is only turned.
+    That uses the angle of the first row in whole degrees, and the signs for mirroring. Scale and shift are
+    ignored; libavformat turns a scale into a pixel ratio. A mirrored oblique picture is only rotated.
 
     Args:
         matrix: int32, nine numbers (libavutil/display.h): a picture's point (x, y) is shown at
@@ -90,10 +90,10 @@ def parse_matrix(matrix: np.ndarray) -> Orientation:
     if not scale_x or not scale_y:
         return UPRIGHT
     degrees = round(math.degrees(math.atan2(b / scale_y, a / scale_x))) % 360
-    if degrees == 1:  # the program lets it pass
+    if degrees == 1:  # ignored by the program
         return UPRIGHT
     if degrees % 90:
         return Orientation(degrees)
-    # The sign of the other row tells a mirrored picture from one that is only turned.
+    # The sign of the other row distinguishes a mirrored picture from a rotated one.
     mirrored = {0: d < 0, 90: c > 0, 180: d > 0, 270: c < 0}[degrees]
     return Orientation((degrees + 180 * mirrored) % 360, mirrored)

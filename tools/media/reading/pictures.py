@@ -1,4 +1,4 @@
-"""From a decoded picture to a numpy array: colours, HDR as SDR, size, and the right way up."""
+"""Convert decoded pictures to NumPy arrays: colours, HDR to SDR, size, orientation."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ Interpolation = Literal["bicubic", "bilinear", "area", "lanczos", "point", "fast
 
 
 class PictureConverter:
-    """Turns the pictures of one video into arrays with libswscale, in one step from the stored format.
+    """Converts the pictures of one video to arrays with libswscale, in one step from the stored format.
 
     Colours follow the matrix and range that the stream states, as in the ffmpeg program; for 8-bit 4:2:0
-    the result is that program's, bit for bit. HDR pictures become SDR, see `tonemap`.
-    Where the size changes within the stream, pictures keep their shape, between black bars.
+    the result is that program's, bit for bit. HDR pictures are tone-mapped to SDR, see `tonemap`.
+    If the size changes within the stream, pictures keep their aspect ratio, with black bars.
 
     Args:
         index: The packets of the video.
         size: Width and height of the arrays. By default the displayed size: upright, and with square pixels.
         format: "rgb24", "bgr24" or "gray".
         interpolation: Filter of the scaler, which also smooths when it scales down.
-        apply_rotation: Turn and mirror pictures upright. Without, `size` is that of the picture as stored.
+        apply_rotation: Rotate and mirror pictures upright. Without, `size` is that of the picture as stored.
 
     Raises:
-        MediaError: hdr: there is no way to show the pictures.
+        MediaError: hdr: the pictures cannot be converted.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class PictureConverter:
             uint8, shape (height, width, 3), or (height, width) for "gray"; contiguous.
         """
         if (other := self._index.stored_as(picture.width, picture.height)) is not self._index:
-            return self._in_the_middle(picture, other)
+            return self._letterboxed(picture, other)
         if self._rotate is not None:
             picture = self._rotate(picture)
         if is_hdr(picture):
@@ -85,11 +85,11 @@ class PictureConverter:
             array = scaled.to_ndarray()
         return np.ascontiguousarray(self._orientation.apply(array))
 
-    def _in_the_middle(self, picture: av.VideoFrame, other: PacketIndex) -> np.ndarray:
-        """Convert a picture of another size than the first, and put it into the middle of a black one."""
+    def _letterboxed(self, picture: av.VideoFrame, other: PacketIndex) -> np.ndarray:
+        """Convert a picture whose size differs from the first, and centre it on black."""
         kind = (other.coded_width, other.coded_height)
         if kind not in self._others:
-            size = fitted(self._shown(other), self._shown(self._index), self._size)
+            size = fitted(self._displayed(other), self._displayed(self._index), self._size)
             self._others[kind] = PictureConverter(
                 other,
                 size=size,
@@ -104,20 +104,20 @@ class PictureConverter:
         whole[top : top + array.shape[0], left : left + array.shape[1]] = array
         return whole
 
-    def _shown(self, index: PacketIndex) -> tuple[int, int]:
+    def _displayed(self, index: PacketIndex) -> tuple[int, int]:
         return index.displayed_size if self._apply_rotation else (index.coded_width, index.coded_height)
 
 
 def fitted(picture: tuple[int, int], first: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """Size of a picture that has other sides than the first of its stream, so that its shape is kept.
+    """Scaled size of a picture whose size differs from the first of its stream, with its aspect ratio.
 
     Args:
-        picture: Its width and height, as shown.
+        picture: Its displayed width and height.
         first: Those of the first picture.
         size: Those to which the first picture is scaled.
 
     Returns:
-        The largest width and height of its shape within `size`; `size` itself where that is 1 % away at most.
+        The largest width and height of its aspect ratio within `size`; `size` if they are within 1 %.
     """
     across, down = size[0] / first[0] * picture[0], size[1] / first[1] * picture[1]
     factor = min(size[0] / across, size[1] / down)
@@ -128,14 +128,14 @@ def fitted(picture: tuple[int, int], first: tuple[int, int], size: tuple[int, in
 
 
 class SdrPictures:
-    """Turns the HDR pictures of one video into arrays of SDR.
+    """Converts the HDR pictures of one video to SDR arrays.
 
     Args:
         index: The packets of the video.
         bits: Of the arrays, 8 or 16.
 
     Raises:
-        MediaError: hdr: there is no way to show the pictures.
+        MediaError: hdr: the pictures cannot be converted.
     """
 
     def __init__(self, index: PacketIndex, *, bits: int) -> None:
@@ -148,13 +148,13 @@ class SdrPictures:
     def __call__(
         self, picture: av.VideoFrame, width: int, height: int, interpolation: Interpolation = "bicubic"
     ) -> np.ndarray:
-        """Scale one picture and bring it to SDR.
+        """Scale one picture and convert it to SDR.
 
         Returns:
             uint8 or uint16, shape (height, width, 3): R', G' and B' of BT.709, full range.
         """
         if self._map is None:
-            # All pictures go by what the first one says, wherever reading begins.
+            # The first picture of the stream decides for all, wherever reading begins.
             hdr = self._hdr or hdr_of(picture)
             assert hdr is not None, "only HDR pictures are given"
             self._map = _tone_map(hdr, self._bits)

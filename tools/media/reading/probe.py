@@ -1,4 +1,4 @@
-"""The facts of one image or video: true frame count, displayed size, rate, duration, codec."""
+"""Properties of an image or video: exact frame count, displayed size, rate, duration, codec."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VFR_TOLERANCE = 0.002
 
 @dataclasses.dataclass(frozen=True)
 class MediaInfo:
-    """What `probe` finds.
+    """The properties that `probe` finds.
 
     Attributes:
         num_frames: Frames that a full decode shows, up to the first damaged packet; 1 for an image.
@@ -31,23 +31,23 @@ class MediaInfo:
         duration: Seconds from the start of the first frame to the end of the last; 0.0 for an image.
         codec: Name of the codec (h264, hevc, av1, …) or of the image format (jpeg, png, …).
         pix_fmt: libav's name of the pixel format; None for an image.
-        rotation: Degrees clockwise that the stored picture has to be turned, once it is mirrored if so.
+        rotation: Degrees clockwise by which the stored picture is rotated, after mirroring if it is mirrored.
         sample_aspect_ratio: Width of a stored pixel by its height.
         has_audio: Whether the file has an audio stream.
         vfr: Whether the intervals between frames differ.
         coded_width: Width as stored.
         coded_height: Height as stored.
-        damaged: Number of packets that are not whole.
+        damaged: Number of incomplete packets.
         timing: See `PacketIndex`; None for an image.
-        bit_depth: Bits of a component of a pixel; None when the format does not say.
+        bit_depth: Bits of a component of a pixel; None if the format does not say.
         color: Range, matrix, primaries and transfer, see `colour_name`; None for an image.
         hdr: sdr, pq, hlg or dolby-vision, see `tools.media.reading.colour.hdr.Hdr`.
         bitrate: Bits per second of the pictures; None for an image.
         bpp: Bits per stored pixel of the pictures; None for an image.
-        gop: Most frames from a key frame to the next; None for an image.
+        gop: Largest distance between key frames, in frames; None for an image.
         size_changes: How often size or orientation of the pictures change.
-        audio_codec: Codec of the sound track that is used; None when there is none.
-        audio_tracks: Number of sound tracks.
+        audio_codec: Codec of the audio track that is used; None if there is none.
+        audio_tracks: Number of audio tracks.
     """
 
     num_frames: int
@@ -77,19 +77,19 @@ class MediaInfo:
 
     @property
     def aspect_ratio(self) -> float:
-        """Displayed height by displayed width."""
+        """Displayed height divided by displayed width."""
         return self.height / self.width
 
     @property
     def resolution(self) -> int:
-        """Displayed pixels."""
+        """Number of displayed pixels."""
         return self.height * self.width
 
 
 def probe(path: str | Path) -> MediaInfo:
-    """Read the facts of an image or a video; the suffix tells which it is.
+    """Read the properties of an image or a video, which the file extension distinguishes.
 
-    A video's packets are read, its first picture is decoded, the rest is not.
+    All packets of a video are read; only its first picture is decoded.
 
     Raises:
         MediaError: missing, not_a_file, empty, unreadable, no_video, decode.
@@ -107,7 +107,7 @@ def probe(path: str | Path) -> MediaInfo:
 
 
 def media_info(index: PacketIndex) -> MediaInfo:
-    """The facts of a video whose packets have been read."""
+    """The properties of a video whose packets have been read."""
     width, height = index.displayed_size
     bits = 8 * index.stored_bytes
     pixels = index.coded_width * index.coded_height * len(index.pts)
@@ -147,12 +147,12 @@ def _bit_depth(pix_fmt: str | None) -> int | None:
 
 
 def _rate(index: PacketIndex) -> float | None:
-    """Frames by duration; the stated rate where the two agree within what rounded times explain."""
+    """Frames divided by duration; the stated rate if the difference is explained by rounding of times."""
     stated = float(index.average_rate) if index.average_rate else None
     if index.num_frames < 2 or index.duration <= 0:
         return stated
     measured = index.num_frames / index.duration
-    # Times are off by a tick at either end, and the last frame's duration is often a guess.
+    # Times may be off by a tick at either end, and the duration of the last frame is often a guess.
     slack = max(0.002, 1.0 / index.num_frames)
     return stated if stated and abs(measured / stated - 1) <= slack else measured
 

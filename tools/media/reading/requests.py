@@ -1,4 +1,4 @@
-"""Read what several users of one file want of it, in one decode."""
+"""Read the frames of several requests for one file in a single decode."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from tools.media.reading.frames import Frame
     from tools.media.reading.timeline.packets import PacketIndex
 
-# libav is imported where files are read: stages say what they want without it, and `--help` is instant
+# libav is imported where files are read: stages declare requests without it, and `--help` is instant
 
 Size = tuple[int, int]
 """Width and height in pixels."""
 
 
 class FrameChoice(Protocol):
-    """Which frames of a video are wanted: a `Sampling`, or whatever else chooses."""
+    """A choice of frames: a `Sampling`, or another class with these methods."""
 
     def indices(self, times: np.ndarray) -> list[int]:
-        """Numbers of the frames, by the time of each in seconds; raises SamplingError when there are none."""
+        """Numbers of the frames, by the time of each in seconds; raises SamplingError if there are none."""
         ...
 
     def asdict(self) -> dict[str, Any]:
@@ -38,11 +38,11 @@ class FrameChoice(Protocol):
 
 @dataclass(frozen=True)
 class Snapshots:
-    """Grey pictures at intervals: larger than thumbnails, of which there is one for every frame.
+    """Gray pictures at intervals: larger than thumbnails, which exist for every frame.
 
     Attributes:
         size: Width and height in pixels.
-        seconds: There is one of the first frame in each so many seconds.
+        seconds: Length of the intervals; the first frame of each is taken.
     """
 
     size: Size
@@ -56,12 +56,12 @@ class Snapshots:
 
 @dataclass(frozen=True)
 class FrameRequest:
-    """What one user wants of a file.
+    """What is requested of a file.
 
     Attributes:
-        choice: Frames in full; None for none.
-        thumbnails: Width and height of a small grey picture of every frame; None for none.
-        snapshots: Larger grey pictures at intervals, given beside thumbnails only; None for none.
+        choice: Full frames; None for none.
+        thumbnails: Width and height of a small gray picture of every frame; None for none.
+        snapshots: Larger gray pictures at intervals, only together with thumbnails; None for none.
     """
 
     choice: FrameChoice | None = None
@@ -79,7 +79,7 @@ class Frames(list["Frame"]):
         times: float64, shape (n,): seconds since the first frame, of every frame; with thumbnails, of those
             that have one.
         thumbnails: uint8, shape (n, height, width): luma of every frame, averaged over areas; frames that do
-            not decode whole are left out. None when they were not asked for.
+            not decode whole are left out. None if they were not requested.
         snapshots: uint8, shape (m, height, width): as thumbnails, of the frames that `Snapshots` chooses.
         snapshot_times: float64, shape (m,): their times.
     """
@@ -103,13 +103,13 @@ def read_requests(
     """Read a file once for all requests; each frame is decoded once.
 
     Args:
-        path: A video or an image; the suffix tells which. An image is its own only frame and thumbnail.
-        requests: What is wanted.
+        path: A video or an image, by its extension. An image is its own only frame and thumbnail.
+        requests: The requests.
         decoder: Decoder of the chosen frames, see `tools.media.reading.frames.read_frames`.
 
     Returns:
-        For each request its frames, or why it cannot have them: too_short when it finds none in this video,
-        decode when one of its frames is damaged. Requests for the same frame share its image.
+        For each request its frames, or an error: too_short if it selects none in this video, decode if one
+        of its frames is damaged. Requests for the same frame share its image.
 
     Raises:
         MediaError: The file as a whole cannot be read.
@@ -158,7 +158,7 @@ def read_requests(
 
 
 def read_sampled(path: str | Path, choice: FrameChoice, *, decoder: str = "pyav") -> Frames:
-    """Read the frames that a policy chooses; of an image, the image. Arguments as for `read_requests`.
+    """Read the frames that a policy chooses; an image has one. Arguments as for `read_requests`.
 
     Raises:
         MediaError: As `read_requests`; too_short when the policy finds no frame, decode for a damaged one.
@@ -186,7 +186,7 @@ def _decode(
     sizes: set[Size],
     sparse: Mapping[Snapshots, Container[int]],
 ) -> tuple[dict[int, np.ndarray], list[int], dict[Size | Snapshots, np.ndarray]]:
-    """Decode what is wanted, or everything when there are thumbnails to make.
+    """Decode the wanted frames, or all frames if there are thumbnails.
 
     Returns:
         Images by number; numbers of the frames that have thumbnails; thumbnails by size, and snapshots.

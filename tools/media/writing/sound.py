@@ -12,7 +12,7 @@ import numpy as np
 
 from tools.media.reading.container import open_video
 from tools.media.reading.sound.decoding import AudioDecoder, open_audio
-from tools.media.reading.timeline.clock import UNBROKEN, Clock
+from tools.media.reading.timeline.clock import CONTINUOUS, Clock
 from tools.media.reading.tracks import choose_audio, describe
 
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
@@ -89,7 +89,7 @@ def left_behind(path: str | Path, *, keep_audio: bool, audio_track: str | None =
 
 
 def read_sound(
-    path: str | Path, form: SoundFormat, start: Fraction, duration: Fraction, clock: Clock = UNBROKEN
+    path: str | Path, form: SoundFormat, start: Fraction, duration: Fraction, clock: Clock = CONTINUOUS
 ) -> Iterator[np.ndarray]:
     """Decode the sound of an interval.
 

@@ -12,7 +12,7 @@ from PIL import Image
 from tools.base.packages import not_installed
 from tools.errors import MediaError
 from tools.media.reading.container import open_video
-from tools.media.reading.decoders.remuxed import straightened
+from tools.media.reading.decoders.remuxed import remux
 from tools.media.reading.orientation import Orientation
 from tools.media.reading.pictures import Interpolation
 from tools.media.reading.timeline.packets import PacketIndex
@@ -57,7 +57,7 @@ class _Decord:
             raise MediaError("decode", path, f"{turn}, which decord does not do; use decoder pyav")
         count = 0 if threads == "auto" else threads
         if not (index.timing == "ok" and _is_read_right(path)):
-            with straightened(index) as copy:
+            with remux(index) as copy:
                 return _read(copy, wanted, index, size, count)
         return _read(path, wanted, index, size, count)
 

@@ -244,7 +244,7 @@ class Decoder:
         if key == len(self.index.key_positions) or self.index.key_positions[key] != start:
             return None
         stamp, dts = int(self.index.key_stamps[key]), int(self.index.key_dts[key])
-        place = int(self.index.key_places[key]) if self.index.timing != "ok" else -1
+        place = int(self.index.key_byte_offsets[key]) if self.index.timing != "ok" else -1
         self._untouched = False
         if place >= 0 and self._container.format.name in _SEARCHED_BY_BYTES:
             return self._seek_byte(place)

@@ -20,7 +20,7 @@ _MATROSKA = ("vp8", "theora", "ffv1")  # codecs that QuickTime files do not hold
 
 
 @contextmanager
-def straightened(index: PacketIndex) -> Iterator[Path]:
+def remux(index: PacketIndex) -> Iterator[Path]:
     """Copy the packets of the pictures into a temporary file, with the times of `index`, without encoding.
 
     Args:

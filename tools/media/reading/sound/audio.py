@@ -12,14 +12,14 @@ from av.error import FFmpegError
 
 from tools.base.disk import ALWAYS, disk_error
 from tools.errors import MediaError
-from tools.media.reading.container import check_file, open_container, unopened
+from tools.media.reading.container import check_file, open_container, open_error
 from tools.media.reading.extensions import is_image
 from tools.media.reading.sound.decoding import AudioDecoder, frame_time
-from tools.media.reading.timeline.clock import UNBROKEN
+from tools.media.reading.timeline.clock import CONTINUOUS
 from tools.media.reading.timeline.packets import PacketIndex
 from tools.media.reading.timeline.scan import index_packets
 
-QUIETEST = -120.0
+MIN_LEVEL = -120.0
 """dBFS that stand for anything as quiet or quieter, silence included."""
 
 _MOST_DAMAGED = 0.1  # of the packets; a file that is cut at either end has a few that do not decode
@@ -72,12 +72,12 @@ class Level:
 
     @property
     def rms(self) -> float:
-        """Root mean square in dBFS, at least `QUIETEST`; a full-scale sine has -3.01."""
-        return _decibels(np.sqrt(self._squares / self.count)) if self.count else QUIETEST
+        """Root mean square in dBFS, at least `MIN_LEVEL`; a full-scale sine has -3.01."""
+        return _decibels(np.sqrt(self._squares / self.count)) if self.count else MIN_LEVEL
 
     @property
     def peak(self) -> float:
-        """The greatest absolute sample in dBFS, at least `QUIETEST`."""
+        """The greatest absolute sample in dBFS, at least `MIN_LEVEL`."""
         return _decibels(self._peak)
 
 
@@ -119,7 +119,7 @@ class AudioTrack:
         first = _first_sample(check_file(path), track)
         index = _pictures(path) if index is None else index
         pictures = None if index is None else int(index.pts[0]) * index.time_base
-        self._clock = UNBROKEN if index is None else index.clock
+        self._clock = CONTINUOUS if index is None else index.clock
         self._origin = first if pictures is None else pictures
         self.offset = None if pictures is None else float(first - pictures)
 
@@ -226,11 +226,11 @@ def cut_windows(
                 break
             parts[number].append(block[max(0, first - at) : max(0, stop - at)])
         while done < len(windows) and windows[done][1] <= end:
-            yield _together(parts[done])
+            yield _concatenate(parts[done])
             parts[done] = []
             done += 1
     for remaining in parts[done:]:
-        yield _together(remaining)
+        yield _concatenate(remaining)
 
 
 def _first_sample(path: Path, track: str | None) -> Fraction:
@@ -245,7 +245,7 @@ def _first_sample(path: Path, track: str | None) -> Fraction:
         decoder = AudioDecoder(path, rate=1, track=track)
         frame = next(decoder.frames(), None)
     except (FFmpegError, OSError, UnicodeError) as error:
-        raise disk_error(path, error, ALWAYS) or unopened(path, error) from None
+        raise disk_error(path, error, ALWAYS) or open_error(path, error) from None
     if frame is None and decoder.packets == 0 and decoder.damaged == 0:
         raise MediaError("no_audio", path, "there is nothing in its sound track, or no decoder for it")
     if frame is None:
@@ -270,9 +270,9 @@ def _join(block: np.ndarray, at: int, expected: int) -> tuple[np.ndarray, int]:
     return np.concatenate([np.zeros(at - expected, np.float32), block]), expected
 
 
-def _together(parts: list[np.ndarray]) -> np.ndarray:
+def _concatenate(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
 
 def _decibels(amplitude: float) -> float:
-    return max(QUIETEST, 20.0 * float(np.log10(amplitude))) if amplitude > 0 else QUIETEST
+    return max(MIN_LEVEL, 20.0 * float(np.log10(amplitude))) if amplitude > 0 else MIN_LEVEL

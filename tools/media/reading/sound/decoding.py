@@ -14,7 +14,7 @@ from av.stream import Discard
 
 from tools.errors import MediaError
 from tools.media.reading.container import open_container
-from tools.media.reading.timeline.clock import UNBROKEN, Clock
+from tools.media.reading.timeline.clock import CONTINUOUS, Clock
 from tools.media.reading.tracks import choose_audio
 
 _PREROLL = Fraction(1, 4)  # seconds; decoders need some packets before the first right sample (opus: 80 ms)
@@ -78,7 +78,7 @@ class AudioDecoder:
         layout: str | None = None,
         *,
         track: str | None = None,
-        clock: Clock = UNBROKEN,
+        clock: Clock = CONTINUOUS,
     ) -> None:
         self._path, self._rate, self._layout = path, rate, layout
         self._track, self._clock = track, clock

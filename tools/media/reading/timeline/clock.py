@@ -35,16 +35,16 @@ class Clock:
     starts: tuple[tuple[int, int], ...] = ()
     offsets: tuple[Fraction, ...] = (Fraction(0),)
 
-    def follow(self) -> Follower:
+    def follow(self) -> ClockFollower:
         """Begin to read a stream of the file from its first packet on."""
-        return Follower(self)
+        return ClockFollower(self)
 
 
-UNBROKEN = Clock()
+CONTINUOUS = Clock()
 """The clock of a file that goes through."""
 
 
-class Follower:
+class ClockFollower:
     """Puts the packets of one stream, sound for example, on the clock of the pictures, in stored order."""
 
     def __init__(self, clock: Clock) -> None:
@@ -78,7 +78,7 @@ class Follower:
         return here > _STEP_BACK and there < here
 
 
-def is_sound(
+def times_are_valid(
     pts: Sequence[int | None],
     dts: Sequence[int | None],
     time_base: Fraction,
@@ -154,7 +154,7 @@ def find_breaks(stamps: Sequence[int | None], time_base: Fraction, *, discontinu
     Args:
         stamps: Decoding times in stored order, or presentation times in the order of showing.
         time_base: Seconds per tick.
-        discontinuous: As for `is_sound`.
+        discontinuous: As for `times_are_valid`.
     """
     numbers = [i for i, stamp in enumerate(stamps) if stamp is not None]
     times = np.array([stamps[i] for i in numbers], np.float64) * float(time_base)

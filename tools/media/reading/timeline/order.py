@@ -37,7 +37,7 @@ def decoded_order(path: str | Path, scan: Scan) -> np.ndarray:
     return np.array(sorted(range(len(scan.pts)), key=rank.__getitem__), np.int64)
 
 
-def heads_tell(path: str | Path, scan: Scan, starts: list[int]) -> bool:
+def times_give_order(path: str | Path, scan: Scan, starts: list[int]) -> bool:
     """Decode a few packets behind each new start: whether pictures come out in the order of their times."""
     times = {n: pts for n, pts in zip(scan.positions, scan.pts, strict=True) if pts is not None}
     keys = np.array([position for position, *_ in scan.keys], np.int64)
@@ -135,13 +135,13 @@ def _extended(stamps: list[int | None]) -> list[int | None]:
     return stamps[: last + 1] + [stamp + usual * i for i in range(1, len(stamps) - last)]
 
 
-def packet_places(path: str | Path) -> list[int]:
+def byte_offsets(path: str | Path) -> list[int]:
     """Where each packet lies in the file, in bytes; -1 when that is not known."""
     with open_video(path) as (container, stream):
         return [-1 if packet.pos is None else packet.pos for packet in packets(container, stream)]
 
 
-def sound_goes_on(
+def audio_continues(
     path: str | Path, scan: Scan, stamps: list[int | None], behind: int, time_base: Fraction
 ) -> bool:
     """Whether a step forward is a picture that stands: the sound goes on meanwhile."""
@@ -152,7 +152,7 @@ def sound_goes_on(
     if end < begin:
         return False
     margin = (end - begin) / 4
-    first, last = scan.places[scan.positions[before]], scan.places[scan.positions[behind]]
+    first, last = scan.byte_offsets[scan.positions[before]], scan.byte_offsets[scan.positions[behind]]
     with open_video(path) as (container, stream):
         for other in container.streams.audio:
             other.discard = Discard.default

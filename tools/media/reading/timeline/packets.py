@@ -16,7 +16,7 @@ from av.error import FFmpegError
 from tools.media.reading.colour.hdr import Hdr
 from tools.media.reading.orientation import Orientation
 from tools.media.reading.sampling import TIME_TOLERANCE, frame_at
-from tools.media.reading.timeline.clock import UNBROKEN, Clock
+from tools.media.reading.timeline.clock import CONTINUOUS, Clock
 
 LONG_FRAME_SECONDS = 0.1
 """A frame that is on screen for longer (a slide, a screen recording) may belong to two scenes."""
@@ -58,7 +58,7 @@ class PacketIndex:
         key_pts: int64: their presentation times.
         key_stamps: int64: the presentation times that the file has for them, in ticks of its stream.
         key_dts: int64: their decoding times there, which is what files are searched by.
-        key_places: int64: where they lie in the file, in bytes; -1 when that is not known.
+        key_byte_offsets: int64: where they lie in the file, in bytes; -1 when that is not known.
         end_pts: Presentation time at which the last frame ends.
         damaged: int64: frames whose packet is not whole; decoders refuse it.
         counted: True when packets carry no usable presentation times (H.264 in AVI): then a frame is
@@ -92,7 +92,7 @@ class PacketIndex:
     key_pts: np.ndarray
     key_stamps: np.ndarray
     key_dts: np.ndarray
-    key_places: np.ndarray
+    key_byte_offsets: np.ndarray
     end_pts: int
     damaged: np.ndarray
     counted: bool
@@ -112,7 +112,7 @@ class PacketIndex:
     size_changes: tuple[SizeChange, ...] = ()
     audio_codec: str | None = None
     audio_tracks: int = 0
-    clock: Clock = UNBROKEN
+    clock: Clock = CONTINUOUS
 
     @property
     def num_frames(self) -> int:

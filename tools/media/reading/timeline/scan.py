@@ -18,10 +18,10 @@ from tools.media.reading.colour.hdr import colour_name, hdr_of
 from tools.media.reading.container import open_video
 from tools.media.reading.orientation import orientation_of
 from tools.media.reading.timeline import bitstream
-from tools.media.reading.timeline.clock import is_sound
+from tools.media.reading.timeline.clock import times_are_valid
 from tools.media.reading.timeline.packets import PacketIndex, decode_packet, numbered, packets
-from tools.media.reading.timeline.stated_size import HeaderWatch, size_changes
-from tools.media.reading.timeline.timing import Timed, settle_times, stated_rate
+from tools.media.reading.timeline.size_changes import HeaderChanges, size_changes
+from tools.media.reading.timeline.timing import FrameTimes, stated_rate, time_frames
 from tools.media.reading.tracks import choose_audio
 
 # One packet is one picture by the rules of these formats. In the others (avi, mpegts, mpeg, flv, asf) packets
@@ -57,7 +57,7 @@ def index_packets(path: str | Path) -> PacketIndex:
         # In these formats the first packet is enough, unless the times contradict what the decoder expects.
         odd = bool(stream.codec_context.has_b_frames) and _ascend(scan.pts)
         pictures = _decode_all(stream.codec_context, scan.head if odd or not regular else scan.head[:1])
-        if 0 < len(scan.tail) <= _LONGEST_TAIL and not _ends_whole(stream.codec_context, scan):
+        if 0 < len(scan.tail) <= _LONGEST_TAIL and not _ends_complete(stream.codec_context, scan):
             scan.damaged[-1] = True
         form = container.format.name
         reordered = bool(stream.codec_context.has_b_frames)
@@ -82,8 +82,8 @@ def index_packets(path: str | Path) -> PacketIndex:
         # It has no presentation times, and libav, before it knows that nothing is reordered, guesses them one
         # picture too late.
         scan.pts = list(scan.dts)
-    sound = is_sound(scan.pts, scan.dts, time_base, reordered=reordered, discontinuous=discontinuous)
-    first = _settle_start(path, scan, pictures, regular, sound)
+    sound = times_are_valid(scan.pts, scan.dts, time_base, reordered=reordered, discontinuous=discontinuous)
+    first = _find_start(path, scan, pictures, regular, sound)
     if first is None or not scan.pts:
         raise MediaError("decode", path, f"no picture of its {scan.codec} stream can be decoded")
     verdict = "packets"
@@ -91,7 +91,7 @@ def index_packets(path: str | Path) -> PacketIndex:
         verdict = "decode"
     elif odd or not regular:
         verdict = _verify(scan, pictures)
-    timed = settle_times(
+    timed = time_frames(
         path,
         scan,
         time_base,
@@ -141,7 +141,7 @@ class Scan:
     """
 
     codec: str
-    headers: HeaderWatch
+    headers: HeaderChanges
     pts: list[int | None] = dataclasses.field(default_factory=list)
     dts: list[int | None] = dataclasses.field(default_factory=list)
     durations: list[int] = dataclasses.field(default_factory=list)
@@ -164,7 +164,7 @@ def _scan(container: InputContainer, stream: av.VideoStream) -> Scan:
     context = stream.codec_context
     codec = context.codec.canonical_name
     length_size = bitstream.nal_length_size(codec, context.extradata)
-    scan = Scan(codec, HeaderWatch(codec, length_size))
+    scan = Scan(codec, HeaderChanges(codec, length_size))
     hidden = bitstream.is_hidden(codec)
     unbounded = container.format.name in _UNBOUNDED
     for position, packet in enumerate(packets(container, stream)):
@@ -217,7 +217,7 @@ def _output_delay(context: av.VideoCodecContext, some: list[tuple[int, av.Packet
     return taken
 
 
-def _ends_whole(context: av.VideoCodecContext, scan: Scan) -> bool:
+def _ends_complete(context: av.VideoCodecContext, scan: Scan) -> bool:
     """Tell whether the last packet of a stream is a whole picture, by decoding its group of pictures."""
     key, last = scan.keys[-1][1], scan.pts[-1] if scan.pts else None
     if key is None or last is None or last < key:  # the last may refer to the group before: not decided here
@@ -226,7 +226,7 @@ def _ends_whole(context: av.VideoCodecContext, scan: Scan) -> bool:
     return any(p.pts == number and not p.is_corrupt for p in _decode_all(context, scan.tail))
 
 
-def _settle_start(
+def _find_start(
     path: str | Path, scan: Scan, pictures: list[av.VideoFrame], regular: bool, sound: bool
 ) -> av.VideoFrame | None:
     """Find the first picture, and leave out packets before it that refer to what was cut off.
@@ -305,7 +305,7 @@ def _ascend(times: list[int | None]) -> bool:
     return len(known) == len(times) and all(a < b for a, b in itertools.pairwise(known))
 
 
-def _build(scan: Scan, timed: Timed, rate: Fraction | None, facts: dict[str, Any]) -> PacketIndex:
+def _build(scan: Scan, timed: FrameTimes, rate: Fraction | None, facts: dict[str, Any]) -> PacketIndex:
     order, pts = timed.order, timed.pts
     rate, length = stated_rate(timed, scan, rate)
     positions = np.array(scan.positions, np.int64)
@@ -324,7 +324,7 @@ def _build(scan: Scan, timed: Timed, rate: Fraction | None, facts: dict[str, Any
             shown(position, stamp),
             stamp,
             stamp if dts is None else dts,
-            scan.places[position] if scan.places else -1,
+            scan.byte_offsets[position] if scan.byte_offsets else -1,
         )
         for position, stamp, dts in scan.keys
         if stamp is not None
@@ -338,7 +338,7 @@ def _build(scan: Scan, timed: Timed, rate: Fraction | None, facts: dict[str, Any
         key_pts=columns[1],
         key_stamps=columns[2],
         key_dts=columns[3],
-        key_places=columns[4],
+        key_byte_offsets=columns[4],
         end_pts=int(pts[-1]) + length,
         damaged=np.flatnonzero(np.array(scan.damaged)[order]),
         average_rate=rate,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.media.reading.timeline.clock import (
-    UNBROKEN,
+    CONTINUOUS,
     Breaks,
     Clock,
     find_breaks,
@@ -21,11 +21,11 @@ from tools.media.reading.timeline.clock import (
     repair,
 )
 from tools.media.reading.timeline.order import (
+    audio_continues,
+    byte_offsets,
     decoded_order,
-    heads_tell,
-    packet_places,
     replace_by_decoded,
-    sound_goes_on,
+    times_give_order,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _OFF = 0.02  # share by which a header's rate may be off
 
 
 @dataclasses.dataclass(frozen=True)
-class Timed:
+class FrameTimes:
     """The frames of a video in the order in which they are shown.
 
     Attributes:
@@ -56,7 +56,7 @@ class Timed:
     time_base: Fraction
     counted: bool = False
     timing: str = "ok"
-    clock: Clock = UNBROKEN
+    clock: Clock = CONTINUOUS
     parts: tuple[int, ...] = (0,)
     finer: int = 1
 
@@ -71,7 +71,7 @@ class Timed:
         return stamp * self.finer + int(self.clock.offsets[max(0, part)] / self.time_base)
 
 
-def settle_times(
+def time_frames(
     path: str | Path,
     scan: Scan,
     time_base: Fraction,
@@ -83,7 +83,7 @@ def settle_times(
     discontinuous: bool,
     stored_dts: bool,
     delay: int | None,
-) -> Timed:
+) -> FrameTimes:
     """Put the packets of a scan into the order in which they are shown, and give each a time.
 
     Args:
@@ -103,7 +103,7 @@ def settle_times(
     if sound and verdict == "packets":
         pts = np.array(scan.pts, np.int64)
         order = np.argsort(pts, kind="stable")
-        return Timed(order, pts[order], time_base)
+        return FrameTimes(order, pts[order], time_base)
     order = None
     if verdict == "decode":
         order = replace_by_decoded(path, scan)
@@ -111,14 +111,14 @@ def settle_times(
             return _counted(scan, time_base, rate, 0)
         times = [scan.pts[i] for i in order]
         if None not in times and all(a < b for a, b in itertools.pairwise(times)):
-            return Timed(order, np.array(times, np.int64), time_base)
+            return FrameTimes(order, np.array(times, np.int64), time_base)
         if delay is not None:
             return _counted(scan, time_base, rate, 0)
     reordered = reordered or verdict != "packets"
     known = sum(time is not None for time in scan.pts)
     if (delay is not None and reordered) or 2 * known < len(scan.pts):
         return _counted(scan, time_base, rate, delay)
-    scan.places = packet_places(path)
+    scan.byte_offsets = byte_offsets(path)
     if order is None and reordered and not stored_dts:
         order = decoded_order(path, scan)
     if order is not None and not stored_dts:
@@ -129,7 +129,7 @@ def settle_times(
         return _repaired(scan, parts, {int(order[n]) for n in found.wrong}, time_base)
     stamps = [p if d is None or not stored_dts else d for p, d in zip(scan.pts, scan.dts, strict=True)]
     found = find_breaks(stamps, time_base, discontinuous=discontinuous)
-    starts = [i for i in found.restarts if not sound_goes_on(path, scan, stamps, i, time_base)]
+    starts = [i for i in found.restarts if not audio_continues(path, scan, stamps, i, time_base)]
     if order is None:
         order = _order(
             path, scan, starts, by_times=verdict == "packets" and not found.wrong, reordered=reordered
@@ -143,7 +143,7 @@ def _order(path: str | Path, scan: Scan, starts: list[int], *, by_times: bool, r
     """The order in which packets are shown: by their times where these can tell it, else by decoding."""
     parts = [range(a, b) for a, b in itertools.pairwise([0, *starts, len(scan.pts)])]
     ordered = by_times and all(is_ordered([scan.pts[i] for i in part], reordered=reordered) for part in parts)
-    if ordered and (not (reordered and starts) or heads_tell(path, scan, starts)):
+    if ordered and (not (reordered and starts) or times_give_order(path, scan, starts)):
         orders = [
             np.argsort(np.array(scan.pts[part.start : part.stop], np.int64), kind="stable") for part in parts
         ]
@@ -158,7 +158,7 @@ def _mostly_ascends(times: list[int | None]) -> bool:
     return int((np.diff(known) < 0).sum()) * 20 <= len(known) + 20
 
 
-def _counted(scan: Scan, time_base: Fraction, rate: Fraction | None, delay: int | None) -> Timed:
+def _counted(scan: Scan, time_base: Fraction, rate: Fraction | None, delay: int | None) -> FrameTimes:
     """Frames by decoding times, the first one at the first time.
 
     Where pictures are reordered by n places, picture k is shown when packet k + n is decoded.
@@ -166,16 +166,16 @@ def _counted(scan: Scan, time_base: Fraction, rate: Fraction | None, delay: int 
     order = np.arange(len(scan.pts))
     if None in scan.dts or len(set(scan.dts)) < len(scan.dts):
         scan.durations = [1] * len(order)
-        return Timed(order, order, 1 / Fraction(rate or 25), counted=True)
+        return FrameTimes(order, order, 1 / Fraction(rate or 25), counted=True)
     dts = np.sort(np.array(scan.dts, np.int64))
     ahead = min(delay or 0, len(dts) - 1)
     usual = int(np.median(np.diff(dts))) if len(dts) > 1 else 0
     behind = dts[-1] + usual * np.arange(1, ahead + 1)
     pts = np.concatenate([dts[ahead:], behind]) - dts[ahead] + dts[0]
-    return Timed(order, pts, time_base, counted=True)
+    return FrameTimes(order, pts, time_base, counted=True)
 
 
-def _repaired(scan: Scan, parts: list[np.ndarray], wrong: set[int], time_base: Fraction) -> Timed:
+def _repaired(scan: Scan, parts: list[np.ndarray], wrong: set[int], time_base: Fraction) -> FrameTimes:
     """Repair the times of each part of the file, and let each part go on where the one before has ended.
 
     Args:
@@ -207,10 +207,12 @@ def _repaired(scan: Scan, parts: list[np.ndarray], wrong: set[int], time_base: F
     time_base /= finer
     starts = [(int(before.max()), int(part.min())) for before, part in itertools.pairwise(parts)]
     clock = Clock(
-        tuple((scan.places[scan.positions[a]], scan.places[scan.positions[b]]) for a, b in starts),
+        tuple(
+            (scan.byte_offsets[scan.positions[a]], scan.byte_offsets[scan.positions[b]]) for a, b in starts
+        ),
         tuple(offset * time_base for offset in offsets),
     )
-    return Timed(
+    return FrameTimes(
         order,
         pts,
         time_base,
@@ -221,7 +223,7 @@ def _repaired(scan: Scan, parts: list[np.ndarray], wrong: set[int], time_base: F
     )
 
 
-def stated_rate(timed: Timed, scan: Scan, rate: Fraction | None) -> tuple[Fraction | None, int]:
+def stated_rate(timed: FrameTimes, scan: Scan, rate: Fraction | None) -> tuple[Fraction | None, int]:
     """The file's frame rate, or that of its times where the header is wrong by a factor.
 
     Returns:

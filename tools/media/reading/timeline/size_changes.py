@@ -21,7 +21,7 @@ Stated = Callable[[memoryview], dict[str, bytes]]
 _HEADERS = 4096  # bytes of a packet in which headers stand
 
 
-class HeaderWatch:
+class HeaderChanges:
     """Looks at the key frames of a stream, and remembers those whose header is another one than before.
 
     Args:
