@@ -131,7 +131,7 @@ Pipeline().forward()
         assert entry["passed_filter"] is True and entry["similarity_error"] is None
     assert own["av_offset"] == 0.0 and wav["av_offset"] is None
     assert mute["passed_filter"] is None and all(mute[name] is None for name in SCORES)
-    assert mute["similarity_error"] == "no_audio: has no sound track"
+    assert mute["similarity_error"] == "no_audio: has no audio track"
 
 
 @pytest.mark.parametrize(("reduce_mode", "join"), [("avg", np.mean), ("max", np.max), ("min", np.min)])
@@ -234,7 +234,7 @@ def test_rows_with_several_videos(evaluated, files):
     for any_or_all, low, passed in (("any", 0, True), ("any", 1, None), ("all", 0, None), ("all", 1, False)):
         frame = evaluated(rows, any_or_all=any_or_all, min_score=low)
         assert frame["passed_filter"].tolist() == [passed]
-        assert frame["similarity_error"].tolist() == ["no_audio: has no sound track"]
+        assert frame["similarity_error"].tolist() == ["no_audio: has no audio track"]
         assert frame["avg_similarity"].tolist() == [first]
     wrong = evaluated([{"video_path": both, "audio_path": files["wav"]}])
     assert wrong["similarity_error"].tolist() == ["bad_value: 2 videos, but 1 audio files"]

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from tests.support import barcode_picture, ffmpeg_frames, make_video, read_barcode, remux
-from tools.errors import MediaError, UserError
+from tools.errors import MediaError
 from tools.media.reading.frames import iter_frames, iter_video_frames, read_frames, read_frames_at
 from tools.media.reading.probe import index_packets, probe
 from tools.media.reading.requests import read_sampled
@@ -336,30 +336,6 @@ def test_files_are_closed(tmp_path):
     for _ in range(20):
         use()
     assert len(open_files()) == before
-
-
-def test_decord_is_named_when_it_is_not_there(tmp_path):
-    path = make_video(tmp_path / "a.mp4", 30)
-    with pytest.raises(UserError, match=r"Invalid decoder \(opencv\)\. Supported values are pyav, decord"):
-        read_frames(path, [0], decoder="opencv")
-    try:
-        import decord  # noqa: F401
-    except ImportError:
-        with pytest.raises(UserError, match=r"pip install 'vidsieve\[decord\]'"):
-            read_frames(path, [0], decoder="decord")
-
-
-def test_decord_gives_the_same_frames(tmp_path):
-    pytest.importorskip("decord", reason="decord2 is not installed (extra: decord)")
-    for name, options in {"a.mp4": {}, "r.mp4": {"rotation": 90}}.items():
-        path = make_video(tmp_path / name, 30, **options)
-        frames = read_frames(path, [29, 0, 13], decoder="decord")
-        assert numbers(frames) == [29, 0, 13]
-        expected = read_frames(path, [29, 0, 13])
-        for ours, theirs in zip(expected, frames, strict=True):
-            assert ours.image.shape == theirs.image.shape
-            assert np.abs(ours.image.astype(int) - theirs.image).mean() < 4
-        assert read_frames(path, [4], decoder="decord", size=(64, 48))[0].image.shape == (48, 64, 3)
 
 
 def test_packed_pictures_as_old_encoders_stored_them(tmp_path):

@@ -1,4 +1,4 @@
-"""What a stream says of its colours: HDR or not, how bright, and the names of what it says."""
+"""Colour metadata of a stream: HDR or not, peak luminance, and names of its properties."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ BT709, BT2020 = 1, 9  # AVCOL_PRI_…, and the same numbers in AVCOL_SPC_…
 UNSPECIFIED = 2
 _ICTCP = 14  # AVCOL_SPC_ICTCP
 DEFAULT_PEAK = 1000.0
-"""cd/m² of the brightest that a source holds when it does not say; and the peak of HLG (BT.2100, note 5f)."""
+"""Peak luminance in cd/m² of sources that state none, and that of HLG (BT.2100, note 5f)."""
 REFERENCE_WHITE = 203.0
 """cd/m² of SDR white (BT.2408, table 1)."""
-_MOST = 10_000.0  # cd/m² that PQ can say
+_MOST = 10_000.0  # cd/m², the most that PQ can encode
 _DOLBY = "Dolby Vision profile 5 has no base layer that can be shown without Dolby's own processing"
 _DOLBY_TAGS = ("dvh1", "dvhe", "dva1", "dvav", "dav1")
 
@@ -67,15 +67,15 @@ _UNKNOWN = "unknown"
 
 @dataclasses.dataclass(frozen=True)
 class Hdr:
-    """How the numbers of HDR pictures mean light.
+    """Colour metadata of HDR pictures.
 
     Attributes:
         transfer: libavutil's code of the transfer function: `PQ` or `HLG`.
         primaries: libavutil's code of the primaries.
         mastering: The display that it was graded on (SMPTE ST 2086): chromaticities x, y of red, green, blue
             and white, least and greatest luminance in cd/m²; None when the source does not say.
-        light_level: MaxCLL and MaxFALL in cd/m² (CTA-861.3); None when the source does not say.
-        unusable: Why the pictures cannot be shown; empty when they can.
+        light_level: MaxCLL and MaxFALL in cd/m² (CTA-861.3); None if not stated.
+        unusable: Why the pictures cannot be converted; empty if they can.
     """
 
     transfer: int
@@ -86,15 +86,15 @@ class Hdr:
 
     @property
     def kind(self) -> str:
-        """pq, hlg, or dolby-vision where nothing but Dolby's own processing gives the colours."""
+        """pq, hlg, or dolby-vision if only Dolby's own processing yields the colours."""
         return "dolby-vision" if self.unusable == _DOLBY else "hlg" if self.transfer == HLG else "pq"
 
     @property
     def peak(self) -> float:
-        """cd/m² of the brightest that the source holds.
+        """Peak luminance of the source in cd/m².
 
-        For PQ this is MaxCLL, else what the display it was graded on can show, else 1000, as for all of HLG.
-        What is not above SDR white is no peak of HDR: such values stand for "not known" in many files.
+        For PQ this is MaxCLL, else the peak of the mastering display, else 1000, as always for HLG. Values up
+        to SDR white are ignored: many files use them for "unknown".
         """
         if self.transfer == HLG:
             return DEFAULT_PEAK
@@ -103,11 +103,11 @@ class Hdr:
 
 
 def hdr_of(picture: av.VideoFrame, tag: str = "") -> Hdr | None:
-    """Tell whether a picture is HDR, and how; None for SDR.
+    """Colour metadata of an HDR picture; None for SDR.
 
     Args:
         picture: The first picture of a stream.
-        tag: The codec's four letters in the file.
+        tag: The codec tag (FourCC) in the file.
     """
     transfer = int(picture.color_trc)
     if reason := _unusable(picture, tag):
@@ -118,20 +118,20 @@ def hdr_of(picture: av.VideoFrame, tag: str = "") -> Hdr | None:
 
 
 def is_hdr(picture: av.VideoFrame) -> bool:
-    """Whether the numbers of one picture are PQ or HLG."""
+    """Whether a picture is PQ or HLG."""
     return int(picture.color_trc) in (PQ, HLG)
 
 
 def matrix_of(picture: av.VideoFrame) -> int:
-    """Code in libavutil of the matrix of an HDR picture: that of BT.2020 where it does not say."""
+    """Libavutil's code of the matrix of an HDR picture; BT.2020 if unspecified."""
     matrix = int(picture.colorspace)
     return BT2020 if matrix == UNSPECIFIED else matrix
 
 
 def colour_name(picture: av.VideoFrame) -> str:
-    """Range, matrix, primaries and transfer in the words of ffprobe: ``tv/bt2020nc/bt2020/smpte2084``.
+    """Range, matrix, primaries and transfer with the names of ffprobe: ``tv/bt2020nc/bt2020/smpte2084``.
 
-    ``unknown`` stands for what the stream does not say, and alone when it says nothing.
+    Unspecified properties are ``unknown``; just ``unknown`` if all are.
     """
     full = picture.format.name.startswith("yuvj")
     names = (
@@ -170,7 +170,7 @@ def _light_level(picture: av.VideoFrame) -> tuple[int, int] | None:
 
 def _unusable(picture: av.VideoFrame, tag: str) -> str:
     if int(picture.colorspace) == _ICTCP:
-        return "its colours are ICtCp, which nothing here converts"
+        return "its colours are ICtCp, which are not supported"
     profile = _dolby_profile(picture)
     if profile is None and tag in _DOLBY_TAGS and not is_hdr(picture):
         profile = 5
@@ -178,7 +178,7 @@ def _unusable(picture: av.VideoFrame, tag: str) -> str:
 
 
 def _dolby_profile(picture: av.VideoFrame) -> int | None:
-    """5 for a Dolby Vision picture without a base layer of its own, 0 for another one, None for none.
+    """5 for a Dolby Vision picture without a usable base layer, 0 for another one, None for other pictures.
 
     By the header of the reference processing unit, as libavcodec/dovi_rpu.c guesses it: a prediction profile
     of 0 with a base layer in full range. libavutil/dovi_meta.h: AVDOVIMetadata, AVDOVIRpuDataHeader.

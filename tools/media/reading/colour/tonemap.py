@@ -1,13 +1,13 @@
-"""HDR colours (PQ and HLG) as SDR ones: the formulas, and the same fast for whole pictures.
+"""Tone mapping of HDR colours (PQ and HLG) to SDR: the formulas, and a fast version for whole pictures.
 
-What a display for SDR (BT.709, BT.1886) with a peak of 203 cd/m² shows of them:
+The target is an SDR display (BT.709, BT.1886) with a peak of 203 cd/m²:
 
 1. Signal to light: PQ by SMPTE ST 2084 (BT.2100, table 4), HLG by the inverse OETF and the OOTF of BT.2100
    (table 5) for a display with a peak of 1000 cd/m², so with a system gamma of 1.2.
-2. Primaries: those of the stream (BT.2020 when it does not say) to BT.709, linear (BT.2087 inverted).
-3. Range: the EETF of BT.2390 (section 5.4) on the largest of R, G and B, which keeps the hue. It leaves what
-   is dark alone and rolls highlights off, so that the peak of the source becomes the peak of SDR. SDR white
-   is 203 cd/m², the level of HDR reference white (BT.2408).
+2. Primaries: those of the stream (BT.2020 if unspecified) to BT.709, linear (BT.2087 inverted).
+3. Range: the EETF of BT.2390 (section 5.4) on the largest of R, G and B, which keeps the hue. It leaves
+   dark parts unchanged and rolls off highlights, so that the peak of the source becomes the peak of SDR. SDR
+   white is 203 cd/m², the level of HDR reference white (BT.2408).
 4. Light to signal: the inverse of the EOTF of BT.1886 for a black of 0, a power of 1 / 2.4.
 """
 
@@ -68,11 +68,11 @@ def _hlg_scene(signal: np.ndarray) -> np.ndarray:
 
 
 def eetf(light: np.ndarray, peak: float) -> np.ndarray:
-    """Bring light down to what SDR can show (BT.2390, section 5.4.1, for a black of 0).
+    """Compress the range of light to that of SDR (BT.2390, section 5.4.1, for a black of 0).
 
     Args:
         light: cd/m².
-        peak: cd/m² of the brightest that the source holds, above `REFERENCE_WHITE`.
+        peak: Peak luminance of the source in cd/m², above `REFERENCE_WHITE`.
 
     Returns:
         cd/m², at most `REFERENCE_WHITE`.
@@ -89,11 +89,11 @@ def eetf(light: np.ndarray, peak: float) -> np.ndarray:
 
 
 def to_sdr(signal: np.ndarray, hdr: Hdr) -> np.ndarray:
-    """Colours of an HDR signal as SDR.
+    """Convert an HDR signal to SDR.
 
     Args:
         signal: R', G' and B', 0 to 1, shape (..., 3).
-        hdr: What they mean.
+        hdr: Colour metadata.
 
     Returns:
         R', G' and B' of BT.709, 0 to 1, same shape, float64.
@@ -107,11 +107,11 @@ def signal_to_light(signal: np.ndarray, hdr: Hdr) -> np.ndarray:
 
 
 def light_to_sdr(light: np.ndarray, hdr: Hdr) -> np.ndarray:
-    """The rest of `to_sdr`.
+    """The second part of `to_sdr`.
 
     Args:
-        light: What `signal_to_light` gives for R', G' and B', shape (..., 3).
-        hdr: What it means.
+        light: `signal_to_light` of R', G' and B', shape (..., 3).
+        hdr: Colour metadata.
     """
     source = _to_xyz(_PRIMARIES.get(hdr.primaries, _PRIMARIES[BT2020]))
     if hdr.transfer == HLG:
@@ -129,11 +129,11 @@ def _to_xyz(primaries: tuple[tuple[float, float], ...]) -> np.ndarray:
 
 
 class ToneMap:
-    """`to_sdr` for whole pictures, by tables: the same within 0.02 of an 8-bit level.
+    """`to_sdr` for whole pictures, with lookup tables: equal within 0.02 of an 8-bit level.
 
     Args:
-        hdr: What the numbers of the pictures mean.
-        bits: Of the pictures given, 8 or 16.
+        hdr: Colour metadata of the pictures.
+        bits: Bit depth of the output, 8 or 16.
     """
 
     def __init__(self, hdr: Hdr, *, bits: int = 8) -> None:
@@ -146,7 +146,7 @@ class ToneMap:
         self._signal = _signal_table(bits)
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
-        """Bring one picture to SDR.
+        """Convert one picture to SDR.
 
         Args:
             picture: uint16, shape (height, width, 3): R', G' and B' of the HDR signal, full range.
@@ -174,13 +174,13 @@ class ToneMap:
         return np.take(self._signal, _fourth_root(light))
 
 
-_ROWS = 32  # of a picture at a time, which then stays in the processor's cache
-_MOST = 20_000.0  # cd/m²; more than a component of BT.709 gets of BT.2020 light of 10000
+_ROWS = 32  # processed at a time, so that they stay in the CPU's cache
+_MOST = 20_000.0  # cd/m²; more than any component in BT.709 of BT.2020 light of 10000
 _TOP = 65535
 
 
 def _fourth_root(values: np.ndarray) -> np.ndarray:
-    """Numbers from 0 to 1 as entries of a table that is fine where the eye is."""
+    """Values from 0 to 1 as indices of a table that is finer for dark values, as the eye is."""
     roots = np.sqrt(np.sqrt(values))
     roots *= _TOP
     roots += 0.5

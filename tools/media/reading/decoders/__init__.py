@@ -1,4 +1,8 @@
-"""Decoders that read frames by number, all behind one interface. To add one: a module here, and its line."""
+"""Decoders that read frames by number, behind one interface, `FrameDecoder`.
+
+To add one, write a module in this folder with an object ``DECODER``, and add its line to `DECODERS`. The
+names there are the values of ``--decoder``; `tests/media/reading/test_decoders.py` tests every one.
+"""
 
 from __future__ import annotations
 
@@ -19,21 +23,21 @@ DECODERS = {
     "pyav": "tools.media.reading.decoders.pyav",
     "decord": "tools.media.reading.decoders.decord",
 }
-"""Name of each decoder, and the module whose ``DECODER`` it is."""
+"""Name of each decoder, and the module that defines it as ``DECODER``."""
 
 
 class FrameDecoder(Protocol):
     """A decoder of frames.
 
     Attributes:
-        single_pass: Full pictures come from the pass that decodes the small ones of all frames, with PyAV; a
-            decoder of its own needs another pass.
+        single_pass: Whether full pictures may come from the pass in which PyAV decodes thumbnails; False for
+            every decoder but PyAV, so that its own `read_images` is called.
     """
 
     single_pass: bool
 
     def supports(self, index: PacketIndex) -> bool:
-        """Whether its pictures of this video are right; if not, PyAV reads it."""
+        """Whether the decoder reads this video correctly; otherwise PyAV is used."""
         ...
 
     def read_images(
@@ -57,11 +61,11 @@ class FrameDecoder(Protocol):
             threads: Decoder threads; "auto" takes one per core.
 
         Returns:
-            Images, uint8, shape (height, width, 3), RGB, upright, by frame number. Those that are damaged are
-            missing.
+            Images by frame number: uint8, shape (height, width, 3), RGB, upright, with square pixels. Damaged
+            frames are left out.
 
         Raises:
-            UserError: The package of the decoder is not installed.
+            UserError: The package of the decoder is not installed (`tools.base.packages.not_installed`).
             MediaError: The file cannot be read.
         """
         ...

@@ -1,4 +1,4 @@
-"""Frames through decord, for those who want its pixels. The package is decord2; its module is ``decord``."""
+"""The decoder decord, for reproducing its pixels. The package is decord2; its module is ``decord``."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tools.media.reading.timeline.packets import PacketIndex
 
 
 class _Decord:
-    """decord counts frames in its own way; where its count is not the true one that is an error here.
+    """decord counts frames in its own way; a count that differs from the true one is an error.
 
-    Otherwise its numbers would mean other frames. On HEVC with open groups of pictures its seeks go wrong
-    without a sign. Files that it searches wrongly (damaged times; formats other than mp4 and Matroska) are
-    remuxed first. It scales with bicubic interpolation alone.
+    Otherwise its numbers would mean other frames. On HEVC with open groups of pictures its seeks fail
+    silently. Files in which it seeks wrongly (damaged times; formats other than mp4 and Matroska) are remuxed
+    first. It supports bicubic scaling only.
     """
 
     single_pass = False
@@ -53,10 +53,10 @@ class _Decord:
         except ImportError:
             raise not_installed("decord", "--decoder decord") from None
         if index.orientation.oblique:
-            turn = f"its display matrix turns pictures by {index.orientation.degrees} degrees"
-            raise MediaError("decode", path, f"{turn}, which decord does not do; use decoder pyav")
+            transform = f"its display matrix rotates pictures by {index.orientation.degrees} degrees"
+            raise MediaError("decode", path, f"{transform}, which decord does not support; use decoder pyav")
         count = 0 if threads == "auto" else threads
-        if not (index.timing == "ok" and _is_read_right(path)):
+        if not (index.timing == "ok" and _seeks_correctly(path)):
             with remux(index) as copy:
                 return _read(copy, wanted, index, size, count)
         return _read(path, wanted, index, size, count)
@@ -66,8 +66,8 @@ DECODER = _Decord()
 """See `tools.media.reading.decoders.DECODERS`."""
 
 
-def _is_read_right(path: str | Path) -> bool:
-    """Whether decord can search a file of this format without going wrong, and has no other track to take."""
+def _seeks_correctly(path: str | Path) -> bool:
+    """Whether decord seeks correctly in this format, and there is only one video track."""
     with open_video(path) as (container, _):
         indexed = container.format.name.startswith(("mov,mp4", "matroska"))
         return indexed and len(container.streams.video) == 1
@@ -79,7 +79,7 @@ def _read(
     import decord
 
     try:
-        # Of a relative path decord would take "http:a.mp4" for an address.
+        # decord would take the relative path "http:a.mp4" for an address.
         reader = decord.VideoReader(str(Path(path).absolute()), num_threads=threads)
         if len(reader) != len(index.pts):
             raise MediaError(
@@ -95,7 +95,7 @@ def _read(
 
 
 def _upright(image: np.ndarray, orientation: Orientation) -> np.ndarray:
-    """Mirror what decord has only turned, 180 degrees more than `Orientation` says."""
+    """Correct the orientation of mirrored pictures, which decord only rotates, by 180 degrees too much."""
     if not orientation.mirrored:
         return image
     stored = Orientation(-(orientation.rotation + 180) % 360).apply(image)

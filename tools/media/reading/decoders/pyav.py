@@ -1,4 +1,4 @@
-"""Decode chosen frames of a video exactly: check where a seek landed, and go by each picture's own time."""
+"""Decode frames of a video exactly: seeks are verified, and pictures identified by their packets."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from tools.media.reading.timeline.packets import PacketIndex, decode_packet, num
 from tools.media.reading.timeline.scan import index_packets
 
 OnDamage = Literal["keep", "drop", "raise"]
-"""What to do with pictures that the decoder patched up: give them, leave them out, or stop."""
+"""What to do with pictures in which the decoder concealed errors: keep, drop, or raise."""
 
-# Decoders of these formats leave out a non-reference picture without touching any other one.
+# Decoders of these formats can skip non-reference pictures without changing others.
 _SKIPPABLE = ("h264", "mpeg1video", "mpeg2video", "mpeg4")
-_MOST_MIXED = 16  # pictures that decoders hold back for reordering, at most
-_SEARCHED_BY_BYTES = ("mpegts", "mpeg")
+_MAX_REORDERED = 16  # most pictures that decoders delay for reordering
+_SEEK_BY_BYTES = ("mpegts", "mpeg")
 
 
 class VideoFrame(NamedTuple):
-    """One decoded picture as libav has it: not turned, not scaled, in the stored pixel format.
+    """One decoded picture as libav has it: not rotated, not scaled, in the stored pixel format.
 
     Attributes:
         index: Number of the frame in presentation order.
@@ -45,7 +45,7 @@ class VideoFrame(NamedTuple):
 
     @property
     def damaged(self) -> bool:
-        """Whether the decoder had to invent a part of the picture."""
+        """Whether the decoder concealed errors in the picture."""
         return self.picture.is_corrupt
 
 
@@ -61,16 +61,16 @@ def iter_video_frames(
 ) -> Iterator[VideoFrame]:
     """Decode frames in presentation order, in one pass, each once.
 
-    A damaged packet costs its own frames only: they are missing from what is given.
+    A damaged packet affects its own frames only, which are left out.
 
     Args:
         path: The video.
         start: Seconds since the first frame; frames that start earlier are left out.
         end: Seconds since the first frame; frames that start then or later are left out.
-        frames: Ascending numbers of the frames wanted, instead of `start` and `end`.
+        frames: Ascending frame numbers, instead of `start` and `end`.
         threads: Decoder threads; "auto" takes one per core (20 % more CPU, less waiting).
-        on_damage: "keep" gives pictures that the decoder patched up (see `VideoFrame.damaged`), "drop"
-            leaves them out, "raise" stops at the first frame that is missing or patched up.
+        on_damage: "keep" includes pictures with concealed errors (see `VideoFrame.damaged`), "drop" leaves
+            them out, "raise" stops at the first frame that is missing or damaged.
         index: The packets of the file, when they have been read already.
 
     Yields:
@@ -96,21 +96,21 @@ def iter_video_frames(
 
 
 def damaged_frame(path: str | Path, index: PacketIndex, number: int) -> MediaError:
-    """The error for a frame that cannot be had."""
+    """The error for a frame that is damaged."""
     return MediaError("decode", path, f"frame {number} (at {index.times[number]:.3f} s) is damaged")
 
 
 def _ascending(shown: Iterator[tuple[int, av.VideoFrame]]) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Put pictures in order that a decoder mixes up where recordings were joined within a group of pictures.
+    """Sort pictures that a decoder outputs in wrong order where recordings were joined within a group.
 
-    One that comes too late for its place is left out, as if it did not decode.
+    A picture that comes too late is left out, as if it could not be decoded.
     """
     held: list[tuple[int, av.VideoFrame]] = []
     last = -1
-    for pair in itertools.chain(shown, [None] * _MOST_MIXED):
+    for pair in itertools.chain(shown, [None] * _MAX_REORDERED):
         if pair is not None:
             bisect.insort(held, pair, key=operator.itemgetter(0))
-        if held and (pair is None or len(held) > _MOST_MIXED):
+        if held and (pair is None or len(held) > _MAX_REORDERED):
             number, picture = held.pop(0)
             if number > last:
                 last = number
@@ -118,7 +118,7 @@ def _ascending(shown: Iterator[tuple[int, av.VideoFrame]]) -> Iterator[tuple[int
 
 
 class Decoder:
-    """An opened video that gives pictures by frame number. Use it as a context manager.
+    """An open video that decodes pictures by frame number; a context manager.
 
     Args:
         path: The video.
@@ -131,7 +131,7 @@ class Decoder:
         self.index = index
         self._threads = 0 if threads == "auto" else threads
         self._opened = ExitStack()
-        self._untouched = False
+        self._at_start = False
 
     def __enter__(self) -> Decoder:
         self._open()
@@ -141,13 +141,13 @@ class Decoder:
         self._opened.close()
 
     def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Decode frames; each group of pictures is decoded once, from its key frame to the last one wanted.
+        """Decode frames; each group of pictures is decoded once, from its key frame to the last wanted frame.
 
         Args:
             wanted: Frame numbers, ascending, without duplicates.
 
         Yields:
-            Frame number and picture, in presentation order. Frames that do not decode are missing.
+            Frame number and picture, in presentation order. Frames that cannot be decoded are left out.
         """
         shown = self._count(wanted) if self.index.counted else self._by_groups(wanted)
         for number, picture in shown if self.index.timing == "ok" else _ascending(shown):
@@ -161,7 +161,7 @@ class Decoder:
                 yield from self._decode(0, group)
 
     def _groups(self, wanted: Sequence[int]) -> list[tuple[int, Sequence[int]]]:
-        """Split frames into runs that are decoded without a seek in between: (first packet, frames)."""
+        """Split frames into runs that are decoded without seeking: (first packet, frames)."""
         if not len(wanted):
             return []
         starts = self.index.start_positions(wanted)
@@ -171,13 +171,13 @@ class Decoder:
         return [(int(starts[a:b].min()), wanted[a:b]) for a, b in itertools.pairwise(bounds)]
 
     def _decode(self, start: int, group: Sequence[int]) -> Generator[tuple[int, av.VideoFrame], None, bool]:
-        """Decode from one packet on until all frames of a group have come out.
+        """Decode from one packet until all frames of a group are output.
 
-        Some key frames only begin a gradual refresh. Their own picture is then not shown, and what follows
-        is close to the true pictures, not equal to them.
+        Some key frames only start a gradual refresh: their own picture is not output, and the following ones
+        are close to the true pictures, but not equal.
 
         Returns:
-            False, and nothing was given, when the key frame's own picture did not come out whole.
+            False, with nothing yielded, if the key frame's own picture was not output complete.
         """
         left = {int(self.index.positions[i]): i for i in group}
         last = int(self.index.positions[np.asarray(group)].max()) + (4 if self.index.irregular else 0)
@@ -197,7 +197,7 @@ class Decoder:
                 return True
             if position >= last:
                 break
-        # What is still held back for reordering comes out without decoding any packet more.
+        # Flush the pictures that are delayed for reordering, without decoding further packets.
         for picture in self._decode_packet(None):
             if picture.pts == awaited and not picture.is_corrupt:
                 awaited = None
@@ -206,7 +206,7 @@ class Decoder:
         return awaited is None
 
     def _count(self, wanted: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Decode from the beginning and go by the order in which pictures come out."""
+        """Decode from the beginning and count the pictures that are output."""
         left = set(wanted)
         number = 0
         stored = (packet for _, packet in self._packets_from(0))
@@ -225,13 +225,13 @@ class Decoder:
         return decode_packet(self._context, packet)
 
     def _packets_from(self, start: int) -> Iterator[tuple[int, av.Packet]]:
-        """The packets from number `start` on, with their numbers."""
+        """The packets from number `start`, with their numbers."""
         if start and (landed := self._seek(start)) is not None:
             position = start
             yield position, landed
         else:
             position = -1
-            if not self._untouched:
+            if not self._at_start:
                 self._open()
         for packet in self._stored:
             position += 1
@@ -239,16 +239,16 @@ class Decoder:
                 yield position, packet
 
     def _seek(self, start: int) -> av.Packet | None:
-        """Seek to a key frame's packet, and read it; None when every attempt lands behind it."""
+        """Seek to a key frame's packet, and read it; None if every attempt lands behind it."""
         key = int(np.searchsorted(self.index.key_positions, start))
         if key == len(self.index.key_positions) or self.index.key_positions[key] != start:
             return None
         stamp, dts = int(self.index.key_stamps[key]), int(self.index.key_dts[key])
-        place = int(self.index.key_byte_offsets[key]) if self.index.timing != "ok" else -1
-        self._untouched = False
-        if place >= 0 and self._container.format.name in _SEARCHED_BY_BYTES:
-            return self._seek_byte(place)
-        for earlier in (0, 1, 4):  # transport streams are searched by guessing, and land late at times
+        offset = int(self.index.key_byte_offsets[key]) if self.index.timing != "ok" else -1
+        self._at_start = False
+        if offset >= 0 and self._container.format.name in _SEEK_BY_BYTES:
+            return self._seek_byte(offset)
+        for earlier in (0, 1, 4):  # seeks in transport streams are guesses, and may land too late
             try:
                 target = int(self.index.key_dts[max(0, key - earlier)])
                 self._container.seek(target, stream=self._stream, backward=True)
@@ -257,22 +257,22 @@ class Decoder:
             self._context.flush_buffers()
             self._stored = packets(self._container, self._stream)
             for packet in self._stored:
-                if packet.pts == stamp and packet.is_keyframe and place in (-1, packet.pos):
+                if packet.pts == stamp and packet.is_keyframe and offset in (-1, packet.pos):
                     return packet
                 if packet.dts is not None and packet.dts > dts:
                     break
         return None
 
-    def _seek_byte(self, place: int) -> av.Packet | None:
-        """Seek to the packet at a byte of the file: damaged times cannot be searched."""
+    def _seek_byte(self, offset: int) -> av.Packet | None:
+        """Seek to the packet at a byte offset of the file, for damaged times."""
         try:
-            self._container.seek(place, stream=self._stream, unsupported_byte_offset=True)
+            self._container.seek(offset, stream=self._stream, unsupported_byte_offset=True)
         except FFmpegError:
             return None
         self._context.flush_buffers()
         self._stored = packets(self._container, self._stream)
         packet = next(self._stored, None)
-        return packet if packet is not None and packet.pos == place else None
+        return packet if packet is not None and packet.pos == offset else None
 
     def _open(self) -> None:
         self._opened.close()
@@ -281,7 +281,7 @@ class Decoder:
         )
         self._context = self._stream.codec_context
         self._stored = packets(self._container, self._stream)
-        self._untouched = True
+        self._at_start = True
         codec = self.index.codec
         self._skippable = codec in _SKIPPABLE or (
             codec == "hevc" and bitstream.hevc_has_one_layer(self._context.extradata)
@@ -289,7 +289,7 @@ class Decoder:
 
 
 class _PyAV:
-    """The default decoder: right for every video that libav can open."""
+    """The default decoder: correct for every video that libav can open."""
 
     single_pass = True
 

@@ -241,7 +241,7 @@ def _first_sample(path: Path, track: str | None) -> Fraction:
         with open_container(path) as opened:
             streams = len(opened.streams.audio)
         if not streams:
-            raise MediaError("no_audio", path, "has no sound track")
+            raise MediaError("no_audio", path, "has no audio track")
         decoder = AudioDecoder(path, rate=1, track=track)
         frame = next(decoder.frames(), None)
     except (FFmpegError, OSError, UnicodeError) as error:

@@ -136,7 +136,7 @@ class Scan:
         head: The first packets from a key frame on, with their numbers.
         tail: The packets of the last group of pictures, with their numbers.
         suspicious: Whether packets need not be pictures.
-        places: Where each packet lies in the file, in bytes; looked for where times are damaged.
+        byte_offsets: Where each packet is in the file; only read if times are damaged.
         bytes: Bytes of all packets.
     """
 
@@ -151,7 +151,7 @@ class Scan:
     head: list[tuple[int, av.Packet]] = dataclasses.field(default_factory=list)
     tail: list[tuple[int, av.Packet]] = dataclasses.field(default_factory=list)
     suspicious: bool = False
-    places: list[int] = dataclasses.field(default_factory=list)
+    byte_offsets: list[int] = dataclasses.field(default_factory=list)
     bytes: int = 0
 
     def keep(self, chosen: list[bool]) -> None:
