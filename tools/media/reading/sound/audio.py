@@ -1,4 +1,4 @@
-"""The sound of a file on the clock of its pictures: which samples are heard when, and how loud they are."""
+"""The audio of a file on the clock of its video: samples with their times, and levels."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tools.media.reading.timeline.packets import PacketIndex
 from tools.media.reading.timeline.scan import index_packets
 
 MIN_LEVEL = -120.0
-"""dBFS that stand for anything as quiet or quieter, silence included."""
+"""Lowest level in dBFS that is reported, also for silence."""
 
-_MOST_DAMAGED = 0.1  # of the packets; a file that is cut at either end has a few that do not decode
+_MOST_DAMAGED = 0.1  # of the packets; files cut at either end have a few that cannot be decoded
 
 
 @dataclasses.dataclass(frozen=True)
 class Audio:
-    """A stretch of sound.
+    """A section of audio.
 
     Attributes:
         samples: float32, shape (n,): the mean of the channels, full scale is 1.0.
@@ -46,12 +46,12 @@ class Audio:
 
     @property
     def level(self) -> Level:
-        """How loud it is."""
+        """Its level."""
         return Level().add(self.samples)
 
 
 class Level:
-    """How loud samples are, added up block by block.
+    """Level of samples, accumulated block by block.
 
     Attributes:
         count: Samples so far.
@@ -63,7 +63,7 @@ class Level:
         self._peak = 0.0
 
     def add(self, samples: np.ndarray) -> Level:
-        """Take more samples, float, full scale 1.0."""
+        """Add samples, float, full scale 1.0."""
         if len(samples):
             self.count += len(samples)
             self._squares += float(np.square(samples, dtype=np.float64).sum())
@@ -82,29 +82,28 @@ class Level:
 
 
 class AudioTrack:
-    """The sound of a file, mixed to mono.
+    """The audio of a file, mixed to mono.
 
-    Second 0 is the start of the first frame that a player shows; of a file without pictures, the first
-    sample. Time stamps are taken as libav gives them: edit lists are applied, and what encoders put before
-    the first sample is gone.
+    Second 0 is the start of the first frame that a player shows; of a file without video, the first sample.
+    Timestamps are those of libav: edit lists are applied, and encoder delay (priming) is removed.
 
     Args:
         path: A video or an audio file.
-        rate: Samples per second that come out.
+        rate: Samples per second of the output.
         index: The packets of the video, when they have been read already.
-        track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
+        track: The audio track, see `tools.media.reading.tracks.choose_audio`.
 
     Attributes:
         path: See above.
         rate: See above.
-        damaged: Whether a part of what was read last is damaged, and silent therefore.
-        offset: Seconds from the first frame to the first sample, greater than 0 when the sound begins later;
-            None without pictures.
+        damaged: Whether a part of the last section is damaged, and therefore silent.
+        offset: Seconds from the first frame to the first sample, greater than 0 if the audio starts later;
+            None without video.
 
     Raises:
-        MediaError: missing, not_a_file, empty, playlist, unreadable; no_audio when there is no sound track,
-            not the one that is wanted, or nothing in it; decode when none of it can be decoded. What is
-            wrong with the pictures is raised as well.
+        MediaError: missing, not_a_file, empty, playlist, unreadable; no_audio if there is no audio track, not
+            the requested one, or nothing in it; decode if none of it can be decoded. Errors of the video are
+            raised as well.
     """
 
     def __init__(
@@ -117,16 +116,16 @@ class AudioTrack:
     ) -> None:
         self.path, self.rate, self.damaged, self._track = str(path), rate, False, track
         first = _first_sample(check_file(path), track)
-        index = _pictures(path) if index is None else index
+        index = _video_index(path) if index is None else index
         pictures = None if index is None else int(index.pts[0]) * index.time_base
         self._clock = CONTINUOUS if index is None else index.clock
         self._origin = first if pictures is None else pictures
         self.offset = None if pictures is None else float(first - pictures)
 
     def blocks(self, start: float = 0.0, end: float | None = None) -> Iterator[tuple[int, np.ndarray]]:
-        """Decode a stretch piece by piece.
+        """Decode a section in blocks.
 
-        Gaps between samples are filled with silence; nothing is added before the first or behind the last.
+        Gaps between samples are filled with silence; nothing is added before the first or after the last.
 
         Args:
             start: Seconds.
@@ -134,10 +133,10 @@ class AudioTrack:
 
         Yields:
             The number of the block's first sample, counted from second 0; and float32, shape (n,). Each
-            block begins where the one before has ended.
+            block starts where the previous one ended.
 
         Raises:
-            MediaError: decode, once it is known that too much of the track is damaged.
+            MediaError: decode, after the last block, if too much of the track is damaged.
         """
         first = round(start * self.rate)
         stop = None if end is None else round(end * self.rate)
@@ -157,19 +156,19 @@ class AudioTrack:
                 break
         self.damaged = decoder.damaged > 0
         if decoder.damaged > _MOST_DAMAGED * decoder.packets:
-            message = f"{decoder.damaged} of {decoder.packets} packets of sound cannot be decoded"
+            message = f"{decoder.damaged} of {decoder.packets} audio packets cannot be decoded"
             raise MediaError("decode", self.path, message)
 
     def read(self, start: float = 0.0, end: float | None = None) -> Audio:
-        """Decode a stretch.
+        """Decode a section.
 
         Args:
             start: Seconds.
             end: Seconds; None for the end of the track.
 
         Returns:
-            The samples that lie in it: fewer than its length where the track begins later or ends earlier,
-            none where it has none.
+            Its samples: fewer than its length if the track starts later or ends earlier, none if it has none
+            there.
 
         Raises:
             MediaError: decode.
@@ -189,14 +188,14 @@ def read_audio(
     end: float | None = None,
     track: str | None = None,
 ) -> Audio:
-    """Decode sound, mixed to mono.
+    """Decode audio, mixed to mono.
 
     Args:
         path: A video or an audio file.
-        rate: Samples per second that come out.
+        rate: Samples per second of the output.
         start: Seconds from the first frame of the video; of an audio file, from the first sample.
         end: Seconds; None for the end of the track.
-        track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
+        track: The audio track, see `tools.media.reading.tracks.choose_audio`.
 
     Raises:
         MediaError: See `AudioTrack`.
@@ -207,14 +206,14 @@ def read_audio(
 def cut_windows(
     blocks: Iterable[tuple[int, np.ndarray]], windows: Sequence[tuple[int, int]]
 ) -> Iterator[np.ndarray]:
-    """Cut windows out of sound that comes in blocks, holding no more than is still needed.
+    """Cut windows from audio in blocks, keeping no more than is still needed.
 
     Args:
-        blocks: As `AudioTrack.blocks` gives them.
-        windows: First sample and the one behind the last, both ascending; they may overlap.
+        blocks: As `AudioTrack.blocks` yields them.
+        windows: First sample and the one after the last, both ascending; they may overlap.
 
     Yields:
-        The samples that there are of each window, float32, shape (n,).
+        The available samples of each window, float32, shape (n,).
     """
     parts: list[list[np.ndarray]] = [[] for _ in windows]
     done = 0
@@ -234,7 +233,7 @@ def cut_windows(
 
 
 def _first_sample(path: Path, track: str | None) -> Fraction:
-    """When the sound begins, in seconds on the file's clock."""
+    """When the audio starts, in seconds on the file's clock."""
     if is_image(path):
         raise MediaError("no_audio", path, "is an image")
     try:
@@ -247,14 +246,14 @@ def _first_sample(path: Path, track: str | None) -> Fraction:
     except (FFmpegError, OSError, UnicodeError) as error:
         raise disk_error(path, error, ALWAYS) or open_error(path, error) from None
     if frame is None and decoder.packets == 0 and decoder.damaged == 0:
-        raise MediaError("no_audio", path, "there is nothing in its sound track, or no decoder for it")
+        raise MediaError("no_audio", path, "its audio track is empty, or there is no decoder for it")
     if frame is None:
-        raise MediaError("decode", path, "its sound cannot be decoded")
+        raise MediaError("decode", path, "its audio cannot be decoded")
     return frame_time(frame) or Fraction(0)
 
 
-def _pictures(path: str | Path) -> PacketIndex | None:
-    """The packets of a file's pictures; None without pictures."""
+def _video_index(path: str | Path) -> PacketIndex | None:
+    """The packets of the video of a file; None without video."""
     try:
         return index_packets(path)
     except MediaError as error:
@@ -264,7 +263,7 @@ def _pictures(path: str | Path) -> PacketIndex | None:
 
 
 def _join(block: np.ndarray, at: int, expected: int) -> tuple[np.ndarray, int]:
-    """Make a block begin where the last one ended: cut what was there already, fill what is missing."""
+    """Make a block start where the last one ended: cut overlap, fill gaps."""
     if at < expected:
         return block[expected - at :], expected
     return np.concatenate([np.zeros(at - expected, np.float32), block]), expected

@@ -1,4 +1,4 @@
-"""Decode sound: blocks of samples at a wanted rate, each with its exact place in time."""
+"""Decode audio: blocks of samples at a given rate, each with its exact time."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from tools.media.reading.container import open_container
 from tools.media.reading.timeline.clock import CONTINUOUS, Clock
 from tools.media.reading.tracks import choose_audio
 
-_PREROLL = Fraction(1, 4)  # seconds; decoders need some packets before the first right sample (opus: 80 ms)
-_SLACK = Fraction(3, 100)  # seconds by which time stamps may wander before sound is moved to follow them
-_SLACK_RESTARTED = Fraction(2, 1000)  # where clocks start anew: those formats do not round
+_PREROLL = Fraction(1, 4)  # seconds; decoders need some packets before the first correct sample (opus: 80 ms)
+_SLACK = Fraction(3, 100)  # seconds by which timestamps may drift before samples are moved to match them
+_SLACK_RESTARTED = Fraction(2, 1000)  # where clocks restart: these formats do not round times
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
 def open_audio(path: str | Path, track: str | None = None) -> tuple[InputContainer, av.AudioStream] | None:
-    """Open a file for reading its sound.
+    """Open a file to read its audio.
 
     Args:
         path: The file.
-        track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
+        track: The audio track, see `tools.media.reading.tracks.choose_audio`.
 
     Returns:
-        The container, which the caller closes, and the stream; None without decodable sound.
+        The container, which the caller closes, and the stream; None without decodable audio.
 
     Raises:
         FFmpegError: The file cannot be opened.
-        MediaError: no_audio: the file has sound, but not the track that is wanted.
+        MediaError: no_audio: the file has audio tracks, but not the requested one.
     """
     container = open_container(path)
     try:
@@ -54,21 +54,21 @@ def open_audio(path: str | Path, track: str | None = None) -> tuple[InputContain
 
 
 class AudioDecoder:
-    """Decodes the sound of one file, on the file's own clock.
+    """Decodes the audio of one file, on the file's own clock.
 
-    Time stamps are those that libav gives: edit lists are applied, and what encoders put before the first
-    sample (priming) is gone. Damaged packets are left out.
+    Timestamps are those of libav: edit lists are applied, and encoder delay (priming) is removed. Damaged
+    packets are left out.
 
     Args:
         path: The file.
-        rate: Samples per second that come out.
-        layout: Channel layout that comes out, libav's name; None keeps that of the file.
-        track: Which sound track, see `tools.media.reading.tracks.choose_audio`.
-        clock: How the file's times are put on one clock, `PacketIndex.clock`.
+        rate: Samples per second of the output.
+        layout: Channel layout of the output, by libav's name; None keeps that of the file.
+        track: The audio track, see `tools.media.reading.tracks.choose_audio`.
+        clock: The clock of the video, `PacketIndex.clock`.
 
     Attributes:
-        packets: Packets that have been read so far.
-        damaged: Those of them that the decoder refused.
+        packets: Number of packets read so far.
+        damaged: Number of these that the decoder refused.
     """
 
     def __init__(
@@ -85,14 +85,14 @@ class AudioDecoder:
         self.packets = self.damaged = 0
 
     def blocks(self, start: Fraction) -> Iterator[tuple[int, np.ndarray]]:
-        """Decode from a time on.
+        """Decode from a given time.
 
         Args:
             start: Seconds on the file's clock.
 
         Yields:
             The number of a block's first sample, counted from `start` and never negative; and the block,
-            float32, shape (channels, samples). Blocks ascend; there may be gaps, and a few samples twice.
+            float32, shape (channels, samples). Blocks ascend; there may be gaps, and small overlaps.
         """
         expected: int | None = None
         slack = _SLACK_RESTARTED if self._clock.starts else _SLACK
@@ -100,7 +100,7 @@ class AudioDecoder:
             at = expected or 0
             if (time := frame_time(frame)) is not None:
                 stamped = round((time - start) * self._rate)
-                # Containers round their time stamps; sound that goes on is not torn apart for that.
+                # Containers round timestamps; continuous audio is not split because of that.
                 if expected is None or abs(stamped - expected) > slack * self._rate:
                     at = stamped
             expected = at + frame.samples
@@ -108,7 +108,7 @@ class AudioDecoder:
                 yield max(0, at), frame.to_ndarray()[:, max(0, -at) :]
 
     def frames(self) -> Iterator[av.AudioFrame]:
-        """Decode from the beginning, as the file has it."""
+        """Decode from the beginning, without resampling."""
         return self._decoded(None)
 
     def _resampled(self, start: Fraction) -> Iterator[av.AudioFrame]:
@@ -119,7 +119,7 @@ class AudioDecoder:
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
             if (
                 resampler is None or kind != current
-            ):  # streams from television change their layout between programmes
+            ):  # television streams change their layout between programmes
                 if resampler is not None:
                     yield from resampler.resample(None)
                 layout = self._layout or frame.layout.name
@@ -129,9 +129,9 @@ class AudioDecoder:
             yield from resampler.resample(None)
 
     def _decoded(self, start: Fraction | None) -> Iterator[av.AudioFrame]:
-        """Decode from a little before `start` on; from the beginning where the file cannot be searched."""
+        """Decode from slightly before `start`; from the beginning if the file is not seekable."""
         targets: list[Fraction | None] = [None]  # None: from the beginning
-        if start is not None and not self._clock.starts:  # a clock that restarts cannot be searched by time
+        if start is not None and not self._clock.starts:  # seeking needs a clock without restarts
             targets.insert(0, start - _PREROLL)
         for target in targets:
             opened = open_audio(self._path, self._track)
@@ -161,7 +161,7 @@ class AudioDecoder:
         while True:
             try:
                 packet = next(packets)
-            except (StopIteration, FFmpegError):  # a damaged end is the end
+            except (StopIteration, FFmpegError):  # damage at the end is the end
                 return
             if following is not None and packet.size:
                 offset = following.offset(packet)
@@ -179,12 +179,12 @@ class AudioDecoder:
 
 
 def frame_time(frame: av.AudioFrame) -> Fraction | None:
-    """When a frame begins, in seconds on the file's clock; None when it has no time."""
+    """When a frame starts, in seconds on the file's clock; None if it has no timestamp."""
     return None if frame.pts is None or frame.time_base is None else frame.pts * frame.time_base
 
 
 def _seek(container: InputContainer, stream: av.AudioStream, seconds: Fraction) -> bool:
-    """Seek to a time; False when it is not after the start, or the file cannot be searched."""
+    """Seek to a time; False if it is not after the start, or the file is not seekable."""
     assert stream.time_base is not None, "libav gives one to every stream"
     target = int(seconds / stream.time_base)
     if target <= (stream.start_time or 0):
@@ -197,7 +197,7 @@ def _seek(container: InputContainer, stream: av.AudioStream, seconds: Fraction) 
 
 
 def _with_layout(frame: av.AudioFrame) -> av.AudioFrame:
-    """Give a frame whose layout is not said (raw PCM) the usual one for its number of channels."""
+    """Give a frame without channel layout (raw PCM) the usual one for its number of channels."""
     channels = frame.layout.nb_channels
     if not frame.layout.name.endswith("channels") or channels not in _LAYOUTS:
         return frame

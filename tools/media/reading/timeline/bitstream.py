@@ -1,4 +1,4 @@
-"""What the bytes of a packet tell without decoding it: is it whole, and does it show a picture."""
+"""Parse packets without decoding them: is a packet complete, and does it show a picture?"""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def nal_length_size(codec: str, extradata: bytes | None) -> int | None:
 
 
 def hevc_has_one_layer(extradata: bytes | None) -> bool:
-    """Tell from the hvcC record that a HEVC stream has no temporal sub-layers.
+    """Whether a HEVC stream has no temporal sub-layers, by its hvcC record.
 
-    Only then is a picture marked as non-reference one that no other picture uses.
+    Only then is a picture marked as non-reference not used by any other.
     """
     return bool(extradata) and len(extradata) >= 23 and extradata[0] == 1 and (extradata[21] >> 3) & 7 == 1
 
 
 def nal_units_fit(packet: memoryview, length_size: int) -> bool:
-    """Tell whether the NAL units of a packet fill it exactly and none is empty.
+    """Whether the NAL units of a packet fill it exactly and none is empty.
 
-    A decoder refuses a packet as a whole when they do not.
+    Otherwise decoders refuse the whole packet.
     """
     at, end = 0, len(packet)
     while at + length_size <= end:
@@ -47,18 +47,18 @@ def nal_units_fit(packet: memoryview, length_size: int) -> bool:
 
 
 def is_hidden(codec: str) -> Callable[[memoryview], bool] | None:
-    """Give the test that finds packets which only update the decoder and show no picture.
+    """The function that detects packets which only update the decoder and show no picture.
 
     Returns:
-        A function of the packet's bytes for VP8 and VP9; None for codecs that store no such packets.
+        A function of the packet's bytes for VP8 and VP9; None for codecs without such packets.
     """
     return {"vp8": _hidden_vp8, "vp9": _hidden_vp9}.get(codec)
 
 
 def repeats_or_packs(packet: memoryview) -> bool:
-    """Tell whether a MPEG-4 part 2 packet may hold no picture, or two.
+    """Whether a MPEG-4 part 2 packet may contain no picture, or two.
 
-    AVI files by DivX and Xvid pack a B-picture behind its P-picture and put an empty one in its place.
+    AVI files by DivX and Xvid pack a B-picture after its P-picture and store an empty packet instead.
     """
     return len(packet) <= 10 or bytes(packet).count(b"\x00\x00\x01\xb6") > 1
 

@@ -1,4 +1,4 @@
-"""One clock for a file whose time stamps are damaged: where it starts anew, and what is to be repaired."""
+"""One continuous clock for a file with damaged timestamps: find restarts of the clock, repair times."""
 
 from __future__ import annotations
 
@@ -12,40 +12,39 @@ from typing import NamedTuple
 import av
 import numpy as np
 
-_STEP_BACK = 0.1  # seconds by which decoding times may step back at most, as in the ffmpeg program
+_STEP_BACK = 0.1  # seconds, the largest step back of decoding times, as in the ffmpeg program
 _STEP_FORWARD = 10.0  # seconds; the program's -dts_delta_threshold
-_FEW = 32  # packets; so many wrong stamps in a row are damage, more are another clock
-_EDGE = 3  # packets; so few at either end of a file are no part with a clock of its own
-_NEAR = 1.0  # seconds by which times that go on may be off what is expected
-_MOST_REORDERED = 32  # places by which a picture may be stored ahead of its turn; H.264 and HEVC allow 16
-_FAR = 5  # places; more than most encoders need
-_SINGLE, _SINGLE_SHARE = 3, 0.1  # more times out of order, and a greater share, are no damage of single ones
+_FEW = 32  # packets; up to so many wrong timestamps in a row are damage, more are another clock
+_EDGE = 3  # packets; so few at either end of a file are not a part with another clock
+_NEAR = 1.0  # seconds, the largest deviation of continuous times from the expected ones
+_MOST_REORDERED = 32  # positions by which a picture may be stored early; H.264 and HEVC allow 16
+_FAR = 5  # positions; more than most encoders use
+_SINGLE, _SINGLE_SHARE = 3, 0.1  # more times out of order, in number and share, are not isolated damage
 
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
-    """What has to be added to the times of a file whose clock starts anew, as joined recordings have it.
+    """Offsets to the times of a file whose clock restarts, as in joined recordings.
 
     Attributes:
-        starts: For each new start the bytes between which it lies: where the last picture before it begins,
-            and the first one behind it.
-        offsets: Seconds to add before the first new start (0), and behind each.
+        starts: For each restart, the byte offsets of the last picture before and the first picture after it.
+        offsets: Seconds to add before the first restart (0), and after each.
     """
 
     starts: tuple[tuple[int, int], ...] = ()
     offsets: tuple[Fraction, ...] = (Fraction(0),)
 
     def follow(self) -> ClockFollower:
-        """Begin to read a stream of the file from its first packet on."""
+        """Start to follow a stream of the file, from its first packet."""
         return ClockFollower(self)
 
 
 CONTINUOUS = Clock()
-"""The clock of a file that goes through."""
+"""The clock of a file without restarts."""
 
 
 class ClockFollower:
-    """Puts the packets of one stream, sound for example, on the clock of the pictures, in stored order."""
+    """Puts the packets of one stream, for example audio, on the clock of the video, in stored order."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -64,14 +63,14 @@ class ClockFollower:
         return offsets[self._part]
 
     def _is_behind(self, packet: av.Packet, time: Fraction | None) -> bool:
-        """Whether a packet lies behind the next new start."""
+        """Whether a packet comes after the next restart."""
         before, behind = self._clock.starts[self._part]
-        place = -1 if packet.pos is None else packet.pos
-        if place >= behind:
+        byte_offset = -1 if packet.pos is None else packet.pos
+        if byte_offset >= behind:
             return True
-        if 0 <= place < before or time is None or self._expected is None:
+        if 0 <= byte_offset < before or time is None or self._expected is None:
             return False
-        # Between the two pictures, or at a place that is not known: by what goes on better.
+        # Between the two pictures, or at an unknown offset: the clock that continues better.
         here, there = (
             abs(time + offset - self._expected) for offset in self._clock.offsets[self._part : self._part + 2]
         )
@@ -86,14 +85,14 @@ def times_are_valid(
     reordered: bool,
     discontinuous: bool,
 ) -> bool:
-    """Tell whether every time of a stream can be taken as it is.
+    """Whether all times of a stream can be used unchanged.
 
     Args:
         pts: Presentation times of its pictures, in stored order.
         dts: Decoding times.
         time_base: Seconds per tick.
         reordered: Pictures may be stored in another order than they are shown.
-        discontinuous: The format knows clocks that start anew (transport and program streams).
+        discontinuous: The format allows restarts of the clock (transport and program streams).
     """
     if not is_ordered(pts, reordered=reordered):
         return False
@@ -104,41 +103,40 @@ def times_are_valid(
 
 
 def _step_back(steps: np.ndarray, discontinuous: bool) -> float:
-    """Seconds by which decoding times may step back: hardly where the file states them for every picture."""
+    """Largest step back of decoding times in seconds: small if the file states them for every picture."""
     if not discontinuous or not len(steps):
         return _STEP_BACK
     return min(_STEP_BACK, float(np.median(np.abs(steps))) / 2)
 
 
 def is_ordered(pts: Sequence[int | None], *, reordered: bool) -> bool:
-    """Tell whether the times of stored pictures give the order in which these are shown.
+    """Whether the times of stored pictures define the order in which they are shown.
 
-    They do when all are known, none is there twice, and none lies farther from its place than pictures are
-    stored ahead.
+    They do if all are known and different, and none is farther from its position than reordering allows.
     """
     if None in pts:
         return False
     times = np.array(pts, np.int64)
     back = int((np.diff(times) < 0).sum())
-    if not reordered and back <= _SINGLE_SHARE * len(times):  # more: the decoder's word is wrong
+    if not reordered and back <= _SINGLE_SHARE * len(times):  # more: the decoder is wrong about reordering
         return not (np.diff(times) <= 0).any()
     order = np.argsort(times, kind="stable")
     if (np.diff(times[order]) == 0).any():
         return False
     ahead = order - np.arange(len(order))
     far = int(np.abs(ahead).max(initial=0))
-    # Pictures that are stored far ahead of their turn are so again and again; a single one has a wrong time.
+    # Encoders that store pictures far ahead do so repeatedly; a single one has a wrong time.
     alone = far > _FAR and (np.abs(ahead) > far / 2).sum() == 1
     return far <= _MOST_REORDERED and not alone
 
 
 @dataclasses.dataclass(frozen=True)
 class Breaks:
-    """Where a series of times does not go on.
+    """Where a series of times is not continuous.
 
     Attributes:
-        restarts: Numbers of those that are the first of a clock that starts anew.
-        wrong: Numbers of those that are wrong: a few between others that go on, or at either end.
+        restarts: Indices of the first times after a restart of the clock.
+        wrong: Indices of wrong times: a few between continuous ones, or at either end.
     """
 
     restarts: list[int]
@@ -146,13 +144,13 @@ class Breaks:
 
 
 def find_breaks(stamps: Sequence[int | None], time_base: Fraction, *, discontinuous: bool) -> Breaks:
-    """Tell a clock that starts anew from single wrong times.
+    """Distinguish restarts of the clock from isolated wrong times.
 
-    A new start is a step back by more than 0.1 s, and in formats that know it any step back, and a step
-    forward by more than 10 s: about the rule of the ffmpeg program.
+    A restart is a step back by more than 0.1 s (in formats that allow restarts, any step back) or a step
+    forward by more than 10 s: approximately the rule of the ffmpeg program.
 
     Args:
-        stamps: Decoding times in stored order, or presentation times in the order of showing.
+        stamps: Decoding times in stored order, or presentation times in presentation order.
         time_base: Seconds per tick.
         discontinuous: As for `times_are_valid`.
     """
@@ -176,9 +174,9 @@ def find_breaks(stamps: Sequence[int | None], time_base: Fraction, *, discontinu
         if not -back <= gap <= _STEP_FORWARD:
             behind = _few(runs[at:], lambda run, last=kept[-1]: goes_on(last, run))
             before = _few(kept[::-1], lambda run, following=runs[at]: goes_on(run, following))
-            if behind is not None:  # those from here on are wrong
+            if behind is not None:  # the next ones are wrong
                 at += behind
-            elif before is not None and gap < 0:  # those just before were wrong
+            elif before is not None and gap < 0:  # the previous ones were wrong
                 kept = kept[: len(kept) - before]
             elif runs[-1].stop - runs[at].start <= _EDGE:
                 break
@@ -196,7 +194,7 @@ def find_breaks(stamps: Sequence[int | None], time_base: Fraction, *, discontinu
 
 
 class _Run(NamedTuple):
-    """Times that go on: numbers of the first and behind the last, and these times in seconds."""
+    """Continuous times: index of the first, index after the last, first and last time in seconds."""
 
     start: int
     stop: int
@@ -205,7 +203,7 @@ class _Run(NamedTuple):
 
 
 def _few(runs: Sequence[_Run], fits: Callable[[_Run], bool]) -> int | None:
-    """How many runs have to be left out, few packets in all, before one fits; None when none does."""
+    """How many runs, with few packets in all, to skip before one fits; None if none does."""
     packets = 0
     for number, run in enumerate(runs[1:], 1):
         packets += runs[number - 1].stop - runs[number - 1].start
@@ -217,53 +215,53 @@ def _few(runs: Sequence[_Run], fits: Callable[[_Run], bool]) -> int | None:
 
 
 def repair(times: Sequence[int | None]) -> tuple[np.ndarray, int] | None:
-    """Make times ascend: the sound ones stay, each of the others gets a place between its neighbours.
+    """Make times ascend: valid times are kept, the others interpolated between their neighbours.
 
-    Sound is the longest series of ascending times; of two equal ones it is the first. Where hardly any
-    times ascend, they are those of another order (that of storing, mostly): then they are sorted.
+    The valid times are the longest ascending subsequence; of equal times the first. If hardly any times
+    ascend, they are in another order (mostly that of storage), and are sorted.
 
     Args:
-        times: Presentation times in ticks, in the order in which pictures are shown.
+        times: Presentation times in ticks, in presentation order.
 
     Returns:
-        int64, shape (frames,): the times in finer ticks, and how many of these make one of the old ones; None
-        when no time is known.
+        int64, shape (frames,): the times in finer ticks, and the number of finer ticks per tick; None if no
+        time is known.
     """
     known = [i for i, time in enumerate(times) if time is not None]
     values = [time for time in times if time is not None]
     if not known:
         return None
-    sound = _ascending(values)
+    valid = _ascending(values)
     if is_other_order(values):
         values = sorted(values)
-        sound = _ascending(values)
-    places = np.array([known[i] for i in sound], np.int64)
-    kept = np.array([values[i] for i in sound], np.int64)
-    between, ticks = np.diff(places), np.diff(kept)
+        valid = _ascending(values)
+    positions = np.array([known[i] for i in valid], np.int64)
+    kept = np.array([values[i] for i in valid], np.int64)
+    between, ticks = np.diff(positions), np.diff(kept)
     finer = int(np.max(-(-between // np.maximum(ticks, 1)), initial=1))
     step = _usual_step(between, ticks * finer)
     kept *= finer
     numbers = np.arange(len(times))
-    # Whole numbers throughout: times of long files have more digits than floating point.
-    left = np.clip(np.searchsorted(places, numbers, side="right") - 1, 0, max(0, len(places) - 2))
+    # Integers throughout: times of long files exceed the precision of floating point.
+    left = np.clip(np.searchsorted(positions, numbers, side="right") - 1, 0, max(0, len(positions) - 2))
     repaired = kept[left].copy()
-    if len(places) > 1:
-        offset = numbers - places[left]
-        repaired += (kept[left + 1] - kept[left]) * offset // (places[left + 1] - places[left])
-    head, tail = numbers < places[0], numbers > places[-1]
-    repaired[head] = kept[0] - (places[0] - numbers[head]) * step
-    repaired[tail] = kept[-1] + (numbers[tail] - places[-1]) * step
+    if len(positions) > 1:
+        offset = numbers - positions[left]
+        repaired += (kept[left + 1] - kept[left]) * offset // (positions[left + 1] - positions[left])
+    head, tail = numbers < positions[0], numbers > positions[-1]
+    repaired[head] = kept[0] - (positions[0] - numbers[head]) * step
+    repaired[tail] = kept[-1] + (numbers[tail] - positions[-1]) * step
     return repaired, finer
 
 
 def _usual_step(between: np.ndarray, ticks: np.ndarray) -> int:
-    """How far neighbours are apart, in ticks."""
+    """Median distance of neighbours, in ticks."""
     return max(1, int(np.median(ticks // between))) if len(ticks) else 1
 
 
 def _ascending(values: Sequence[int]) -> list[int]:
-    """Indices of the longest strictly ascending series (patience sorting; of equal values the first)."""
-    tails: list[int] = []  # the smallest value that a series of each length ends with
+    """Indices of the longest strictly ascending subsequence (patience sorting; of equal values the first)."""
+    tails: list[int] = []  # the smallest last value of a subsequence of each length
     ends: list[int] = []
     before: list[int] = []
     for i, value in enumerate(values):
@@ -283,7 +281,7 @@ def _ascending(values: Sequence[int]) -> list[int]:
 
 
 def is_other_order(values: Sequence[int]) -> bool:
-    """Whether times are those of another order (that of storing): many are a few places off."""
+    """Whether times are in another order (that of storage): many are a few positions off."""
     wrong = len(values) - len(_ascending(values))
     if wrong <= max(_SINGLE, _SINGLE_SHARE * len(values)):
         return False

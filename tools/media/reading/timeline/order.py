@@ -1,4 +1,4 @@
-"""What only reading a file again tells of its packets: the order of pictures (by decoding), places, sound."""
+"""Facts that need a second pass over a file: decoded order of pictures, byte offsets, continuity of audio."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ from tools.media.reading.timeline.packets import decode_packet, numbered, packet
 if TYPE_CHECKING:
     from tools.media.reading.timeline.scan import Scan
 
-_SAMPLE_PACKETS = 24  # packets behind a new start that are decoded to see whether their times tell the order
+_SAMPLE_PACKETS = 24  # packets after a restart that are decoded to check whether their times give the order
 
 
 def decoded_order(path: str | Path, scan: Scan) -> np.ndarray:
-    """The order in which a full decode shows packets; what does not decode follows what is stored before."""
+    """The order of packets in a full decode; those that cannot be decoded follow the one stored before."""
     entry = {position: i for i, position in enumerate(scan.positions)}
-    places: dict[int, int] = {}
+    ranks: dict[int, int] = {}
     for number, _ in _decoded(path):
         if number in entry:
-            places.setdefault(entry[number], len(places))
+            ranks.setdefault(entry[number], len(ranks))
     rank, last = [], -1
     for i in range(len(scan.pts)):
-        last = places.get(i, last)
-        rank.append((last, i not in places, i))
+        last = ranks.get(i, last)
+        rank.append((last, i not in ranks, i))
     return np.array(sorted(range(len(scan.pts)), key=rank.__getitem__), np.int64)
 
 
 def times_give_order(path: str | Path, scan: Scan, starts: list[int]) -> bool:
-    """Decode a few packets behind each new start: whether pictures come out in the order of their times."""
+    """Whether pictures after each restart (a few are decoded) are in the order of their times."""
     times = {n: pts for n, pts in zip(scan.positions, scan.pts, strict=True) if pts is not None}
     keys = np.array([position for position, *_ in scan.keys], np.int64)
     firsts = np.searchsorted(keys, [scan.positions[i] for i in starts])
@@ -69,13 +69,13 @@ def times_give_order(path: str | Path, scan: Scan, starts: list[int]) -> bool:
 
 
 def replace_by_decoded(path: str | Path, scan: Scan) -> np.ndarray | None:
-    """Leave in a scan the packets that a full decode shows, and give their order.
+    """Keep in a scan only the packets that a full decode shows, and return their order.
 
-    The decoding times become those of the packets with which the pictures came out, in the order of showing,
+    The decoding times become those of the packets with which the pictures were output, in presentation order,
     less the delay of the first.
 
     Returns:
-        None when packets and pictures cannot be matched; then the scan has no presentation times.
+        None if packets and pictures cannot be matched; then the scan has no presentation times.
     """
     decoded = _decoded(path)
     shown = [number for number, _ in decoded]
@@ -96,7 +96,7 @@ def replace_by_decoded(path: str | Path, scan: Scan) -> np.ndarray | None:
         for name in ("pts", "positions"):
             setattr(scan, name, [getattr(scan, name)[i] for i in stored])
     scan.dts = dts
-    # What was patched up came out; how long each picture is shown, its packets do not say.
+    # Pictures with concealed errors were output, too; durations are not known from the packets.
     scan.durations, scan.damaged = [0] * len(shown), [False] * len(shown)
     if not matched:
         return None
@@ -105,10 +105,11 @@ def replace_by_decoded(path: str | Path, scan: Scan) -> np.ndarray | None:
 
 
 def _decoded(path: str | Path) -> list[tuple[int | None, int | None]]:
-    """What a full decode shows, in its order.
+    """Decode all pictures, and return their packets in presentation order.
 
     Returns:
-        For each picture the number of its packet, and of the packet with which it came out; None at the end.
+        For each picture the number of its packet, and of the packet with which it was output; None for those
+        that were flushed at the end.
     """
     shown: list[tuple[int | None, int | None]] = []
     with open_video(path) as (container, stream):
@@ -126,7 +127,7 @@ def _numbers(pictures: list[av.VideoFrame]) -> list[int]:
 
 
 def _extended(stamps: list[int | None]) -> list[int | None]:
-    """Let times go on where those at the end are not known."""
+    """Extrapolate unknown times at the end."""
     steps = [b - a for a, b in itertools.pairwise(stamps) if a is not None and b is not None]
     if not steps:
         return stamps
@@ -136,7 +137,7 @@ def _extended(stamps: list[int | None]) -> list[int | None]:
 
 
 def byte_offsets(path: str | Path) -> list[int]:
-    """Where each packet lies in the file, in bytes; -1 when that is not known."""
+    """The byte offset of each packet in the file; -1 if unknown."""
     with open_video(path) as (container, stream):
         return [-1 if packet.pos is None else packet.pos for packet in packets(container, stream)]
 
@@ -144,7 +145,7 @@ def byte_offsets(path: str | Path) -> list[int]:
 def audio_continues(
     path: str | Path, scan: Scan, stamps: list[int | None], behind: int, time_base: Fraction
 ) -> bool:
-    """Whether a step forward is a picture that stands: the sound goes on meanwhile."""
+    """Whether the audio continues during a step forward: then a picture is just shown for long."""
     before, earlier = [(i, stamp) for i, stamp in enumerate(stamps[:behind]) if stamp is not None][-1]
     later = stamps[behind]
     assert later is not None, "a step is one between known times"

@@ -1,4 +1,4 @@
-"""The frames of a video as its packets give them: how many, when, and where decoding starts for each."""
+"""The index of a video: its frames as known from its packets, and where decoding starts for each."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ TIMING_REMARKS = {
     "repaired": "damaged times were given a place between their neighbours",
     "restarted": "the clock starts anew within the file; the parts were joined",
 }
-"""What is said of a file whose `PacketIndex.timing` is not ok."""
+"""Remark about a file whose `PacketIndex.timing` is not ok."""
 
 
 class SizeChange(NamedTuple):
-    """A place from which on pictures have another size or orientation than before.
+    """A change of the size or orientation of pictures.
 
     Attributes:
         position: Number of the packet, in stored order.
         width: Pixels as stored.
         height: Pixels as stored.
-        orientation: How they have to be turned.
+        orientation: How they are rotated.
     """
 
     position: int
@@ -56,15 +56,15 @@ class PacketIndex:
         positions: int64, shape (frames,): which packet of the stream (in stored order) holds each frame.
         key_positions: int64: packets at which decoding can start, in stored order.
         key_pts: int64: their presentation times.
-        key_stamps: int64: the presentation times that the file has for them, in ticks of its stream.
-        key_dts: int64: their decoding times there, which is what files are searched by.
-        key_byte_offsets: int64: where they lie in the file, in bytes; -1 when that is not known.
+        key_stamps: int64: their presentation times in the file, in ticks of its stream.
+        key_dts: int64: their decoding times in the file, which seeks use.
+        key_byte_offsets: int64: their byte offsets in the file; -1 if unknown.
         end_pts: Presentation time at which the last frame ends.
-        damaged: int64: frames whose packet is not whole; decoders refuse it.
+        damaged: int64: frames whose packet is incomplete, and refused by decoders.
         counted: True when packets carry no usable presentation times (H.264 in AVI): then a frame is
             known only by counting decoded pictures from the beginning.
-        irregular: True when packets are not pictures (fields apart, two packed), so that all were decoded.
-        orientation: How the stored picture has to be turned and mirrored to be upright.
+        irregular: True if packets are not pictures (separate fields, two packed), so that all were decoded.
+        orientation: How the stored picture is rotated and mirrored for display.
         sample_aspect_ratio: Width of a stored pixel by its height.
         coded_width: Width as stored.
         coded_height: Height as stored.
@@ -72,15 +72,15 @@ class PacketIndex:
         codec: Name of the codec.
         average_rate: Frames per second as the file states or libav guesses, None when unknown.
         has_audio: Whether there is an audio stream.
-        timing: "ok" when all times are those of the file, "repaired" when some were damaged and stand between
-            their neighbours now, "restarted" when the file's clock starts anew and was made to go on.
-        hdr: How the numbers of the first picture mean light; None for SDR.
+        timing: "ok" if all times are those of the file, "repaired" if damaged ones were interpolated,
+            "restarted" if the file's clock restarts and its parts were joined.
+        hdr: Colour metadata of the first picture; None for SDR.
         stored_bytes: Bytes of all packets of the stream.
-        size_changes: Where pictures begin to have another size or orientation than before.
-        audio_codec: Codec of the sound track that is used; None when there is none.
-        audio_tracks: Number of sound tracks.
-        colour: What the first picture says of its colours, see `tools.media.reading.colour.hdr.colour_name`.
-        clock: What other streams of the file need to be on the same clock as `pts`.
+        size_changes: Where the size or orientation of pictures changes.
+        audio_codec: Codec of the audio track that is used; None if there is none.
+        audio_tracks: Number of audio tracks.
+        colour: Colour properties of the first picture, see `tools.media.reading.colour.hdr.colour_name`.
+        clock: Puts the times of other streams on the same clock as `pts`.
     """
 
     path: str
@@ -116,9 +116,9 @@ class PacketIndex:
 
     @property
     def num_frames(self) -> int:
-        """Frames before the first damaged packet: all frames of a whole file.
+        """Frames before the first damaged packet: all frames of an intact file.
 
-        It is what a decoder that stops at damage gives. `pts` and `times` also have what lies behind.
+        A decoder that stops at damage gives as many. `pts` and `times` include the frames after it.
         """
         return int(self.damaged[0]) if len(self.damaged) else len(self.pts)
 
@@ -136,50 +136,50 @@ class PacketIndex:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise that the stored picture has to be turned (once mirrored): 0, 90, 180, 270."""
+        """Degrees clockwise by which the stored picture is rotated (after mirroring): 0, 90, 180, 270."""
         return self.orientation.rotation
 
     @property
     def displayed_size(self) -> tuple[int, int]:
-        """Width and height as shown: square pixels, turned upright."""
+        """Width and height as displayed: square pixels, upright."""
         width = max(1, round(self.coded_width * self.sample_aspect_ratio))
         return (self.coded_height, width) if self.orientation.swaps_sides else (width, self.coded_height)
 
     @property
     def longest_group(self) -> int | None:
-        """The most frames from one key frame to the next, in stored order; None without key frames."""
+        """Largest distance between key frames, in frames in stored order; None without key frames."""
         if not len(self.key_positions):
             return None
         begins = np.searchsorted(np.sort(self.positions), self.key_positions)
         return int(np.diff(np.append(begins, len(self.positions))).max())
 
     def from_frame(self, number: int) -> PacketIndex:
-        """The same stream as one whose pictures are stored as they are from a frame on."""
+        """This index with the size and orientation that pictures have from a frame on."""
         position = int(self.positions[number])
         before = [change for change in self.size_changes if change.position <= position]
         return self.stored_as(*before[-1][1:]) if before else self
 
     def stored_as(self, width: int, height: int, orientation: Orientation | None = None) -> PacketIndex:
-        """The same stream as one whose pictures are stored like this; itself when they are."""
+        """This index with another size and orientation of stored pictures; itself if they are equal."""
         orientation = orientation or self.orientation
         if (width, height, orientation) == (self.coded_width, self.coded_height, self.orientation):
             return self
         return dataclasses.replace(self, coded_width=width, coded_height=height, orientation=orientation)
 
     def frame_at(self, seconds: float) -> int:
-        """The frame on screen at a time: the last that starts at or before it (1 ms of grace), at least 0."""
+        """The frame on screen at a time: the last that starts at or before it, within 1 ms; at least 0."""
         return max(0, frame_at(self.times, seconds))
 
     def frames_between(self, start: float | None = None, end: float | None = None) -> range:
-        """The frames that start in the half-open interval [start, end), in seconds, with 1 ms of grace."""
+        """The frames that start in the half-open interval [start, end), in seconds, within 1 ms."""
         first = 0 if start is None else int(np.searchsorted(self.times, start - TIME_TOLERANCE))
         stop = len(self.pts) if end is None else int(np.searchsorted(self.times, end - TIME_TOLERANCE))
         return range(first, max(first, stop))
 
     def start_positions(self, frames: Sequence[int]) -> np.ndarray:
-        """Packets from which decoding gives each frame exactly: a key frame shown no later, or packet 0.
+        """Packets from which decoding yields each frame exactly: a key frame shown no later, or packet 0.
 
-        A picture stored behind a key frame but shown before it may refer to the group of pictures before.
+        A picture stored after a key frame but shown before it may refer to the previous group of pictures.
 
         Args:
             frames: Frame numbers.
@@ -198,7 +198,7 @@ class PacketIndex:
 
 
 def packets(container: InputContainer, stream: av.VideoStream) -> Iterator[av.Packet]:
-    """The packets of a stream that have bytes; a demuxer's error ends them, as the end of the file does."""
+    """The packets of a stream that are not empty; an error of the demuxer ends them like the end of file."""
     try:
         for packet in container.demux(stream):
             if packet.size:
@@ -208,16 +208,16 @@ def packets(container: InputContainer, stream: av.VideoStream) -> Iterator[av.Pa
 
 
 def numbered(position: int, packet: av.Packet) -> av.Packet:
-    """Put a packet's number in the place of its time, so that the decoder hands it on to the picture.
+    """Replace a packet's time by its number, which the decoder passes on to the picture.
 
-    So each picture is known by its packet, whatever the times of the file are.
+    So each picture is identified by its packet, whatever the times in the file are.
     """
     packet.pts = position
     return packet
 
 
 def decode_packet(context: av.VideoCodecContext, packet: av.Packet | None) -> list[av.VideoFrame]:
-    """Decode one packet (None: give what is held back); a damaged packet gives no picture."""
+    """Decode one packet (None flushes delayed pictures); a damaged packet yields no picture."""
     try:
         return context.decode(packet)
     except FFmpegError as error:

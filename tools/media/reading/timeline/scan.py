@@ -1,4 +1,4 @@
-"""Read the packets of a video and work out which of them are frames, and when each is shown."""
+"""Read the packets of a video, and find out which are frames and when each is shown."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ from tools.media.reading.timeline.timing import FrameTimes, stated_rate, time_fr
 from tools.media.reading.tracks import choose_audio
 
 # One packet is one picture by the rules of these formats. In the others (avi, mpegts, mpeg, flv, asf) packets
-# are cut by a parser or by the muxer's habit, so a few are decoded to see whether that holds.
+# are split by a parser or by the muxer, so a few are decoded to check whether that is true.
 _ONE_PICTURE_PER_PACKET = ("mov,mp4", "matroska,webm")
 _SAMPLE_PACKETS = 24
-# Formats that state when a packet is to be decoded; of others libav makes that from when it is shown.
+# Formats that store decoding times; for others libav derives them from presentation times.
 _STORE_DTS = ("mov,mp4", "mpegts", "mpeg", "flv", "avi", "asf")
-# Streams in which a picture has no stated length: a recording that stops within one does not show it.
+# Formats without packet sizes: a recording that stops within a picture does not reveal it.
 _UNBOUNDED = ("mpegts", "mpeg")
-# A picture stored behind a key frame and shown before it is at most so many packets behind.
+# A picture stored after a key frame and shown before it is at most so many packets after it.
 _LEADING_PACKETS = 32
-# Packets of the last group of pictures that are kept to see whether the last one is whole.
+# Packets of the last group of pictures that are kept to check whether the last one is complete.
 _LONGEST_TAIL = 1000
 
 
 def index_packets(path: str | Path) -> PacketIndex:
     """Read all packets of a video and decode its first picture.
 
-    More is decoded only where packets do not tell: pictures at the start that may have lost what they refer
-    to; the first 24 packets of formats whose packets need not be pictures, and the last group of pictures of
-    transport and program streams, which mostly end in the middle of a picture. All is decoded when packets
-    turn out not to be pictures, or when times are damaged and do not tell the order of pictures.
+    More is decoded only if the packets are not conclusive: pictures at the start that may have lost their
+    references; the first 24 packets of formats whose packets need not be pictures; and the last group of
+    pictures of transport and program streams, which often end within a picture. Everything is decoded if
+    packets are not pictures, or if times are damaged and do not define the order of pictures.
 
-    Times that are not sound are repaired, see `tools.media.reading.timeline.clock` and `PacketIndex.timing`.
+    Invalid times are repaired, see `tools.media.reading.timeline.clock` and `PacketIndex.timing`.
 
     Raises:
         MediaError: missing, not_a_file, empty, unreadable, no_video, or decode (no picture at all).
@@ -54,9 +54,11 @@ def index_packets(path: str | Path) -> PacketIndex:
     with open_video(path) as (container, stream):
         scan = _scan(container, stream)
         regular = container.format.name.startswith(_ONE_PICTURE_PER_PACKET)
-        # In these formats the first packet is enough, unless the times contradict what the decoder expects.
-        odd = bool(stream.codec_context.has_b_frames) and _ascend(scan.pts)
-        pictures = _decode_all(stream.codec_context, scan.head if odd or not regular else scan.head[:1])
+        # In these formats the first packet suffices, unless the times contradict the decoder.
+        contradictory = bool(stream.codec_context.has_b_frames) and _ascend(scan.pts)
+        pictures = _decode_all(
+            stream.codec_context, scan.head if contradictory or not regular else scan.head[:1]
+        )
         if 0 < len(scan.tail) <= _LONGEST_TAIL and not _ends_complete(stream.codec_context, scan):
             scan.damaged[-1] = True
         form = container.format.name
@@ -79,24 +81,24 @@ def index_packets(path: str | Path) -> PacketIndex:
         time_base = stream.time_base
         assert time_base is not None, "libav gives one to every stream"
     if form == "avi" and not reordered and None not in scan.dts:
-        # It has no presentation times, and libav, before it knows that nothing is reordered, guesses them one
-        # picture too late.
+        # AVI has no presentation times, and until libav knows that nothing is reordered, its guesses are one
+        # picture late.
         scan.pts = list(scan.dts)
-    sound = times_are_valid(scan.pts, scan.dts, time_base, reordered=reordered, discontinuous=discontinuous)
-    first = _find_start(path, scan, pictures, regular, sound)
+    valid = times_are_valid(scan.pts, scan.dts, time_base, reordered=reordered, discontinuous=discontinuous)
+    first = _find_start(path, scan, pictures, regular, valid)
     if first is None or not scan.pts:
         raise MediaError("decode", path, f"no picture of its {scan.codec} stream can be decoded")
     verdict = "packets"
     if scan.suspicious:
         verdict = "decode"
-    elif odd or not regular:
+    elif contradictory or not regular:
         verdict = _verify(scan, pictures)
     timed = time_frames(
         path,
         scan,
         time_base,
         rate,
-        sound=sound,
+        valid=valid,
         verdict=verdict,
         reordered=reordered,
         discontinuous=discontinuous,
@@ -122,16 +124,16 @@ def index_packets(path: str | Path) -> PacketIndex:
 
 @dataclasses.dataclass
 class Scan:
-    """What one pass over the packets has collected, in stored order.
+    """The result of one pass over the packets, in stored order.
 
     Attributes:
         codec: Name of the codec.
         headers: The headers of key frames, in which sizes change.
         pts: Presentation time of each packet that is a frame.
         dts: Its decoding time.
-        durations: Its length in ticks; 0 when it is not known.
+        durations: Its duration in ticks; 0 if unknown.
         positions: Its number among all packets of the stream.
-        damaged: Whether it is not whole.
+        damaged: Whether it is incomplete.
         keys: Packets at which decoding can start: number, pts and dts.
         head: The first packets from a key frame on, with their numbers.
         tail: The packets of the last group of pictures, with their numbers.
@@ -155,7 +157,7 @@ class Scan:
     bytes: int = 0
 
     def keep(self, chosen: list[bool]) -> None:
-        """Leave out the packets that are no frames."""
+        """Remove packets that are not frames."""
         for name in ("pts", "dts", "durations", "positions", "damaged"):
             setattr(self, name, [v for v, kept in zip(getattr(self, name), chosen, strict=True) if kept])
 
@@ -170,7 +172,7 @@ def _scan(container: InputContainer, stream: av.VideoStream) -> Scan:
     for position, packet in enumerate(packets(container, stream)):
         scan.bytes += packet.size
         if packet.is_keyframe:
-            scan.headers.look(position, packet)
+            scan.headers.check(position, packet)
             scan.keys.append((position, packet.pts, packet.dts))
             scan.tail.clear()
         if scan.keys and len(scan.head) < _SAMPLE_PACKETS:
@@ -183,26 +185,26 @@ def _scan(container: InputContainer, stream: av.VideoStream) -> Scan:
         scan.pts.append(packet.pts)
         scan.dts.append(packet.dts)
         scan.durations.append(packet.duration or 0)
-        # Transport streams flag every lost byte, and decoders go on all the same.
+        # Transport streams flag every lost byte, but decoders continue.
         whole = unbounded or not packet.is_corrupt
         if length_size and whole:
             whole = bitstream.nal_units_fit(memoryview(packet), length_size)
         scan.damaged.append(not whole)
         if codec == "mpeg4" and bitstream.repeats_or_packs(memoryview(packet)):
             scan.suspicious = True
-    if not scan.keys:  # nothing is marked: then the beginning is the only place to start
+    if not scan.keys:  # without marked key frames, decoding can only start at the beginning
         scan.suspicious = True
     return scan
 
 
 def _sound_codec(container: InputContainer, path: str | Path) -> str | None:
-    """Codec of the sound track that is used; None when there is none that can be decoded."""
+    """Codec of the audio track that is used; None if there is none that can be decoded."""
     stream = choose_audio(container, path)
     return stream.codec_context.codec.canonical_name if stream is not None else None
 
 
 def _decode_all(context: av.VideoCodecContext, some: list[tuple[int, av.Packet]]) -> list[av.VideoFrame]:
-    """Decode packets; the pictures' times are the packets' numbers."""
+    """Decode packets; the times of the pictures are the numbers of their packets."""
     shown = [picture for pair in some for picture in decode_packet(context, numbered(*pair))]
     shown += decode_packet(context, None)
     context.flush_buffers()
@@ -210,7 +212,7 @@ def _decode_all(context: av.VideoCodecContext, some: list[tuple[int, av.Packet]]
 
 
 def _output_delay(context: av.VideoCodecContext, some: list[tuple[int, av.Packet]]) -> int:
-    """How many packets a decoder takes in before it gives the picture of the first one."""
+    """How many packets a decoder reads before it outputs the first picture."""
     gives = (bool(decode_packet(context, numbered(*pair))) for pair in some)
     taken = next((number for number, shown in enumerate(gives) if shown), 0)
     context.flush_buffers()
@@ -218,32 +220,32 @@ def _output_delay(context: av.VideoCodecContext, some: list[tuple[int, av.Packet
 
 
 def _ends_complete(context: av.VideoCodecContext, scan: Scan) -> bool:
-    """Tell whether the last packet of a stream is a whole picture, by decoding its group of pictures."""
+    """Whether the last packet of a stream is a complete picture, by decoding its group of pictures."""
     key, last = scan.keys[-1][1], scan.pts[-1] if scan.pts else None
-    if key is None or last is None or last < key:  # the last may refer to the group before: not decided here
+    if key is None or last is None or last < key:  # the last may refer to the previous group: undecided
         return True
     number = scan.tail[-1][0]
     return any(p.pts == number and not p.is_corrupt for p in _decode_all(context, scan.tail))
 
 
 def _find_start(
-    path: str | Path, scan: Scan, pictures: list[av.VideoFrame], regular: bool, sound: bool
+    path: str | Path, scan: Scan, pictures: list[av.VideoFrame], regular: bool, valid: bool
 ) -> av.VideoFrame | None:
-    """Find the first picture, and leave out packets before it that refer to what was cut off.
+    """Find the first picture, and remove packets before it whose references were cut off.
 
-    A recording cut within a group of pictures starts with packets that no decoder can show; an open group of
-    pictures that lost its predecessor, with some shown before its key frame; a file with an edit list, with
-    some that are decoded only for the others' sake.
+    A recording cut within a group of pictures starts with packets that cannot be decoded; one cut before an
+    open group, with pictures shown before its key frame; a file with an edit list, with packets that are
+    only decoded as references.
 
     Returns:
-        The first picture; None when there is none.
+        The first picture; None if there is none.
     """
     key_position, key_pts = (scan.keys[0][0], scan.keys[0][1]) if scan.keys else (0, None)
     near = key_position + _LEADING_PACKETS
-    # Where times are damaged, an early one far from the start says nothing about the start.
+    # If times are damaged, an early one far from the start is irrelevant.
     doubtful = [
         position < key_position
-        or (key_pts is not None and pts is not None and pts < key_pts and (sound or position <= near))
+        or (key_pts is not None and pts is not None and pts < key_pts and (valid or position <= near))
         or (regular and pts is None and position <= near)
         for position, pts in zip(scan.positions, scan.pts, strict=True)
     ]
@@ -260,7 +262,7 @@ def _find_start(
         [
             position in numbers
             if unsure
-            else begin is None or pts is None or pts >= begin or (not sound and position > near)
+            else begin is None or pts is None or pts >= begin or (not valid and position > near)
             for unsure, position, pts in zip(doubtful, scan.positions, scan.pts, strict=True)
         ]
     )
@@ -268,7 +270,7 @@ def _find_start(
 
 
 def _decode_start(path: str | Path, last: int) -> list[av.VideoFrame]:
-    """The whole pictures of the packets up to number `last`, and at least one if there is any."""
+    """The complete pictures of the packets up to number `last`, and at least one if there is any."""
     shown: list[av.VideoFrame] = []
     with open_video(path) as (container, stream):
         context = stream.codec_context
@@ -282,18 +284,18 @@ def _decode_start(path: str | Path, last: int) -> list[av.VideoFrame]:
 
 
 def _verify(scan: Scan, pictures: list[av.VideoFrame]) -> str:
-    """Compare the pictures of the first packets with what those packets promise.
+    """Compare the pictures of the first packets with those packets.
 
     Returns:
-        "packets" when each packet is one picture and their times tell the order of the pictures, "order" when
-        each is one picture but the order is another, "decode" when packets are not pictures.
+        "packets" if each packet is one picture and their times give the order of the pictures, "order" if
+        each is one picture but the order differs, "decode" if packets are not pictures.
     """
     times = dict(zip(scan.positions, scan.pts, strict=True))
-    promised = [number for number, _ in scan.head if number in times]
+    expected = [number for number, _ in scan.head if number in times]
     shown = [picture.pts for picture in pictures if picture.pts in times]
     key = times.get(scan.head[0][0]) if scan.head else None
-    # Pictures shown before the first key frame may need what lies before it.
-    lost = [n for n in promised if n not in shown and not (key is not None and (times[n] or key) < key)]
+    # Pictures shown before the first key frame may refer to earlier ones.
+    lost = [n for n in expected if n not in shown and not (key is not None and (times[n] or key) < key)]
     if lost or len(set(shown)) != len(shown):
         return "decode"
     stamps = [times[number] for number in shown]

@@ -1,7 +1,7 @@
-"""Where size or orientation of the pictures change within a stream, without decoding it.
+"""Find changes of the size or orientation of pictures within a stream, without decoding all of it.
 
-A key frame repeats the headers that state them, or the container hands over new ones. Only where these are
-other ones is the key frame decoded, to see whether size or orientation are too.
+A key frame repeats the headers that state them, or the container provides new ones. Only if these differ from
+the previous ones is the key frame decoded, to check whether size or orientation differ as well.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from tools.media.reading.orientation import Orientation, orientation_of
 from tools.media.reading.timeline.packets import SizeChange, decode_packet, packets
 
 Stated = Callable[[memoryview], dict[str, bytes]]
-"""From the bytes of a key frame to those that state its ``size`` and its ``turn``, where they are there."""
+"""From the bytes of a key frame to those that state its ``size`` and its ``turn`` (rotation), if present."""
 
-_HEADERS = 4096  # bytes of a packet in which headers stand
+_HEADERS = 4096  # bytes at the start of a packet that are searched for headers
 
 
 class HeaderChanges:
-    """Looks at the key frames of a stream, and remembers those whose header is another one than before.
+    """Collects the key frames of a stream whose headers differ from those of the previous one.
 
     Args:
         codec: Name of the codec.
         length_size: Bytes of the length before a NAL unit; None for start codes.
+
+    Attributes:
+        candidates: Packet numbers of the key frames with other headers.
     """
 
     def __init__(self, codec: str, length_size: int | None) -> None:
@@ -35,10 +38,10 @@ class HeaderChanges:
         self._keys = 0
         self.candidates: list[int] = []
 
-    def look(self, position: int, packet: av.Packet) -> None:
-        """Take in a key frame and its number among the packets."""
+    def check(self, position: int, packet: av.Packet) -> None:
+        """Compare a key frame, given with its packet number, with the previous one."""
         stated = self._stated(memoryview(packet)) if self._stated is not None else {}
-        other = any(self._last.get(what) != said for what, said in stated.items())
+        other = any(self._last.get(what) != value for what, value in stated.items())
         if (other or packet.has_sidedata("new_extradata")) and self._keys:
             self.candidates.append(position)
         self._keys += 1
@@ -46,15 +49,15 @@ class HeaderChanges:
 
 
 def size_changes(path: str | Path, candidates: list[int], first: av.VideoFrame) -> tuple[SizeChange, ...]:
-    """Decode key frames that may have another size or orientation.
+    """Decode the key frames with other headers, and compare size and orientation.
 
     Args:
         path: The file.
-        candidates: Their numbers among the packets, ascending.
+        candidates: Their packet numbers, ascending.
         first: The first picture.
 
     Returns:
-        The places where they change.
+        The changes.
     """
     if not candidates:
         return ()
@@ -95,7 +98,7 @@ def _reader(codec: str, length_size: int | None) -> Stated | None:
     }.get(codec)
     if size is None:
         return None
-    return lambda packet: {"size": said} if (said := size(packet)) else {}
+    return lambda packet: {"size": value} if (value := size(packet)) else {}
 
 
 def _units(packet: memoryview, codec: str, length_size: int | None) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""When each frame of a scanned video is shown, and in which order: from sound times, or from damaged ones."""
+"""Presentation times and order of the frames of a scanned video, from valid or damaged times."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ from tools.media.reading.timeline.order import (
 if TYPE_CHECKING:
     from tools.media.reading.timeline.scan import Scan
 
-_STEADY = 0.002  # seconds by which the intervals of a constant rate may differ
-_FEWEST = 8  # frames from which on a constant rate says that the header's is wrong
-_OFF = 0.02  # share by which a header's rate may be off
+_STEADY = 0.002  # seconds, the largest difference of intervals in a constant rate
+_FEWEST = 8  # frames needed to conclude from a constant rate that the header's is wrong
+_OFF = 0.02  # largest relative error of a header's rate
 
 
 @dataclasses.dataclass(frozen=True)
 class FrameTimes:
-    """The frames of a video in the order in which they are shown.
+    """The frames of a video in presentation order.
 
     Attributes:
         order: int64, shape (frames,): which packet of the scan each frame is.
         pts: int64, shape (frames,): when it is shown, ascending.
         time_base: Seconds per tick of `pts`.
-        counted: Frames are known by counting only, see `PacketIndex`.
+        counted: Whether frames are known by counting only, see `PacketIndex`.
         timing: See `PacketIndex`.
-        clock: How the file's own times are put on the clock of `pts`.
-        parts: First packet of the stream for each part of the file with a clock of its own.
-        finer: Ticks of `pts` in one tick of the stream.
+        clock: Converts the file's times to the clock of `pts`.
+        parts: First packet of each part of the file, between restarts of the clock.
+        finer: Ticks of `pts` per tick of the stream.
     """
 
     order: np.ndarray
@@ -61,7 +61,7 @@ class FrameTimes:
     finer: int = 1
 
     def key_time(self, position: int, stamp: int) -> int:
-        """A presentation time of the file on this clock.
+        """Convert a presentation time in the file to this clock.
 
         Args:
             position: The packet.
@@ -77,30 +77,30 @@ def time_frames(
     time_base: Fraction,
     rate: Fraction | None,
     *,
-    sound: bool,
+    valid: bool,
     verdict: str,
     reordered: bool,
     discontinuous: bool,
     stored_dts: bool,
     delay: int | None,
 ) -> FrameTimes:
-    """Put the packets of a scan into the order in which they are shown, and give each a time.
+    """Put the packets of a scan into presentation order, with a time for each.
 
     Args:
         path: The file.
-        scan: Its packets; where they are no pictures, it is made to hold those that are.
+        scan: Its packets; those that are not pictures are removed.
         time_base: Seconds per tick.
-        rate: Frames per second as the file states.
-        sound: Every time can be taken as it is.
-        verdict: What decoding has shown: "packets" are pictures, "order": they are, but their times do not
-            tell their order, "decode": they need not be.
+        rate: Frames per second according to the file.
+        valid: Whether all times can be used unchanged.
+        verdict: "packets" if packets are pictures, "order" if they are but their times do not give their
+            order, "decode" if they need not be pictures.
         reordered: Pictures may be stored in another order than they are shown.
-        discontinuous: The format knows clocks that start anew.
-        stored_dts: The format states decoding times; otherwise libav makes them of the others.
-        delay: In a format without presentation times the number of packets by which decoding runs ahead of
-            showing; None in other formats.
+        discontinuous: The format allows restarts of the clock.
+        stored_dts: The format stores decoding times; otherwise libav derives them from the others.
+        delay: In a format without presentation times, the number of packets by which decoding precedes
+            presentation; None in other formats.
     """
-    if sound and verdict == "packets":
+    if valid and verdict == "packets":
         pts = np.array(scan.pts, np.int64)
         order = np.argsort(pts, kind="stable")
         return FrameTimes(order, pts[order], time_base)
@@ -140,7 +140,7 @@ def time_frames(
 
 
 def _order(path: str | Path, scan: Scan, starts: list[int], *, by_times: bool, reordered: bool) -> np.ndarray:
-    """The order in which packets are shown: by their times where these can tell it, else by decoding."""
+    """The presentation order of packets: by their times if these define it, else by decoding."""
     parts = [range(a, b) for a, b in itertools.pairwise([0, *starts, len(scan.pts)])]
     ordered = by_times and all(is_ordered([scan.pts[i] for i in part], reordered=reordered) for part in parts)
     if ordered and (not (reordered and starts) or times_give_order(path, scan, starts)):
@@ -159,9 +159,9 @@ def _mostly_ascends(times: list[int | None]) -> bool:
 
 
 def _counted(scan: Scan, time_base: Fraction, rate: Fraction | None, delay: int | None) -> FrameTimes:
-    """Frames by decoding times, the first one at the first time.
+    """Frames with decoding times, starting at the first one.
 
-    Where pictures are reordered by n places, picture k is shown when packet k + n is decoded.
+    If pictures are reordered by n positions, picture k is shown when packet k + n is decoded.
     """
     order = np.arange(len(scan.pts))
     if None in scan.dts or len(set(scan.dts)) < len(scan.dts):
@@ -176,11 +176,11 @@ def _counted(scan: Scan, time_base: Fraction, rate: Fraction | None, delay: int 
 
 
 def _repaired(scan: Scan, parts: list[np.ndarray], wrong: set[int], time_base: Fraction) -> FrameTimes:
-    """Repair the times of each part of the file, and let each part go on where the one before has ended.
+    """Repair the times of each part of the file, and join each part to the end of the previous one.
 
     Args:
         scan: The packets.
-        parts: The packets of each part, in the order in which they are shown.
+        parts: The packets of each part, in presentation order.
         wrong: Packets whose times are known to be wrong.
         time_base: Seconds per tick.
     """
@@ -224,10 +224,10 @@ def _repaired(scan: Scan, parts: list[np.ndarray], wrong: set[int], time_base: F
 
 
 def stated_rate(timed: FrameTimes, scan: Scan, rate: Fraction | None) -> tuple[Fraction | None, int]:
-    """The file's frame rate, or that of its times where the header is wrong by a factor.
+    """The file's frame rate, or that of its times if the header is wrong by a factor.
 
     Returns:
-        Frames per second; and for how many ticks the last frame is shown.
+        Frames per second; and the duration of the last frame in ticks.
     """
     pts, tick = timed.pts, timed.time_base
     steps = np.diff(pts)
@@ -241,7 +241,7 @@ def stated_rate(timed: FrameTimes, scan: Scan, rate: Fraction | None) -> tuple[F
     measured = Fraction(len(steps), span) / tick
     if abs(measured / rate - 1) <= _OFF:
         return rate, length
-    if not length or abs(length - 1 / rate / tick) <= timed.finer:  # what the header's rate says, too
+    if not length or abs(length - 1 / rate / tick) <= timed.finer:  # agrees with the header's rate
         length = round(Fraction(span, len(steps)))
     slack = Fraction(1, 1000) + Fraction(2 * timed.finer, span)
     near = [Fraction(round(measured)), Fraction(round(measured * 1001 / 1000) * 1000, 1001)]
