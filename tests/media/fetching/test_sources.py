@@ -354,3 +354,11 @@ def test_folders_of_processes_that_were_killed_are_removed(folder):
     assert not left.path.exists() and recent.path.exists()
     recent.close()
     other.close()
+
+
+def test_a_path_is_a_path_whatever_the_format_says(tmp_path):
+    """Bytes and text may be in base64; a `pathlib.Path` names a file."""
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"x")
+    source = Source(path, "base64:mp4")
+    assert (source.local, source.name) == (path, str(path))

@@ -1,4 +1,4 @@
-"""Fetch sources in threads while earlier ones are decoded, with a bound on the files that lie about."""
+"""Fetch sources in threads while earlier ones are decoded, with a limit on temporary files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from tools.media.fetching.sources import FetchOptions, Source, local_file
 
 
 class Prefetch:
-    """Fetches sources in the background; a context manager that removes all temporary files when it is left.
+    """Fetches sources in the background; a context manager that removes all temporary files on exit.
 
-    At most `FetchOptions.ahead` sources are in its hands at a time: being fetched, ready, or in use. Use::
+    At most `FetchOptions.ahead` sources are being fetched, ready, or in use at a time. Use::
 
         with Prefetch(options) as prefetch:
             while prefetch.has_room:
@@ -30,7 +30,7 @@ class Prefetch:
                 prefetch.release(key)
 
     Args:
-        options: How to fetch.
+        options: Options for fetching.
     """
 
     def __init__(self, options: FetchOptions | None = None) -> None:
@@ -51,7 +51,7 @@ class Prefetch:
         for _ in self._threads:
             self._wanted.put(None)
         if self._folder is not None:
-            # Threads that still wait for a server are not waited for: they find no folder any more.
+            # Threads that wait for a server are not joined: they will find no folder.
             self._folder.close()
 
     @property
@@ -61,15 +61,15 @@ class Prefetch:
 
     @property
     def is_fetching(self) -> bool:
-        """Whether `take` will give something, now or later."""
+        """Whether `take` will return something, now or later."""
         return bool(self._fetching)
 
     def start(self, key: Hashable, source: Source) -> None:
-        """Fetch a source.
+        """Start to fetch a source.
 
         Args:
-            key: Its name for `take` and `release`, each once at a time.
-            source: Where it is.
+            key: Its key for `take` and `release`, unique at any time.
+            source: The source.
 
         Raises:
             UserError: The folder for temporary files cannot be written.
@@ -79,15 +79,15 @@ class Prefetch:
         self._fetching.add(key)
         self._wanted.put((key, source))
         if len(self._threads) < min(len(self._fetching), self._options.ahead):
-            # A daemon does not hold up the end of the program while a server keeps it waiting.
+            # A daemon thread that waits for a server does not delay the end of the program.
             thread = threading.Thread(target=self._fetch_all, args=(self._folder.path,), daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def take(self) -> tuple[Any, Path | MediaError] | None:
-        """A source that is here, or could not be fetched: its key, and the file or the failure.
+    def take(self) -> tuple[Hashable, Path | MediaError] | None:
+        """The key of a source that was fetched, with its file, or that failed, with the error.
 
-        None when none is ready. A file must be given back by `release`.
+        None if none is ready. A file must be released by `release`.
 
         Raises:
             UserError: No file can be fetched, see `tools.media.fetching.sources.local_file`.
@@ -120,6 +120,6 @@ class Prefetch:
                 path = file.enter_context(local_file(source, options=options, cancelled=self._cancelled))
             except (MediaError, UserError) as error:
                 path = error
-            except Exception as error:  # a thread that died would be waited for in vain
+            except Exception as error:  # if the thread died, the source would never be ready
                 path = MediaError("internal", source.name, f"{type(error).__name__}: {error}")
             self._ready.put((key, path, file))

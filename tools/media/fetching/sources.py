@@ -1,4 +1,4 @@
-"""A local file for whatever a video comes as: a path, an address, or its bytes."""
+"""Local files for media given as a path, an address or bytes."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from tools.errors import MediaError, UserError
 from tools.media.reading.extensions import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
 
 Content = str | os.PathLike[str] | bytes | bytearray | memoryview
-"""What a source may be given as."""
+"""Types of the content of a source."""
 
 BASE64 = "base64"
-"""Format of bytes or text that are written in base64."""
+"""Format of bytes or text encoded in base64."""
 
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?[^,]*?(;base64)?,", re.IGNORECASE)
 _GONE = (404, 410)
@@ -33,12 +33,12 @@ _GONE = (404, 410)
 
 @dataclass(frozen=True)
 class FetchOptions:
-    """How files are brought here.
+    """Options for fetching files.
 
     Attributes:
         folder: Where temporary files go; None for the system's folder (``$TMPDIR``).
         limits: Attempts, seconds and bytes for one file.
-        ahead: Most temporary files at a time: being fetched, waiting, or in use.
+        ahead: Maximum number of temporary files: being fetched, waiting, or in use.
         storage: Options of fsspec for storage that is not HTTP: ``{"endpoint_url": ..., "key": ...}``.
     """
 
@@ -56,14 +56,14 @@ class FetchOptions:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the bytes of a file are.
+    """A file given as a path, an address or bytes.
 
     Attributes:
         content: A path, absolute or relative to the current folder; an address: ``file://``, ``http://``,
-            ``https://``, ``data:``, or of a storage that fsspec knows (``s3://``, ``gs://``, ``tos://`` ...);
+            ``https://``, ``data:``, or of a storage that fsspec supports (``s3://``, ``gs://``, ``tos://`` …);
             or the bytes themselves.
-        format: What bytes are, and files whose name does not tell: ``mp4``, ``.mkv``, ``video/webm``. With
-            ``base64``, or ``base64:mkv``, the content is the bytes in base64, as text or as ASCII.
+        format: Format of bytes, and of files without a known extension: ``mp4``, ``.mkv``, ``video/webm``. With
+            ``base64``, or ``base64:mkv``, the content is in base64, as text or as ASCII.
     """
 
     content: Content
@@ -71,7 +71,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What the source is called in messages."""
+        """Name of the source in messages."""
         content = self.content
         if isinstance(content, os.PathLike) or (isinstance(content, str) and not self._is_encoded):
             return os.fspath(content)
@@ -79,10 +79,10 @@ class Source:
 
     @property
     def local(self) -> Path | None:
-        """The file itself where that is on this machine already; None for what must be fetched or written.
+        """The file itself if it is on this machine; None for content that must be fetched or written.
 
         Raises:
-            MediaError: There is nothing, or it is no address of a file.
+            MediaError: The path is empty, or a ``file://`` address of another machine.
         """
         if not isinstance(self.content, (str, os.PathLike)) or self._is_encoded:
             return None
@@ -100,7 +100,7 @@ class Source:
 
     @property
     def suffix(self) -> str:
-        """The suffix of a local copy, with the dot."""
+        """File extension of a local copy, with the dot."""
         if isinstance(self.content, str) and (found := _DATA_URI.match(self.content)):
             return _suffix(found[1] or self.format)
         if isinstance(self.content, str) and not self._is_encoded:
@@ -120,20 +120,20 @@ class Source:
 
 
 def as_source(content: Content | Source, format: str = "mp4") -> Source:
-    """Make a source of what names one; one that is one already stays as it is.
+    """Create a source from a path, an address or bytes; a `Source` is returned as it is.
 
     Raises:
-        MediaError: ``bad_value``: it is no path, address or bytes.
+        MediaError: ``bad_value``: the content is none of these.
     """
     if isinstance(content, Source):
         return content
     if not isinstance(content, (str, os.PathLike, bytes, bytearray, memoryview)):
-        raise MediaError("bad_value", "", f"a {type(content).__name__} is no path, address or bytes")
+        raise MediaError("bad_value", "", f"a {type(content).__name__} is not a path, address or bytes")
     return Source(content, format)
 
 
 def source_name(content: Any) -> str:
-    """What a file is called in messages, whatever its path was given as; empty when there is none."""
+    """Name of a file in messages, given as a path, an address or bytes; empty for None."""
     if content is None or isinstance(content, str):
         return content or ""
     try:
@@ -150,24 +150,24 @@ def local_file(
     options: FetchOptions | None = None,
     cancelled: threading.Event | None = None,
 ) -> Iterator[Path]:
-    """Give a local file for a source.
+    """Provide a source as a local file.
 
-    A file on this machine is given as it is, whether it exists or not. Anything else becomes a temporary
-    file, which is removed at the end, also after an exception.
+    A file on this machine is used as it is, whether it exists or not. Anything else becomes a temporary file,
+    which is removed when the block ends, also after an exception.
 
     Args:
         source: See `Source`.
-        format: For content that is not a `Source`: see there.
-        options: How to fetch.
+        format: See `Source`; for content that is not a `Source`.
+        options: Options for fetching.
         cancelled: Ends a transfer when set.
 
     Yields:
         The path.
 
     Raises:
-        MediaError: ``missing`` where there is no such file; ``network`` when the server is out of reach,
-            refuses or keeps breaking off; ``too_large`` and ``timeout`` beyond the limits; ``empty`` for no
-            bytes; ``bad_value`` for what is no source.
+        MediaError: ``missing`` if there is no such file; ``network`` if the server cannot be reached, refuses
+            or interrupts the transfer too often; ``too_large`` and ``timeout`` beyond the limits; ``empty``
+            for no bytes; ``bad_value`` for an invalid source.
         UserError: A package for this kind of storage is not installed; the temporary file cannot be written.
     """
     source = as_source(source, format)
@@ -177,7 +177,7 @@ def local_file(
     options = options or FetchOptions()
     path = _temporary(source, options)
     try:
-        _bring(source, path, options, cancelled)
+        _write(source, path, options, cancelled)
         yield path
     finally:
         path.unlink(missing_ok=True)
@@ -192,8 +192,8 @@ def _temporary(source: Source, options: FetchOptions) -> Path:
     return Path(name)
 
 
-def _bring(source: Source, path: Path, options: FetchOptions, cancelled: threading.Event | None) -> None:
-    """Write the bytes of a source into a file."""
+def _write(source: Source, path: Path, options: FetchOptions, cancelled: threading.Event | None) -> None:
+    """Write the bytes of a source to a file."""
     content = source.content
     try:
         with path.open("ab") as file:
@@ -210,7 +210,7 @@ def _bring(source: Source, path: Path, options: FetchOptions, cancelled: threadi
 def copy_from_address(
     address: str, file: BinaryIO, options: FetchOptions, cancelled: threading.Event | None = None
 ) -> None:
-    """Append to a file what is at an address: ``http(s)://``, or a storage that fsspec knows.
+    """Append the content of an address to a file: ``http(s)://``, or a storage supported by fsspec.
 
     Raises:
         MediaError: As `local_file`.
@@ -218,14 +218,14 @@ def copy_from_address(
         OSError: The file cannot be written.
     """
     if scheme(address) in ("http", "https"):
-        _bring_http(address, file, options.limits, cancelled)
+        _write_http(address, file, options.limits, cancelled)
         return
     from tools.media.fetching.storage import copy_from_storage
 
     copy_from_storage(address, file, limits=options.limits, options=options.storage, cancelled=cancelled)
 
 
-def _bring_http(url: str, file: BinaryIO, limits: Limits, cancelled: threading.Event | None) -> None:
+def _write_http(url: str, file: BinaryIO, limits: Limits, cancelled: threading.Event | None) -> None:
     try:
         fetch(url, file, limits=limits, cancelled=cancelled)
     except TransferError as error:
@@ -236,12 +236,12 @@ def _judge(url: str, error: TransferError) -> tuple[str, str, str]:
     if error.status in _GONE:
         return "missing", url, f"the server answers {error.reason}"
     kind = {"too_large": "too_large", "too_slow": "timeout"}.get(error.trouble, "network")
-    said = {
+    text = {
         "refused": "the server refuses",
         "unreachable": "the server cannot be reached",
-        "broken": "the transfer broke off too often",
+        "broken": "the transfer was interrupted too often",
     }.get(error.trouble)
-    return kind, url, f"{said}: {error.reason}" if said else error.reason
+    return kind, url, f"{text}: {error.reason}" if text else error.reason
 
 
 def _content_bytes(source: Source) -> bytes | bytearray | memoryview:
@@ -263,11 +263,11 @@ def _content_bytes(source: Source) -> bytes | bytearray | memoryview:
 
 
 def _suffix(format: str) -> str:
-    """The suffix that a format has: ``mp4``, ``.mp4``, ``video/mp4`` and ``base64:mp4`` are the same."""
+    """File extension of a format: ``mp4``, ``.mp4``, ``video/mp4`` and ``base64:mp4`` are the same."""
     name = format.lower().rpartition(":")[2].rpartition("/")[2].strip().lstrip(".")
     name = {"quicktime": "mov", "x-matroska": "mkv", "x-msvideo": "avi", BASE64: "mp4"}.get(name, name)
     suffix = f".{name}"
     if suffix not in VIDEO_EXTENSIONS and suffix not in IMAGE_EXTENSIONS:
         known = ", ".join(s.lstrip(".") for s in (*VIDEO_EXTENSIONS, *IMAGE_EXTENSIONS))
-        raise MediaError("bad_value", "", f"format {format} is not known; there are {known}")
+        raise MediaError("bad_value", "", f"Invalid format ({format}). Supported values are {known}.")
     return suffix

@@ -1,4 +1,4 @@
-"""Copying a file out of a storage that fsspec knows: S3 and its like, Google's, Azure's, and others."""
+"""Copy files from storage supported by fsspec: S3 and compatible, Google Cloud, Azure, and others."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGES = {
     "abfs": "adlfs",
     "abfss": "adlfs",
 }
-"""Scheme of an address to the package that teaches fsspec its storage."""
+"""Scheme of an address, and the package that implements its storage for fsspec."""
 
 
 def copy_from_storage(
@@ -36,19 +36,19 @@ def copy_from_storage(
     options: Mapping[str, Any],
     cancelled: threading.Event | None = None,
 ) -> None:
-    """Append to a file what it has not got yet of an object, with as many attempts as for HTTP.
+    """Append the rest of an object to a file, with as many attempts as for HTTP.
 
     Args:
         url: Address of the object, with its scheme.
         file: Open for appending.
-        limits: Attempts, seconds and bytes; ``timeout`` is the storage's own business.
-        options: What fsspec passes on to the storage (``endpoint_url``, ``key``, ``secret``, ``anon`` ...).
+        limits: Attempts, seconds and bytes; ``timeout`` is left to the storage.
+        options: Options of the storage in fsspec (``endpoint_url``, ``key``, ``secret``, ``anon`` ...).
         cancelled: Ends the copying when set.
 
     Raises:
-        MediaError: ``missing``, ``network``, ``too_large``, ``timeout``; ``bad_value``: no such storage.
+        MediaError: ``missing``, ``network``, ``too_large``, ``timeout``; ``bad_value``: unknown storage.
         UserError: fsspec, or the package of an object storage (`PACKAGES`), is not installed; options are
-            wrong.
+            invalid.
         OSError: The file cannot be written.
     """
     copy = _Copy(_storage(url, options), url, file, limits, cancelled or threading.Event())
@@ -63,7 +63,7 @@ def copy_from_storage(
             raise MediaError("missing", url, "there is no such object") from error
         except _LocalError as error:
             raise error.cause from error
-        except Exception as error:  # each storage has its own kinds of errors
+        except Exception as error:  # each storage has other exceptions
             if isinstance(error, _FINAL) or "Credential" in type(error).__name__:
                 raise MediaError("network", url, f"the storage refuses: {_line(error)}") from error
             failures = 0 if file.tell() > before else failures + 1
@@ -73,11 +73,11 @@ def copy_from_storage(
         copy.cancelled.wait(seconds)
 
 
-_FINAL = (PermissionError, ValueError, TypeError)  # asking again is of no use
+_FINAL = (PermissionError, ValueError, TypeError)  # retrying is useless
 
 
 class _LocalError(Exception):
-    """The local file, not the storage, made trouble."""
+    """An error of the local file, not of the storage."""
 
     def __init__(self, cause: OSError) -> None:
         super().__init__(str(cause))
@@ -95,12 +95,12 @@ class _Copy:
     total: int | None = None
 
     def run(self) -> None:
-        """Append what is missing; the size that the storage tells is what must be there in the end."""
+        """Append what is missing, and check the size that the storage reports."""
         size = self.storage.info(self.url)["size"]
         largest = self.limits.max_bytes
         if largest is not None and (size or 0) > largest:
             raise MediaError("too_large", self.url, f"has {size} bytes, the limit is {largest}")
-        if self.total not in (None, size):  # another object has taken its place meanwhile
+        if self.total not in (None, size):  # the object was replaced
             self.file.truncate(0)
             self.file.seek(0, os.SEEK_END)
         self.total = size
@@ -136,11 +136,11 @@ def _storage(url: str, options: Mapping[str, Any]) -> Any:
         if package is not None and isinstance(error, (ImportError, ValueError)):
             raise not_installed(package, url) from None
         if package is not None:
-            raise UserError(f"{url}: the options of the storage are wrong: {_line(error)}") from None
-        # A strange address costs its own row: no such storage, or one that needs more than an address.
+            raise UserError(f"{url}: the options of the storage are invalid: {_line(error)}") from None
+        # Only this row fails: the storage is unknown, or needs more than an address.
         if scheme not in fsspec.available_protocols():
-            raise MediaError("bad_value", url, f"no storage is called {scheme}") from None
-        raise MediaError("bad_value", url, f"this storage cannot be read here: {_line(error)}") from None
+            raise MediaError("bad_value", url, f"there is no storage called {scheme}") from None
+        raise MediaError("bad_value", url, f"this storage cannot be read: {_line(error)}") from None
 
 
 def _line(error: BaseException) -> str:
