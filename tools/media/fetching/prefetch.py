@@ -84,7 +84,7 @@ class Prefetch:
             self._threads.append(thread)
             thread.start()
 
-    def take(self) -> tuple[Hashable, Path | MediaError] | None:
+    def take(self) -> tuple[Any, Path | MediaError] | None:
         """The key of a source that was fetched, with its file, or that failed, with the error.
 
         None if none is ready. A file must be released by `release`.

@@ -60,10 +60,10 @@ class Source:
 
     Attributes:
         content: A path, absolute or relative to the current folder; an address: ``file://``, ``http://``,
-            ``https://``, ``data:``, or of a storage that fsspec supports (``s3://``, ``gs://``, ``tos://`` …);
-            or the bytes themselves.
-        format: Format of bytes, and of files without a known extension: ``mp4``, ``.mkv``, ``video/webm``. With
-            ``base64``, or ``base64:mkv``, the content is in base64, as text or as ASCII.
+            ``https://``, ``data:``, or of a storage that fsspec supports (``s3://``, ``gs://``,
+            ``tos://`` …); or the bytes themselves.
+        format: Format of bytes, and of files without a known extension: ``mp4``, ``.mkv``, ``video/webm``.
+            With ``base64``, or ``base64:mkv``, the content is in base64, as text or as ASCII.
     """
 
     content: Content
@@ -197,10 +197,10 @@ def _write(source: Source, path: Path, options: FetchOptions, cancelled: threadi
     content = source.content
     try:
         with path.open("ab") as file:
-            if isinstance(content, (str, os.PathLike)) and not source._is_encoded:
-                copy_from_address(os.fspath(content), file, options, cancelled)
-            else:
+            if not isinstance(content, str) or source._is_encoded:
                 file.write(_content_bytes(source))
+            else:
+                copy_from_address(content, file, options, cancelled)
     except OSError as error:
         raise cannot_write(path, error) from error
     if path.stat().st_size == 0:

@@ -19,7 +19,7 @@ DAMAGE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 """What Pillow raises on a damaged image, or on one with too many pixels."""
 
 _ORIENTATION = 0x0112
-_CLOCKWISE: dict[object, int] = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
+_CLOCKWISE = {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}
 
 
 def image_info(path: str | Path) -> tuple[tuple[int, int], str, int]:

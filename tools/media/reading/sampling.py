@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -213,15 +213,6 @@ def _example(policy: str) -> str:
 
 def _unknown(policy: str) -> UserError:
     return UserError(f"Invalid sampling ({policy}). Supported values are {', '.join(SAMPLING_POLICIES)}.")
-
-
-_Argument = TypeVar("_Argument")
-
-
-def _given(argument: _Argument | None) -> _Argument:
-    """An argument of a policy that needs it, which `Sampling._check` has seen to."""
-    assert argument is not None
-    return argument
 
 
 def _evenly(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import struct
 from fractions import Fraction
-from typing import Any, cast
 
 import av
 
@@ -141,11 +140,6 @@ def colour_name(picture: av.VideoFrame) -> str:
         _TRANSFERS.get(int(picture.color_trc), _UNKNOWN),
     )
     return _UNKNOWN if set(names) == {_UNKNOWN} else "/".join(names)
-
-
-def _side_data(picture: av.VideoFrame, kind: Type) -> Any:
-    """What a picture carries of a kind; None for nothing."""
-    return cast(Any, picture.side_data).get(kind)  # its annotation knows keys of text alone
 
 
 def _mastering(picture: av.VideoFrame) -> tuple[Fraction, ...] | None:

@@ -49,9 +49,9 @@ def times_give_order(path: str | Path, scan: Scan, starts: list[int]) -> bool:
         left = 0
 
         def finish() -> bool:
-            shown.extend(_numbers(decode_packet(context, None)))
+            shown.extend(picture.pts for picture in decode_packet(context, None))
             context.flush_buffers()
-            stamps = [time for number in shown if (time := times.get(number)) is not None]
+            stamps = [times[number] for number in shown if number in times]
             shown.clear()
             return all(a < b for a, b in itertools.pairwise(stamps))
 
@@ -61,7 +61,7 @@ def times_give_order(path: str | Path, scan: Scan, starts: list[int]) -> bool:
                     return False
                 left = _SAMPLE_PACKETS
             if left:
-                shown += _numbers(decode_packet(context, numbered(position, packet)))
+                shown += [p.pts for p in decode_packet(context, numbered(position, packet))]
                 left -= 1
                 if not left and not finish():
                     return False
@@ -116,14 +116,9 @@ def _decoded(path: str | Path) -> list[tuple[int | None, int | None]]:
         context = stream.codec_context
         for position, packet in enumerate(packets(container, stream)):
             pictures = decode_packet(context, numbered(position, packet))
-            shown += [(number, position) for number in _numbers(pictures)]
-        shown += [(number, None) for number in _numbers(decode_packet(context, None))]
+            shown += [(picture.pts, position) for picture in pictures]
+        shown += [(picture.pts, None) for picture in decode_packet(context, None)]
     return shown
-
-
-def _numbers(pictures: list[av.VideoFrame]) -> list[int]:
-    """The numbers of their packets, see `numbered`; -1 for a picture that has none."""
-    return [-1 if picture.pts is None else picture.pts for picture in pictures]
 
 
 def _extended(stamps: list[int | None]) -> list[int | None]:

@@ -115,7 +115,7 @@ def index_packets(path: str | Path) -> PacketIndex:
         "pix_fmt": first.format.name,
         "hdr": hdr_of(first, tag),
         "colour": colour_name(first),
-        "size_changes": size_changes(path, scan.headers.candidates if scan.headers else [], first),
+        "size_changes": size_changes(path, scan.headers.candidates, first),
         "timing": timed.timing,
         "clock": timed.clock,
     }
