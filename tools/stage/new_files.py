@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tools.base.disk import disk_error
+from tools.base.disk import disk_error, system_message
 from tools.errors import MediaError
 from tools.media.writing.output_files import move_finished, unfinished_file
 from tools.stage.owners import names_of_others, state_of
@@ -64,7 +64,7 @@ def new_file(
                     raise _not_replaced(path, source, own=False) from None
     except OSError as error:
         raise disk_error(path, error) or MediaError(
-            "encode", source, f"{path}: {error.strerror or error}"
+            "encode", source, f"{path}: {system_message(error)}"
         ) from None
 
 

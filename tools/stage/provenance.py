@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tools.base.disk import system_message
 from tools.errors import UserError
 
 FILES_CHANGED = "from files that have changed since"
@@ -91,5 +92,5 @@ def digest_file(path: Path) -> str:
             while block := file.read(1 << 20):
                 whole.update(block)
     except OSError as error:
-        raise UserError(f"{path}: cannot read: {error.strerror or error}") from None
+        raise UserError(f"{path}: cannot read: {system_message(error)}") from None
     return whole.hexdigest()

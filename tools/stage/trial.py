@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+from tools.base.disk import system_message
 from tools.base.temporary_folder import TemporaryFolder
 from tools.errors import MediaError, UserError
 from tools.media.workers.pool import usable_cores
@@ -126,7 +127,7 @@ def _temporary_folder() -> TemporaryFolder:
         return TemporaryFolder(path)
     except OSError as error:
         raise UserError(
-            f"{path}: no folder for rows on trial: {error.strerror or error}; set TMPDIR to another"
+            f"{path}: no folder for rows on trial: {system_message(error)}; set TMPDIR to another"
         ) from None
 
 

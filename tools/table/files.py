@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Union
 
 import polars as pl
 
+from tools.base.disk import system_message
 from tools.columns import COLUMNS
 from tools.errors import UserError, first_line
 from tools.table.formats import FORMATS, format_of
@@ -52,7 +53,7 @@ def _check_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        raise UserError(f"{path}: cannot open the table: {error.strerror}") from None
+        raise UserError(f"{path}: cannot open the table: {system_message(error)}") from None
     if not stat.S_ISREG(mode):
         raise UserError(f"{path}: not a table but a folder or a device")
 

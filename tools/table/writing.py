@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tools.base.disk import WHEN_WRITING, cannot_write, errno_of, probe, remove_quietly
+from tools.base.disk import WHEN_WRITING, cannot_write, check_disk, errno_of, remove_quietly
 from tools.errors import UserError
 from tools.table.files import Table, column_names, to_lazy, unreadable
 from tools.table.formats import format_of, table_extension
@@ -78,7 +78,7 @@ def write_and_count(
         if errno_of(error) in WHEN_WRITING:  # a full disk is no OSError where Parquet is written
             raise cannot_write(path, error, "the table") from None
         if temporary is not None:
-            probe(
+            check_disk(
                 path.parent, path
             )  # where the end of a Parquet file finds no room, Polars speaks of its format
         raise unreadable(read, error) from None

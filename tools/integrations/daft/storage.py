@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.base.addresses import is_address
-from tools.base.disk import cannot_write, writing
+from tools.base.disk import cannot_write, system_message, writing
 from tools.base.packages import not_installed
 from tools.errors import MediaError, UserError
 from tools.media.fetching.sources import FetchOptions, copy_from_address
@@ -129,5 +129,5 @@ class Folder:
         except Exception as error:  # each storage has its own kinds of errors
             if self._is_local and isinstance(error, OSError):
                 raise cannot_write(self.url, error) from error
-            text = getattr(error, "strerror", None) or str(error).strip().partition("\n")[0]
+            text = system_message(error).strip().partition("\n")[0]
             raise UserError(f"{self.url}: {text or type(error).__name__}") from error

@@ -16,7 +16,7 @@ import numpy as np
 from av.container import OutputContainer
 from av.error import FFmpegError
 
-from tools.base.disk import ALWAYS, disk_error, probe, refusing
+from tools.base.disk import ALWAYS, check_disk, disk_error, raising_disk_errors
 from tools.errors import MediaError
 from tools.media.reading.container import reason
 from tools.media.reading.timeline.scan import index_packets
@@ -65,11 +65,11 @@ def atomic_video(path: Path, num_frames: int, *, replace: bool = False) -> Itera
         DiskError: The disk refuses.
     """
     with ExitStack() as files:
-        with encoding(path), refusing(path):
+        with encoding(path), raising_disk_errors(path):
             part = files.enter_context(unfinished_file(path))
         yield part
         _check(part, path, num_frames)
-        with encoding(path), refusing(path):
+        with encoding(path), raising_disk_errors(path):
             try:
                 move_finished(part, path, replace=replace)
             except FileExistsError:
@@ -100,10 +100,10 @@ def _check(part: Path, path: Path, num_frames: int) -> None:
     try:
         found = index_packets(part).num_frames
     except MediaError as error:
-        probe(part.parent, path)
+        check_disk(part.parent, path)
         raise MediaError("encode", path, f"is not complete: {error.message}") from None
     if found != num_frames:
-        probe(part.parent, path)
+        check_disk(part.parent, path)
         raise MediaError("encode", path, f"shows {found} frames instead of {num_frames}")
 
 
@@ -162,7 +162,7 @@ class Output:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with refusing(self._path):
+        with raising_disk_errors(self._path):
             self._container.close()
 
     def add_stream(self, codec: str, **options: Any) -> Any:
@@ -179,7 +179,7 @@ class Output:
         Raises:
             DiskError: The disk refuses.
         """
-        with refusing(self._path):
+        with raising_disk_errors(self._path):
             self._container.mux(packets)
 
 
@@ -189,7 +189,7 @@ def open_output(part: Path, comment: str) -> Output:
     matroska = path.suffix == ".mkv"
     # No edit list for pictures would need negative offsets, which older players misread; so mp4 keeps it.
     options = {} if matroska else {"movflags": "+faststart"}
-    with refusing(path):
+    with raising_disk_errors(path):
         out = av.open(f"file:{part}", "w", format="matroska" if matroska else "mp4", options=options)
     out.metadata[COMMENT] = comment
     return Output(path, out)

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from fractions import Fraction
 from typing import Any
 
-from tools.base.disk import probe, temporary_folder, told_fault
+from tools.base.disk import check_disk, disk_error_in, temporary_folder
 from tools.errors import MediaError, UserError
 from tools.media.reading.formats import LIBAV_OPTIONS
 from tools.media.reading.timeline.packets import PacketIndex
@@ -156,9 +156,9 @@ def _run(
             run_ffmpeg(program, ffmpeg.merge_outputs(*outputs).get_args())
         except FfmpegError as error:
             path = jobs[0].path
-            if (fault := told_fault(path, error.said)) is not None:
+            if (fault := disk_error_in(path, error.said)) is not None:
                 raise fault from None
-            probe(path.parent, path)
+            check_disk(path.parent, path)
             kind = "killed" if isinstance(error, FfmpegKilled) else "encode"
             raise MediaError(kind, index.path, f"ffmpeg: {error}") from None
     return sounds

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from tools.base.disk import disk_error
+from tools.base.disk import disk_error, system_message
 from tools.errors import MediaError
 
 PART_SUFFIX = ".part"
@@ -58,7 +58,7 @@ def safe_join(folder: str | Path, inside: str, source: str | Path, *, create: bo
         too_long = [part for part in parts if len(os.fsencode(part)) > _LONGEST_NAME - _TEMPORARY]
         leads_out = not path.parent.resolve().is_relative_to(Path(folder).resolve())
     except (OSError, RuntimeError, ValueError) as error:  # too long, links in a ring, half a character
-        message = f"{_shown(inside)} cannot be the name of a file: {_said(error)}"
+        message = f"{_shown(inside)} cannot be the name of a file: {system_message(error)}"
         raise MediaError("bad_value", source, message) from None
     if too_long:
         limit = _LONGEST_NAME - _TEMPORARY
@@ -72,17 +72,13 @@ def safe_join(folder: str | Path, inside: str, source: str | Path, *, create: bo
             if (fault := disk_error(folder, error)) is not None:
                 raise fault from None
             kind = "bad_value" if error.errno in _NO_PATH else "encode"
-            raise MediaError(kind, source, f"cannot create {path.parent}: {_said(error)}") from None
+            raise MediaError(kind, source, f"cannot create {path.parent}: {system_message(error)}") from None
     return path
 
 
 def _shown(name: str) -> str:
     text = ascii(name) if any(not c.isprintable() for c in name) else repr(name)
     return text if len(text) <= 80 else f"{text[:60]}...{text[-15:]}"
-
-
-def _said(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error)
 
 
 @contextmanager

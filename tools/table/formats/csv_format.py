@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from tools.base.disk import system_message
 from tools.errors import UserError
 from tools.table.csv_check import CheckedCsv, check_csv
 from tools.table.csv_rows import csv_header, csv_rows
@@ -72,7 +73,7 @@ class CsvFormat(TableFormat):
             if self._known.get(path, (None,))[0] != same or status.st_size < _SMALL:
                 self._known[path] = (same, check_csv(path, self.separator))
         except OSError as error:
-            raise UserError(f"{path}: cannot read the table: {error.strerror or error}") from None
+            raise UserError(f"{path}: cannot read the table: {system_message(error)}") from None
         return self._known[path][1]
 
     def sink(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:

@@ -34,6 +34,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.base.disk import system_message
 from tools.columns import COLUMNS
 from tools.errors import UserError
 
@@ -228,7 +229,7 @@ class _Reading:
         except UnicodeDecodeError:
             raise self._error("the file is not UTF-8") from None
         except OSError as error:
-            raise self._error(f"cannot be read: {error.strerror}") from None
+            raise self._error(f"cannot be read: {system_message(error)}") from None
         except tomllib.TOMLDecodeError as error:
             raise self._error(f"not TOML: {error}") from None
 
