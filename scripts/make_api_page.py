@@ -75,9 +75,7 @@ def entry(name: str, thing: Any) -> str:
     doc = inspect.getdoc(thing) or ""
     parts.append(body(doc))
     if dataclasses.is_dataclass(thing):
-        explained = set(re.findall(r"^    (\w+): ", doc, re.MULTILINE))
-        options = [(name, made) for name, made, _ in options_of(thing) if name not in explained]
-        lines = [f"- `{name}`: {_option(made)}" for name, made in options]
+        lines = [f"- `{name}`: {_option(made)}" for name, made, _ in options_of(thing)]
         parts += ["**Options**\n\n" + "\n".join(lines)] if lines else []
     return "\n\n".join(parts)
 

@@ -122,5 +122,8 @@ def test_limits_may_be_exclusive():
     with pytest.raises(ValueError):
         Number(0, 1, below=True).convert(1)
     assert Whole(2, even=True).convert("4") == 4
+    assert Whole(3, odd=True).convert("5") == 5
+    with pytest.raises(UserError, match="Supported values are odd numbers from 3 to 255"):
+        Whole(3, 255, odd=True).check("size", 4)
     with pytest.raises(ValueError):
         Whole(2, even=True).convert(3)

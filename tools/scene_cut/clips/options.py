@@ -67,7 +67,6 @@ class CutOptions:
     """How clips are cut.
 
     Attributes:
-        keep_audio: Keep the sound.
         threads: Threads of the decoder and of each encoder.
 
     Raises:
@@ -100,7 +99,9 @@ class CutOptions:
         Whole(0, even=True, metavar="PX"),
         shown="1080 in mode exact of the command, else 0",
     )
-    keep_audio: bool = option_field(True, _KeepAudioOption("silent clips", flag="drop-audio"))
+    keep_audio: bool = option_field(
+        True, _KeepAudioOption("keep the sound", flag="drop-audio", off="silent clips")
+    )
     audio_track: str | None = option(
         None,
         "sound track by number from 0 on, or by language: eng, en",
