@@ -69,7 +69,7 @@ def parse_timestamps(cell: str | Sequence[Sequence[str | float]]) -> list[Interv
     Args:
         cell: JSON as `format_timestamps` writes it, or the textual Python list of tuples that Open-Sora wrote
             (``[('00:00:00.000', '00:00:01.200')]``), also with NumPy's strings or as NumPy prints an array.
-            Times are HH:MM:SS.mmm, MM:SS.mmm or seconds. A table that is not text may hold a list of pairs.
+            Times are HH:MM:SS.mmm, MM:SS.mmm or seconds. A table that is not text may have a list of pairs.
 
     Returns:
         The intervals, in the order written.

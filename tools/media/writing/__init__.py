@@ -1,1 +1,1 @@
-"""Write a video: encoders, exact and copying cutters, sound, and files that appear whole or not at all."""
+"""Write a video: encoders, exact and copying cutters, sound, and files that are complete or absent."""

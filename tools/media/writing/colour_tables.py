@@ -32,7 +32,7 @@ def sdr_filters(hdr: Hdr) -> Iterator[Filters]:
         hdr: What the numbers of the pictures mean.
 
     Yields:
-        The filters. What comes out is limited BT.709 in whatever format is asked for next.
+        The filters. Their result is limited BT.709 in the pixel format of the filter that follows.
     """
     top = hdr.peak if hdr.transfer == HLG else 2 * hdr.peak
     with temporary_folder() as folder:

@@ -59,7 +59,7 @@ def copy_plan(index: PacketIndex, plan: Plan) -> Plan:
 
     Raises:
         NotCopyable: The source has no packet times, no key frame that far back, or pictures of another size
-            than its header says.
+            than in its header.
     """
     check_copyable(index)
     frames = plan.frames
@@ -79,7 +79,7 @@ def copy_plan(index: PacketIndex, plan: Plan) -> Plan:
             break
         stop = reached
     if index.size_changes and last >= index.size_changes[0].position:
-        raise NotCopyable("its pictures have another size than the file's header says")
+        raise NotCopyable("its pictures have another size than in the file's header")
     begins = plan.start if start == frames.start else None
     ends = plan.end if stop == frames.stop else None
     return plan_clip(index, plan.scene, range(start, stop), begins, ends, left=plan.left)

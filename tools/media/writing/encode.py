@@ -253,7 +253,7 @@ class ClipWriter:
         self._durations: dict[int | None, int] = {a: b - a for a, b in pairwise(plan.ticks)}
         self._done = 0
         self._muxed = 0
-        self._held: av.Packet | None = None
+        self._pending: av.Packet | None = None
 
     @property
     def due(self) -> int | None:
@@ -272,19 +272,19 @@ class ClipWriter:
     def finish(self) -> None:
         """Encode what the encoder has kept back, and the rest of the sound."""
         self._take(self._stream.encode(None))
-        if self._held is not None:
+        if self._pending is not None:
             # mp4 stores the intervals between decoding times; the length of the last packet ends the track.
-            self._held.duration = self._plan.last_tick
-            self._mux(self._held)
+            self._pending.duration = self._plan.last_tick
+            self._mux(self._pending)
         if self._sound is not None:
             self._sound.write_until(None)
 
     def _take(self, packets: list[av.Packet]) -> None:
         for packet in packets:
             packet.duration = self._durations.get(packet.pts, 0)
-            if self._held is not None:
-                self._mux(self._held)
-            self._held = packet
+            if self._pending is not None:
+                self._mux(self._pending)
+            self._pending = packet
 
     def _mux(self, packet: av.Packet) -> None:
         if self._delay is not None:

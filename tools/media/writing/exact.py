@@ -73,13 +73,13 @@ def write_exact(
     Yields:
         Each job, with whether the clip has sound, or with what went wrong with this clip (decode, encode).
     """
-    whole = []
+    undamaged = []
     for job in jobs:
         if (error := damage(index, job.plan)) is not None:
             yield job, error
         else:
-            whole.append(job)
-    for group in _passes(whole):
+            undamaged.append(job)
+    for group in _passes(undamaged):
         yield from _Pass(index, group, settings).run()
 
 

@@ -1,4 +1,4 @@
-"""Frame-exact cutting by the ffmpeg program: for encoders that PyAV lacks, and to check PyAV against."""
+"""Frame-exact cutting by the ffmpeg program: for encoders that PyAV lacks, and to compare PyAV with."""
 
 from __future__ import annotations
 
@@ -65,20 +65,20 @@ def write_with_ffmpeg(
     if index.timing != "ok":
         yield from _write_repaired(index, jobs, settings)
         return
-    whole = []
+    undamaged = []
     for job in jobs:
         if (error := damage(index, job.plan)) is not None:
             yield job, error
         else:
-            whole.append(job)
-    whole.sort(key=lambda job: job.plan.frames.start)
+            undamaged.append(job)
+    undamaged.sort(key=lambda job: job.plan.frames.start)
     program = find_ffmpeg(settings.codec.encoder)
     with ExitStack() as tables:
         to_sdr: Filters = []
         if index.hdr is not None and settings.kept_hdr is None:
             to_sdr = tables.enter_context(sdr_filters(index.hdr))
-        for start in range(0, len(whole), _AT_ONCE):
-            yield from _write_group(program, index, whole[start : start + _AT_ONCE], settings, to_sdr)
+        for start in range(0, len(undamaged), _AT_ONCE):
+            yield from _write_group(program, index, undamaged[start : start + _AT_ONCE], settings, to_sdr)
 
 
 def _write_repaired(
@@ -156,7 +156,7 @@ def _run(
             run_ffmpeg(program, ffmpeg.merge_outputs(*outputs).get_args())
         except FfmpegError as error:
             path = jobs[0].path
-            if (fault := disk_error_in(path, error.said)) is not None:
+            if (fault := disk_error_in(path, error.output)) is not None:
                 raise fault from None
             check_disk(path.parent, path)
             kind = "killed" if isinstance(error, FfmpegKilled) else "encode"

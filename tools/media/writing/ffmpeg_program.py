@@ -20,16 +20,16 @@ _SIGNALLED = 255  # exit code of the program when a signal ends it
 
 
 class FfmpegError(Exception):
-    """The program failed or ran out of time; the message is the end of what it said.
+    """The program failed or ran out of time; the message is the end of its output.
 
     Args:
-        message: The end of what it said.
-        said: All of it.
+        message: The end of its standard error.
+        output: All of it.
     """
 
-    def __init__(self, message: str, said: str = "") -> None:
+    def __init__(self, message: str, output: str = "") -> None:
         super().__init__(message)
-        self.said = said
+        self.output = output
 
 
 class FfmpegKilled(FfmpegError):
@@ -107,7 +107,7 @@ def _run(program: str, arguments: Sequence[str], timeout: float | None) -> None:
         preexec_fn=_die_with_parent(),
     )
     try:
-        _, said = process.communicate(timeout=timeout)
+        _, output = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         raise FfmpegError(f"took longer than {timeout:g} s") from None
     finally:
@@ -115,7 +115,7 @@ def _run(program: str, arguments: Sequence[str], timeout: float | None) -> None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     if process.returncode:
-        text = " ".join(said.decode(errors="replace").split())
+        text = " ".join(output.decode(errors="replace").split())
         if was_killed(process.returncode) or (process.returncode == _SIGNALLED and not text):
             raise FfmpegKilled("was killed from outside twice; the system may be short of memory")
         if process.returncode < 0:

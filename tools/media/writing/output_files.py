@@ -158,7 +158,7 @@ def remove_unfinished(folder: Path, is_own: Callable[[str], bool]) -> None:
 
 
 def _remove_if_abandoned(part: Path) -> None:
-    """Remove a half-written file unless a process holds its lock."""
+    """Remove an unfinished file unless a process has locked it."""
     with suppress(OSError):  # removed meanwhile, or without permission
         file = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:

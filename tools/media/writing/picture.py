@@ -59,7 +59,7 @@ def choose_pix_fmt(source: str | None, offered: list[str], *, deep: bool) -> str
 
     Args:
         source: Pixel format of the source.
-        offered: What the encoder takes; empty when it does not say.
+        offered: What the encoder takes; empty when that is unknown.
         deep: Whether a source with more than 8 bits keeps 10.
     """
     source_format = av.VideoFormat(source) if source else None
@@ -75,7 +75,7 @@ def choose_pix_fmt(source: str | None, offered: list[str], *, deep: bool) -> str
 
 @dataclasses.dataclass(frozen=True)
 class Colours:
-    """How numbers mean colours, in libavutil's codes (2, or 0 for the range: not said)."""
+    """How pixel values map to colours, in libavutil's codes (2, or 0 for the range: unspecified)."""
 
     range: int
     matrix: int
@@ -138,7 +138,7 @@ class PictureTransform:
         if self._graph is not None:
             self._graph.vpush(picture)
             picture = self._graph.vpull()
-        picture.pict_type = PictureType.NONE  # the encoder is to decide anew
+        picture.pict_type = PictureType.NONE  # the encoder decides
         return picture
 
     def _in_sdr(self, picture: av.VideoFrame, convert: SdrPictures) -> av.VideoFrame:

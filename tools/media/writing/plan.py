@@ -19,7 +19,7 @@ _ROUNDED = 0.0005 + 1e-7  # seconds; the most by which a time written with milli
 _GRACE = 0.001  # seconds; the most by which a boundary is rounded down, see `readable_boundary`
 _NOISE = 1e-7  # seconds; what floating point does to a time
 _FINEST = 1_000_000  # ticks per second at most; 32 bits of them are longer than half an hour
-_STEADY = 0.25  # a rounding error above this share of a frame interval says nothing about the rate
+_STEADY = 0.25  # a rounding error above this share of a frame interval is no evidence of the rate
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,7 +173,7 @@ def plan_clip(
 ) -> Plan:
     """Plan one clip of some consecutive frames.
 
-    Where the frames keep a constant rate as well as the file's clock can say, the clip gets exactly this
+    Where the frames keep a constant rate within the precision of the file's clock, the clip gets exactly this
     rate; otherwise it has the source's own times.
 
     Args:

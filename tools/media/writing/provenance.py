@@ -22,7 +22,7 @@ class ClipProvenance(NamedTuple):
 
     Attributes:
         made: Fingerprint of the cut: size and time of the source, frames, options.
-        source: Fingerprint of the source's absolute path; empty in clips that do not say.
+        source: Fingerprint of the source's absolute path; empty in clips of early versions.
     """
 
     made: str

@@ -235,7 +235,7 @@ class SmartSource:
 
 
 def _check(index: PacketIndex, settings: EncodeSettings) -> str:
-    """Refuse a source whose pictures cannot be matched; tell their pixel format."""
+    """Refuse a source whose pictures cannot be matched; return their pixel format."""
     check_copyable(index)
     if index.codec != "h264" or settings.codec.encoder != "libx264":
         raise NotCopyable(

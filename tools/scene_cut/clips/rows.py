@@ -42,7 +42,7 @@ def clip_values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
 
 
 def _boundary(cell: Any, clip: Clip) -> str | None:
-    """How the clip begins and ends, of the pairs of all scenes; None when the cell does not say."""
+    """How the clip begins and ends, from the pairs of all scenes; None when the cell has no pair for it."""
     try:
         begins, ends = json.loads(cell)[clip.scene]
     except (TypeError, ValueError, IndexError, KeyError):

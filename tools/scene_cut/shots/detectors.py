@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tools.media.reading.timeline.packets import PacketIndex
     from tools.stage.new_files import MadeFiles
 
-_SIDE = 256  # PySceneDetect looks at pictures whose longer side has this many pixels
+_SIDE = 256  # pixels of the longer side of PySceneDetect's pictures
 
 
 def find_cuts(

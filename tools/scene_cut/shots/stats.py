@@ -45,7 +45,7 @@ class FrameStats:
         self._codes.append((number, code))
 
     def write(self, path: Path, source: str | Path, made: MadeFiles | None = None) -> None:
-        """Write the file whole or not at all.
+        """Write the file completely or not at all.
 
         Args:
             path: Where to.

@@ -13,7 +13,7 @@ from tools.media.reading.mixtures import find_mixtures
 SIZE = (48, 27)
 """Width and height of the pictures that are searched for transitions, that of TransNetV2's input."""
 
-_LENGTHS = (6, 9, 12, 17, 24, 34, 48, 68)  # frames; each is looked for from 5/6 to 7/6 of it and more
+_LENGTHS = (6, 9, 12, 17, 24, 34, 48, 68)  # frames; each finds transitions of about 5/6 to 7/6 of it
 _PARTS = tuple(eighth / 8 for eighth in (4, 2, 6, 1, 3, 5, 7))  # positions in a transition that are examined
 _UNEVEN = 0.15  # how far the share of the second shot may be from steady growth
 _SHARED = 0.25  # part of a transition that may be another one's too, as the black between two fades may
