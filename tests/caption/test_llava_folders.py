@@ -68,7 +68,7 @@ def test_a_tokenizer_without_the_model_s_token_of_a_picture_is_told(folders, tmp
     folder = copied(folders["llava"], tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "image_token_index": 7}))
-    with pytest.raises(UserError, match="knows a picture as token 7, its tokenizer has 4 for <image>"):
+    with pytest.raises(UserError, match="token for a picture is 7, that of its tokenizer is 4 for <image>"):
         Captioner(str(folder), device="cpu")
 
 

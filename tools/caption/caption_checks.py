@@ -1,4 +1,4 @@
-"""Command: say what is wrong with the captions of a table."""
+"""Command: find problems in the captions of a table."""
 
 from tools import cli
 from tools.stage.command import StageCommand
@@ -7,9 +7,9 @@ COMMAND = StageCommand(
     "tools.caption.caption_checks",
     "tools.caption.checks.stage.CaptionCheckStage",
     "caption checks",
-    "Say what is wrong with captions: none, cut off, repetitive, a refusal, the prompt itself, an\n"
-    "introduction, wrapped in JSON, broken characters, the same for several files, wrong about the\n"
-    "camera, text that is not there.\n"
+    "Find problems in captions: empty, truncated, repetitive, a refusal, the prompt itself, an\n"
+    "introduction, wrapped in JSON, broken characters, the same for several files, wrong camera motion,\n"
+    "quoted text that is not in the picture.\n"
     "Reads column text (and text_finish, cmotion, ocr_text where they are), adds caption_flags: labels\n"
     "joined by +, empty when nothing was found; writes META_capcheck.csv.",
     """

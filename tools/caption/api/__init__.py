@@ -1,1 +1,1 @@
-"""Ask a model behind an OpenAI-compatible server about rows of a table."""
+"""Requests about the rows of a table to a model behind an OpenAI-compatible server."""

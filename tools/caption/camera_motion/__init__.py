@@ -1,1 +1,1 @@
-"""How the camera moves in a clip: pan, tilt, zoom, roll and shake, from the motion of the background."""
+"""Camera motion of a clip: pan, tilt, zoom, roll and shake, from the motion of the background."""

@@ -1,4 +1,4 @@
-"""The motion of the background between two pictures: the one motion that most of the picture agrees on."""
+"""The motion of the background between two pictures: the motion that most of the picture shares."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from tools.caption.camera_motion.tracks import COLUMNS, ROWS, Tracks
 
 _ROW, _COLUMN = np.divmod(np.arange(ROWS * COLUMNS), COLUMNS)
 _BORDER = (_ROW == 0) | (_ROW == ROWS - 1) | (_COLUMN == 0) | (_COLUMN == COLUMNS - 1)
-_VOTES = np.where(_BORDER, 2.0, 1.0)  # of the cells; subjects are mostly framed in the middle
+_VOTES = np.where(_BORDER, 2.0, 1.0)  # of the cells; subjects are mostly in the middle
 _LITTLE_BORDER = 0.1  # of the cells at the border
-_AGREEMENT = (0.2, 0.35, 0.8)  # of the tracks that a motion needs when it is seen at much, little, no border
+_AGREEMENT = (
+    0.2,
+    0.35,
+    0.8,
+)  # of the tracks that must agree when a motion is seen at much, little, no border
 _COVERAGE = 0.06  # of the cells, in the last case
 _FEWEST = 4  # tracks
 _TRIALS = 128  # pairs of tracks tried as a motion
@@ -27,7 +31,7 @@ MUCH_BORDER = 0.25
 
 @dataclass(frozen=True)
 class Motion:
-    """A similarity: where a point z of the first picture, as x + iy, lies in the second: a z + b.
+    """A similarity, from a point z = x + iy of the first picture to its position a z + b in the second.
 
     The origin is the picture's centre, y points down, and the unit is the picture's height.
 
@@ -48,13 +52,13 @@ class Motion:
 
 @dataclass(frozen=True)
 class _Votes:
-    """Tracks in the units of `Motion`, and what they count.
+    """Tracks in the units of `Motion`, and their votes.
 
     Attributes:
         start: Complex, shape (n,): where each track starts.
         end: Where it ends.
         unit: Picture heights per pixel, across and down.
-        weight: What each track counts: its cell's vote, shared by the cell's tracks.
+        weight: Vote of each track: that of its cell, shared by the tracks of the cell.
         cell: The cell of each track.
     """
 
@@ -64,19 +68,19 @@ class _Votes:
     weight: np.ndarray
     cell: np.ndarray
 
-    def miss(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        """Pixels between where tracks end and where motions put them: shape (motions, tracks)."""
+    def residuals(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        """Pixels between the ends of tracks and those that motions predict: shape (motions, tracks)."""
         off = a[:, None] * self.start + b[:, None] - self.end
         return np.hypot(np.real(off) / self.unit[0], np.imag(off) / self.unit[1])
 
 
 def find_motions(tracks: Tracks, size: tuple[int, int], aspect: float) -> list[Motion]:
-    """Find the motions that could be the background's, the likeliest first.
+    """Find the motions that may be the background's, the most likely first.
 
     Each grid cell has one vote, shared by its tracks, and cells at the border have two: a subject has many
-    corners and the wall behind it few, but the wall is in more places. Where the motion with the most votes
-    is hardly seen at the border, the one with the most votes among the other tracks is the second: texture
-    too faint to be followed well may lose against a subject that is sharp.
+    corners and the wall behind it few, but the wall covers more cells. Where the motion with the most votes
+    is hardly seen at the border, the one with the most votes among the other tracks is the second: a
+    background with faint texture may have fewer votes than a sharp subject.
 
     Args:
         tracks: Points in pixels.
@@ -106,10 +110,10 @@ def find_motions(tracks: Tracks, size: tuple[int, int], aspect: float) -> list[M
 
 
 def is_background(motion: Motion) -> bool:
-    """Whether so much of the picture shares a motion that it can be the background's.
+    """Whether enough of the picture shares a motion for it to be the background's.
 
-    Tracks in faint texture stray, so a motion seen all around the border need not have the majority; one
-    that is seen in the middle only needs nearly all.
+    Tracks in faint texture are inaccurate, so a motion seen all around the border needs no majority; one seen
+    only in the middle needs nearly all tracks.
     """
     if motion.border >= MUCH_BORDER:
         return motion.agreement >= _AGREEMENT[0]
@@ -134,15 +138,15 @@ def _find_motion(votes: _Votes, among: np.ndarray) -> tuple[Motion, np.ndarray] 
     a, b = _candidates(votes.start, votes.end, weight)
     if not len(a):
         return None
-    best = int(np.argmin(np.minimum(votes.miss(a, b) / (_FAR / 2), 1.0) ** 2 @ weight))
+    best = int(np.argmin(np.minimum(votes.residuals(a, b) / (_FAR / 2), 1.0) ** 2 @ weight))
     a, b = a[best : best + 1], b[best : best + 1]
     tolerance = _FAR
     for _ in range(_REFINEMENTS):
-        off = votes.miss(a, b)[0]
+        off = votes.residuals(a, b)[0]
         tolerance = _tolerance(off, weight, tolerance)
-        trust = weight * np.maximum(0.0, 1 - (off / (1.5 * tolerance)) ** 2) ** 2
-        a, b = _least_squares(votes.start, votes.end, trust)
-    agrees = among & (votes.miss(a, b)[0] < tolerance)
+        weights = weight * np.maximum(0.0, 1 - (off / (1.5 * tolerance)) ** 2) ** 2
+        a, b = _least_squares(votes.start, votes.end, weights)
+    agrees = among & (votes.residuals(a, b)[0] < tolerance)
     share = np.bincount(votes.cell, np.where(agrees, votes.weight, 0.0), minlength=len(_VOTES)) / _VOTES
     motion = Motion(
         complex(a[0]),
@@ -165,7 +169,7 @@ def _candidates(start: np.ndarray, end: np.ndarray, weight: np.ndarray) -> tuple
 
 
 def _tolerance(off: np.ndarray, weight: np.ndarray, before: float) -> float:
-    """How far off a track may be: three standard deviations of those that agree, from their median."""
+    """Largest residual of an inlier: three standard deviations of those that agree, from their median."""
     near = (off < before) & (weight > 0)
     if not near.any():
         return before
@@ -176,8 +180,8 @@ def _tolerance(off: np.ndarray, weight: np.ndarray, before: float) -> float:
     return float(np.clip(_SPREAD * median / 1.18, _NEAR, _FAR))
 
 
-def _least_squares(start: np.ndarray, end: np.ndarray, trust: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    total = trust.sum()
-    from_, to = trust @ start / total, trust @ end / total
-    a = (trust * np.conj(start - from_)) @ (end - to) / (trust @ np.abs(start - from_) ** 2)
+def _least_squares(start: np.ndarray, end: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    total = weights.sum()
+    from_, to = weights @ start / total, weights @ end / total
+    a = (weights * np.conj(start - from_)) @ (end - to) / (weights @ np.abs(start - from_) ** 2)
     return np.array([a]), np.array([to - a * from_])

@@ -1,4 +1,4 @@
-"""From the path of the camera to labels and numbers."""
+"""Labels and numbers of camera motion, from the path of the camera."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOVES = (
     ("zoom_out", "zoom_in"),
     ("roll_ccw", "roll_cw"),
 )
-"""Labels of each column of a path: for falling and for rising."""
+"""Labels of each column of a path: for falling and for rising values."""
 
 LABELS = (
     *(STATIC, "pan_left", "pan_right", "tilt_up", "tilt_down", "zoom_in", "zoom_out"),
@@ -29,33 +29,33 @@ LABELS = (
 FULL_MOVE = 16.0
 """Seconds in which the slowest move that counts reaches the threshold."""
 
-_BURST = 2.0  # seconds at that speed: what a shorter move in a longer clip must amount to
-_FAINT = 0.06  # of the strongest move, below which another one is not worth a label
-_RECOIL = 0.35  # of a move, below which its opposite is not worth a label
+_BURST = 2.0  # seconds at that speed: the least displacement of a shorter move in a longer clip
+_FAINT = 0.06  # of the strongest move, below which another one gets no label
+_RECOIL = 0.35  # of a move, below which its opposite gets no label
 _TREND = 0.5  # seconds to each side that the trend of a path is fitted to
 _SHAKE = 0.016  # of the threshold
-_SHAKE_OF_SPEED = 0.02  # seconds: shake that goes under in a move that much faster
-_SHAKE_SWING = 3.0  # times the shake in its direction: what a move in a shaken clip must amount to
-_SHAKE_RATE = 3.0  # changes of side per second; fewer are the ways in and out of a move
-_LONG_ENOUGH = 0.25  # seconds of a shot, below which it is not looked at
+_SHAKE_OF_SPEED = 0.02  # seconds: shake below this part of the speed of a move is not visible
+_SHAKE_SWING = 3.0  # times the shake in its direction: the least displacement of a move in a shaken clip
+_SHAKE_RATE = 3.0  # changes of side per second; fewer are the beginning and the end of a move
+_LONG_ENOUGH = 0.25  # seconds; shorter shots are ignored
 _TRACKED = 0.5  # of the clip's time
 _FEW_SHOTS = 3
-# Share of the tracked time that shows a label, for it to be the clip's: among few shots, and among many.
+# Share of the tracked time that a label of the clip must have: among few shots, and among many.
 _PRESENT = (1 / 3, 0.6)
 
 
 @dataclass(frozen=True)
 class CameraMotion:
-    """What the camera does in a clip.
+    """The motion of the camera in a clip.
 
     Attributes:
         labels: In the order of `LABELS`.
         pan: To the right, in picture widths per second.
         tilt: Up, in picture heights per second.
-        zoom: What the scale gains in a second: 0.1 when everything is 1.1 times as large after it.
+        zoom: Relative change of scale in a second: 0.1 when everything is 1.1 times as large after it.
         roll: Clockwise as seen by the camera, radians per second; the picture then turns counterclockwise.
-        shake: Root mean square of how far the picture is from where its smoothed path has it, as a fraction
-            of the shorter side.
+        shake: Root mean square distance of the picture from its smoothed path, as a fraction of the shorter
+            side.
 
     The numbers are means over the clip, and None when the motion is undetermined.
     """
@@ -72,17 +72,17 @@ class CameraMotion:
 
 
 def classify(shots: Sequence[Shot], duration: float, aspect: float, threshold: float = 0.25) -> CameraMotion:
-    """Name what the camera does.
+    """Label the motion of the camera.
 
     A move counts when it carries the picture, at the corners, by `threshold` of the shorter side in 16
     seconds, and in proportion when it lasts shorter or longer; but in a clip of more than 2 seconds never by
-    less than the way of 2. So the same speed counts in clips of any length.
+    less than in 2 seconds. So the same speed counts in clips of any length.
 
     A clip with cuts gets the labels that shots of at least a third of its time have (of more than 3 shots:
     three fifths); when none do, or when shots move in opposite directions, it is undetermined.
 
     Args:
-        shots: What `tools.caption.camera_motion.path.follow_camera` found.
+        shots: Result of `tools.caption.camera_motion.path.follow_camera`.
         duration: Seconds from the first frame of the clip to the last.
         aspect: Width by height as shown.
         threshold: As a fraction of the shorter side.
@@ -97,8 +97,8 @@ def classify(shots: Sequence[Shot], duration: float, aspect: float, threshold: f
             seen[label] = seen.get(label, 0.0) + shot.duration
     enough = _PRESENT[len(shots) > _FEW_SHOTS] * tracked
     labels = {label for label, seconds in seen.items() if seconds >= enough * (1 - 1e-9)}
-    contrary = len(shots) > 1 and any({a, b} <= labels for a, b in MOVES)
-    if contrary or not labels:
+    opposite = len(shots) > 1 and any({a, b} <= labels for a, b in MOVES)
+    if opposite or not labels:
         return CameraMotion((UNDETERMINED,))
     if len(labels) > 1:
         labels.discard(STATIC)
@@ -106,22 +106,22 @@ def classify(shots: Sequence[Shot], duration: float, aspect: float, threshold: f
 
 
 def label_shot(shot: Shot, aspect: float, threshold: float) -> set[str]:
-    """Labels of a stretch without a cut."""
+    """Labels of one shot."""
     trend = smooth(shot.times, shot.path)
-    ways = trend * corner_scale(aspect)
+    shifts = trend * corner_scale(aspect)
     slowest = threshold / FULL_MOVE
     least = slowest * min(_BURST, shot.duration)
     shaken = shakes(shot, trend, aspect, threshold)
-    tremble = ((shot.path - trend) * corner_scale(aspect)).std(axis=0) if shaken else np.zeros(4)
+    amplitude = ((shot.path - trend) * corner_scale(aspect)).std(axis=0) if shaken else np.zeros(4)
     moves: dict[str, float] = {}
     for axis, (falling, rising) in enumerate(MOVES):
-        enough = max(least, _SHAKE_SWING * tremble[axis])
-        fall = strongest_run(shot.times, -ways[:, axis], slowest, enough)
-        rise = strongest_run(shot.times, ways[:, axis], slowest, enough)
+        enough = max(least, _SHAKE_SWING * amplitude[axis])
+        fall = strongest_run(shot.times, -shifts[:, axis], slowest, enough)
+        rise = strongest_run(shot.times, shifts[:, axis], slowest, enough)
         moves[falling] = fall if fall > _RECOIL * rise else 0.0
         moves[rising] = rise if rise > _RECOIL * fall else 0.0
     strongest = max(moves.values())
-    labels = {name for name, way in moves.items() if way > _FAINT * strongest}
+    labels = {name for name, size in moves.items() if size > _FAINT * strongest}
     if shaken:
         labels.add(SHAKE)
     return labels or {STATIC}
@@ -150,7 +150,7 @@ def strongest_run(times: np.ndarray, values: np.ndarray, slowest: float, least: 
 
 
 def shakes(shot: Shot, trend: np.ndarray, aspect: float, threshold: float) -> bool:
-    """Whether the picture trembles: far enough around its trend, and often enough from side to side."""
+    """Whether the picture shakes: far enough around its trend, and often enough from side to side."""
     off = (shot.path - trend) * corner_scale(aspect)
     axis = int(np.argmax((off**2).mean(axis=0)))
     away = off[:, axis]
@@ -162,7 +162,7 @@ def shakes(shot: Shot, trend: np.ndarray, aspect: float, threshold: float) -> bo
 
 
 def corner_scale(aspect: float) -> np.ndarray:
-    """What carries each column of a path to the way of a corner, in shorter sides."""
+    """Factors from each column of a path to the displacement of a corner, in shorter sides."""
     half = np.hypot(aspect, 1) / 2
     return np.array([1, 1, half, half]) / min(aspect, 1.0)
 

@@ -14,15 +14,18 @@ STEP = 1 / 17
 
 _KEY_AGE = 0.5  # seconds for which points are followed from the same picture
 _KEY_REACH = 0.06  # picture heights that the corners of the picture may move meanwhile
-_KEY_LEFT = 0.7  # of the background's cells that were followed at first; with fewer a new key is due
-_EXPECTED_BORDER = 0.05  # of the cells at the border that a motion is seen at which was to be expected
-_EXPECTED_FROM, _EXPECTED_OF = 0.003, 0.1  # picture heights, and share of the expected way, it may be off
-_PATIENCE = 3  # steps that may be missed before the path ends
+_KEY_LEFT = 0.7  # of the background's cells that were followed at first; with fewer a new key is chosen
+_EXPECTED_BORDER = 0.05  # of the cells at the border at which an expected motion is seen
+_EXPECTED_FROM, _EXPECTED_OF = (
+    0.003,
+    0.1,
+)  # picture heights, and share of the expected displacement, that it may be off
+_MISSED_STEPS = 3  # steps that may be missed before the path ends
 
 
 @dataclass(frozen=True)
 class Shot:
-    """The path of the camera through a stretch without a cut.
+    """The path of the camera through a part of a video without a cut.
 
     Attributes:
         times: float64, shape (n,): seconds.
@@ -47,7 +50,7 @@ class Shot:
 
 
 def choose_steps(times: np.ndarray) -> list[int]:
-    """Frames that are `STEP` apart or little more, so that the frame rate does not matter."""
+    """Frames that are about `STEP` apart, so that the frame rate does not matter."""
     chosen = [0]
     for number, time in enumerate(times):
         if time - times[chosen[-1]] >= STEP - 0.001:
@@ -64,8 +67,8 @@ def follow_camera(pictures: np.ndarray, times: np.ndarray, aspect: float) -> lis
         aspect: Width by height as shown.
 
     Returns:
-        One path for each stretch in which the background can be followed: a cut ends one. Stretches where
-        it cannot are left out.
+        One path for each part of the video in which the background can be followed: a cut ends one. Parts
+        where it cannot are left out.
     """
     return _Follower(pictures, times, aspect).run()
 
@@ -73,8 +76,8 @@ def follow_camera(pictures: np.ndarray, times: np.ndarray, aspect: float) -> lis
 class _Follower:
     """Points are found in a key picture and followed into later ones, until they have moved too far.
 
-    So slow motion is measured over half a second, where it stands out of the noise, and fast motion from
-    step to step.
+    Slow motion is thus measured over half a second, where it exceeds the noise, and fast motion from step to
+    step.
     """
 
     def __init__(self, pictures: np.ndarray, times: np.ndarray, aspect: float) -> None:
@@ -89,16 +92,16 @@ class _Follower:
         self.numbers = [number]
         self.poses = [np.zeros(4)]
         self.motions: list[Motion] = []
-        self.place_key(number)
+        self.set_key(number)
 
-    def place_key(self, number: int) -> None:
+    def set_key(self, number: int) -> None:
         self.key = number
         self.key_pose = self.poses[-1]
         self.key_coverage = 0.0
         self.corners = find_corners(self.pictures[number], self.region)
 
     def run(self) -> list[Shot]:
-        """Walk through the clip."""
+        """Follow the camera through the clip."""
         steps = choose_steps(self.times)
         at = 1
         while at < len(steps):
@@ -113,14 +116,14 @@ class _Follower:
         return self.shots
 
     def next_followed(self, steps: list[int], at: int) -> int | None:
-        """Go on to the next step that can be followed; None when it is too far away."""
+        """Follow the camera to the next possible step; None when it is too far away."""
         if self.advance(steps[at]):
             return at
-        # Too fast for a step, perhaps: frame by frame.
+        # Perhaps too fast for a step: frame by frame.
         if all(self.advance(between) for between in range(steps[at - 1] + 1, steps[at] + 1)):
             return at
-        # A flash, or a picture without detail: over it.
-        for ahead in range(at + 1, min(at + 1 + _PATIENCE, len(steps))):
+        # A flash, or a picture without detail: skip it.
+        for ahead in range(at + 1, min(at + 1 + _MISSED_STEPS, len(steps))):
             if self.advance(steps[ahead]):
                 return ahead
         return None
@@ -129,9 +132,9 @@ class _Follower:
         """Follow the camera to a frame; False when that is not possible."""
         motion = self.measure(number)
         # Faint texture is lost first, and then a subject with more of it could pass for the background.
-        worn = motion is None or motion.coverage < _KEY_LEFT * self.key_coverage
-        if worn and self.key != self.numbers[-1]:
-            self.place_key(self.numbers[-1])
+        few_left = motion is None or motion.coverage < _KEY_LEFT * self.key_coverage
+        if few_left and self.key != self.numbers[-1]:
+            self.set_key(self.numbers[-1])
             motion = self.measure(number)
         if motion is None:
             return False
@@ -142,11 +145,11 @@ class _Follower:
         self.motions.append(motion)
         too_far = reach(change, self.aspect) > _KEY_REACH
         if too_far or self.times[number] - self.times[self.key] > _KEY_AGE:
-            self.place_key(number)
+            self.set_key(number)
         return True
 
     def measure(self, number: int) -> Motion | None:
-        """The motion of the background since the key picture; None when there is none to be seen."""
+        """The motion of the background since the key picture; None when it cannot be found."""
         tracks = follow(self.pictures[self.key], self.pictures[number], self.corners, self.region)
         height, width = self.pictures.shape[1:]
         motions = find_motions(tracks, (width, height), self.aspect)
@@ -154,12 +157,12 @@ class _Follower:
             if motion.border >= MUCH_BORDER and is_background(motion):
                 return motion
         for motion in motions:
-            if motion.border >= _EXPECTED_BORDER and self.goes_on(motion, number):
+            if motion.border >= _EXPECTED_BORDER and self.continues(motion, number):
                 return motion
         return next((motion for motion in motions if is_background(motion)), None)
 
-    def goes_on(self, motion: Motion, number: int) -> bool:
-        """Whether a motion is what comes of the camera going on as it did in the last step."""
+    def continues(self, motion: Motion, number: int) -> bool:
+        """Whether a motion continues that of the last step."""
         if len(self.poses) < 2:
             return False
         before, last = self.times[self.numbers[-2]], self.times[self.numbers[-1]]
@@ -169,7 +172,7 @@ class _Follower:
         return off <= _EXPECTED_FROM + _EXPECTED_OF * reach(expected, self.aspect)
 
     def finish(self) -> None:
-        """Keep the path so far, if it is one."""
+        """Store the path so far, if it has two frames or more."""
         if len(self.numbers) < 2:
             return
         self.shots.append(
@@ -185,10 +188,10 @@ class _Follower:
 
 
 def camera_change(motion: Motion) -> np.ndarray:
-    """What a steady camera did while the picture moved so: shift right and up, zoom and roll, shape (4,).
+    """Change of the camera's pose for a motion of the picture: shift right and up, zoom and roll, shape (4,).
 
-    The logarithm of the similarity: a camera that goes on in the same way relative to its own picture adds
-    the same change in every equal time, also when it rolls or zooms meanwhile.
+    The logarithm of the similarity: a camera that moves steadily relative to its own picture adds the same
+    change in every equal time, also when it rolls or zooms meanwhile.
     """
     turn = np.log(motion.a)
     shift = motion.b * (turn / (motion.a - 1) if abs(motion.a - 1) > 1e-6 else 1.0)
@@ -196,6 +199,6 @@ def camera_change(motion: Motion) -> np.ndarray:
 
 
 def reach(change: np.ndarray, aspect: float) -> float:
-    """How far a change of pose moves the corners of the picture, in picture heights, on average."""
+    """Mean displacement of the corners of the picture by a change of pose, in picture heights."""
     half = np.hypot(aspect, 1) / 2
     return float(np.hypot(np.hypot(change[0], change[1]), half * np.hypot(change[2], change[3])))

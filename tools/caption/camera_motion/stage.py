@@ -15,7 +15,7 @@ from tools.media.reading.sampling import Sampling
 from tools.options import Number, option
 from tools.stage.stage import Row, Stage
 
-_SHORTEST = 0.2  # seconds; in less there are too few steps to tell a move from a jolt
+_SHORTEST = 0.2  # seconds; shorter videos have too few steps to distinguish a move from a jolt
 _DECIMALS = 5
 
 

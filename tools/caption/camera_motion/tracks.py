@@ -10,12 +10,12 @@ import numpy as np
 COLUMNS, ROWS = 10, 8
 """Cells of the grid over which points are spread, and which vote on the motion."""
 
-_PER_CELL = 4  # points; more of them add time, not knowledge
-_FLOOR = 2e-5  # least eigenvalue of a corner, for luma from 0 to 1; below it there is only noise
-_BLOCK = 5  # pixels over which a corner is judged
+_PER_CELL = 4  # points; more of them cost time and add little
+_FLOOR = 2e-5  # smallest eigenvalue of a corner, for luma from 0 to 1; below it there is only noise
+_BLOCK = 5  # pixels of the neighbourhood of a corner
 _WINDOW = 11  # pixels of the patch that is followed
 _LEVELS = 3  # halvings above the picture itself, so that moves of 50 pixels are found
-_RETURN = 0.5  # pixels by which a point may miss its start when it is followed back
+_RETURN = 0.5  # pixels between a point and its start after following it forth and back
 _DARK = 24  # luma of a black bar at most, with what compression adds
 _EDGE_MARGIN = 3  # pixels beside a bar whose corners belong to its edge
 
@@ -78,7 +78,7 @@ def find_corners(picture: np.ndarray, region: Region) -> np.ndarray:
 
     Args:
         picture: uint8, shape (height, width).
-        region: Where to look.
+        region: The part of the picture to search.
 
     Returns:
         float32, shape (n, 2): x and y. At most four of a cell; none where there is no texture.
@@ -123,22 +123,22 @@ def follow(first: np.ndarray, second: np.ndarray, corners: np.ndarray, region: R
     Args:
         first: uint8, shape (height, width).
         second: The same shape.
-        corners: What `find_corners` found in the first.
+        corners: Result of `find_corners` in the first.
         region: The picture between black bars.
     """
     import cv2
 
     if not len(corners):
         return Tracks(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, np.int64))
-    settings: dict[str, Any] = {
+    options: dict[str, Any] = {
         "nextPts": None,
         "winSize": (_WINDOW, _WINDOW),
         "maxLevel": _LEVELS,
         "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.003),
         "minEigThreshold": 1e-5,
     }
-    there, found, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, **settings)
-    back, returned, _ = cv2.calcOpticalFlowPyrLK(second, first, there, **settings)
+    there, found, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, **options)
+    back, returned, _ = cv2.calcOpticalFlowPyrLK(second, first, there, **options)
     height, width = first.shape
     good = (found[:, 0] == 1) & (returned[:, 0] == 1)
     good &= np.hypot(*(back - corners).T) < _RETURN

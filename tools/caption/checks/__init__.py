@@ -1,1 +1,1 @@
-"""What is wrong with a caption, as far as it can be told from its words and from other columns."""
+"""Problems of captions that show in their text and in other columns."""

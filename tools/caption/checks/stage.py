@@ -1,4 +1,4 @@
-"""All checks of a caption as a stage: labels of what is wrong, in the column ``caption_flags``."""
+"""All checks of a caption as a stage: labels of problems, in the column ``caption_flags``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tools.stage.stage import REMARKS, Row, Stage
 FLAGS: dict[str, str] = {
     "empty": "there is no caption, or a placeholder (None, null, nan), or no letter",
     "cut_off": "it is truncated: the tokens ran out, or the last sentence has no end",
-    "repetitive": "it says the same again and again",
+    "repetitive": "it repeats words or sentences",
     "refusal": "the model says that it cannot or will not describe",
     "prompt": "it repeats the prompt, a sample caption, or the tags of a chat",
     "prefix": 'it begins with talk about itself ("The video shows", "Sure! Here is")',
@@ -36,7 +36,7 @@ FLAGS: dict[str, str] = {
 """Labels of `caption_flags`, in their order, with their meaning."""
 
 _SAME = "_same_caption"
-_SHORTEST = 6  # words; shorter captions may well be the same by chance
+_SHORTEST = 6  # words; shorter captions may be the same by chance
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +61,7 @@ class _PromptsOption(Option):
 
 @dataclasses.dataclass
 class CaptionCheckStage(Stage):
-    """Labels of what is wrong with a caption: column ``text`` in, ``caption_flags`` out.
+    """Labels of problems of a caption: column ``text`` in, ``caption_flags`` out.
 
     A cell holds labels of `FLAGS` in that order, joined by ``+``; it is empty when nothing was found.
     Uses ``text_finish``, ``cmotion``, ``ocr_text`` and ``path`` when they are there.
@@ -87,11 +87,11 @@ class CaptionCheckStage(Stage):
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Count the files that have the same caption, as words in lower case."""
-        said = pl.col("text").cast(pl.String).str.to_lowercase()
-        said = said.str.replace_all(r"[^\p{L}\p{N}]+", " ").str.strip_chars(" ")
+        text = pl.col("text").cast(pl.String).str.to_lowercase()
+        text = text.str.replace_all(r"[^\p{L}\p{N}]+", " ").str.strip_chars(" ")
         files = pl.col("path").n_unique() if "path" in table.columns else pl.len()
-        long = said.str.count_matches(" ") >= _SHORTEST - 1
-        return table.with_columns(pl.when(long).then(files.over(said)).otherwise(1).alias(_SAME))
+        long = text.str.count_matches(" ") >= _SHORTEST - 1
+        return table.with_columns(pl.when(long).then(files.over(text)).otherwise(1).alias(_SAME))
 
     def prepare(self, row: Row, frames: Frames) -> dict[str, Any]:
         """Check one caption."""
@@ -115,7 +115,7 @@ def check_caption(
     prompts: tuple[str, ...] = (),
     same_elsewhere: bool = False,
 ) -> list[str]:
-    """Find what is wrong with a caption.
+    """Find problems of a caption.
 
     Args:
         text: The caption.

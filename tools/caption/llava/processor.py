@@ -26,7 +26,7 @@ class Question:
 
 
 class Encoder:
-    """Turns questions into what a model takes, by the checkpoint's own processor and chat template.
+    """Turns questions into inputs of a model, by the checkpoint's own processor and chat template.
 
     A question is one message: all frames as pictures, in order, then the text. The pictures are scaled by
     PIL, so that they come out the same with and without torchvision.
@@ -35,7 +35,7 @@ class Encoder:
         checkpoint: Which model.
 
     Raises:
-        UserError: transformers cannot make the processor.
+        UserError: transformers cannot create the processor.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -48,20 +48,20 @@ class Encoder:
             self.tokenizer.pad_token = self.tokenizer.eos_token
 
     def placeholders(self) -> list[str]:
-        """Texts that stand for a picture, a video or a sound; in a question they would be taken for one."""
+        """Placeholders of pictures, videos and sounds, which no prompt may contain."""
         names = ("image_token", "video_token", "audio_token", "boi_token")
         found = (getattr(self.processor, name, None) for name in names)
         return [token for token in found if isinstance(token, str) and token]
 
     def encode(self, questions: Sequence[Question]) -> dict[str, Any]:
-        """Make the tensors of one batch.
+        """The tensors of one batch.
 
         Args:
             questions: The rows; they may have different numbers of frames.
 
         Returns:
-            What the model's ``generate`` takes: input_ids and attention_mask of shape (rows, longest), zeros
-            of the mask on the left, and the pixels as the architecture wants them.
+            Arguments of the model's ``generate``: input_ids and attention_mask of shape (rows, longest),
+            zeros of the mask on the left, and the pixels as the architecture requires.
         """
         from PIL import Image
 
@@ -76,7 +76,7 @@ class Encoder:
             text=texts,
             images=[[Image.fromarray(frame) for frame in question.frames] for question in questions],
             padding=True,
-            add_special_tokens=not begins,  # a template that writes the first token itself means it once
+            add_special_tokens=not begins,  # else the first token is there twice
             return_tensors="pt",
         )
         return dict(inputs)
@@ -106,7 +106,7 @@ def _load_processor(checkpoint: Checkpoint) -> Any:
         else:
             processor = AutoProcessor.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:
-        raise UserError(f"{folder}: transformers cannot make its processor: {_one_line(error)}") from None
+        raise UserError(f"{folder}: transformers cannot create its processor: {_one_line(error)}") from None
     if getattr(processor, "tokenizer", None) is None or getattr(processor, "image_processor", None) is None:
         raise UserError(f"{folder}: a {checkpoint.model_type} model takes no pictures with a text")
     _count_as_the_model(processor, config, folder)
@@ -115,11 +115,11 @@ def _load_processor(checkpoint: Checkpoint) -> Any:
 
 _LLAVAS = ("llava", "llava_next", "llava_next_video", "llava_onevision", "video_llava", "vipllava")
 _TOWERS = {"clip_vision_model": 1, "siglip_vision_model": 0}
-"""Vision towers of LLaVA, and how many tokens they give beside those of the patches."""
+"""Vision towers of LLaVA, and their number of tokens besides those of the patches."""
 
 
 def _count_as_the_model(processor: Any, config: Any, folder: str) -> None:
-    """Let a processor of LLaVA count a picture's tokens as the model makes them.
+    """Let a processor of LLaVA count the tokens of a picture as the model does.
 
     Folders that were written before 2025 do not say how: the model itself counted then
     (huggingface/transformers#30962). What it needs follows from the model's config.
@@ -144,7 +144,7 @@ def _count_as_the_model(processor: Any, config: Any, folder: str) -> None:
     token = processor.tokenizer.convert_tokens_to_ids(processor.image_token)
     if known is not None and token != known:
         raise UserError(
-            f"{folder}: the model knows a picture as token {known}, its tokenizer has {token} for "
+            f"{folder}: the model's token for a picture is {known}, that of its tokenizer is {token} for "
             f"{processor.image_token}: the two do not belong together"
         )
 
