@@ -10,10 +10,18 @@ from tools.errors import UserError
 from tools.options import Option, options_of
 
 
+def all_options(cls: Any) -> Iterator[tuple[str, Option, Any]]:
+    """The options of a dataclass, with those that it shares with others: name, `Option`, default."""
+    yield from options_of(cls)
+    for field in dataclasses.fields(cls):
+        if shared := field.metadata.get("options"):
+            yield from all_options(shared)
+
+
 def option_names(cls: Any) -> dict[str, str]:
     """All names of the options of a dataclass, to their arguments in a parsed command line."""
     names: dict[str, str] = {}
-    for name, option in _all_options(cls):
+    for name, option, _ in all_options(cls):
         names |= option.names(name)
     return names
 
@@ -24,7 +32,7 @@ def find_flag(cls: Any, known: str) -> str:
     Raises:
         KeyError: There is no such option.
     """
-    for name, option in _all_options(cls):
+    for name, option, _ in all_options(cls):
         argument = option.names(name).get(known)
         if argument is not None:
             return option.flag_of(name) if argument == name else f"--{argument.replace('_', '-')}"
@@ -63,15 +71,6 @@ def named_options(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         supported = ", ".join(dict.fromkeys(option_names(cls).values())) or "none"
         raise UserError(f"Invalid option ({name}). Supported values are {supported}.")
     return arguments
-
-
-def _all_options(cls: Any) -> Iterator[tuple[str, Option]]:
-    """The options of a dataclass, with those that it shares with others."""
-    for name, option, _ in options_of(cls):
-        yield name, option
-    for field in dataclasses.fields(cls):
-        if shared := field.metadata.get("options"):
-            yield from _all_options(shared)
 
 
 def _taken(rest: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

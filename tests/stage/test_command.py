@@ -8,7 +8,7 @@ import pytest
 
 from tools.errors import UserError
 from tools.options import Number, Text, check_options, option, options_field
-from tools.stage.command import StageCommand
+from tools.stage.command import StageChoice, StageCommand
 from tools.stage.stage import Stage
 
 
@@ -71,3 +71,59 @@ def test_a_second_name_of_a_command_has_its_own_defaults_and_examples():
 def test_values_of_shared_options_are_checked():
     with pytest.raises(UserError, match=r"Invalid max_attempts \(0\)"):
         stage_of(COMMAND, "--model", "m", "--max-attempts", "0")
+
+
+def test_options_by_name_are_those_of_the_command_line():
+    typed = stage_of(COMMAND, "--model", "m", "--max-attempts", "7", "--words", "2")
+    for name in ("max_attempts", "tries"):
+        assert COMMAND.stage_from({"model": "m", name: 7, "words": 2}) == typed
+    assert COMMAND.stage_from({"model": "m"}, {"words": 2, "unknown": 1}).words == 2
+    assert COMMAND.stage_from({"model": "m", "words": 3}, {"words": 2}).words == 3
+    assert COMMAND.stage_from({"model": "m", "server": Server("http://x")}).server.url == "http://x"
+    with pytest.raises(UserError, match=r"Invalid option \(speed\). Supported values are model, words, url"):
+        COMMAND.stage_from({"model": "m", "speed": 2})
+    with pytest.raises(UserError, match="max_attempts: is the same option as tries"):
+        COMMAND.stage_from({"model": "m", "tries": 2, "max_attempts": 3})
+
+
+@dataclasses.dataclass
+class QuietStage(AskingStage):
+    words: int = option(1, "most words", Number(1))
+    volume: int = option(0, "how loud", Number(0), flag="loudness")
+
+
+@dataclasses.dataclass
+class PlainStage(Stage):
+    name = "asking"
+    suffix = "_asking"
+
+    words: int = option(5, "most words", Number(1))
+    device: str = option("auto", "where it runs", Text("DEVICE"))
+
+
+CHOICE = StageCommand(
+    "tools.one",
+    StageChoice(
+        "manner", "", {"plain": PlainStage, "quiet": QuietStage}, {"plain": "as it is", "quiet": "calm"}
+    ),
+    "answers",
+    "Ask.",
+    "python -m tools.one meta.csv",
+    engines=False,
+)
+
+
+def test_an_option_chooses_the_stage():
+    assert stage_of(CHOICE) == PlainStage()
+    quiet = ("--manner", "quiet", "--model", "m")
+    assert stage_of(CHOICE, *quiet, "--loudness", "3") == QuietStage(model="m", words=1, volume=3)
+    assert CHOICE.stage_from({"manner": "quiet", "model": "m"}) == QuietStage(model="m")
+    assert stage_of(CHOICE, *quiet, "--device", "cpu") == QuietStage(model="m")  # which has none
+    text = CHOICE.parser().format_help()
+    assert "plain: as it is; quiet: calm (plain)" in text and "most words (5; quiet: 1)" in text
+    with pytest.raises(UserError, match="--model is required"):
+        stage_of(CHOICE, "--manner", "quiet")
+    with pytest.raises(UserError, match="--loudness is for --manner quiet, not for plain"):
+        stage_of(CHOICE, "--loudness", "3")
+    with pytest.raises(UserError, match=r"Invalid manner \(rude\). Supported values are plain, quiet"):
+        CHOICE.stage_from({"manner": "rude"})

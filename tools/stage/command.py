@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tools import cli
 from tools.errors import UserError
-from tools.named_options import find_flag, named_options, option_names
-from tools.options import Choice, Option, add_options, options_of, read_options
+from tools.named_options import all_options, find_flag, named_options, option_names
+from tools.options import Choice, Option, add_options, read_options
 from tools.stage.options import add_stage_arguments, run_command
 from tools.stage.spec import StageSpec
 from tools.stage.stage import Stage
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class StageChoice:
-    """Several stages of which one option of a command chooses; all have the name and the suffix of the first.
+    """Several stages of which one option of a command chooses.
 
     The command has the flags of all; one that the chosen stage does not have is an error.
 
@@ -31,12 +31,12 @@ class StageChoice:
         help: What is chosen.
         stages: Module and class of each stage, by the value that chooses it; the first is the default.
         meanings: What each value means.
-        no_effect: Options that all stages accept, also those that they do nothing for.
+        no_effect: Options that are accepted with each stage, and have no effect where it does not have them.
     """
 
     option: str
     help: str
-    stages: Mapping[str, str]
+    stages: Mapping[str, str | type[Stage]]
     meanings: Mapping[str, str]
     no_effect: tuple[str, ...] = ("device", "precision", "compile", "decoder")
 
@@ -51,7 +51,7 @@ class StageChoice:
         defaults: dict[str, dict[str, Any]] = {}
         options: dict[str, Option] = {}
         for value, stage in self.stages.items():
-            for name, made, default in options_of(_class(stage)):
+            for name, made, default in all_options(_class(stage)):
                 options.setdefault(name, made)
                 defaults.setdefault(name, {})[value] = default
         for name, made in options.items():
@@ -61,7 +61,7 @@ class StageChoice:
                 made = dataclasses.replace(made, shown="; ".join([str(default), *differing]))
             made.add(group, name, default)
         for action in group._group_actions:
-            action.default = argparse.SUPPRESS
+            action.default, action.required = argparse.SUPPRESS, False
 
     def stage_of(self, given: Mapping[str, Any]) -> tuple[type[Stage], dict[str, Any]]:
         """The chosen class, and those of the given options that are for it.

@@ -90,7 +90,7 @@ def test_what_flags_ask_for(environment):
     assert stage.sampling == Sampling("first_middle_last", 3) and stage.clip_model == "ViT-L/14"
     stage = asked("--mode", "labels", "--sampling", "all_keyframes", "--window", "1.5", "--silence", "-50")
     assert isinstance(stage, LabelsStage) and stage.sampling == ShotChanges()
-    assert (stage.hearing.seconds, stage.hearing.silence) == (1.5, -50)
+    assert (stage.sound_settings.seconds, stage.sound_settings.silence) == (1.5, -50)
     stage = asked("--mode", "compat", "--num-frames", "1")
     assert (
         isinstance(stage, CompatStage)

@@ -57,12 +57,12 @@ class VideoAudioSimilarity(Operator):
     Adds ``avg_similarity``, ``max_similarity`` and ``min_similarity`` over the moments of the video;
     ``passed_filter``: whether the one of `reduce_mode` lies from `min_score` to `max_score` (no row is
     removed); ``similarity_mode``, ``av_offset`` (seconds from the first frame to the first sample) and
-    ``audio_level`` (dBFS). Cells that cannot be had are null, ``passed_filter`` too, and ``similarity_error``
+    ``audio_level`` (dBFS). Cells without a value are null, ``passed_filter`` too, and ``similarity_error``
     says why: a video without sound, or with nothing but silence, has no similarity.
 
     The modes, see `tools.scoring.audio_similarity.scorer.MODES`: ``auto`` is ``clap`` where `run` gets a
-    column of captions, and ``labels`` where it does not. Only ``compat``, which has to be asked for, gives
-    numbers for sound that nobody listened to.
+    column of captions, and ``labels`` where it does not. Only ``compat``, which must be chosen, gives
+    numbers although the sound is not used.
 
     A cell may hold a list of several videos (and of as many audio files): similarities are then over the
     moments of all of them, and `any_or_all` tells how many must pass.
@@ -158,7 +158,7 @@ class VideoAudioSimilarity(Operator):
         Args:
             storage: A `FileStorage`, DataFlow's, or anything with its ``read`` and ``write``.
             video_key: Column with the path of the video, a text or a list.
-            audio_key: Column with the path of a file that has the sound. The video's own track is heard where
+            audio_key: Column with the path of a file that has the sound. The video's own track is used where
                 a cell is empty, and where there is no column ``audio_path``.
             caption_key: Column with the caption, for modes ``clap`` and ``audio_caption``.
 

@@ -14,7 +14,6 @@ from tools.media.reading.frames import Frame, read_frames_at
 from tools.media.reading.requests import FrameRequest, Frames
 from tools.models.clip_preprocess import clip_crop
 from tools.options import Text, option
-from tools.scoring.audio_similarity.hearing import NOT_HEARD, Heard, Hearing, listen, picture_index
 from tools.scoring.audio_similarity.moments import Moments, ShotChanges, moments_option, request_of
 from tools.scoring.audio_similarity.scorer import (
     COMPAT_TEXT,
@@ -25,11 +24,18 @@ from tools.scoring.audio_similarity.scorer import (
 )
 from tools.scoring.audio_similarity.sound_stage import (
     NOT_FINITE,
+    FinishedRow,
     SoundStage,
-    Unheard,
     cell_text,
     clap_model_option,
     window_option,
+)
+from tools.scoring.audio_similarity.sound_windows import (
+    NO_SOUND,
+    SoundSettings,
+    SoundWindows,
+    picture_index,
+    read_windows,
 )
 from tools.scoring.clip_features import CLIPFeatures, cosines, fingerprint
 from tools.scoring.clip_options import clip_model_option
@@ -47,12 +53,12 @@ class Extras(NamedTuple):
     """What is known of a row beside its pictures.
 
     Attributes:
-        heard: Its sound; None where the sound is not read.
+        sound: Its sound; None where the sound is not read.
         window_of: For each picture the number of its window.
         tokens: Tokens of the text on its sound; None where there is none.
     """
 
-    heard: Heard | None
+    sound: SoundWindows | None
     window_of: tuple[int, ...]
     tokens: TextTokens | None = None
 
@@ -100,28 +106,28 @@ class _PictureStage(SoundStage, CLIPStage):
             "audio_track": self.audio_track,
         }
 
-    def prepare(self, row: Row, frames: Frames) -> CLIPRow | Unheard:
+    def prepare(self, row: Row, frames: Frames) -> CLIPRow | FinishedRow:
         """Crops of the frames and of their flipped copies, and what belongs to the sound."""
         extras = self.prepare_extras(row)
         moments = self._moments(frames)
-        heard = self.hear(row, moments)
-        if heard is not None and heard.failure:
-            return Unheard(self.cells(None, heard))
-        windows = heard.window_of if heard and self.hearing.mel else (0,) * len(moments)
+        sound = self.read_sound(row, moments)
+        if sound is not None and sound.failure:
+            return FinishedRow(self.cells(None, sound))
+        windows = sound.window_of if sound and self.sound_settings.mel else (0,) * len(moments)
         crops: list[np.ndarray] = []
         window_of: list[int] = []
-        chosen = [at for at, window in enumerate(windows) if window != NOT_HEARD]
+        chosen = [at for at, window in enumerate(windows) if window != NO_SOUND]
         for at, frame in zip(chosen, self._frames(row, frames, moments, chosen), strict=True):
             for picture in self._with_flips(frame.image):
                 crops.append(clip_crop(picture, self.image_size, self.pictures))
                 window_of.append(windows[at])
-        extras = Extras(heard, tuple(window_of), extras)
+        extras = Extras(sound, tuple(window_of), extras)
         return CLIPRow(np.stack(crops), tuple(map(fingerprint, crops)), extras)
 
-    def hear(self, row: Row, moments: list[float]) -> Heard | None:
+    def read_sound(self, row: Row, moments: list[float]) -> SoundWindows | None:
         """Listen to the sound of a row; None to leave that out."""
         path = row["path"]
-        return listen(path, self.audio_path(row), moments, self.hearing, picture_index(path))
+        return read_windows(path, self.audio_path(row), moments, self.sound_settings, picture_index(path))
 
     def use(self, features: CLIPFeatures) -> None:
         """Take a loaded CLIP; its vocabulary must be the one that texts are written in."""
@@ -130,11 +136,11 @@ class _PictureStage(SoundStage, CLIPStage):
         check_vocabulary(features.encoder, load_tokenizer(self.vocabulary))
         super().use(features)
 
-    def score(self, batch: list[CLIPRow | Unheard]) -> list[dict[str, Any] | MediaError]:
+    def score(self, batch: list[CLIPRow | FinishedRow]) -> list[dict[str, Any] | MediaError]:
         """Score the rows that have sound."""
         ready = [row for row in batch if isinstance(row, CLIPRow)]
         scored = iter(super().score(ready) if ready else [])
-        return [row.values if isinstance(row, Unheard) else next(scored) for row in batch]
+        return [row.values if isinstance(row, FinishedRow) else next(scored) for row in batch]
 
     def _moments(self, frames: Frames) -> list[float]:
         """Seconds of the frames that are scored."""
@@ -207,7 +213,7 @@ class AudioCaptionStage(_PictureStage):
         captions = caption_features(self._features.encoder, tokens)
         remark = f"text longer than the {self.context_length} tokens that CLIP takes, cut there"
         return [
-            self.cells(cosines(images, caption), own.heard, [remark] if text.cut else [])
+            self.cells(cosines(images, caption), own.sound, [remark] if text.cut else [])
             for images, caption, text, own in zip(features, captions, tokens, extras, strict=True)
         ]
 
@@ -223,7 +229,7 @@ class CompatStage(_PictureStage):
     audio_track: str | None = dataclasses.field(default=None, init=False)
     silence: float = dataclasses.field(default=-60.0, init=False)
 
-    def hear(self, row: Row, moments: list[float]) -> None:
+    def read_sound(self, row: Row, moments: list[float]) -> None:
         """The sound is not read."""
         return
 
@@ -276,7 +282,7 @@ class LabelsStage(_PictureStage):
 
         super().find()
         self._clap = find_clap(self.clap_model)
-        self.hearing = Hearing(self._clap.mel, self.window, self.silence, self.audio_track)
+        self.sound_settings = SoundSettings(self._clap.mel, self.window, self.silence, self.audio_track)
 
     def config(self) -> dict[str, Any]:
         """What changes the values."""
@@ -286,7 +292,7 @@ class LabelsStage(_PictureStage):
             **super().config(),
             "clap": self._clap.digest,
             "labels": labels_digest(self._labels),
-            "window": self.hearing.seconds,
+            "window": self.sound_settings.seconds,
         }
 
     def use(self, features: CLIPFeatures) -> None:
@@ -309,10 +315,10 @@ class LabelsStage(_PictureStage):
 
     def score_features(self, features: list[np.ndarray], extras: list[Extras]) -> list[dict[str, Any]]:
         """How far each row's frames and sound say the same of the labels."""
-        heard = [own.heard for own in extras if own.heard is not None]
-        sounds = sound_features(self._clap_encoder, [own.mels for own in heard])
+        files = [own.sound for own in extras if own.sound is not None]
+        sounds = sound_features(self._clap_encoder, [own.mels for own in files])
         results = []
-        for images, windows, own, sound in zip(features, sounds, extras, heard, strict=True):
+        for images, windows, own, sound in zip(features, sounds, extras, files, strict=True):
             if not np.isfinite(windows).all():
                 results.append(self.cells(None, sound._replace(failure=NOT_FINITE)))
                 continue

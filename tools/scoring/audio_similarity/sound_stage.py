@@ -12,9 +12,9 @@ from tools.errors import MediaError
 from tools.media.reading.tracks import check_audio_track
 from tools.models.clap import CLAP_MODEL
 from tools.options import Choice, Number, Parsed, Text, option
-from tools.scoring.audio_similarity.hearing import Heard, Hearing
 from tools.scoring.audio_similarity.moments import Moments, moments_option
 from tools.scoring.audio_similarity.scorer import REDUCE
+from tools.scoring.audio_similarity.sound_windows import SoundSettings, SoundWindows
 from tools.stage.stage import FAILURES, REMARKS, Row, Stage
 
 SIMILARITIES = "similarities"
@@ -43,7 +43,7 @@ def clap_model_option() -> Any:
     return option(CLAP_MODEL, "Hugging Face folder or id of a CLAP", Text("NAME|PATH"), everyday=False)
 
 
-class Unheard(NamedTuple):
+class FinishedRow(NamedTuple):
     """A row that is already known to have no score.
 
     Attributes:
@@ -60,7 +60,7 @@ class SoundStage(Stage):
     Attributes:
         mode: Name of the comparison, a key of `tools.scoring.audio_similarity.scorer.MODES`.
         details: Also give the similarity of each moment, in the column `SIMILARITIES`.
-        hearing: How the sound is read; follows from the others.
+        sound_settings: How the sound is read; follows from the others.
     """
 
     name = "audio"
@@ -97,14 +97,14 @@ class SoundStage(Stage):
         -60.0, "a peak below this is silence", Number(-120, 0, metavar="DBFS"), everyday=False
     )
     details: bool = False
-    hearing: Hearing = dataclasses.field(init=False)
+    sound_settings: SoundSettings = dataclasses.field(init=False)
 
     def configure(self) -> None:
         """Check the options, and set what follows from them."""
         if self.details:
             self.output_columns = {**self.output_columns, SIMILARITIES: pl.List(pl.Float64)}
         self.required_columns = self.named_columns()
-        self.hearing = Hearing(silence=self.silence, track=self.audio_track)
+        self.sound_settings = SoundSettings(silence=self.silence, track=self.audio_track)
         super().configure()
 
     def named_columns(self, *names: str) -> tuple[str, ...]:
@@ -117,27 +117,27 @@ class SoundStage(Stage):
         return str(path) if path is not None and str(path).strip() else None
 
     def cells(
-        self, similarities: np.ndarray | None, heard: Heard | None, remarks: list[str] | None = None
+        self, similarities: np.ndarray | None, sound: SoundWindows | None, remarks: list[str] | None = None
     ) -> dict[str, Any]:
         """The cells of a row.
 
         Args:
             similarities: float64, shape (moments,); None when there are none.
-            heard: The sound; None where the sound is not read.
+            sound: The sound; None where the sound is not read.
             remarks: Further remarks about the row.
         """
         scores = match = None
         if similarities is not None:
             scores = [round(float(s), _DECIMALS) for s in similarities]
             match = round(float(REDUCE[self.reduce](similarities)), _DECIMALS)
-        offset, level = (heard.offset, heard.level) if heard else (None, None)
+        offset, level = (sound.offset, sound.level) if sound else (None, None)
         values = {
             "audio_match": match,
             "audio_mode": self.mode,
             "av_offset": None if offset is None else round(offset, _DECIMALS),
             "audio_level": None if level is None else round(level, _LEVEL_DECIMALS),
-            REMARKS: [*(heard.remarks if heard else []), *(remarks or [])],
-            FAILURES: [heard.failure] if heard and heard.failure else [],
+            REMARKS: [*(sound.remarks if sound else []), *(remarks or [])],
+            FAILURES: [sound.failure] if sound and sound.failure else [],
             SIMILARITIES: scores,
         }
         return {name: values.get(name) for name in self.output_columns}

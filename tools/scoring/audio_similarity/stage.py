@@ -12,15 +12,20 @@ from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import FrameRequest, Frames
 from tools.media.reading.sampling import SamplingError
 from tools.options import Text, option
-from tools.scoring.audio_similarity.hearing import Heard, Hearing, listen, picture_index
 from tools.scoring.audio_similarity.moments import ShotChanges, request_of
 from tools.scoring.audio_similarity.sound_stage import (
     NOT_FINITE,
+    FinishedRow,
     SoundStage,
-    Unheard,
     cell_text,
     clap_model_option,
     window_option,
+)
+from tools.scoring.audio_similarity.sound_windows import (
+    SoundSettings,
+    SoundWindows,
+    picture_index,
+    read_windows,
 )
 from tools.scoring.clip_features import cosines
 from tools.stage.common_options import device_option
@@ -35,11 +40,11 @@ class SoundRow(NamedTuple):
 
     Attributes:
         text: The caption.
-        heard: Its sound.
+        sound: Its sound.
     """
 
     text: str
-    heard: Heard
+    sound: SoundWindows
 
 
 @dataclasses.dataclass
@@ -76,7 +81,7 @@ class ClapStage(SoundStage):
         from tools.models.device import resolve_device
 
         self._clap = find_clap(self.clap_model)
-        self.hearing = Hearing(self._clap.mel, self.window, self.silence, self.audio_track)
+        self.sound_settings = SoundSettings(self._clap.mel, self.window, self.silence, self.audio_track)
         self.device = resolve_device(self.device)
 
     @property
@@ -85,7 +90,7 @@ class ClapStage(SoundStage):
         return request_of(self.sampling, pictures=False)
 
     def config(self) -> dict[str, Any]:
-        """What changes the values: the weights, the columns, the moments, what is listened to."""
+        """What changes the values: the weights, the columns, the moments, what is read of the sound."""
         return {
             "mode": self.mode,
             "clap": self._clap.digest,
@@ -93,12 +98,12 @@ class ClapStage(SoundStage):
             "audio": self.audio_column,
             "moments": None if self.sampling is None else self.sampling.asdict(),
             "reduce": self.reduce,
-            "window": self.hearing.seconds,
+            "window": self.sound_settings.seconds,
             "silence": self.silence,
             "audio_track": self.audio_track,
         }
 
-    def prepare(self, row: Row, frames: Frames) -> SoundRow | Unheard:
+    def prepare(self, row: Row, frames: Frames) -> SoundRow | FinishedRow:
         """The caption, and the spectrograms of the sound."""
         text = cell_text(row, self.caption_column)
         path = row["path"]
@@ -114,10 +119,10 @@ class ClapStage(SoundStage):
                 moments = [float(times[i]) for i in self.sampling.indices(times)]
             except SamplingError as error:
                 raise MediaError("too_short", path, str(error)) from None
-        heard = listen(path, self.audio_path(row), moments, self.hearing, index)
-        if heard.failure:
-            return Unheard(self.cells(None, heard))
-        return SoundRow(text, heard)
+        sound = read_windows(path, self.audio_path(row), moments, self.sound_settings, index)
+        if sound.failure:
+            return FinishedRow(self.cells(None, sound))
+        return SoundRow(text, sound)
 
     def setup(self) -> None:
         """Load CLAP."""
@@ -126,24 +131,24 @@ class ClapStage(SoundStage):
 
         self._encoder = load_clap(self._clap, device=self.device, threads=usable_cores())
 
-    def score(self, batch: list[SoundRow | Unheard]) -> list[dict[str, Any]]:
+    def score(self, batch: list[SoundRow | FinishedRow]) -> list[dict[str, Any]]:
         """Compare sounds and captions."""
         ready = [row for row in batch if isinstance(row, SoundRow)]
         scored = iter(self._score(ready) if ready else [])
-        return [row.values if isinstance(row, Unheard) else next(scored) for row in batch]
+        return [row.values if isinstance(row, FinishedRow) else next(scored) for row in batch]
 
     def _score(self, rows: list[SoundRow]) -> list[dict[str, Any]]:
         from tools.scoring.audio_similarity.scorer import sound_features, text_features
 
-        sounds = sound_features(self._encoder, [row.heard.mels for row in rows])
+        sounds = sound_features(self._encoder, [row.sound.mels for row in rows])
         captions, cut = text_features(self._encoder, [row.text for row in rows])
         remark = f"caption longer than the {self._encoder.longest_text} tokens that CLAP takes, cut there"
         results = []
         for row, windows, caption, long in zip(rows, sounds, captions, cut, strict=True):
             cosine = cosines(windows, caption)
             if not np.isfinite(cosine).all():
-                results.append(self.cells(None, row.heard._replace(failure=NOT_FINITE)))
+                results.append(self.cells(None, row.sound._replace(failure=NOT_FINITE)))
                 continue
-            of_moments = np.array([cosine[window] for window in row.heard.window_of if window >= 0])
-            results.append(self.cells(of_moments, row.heard, [remark] if long else []))
+            of_moments = np.array([cosine[window] for window in row.sound.window_of if window >= 0])
+            results.append(self.cells(of_moments, row.sound, [remark] if long else []))
         return results

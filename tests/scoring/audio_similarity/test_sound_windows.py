@@ -1,4 +1,4 @@
-"""Which sound belongs to which moment, and how silence is told."""
+"""Which sound belongs to which moment, and how silence is recognised."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from tests.media.sounds import RATE, noise, sine, video_with_sound
 from tools.errors import MediaError, UserError
 from tools.media.reading.sound.audio import read_audio
 from tools.models.clap_mel import MelOptions, log_mel
-from tools.scoring.audio_similarity.hearing import (
-    NOT_HEARD,
-    Hearing,
+from tools.scoring.audio_similarity.sound_windows import (
+    NO_SOUND,
+    SoundSettings,
     covering_moments,
-    listen,
     picture_index,
     place_windows,
+    read_windows,
 )
 
 MEL = MelOptions(rate=48_000, seconds=2, hop=480, fft=1024, truncation="rand_trunc")
 
 
-def heard(path, moments, audio=None, **options):
-    hearing = Hearing(options.pop("mel", MEL), **options)
-    return listen(
-        str(path), None if audio is None else str(audio), moments, hearing, picture_index(str(path))
+def windows_of(path, moments, audio=None, **options):
+    settings = SoundSettings(options.pop("mel", MEL), **options)
+    return read_windows(
+        str(path), None if audio is None else str(audio), moments, settings, picture_index(str(path))
     )
 
 
@@ -55,7 +55,7 @@ def test_windows_cover_everything(end):
 
 
 def test_a_window_is_the_sound_around_its_moment(films):
-    found = heard(films["parts"], [1.0, 2.5, 2.5, 4.4])
+    found = windows_of(films["parts"], [1.0, 2.5, 2.5, 4.4])
     assert found.window_of == (0, 1, 1, 2) and found.failure is None and found.remarks == []
     whole = read_audio(films["parts"]).samples
     end = 4.44  # 111 frames at 25 per second
@@ -70,68 +70,68 @@ def test_a_window_is_the_sound_around_its_moment(films):
 
 def test_sound_that_begins_late_belongs_to_later_moments(tmp_path):
     video = video_with_sound(tmp_path / "late.mov", sine(2.0, 500.0), num_frames=100, delay=2.0)
-    found = heard(video, [0.5, 3.0], window=1.0)
-    assert found.window_of == (NOT_HEARD, 0) and found.offset == pytest.approx(2.0, abs=1 / RATE)
+    found = windows_of(video, [0.5, 3.0], window=1.0)
+    assert found.window_of == (NO_SOUND, 0) and found.offset == pytest.approx(2.0, abs=1 / RATE)
     assert same_spectrum(found.mels[0], log_mel(sine(1.0, 500.0)[0], MEL))  # 0.5 s later is the same phase
     assert len(found.remarks) == 1
 
 
 def test_sound_that_ends_early(films):
-    found = heard(films["half"], [1.0, 3.0, 5.0])  # the sound ends at 2.2 s
-    assert found.window_of == (0, NOT_HEARD, NOT_HEARD)
+    found = windows_of(films["half"], [1.0, 3.0, 5.0])  # the sound ends at 2.2 s
+    assert found.window_of == (0, NO_SOUND, NO_SOUND)
     assert found.failure is None and len(found.remarks) == 1
-    none = heard(films["half"], [5.0])
+    none = windows_of(films["half"], [5.0])
     assert none.failure[0] == "too_short" and not len(none.mels)
-    everything = heard(films["half"], None)
-    assert everything.window_of == (0, NOT_HEARD, NOT_HEARD)
+    everything = windows_of(films["half"], None)
+    assert everything.window_of == (0, NO_SOUND, NO_SOUND)
 
 
 def test_moments_of_silence_are_left_out(films):
-    found = heard(films["quiet"], [0.5, 4.0], window=0.5)  # noise until 2.5 s
-    assert found.window_of == (0, NOT_HEARD) and len(found.remarks) == 1
-    silent = heard(films["quiet"], [4.0], window=0.5)
+    found = windows_of(films["quiet"], [0.5, 4.0], window=0.5)  # noise until 2.5 s
+    assert found.window_of == (0, NO_SOUND) and len(found.remarks) == 1
+    silent = windows_of(films["quiet"], [4.0], window=0.5)
     assert silent.failure[0] == "silent" and silent.level > -60
 
 
 def test_silence_and_no_sound_are_told_apart(films):
-    found = heard(films["silent"], [0.5])
+    found = windows_of(films["silent"], [0.5])
     assert found.failure[0] == "silent" and "digital silence" in found.failure[1]
     assert found.level == -120.0 and found.offset == pytest.approx(0.0, abs=0.03)
     with pytest.raises(MediaError) as caught:
-        heard(films["mute"], [0.5])
+        windows_of(films["mute"], [0.5])
     assert caught.value.kind == "no_audio"
 
 
 def test_what_counts_as_silence(tmp_path):
     video = video_with_sound(tmp_path / "low.mov", 0.01 * noise(2.0) / 0.5)  # peak at -40 dBFS
-    assert heard(video, [1.0]).failure is None
-    found = heard(video, [1.0], silence=-39.0)
+    assert windows_of(video, [1.0]).failure is None
+    found = windows_of(video, [1.0], silence=-39.0)
     assert found.failure[0] == "silent" and "-40.0 dBFS" in found.failure[1]
 
 
 def test_sound_of_another_file(films):
-    found = heard(films["mute"], [0.0, 1.0], films["wav"])
+    found = windows_of(films["mute"], [0.0, 1.0], films["wav"])
     assert found.failure is None and found.offset is None  # two files share no clock
     assert same_spectrum(found.mels[0], log_mel(sine(1.2, 900.0)[0], MEL))  # 30 frames last 1.2 s
-    same = heard(films["parts"], [1.0], films["parts"])
+    same = windows_of(films["parts"], [1.0], films["parts"])
     assert same.offset == 0.0
     with pytest.raises(MediaError) as caught:
-        heard(films["mute"], [0.0], films["mute"].with_name("none.wav"))
+        windows_of(films["mute"], [0.0], films["mute"].with_name("none.wav"))
     assert caught.value.kind == "missing" and caught.value.path.endswith("none.wav")
 
 
 def test_a_file_of_sound_alone(films):
-    found = heard(films["wav"], None)
+    found = windows_of(films["wav"], None)
     assert found.window_of == (0, 1) and found.failure is None and found.offset is None
 
 
 def test_without_clap_only_the_level_is_found(films):
-    found = heard(films["parts"], [1.0, 2.0], mel=None)
+    found = windows_of(films["parts"], [1.0, 2.0], mel=None)
     assert not found.mels.size and found.failure is None and found.level is not None
-    assert heard(films["flat"], None, mel=None).failure[0] == "silent"
+    assert windows_of(films["flat"], None, mel=None).failure[0] == "silent"
 
 
 def test_options_are_checked():
     for options in ({"window": 0.0}, {"window": 2.5}, {"silence": 3.0}, {"silence": -130.0}):
         with pytest.raises(UserError, match=next(iter(options))):
-            Hearing(MEL, **options)
+            SoundSettings(MEL, **options)

@@ -17,7 +17,7 @@ from tools.media.reading.timeline.packets import PacketIndex
 from tools.media.reading.timeline.scan import index_packets
 from tools.models.clap_mel import MelOptions, log_mel
 
-NOT_HEARD = -1
+NO_SOUND = -1
 """In place of the window of a moment without sound."""
 
 _SHORTEST = 1.0  # seconds of sound that a window must have, or half of itself when that is less
@@ -26,7 +26,7 @@ _DAMAGED = "parts of the sound are damaged, silent there"
 
 
 @dataclasses.dataclass(frozen=True)
-class Hearing:
+class SoundSettings:
     """How a track is read.
 
     Attributes:
@@ -64,12 +64,12 @@ class Hearing:
         return self.mel.rate if self.mel else 48_000
 
 
-class Heard(NamedTuple):
+class SoundWindows(NamedTuple):
     """The sound of a file, ready for CLAP.
 
     Attributes:
         mels: float32, shape (windows, frames, bins): the spectrograms of the windows that have sound.
-        window_of: For each moment the number of its window in `mels`, or `NOT_HEARD`.
+        window_of: For each moment the number of its window in `mels`, or `NO_SOUND`.
         level: Root mean square in dBFS of all sound while the pictures last.
         offset: Seconds from the first frame to the first sample; None when they are not of one file.
         failure: Why there is nothing to score, as [kind, message]; None when there is something.
@@ -100,38 +100,38 @@ def picture_index(path: str) -> PacketIndex | None:
         raise
 
 
-def listen(
+def read_windows(
     path: str,
     audio_path: str | None,
     moments: Sequence[float] | None,
-    hearing: Hearing,
+    settings: SoundSettings,
     index: PacketIndex | None,
-) -> Heard:
-    """Listen to the sound that belongs to a file.
+) -> SoundWindows:
+    """Read the sound that belongs to a file, in windows around its moments.
 
     Args:
         path: The video, image or audio file.
         audio_path: A file with its sound: its second 0 (see `AudioTrack`) is that of the first frame. None
             for the file's own track.
         moments: Seconds of the moments whose windows are read; None for windows that cover all of it.
-        hearing: How.
+        settings: Windows, silence and track.
         index: What `picture_index` gave for `path`.
 
     Raises:
         MediaError: no_audio, decode, too_short, or whatever is wrong with the file of the sound.
     """
     if audio_path is None or os.path.realpath(audio_path) == os.path.realpath(path):
-        track, own = AudioTrack(path, hearing.rate, index=index, track=hearing.track), True
+        track, own = AudioTrack(path, settings.rate, index=index, track=settings.track), True
     else:
-        track, own = AudioTrack(audio_path, hearing.rate, track=hearing.track), False
+        track, own = AudioTrack(audio_path, settings.rate, track=settings.track), False
     end = _length(track) if index is None else index.duration
     if moments is None:
-        moments = covering_moments(end, hearing.seconds)
+        moments = covering_moments(end, settings.seconds)
     level = Level()
-    windows = place_windows(moments, end, hearing.seconds)
-    rate = hearing.rate
+    windows = place_windows(moments, end, settings.seconds)
+    rate = settings.rate
     ranges = [(round(a * rate), round(b * rate)) for a, b in windows]
-    distinct = sorted(set(ranges)) if hearing.mel else []
+    distinct = sorted(set(ranges)) if settings.mel else []
     numbers: dict[tuple[int, int], int] = {}
     mels: list[np.ndarray] = []
     quiet = False
@@ -139,20 +139,20 @@ def listen(
     for samples, window in zip(cut_windows(blocks, distinct), distinct, strict=True):
         if len(samples) < min(_SHORTEST * rate, (window[1] - window[0]) / 2):
             continue
-        if Level().add(samples).peak < hearing.silence:
+        if Level().add(samples).peak < settings.silence:
             quiet = True
             continue
         numbers[window] = len(mels)
-        assert hearing.mel is not None, "no windows are cut without"
-        mels.append(log_mel(samples[: hearing.mel.samples], hearing.mel))
-    window_of = tuple(numbers.get(window, NOT_HEARD) for window in ranges)
-    failure = _why_not(level, hearing, bool(mels), quiet, track)
+        assert settings.mel is not None, "no windows are cut without"
+        mels.append(log_mel(samples[: settings.mel.samples], settings.mel))
+    window_of = tuple(numbers.get(window, NO_SOUND) for window in ranges)
+    failure = _why_not(level, settings, bool(mels), quiet, track)
     remarks = [_DAMAGED] if track.damaged else []
-    if hearing.mel and mels and NOT_HEARD in window_of:
+    if settings.mel and mels and NO_SOUND in window_of:
         remarks.append(_GAPS)
     stacked = np.stack(mels) if mels else np.zeros((0, 0, 0), np.float32)
     offset = track.offset if own else None
-    return Heard(stacked, window_of, level.rms if level.count else None, offset, failure, remarks)
+    return SoundWindows(stacked, window_of, level.rms if level.count else None, offset, failure, remarks)
 
 
 def place_windows(moments: Sequence[float], end: float, seconds: float) -> list[tuple[float, float]]:
@@ -193,14 +193,16 @@ def _length(track: AudioTrack) -> float:
     return last / track.rate
 
 
-def _why_not(level: Level, hearing: Hearing, found: bool, quiet: bool, track: AudioTrack) -> list[str] | None:
+def _why_not(
+    level: Level, settings: SoundSettings, found: bool, quiet: bool, track: AudioTrack
+) -> list[str] | None:
     """Why nothing can be scored; None when something can."""
     if not level.count:
         raise MediaError("no_audio", track.path, "its sound lies outside of the pictures")
-    if level.peak < hearing.silence:
+    if level.peak < settings.silence:
         loudest = "digital silence" if level.peak <= -120 else f"the peak is at {level.peak:.1f} dBFS"
-        return ["silent", f"{loudest}; what lies below {hearing.silence:g} dBFS is taken for silence"]
-    if hearing.mel is None or found:
+        return ["silent", f"{loudest}; what lies below {settings.silence:g} dBFS is taken for silence"]
+    if settings.mel is None or found:
         return None
     if quiet:
         return ["silent", "it is silent at all of the moments that were to be scored"]
