@@ -1,6 +1,6 @@
-"""The vocabulary of the tables: every column name that a command of the toolkit makes or reads.
+"""The vocabulary of the tables: every column name that a command of the toolkit writes or reads.
 
-It stands above the packages, and imports none of them, so that a command line can be made from it at once.
+It imports none of the packages, so that a command line can be built from it at once.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ class Column:
     """One column of the contract.
 
     Attributes:
-        kind: Name of its Polars type in typed formats (Parquet, JSON Lines); a CSV holds text.
+        kind: Name of its Polars type in typed formats (Parquet, JSON Lines); a CSV has text.
         meaning: What a cell says, with its unit.
         made_by: The command that adds it, as typed after ``python -m``; empty when it is the user's own.
         score: It is a number that rows are chosen by: datautil gets ``--<name>min`` and ``--<name>max``.
         filter: How else rows are chosen by it in datautil: ``bounds`` as by a score; ``values`` by
             ``--<name> VALUE,...``; or not at all but with ``--where``.
         measured_on: What a cell would have to be measured on again, were it another one: the ``file`` at
-            path; the ``clip``, as a piece of its source; the ``caption`` alone; or nothing but the row, as
-            it stands in the ``table``.
+            path; the ``clip``, as a piece of its source; the ``caption`` alone; or nothing but the row of
+            the ``table``.
     """
 
     kind: str
@@ -151,7 +151,7 @@ COLUMNS: dict[str, Column] = {
     "dropped_streams": Column("String", "tracks that were left behind", _TRANSFORM),
     "frame": Column("Int64", "number of the frame in its source, from 0", _FRAMES, measured_on="clip"),
     "time": Column("Float64", "seconds since the first frame of its source", _FRAMES, measured_on="clip"),
-    "point": Column("Float64", "place in its source that was asked for, 0 to 1", _FRAMES, measured_on="clip"),
+    "point": Column("Float64", "requested position in its source, 0 to 1", _FRAMES, measured_on="clip"),
     "intact": Column("Boolean", "whether everything in the file decodes", _INTEGRITY),
     "broken_at": Column("Float64", "seconds from the first frame to the first damage", _INTEGRITY),
     "broken_frames": Column("Int64", "frames that are missing or damaged", _INTEGRITY),

@@ -13,7 +13,7 @@ from PIL import Image, ImageCms
 
 from tests.support import ffmpeg_frames, make_video, read_barcode, remux
 from tools.datasets.transforms.images import choose_quadrant, quadrant, resized, transform_image
-from tools.datasets.transforms.places import plan_targets
+from tools.datasets.transforms.targets import plan_targets
 from tools.datasets.transforms.videos import Encoding, crop_video, remux_video, resize_video
 from tools.errors import MediaError
 from tools.media.reading.frames import iter_frames

@@ -1,4 +1,4 @@
-"""Say what is in a table: counts, hours, quantiles of every score, and plots on a page to look at."""
+"""Summarize a table: counts, hours, quantiles of every score, and a page with plots."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ DEFAULT_FOLDER = "samples/infos"
 
 @dataclass(frozen=True)
 class Analysis:
-    """What a table holds.
+    """Summary of a table.
 
     Attributes:
         title: The names of the tables.
         overview: Of all rows.
-        kinds: Summaries of the videos, of the images, and of the rows that cannot be told, if there are any.
+        kinds: Summaries of the videos, of the images, and of the rows of unknown kind, if there are any.
     """
 
     title: str
@@ -115,7 +115,7 @@ def _parser() -> cli.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Parse the command line, print the summary, write what was asked for."""
+    """Parse the command line, print the summary, write the outputs."""
     args = _parser().parse_args(argv)
     if args.save_img is not None:
         from tools.report.plots import require_matplotlib

@@ -25,7 +25,7 @@ class TrainingBuckets:
 
     Attributes:
         buckets: The buckets.
-        frame_interval: Every how manieth frame is taken; 1 where the file does not say.
+        frame_interval: Every Nth frame is taken; 1 if the file has no value.
     """
 
     buckets: BucketConfig
@@ -37,7 +37,7 @@ def read_bucket_config(path: str | Path) -> TrainingBuckets:
 
     ``{"480p": {1: (1.0, 52), 51: (0.5, 4)}}`` says: resolution, number of frames, probability to keep a
     sample (or two: the second is the probability to consider this number of frames), batch size. In the
-    configs of Open-Sora's search for batch sizes a guess stands in the place of the probability, in those of
+    configs of Open-Sora's search for batch sizes a guess takes the place of the probability, in those of
     its evaluation None; all that is above 0 takes rows, None too. A Python file is parsed for these
     assignments, which must be literals; nothing in it is run. A JSON, YAML or TOML file holds
     ``bucket_config`` as a key, or is it.

@@ -122,7 +122,7 @@ def assign_buckets(
         height: Pixels, float64; NaN where it is not known.
         width: Likewise.
         config: The buckets.
-        frame_interval: Every how manieth frame training takes.
+        frame_interval: Training takes every Nth frame.
         seed: Draw by the shares, the same for the same seed and rows. None: every share above 0 is 1.
 
     Returns:

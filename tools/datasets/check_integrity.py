@@ -1,4 +1,4 @@
-"""Command: decode every file of a table, and tell the intact ones from the broken ones."""
+"""Command: decode every file of a table, and split the intact from the broken ones."""
 
 from __future__ import annotations
 

@@ -133,7 +133,7 @@ def _with_text(files: Iterable[Path], texts: Iterable[str]) -> pl.DataFrame:
 
 
 def _synset_names(root: Path) -> dict[str, str]:
-    """First name of each synset; empty when no file tells."""
+    """First name of each synset; empty if no file lists them."""
     mapping = root / "LOC_synset_mapping.txt"
     if mapping.is_file():
         lines = (line.partition(" ") for line in mapping.read_text(encoding="utf-8").splitlines())

@@ -214,7 +214,7 @@ def _settings(args: argparse.Namespace) -> Settings:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse the command line, run, and tell what was done."""
+    """Parse the command line, run, and report."""
     args = _parser().parse_args(argv)
     operations = {name: getattr(args, name) for name in OPERATIONS}
     if args.stats:
@@ -284,7 +284,7 @@ def _show_plan(args: argparse.Namespace, operations: dict[str, Any]) -> int:
             )
         )
     print(f"nothing was written; it would be, from {rows} rows:", file=sys.stderr)
-    print(*plan.places, sep="\n")
+    print(*plan.outputs, sep="\n")
     return 0
 
 

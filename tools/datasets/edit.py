@@ -14,7 +14,7 @@ from tools.datasets.outputs import (
     check_rejected,
     further_shards,
     no_name,
-    output_places,
+    output_paths,
     output_target,
     write_output,
     write_rejected,
@@ -48,7 +48,7 @@ class DatautilResult:
         failures: Files that could not be read.
         failures_file: Where they are listed, or None.
         rejected: Where the removed rows are, or None.
-        explanation: What each operation removed, or None when it was not asked for.
+        explanation: What each operation removed, or None if not requested.
         notes: Lines for the user.
     """
 
@@ -97,9 +97,9 @@ def plan_datautil(
     read = [*paths, *other_tables(values)]
     if writes and not shard and output is None and target in paths:
         raise UserError(f"{target}: {no_name(values)}")
-    places = output_places(target, shard) if writes else []
-    for place in places:
-        refuse_inputs(place, read)
+    outputs = output_paths(target, shard) if writes else []
+    for path in outputs:
+        refuse_inputs(path, read)
     frame = merge_tables(paths)
     context = Context(
         ", ".join(map(str, paths)),
@@ -110,11 +110,11 @@ def plan_datautil(
     )
     schema = frame.collect_schema()
     columns = check_columns(schema, values, context.source)
-    for place in places:
-        refuse_loss(place, columns, overwrite=overwrite)
+    for path in outputs:
+        refuse_loss(path, columns, overwrite=overwrite)
     if writes:
         check_types({name: kind for name, kind in schema.items() if name in columns}, target)
-    return Plan(paths, read, frame, values, target, places, context)
+    return Plan(paths, read, frame, values, target, outputs, context)
 
 
 def run_datautil(

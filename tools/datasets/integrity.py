@@ -24,7 +24,7 @@ from tools.media.reading.tracks import choose_audio, decodable
 _STATE_DURATION = ("matroska,webm", "avi", "flv", "asf")
 _SLACK = 0.5  # seconds by which a stated duration may be off: muxers round, and count the last frame or not
 _NOT_THERE = ("missing", "not_a_file", "bad_value")
-_TOLD = 3  # troubles that are spelled out
+_SHOWN = 3  # troubles that are spelled out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ def check_file_integrity(path: str | Path, *, audio_track: str | None = None) ->
     stated size or duration that is not reached; times that go backwards; a sound track without any sound.
 
     Args:
-        path: An image or a video; the suffix tells which.
+        path: An image or a video; by its suffix.
         audio_track: The only sound track that counts, see `choose_audio`; None for all.
 
     Returns:
@@ -123,7 +123,7 @@ class _Video:
     def __init__(self, path: str | Path, audio_track: str | None = None) -> None:
         self._path, self._audio_track = path, audio_track
         self._troubles: list[tuple[float, str]] = []
-        self._hints: list[tuple[float, str]] = []  # troubles whose place is uncertain
+        self._hints: list[tuple[float, str]] = []  # faults whose time is uncertain
         self._whole: set[int | None] = set()  # numbers of the video's packets whose pictures came out whole
         self._whole_count = self._decoded = 0
         self._suspect: set[int] = set()
@@ -188,7 +188,7 @@ class _Video:
             if said:  # of reading the packet, not of decoding it
                 at = self._time(packet) if packet and packet.size else self._now
                 own = [line for line in said if line[1] == container.format.name]
-                # Parsers read ahead: the decoder will say the same at the right place.
+                # Parsers read ahead: the decoder will say the same at the right time.
                 (self._troubles if own else self._hints).append((at, _first_line(own or said)))
                 said.clear()
             if packet is None:
@@ -198,10 +198,10 @@ class _Video:
             self._take(packet, said)
 
     def _take(self, packet: av.Packet, said: list[tuple[int, str, str]]) -> None:
-        """Decode one packet, or what a decoder holds back."""
+        """Decode one packet, or flush a decoder."""
         self._look_at(packet)
         at = self._time(packet)
-        # What is held back comes with a packet that names its stream only by the stream.
+        # A flushing packet identifies its stream only by its attribute stream.
         is_video = packet.stream.index == self._video
         if is_video and packet.size:
             self._number += 1
@@ -253,7 +253,7 @@ class _Video:
         return self._now if ticks is None else float(ticks * packet.time_base) + self._later - self._start
 
     def _compare_size(self, container: InputContainer) -> int:
-        """Look for data that the header places behind the end of the file; count the frames among it."""
+        """Find data that the header places behind the end of the file; count the frames among it."""
         size = Path(self._path).stat().st_size
         promised = _promised(container, size)
         beyond = sum(promised.get(self._video, []))
@@ -296,9 +296,9 @@ class _Video:
         first: dict[str, float] = {}
         for at, message in sorted(self._troubles):
             first.setdefault(message, max(0.0, at))
-        told = [f"{message} (at {at:.3f} s)" for message, at in first.items()]
-        more = len(told) - _TOLD
-        return "; ".join(told[:_TOLD] + ([f"and {more} more"] if more > 0 else []))
+        shown = [f"{message} (at {at:.3f} s)" for message, at in first.items()]
+        more = len(shown) - _SHOWN
+        return "; ".join(shown[:_SHOWN] + ([f"and {more} more"] if more > 0 else []))
 
 
 def _promised(container: InputContainer, size: int) -> dict[int, list[bool]]:

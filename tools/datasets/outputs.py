@@ -48,10 +48,10 @@ def output_target(
 
 
 def check_rejected(path: Path, plan: Plan, *, overwrite: bool) -> None:
-    """Check before the work that the table of rejected rows is in nobody's way."""
+    """Check before the work that the table of rejected rows replaces no other."""
     from tools.table import refuse_loss
 
-    if path.absolute() in [place.absolute() for place in plan.places]:
+    if path.absolute() in [output.absolute() for output in plan.outputs]:
         raise UserError(f"{path}: the table of rejected rows would be that of the others; name another")
     added = (column for name, value in plan.values.items() for column in OPERATIONS[name].added(value))
     refuse_loss(path, {*plan.frame.collect_schema(), *added, REASON_COLUMN}, overwrite=overwrite)
@@ -75,27 +75,27 @@ def write_output(frame: pl.LazyFrame, plan: Plan, rows: int | None) -> dict[Path
     """Write the table, or its shards; the rows of each. Where ``rows`` is known, there have to be so many."""
     from tools.table import write_and_count
 
-    if plan.places == [plan.target]:
+    if plan.outputs == [plan.target]:
         return {plan.target: write_and_count(frame, plan.target, inputs=plan.read, rows=rows)}
     table = frame.collect(engine="streaming")
     if rows is not None and table.height != rows:
         source = plan.context.source
         raise UserError(f"{source}: {table.height} of {rows} rows were read; did a table change meanwhile?")
-    small, larger = divmod(table.height, len(plan.places))
+    small, larger = divmod(table.height, len(plan.outputs))
     written: dict[Path, int] = {}
-    for number, place in enumerate(plan.places):
+    for number, output in enumerate(plan.outputs):
         start, rows = sum(written.values()), small + (number < larger)
-        written[place] = write_and_count(table.slice(start, rows), place, inputs=plan.read)
+        written[output] = write_and_count(table.slice(start, rows), output, inputs=plan.read)
     return written
 
 
 def further_shards(plan: Plan) -> list[Path]:
     """Tables that a pattern for these shards would take in, too."""
-    names = output_places(plan.target, len(plan.places) + 1000)[len(plan.places) :]
+    names = output_paths(plan.target, len(plan.outputs) + 1000)[len(plan.outputs) :]
     return list(itertools.takewhile(Path.exists, names))
 
 
-def output_places(target: Path, shard: int | None) -> list[Path]:
+def output_paths(target: Path, shard: int | None) -> list[Path]:
     """The table, or the tables ``<stem>_0`` ... that it is split into."""
     from tools.table import table_extension, table_stem
 

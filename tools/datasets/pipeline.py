@@ -43,7 +43,7 @@ class Settings:
 
     Attributes:
         seed: Of --shuffle, --sample and --score-to-text.
-        lang_threshold: Confidence that --lang asks for, 0 to 1; None for its default.
+        lang_threshold: Least confidence for --lang, 0 to 1; None for its default.
         per_source: Rows that --sample takes of one source video at most.
         options: Workers and limits; None for the defaults.
     """
@@ -56,7 +56,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Plan:
-    """What would be done; nothing has been, but for a look at the inputs.
+    """What would be done. Nothing has been done but to read the schema of the inputs.
 
     Attributes:
         paths: The input tables.
@@ -64,7 +64,7 @@ class Plan:
         frame: Them as one, before any operation.
         values: Operations with parsed values.
         target: Table to write.
-        places: It, or the tables that it is split into; none when no table is to be written.
+        outputs: It, or the tables that it is split into; none if no table is to be written.
         context: What the operations share.
     """
 
@@ -73,7 +73,7 @@ class Plan:
     frame: pl.LazyFrame
     values: dict[str, Any]
     target: Path
-    places: list[Path]
+    outputs: list[Path]
     context: Context
 
     def describe(self) -> list[Part]:
@@ -130,7 +130,7 @@ def _parsed(name: str, value: Any) -> Any:
 def in_order(values: Mapping[str, Any]) -> Iterator[str]:
     """Names of the operations in the order of their execution.
 
-    One that stands in it twice is carried out again only when another has changed what it looks at.
+    One with two phases is carried out again only if an operation between them has changed its columns.
     """
     done: list[str] = []
     for name in EXECUTION_ORDER:
@@ -164,10 +164,10 @@ def check_columns(
     present = dict(schema)
     for name in in_order(values):
         operation, value = OPERATIONS[name], values[name]
-        asker = f"{source}: {operation.flag}"
-        require_columns(pl.LazyFrame(schema=present), operation.needed(value), asker)
+        caller = f"{source}: {operation.flag}"
+        require_columns(pl.LazyFrame(schema=present), operation.needed(value), caller)
         if operation.chooses is None and not operation.takes_lists:
-            require_single_values(present, operation.needed(value), asker)
+            require_single_values(present, operation.needed(value), caller)
         if operation.check is not None:
             operation.check(value, present)
         for column in operation.added(value):

@@ -1,4 +1,4 @@
-"""Print a table to the terminal: what a person wants to see of it at a glance."""
+"""Print the first rows of a table to the terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def render_table(
             None for the order of the table.
 
     Returns:
-        A header line, at most ``rows`` lines, and a line that tells how much there is. Paths that are too
+        A header line, at most ``rows`` lines, and a line with the number of rows. Paths that are too
         long lose their beginning, other cells their end.
 
     Raises:
@@ -100,8 +100,8 @@ def _with_signed_column(words: list[str]) -> list[str]:
     """Words in which ``--sort -aes`` is one: argparse takes what begins with a dash for a flag."""
     words = list(words)
     if "--sort" in words[:-1]:
-        place = words.index("--sort")
-        words[place : place + 2] = [f"--sort={words[place + 1]}"]
+        index = words.index("--sort")
+        words[index : index + 2] = [f"--sort={words[index + 1]}"]
     return words
 
 

@@ -60,7 +60,7 @@ def split_by_bucket(
         config: Training config, see `tools.datasets.bucket_config.read_bucket_config`.
         output: Where to write; by default beside the first input, the inputs' stems and ``_split``.
         limit: The most rows that a bucket takes.
-        frame_interval: Every how manieth frame training takes, instead of what the config says.
+        frame_interval: Training takes every Nth frame; None for the value of the config.
         seed: Honour the probabilities of the config, drawn with this seed. None: what is above 0 counts as 1.
         per_bucket: Write a table for each bucket, ``<output stem>_<bucket>``, instead of one.
         overwrite: Replace a table that has columns which the new one would lack.
@@ -157,8 +157,8 @@ def _first_rows(found: np.ndarray, limit: int) -> np.ndarray:
     order = np.argsort(found, kind="stable")
     order = order[np.searchsorted(found[order], 0) :]
     buckets = found[order]
-    place = np.arange(buckets.size) - np.searchsorted(buckets, buckets)
-    return np.sort(order[place < limit])
+    rank = np.arange(buckets.size) - np.searchsorted(buckets, buckets)
+    return np.sort(order[rank < limit])
 
 
 def _counts(found: np.ndarray, names: list[str]) -> dict[str, int]:
@@ -182,16 +182,16 @@ def _write(
     from tools.table.formats import table_extension
 
     index = "\0row"
-    wanted = pl.LazyFrame({index: chosen.cast(pl.UInt32), BUCKET_COLUMN: labels})
+    labelled = pl.LazyFrame({index: chosen.cast(pl.UInt32), BUCKET_COLUMN: labels})
     rows = frame.drop(BUCKET_COLUMN, strict=False).with_row_index(index)
-    picked = rows.join(wanted, on=index, how="inner", maintain_order="left").drop(index)
+    picked = rows.join(labelled, on=index, how="inner", maintain_order="left").drop(index)
     if not per_bucket:
         return [write_table(picked, target, inputs=inputs)]
     table = picked.collect(engine="streaming")
     outputs = []
     for bucket in labels.unique(maintain_order=True):
-        place = target.with_name(f"{table_stem(target)}_{bucket}{table_extension(target)}")
-        outputs.append(write_table(table.filter(pl.col(BUCKET_COLUMN) == bucket), place, inputs=inputs))
+        output = target.with_name(f"{table_stem(target)}_{bucket}{table_extension(target)}")
+        outputs.append(write_table(table.filter(pl.col(BUCKET_COLUMN) == bucket), output, inputs=inputs))
     return outputs
 
 
@@ -255,7 +255,7 @@ def _parser() -> cli.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Parse the command line, split, and tell what was done."""
+    """Parse the command line, split, and report."""
     args = _parser().parse_args(argv)
     result = split_by_bucket(
         args.input,

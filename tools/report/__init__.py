@@ -1,1 +1,1 @@
-"""What a table looks like: statistics of its columns, plots, and a page to look at."""
+"""Reports of a table: statistics of its columns, plots, and an HTML page."""

@@ -13,7 +13,7 @@ from tools.table import numeric
 
 QUANTILES: tuple[float, ...] = (0.01, 0.05, 0.25, 0.50, 0.75, 0.95, 0.99)
 BINS = 100
-_MEMORY = 512 * 2**20  # bytes of columns held at a time
+_MEMORY = 512 * 2**20  # bytes of columns in memory at a time
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Histogram:
     """How often values fall between edges.
 
     Attributes:
-        edges: The ``len(counts) + 1`` edges of the bins, ascending; a bin holds ``[edge, next edge)``, the
+        edges: The ``len(counts) + 1`` edges of the bins, ascending; a bin counts ``[edge, next edge)``, the
             last one its upper edge too.
         counts: Values in each bin.
         below: Values under the first edge.
@@ -99,7 +99,7 @@ def histogram(ordered: np.ndarray, low: float, high: float) -> Histogram:
 
     A few far values would press all others into one bin: where the extremes are further from the 1 % and
     99 % quantiles than these are from each other, the bins end at the quantiles, and what lies beyond is
-    counted in ``below`` and ``above``. Bins of whole numbers have a whole width, or some would hold one
+    counted in ``below`` and ``above``. Bins of whole numbers have a whole width, or some would count one
     number more than their neighbours.
 
     Args:

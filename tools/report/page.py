@@ -1,4 +1,4 @@
-"""One page to look at a table: its summary and its plots in a single HTML file."""
+"""A report of a table: its summary and its plots in a single HTML file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_report(
     """Draw the plots of a table, and write them and a page that shows them.
 
     Args:
-        folder: Where; made when it is missing. Files of an earlier report of the same names are replaced.
+        folder: Where; created if it is missing. Files of an earlier report of the same names are replaced.
         title: Heading of the page, such as the names of the tables.
         overview: Of the whole table.
         kinds: Kind of rows to their summary; a section each.

@@ -27,7 +27,7 @@ _MAP_BINS = 60
 
 
 def require_matplotlib() -> None:
-    """Check that pictures can be made.
+    """Check that pictures can be drawn.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -85,7 +85,9 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph")  # labels may be in a script that the font lacks
+        warnings.filterwarnings(
+            "ignore", message="Glyph"
+        )  # labels may be in a script that the font does not have
         figure.savefig(buffer, format="png", dpi=100)
     return buffer.getvalue()
 

@@ -1,4 +1,4 @@
-"""What a summary of a table holds."""
+"""Results of summarizing a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TOP_SIZES = 10
 
 @dataclass(frozen=True)
 class Overview:
-    """How much a table holds.
+    """Size of a table.
 
     Attributes:
         rows: All rows.

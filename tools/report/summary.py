@@ -1,6 +1,6 @@
 """Statistics of a table: how much there is, and how every column is distributed.
 
-Tables are streamed: what is held at a time is some columns of numbers, 512 MiB at most.
+Tables are streamed: some columns of numbers are in memory at a time, 512 MiB at most.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def summarize(frame: pl.LazyFrame, *, source: str = "the table") -> Summary:
 
 
 def summarize_kinds(frame: pl.LazyFrame, *, source: str = "the table") -> tuple[Overview, dict[str, Summary]]:
-    """Statistics of the videos, of the images, and of the rows that cannot be told, each on their own.
+    """Statistics of the videos, of the images, and of the rows of unknown kind, separately.
 
     Args:
         frame: As of `summarize`.
@@ -90,13 +90,13 @@ def _with_single_values(frame: pl.LazyFrame, source: str) -> pl.LazyFrame:
     return lists_as_text(frame)
 
 
-def rows_of_kind(frame: pl.LazyFrame, wanted: str) -> pl.LazyFrame:
+def rows_of_kind(frame: pl.LazyFrame, name: str) -> pl.LazyFrame:
     """The rows of one kind, see `tools.report.rows.KINDS`."""
-    return frame.filter(kind(frame.collect_schema().names()) == wanted)
+    return frame.filter(kind(frame.collect_schema().names()) == name)
 
 
 def _describe(frame: pl.LazyFrame, overview: Overview, cells: dict[str, _Cells]) -> Summary:
-    """Read the columns that the first pass found to be worth it."""
+    """Read the columns that the first pass has chosen."""
     columns, rows = overview.columns, overview.rows
     reads = {name: finite(name) for name in columns if _is_number(name, cells[name])}
     if "text" in columns:
@@ -149,7 +149,7 @@ class _Cells:
 
 
 def _first_pass(frame: pl.LazyFrame) -> tuple[Overview, dict[str, _Cells]]:
-    """Everything that needs one look at each row; the overview's distinct paths are yet to be counted."""
+    """Everything that one pass over the rows finds; the overview's distinct paths are yet to be counted."""
     schema = dict(frame.collect_schema())
     derived = [kind(schema), seconds(schema)]
     counts = [pl.len().alias("rows"), *_overview_counts()]
@@ -160,7 +160,7 @@ def _first_pass(frame: pl.LazyFrame) -> tuple[Overview, dict[str, _Cells]]:
             pl.col(f"number {name}").sum(),
             pl.col(f"hash {name}").drop_nulls().approx_n_unique(),
         ]
-    # Two steps: an expression that stands in several aggregates is computed anew for each of them.
+    # Two steps: an expression that is used in several aggregates is computed anew for each of them.
     found = frame.select(derived).select(counts).collect(engine="streaming")
     value = {name: found[name][0] for name in found.columns}
     cells = {
@@ -188,7 +188,7 @@ def _overview_counts() -> list[pl.Expr]:
 
 
 def _cell_marks(name: str, dtype: pl.DataType) -> list[pl.Expr]:
-    """Three columns for one: is the cell filled, is it a finite number, and the hash of what it holds."""
+    """Three columns for one: is the cell filled, is it a finite number, and the hash of its value."""
     cell = _caption() if name == "text" else _filled(name, dtype)
     readable = dtype.is_numeric() or dtype == pl.String
     number = pl.col(name).cast(pl.Float64, strict=False).is_finite() if readable else pl.lit(False)

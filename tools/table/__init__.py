@@ -1,6 +1,7 @@
 """Meta tables on disk: read, write, name, merge. No media, no torch."""
 
 from tools.columns import COLUMNS, PART_COLUMN, ROW_COLUMN
+from tools.table.checks import check_types, count_addresses, require_single_values
 from tools.table.files import (
     count_rows,
     numeric,
@@ -10,7 +11,6 @@ from tools.table.files import (
     to_lazy,
 )
 from tools.table.formats import table_extension, table_format
-from tools.table.holding import check_types, count_addresses, require_single_values
 from tools.table.merge import concat_tables, expand_inputs, merge_tables, with_one_type
 from tools.table.names import (
     failures_path,

@@ -1,4 +1,4 @@
-"""What stands in the cells of a table: lists and dicts as text, and text that no file can hold."""
+"""Cells of a table: lists and dicts as text, and text that cannot be encoded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def parsed(cell: Any, kind: type) -> Any:
         kind: list or dict.
 
     Returns:
-        The value of a text that stands for such a value; any other cell as it is.
+        The value that a text represents; any other cell unchanged.
     """
     if not isinstance(cell, str) or cell.lstrip()[:1] not in ("[", "{"):
         return cell
@@ -30,7 +30,7 @@ def parsed(cell: Any, kind: type) -> Any:
 
 
 def whole_characters(text: str) -> str:
-    """A text with U+FFFD for each half of a surrogate pair, which stands for no character."""
+    """A text with U+FFFD for each half of a surrogate pair, which is not a character."""
     if text.isascii():
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

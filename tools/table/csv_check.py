@@ -1,6 +1,6 @@
 """Decide in one quick pass whether Polars can be trusted with a CSV; the pass also counts its rows.
 
-Polars loses rows and quotes without a word where a quote stands in an unquoted cell
+Polars silently loses rows and quotes where an unquoted cell contains a quote
 (https://github.com/pola-rs/polars/issues/21519, 10575), takes blank lines for rows, and leaves carriage
 returns that end rows in the cells. Such files are read by Python's csv module, or refused: see
 `tools.table.csv_rows`.
@@ -29,13 +29,13 @@ _QUOTE, _LF, _CR = ord('"'), ord("\n"), ord("\r")
 
 @dataclass(frozen=True)
 class CheckedCsv:
-    """A CSV that has been looked through.
+    """A CSV that has been checked.
 
     Attributes:
         names: Names of its columns.
         rows: Number of its rows.
         source: What Polars is to read: the file, or a corrected copy.
-        separator: What stands between cells.
+        separator: Between cells.
     """
 
     names: list[str]
@@ -45,11 +45,11 @@ class CheckedCsv:
 
 
 def check_csv(path: Path, separator: str = ",") -> CheckedCsv:
-    """Look through a CSV, and correct what would be read wrongly.
+    """Check a CSV, and correct what would be read wrongly.
 
     Args:
         path: The table, perhaps compressed.
-        separator: What stands between cells.
+        separator: Between cells.
 
     Raises:
         UserError: The table is refused; see `tools.table.csv_rows.csv_rows`.
@@ -64,7 +64,7 @@ def check_csv(path: Path, separator: str = ",") -> CheckedCsv:
 
 
 class _Irregular(Exception):
-    """Something stands in the file that readers do not agree on."""
+    """The file contains something that readers parse differently."""
 
 
 def _count_if_regular(path: Path, separator: str, columns: int) -> int | None:
@@ -78,7 +78,7 @@ def _count_if_regular(path: Path, separator: str, columns: int) -> int | None:
                 pieces = pool.map(lambda piece: _count(path, separator, columns, *piece), pairwise(borders))
                 return sum(pieces) - 1
         except _Irregular:
-            pass  # or a border between two pieces stands in a cell of several lines
+            pass  # or a border between two pieces is in a cell of several lines
     try:
         return _count(path, separator, columns) - 1
     except _Irregular:
@@ -86,7 +86,7 @@ def _count_if_regular(path: Path, separator: str, columns: int) -> int | None:
 
 
 def _borders(path: Path) -> list[int]:
-    """Where pieces of a file that are looked through at the same time begin, at a line each, and its end."""
+    """Where the pieces of a file begin that are checked in parallel, each at a line, and its end."""
     size = path.stat().st_size
     pieces = min(len(os.sched_getaffinity(0)), size // _PIECE)
     borders = {0, size}
@@ -120,7 +120,7 @@ class _Scan:
     """What is known of a file, or of a piece of it that begins with a row, after some of its blocks.
 
     Args:
-        separator: What stands between cells.
+        separator: Between cells.
         columns: Cells of each row.
         begins: This is the beginning of the file.
         exact: Count the cells of each row also where there are no quotes, and not of each block of rows only.

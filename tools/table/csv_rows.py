@@ -26,7 +26,7 @@ def csv_rows(path: Path, separator: str = ",") -> Generator[Row]:
 
     Args:
         path: The table, perhaps compressed; UTF-8, or UTF-16 or UTF-32 with a byte order mark.
-        separator: What stands between cells.
+        separator: Between cells.
 
     Yields:
         Texts; None for a cell that is not there, or has nothing in it, not even quotes.
@@ -126,7 +126,7 @@ def _cells(text: str, separator: str) -> Iterator[tuple[int, int]]:
 
 
 def _broken_quotes(lines: Lines, first: int, separator: str, error: str) -> UserError:
-    """Tell the line of a quote that is never closed, or of one that is not doubled."""
+    """The error for a quote that is never closed, or of one that is not doubled."""
     text = "".join(lines.recent)
     for start, odd in _cells(text, separator):
         opened = first + _breaks(text[:start])

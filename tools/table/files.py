@@ -2,8 +2,8 @@
 
 Text tables may be compressed: ``.csv.gz``, ``.jsonl.zst``.
 
-Every column of a CSV is read as text, so that cells which nobody touches come out as they went in: ``007``,
-``None``, ``NA`` and ``25`` stay what they are. Who needs a number asks for it with `numeric`.
+Every column of a CSV is read as text, so that untouched cells are written as they were read: ``007``,
+``None``, ``NA`` and ``25`` stay the same. `numeric` gives a column as numbers.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def unreadable(source: str | Path, error: Exception) -> UserError:
 
     Args:
         source: The table, or the names of several.
-        error: What was raised; where a look at the tables finds the line that is to blame, that is told.
+        error: What was raised; the error names the line if it can be found.
     """
     named = str(source).split(", ")
     for form in dict.fromkeys(FORMATS.values()):
@@ -98,7 +98,7 @@ def unreadable(source: str | Path, error: Exception) -> UserError:
 
 
 def numeric(column: str) -> pl.Expr:
-    """A column as Float64; empty, no number, and NaN are null (Polars would hold NaN above all numbers)."""
+    """A column as Float64; empty cells, texts and NaN are null (for Polars NaN is above all numbers)."""
     return pl.col(column).cast(pl.Float64, strict=False).fill_nan(None)
 
 
@@ -106,7 +106,7 @@ def to_lazy(frame: Table) -> pl.LazyFrame:
     """Any of the accepted frames as a Polars lazy frame; `Path` objects of a pandas frame become text.
 
     Raises:
-        UserError: A pandas frame holds what no table can hold.
+        UserError: A pandas frame has values that no table can store.
     """
     if isinstance(frame, pl.LazyFrame):
         return frame
@@ -143,7 +143,7 @@ def require_columns(frame: pl.LazyFrame | pl.DataFrame, names: Iterable[str], pa
     """Check that a table has the columns that a command needs.
 
     Raises:
-        UserError: Names the first missing column, those that are there, and the command that makes it.
+        UserError: Names the first missing column, those that are there, and the command that adds it.
     """
     present = frame.collect_schema().names()
     for name in names:

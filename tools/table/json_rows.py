@@ -17,10 +17,10 @@ _BACKSLASH, _LETTER_U, _LETTER_D = ord("\\"), ord("u"), ord("d")
 
 
 def json_records(path: Path) -> Iterator[dict[str, Any]]:
-    """Records of a table of JSON Lines, or of a JSON file that holds a list of them.
+    """Records of a table of JSON Lines, or of a JSON file with a list of them.
 
     NaN, which Python writes though JSON has none, is None (a missing cell), and a half of a surrogate pair,
-    which stands for no character, is U+FFFD.
+    which is no character, becomes U+FFFD.
 
     Args:
         path: The table, perhaps compressed; ``.json`` is a list. A byte order mark is passed over.
@@ -114,7 +114,7 @@ def has_half_characters(path: Path) -> bool:
 
     with open_bytes(path) as stream:
         for buffer, size in line_blocks(stream):
-            # `\\u` is rare enough to be looked at closely; a mask is quicker than a search for two bytes.
+            # `\\u` is rare enough for a closer check; a mask is quicker than a search for two bytes.
             block = np.frombuffer(buffer, np.uint8, size)
             places = np.flatnonzero(block[:-2] == _BACKSLASH)
             marks = (block[places + 1] == _LETTER_U) & (block[places + 2] | 32 == _LETTER_D)
@@ -134,9 +134,9 @@ _WHOLE_ESCAPE = re.compile(
 
 
 def mixed_kinds(path: Path) -> str | None:
-    """Why records cannot stand under each other in one table: a column whose values are of several kinds.
+    """Why records cannot be rows of one table: a column whose values are of several kinds.
 
-    Texts stand beside everything: then all of the column becomes text.
+    Texts may be mixed with anything: then the whole column becomes text.
     """
     seen: dict[str, dict[str, int]] = {}
     for number, record in enumerate(json_records(path), 1):

@@ -105,7 +105,7 @@ def concat_tables(frames: list[pl.LazyFrame]) -> pl.LazyFrame:
 def with_one_type(frames: list[pl.LazyFrame]) -> list[pl.LazyFrame]:
     """Give columns of the same name the same type: where types differ, the column becomes text.
 
-    Lists and records become what holds them all, or JSON.
+    Lists and records get a common type, or become JSON.
 
     Raises:
         UserError: A column holds bytes in one of the tables, and something else in another.

@@ -1,4 +1,4 @@
-"""What outputs are called: the input's stem, a suffix that says what was done; and where side files stand."""
+"""Names of outputs: the stem of the input and a suffix for what was done; and names of side files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def output_path(
     """Where a command writes.
 
     Args:
-        meta: The input table; the output stands beside it, in its format.
+        meta: The input table; the output is beside it, in its format.
         suffix: What was done, such as ``_aes``.
         output: The user's own choice, taken as it is.
         format: ``csv``, ``parquet`` or ``jsonl`` instead of the input's format.
@@ -39,7 +39,7 @@ def output_path(
 
 
 def shorten(stem: str) -> str:
-    """Cut a stem that no file system would take in the middle; both ends still tell where it comes from."""
+    """Shorten a stem that is too long for file systems in the middle, so that both ends stay."""
     if len(name_bytes(stem)) <= _LONGEST_NAME:
         return stem
     half = _LONGEST_NAME // 2 - 2

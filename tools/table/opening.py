@@ -27,7 +27,7 @@ _IN_MEMORY = 1 << 26  # bytes of a corrected copy
 
 
 def open_bytes(path: Path) -> BinaryIO:
-    """A file's bytes, unpacked where it is compressed (its first bytes tell, not its name)."""
+    """A file's bytes, unpacked where it is compressed (by its first bytes, not by its name)."""
     stream = path.open("rb", buffering=0)
     head = stream.read(4)
     stream.seek(0)
@@ -41,7 +41,7 @@ def open_bytes(path: Path) -> BinaryIO:
 
 
 def encoding(path: Path) -> str:
-    """The encoding that a byte order mark tells; UTF-8 where there is none."""
+    """The encoding given by the byte order mark; UTF-8 without one."""
     with open_bytes(path) as stream:
         head = bytes(stream.read(4))
     return next((name for mark, name in _MARKS if head.startswith(mark)), "utf-8-sig")
@@ -51,7 +51,7 @@ def line_blocks(stream: BinaryIO, limit: int | None = None) -> Iterator[tuple[by
     """Pieces of a file that end with a line: a buffer, used again for the next, and the bytes in it.
 
     Args:
-        stream: The file; it is read from where it stands.
+        stream: The file; it is read from its position.
         limit: Bytes to read; None for all.
     """
     left = sys.maxsize if limit is None else limit
@@ -76,7 +76,7 @@ def line_blocks(stream: BinaryIO, limit: int | None = None) -> Iterator[tuple[by
 
 
 class Lines:
-    """The lines of a text table with their ends, as Python's csv module wants them (``newline=""``).
+    """The lines of a text table with their ends, as Python's csv module expects them (``newline=""``).
 
     Attributes:
         number: Lines given so far.
@@ -137,7 +137,7 @@ class Lines:
         self._kept = 0
 
     def refused(self, number: int, what: str) -> UserError:
-        """The error that says what is wrong in a line."""
+        """The error for a line."""
         return UserError(f"{self.path}: line {number}: {what}")
 
     def _not_text(self) -> tuple[int, str]:

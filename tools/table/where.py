@@ -124,7 +124,7 @@ class _Reader:
         return condition
 
     def _operand(self, node: ast.expr, depth: int) -> Operand:
-        """One node as an operand; what is wrong in it is told with its place."""
+        """One node as an operand; an error names its position."""
         if depth > MAX_DEPTH:
             raise too_deep()
         walk = _WALKS.get(type(node))
@@ -285,10 +285,10 @@ class _Reader:
     def _argument(self, name: str, node: ast.expr, call: ast.Call, depth: int) -> Any:
         if name in OPERAND_ARGUMENTS:
             return self._operand(node, depth)
-        wanted = ARGUMENT_TYPES[name]
-        value = self._choices(node) if wanted is list else self._literal(node)
-        if type(value) is not wanted:
-            kind = {str: "a text", bool: "True or False", int: "a whole number"}[wanted]
+        expected = ARGUMENT_TYPES[name]
+        value = self._choices(node) if expected is list else self._literal(node)
+        if type(value) is not expected:
+            kind = {str: "a text", bool: "True or False", int: "a whole number"}[expected]
             raise self.source.error(f"{self._called(call)}: {name} must be {kind}", node)
         return value
 

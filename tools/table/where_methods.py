@@ -117,7 +117,7 @@ TEXT_METHODS: dict[str, Method] = {
     "strip": _strip,
     "len": _len,
 }
-"""Methods of texts; pandas' ``.str.`` may stand before them."""
+"""Methods of texts; pandas' ``.str.`` may precede them."""
 
 METHODS: dict[str, Method] = {
     "between": _between,

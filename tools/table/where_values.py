@@ -35,7 +35,7 @@ class Operand:
             cells of which the contract says nothing), `NOTHING` (the word None), or `OTHER` (lists, dates).
         expr: Its Polars expression, of the dtype above. An unknown cell is null.
         name: What messages call it.
-        as_text: How its cells stand in a CSV, if this is certain and it is not a text already.
+        as_text: Its cells as in a CSV, if this is certain and it is not a text already.
         literal: Whether it was written out in the expression.
     """
 
@@ -65,7 +65,7 @@ def column(name: str, dtype: pl.DataType) -> Operand:
 
 
 def filled(texts: pl.Expr) -> pl.Expr:
-    """Texts with the empty one as null: a CSV of pandas does not tell them apart."""
+    """Texts with the empty one as null: a CSV of pandas does not distinguish them."""
     return pl.when(texts != "").then(texts)
 
 
@@ -75,10 +75,10 @@ def _truth_of_text(texts: pl.Expr) -> pl.Expr:
 
 
 def literal(value: Any) -> Operand:
-    """A number, text, True, False or None that stands in the expression.
+    """A number, text, True, False or None in the expression.
 
     Raises:
-        Mismatch: It is something else, or a number that Float64 does not hold.
+        Mismatch: It is something else, or a number outside Float64.
     """
     if value is None:
         return Operand(NOTHING, pl.lit(None), "None", literal=True)
@@ -135,14 +135,14 @@ def truth(operand: Operand) -> pl.Expr:
 
 
 def to_number(operand: Operand) -> Operand:
-    """``num(x)``: the numbers that stand in texts; a text that is none is unknown."""
+    """``num(x)``: the numbers in texts; a text that is none is unknown."""
     if operand.kind == TEXT and not operand.literal:
         return Operand(NUMBER, _number_of_text(operand.expr), operand.name)
     return Operand(NUMBER, number(operand), operand.name)
 
 
 def to_text(operand: Operand) -> Operand:
-    """``text(x)``: the cells as they stand in a CSV."""
+    """``text(x)``: the cells as in a CSV."""
     return Operand(TEXT, text(operand), operand.name)
 
 
@@ -151,7 +151,7 @@ def _number_of_text(texts: pl.Expr) -> pl.Expr:
 
 
 def is_unknown(operand: Operand) -> pl.Expr:
-    """Whether a cell is empty, or not what its column holds; never null itself."""
+    """Whether a cell is empty, or not of its column's type; never null itself."""
     return operand.expr.is_null()
 
 

@@ -11,9 +11,9 @@ import polars as pl
 
 from tools.base.disk import WHEN_WRITING, cannot_write, check_disk, errno_of, remove_quietly
 from tools.errors import UserError
+from tools.table.checks import check_types
 from tools.table.files import Table, column_names, to_lazy, unreadable
 from tools.table.formats import format_of, table_extension
-from tools.table.holding import check_types
 
 
 def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Path:
@@ -25,7 +25,7 @@ def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] 
 
     Args:
         frame: Polars (lazy or not) or pandas frame.
-        path: Where; the extension gives the format. Missing parent folders are made.
+        path: Where; the extension gives the format. Missing parent folders are created.
         inputs: Files that were read to make the frame; writing over one of them is refused.
 
     Returns:
@@ -100,7 +100,7 @@ def refuse_inputs(path: Path, inputs: Iterable[str | Path]) -> None:
 
 
 def refuse_loss(path: Path, columns: Iterable[str], *, overwrite: bool) -> None:
-    """Check that a table does not replace one that knows more: scores are hours of work.
+    """Check that a table does not replace one with further columns: scores take hours.
 
     Args:
         path: Where the table is to be written.
@@ -108,13 +108,13 @@ def refuse_loss(path: Path, columns: Iterable[str], *, overwrite: bool) -> None:
         overwrite: Whether it may replace whatever is there.
 
     Raises:
-        UserError: A table stands there with columns that the new one would lack, or a file that is no table.
+        UserError: The existing table has columns that the new one would lose, or the file is no table.
     """
     if overwrite or not path.exists() or (path.is_file() and not path.stat().st_size):
         return
     try:
         there = column_names(path)
-    except UserError as error:  # nobody knows what would be lost
+    except UserError as error:  # what would be lost is unknown
         raise UserError(f"{path}: is in the way, --overwrite replaces it ({error})") from None
     new = set(columns)
     if lost := [name for name in there if name not in new]:

@@ -16,7 +16,7 @@ from PIL import Image
 from tests.integrations.dataflow.dataflow_files import Memory
 from tests.support import make_video
 from tools.datasets import save_first_frame, transform
-from tools.datasets.transforms.places import place_of, plan_targets
+from tools.datasets.transforms.targets import plan_targets, target_path
 from tools.errors import MediaError
 from tools.integrations.dataflow.frame_folders import claim_folder, find_folder, picture_folder
 from tools.media.writing.output_files import (
@@ -113,7 +113,7 @@ def test_every_way_to_a_path(ground: Path, path: str, relpath: str | None, clip:
 
     def target(extension: str | None) -> Path:
         planned = plan_targets([path, *others], [relpath, None, None], extension=extension)[0]
-        return place_of(planned, path, output_dir=folder, input_dir=None)
+        return target_path(planned, path, output_dir=folder, input_dir=None)
 
     ways = {
         "clip": lambda: clip_path(folder, relpath, clip_name(stem, 12345), path),

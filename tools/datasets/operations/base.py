@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Number(float):
-    """A number that remembers how it was typed, which is how it stands in the names of outputs.
+    """A number that remembers how it was typed, for the names of outputs.
 
     Args:
         typed: A finite number, as text or as a number.
@@ -63,7 +63,7 @@ class Phase(enum.IntEnum):
     CAPTION_FILES = enum.auto()  # text is loaded
     EMPTY_CELLS = enum.auto()  # filters of empty cells
     CELLS = enum.auto()  # filters by the content of a cell
-    COSTLY = enum.auto()  # filters that look at the disk or detect a language
+    COSTLY = enum.auto()  # filters that check files or detect a language
     REPEATED_PATHS = enum.auto()  # the first row of each path
     FILES = enum.auto()  # files are opened, before path is rewritten
     BOUNDS = enum.auto()  # filters by a number or a word in a column
@@ -112,11 +112,11 @@ class Context:
         source: What the table is called in error messages.
         options: Workers, time limit and progress of operations that open files or work on texts.
         seed: For what is random.
-        lang_threshold: Confidence that --lang asks for, 0 to 1; None for its default.
+        lang_threshold: Least confidence for --lang, 0 to 1; None for its default.
         per_source: Rows that --sample takes of one source video at most; None for any number.
         failures: Files that could not be read; operations add to it.
         notes: Lines for the user; operations add to it.
-        probed: What `--info` found out, by path, for a second look at the same file.
+        probed: Results of `--info`, by path, so that no file is opened twice.
     """
 
     source: str
@@ -139,7 +139,7 @@ class Operation:
         apply: Function of frame, value and context that returns the new frame, or a `Split` if the operation
             removes rows.
         phase: When it is carried out.
-        suffix: What output names get; ``{}`` stands for the value.
+        suffix: What output names get; ``{}`` is replaced by the value.
         parse: From the text of its value, or of each of them, to the value; raises ValueError with a message
             that begins with "must be". None for a switch.
         metavar: Name of its value in ``--help``.

@@ -1,4 +1,4 @@
-"""Operations that look at the files behind the rows."""
+"""Operations that open the files of the rows, or check that they exist."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 _PROBED = tuple(name for name, column in COLUMNS.items() if column.made_by == INFO)
 
-_TOLD = ("num_frames", "height", "width", "fps", "duration", "codec")
-"""Of those, what the last lines of a run tell of."""
+_SUMMARIZED = ("num_frames", "height", "width", "fps", "duration", "codec")
+"""Of those, what the last lines of a run summarize."""
 
 
 def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: bool = False) -> pl.LazyFrame:
@@ -54,7 +54,7 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
         f"{timings[timing]} files: {remark}" for timing, remark in TIMING_REMARKS.items() if timings[timing]
     ]
     good = [outcome for outcome in outcomes if isinstance(outcome, dict)]
-    shown = {n: pl.Series([o[n] for o in good], dtype=stage.output_columns[n]) for n in _TOLD}
+    shown = {n: pl.Series([o[n] for o in good], dtype=stage.output_columns[n]) for n in _SUMMARIZED}
     context.notes += describe(pl.DataFrame(shown))
     if todo:
         seconds = max(time.monotonic() - begun, 1e-3)
@@ -74,12 +74,12 @@ def _video_info(frame: pl.LazyFrame, value: object, context: Context) -> pl.Lazy
 
 
 def _ext(frame: pl.LazyFrame, value: object, context: Context) -> Split:
-    _tell_addresses(frame, context)
+    _note_addresses(frame, context)
     return split_by(frame, filesize().is_not_null())
 
 
-def _tell_addresses(frame: pl.LazyFrame, context: Context) -> None:
-    """Say that files elsewhere are not looked for."""
+def _note_addresses(frame: pl.LazyFrame, context: Context) -> None:
+    """Note that paths which are addresses are not checked."""
     from tools.table import count_addresses
 
     if number := count_addresses(frame, context.source):
@@ -106,7 +106,7 @@ def _size(path: str) -> float | None:
 
 
 def _filesize(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
-    _tell_addresses(frame, context)
+    _note_addresses(frame, context)
     return frame.drop("filesize", strict=False).with_columns(filesize().alias("filesize"))
 
 

@@ -47,8 +47,8 @@ def _threshold(short: str, column: str, bound: str) -> Operation:
     )
 
 
-def _number(frame: pl.LazyFrame, column: str, asker: str) -> pl.Expr:
-    """The column as numbers, or what it would hold."""
+def _number(frame: pl.LazyFrame, column: str, caller: str) -> pl.Expr:
+    """The column as numbers, computed if it is missing."""
     from tools.datasets.operations.files import filesize
     from tools.table import numeric, require_columns
 
@@ -56,7 +56,7 @@ def _number(frame: pl.LazyFrame, column: str, asker: str) -> pl.Expr:
         return numeric(column)
     if column == "filesize":
         return filesize()
-    require_columns(frame, ("height", "width"), asker)
+    require_columns(frame, ("height", "width"), caller)
     return numeric("height") * numeric("width")
 
 

@@ -1,4 +1,4 @@
-"""Operations that change the order of rows, or take some of them whatever they hold."""
+"""Operations that change the order of rows, or keep some of them whatever their cells."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ def _sample(frame: pl.LazyFrame, number: int, context: Context) -> Split:
     import polars as pl
 
     table = frame.collect(engine="streaming")
-    place = np.random.RandomState(context.seed).permutation(table.height)
+    rank = np.random.RandomState(context.seed).permutation(table.height)
     if context.per_source:
-        sources = table.select(_source(table).alias("source"), place=pl.Series(place))
-        turn = sources.select(pl.col("place").rank().over("source")).to_series().to_numpy()
-        place = np.lexsort((place, turn)).argsort()
-        place[turn > context.per_source] = table.height
-    keep = pl.Series(place < min(number, table.height))
+        sources = table.select(_source(table).alias("source"), rank=pl.Series(rank))
+        turn = sources.select(pl.col("rank").rank().over("source")).to_series().to_numpy()
+        rank = np.lexsort((rank, turn)).argsort()
+        rank[turn > context.per_source] = table.height
+    keep = pl.Series(rank < min(number, table.height))
     return Split(table.filter(keep).lazy(), table.filter(~keep).lazy())
 
 
 def _source(table: pl.DataFrame) -> pl.Expr:
-    """The video that a clip was cut from: its column, or else what the name of the clip tells."""
+    """The video that a clip was cut from: its column, or else derived from the name of the clip."""
     import polars as pl
 
     if "source" in table.columns:

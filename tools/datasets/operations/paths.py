@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def is_empty(column: str) -> pl.Expr:
-    """Whether a text cell is missing or holds nothing but blanks."""
+    """Whether a text cell is missing or blank."""
     import polars as pl
 
     return pl.col(column).is_null() | (pl.col(column).str.strip_chars() == "")

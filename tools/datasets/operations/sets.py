@@ -37,7 +37,7 @@ def _columns_of(file: str) -> list[str]:
 
 
 def stem(file: str) -> str:
-    """Name of the other table as it stands in output names."""
+    """Name of the other table in output names."""
     from tools.table import split_part, table_stem
 
     part = split_part(file)
@@ -45,7 +45,7 @@ def stem(file: str) -> str:
 
 
 class TableName(str):
-    """Name of a table, which stands in output names as its stem."""
+    """Name of a table; in output names, its stem."""
 
     def __format__(self, spec: str) -> str:
         return stem(str(self))

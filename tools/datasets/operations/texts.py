@@ -23,7 +23,7 @@ def _remove_empty(frame: pl.LazyFrame, value: object, context: Context) -> Split
 def _caption_ok(frame: pl.LazyFrame, value: object, context: Context) -> Split:
     import polars as pl
 
-    return split_by(frame, pl.col("caption_flags") == "")  # where it is missing, nobody has looked
+    return split_by(frame, pl.col("caption_flags") == "")  # an empty cell has not been checked
 
 
 def _remove_url(frame: pl.LazyFrame, value: object, context: Context) -> Split:

@@ -2,7 +2,7 @@
 
 lingua spreads its confidence over all languages, so that it falls with the length of a text rather than
 with doubt about it: "city at night" is English with 0.29, and no other language has more than 0.12. What is
-compared with the threshold is therefore the share of the wanted language in the sum of its confidence and
+compared with the threshold is therefore the share of the requested language in the sum of its confidence and
 that of its strongest rival: 0.5 is a tie, 0.9 nine times as likely.
 
 The choice of `DEFAULT_THRESHOLD`, by pieces of the Universal Declaration of Human Rights in 64 languages (16
@@ -22,7 +22,7 @@ the others pass; at 0.3 the recall is 0.25. Its mode of low accuracy loses half 
 but texts of 40 characters and more that it is sure of (a share of 0.98) are accepted by it alone: the
 accurate mode, at four times the cost, agreed on all but 13 of 2 799 such pieces.
 
-lingua works in threads of its own, on all cores, and holds its models (1.25 GB) once in the process: there is
+lingua works in threads of its own, on all cores, and keeps its models (1.25 GB) once in a process: there is
 nothing to gain, and memory to lose, by spreading texts over worker processes.
 """
 
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
     from lingua import ConfidenceValue, Language, LanguageDetector
 
 DEFAULT_THRESHOLD = 0.4
-"""Least share of the wanted language against its strongest rival."""
+"""Least share of the requested language against its strongest rival."""
 CHARACTERS = 120
-"""Of a longer text only the beginning is looked at: above 120 letters lingua uses a less accurate method."""
+"""Only the beginning of a longer text is used: above 120 letters lingua uses a less accurate method."""
 
 _SURE = 0.98
 _SURE_LENGTH = 40  # characters
 _CHUNK = 1000  # texts at once: enough for all cores, little memory
-# ASCII only: Chinese or Japanese stands beside a number without a space between.
+# ASCII only: Chinese and Japanese have no space before a number.
 _NO_LANGUAGE = re.compile(
     r"\w+://[!-~]+|www\.[!-~]+|[!-~]*[@\d][!-~]*|[\w-]+\.[a-z]{2,4}\b", re.ASCII | re.IGNORECASE
 )
@@ -55,11 +55,11 @@ _MAX_NAMES = 0.5  # of the letters of a text: German, with a capital on every no
 
 
 class LanguageFilter:
-    """Tells the texts that are in one of some languages. Can be pickled; models are loaded at first use.
+    """Finds the texts in one of some languages. Can be pickled; models are loaded at first use.
 
     Args:
         codes: ISO 639-1 or 639-3 codes joined by comma or plus: ``en``, ``en,fr``, ``deu+nld``.
-        threshold: Least share of the wanted language against its strongest rival, between 0 and 1.
+        threshold: Least share of the requested language against its strongest rival, between 0 and 1.
 
     Raises:
         UserError: A code that lingua does not know, a threshold out of range, or lingua is not installed.
@@ -89,7 +89,7 @@ class LanguageFilter:
     __call__ = keep
 
     def confidences(self, texts: Sequence[str | None]) -> list[float]:
-        """The share of the best of the wanted languages against the strongest of the others, 0 to 1.
+        """The share of the best of the requested languages against the strongest of the others, 0 to 1.
 
         Args:
             texts: As for `keep`.
@@ -104,7 +104,7 @@ class LanguageFilter:
         return confidences
 
     def _chunk(self, texts: list[str]) -> list[float]:
-        """Cheap looks first: most captions are long enough, and clearly in the language."""
+        """Cheap checks first: most captions are long enough, and clearly in the language."""
         shares = [0.0] * len(texts)
         self._improve(shares, [text if len(text) >= _SURE_LENGTH else "" for text in texts], accurate=False)
         shares = [share if share >= max(_SURE, self.threshold) else 0.0 for share in shares]
@@ -114,19 +114,19 @@ class LanguageFilter:
 
     def _improve(self, shares: list[float], texts: list[str], accurate: bool = True) -> None:
         """Set the shares that are below the threshold to those of these texts, where they are higher."""
-        places = [i for i, text in enumerate(texts) if text and shares[i] < self.threshold]
-        if not places:
+        doubtful = [i for i, text in enumerate(texts) if text and shares[i] < self.threshold]
+        if not doubtful:
             return
         values = self._detector(accurate).compute_language_confidence_values_in_parallel(
-            [texts[i] for i in places]
+            [texts[i] for i in doubtful]
         )
-        for place, found in zip(places, values, strict=True):
-            shares[place] = max(shares[place], self._share(found))
+        for index, found in zip(doubtful, values, strict=True):
+            shares[index] = max(shares[index], self._share(found))
 
     def _share(self, found: list[ConfidenceValue]) -> float:
-        wanted = max((v.value for v in found if v.language.name in self.names), default=0.0)
+        requested = max((v.value for v in found if v.language.name in self.names), default=0.0)
         rival = max((v.value for v in found if v.language.name not in self.names), default=0.0)
-        return wanted / (wanted + rival) if wanted else 0.0
+        return requested / (requested + rival) if requested else 0.0
 
     def _detector(self, accurate: bool) -> LanguageDetector:
         if accurate not in self._detectors:
@@ -168,9 +168,9 @@ def without_names(text: str) -> str:
     return _WORD.sub(lambda word: " " if word.start() in names else word[0], text)
 
 
-def _is_inside(text: str, place: int) -> bool:
+def _is_inside(text: str, position: int) -> bool:
     """Whether a word does not begin a sentence."""
-    before = text[:place].rstrip(" \t\r\n\"'“”‘’«»([-")
+    before = text[:position].rstrip(" \t\r\n\"'“”‘’«»([-")
     return before != "" and before[-1] not in ".!?:"
 
 
@@ -178,14 +178,14 @@ def _language_names(codes: str) -> frozenset[str]:
     languages = _languages()
     known = {language.iso_code_639_1.name.lower(): language.name for language in languages}
     known |= {language.iso_code_639_3.name.lower(): language.name for language in languages}
-    wanted = [code.strip().lower() for code in re.split(r"[,+]", codes)]
-    for code in wanted:
+    requested = [code.strip().lower() for code in re.split(r"[,+]", codes)]
+    for code in requested:
         if code not in known:
             short = " ".join(sorted(code for code in known if len(code) == 2))
             raise UserError(
                 f"--lang: no language '{code}'; there are {short}, and their codes of three letters"
             )
-    return frozenset(known[code] for code in wanted)
+    return frozenset(known[code] for code in requested)
 
 
 def _languages() -> list[Language]:

@@ -31,7 +31,7 @@ def map_texts(
     """Results of a function for a column of texts.
 
     Each distinct text is given to the function once. Besides the results, only the chunks that workers are
-    busy with are held as Python objects.
+    busy with are Python objects.
 
     Args:
         function: See `BatchFunction`; the same text must always give the same result.

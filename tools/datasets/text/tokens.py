@@ -22,7 +22,7 @@ ALIASES: dict[str, str] = {
     "t5": "DeepFloyd/t5-v1_1-xxl",
     **dict.fromkeys(CLIP_MODELS, "openai/clip-vit-large-patch14"),  # OpenAI's models share one vocabulary
 }
-"""Short names, and the models of the Hugging Face hub that they stand for."""
+"""Short names, of models of the Hugging Face Hub."""
 
 _BATCH = 1000
 _HUB_SECONDS = 10.0
@@ -136,7 +136,7 @@ def _backend_counter(tokenizer: Tokenizer) -> _Counting:
 
 
 def _ask_hub(name: str, model: str) -> None:
-    """Whether the hub has a model; asked first, as a download that fails tries again for most of a minute."""
+    """Whether the hub has a model; checked first, as a failing download retries for most of a minute."""
     from huggingface_hub import HfApi
 
     try:

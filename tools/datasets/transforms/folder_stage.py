@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from tools.base.addresses import refuse_address
-from tools.datasets.transforms.places import TARGET, make_output_dir, place_of, plan_targets
+from tools.datasets.transforms.targets import TARGET, make_output_dir, plan_targets, target_path
 from tools.errors import MediaError
 from tools.media.writing.output_files import remove_unfinished, safe_join
 from tools.options import Option, Text, option, option_field
@@ -73,7 +73,7 @@ class FolderStage(Stage):
         return {name: value for name, value in self.config().items() if name not in _HOW_TO_RUN}
 
     def file_name(self, target: str) -> str:
-        """What the files of a row are called whose target is this; ``*`` stands for a number."""
+        """The name of the new files of a target; ``*`` stands for a number."""
         return target
 
     def target_extension(self) -> str | None:
@@ -81,14 +81,14 @@ class FolderStage(Stage):
         return self.extension
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Choose the places of all new files by the whole table."""
+        """Choose the paths of all new files from the whole table."""
         relpaths = table["relpath"].cast(pl.String).to_list() if "relpath" in table.columns else None
         paths = table["path"].cast(pl.String).to_list()
         targets = plan_targets(paths, relpaths, input_dir=self.input_dir, extension=self.target_extension())
         return self._with_targets(table, targets)
 
     def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:
-        """Tell the new files apart from those that other tables have in the folder."""
+        """Choose names that no other table has taken in the folder."""
         how = digest([self.name, self.made_with()])
         targets = table[TARGET].to_list()
         paths = table["path"].cast(pl.String).to_list()
@@ -123,26 +123,26 @@ class FolderStage(Stage):
         self._began = True
         self.remove_leftovers()
 
-    def place_of(self, row: Row) -> Path:
-        """The planned place of a row's new file; its folder is made.
+    def target_path(self, row: Row) -> Path:
+        """The planned path of a row's new file; its folder is created.
 
         Raises:
-            MediaError: See `tools.datasets.transforms.places.place_of`.
+            MediaError: See `tools.datasets.transforms.targets.target_path`.
         """
-        return place_of(row.get(TARGET), row["path"], output_dir=self.output_dir, input_dir=self.input_dir)
+        return target_path(row.get(TARGET), row["path"], output_dir=self.output_dir, input_dir=self.input_dir)
 
     @contextmanager
-    def new_file(self, place: Path, row: Row) -> Iterator[Path]:
-        """Give a name to write a new file to; see `tools.datasets.transforms.places.new_file`."""
+    def new_file(self, path: Path, row: Row) -> Iterator[Path]:
+        """A temporary file that becomes the new file; see `tools.stage.new_files.new_file`."""
         made = None if self.output is None else MadeFiles(self.output_dir, self.output)
         name = self.file_name(row[TARGET])
-        with new_file(place, row["path"], overwrite=self.overwrite, made=made, name=name) as new:
+        with new_file(path, row["path"], overwrite=self.overwrite, made=made, name=name) as new:
             yield new
 
     @staticmethod
-    def made(*places: Path) -> dict[str, Any]:
+    def made(*paths: Path) -> dict[str, Any]:
         """The value of `MADE_FILES` for some new files."""
-        return {MADE_FILES: [made_file(place) for place in places]}
+        return {MADE_FILES: [made_file(path) for path in paths]}
 
     def is_own(self, name: str, targets: set[str]) -> bool:
         """Whether a file of this name is one of the new files of some targets (names without folders)."""

@@ -99,10 +99,10 @@ class FrameStage(FolderStage):
 
         source = row["path"]
         index = open_index(source)
-        place = self.place_of(row)
+        target = self.target_path(row)
         rows, failures = [], []
-        for number, point in self._wanted(index.num_frames).items():
-            image = place.with_name(_named(place.name, f"_frame-{number}"))
+        for number, point in self._frame_numbers(index.num_frames).items():
+            image = target.with_name(_named(target.name, f"_frame-{number}"))
             try:
                 frame = _read(source, number, index)
                 with self.new_file(image, row) as new:
@@ -116,13 +116,13 @@ class FrameStage(FolderStage):
         failed = [[error.kind, error.message] for error in failures]
         return {"rows": rows, "failures": failed, **self.made(*(Path(row["path"]) for row in rows))}
 
-    def _wanted(self, num_frames: int) -> dict[int, float | None]:
-        """Numbers of the frames, each once, with the fraction that asked for it first."""
+    def _frame_numbers(self, num_frames: int) -> dict[int, float | None]:
+        """Numbers of the frames, each once, with the first fraction that gives it."""
         if self.points:
-            wanted: dict[int, float | None] = {}
+            numbers: dict[int, float | None] = {}
             for point in self.points:
-                wanted.setdefault(min(int(point * num_frames), num_frames - 1), point)
-            return wanted
+                numbers.setdefault(min(int(point * num_frames), num_frames - 1), point)
+            return numbers
         return {number + num_frames if number < 0 else number: None for number in self.points_index or ()}
 
     def _row(self, source: str, image: Path, frame: Frame, point: float | None) -> dict[str, Any]:
@@ -178,8 +178,8 @@ class FirstFrameStage(FolderStage):
 
         source = row["path"]
         frame = _read(source, 0, open_index(source))
-        place = self.place_of(row)
-        image = place.with_name(self.file_name(place.name))
+        target = self.target_path(row)
+        image = target.with_name(self.file_name(target.name))
         with self.new_file(image, row) as new:
             _save(frame, new, self.image_format, self.quality)
         return {"first_frame_path": str(image), **self.made(image)}
@@ -191,7 +191,7 @@ class FirstFrameStage(FolderStage):
 
 
 def _named(target: str, what: str) -> str:
-    """The name of an image of a target: what it is stands before the extension."""
+    """The name of an image of a target, with a suffix before the extension."""
     return with_stem(target, lambda stem: f"{stem}{what}")
 
 

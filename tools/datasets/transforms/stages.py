@@ -12,7 +12,7 @@ import polars as pl
 from tools.columns import measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
 from tools.datasets.transforms.images import JPEG_QUALITY
-from tools.datasets.transforms.places import TARGET
+from tools.datasets.transforms.targets import TARGET
 from tools.errors import MediaError
 from tools.media.reading.frames import Frame
 from tools.options import Whole, option
@@ -33,7 +33,7 @@ def quality_option() -> Any:
 
 @dataclasses.dataclass
 class FileStage(FolderStage):
-    """Base: a new file for each file, under `output_dir`, and its path in the place of the old one.
+    """Base: a new file for each file, under `output_dir`, whose path replaces the old one.
 
     Adds path, original_path (the file that it was made of), relpath (below `output_dir`) and what follows
     from the new size.
@@ -50,25 +50,25 @@ class FileStage(FolderStage):
     }
 
     def stale_columns(self, columns: Sequence[str]) -> list[str]:
-        """What was measured on the old file: the new one looks and sounds otherwise."""
+        """What was measured on the old file."""
         return measured_on(columns, "file")
 
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
         """Make the new file of a row."""
         source = row["path"]
-        place = self.place_of(row)
+        target = self.target_path(row)
         try:
-            with self.new_file(place, row) as new:
+            with self.new_file(target, row) as new:
                 values = self.make(source, new, str(row.get(TARGET)))
         except MediaError as error:  # the file that the row is about is the source, not a temporary name
             raise MediaError(error.kind, source, error.message) from None
-        relpath = str(place.relative_to(self.output_dir))
+        relpath = str(target.relative_to(self.output_dir))
         return {
-            "path": str(place),
+            "path": str(target),
             "original_path": source,
             "relpath": relpath,
             **values,
-            **self.made(place),
+            **self.made(target),
         }
 
     def make(self, source: str, new: Path, name: str) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class FileStage(FolderStage):
         Returns:
             The values of the columns that are about the new file.
         """
-        raise NotImplementedError  # what a subclass is for
+        raise NotImplementedError
 
 
 @dataclasses.dataclass

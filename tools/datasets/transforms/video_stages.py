@@ -71,7 +71,7 @@ class VideoStage(FileStage):
         check_encoding(self.codec, self.crf, self.preset)
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Choose places, and the threads of each worker by how many files there are."""
+        """Choose paths, and the threads of each worker by the number of files."""
         from tools.media.workers.pool import usable_cores
 
         cores = usable_cores()
@@ -98,7 +98,7 @@ class VideoStage(FileStage):
 
     def encode(self, source: str, new: Path, encoding: Any) -> None:
         """Encode one video; see `tools.datasets.transforms.videos`."""
-        raise NotImplementedError  # what a subclass is for
+        raise NotImplementedError
 
 
 @dataclasses.dataclass
@@ -126,7 +126,7 @@ class VideoCropStage(VideoStage):
     """Keep the centre of videos: the largest window of a shape, scaled down to a size.
 
     Attributes:
-        length: Side of a square window; `size` says the same, and takes its place.
+        length: Side of a square window; replaced by `size`.
     """
 
     name = "vid_crop_center"
@@ -181,7 +181,7 @@ class RemuxStage(FileStage):
         """Copy one video into an mp4."""
         from tools.datasets.transforms.videos import remux_video
 
-        # The copier goes by the extension, and moves its file into place itself.
+        # The copier goes by the extension, and renames its file itself.
         dropped = remux_video(source, new, audio_track=self.audio_track)
         return {
             **_video_facts(new),

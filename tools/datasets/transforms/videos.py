@@ -132,15 +132,15 @@ def centre_window(index: PacketIndex, size: tuple[int, int] | None) -> tuple[Sha
     """
     width, height = index.displayed_size
     side = min(width, height)
-    wanted = size or (side, side)
-    factor = min(1, max(Fraction(wanted[0], width), Fraction(wanted[1], height)))
+    window_size = size or (side, side)
+    factor = min(1, max(Fraction(window_size[0], width), Fraction(window_size[1], height)))
     if factor < 1:
         # Rounded up to even sides, so that the window fits in.
         shape = Shape(*(2 * -(-side * factor // 2) for side in (width, height)), scaled=True)
     else:
         shape = clip_shape(index)
-    fits = min(1, Fraction(shape.width, wanted[0]), Fraction(shape.height, wanted[1]))
-    window = (_even_below(wanted[0] * fits), _even_below(wanted[1] * fits))
+    fits = min(1, Fraction(shape.width, window_size[0]), Fraction(shape.height, window_size[1]))
+    window = (_even_below(window_size[0] * fits), _even_below(window_size[1] * fits))
     return shape, window
 
 
@@ -153,19 +153,21 @@ def _encode(
     target: Path,
     shape: Shape,
     window: tuple[int, int] | None,
-    asked: Encoding,
+    options: Encoding,
     threads: int,
 ) -> None:
-    refuse_hdr(index, asked.hdr)
-    kept_hdr = index.hdr if asked.hdr == "keep" else None
+    refuse_hdr(index, options.hdr)
+    kept_hdr = index.hdr if options.hdr == "keep" else None
     plan = plan_clip(index, 0, range(len(index.pts)))
     if (error := damage(index, plan)) is not None:
         raise error
     quiet_encoders()
-    form = sound_format(index.path, asked.audio_track) if asked.keep_audio and index.has_audio else None
+    form = sound_format(index.path, options.audio_track) if options.keep_audio and index.has_audio else None
     size = window or (shape.width, shape.height)
-    codec = find_codec(asked.codec)
-    look = EncodeSettings(codec, asked.crf, asked.preset, Shape(*size, scaled=True), form, threads, kept_hdr)
+    codec = find_codec(options.codec)
+    settings = EncodeSettings(
+        codec, options.crf, options.preset, Shape(*size, scaled=True), form, threads, kept_hdr
+    )
     pictures = iter_video_frames(
         index.path, frames=plan.shown, threads=threads, on_damage="raise", index=index
     )
@@ -173,7 +175,7 @@ def _encode(
     if first is None:
         raise MediaError("decode", index.path, "no picture can be decoded")
     pix_fmt = choose_pix_fmt(
-        first.picture.format.name, offered_formats(look.codec.encoder), deep=look.codec.deep
+        first.picture.format.name, offered_formats(settings.codec.encoder), deep=settings.codec.deep
     )
     keep = kept_hdr is not None
     colours = Colours.of(first.picture, keep_hdr=keep)
@@ -184,7 +186,7 @@ def _encode(
         atomic_video(target, len(plan.frames), replace=True) as part,
         open_output(part, _COMMENT) as out,
     ):
-        encoder = _open_encoder(out, index, plan, look, pix_fmt, colours)
+        encoder = _open_encoder(out, index, plan, settings, pix_fmt, colours)
         encoder.add(cut(scale(first.picture)))
         for frame in pictures:
             encoder.add(cut(scale(frame.picture)))
@@ -195,21 +197,21 @@ def _open_encoder(
     out: Output,
     index: PacketIndex,
     plan: Plan,
-    look: EncodeSettings,
+    settings: EncodeSettings,
     pix_fmt: str,
     colours: Colours,
 ) -> ClipWriter:
     stream = add_video(
         out,
-        look.codec.encoder,
-        look.options(),
+        settings.codec.encoder,
+        settings.options(),
         plan,
-        look.shape,
+        settings.shape,
         pix_fmt,
         colours,
-        threads=look.threads,
+        threads=settings.threads,
     )
-    sound = sound_of(index, plan, look.sound)
+    sound = sound_of(index, plan, settings.sound)
     if sound is not None:
         sound.open(out)
     return ClipWriter(out, stream, plan, sound)
@@ -245,7 +247,7 @@ def remux_video(source: str | Path, target: Path, *, audio_track: str | None = N
         What the source has beside and does not go along: ``audio dts``, ``subtitle ass``, …
 
     Raises:
-        MediaError: As `open_index`; encode when mp4 cannot hold the pictures, or its packets do not tell
+        MediaError: As `open_index`; encode if mp4 cannot store the frames, or its packets do not say
             enough to be copied.
     """
     index = open_index(source)

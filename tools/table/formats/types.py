@@ -23,18 +23,18 @@ def text_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
 def contract_types(frame: pl.LazyFrame) -> pl.LazyFrame:
     """Give text columns of the contract their contract type, where that loses no cell."""
     schema = frame.collect_schema()
-    wanted = {n: COLUMNS[n].dtype for n, t in schema.items() if n in COLUMNS and t == pl.String}
-    wanted = {name: dtype for name, dtype in wanted.items() if dtype != pl.String}
-    if not wanted:
+    types = {n: COLUMNS[n].dtype for n, t in schema.items() if n in COLUMNS and t == pl.String}
+    types = {name: dtype for name, dtype in types.items() if dtype != pl.String}
+    if not types:
         return frame
     lost = frame.select(
         [
             (pl.col(name).is_not_null() & _cast(name, dtype).is_null()).any().alias(name)
-            for name, dtype in wanted.items()
+            for name, dtype in types.items()
         ]
     ).collect(engine="streaming")
-    keep = [name for name in wanted if not lost[name][0]]
-    return frame.with_columns([_cast(name, wanted[name]) for name in keep])
+    keep = [name for name in types if not lost[name][0]]
+    return frame.with_columns([_cast(name, types[name]) for name in keep])
 
 
 def _cast(name: str, dtype: type[pl.DataType]) -> pl.Expr:

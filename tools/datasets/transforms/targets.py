@@ -1,4 +1,4 @@
-"""Where new files stand: mirrored under the output folder, never two under one name, never over a source."""
+"""Paths of new files: mirrored under the output folder, never two of one name, never that of a source."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def plan_targets(
     input_dir: str | None = None,
     extension: str | None = None,
 ) -> list[str | None]:
-    """Choose the place of the new file of each row of a table, below the output folder.
+    """Choose the path of the new file of each row of a table, below the output folder.
 
     It is that of the source below `input_dir`; without one that of the column relpath; without that the name
-    of the source. Where two sources would get the same place, both get the source's extension or the
+    of the source. If two sources would get the same path, both get the source's extension or the
     beginning of the SHA-256 of their path (``a_mkv.mp4``, ``a_0f3c….jpg``). Rows with the same path and
     relpath share their file.
 
@@ -36,23 +36,23 @@ def plan_targets(
         extension: Extension of the new files; None keeps that of the source.
 
     Returns:
-        A place for each row; None for a row without a path, or whose path lies outside `input_dir`.
+        A path for each row; None for a row without a path, or whose path lies outside `input_dir`.
     """
     cells = relpaths or [None] * len(paths)
-    wanted = [_below(path, cell, input_dir) for path, cell in zip(paths, cells, strict=True)]
-    pairs = sorted({(path, place) for path, place in zip(paths, wanted, strict=True) if path and place})
+    names = [_below(path, cell, input_dir) for path, cell in zip(paths, cells, strict=True)]
+    pairs = sorted({(path, name) for path, name in zip(paths, names, strict=True) if path and name})
 
     def suffix(path: str) -> str:
         return extension or PurePosixPath(path).suffix
 
     # Names with different extensions do not collide: so the extension counts as a part of the folder.
-    folders = [f"{PurePosixPath(place).parent}/{suffix(path)}/-" for path, place in pairs]
+    folders = [f"{PurePosixPath(name).parent}/{suffix(path)}/-" for path, name in pairs]
     stems = file_stems([path for path, _ in pairs], folders)
-    places = {
-        (path, place): str(PurePosixPath(place).parent / (stem + suffix(path)))
-        for (path, place), stem in zip(pairs, stems, strict=True)
+    chosen = {
+        (path, name): str(PurePosixPath(name).parent / (stem + suffix(path)))
+        for (path, name), stem in zip(pairs, stems, strict=True)
     }
-    return [places.get((path or "", place or "")) for path, place in zip(paths, wanted, strict=True)]
+    return [chosen.get((path or "", name or "")) for path, name in zip(paths, names, strict=True)]
 
 
 def _below(path: str | None, relpath: str | None, input_dir: str | None) -> str | None:
@@ -64,12 +64,12 @@ def _below(path: str | None, relpath: str | None, input_dir: str | None) -> str 
     return None if Path(below).parts[:1] == (os.pardir,) else below
 
 
-def place_of(target: str | None, source: str, *, output_dir: str, input_dir: str | None) -> Path:
-    """The full path of a planned place; its folder is made.
+def target_path(target: str | None, source: str, *, output_dir: str, input_dir: str | None) -> Path:
+    """The full path of a planned target; its folder is created.
 
     Raises:
-        MediaError: bad_value: the source lies outside `input_dir`, or the place outside `output_dir`; encode:
-            the folder cannot be made.
+        MediaError: bad_value: the source lies outside `input_dir`, or the target outside `output_dir`;
+            encode: the folder cannot be created.
     """
     if target is None:
         where = "has no name" if input_dir is None else f"lies outside --input-dir {input_dir}"
@@ -78,9 +78,9 @@ def place_of(target: str | None, source: str, *, output_dir: str, input_dir: str
 
 
 def make_output_dir(output_dir: str) -> None:
-    """Make the folder of new files, before any file is read.
+    """Create the folder of new files, before any file is read.
 
     Raises:
-        UserError: It cannot be made.
+        UserError: It cannot be created.
     """
     make_folder(output_dir, "--output-dir")

@@ -1,4 +1,4 @@
-"""What a format, or a column of the contract, cannot hold: told with the column, before work is done."""
+"""Checks of a table before work is done: types that a format or a column cannot store, and addresses."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _AS_SECONDS = "`.dt.total_seconds(fractional=True)` of Polars makes numbers of t
 
 
 def check_types(schema: Mapping[str, pl.DataType], path: str | Path) -> None:
-    """Check that a format can hold the columns of a table.
+    """Check that a format can store the columns of a table.
 
     Args:
         schema: Names and types of the columns.
-        path: Where the table is to be written; its name tells the format.
+        path: Where the table is to be written; its extension gives the format.
 
     Raises:
-        UserError: It cannot; names the column and the way out.
+        UserError: It cannot; names the column and what to do.
     """
     form = format_of(path)
     for name, dtype in schema.items():
@@ -60,15 +60,15 @@ def _way_out(dtype: ColumnType, name: str) -> str:
 
 
 def require_single_values(schema: Mapping[str, pl.DataType], names: Iterable[str], path: str | Path) -> None:
-    """Check that columns of the contract hold a text, a number or a truth value in each cell.
+    """Check that columns of the contract have a text, a number or a truth value in each cell.
 
     Args:
         schema: Names and types of a table's columns.
         names: Those that are to be checked; what is not there, or not of the contract, is passed over.
-        path: The table, and who asks.
+        path: The table and the flag, for the error.
 
     Raises:
-        UserError: Names the first that holds lists, records, bytes or durations.
+        UserError: Names the first one with lists, records, bytes or durations.
     """
     for name in names:
         dtype = schema.get(name)
@@ -105,8 +105,8 @@ def count_addresses(frame: pl.DataFrame | pl.LazyFrame, source: str | Path) -> i
     path = pl.col("path").cast(pl.String)
     remote = path.str.contains(ADDRESS) & ~path.str.contains("^(?i)file://")
     first, paths = path.filter(remote).first().alias("first"), (path != "").sum().alias("paths")
-    asked = frame.lazy().select(remote.sum(), first, paths).collect(engine="streaming")
-    number, example, count = asked.row(0)
+    counts = frame.lazy().select(remote.sum(), first, paths).collect(engine="streaming")
+    number, example, count = counts.row(0)
     if number and number == count:
         raise UserError(f"{source}: every path in it is an address; {example} {ELSEWHERE}")
     return number
