@@ -101,13 +101,13 @@ class ChatServer:
         http.end_headers()
         http.wfile.write(data)
 
-    def asked(self) -> Counter[str]:
-        """How often each question was asked."""
-        return Counter(question(request) for request in self.requests)
+    def request_counts(self) -> Counter[str]:
+        """Number of requests by prompt."""
+        return Counter(prompt_of(request) for request in self.requests)
 
 
-def question(request: dict) -> str:
-    """The words of a request, with a fingerprint of its pictures."""
+def prompt_of(request: dict) -> str:
+    """The prompt of a request, with its pictures."""
     content = request["messages"][0]["content"]
     if isinstance(content, str):
         return content

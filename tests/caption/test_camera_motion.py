@@ -133,7 +133,7 @@ def test_speed_does_not_depend_on_frame_rate_or_times(still, tmp_path):
     assert values["pan"] == pytest.approx(0.15, rel=0.1)
 
 
-def test_black_bars_do_not_stand_still(still, tmp_path):
+def test_black_bars_are_not_the_background(still, tmp_path):
     frames = list(film(still, Move(pan=0.2), size=(640, 360), fps=24, seconds=1.5))
     barred = [np.pad(frame, ((60, 60), (0, 0), (0, 0))) for frame in frames]
     values = measure(make_video(tmp_path / "barred.mp4", pictures=barred, fps=24))
@@ -141,7 +141,7 @@ def test_black_bars_do_not_stand_still(still, tmp_path):
     assert values["pan"] == pytest.approx(0.2, rel=0.1)
 
 
-def test_threshold_is_way_in_sixteen_seconds(still, tmp_path):
+def test_the_threshold_is_the_displacement_in_sixteen_seconds(still, tmp_path):
     """0.032 widths of 640 x 480 are 0.0427 shorter sides per second: 0.68 of them in 16 seconds."""
     path = film_to(tmp_path / "clip.mp4", still, Move(pan=0.032), size=(640, 480), fps=24, seconds=2.0)
     assert measure(path, threshold=0.55)["cmotion"] == "pan_right"

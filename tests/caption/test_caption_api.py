@@ -111,7 +111,7 @@ def test_every_row_gets_its_own_caption_from_a_server_that_fails_half_of_the_tim
     assert not list(output.parent.glob(".vidsieve/*/answers*"))
 
 
-def test_a_limit_asks_about_the_next_rows_and_a_dry_run_about_none(numbered, capsys):
+def test_a_limit_sends_requests_for_the_next_rows_and_a_dry_run_for_none(numbered, capsys):
     meta = numbered(5)
     with ChatServer(describe, key=KEY) as server:
         assert main(command(meta, server, "--dry-run")) == 0
@@ -153,7 +153,7 @@ def test_caption_gpt4_sends_three_frames_and_needs_no_model(tmp_path):
     assert server.requests[0]["model"] == "gpt-4o"
 
 
-def test_the_caption_so_far_goes_into_the_prompt_and_an_image_is_asked_about_as_one(numbered):
+def test_the_existing_caption_goes_into_the_prompt_and_an_image_has_the_prompt_of_images(numbered):
     meta = numbered(2, text=["A zebra crossing in Bonn.", ""])
     with ChatServer(describe) as server:
         main(command(meta, server, "--prompt", "video", "--existing-text"))
@@ -163,7 +163,7 @@ def test_the_caption_so_far_goes_into_the_prompt_and_an_image_is_asked_about_as_
     assert read(meta.with_name("meta_caption.csv")).columns == ["id", "path", "text", "text_finish"]
 
 
-def test_rows_that_failed_have_empty_cells_and_a_reason_and_are_asked_again_on_demand(numbered, capsys):
+def test_rows_that_failed_have_empty_cells_and_a_reason_and_are_retried_on_demand(numbered, capsys):
     meta = numbered(6)
     refuse = {2}
 
@@ -192,7 +192,7 @@ def test_rows_that_failed_have_empty_cells_and_a_reason_and_are_asked_again_on_d
 
 
 def test_a_killed_run_pays_for_no_answer_twice(numbered):
-    """SIGKILL in the middle of a batch, then Ctrl-C: no question that was answered is asked again."""
+    """SIGKILL in the middle of a batch, then Ctrl-C: no request that was answered is sent again."""
     meta = numbered(24)
     answered = []
 
@@ -254,7 +254,7 @@ def test_answers_of_no_use_are_paid_once_too(numbered):
     assert sorted(asked[12:]) == [1, 3, 5, 7, 9, 11]
 
 
-def test_rows_that_failed_are_asked_again_on_demand_after_a_run_that_was_stopped(numbered):
+def test_rows_that_failed_are_retried_on_demand_after_a_run_that_was_stopped(numbered):
     meta = numbered(6)
     state = {"healthy": False}
 
@@ -327,7 +327,7 @@ def test_a_damaged_journal_costs_the_damaged_answers_alone(numbered, caplog):
     assert texts == [f"Picture number {n}. It is striped." for n in range(6)]
 
 
-def test_an_answer_that_no_table_can_hold_is_paid_once(numbered):
+def test_an_answer_that_no_table_can_store_is_paid_once(numbered):
     meta = numbered(16)
 
     def behave(request, number):
@@ -342,7 +342,7 @@ def test_an_answer_that_no_table_can_hold_is_paid_once(numbered):
     assert read(meta.with_name("meta_caption.csv"))["text"][3] == "A cat \ufffd runs."
 
 
-def test_one_question_for_all_rows_that_ask_the_same(numbered):
+def test_rows_with_the_same_request_share_one(numbered):
     meta = numbered(3)
     for copy in ("a.png", "b.png"):
         (meta.parent / "pictures" / copy).write_bytes((meta.parent / "pictures" / "1.png").read_bytes())
@@ -355,7 +355,7 @@ def test_one_question_for_all_rows_that_ask_the_same(numbered):
     assert texts == [f"Picture number {n}. It is striped." for n in (0, 1, 2, 1, 1)]
 
 
-def test_thoughts_that_were_cut_off_are_known_by_the_other_answers(numbered, capsys):
+def test_truncated_reasoning_is_recognized_by_the_other_answers(numbered, capsys):
     """A template that opens the mark: what has no mark and was cut off is thought, and no caption."""
     meta = numbered(4)
 
@@ -486,7 +486,7 @@ def test_a_run_that_was_stopped_goes_on_elsewhere(numbered, capsys):
     assert texts == [f"Picture number {n}. It is striped." for n in range(20)]
 
 
-def test_other_options_are_another_question(numbered):
+def test_other_options_are_another_request(numbered):
     meta = numbered(2)
     with ChatServer(describe) as server:
         main(command(meta, server))

@@ -221,7 +221,7 @@ def test_why_the_model_stopped_is_believed():
     assert check_caption("A woman. The beach", finish="stop") == []
 
 
-def test_several_flags_stand_in_their_order():
+def test_several_flags_are_in_their_order():
     text = "The video shows a cat. The cat sits on the mat. The cat sits on the mat. The camera pans left and"
     assert check_caption(text, cmotion="static", same_elsewhere=True) == [
         "cut_off",

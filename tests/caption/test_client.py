@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from tests.caption.chat_server import KEY, ChatServer, answer, failure, question
+from tests.caption.chat_server import KEY, ChatServer, answer, failure, prompt_of
 from tools.base.transfer import retry_after
 from tools.caption.api.client import ChatClient, ChatRequest
 from tools.caption.api.service import Service
@@ -20,7 +20,7 @@ from tools.caption.api.usage import Usage
 from tools.errors import MediaError, UserError
 
 HANG = 60.0
-"""Seconds that a server holds what nobody should wait for."""
+"""Seconds for which a server delays what nobody should wait for."""
 PARAMETERS = {"model": "m", "max_tokens": 20, "temperature": 0.0, "seed": 0}
 
 
@@ -43,12 +43,12 @@ def client(server, **service):
 
 
 def echo(request, number):
-    return answer(f"about {question(request)}")
+    return answer(f"about {prompt_of(request)}")
 
 
-def test_answers_stand_with_their_questions_whatever_order_they_arrive_in():
+def test_answers_belong_to_their_requests_in_whatever_order_they_arrive():
     def slow_first(request, number):
-        time.sleep(0.02 * (7 - int(question(request)[1:])))
+        time.sleep(0.02 * (7 - int(prompt_of(request)[1:])))
         return echo(request, number)
 
     with ChatServer(slow_first) as server:
@@ -97,7 +97,7 @@ def test_concurrency_is_used_and_never_exceeded():
         "cut",
     ],
 )
-def test_asks_again_after_trouble(trouble):
+def test_retries_after_trouble(trouble):
     def half(request, number):
         if number % 2 == 0:
             return trouble if trouble is None or trouble[1].get("Content-Length") != "500" else close(trouble)
@@ -114,7 +114,7 @@ def test_asks_again_after_trouble(trouble):
     assert chat.totals.retries.total() == 3
 
 
-def test_a_slow_request_is_given_up_and_asked_again():
+def test_a_slow_request_is_given_up_and_repeated():
     def slow_once(request, number):
         if number == 0:
             time.sleep(HANG)
@@ -128,7 +128,7 @@ def test_a_slow_request_is_given_up_and_asked_again():
     assert time.monotonic() - start < HANG
 
 
-def test_an_answer_in_drops_does_not_hold_the_run():
+def test_an_answer_in_drops_does_not_block_the_run():
     """A server that sends a byte now and then keeps a socket's own time-out from ever running out."""
     stop = threading.Event()
 
@@ -172,7 +172,7 @@ def test_a_rate_limit_that_lets_others_through_costs_no_row():
 
     with ChatServer(one_in_five) as server:
         answers = client(server, concurrency=3, retries=5).send(requests(24))
-    assert max(server.asked().values()) > 6
+    assert max(server.request_counts().values()) > 6
     assert [getattr(a, "text", a) for a in answers] == [f"about q{n}" for n in range(24)]
 
 
@@ -211,7 +211,7 @@ def test_waits_grow_from_try_to_try():
 )
 def test_rows_that_no_other_try_can_help_are_failures_at_once(response, said):
     def behave(request, number):
-        return response if question(request) == "q1" else echo(request, number)
+        return response if prompt_of(request) == "q1" else echo(request, number)
 
     with ChatServer(behave) as server:
         chat = client(server, concurrency=1)
@@ -233,7 +233,7 @@ def test_rows_that_no_other_try_can_help_are_failures_at_once(response, said):
     ],
     ids=["marked", "beside", "mistral", "parts"],
 )
-def test_what_a_model_thought_before_it_spoke_is_left_out(response):
+def test_reasoning_is_left_out(response):
     with ChatServer(lambda *_: response) as server:
         (found,) = client(server).send(requests(1))
     assert (found.text, found.finish) == ("A dog.", "stop")
@@ -256,7 +256,7 @@ def test_content_in_parts():
         ((307, {"Location": "http://elsewhere/"}, ""), "--base-url"),
     ],
 )
-def test_a_server_that_answers_nobody_ends_the_run_at_once(response, said):
+def test_a_server_that_answers_no_request_ends_the_run_at_once(response, said):
     with (
         ChatServer(lambda request, number: response) as server,
         pytest.raises(UserError, match=said) as caught,
@@ -284,7 +284,7 @@ def test_a_server_that_never_answers_ends_the_run_before_all_retries():
 
 def test_many_failures_in_a_row_end_the_run_but_not_those_in_between():
     def behave(request, number):
-        n = int(question(request)[1:])
+        n = int(prompt_of(request)[1:])
         return echo(request, number) if n % 5 == 4 or n < 20 else failure(500)
 
     with ChatServer(behave) as server:
@@ -482,7 +482,7 @@ def test_halves_of_characters_in_what_a_server_complains_of_can_be_written(tmp_p
 )
 def test_no_body_of_an_answer_costs_the_answers_of_others(odd):
     def behave(request, number):
-        return (200, {}, odd) if question(request) == "q1" else echo(request, number)
+        return (200, {}, odd) if prompt_of(request) == "q1" else echo(request, number)
 
     with ChatServer(behave) as server:
         answers = client(server, concurrency=4, retries=0).send(requests(4))
@@ -491,7 +491,7 @@ def test_no_body_of_an_answer_costs_the_answers_of_others(odd):
 
 
 def test_half_of_all_requests_fail_and_no_row_is_lost():
-    """Each request fails half of the time: 200 * 2 ** -31 is the chance that a question is lost."""
+    """Each request fails half of the time: 200 * 2 ** -31 is the chance that a request is lost."""
     import random
 
     chance = random.Random(0)

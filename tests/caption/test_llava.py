@@ -79,7 +79,7 @@ def test_captions_on_a_gpu(folders, captioners, questions, name):
 
 
 @pytest.mark.parametrize("name", ["llava_onevision", "qwen2_5_vl", "qwen3_vl"])
-def test_more_architectures_load_and_do_not_mind_neighbours(questions, tmp_path, name):
+def test_more_architectures_load_and_do_not_depend_on_the_batch(questions, tmp_path, name):
     captioner = Captioner(str(getattr(tiny_models, name)(tmp_path)), device="cpu", max_tokens=8)
     few = questions[:6]
     together = captioner.caption(few)
@@ -165,7 +165,7 @@ def test_near_ties_are_noticed_until_a_row_has_ended():
     assert watch.close_rows() == [1]  # the third had ended, the fourth is two hundredths ahead
 
 
-def test_rows_near_a_tie_are_asked_alone(folders, questions):
+def test_rows_near_a_tie_are_generated_alone(folders, questions):
     """In bf16, with a margin that every row is within, captions are those that each row has alone."""
     captioner = Captioner(
         str(folders["llava_next"]), device="cpu", precision="bf16", max_tokens=8, tie_margin=1.0
@@ -182,7 +182,7 @@ def test_captions_end_or_are_cut_off(folders, captioners, questions):
         assert cut.finish == ("stop" if whole.tokens <= 4 else "length")
 
 
-def test_questions_that_cannot_be_asked_cost_their_own_row(captioners, questions):
+def test_prompts_that_cannot_be_used_fail_only_their_row(captioners, questions):
     captioner = captioners["llava_next"]
     long = Question(questions[0].frames, "why " * 600)
     forged = Question(questions[1].frames, "What does <image> mean?")
@@ -275,7 +275,7 @@ def test_frames_are_scaled_down_to_the_shorter_side_and_never_up():
     assert scale_down(thin, 336) is thin
 
 
-def test_the_stage_asks_what_the_prompt_says(folders):
+def test_the_stage_uses_its_prompt(folders):
     model = str(folders["llava"])
     plain = LlavaStage(prompt=resolve_prompt("video"), model_path=model, device="cpu")
     with_text = LlavaStage(prompt=resolve_prompt("video-text"), model_path=model, device="cpu")
@@ -301,7 +301,7 @@ def test_the_stage_asks_what_the_prompt_says(folders):
         ("", "stop", ""),
     ],
 )
-def test_thoughts_are_no_captions(folders, said, finish, text):
+def test_reasoning_is_no_caption(folders, said, finish, text):
     """What a thinking model writes; the tiny ones write what chance makes them."""
 
     class Writes:

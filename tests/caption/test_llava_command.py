@@ -157,7 +157,7 @@ def test_two_processes_share_a_model(model, paths, expected, tmp_path):
     assert read(tmp_path / "meta_caption.csv")["text"].to_list() == [expected.get(str(p)) for p in paths[:3]]
 
 
-def test_what_cannot_be_done_is_said_in_one_line(model, paths, tmp_path):
+def test_errors_are_one_line(model, paths, tmp_path):
     meta = make_table(paths[:1], tmp_path)
     wrong = run("tools.caption.caption_llava", meta, "--model-path", model, "--dp-size", 2, code=2)
     assert wrong.stderr.startswith("error: --dp-size 2 x --tp-size 1: work for 2 processes, there are 1")

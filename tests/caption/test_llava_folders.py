@@ -64,7 +64,7 @@ def test_a_folder_of_2024_is_captioned_as_one_of_today(folders, tmp_path, name, 
     assert captions(folder) == captions(folders[name])
 
 
-def test_a_tokenizer_without_the_model_s_token_of_a_picture_is_told(folders, tmp_path):
+def test_a_tokenizer_without_the_model_s_token_of_a_picture_is_an_error(folders, tmp_path):
     folder = copied(folders["llava"], tmp_path / "model")
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "image_token_index": 7}))
@@ -97,7 +97,7 @@ def test_a_tokenizer_without_the_model_s_token_of_a_picture_is_told(folders, tmp
         ("own", {"_name_or_path": "liuhaotian/llava-v1.5-13b"}, "llava-hf/llava-1.5-13b-hf"),
     ],
 )
-def test_llava_s_own_layout_is_told_with_the_converted_weights(tmp_path, name, config, converted):
+def test_the_error_of_llava_s_own_layout_names_the_converted_weights(tmp_path, name, config, converted):
     folder = tmp_path / name
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps({**config, "mm_projector_type": "mlp2x_gelu"}))
@@ -115,7 +115,7 @@ def test_converted_weights_in_the_folder_beside_are_named(folders, tmp_path):
         find_checkpoint(original)
 
 
-def test_ids_of_llava_s_own_layout_need_no_network_to_be_told():
+def test_ids_of_llava_s_own_layout_are_recognized_without_a_network():
     with pytest.raises(UserError, match=r"the same weights .* are llava-hf/llava-v1\.6-vicuna-7b-hf"):
         find_checkpoint("liuhaotian/llava-v1.6-vicuna-7b")
 

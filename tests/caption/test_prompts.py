@@ -34,7 +34,7 @@ def test_the_caption_so_far_goes_into_any_prompt(name):
     assert "a very special caption" in prompt.fill("a very special caption", image=True)
 
 
-def test_an_image_among_videos_is_asked_about_as_an_image():
+def test_an_image_among_videos_has_the_prompt_of_images():
     assert resolve_prompt("video").fill(image=True) == PROMPTS["image"].request
     assert resolve_prompt("video-f1-detail-3ex").fill(image=True) == PROMPTS["image-3ex"].request
     assert resolve_prompt("video-text").fill("a cat", image=True) == PROMPTS["image-text"].fill("a cat")

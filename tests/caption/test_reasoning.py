@@ -1,4 +1,4 @@
-"""Answers of thinking models, as their model cards and reports to their servers show them."""
+"""Answers of reasoning models, as their model cards and reports to their servers show them."""
 
 from __future__ import annotations
 
@@ -104,17 +104,17 @@ def test_the_answer_alone_is_left(said):
 
 
 @pytest.mark.parametrize(("said", "finish"), UNFINISHED)
-def test_thoughts_that_were_cut_off_are_no_answer(said, finish):
+def test_truncated_reasoning_is_no_answer(said, finish):
     spoken = without_reasoning(said, finish)
     assert spoken.text == "" and spoken.unfinished
 
 
 @pytest.mark.parametrize("said", CUT_OFF)
-def test_answers_that_were_cut_off_stay(said):
+def test_truncated_answers_stay(said):
     assert without_reasoning(said, "length") == (said, False, "")
 
 
-def test_an_answer_that_was_cut_off_after_the_thoughts_stays():
+def test_a_truncated_answer_after_the_reasoning_stays():
     assert without_reasoning("<think>hm</think>A cat", "length") == ("A cat", False, "marked")
     assert without_reasoning("hm</think><answer>A cat", "length") == ("A cat", False, "unopened")
 

@@ -1,4 +1,4 @@
-"""Parameters that servers refuse, each in the words that were reported of it."""
+"""Parameters that servers reject, each with the error that was reported of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.caption.chat_server import ChatServer, answer, failure, question
+from tests.caption.chat_server import ChatServer, answer, failure, prompt_of
 from tools.caption.api.client import ChatClient, ChatRequest
 from tools.caption.api.service import Service
 from tools.caption.api.unsupported import named_parameters
@@ -170,11 +170,11 @@ def requests(count):
 
 
 def echo(request):
-    return answer(f"about {question(request)}")
+    return answer(f"about {prompt_of(request)}")
 
 
 @pytest.mark.parametrize("who", SAID)
-def test_a_parameter_that_is_refused_is_left_out_and_that_is_said_once(who, caplog):
+def test_an_unsupported_parameter_is_left_out_with_one_warning(who, caplog):
     refused, status, said = SAID[who]
     with ChatServer(lambda r, n: (status, {}, said) if refused in r else echo(r)) as server:
         answers = client(server, concurrency=2).send(requests(6))
@@ -188,7 +188,7 @@ def test_a_parameter_that_is_refused_is_left_out_and_that_is_said_once(who, capl
     assert all(f"does not support {refused}:" in line for line in caplog.messages)
 
 
-def test_several_parameters_are_refused_one_after_the_other():
+def test_several_parameters_are_rejected_one_after_the_other():
     def picky(request, number):
         for name in ("response_format", "max_tokens", "max_completion_tokens", "temperature", "seed"):
             if name in request:
@@ -221,10 +221,10 @@ def test_several_that_are_refused_together_and_one_that_is_named_but_taken():
 
 
 def test_a_complaint_that_stays_without_the_parameter_is_about_something_else(capsys):
-    """The question itself is refused: its row fails, the others keep their parameters, nobody is asked on."""
+    """The prompt itself is refused: its row fails, and the others keep their parameters."""
 
     def behave(request, number):
-        if question(request) in ("q1", "q3"):
+        if prompt_of(request) in ("q1", "q3"):
             said = f"'The temperature of the water' may not be described (request {number:08x}a1b2)"
             return failure(400, said)
         return echo(request)
@@ -233,7 +233,7 @@ def test_a_complaint_that_stays_without_the_parameter_is_about_something_else(ca
         answers = client(server, concurrency=1).send(requests(5))
     assert [isinstance(a, MediaError) for a in answers] == [False, True, False, True, False]
     assert "may not be described" in answers[3].message
-    assert server.asked() == {"q0": 1, "q1": 2, "q2": 1, "q3": 1, "q4": 1}
+    assert server.request_counts() == {"q0": 1, "q1": 2, "q2": 1, "q3": 1, "q4": 1}
     assert server.requests[-1]["temperature"] == 0.0
     assert capsys.readouterr().err == ""
 
@@ -250,14 +250,14 @@ def test_a_complaint_that_stays_without_the_parameter_is_about_something_else(ca
         "The model doubao-seed-1.6 does not support images",
     ],
 )
-def test_what_is_no_refusal_of_a_parameter_is_asked_once(said):
+def test_other_errors_are_not_repeated(said):
     with ChatServer(lambda r, n: failure(400, said)) as server:
         (found,) = client(server).send(requests(1))
     assert isinstance(found, MediaError) and said[:20] in found.message
     assert len(server.requests) == 1
 
 
-def test_a_server_that_is_broken_is_asked_again_and_not_without_its_parameters():
+def test_requests_to_a_broken_server_are_repeated_with_all_parameters():
     def behave(request, number):
         return failure(500, "the temperature of GPU 0 is critical") if number < 2 else echo(request)
 
