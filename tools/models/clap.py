@@ -42,7 +42,7 @@ class ClapSource:
 
     Attributes:
         path: A folder in the Hugging Face format.
-        digest: SHA-256 that stands for weights, tokenizer and feature extractor.
+        digest: SHA-256 of weights, tokenizer and feature extractor.
         mel: How sound becomes its input.
         fusion: Whether the model takes four spectrograms of a sound.
     """
@@ -74,8 +74,8 @@ def find_clap(name_or_path: str | Path = CLAP_MODEL) -> ClapSource:
     return _folder_source(hub_folder(name, HUB_MODELS["clap"].others))
 
 
-def wanted_clap(name_or_path: str | Path = CLAP_MODEL) -> list[RequiredWeights]:
-    """What `find_clap` needs; nothing is read."""
+def required_clap(name_or_path: str | Path = CLAP_MODEL) -> list[RequiredWeights]:
+    """The weights that `find_clap` needs; no file is read."""
     from tools.models.required import RequiredWeights
 
     name = str(name_or_path)
@@ -92,7 +92,7 @@ def load_clap(
     """Load a CLAP, in fp32.
 
     Args:
-        name_or_path: See `find_clap`, or what it gave.
+        name_or_path: See `find_clap`, or its result.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, see `tools.models.device.resolve_device`.
         threads: Windows computed at a time on a CPU; by default PyTorch's number of threads.
 
@@ -122,7 +122,7 @@ def load_clap(
 
 
 class ClapEncoder:
-    """A loaded CLAP; `load_clap` makes it.
+    """A loaded CLAP, see `load_clap`.
 
     Args:
         model: The model, on its device.
@@ -176,7 +176,7 @@ class ClapEncoder:
         """Features of windows of sound.
 
         Args:
-            mels: float32, shape (N, frames, bins), as `tools.models.clap_mel.log_mel` makes them.
+            mels: float32, shape (N, frames, bins), as `tools.models.clap_mel.log_mel` returns them.
 
         Returns:
             float32, shape (N, D), of length 1 up to rounding.
@@ -221,7 +221,7 @@ class ClapEncoder:
             return self._model.get_text_features(input_ids=ids, attention_mask=mask).pooler_output.float()
 
         features = np.empty((len(texts), self.embed_dim), np.float32)
-        # The padded length follows from the text alone, so the texts beside it change nothing.
+        # The padded length follows from the text alone, so it does not depend on other texts in the batch.
         lengths = np.array([min(size for size in _TEXT_LENGTHS if size >= len(ids)) for ids in tokens])
         for length in np.unique(lengths):
             numbers = np.flatnonzero(lengths == length)
@@ -261,7 +261,7 @@ def _folder_source(folder: Path) -> ClapSource:
 
 
 def _check_shape(folder: Path, mel: MelOptions, audio: dict[str, Any]) -> bool:
-    """Check that the model takes what the feature extractor gives, and tell whether it has fusion."""
+    """Check that the model takes what the feature extractor gives, and return whether it has fusion."""
     bins, side = audio.get("num_mel_bins", 64), audio.get("spec_size", 256)  # the format's own defaults
     widest = side * (side // bins)
     if mel.bins != bins or mel.frames > widest:

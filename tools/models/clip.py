@@ -40,7 +40,7 @@ def load_clip(
     """Load a CLIP.
 
     Args:
-        name_or_path: See `tools.models.clip_checkpoint.find_clip`, or what it gave.
+        name_or_path: See `tools.models.clip_checkpoint.find_clip`, or its result.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``, see `tools.models.device.resolve_device`.
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``, see `tools.models.device.resolve_precision`.
         compile: Run images through ``torch.compile`` (needs a C++ compiler; pays off in long runs).
@@ -69,11 +69,11 @@ def load_clip(
 
 
 class CLIPEncoder:
-    """A loaded CLIP; `load_clip` makes it.
+    """A loaded CLIP, see `load_clip`.
 
     Args:
         model: The model, on its device and in its precision.
-        digest: SHA-256 that stands for its weights.
+        digest: SHA-256 of its weights.
         device: ``cpu`` or ``cuda:N``.
         precision: ``fp32``, ``bf16`` or ``fp16``.
         compile: Run images through ``torch.compile``.

@@ -1,8 +1,8 @@
-"""What the tensors of a CLIP do not tell: its activation, the width of its heads, how pictures are prepared.
+"""Properties of a CLIP that are not in its tensors: activation, width of its heads, preprocessing.
 
-Models of OpenAI and of open_clip have tensors of the same names and shapes, and give other features: OpenAI
-trained with QuickGELU and heads of 64 numbers, open_clip mostly with GELU, and its large models with heads of
-80, 88 or 104. Its ``open_clip_config.json`` says so.
+Models of OpenAI and of open_clip have tensors of the same names and shapes, but compute different features:
+OpenAI trained with QuickGELU and heads of width 64, open_clip mostly with GELU, and its large models with
+heads of width 80, 88 or 104. ``open_clip_config.json`` states these.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ CONFIG_NAME = "open_clip_config.json"
 
 @dataclass(frozen=True)
 class Architecture:
-    """How the tensors of a CLIP are to be computed with.
+    """Properties of a CLIP that are not in its tensors.
 
     Attributes:
         activation: ``quick_gelu``, ``gelu`` or ``gelu_pytorch_tanh``, as transformers calls them.
-        head_width: Numbers of a head of the vision transformer.
-        text_heads: Heads of the text transformer; None for heads of 64 numbers.
+        head_width: Width of a head of the vision transformer.
+        text_heads: Number of heads of the text transformer; None for heads of width 64.
         pictures: How pictures are prepared.
-        vision_eps: What LayerNorm adds to the variance in the vision transformer.
+        vision_eps: Epsilon of LayerNorm in the vision transformer.
         text_eps: The same in the text transformer.
-        sizes: What the tensors must have, by the names of `tools.models.clip_openai.tensor_sizes`.
-        source: Where this is from, for messages.
+        sizes: Required sizes of the tensors, by the names of `tools.models.clip_openai.tensor_sizes`.
+        source: Name or file that states them, for messages.
     """
 
     activation: str
@@ -47,11 +47,11 @@ class Architecture:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of what changes a feature; empty for OpenAI's."""
-        said = dataclasses.replace(self, sizes=(), source="")
-        if said == OPENAI:
+        """SHA-256 of all that affects features; empty for OpenAI's models."""
+        relevant = dataclasses.replace(self, sizes=(), source="")
+        if relevant == OPENAI:
             return ""
-        return hashlib.sha256(json.dumps(dataclasses.asdict(said), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(dataclasses.asdict(relevant), sort_keys=True).encode()).hexdigest()
 
 
 OPENAI = Architecture("quick_gelu")
@@ -135,7 +135,7 @@ def fitting_names(sizes: dict[str, int]) -> list[str]:
 
 
 def find_architecture(name_or_file: str | Path) -> Architecture:
-    """The architecture that a name or a file says.
+    """The architecture given by a name or a file.
 
     Args:
         name_or_file: A name of open_clip's (``ViT-H-14``), with the tag of published weights where they were
@@ -143,7 +143,7 @@ def find_architecture(name_or_file: str | Path) -> Architecture:
             ``open_clip_config.json``.
 
     Raises:
-        UserError: There is none, or it is one that cannot be computed here.
+        UserError: There is none, or it is not supported.
     """
     name = str(name_or_file)
     if Path(name).expanduser().is_file():
@@ -180,10 +180,10 @@ def other_pictures(name: str) -> list[str]:
 
 
 def read_architecture(path: Path) -> Architecture:
-    """The architecture that ``open_clip_config.json`` says, or the ``model_cfg`` in it alone.
+    """The architecture in ``open_clip_config.json``, or in a file with its ``model_cfg`` only.
 
     Raises:
-        UserError: It cannot be read, or says something that cannot be computed here.
+        UserError: It cannot be read, or is not supported.
     """
     found = read_json(path)
     model = found.get("model_cfg", found)
@@ -271,18 +271,18 @@ def _eps(part: dict[str, Any], path: str) -> float:
     return eps
 
 
-def _pictures(said: dict[str, Any], image_size: int, path: str) -> Pictures:
-    mode, interpolation = said.get("resize_mode") or "shortest", said.get("interpolation") or "bicubic"
+def _pictures(config: dict[str, Any], image_size: int, path: str) -> Pictures:
+    mode, interpolation = config.get("resize_mode") or "shortest", config.get("interpolation") or "bicubic"
     if mode not in ("shortest", "squash") or interpolation not in ("bicubic", "bilinear", "random"):
         raise UserError(
             f"{path}: pictures are prepared with resize_mode {mode} and interpolation {interpolation}, which "
             "is not done here"
         )
-    if _side(said.get("size") or image_size) != image_size:
-        raise UserError(f"{path}: pictures of {said['size']} for a model of {image_size}: not done here")
+    if _side(config.get("size") or image_size) != image_size:
+        raise UserError(f"{path}: pictures of {config['size']} for a model of {image_size}: not done here")
     return Pictures(
-        _three(said.get("mean") or OPENAI_PICTURES.mean),
-        _three(said.get("std") or OPENAI_PICTURES.std),
+        _three(config.get("mean") or OPENAI_PICTURES.mean),
+        _three(config.get("std") or OPENAI_PICTURES.std),
         "bilinear" if interpolation == "bilinear" else "bicubic",
         squash=mode == "squash",
     )
@@ -296,7 +296,7 @@ def _three(value: Any) -> tuple[float, float, float]:
 
 
 def _side(value: Any) -> int:
-    """The side of a square; channels may stand before it."""
+    """The side of a square; channels may precede it."""
     sides = set(value[-2:]) if isinstance(value, list) else {value}
     if len(sides) != 1:
         raise ValueError(f"{value} is no square")

@@ -42,10 +42,10 @@ class CLIPCheckpoint:
 
     Attributes:
         path: A file of OpenAI's or open_clip's, or a folder in the Hugging Face format.
-        digest: SHA-256 that stands for the weights, and for how they are computed with.
+        digest: SHA-256 of the weights and of their architecture.
         image_size: Side in pixels of the square images it takes.
         context_length: Tokens of a text, the two around it included.
-        architecture: For a file, what its tensors do not tell.
+        architecture: For a file, the properties that are not in its tensors.
         pictures: How pictures are prepared for it.
     """
 
@@ -58,7 +58,7 @@ class CLIPCheckpoint:
 
     @property
     def folder(self) -> Path | None:
-        """The folder that is this model's own, and may hold its tokenizer; None for a file alone."""
+        """The folder of this model, which may have its tokenizer; None for a single file."""
         if self.path.is_dir():
             return self.path
         return self.path.parent if (self.path.parent / CONFIG_NAME).is_file() else None
@@ -72,11 +72,11 @@ def find_clip(name_or_path: str | Path = "ViT-L/14", config: str | Path | None =
             a folder with a CLIP of Hugging Face's or open_clip's, or a Hugging Face id such as
             ``openai/clip-vit-large-patch14`` (taken from the local cache when it is there).
         config: For a file of open_clip: the name of its model, or a file such as ``open_clip_config.json``,
-            see `tools.models.clip_architecture.find_architecture`. By default the one beside the file.
+            see `tools.models.clip_architecture.find_architecture`. By default the one in its folder.
 
     Raises:
-        UserError: There is no such model, its weights are missing or are not the published ones, or it is not
-            known how they are to be computed with.
+        UserError: There is no such model, its weights are missing or are not the published ones, or its
+            architecture is unknown.
     """
     name = str(name_or_path)
     path = Path(name).expanduser()
@@ -96,7 +96,7 @@ def find_clip(name_or_path: str | Path = "ViT-L/14", config: str | Path | None =
 
 
 def required_clip(name_or_path: str | Path, *, texts: bool = False) -> list[RequiredWeights]:
-    """What `find_clip` needs, and with ``texts`` its vocabulary; nothing is read."""
+    """The weights that `find_clip` needs, with ``texts`` the vocabulary too; no file is read."""
     name, path = str(name_or_path), Path(name_or_path).expanduser()
     vocabulary = [RequiredWeights("clip-bpe")] if texts else []
     if path.exists():
@@ -149,7 +149,7 @@ def _file_source(found: FoundWeights, config: str | Path | None) -> CLIPCheckpoi
     elif beside.is_file():
         architecture = read_architecture(beside)
     else:
-        raise UserError(_not_told(found.path, tensor_sizes(file.state, found.path)))
+        raise UserError(_unknown_architecture(found.path, tensor_sizes(file.state, found.path)))
     dimensions = openai_config(file.state, found.path, architecture)
     digest = found.sha256
     if architecture.digest:
@@ -164,7 +164,7 @@ def _file_source(found: FoundWeights, config: str | Path | None) -> CLIPCheckpoi
     )
 
 
-def _not_told(path: Path, sizes: dict[str, int]) -> str:
+def _unknown_architecture(path: Path, sizes: dict[str, int]) -> str:
     names = fitting_names(sizes)
     fitting = f" (its tensors fit {' or '.join(names)})" if names else ""
     return (

@@ -1,4 +1,4 @@
-"""CLIP files as OpenAI and open_clip write them: read, and with the names that transformers gives tensors."""
+"""Read CLIP files of OpenAI and open_clip, and rename their tensors for transformers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     StateDict = dict[str, torch.Tensor]
 
 _HEAD_WIDTH = 64  # in every CLIP that OpenAI published
-_EXTRA_KEYS = ("input_resolution", "context_length", "vocab_size")  # numbers kept beside the weights
+_EXTRA_KEYS = ("input_resolution", "context_length", "vocab_size")  # numbers stored with the weights
 _BUFFERS = ("attn_mask", "text.attn_mask")  # of open_clip before 2.0: follows from the context length
 
 _OTHERS = {
@@ -62,8 +62,8 @@ class CLIPFile:
 
     Attributes:
         state: Tensors by OpenAI's names, on the CPU, as stored (fp16 or fp32).
-        by_openai: The file has the marks of OpenAI's own: it is an archive of TorchScript, or has the three
-            numbers that stand beside the weights in one. Others write files with the same tensors.
+        by_openai: Whether the file is OpenAI's own: a TorchScript archive, or with the three numbers of
+            such an archive. Others write files with the same tensors.
     """
 
     state: StateDict
@@ -75,7 +75,7 @@ def read_clip_file(path: str | Path, *, copy: bool = True) -> CLIPFile:
 
     Args:
         path: A TorchScript archive (what OpenAI publishes), a state dict of ``torch.save`` or safetensors,
-            or a checkpoint of training that holds one.
+            or a training checkpoint with one.
         copy: See `tools.models.tensors.read_tensors`.
 
     Raises:
@@ -97,26 +97,26 @@ def read_openai_checkpoint(path: str | Path) -> StateDict:
 
 
 def openai_config(state: StateDict, path: str | Path, architecture: Architecture = OPENAI) -> dict[str, Any]:
-    """The model's dimensions from the shapes of its tensors, and what these do not tell from elsewhere.
+    """The configuration of a model, from the shapes of its tensors and its architecture.
 
     Args:
-        state: What `read_openai_checkpoint` gave.
+        state: As `read_openai_checkpoint` returns it.
         path: The file, for error messages.
-        architecture: What the tensors do not tell.
+        architecture: The properties that are not in the tensors.
 
     Returns:
         Arguments of ``transformers.CLIPConfig``: widths, depths, heads, patch and image size, context length
         and activation.
 
     Raises:
-        UserError: Tensors are missing or unknown, or their shapes are not those of a CLIP, or not those that
-            the architecture says.
+        UserError: Tensors are missing or unknown, or their shapes are not those of a CLIP, or not those of
+            the architecture.
     """
     sizes = tensor_sizes(state, path)
-    for name, said in architecture.sizes:
-        if sizes[name] != said:
+    for name, size in architecture.sizes:
+        if sizes[name] != size:
             raise UserError(
-                f"{path}: {architecture.source or 'its config'} says {name} {said}, the tensors have "
+                f"{path}: {architecture.source or 'its config'} says {name} {size}, the tensors have "
                 f"{sizes[name]}: they do not belong together"
             )
     text_width = sizes["text_width"]
@@ -157,10 +157,10 @@ def openai_config(state: StateDict, path: str | Path, architecture: Architecture
 
 
 def tensor_sizes(state: StateDict, path: str | Path) -> dict[str, int]:
-    """What the shapes of the tensors tell.
+    """The sizes of a model, from the shapes of its tensors.
 
     Args:
-        state: What `read_openai_checkpoint` gave.
+        state: As `read_openai_checkpoint` returns it.
         path: The file, for error messages.
 
     Returns:
@@ -222,7 +222,7 @@ def _heads(width: int, head_width: int, path: str | Path) -> int:
 
 
 def _has_plain_gelu(path: Path) -> bool:
-    """Whether the code in an archive of TorchScript computes GELU, which OpenAI's does not."""
+    """Whether the code in a TorchScript archive computes GELU, which OpenAI's does not."""
     with zipfile.ZipFile(path) as archive:
         code = (name for name in archive.namelist() if "/code/" in name and name.endswith(".py"))
         return any(b"gelu(" in archive.read(name) for name in code)
@@ -231,9 +231,9 @@ def _has_plain_gelu(path: Path) -> bool:
 def _check_names(state: StateDict, path: str | Path) -> None:
     if any(name.startswith("visual.layer1.") for name in state):
         raise UserError(f"{path}: a ResNet CLIP; only the vision transformers (ViT-…) can be loaded")
-    for start, told in _OTHERS.items():
+    for start, problem in _OTHERS.items():
         if any(name.startswith(start) for name in state):
-            raise UserError(f"{path}: {told}")
+            raise UserError(f"{path}: {problem}")
     expected = {*_NAMES, *_TRANSPOSED_NAMES}
     for prefix in ("visual.transformer.resblocks.", "transformer.resblocks."):
         for index in range(max(1, _layers(state, prefix))):

@@ -1,7 +1,7 @@
-"""From a picture to the numbers that CLIP takes: exactly those of openai/CLIP's own preprocessing.
+"""Preprocessing of images for CLIP, exactly as in openai/CLIP.
 
-A CLIP of others may have been trained with other pictures: `Pictures` says how. The crop is made with PIL and
-stays uint8, so that it is small to hand over between processes; normalisation is float32 arithmetic and can
+Other CLIPs may have been trained with other preprocessing, see `Pictures`. The crop is computed with PIL and
+stays uint8, so that it is small when sent between processes; normalisation is float32 arithmetic and can
 run on the device.
 """
 
@@ -24,11 +24,11 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 @dataclass(frozen=True)
 class Pictures:
-    """How pictures are prepared for a CLIP.
+    """Preprocessing of a CLIP.
 
     Attributes:
-        mean: Mean of the channels R, G, B that is taken off, in the range 0 to 1.
-        std: Standard deviation of the channels that they are divided by.
+        mean: Mean of the channels R, G, B that is subtracted, in the range 0 to 1.
+        std: Standard deviation of the channels, by which they are divided.
         interpolation: ``bicubic`` or ``bilinear``, antialiased.
         squash: Scale both sides to the square; False scales the shorter one, and takes the centre.
     """
@@ -40,7 +40,7 @@ class Pictures:
 
 
 OPENAI_PICTURES = Pictures()
-"""How OpenAI's models were trained, and most of open_clip's."""
+"""Preprocessing of OpenAI's models, and of most of open_clip's."""
 
 
 def clip_crop(
@@ -54,7 +54,7 @@ def clip_crop(
     Args:
         image: A PIL image of any mode, or uint8 H x W x 3 in RGB.
         size: Side of the square in pixels.
-        pictures: How the CLIP wants them.
+        pictures: Preprocessing of the CLIP.
 
     Returns:
         uint8, ``size`` x ``size`` x 3, RGB.
@@ -79,7 +79,7 @@ def normalize_crops(crops: torch.Tensor, pictures: Pictures = OPENAI_PICTURES) -
 
     Args:
         crops: uint8, shape (N, S, S, 3), on any device.
-        pictures: How the CLIP wants them.
+        pictures: Preprocessing of the CLIP.
 
     Returns:
         float32, shape (N, 3, S, S), on the same device.

@@ -1,4 +1,4 @@
-"""Where and with which numbers a model runs: device and precision."""
+"""Device and precision of a model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 
 
 def check_names(device: str, precision: str = "auto") -> None:
-    """Check what a device and a precision are called, without a look at what there is.
+    """Check the names of a device and a precision, not whether the device exists.
 
     Raises:
-        UserError: They have no such names.
+        UserError: A name is invalid.
     """
     kind, colon, index = device.partition(":")
     if (device != "cpu" and kind not in ("auto", "cuda")) or (kind == "auto" and colon):
@@ -31,11 +31,11 @@ def check_names(device: str, precision: str = "auto") -> None:
 def resolve_device(device: str = "auto") -> str:
     """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into the device to use.
 
-    ``auto`` is a GPU where PyTorch finds one, else the CPU. ``auto`` and ``cuda`` under ``torchrun`` take the
-    GPU of this rank (LOCAL_RANK, counted round when there are more ranks than GPUs).
+    ``auto`` is a GPU if PyTorch finds one, else the CPU. Under ``torchrun``, ``auto`` and ``cuda`` mean the
+    GPU of this rank (LOCAL_RANK, modulo the number of GPUs).
 
     Raises:
-        UserError: Another name, or a GPU that is not there.
+        UserError: The name is invalid, or there is no such GPU.
     """
     if device == "cpu":
         return "cpu"
@@ -52,10 +52,10 @@ def resolve_device(device: str = "auto") -> str:
 
 
 def resolve_precision(precision: str, device: str) -> str:
-    """Turn ``auto`` into the precision to use on a device that `resolve_device` gave.
+    """Turn ``auto`` into the precision to use on a device from `resolve_device`.
 
     On a GPU ``auto`` is fp16: OpenAI's weights are published in it, and its 11 significant bits move a
-    feature less than the 8 of bf16. On a CPU it is bf16 where there are instructions for it (AMX,
+    feature less than the 8 of bf16. On a CPU it is bf16 if it has instructions for it (AMX,
     AVX512-BF16), else fp32.
 
     Raises:
@@ -70,9 +70,9 @@ def resolve_precision(precision: str, device: str) -> str:
 
 
 def exact_convolutions() -> AbstractContextManager[None]:
-    """While it is entered, a GPU convolves reproducibly, and fp32 with all 24 significant bits.
+    """A context in which convolutions on a GPU are reproducible, and fp32 has all 24 significant bits.
 
-    By default PyTorch takes TF32, which has 11.
+    By default PyTorch uses TF32, which has 11.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""What is in a file: its SHA-256, computed once and remembered while the file stays as it is."""
+"""SHA-256 of files, cached while a file is unchanged."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ _BLOCK = 1 << 20  # bytes
 def file_sha256(path: str | Path) -> str:
     """SHA-256 of a file, in hexadecimal.
 
-    The result is remembered in the user's cache folder together with the file's size and modification time,
-    so that a gigabyte of weights is read once and not at every start. A cache that cannot be written is done
-    without.
+    The result is cached in the user's cache folder with the file's size and modification time, so that large
+    weights are read once and not at every start. A cache that cannot be written is ignored.
 
     Args:
         path: A regular file.
@@ -33,14 +32,14 @@ def file_sha256(path: str | Path) -> str:
         if remembered["file"] == state:
             return remembered["sha256"]
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # no stamp yet, or a broken one: compute and write it anew
+        pass  # not cached yet, or damaged: compute and write it again
     digest = read_sha256(path)
     _remember(stamp, {"file": state, "sha256": digest})
     return digest
 
 
 def combined_sha256(paths: list[Path]) -> str:
-    """One SHA-256 for several files: over their names and digests, in the order of their names."""
+    """One SHA-256 of several files: of their names and digests, sorted by name."""
     total = hashlib.sha256()
     for path in sorted(paths, key=lambda p: p.name):
         total.update(f"{path.name}\0{file_sha256(path)}\n".encode())
@@ -48,7 +47,7 @@ def combined_sha256(paths: list[Path]) -> str:
 
 
 def read_sha256(path: str | Path) -> str:
-    """SHA-256 of a file's bytes as they are now, in hexadecimal."""
+    """SHA-256 of a file without the cache, in hexadecimal."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while block := file.read(_BLOCK):

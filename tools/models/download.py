@@ -1,4 +1,4 @@
-"""Fetching one file over HTTP: resumable, verified, and never half there under its final name."""
+"""Download a file over HTTP: resumable, verified, renamed only when complete."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from tools.models.other_files import what_it_is
 
 
 def mirrored(url: str) -> str:
-    """The address to fetch from: ``$VIDSIEVE_MIRROR/<file name>`` when that is set, else ``url``.
+    """The address to download from: ``$VIDSIEVE_MIRROR/<file name>`` if that is set, else ``url``.
 
-    Proxies are taken from ``http_proxy``, ``https_proxy`` and ``no_proxy`` by the standard library.
+    The standard library uses the proxies in ``http_proxy``, ``https_proxy`` and ``no_proxy``.
     """
     mirror = os.environ.get("VIDSIEVE_MIRROR")
     return f"{mirror.rstrip('/')}/{url.rsplit('/', 1)[1]}" if mirror else url
@@ -31,15 +31,15 @@ def download_file(
     progress: bool = True,
     pauses: tuple[float, ...] = PAUSES,
 ) -> Path:
-    """Fetch ``url`` into ``target``.
+    """Download ``url`` to ``target``.
 
-    The bytes collect in ``<target>.part``; a later call goes on where an earlier one was interrupted
-    (HTTP Range; a server that knows none starts over). Only verified bytes get the final name.
+    The bytes are written to ``<target>.part``; a later call resumes an interrupted one (HTTP Range; a server
+    without it starts again). Only a verified file gets the final name.
 
     Args:
         url: ``http://`` or ``https://`` address.
-        target: The file to make; its folder is made too.
-        sha256: Digest that the whole file must have.
+        target: The file to create, with its folder.
+        sha256: Digest of the complete file.
         size: Expected size in bytes, for the progress bar.
         progress: Show a progress bar on stderr.
         pauses: Seconds to wait before each new attempt after a broken connection.
@@ -48,8 +48,8 @@ def download_file(
         ``target``.
 
     Raises:
-        UserError: The server cannot be reached or refuses, the connection keeps breaking, the disk is full,
-            or the bytes are not those expected.
+        UserError: The server cannot be reached or refuses, the connection breaks too often, the disk is full,
+            or the digest is wrong.
     """
     if not url.startswith(("http://", "https://")):
         raise UserError(f"{url}: only http:// and https:// addresses can be downloaded")
@@ -62,17 +62,17 @@ def download_file(
             resumed = file.tell() > 0
             _fetch(url, target, file, size, progress, pauses)
             actual = read_sha256(part)
-            if actual != sha256 and resumed:  # the part may stem from another file: once more from nothing
+            if actual != sha256 and resumed:  # the part may be of another file: start again
                 file.truncate(0)
                 _fetch(url, target, file, size, progress, pauses)
                 actual = read_sha256(part)
             length = file.tell()
         if actual != sha256:
-            told = what_it_is(part, checkpoint=False)
+            found = what_it_is(part, checkpoint=False)
             part.unlink()
             raise UserError(
                 f"{url}: the {length} bytes that came are not the published file (sha256 {actual}, "
-                f"expected {sha256}){f': {told}' if told else ''}; nothing was kept"
+                f"expected {sha256}){f': {found}' if found else ''}; nothing was kept"
             )
         part.replace(target)
     except OSError as error:
@@ -86,7 +86,7 @@ def download_file(
 def _fetch(
     url: str, target: Path, file: BinaryIO, size: int | None, progress: bool, pauses: tuple[float, ...]
 ) -> None:
-    """Append the bytes that are still missing, with a progress bar."""
+    """Append the missing bytes, with a progress bar."""
     from tqdm import tqdm
 
     with tqdm(
@@ -107,10 +107,10 @@ def _fetch(
                 progress=lambda here: bar.update(here - bar.n),
             )
         except TransferError as error:
-            raise UserError(f"{url}: {_told(error, target, file.tell())}") from error
+            raise UserError(f"{url}: {_failure(error, target, file.tell())}") from error
 
 
-def _told(error: TransferError, target: Path, here: int) -> str:
+def _failure(error: TransferError, target: Path, here: int) -> str:
     if error.trouble == "broken" or (error.trouble == "unreachable" and here):
         return (
             f"the connection broke after {here} bytes ({error.reason}); "
@@ -128,7 +128,7 @@ def _told(error: TransferError, target: Path, here: int) -> str:
 
 
 def _lock(file: BinaryIO, part: Path) -> None:
-    """Let one process at a time write the part."""
+    """Lock the part, so that only one process writes it."""
     import fcntl
 
     try:

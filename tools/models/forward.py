@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 Step = Callable[["torch.Tensor"], "torch.Tensor"]
-"""From (n, …) rows to n results; on a GPU the rows are there already."""
+"""From rows (n, …) to n results; on a GPU the rows are on the device already."""
 
 
 class ForwardPasses:
@@ -28,7 +28,7 @@ class ForwardPasses:
         threads: Passes at a time on a CPU.
 
     Attributes:
-        batch_size: See above; halved when a pass does not fit into the memory of the GPU, from then on.
+        batch_size: See above; halved whenever a pass does not fit into the memory of the GPU.
     """
 
     def __init__(self, device: str, *, batch_size: int, threads: int) -> None:
@@ -56,9 +56,9 @@ class ForwardPasses:
         import torch
 
         def single(row: torch.Tensor) -> torch.Tensor:
-            torch.set_num_threads(1)  # holds for the calling thread, as does inference_mode
+            torch.set_num_threads(1)  # applies to the calling thread, as does inference_mode
             with torch.inference_mode():
-                # into memory of its own: kernels round differently at other addresses
+                # a copy, because kernels round differently at other addresses
                 return step(row.clone())
 
         before = torch.get_num_threads()
@@ -77,7 +77,7 @@ class ForwardPasses:
             except torch.OutOfMemoryError:
                 if self.batch_size == 1:
                     raise
-            # not while the error is handled: it holds on to what the pass has allocated
+            # after the except block: the exception keeps the memory of the pass allocated
             self.batch_size //= 2
             torch.cuda.empty_cache()
 
@@ -89,7 +89,7 @@ class ForwardPasses:
         parts = rows.split(self.batch_size)
 
         def copied(part: torch.Tensor) -> torch.Tensor:
-            # more of a real row: the model may not take others (tokens, say, are at places that there are)
+            # repeat a real row: the model may not accept others (for example token positions)
             filling = part[-1:].expand(self.batch_size - len(part), *part.shape[1:])
             pinned = torch.cat([part, filling]).pin_memory()
             with torch.cuda.stream(copying):

@@ -1,4 +1,4 @@
-"""Models in the Hugging Face format: their folder, here or fetched, and which files hold the weights."""
+"""Models in the Hugging Face format: their folder, local or downloaded, and their weight files."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ SAFETENSORS, PICKLES = "model*.safetensors", "pytorch_model*.bin"
 
 @dataclass(frozen=True)
 class HubModel:
-    """A model of the hub that is used when none is named.
+    """A default model on the Hugging Face hub.
 
     Attributes:
         key: Its name on the command line.
-        title: What the field calls it.
+        title: Its usual name.
         name: Its id.
-        env: Environment variable that may hold the folder to use instead.
-        others: Names of the files that are needed beside the weights.
+        env: Environment variable for the path of a folder to use instead.
+        others: Names of the other files that are needed.
         size: Size of the weights in bytes.
         licence: Licence of the weights.
         purpose: What it is for.
@@ -40,7 +40,7 @@ class HubModel:
     purpose: str
 
     def is_here(self) -> bool:
-        """Whether it is in the cache of the hub, or the user named a folder; nothing is read."""
+        """Whether it is in the hub's cache, or the user set a folder; no file is read."""
         from huggingface_hub.constants import HF_HUB_CACHE
 
         if os.environ.get(self.env):
@@ -69,10 +69,10 @@ HUB_MODELS = {
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files that transformers reads the weights from: safetensors before pickles.
+    """The weight files that transformers reads: safetensors, else pickles.
 
     Raises:
-        UserError: One of them holds something else, or an index names files that are not there.
+        UserError: One of them is another kind of file, or an index names missing files.
     """
     for pattern in (SAFETENSORS, PICKLES):
         if files := sorted(folder.glob(pattern)):
@@ -84,7 +84,7 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def _check_index(folder: Path, pattern: str) -> None:
-    """Check that all parts are there, where weights are in parts that ``*.index.json`` lists."""
+    """Check that all parts listed in ``*.index.json`` exist."""
     for index in folder.glob(f"{pattern}.index.json"):
         parts = set((read_json(index).get("weight_map") or {}).values())
         missing = sorted(part for part in parts if not (folder / part).is_file())
@@ -98,7 +98,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object that belongs to a model.
 
     Raises:
-        UserError: It is missing, or holds something else.
+        UserError: It is missing, or is not a JSON object.
     """
     if not path.is_file():
         raise UserError(f"{path.parent}: not the folder of a model: it has no {path.name}")
@@ -113,12 +113,12 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a text can be the id of a model, as ``laion/clap-htsat-unfused``."""
+    """Whether a text can be the id of a model, such as ``laion/clap-htsat-unfused``."""
     return name.count("/") == 1 and not Path(name).suffix and not name.startswith((".", "/", "~"))
 
 
 def snapshot(folder: Path) -> Path:
-    """The files of a model in a folder of the hub's cache (``models--OWNER--NAME``); others come back."""
+    """The files of a model in a folder of the hub's cache (``models--OWNER--NAME``), or the folder itself."""
     try:
         revision = (folder / "refs" / "main").read_text().strip()
     except OSError:
@@ -139,12 +139,12 @@ def hub_folder(
 
     Args:
         name: Id of the model.
-        others: Names of the files that are needed beside the weights.
-        weights: Patterns of the files that hold the weights, the better ones first.
-        known: Names that could have been meant, for the message.
+        others: Names of the other files that are needed.
+        weights: Patterns of the weight files, the preferred ones first.
+        known: Names to suggest in the message.
 
     Raises:
-        UserError: It is neither here nor to be had.
+        UserError: It is not in the cache, and cannot be downloaded.
     """
     from huggingface_hub import snapshot_download
 
@@ -165,9 +165,9 @@ def hub_folder(
 
 
 def fetch_model(model: HubModel) -> Path:
-    """The folder of a model that is used when none is named: from the local cache, else downloaded.
+    """The folder of a default model: from the local cache, else downloaded.
 
     Raises:
-        UserError: It is neither here nor to be had.
+        UserError: It is not in the cache, and cannot be downloaded.
     """
     return hub_folder(model.name, model.others)

@@ -1,6 +1,6 @@
-"""What stands where a file of a model should be: the page of a login, a pointer of git-lfs, half a download.
+"""Recognise files that are not weights: a login page, a git-lfs pointer, an incomplete download.
 
-The first bytes tell, so that no package is imported and a file of gigabytes costs nothing.
+Only the first bytes are read, so that no package is imported and large files are checked quickly.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ _OLD_CHECKPOINT = ("pickle", "storages", "tensors")  # in a tar of PyTorch befor
 
 
 def refuse_other_file(path: str | Path, expected: str, *, checkpoint: bool = True) -> None:
-    """Refuse a file that no loader of weights has to look at.
+    """Refuse a file that is not a weight file.
 
     Args:
         path: The file.
         expected: What it should be, with its article: ``a CLIP file``.
-        checkpoint: It should be of PyTorch or safetensors; otherwise its format is not looked at.
+        checkpoint: Whether it should be a file of PyTorch or safetensors; otherwise any format passes.
 
     Raises:
-        UserError: It cannot be read, or holds something else; the message says what, and what to do.
+        UserError: It cannot be read, or is another kind of file; the message says which, and what to do.
     """
     if told := what_it_is(path, checkpoint=checkpoint):
         raise UserError(f"{path}: not {expected}: {told}")
 
 
 def what_it_is(path: str | Path, *, checkpoint: bool = True) -> str | None:
-    """What a file holds instead of weights, and what to do, in a line; None when nothing speaks against it.
+    """What a file is instead of weights, and what to do, in one line; None if it may be weights.
 
     Args:
         path: The file.
@@ -74,7 +74,7 @@ def what_it_is(path: str | Path, *, checkpoint: bool = True) -> str | None:
 
 
 def _of_a_server(head: bytes, size: int, *, is_json: bool) -> str | None:
-    """What a download left that was none; ``is_json`` says that the file is to be JSON."""
+    """What a server sent instead of the file; ``is_json`` if the file should be JSON."""
     if not size:
         return "it is empty; fetch it again"
     if not any(head):
@@ -163,7 +163,7 @@ def _text(head: bytes, size: int) -> str | None:
 
 
 def _as_text(head: bytes, size: int) -> str | None:
-    """The text that the first bytes are; None for others, such as a pickle, which may begin with letters."""
+    """The first bytes as text; None if they are not text, such as a pickle, which may start with letters."""
     try:
         text = head.decode("utf-8-sig") if size <= _HEAD else head.decode("utf-8-sig", errors="ignore")
     except UnicodeDecodeError:

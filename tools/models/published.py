@@ -1,4 +1,4 @@
-"""The weight files that are published: where, under which names, and which bytes they have."""
+"""The published weight files: URL, names and SHA-256."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ class WeightFile:
 
     Attributes:
         key: Its name on the command line.
-        title: What the field calls it.
-        file_names: Names under which it is looked for in a folder; a download gets the first.
-        env: Environment variable that may hold the path of a file to use instead.
+        title: Its usual name.
+        file_names: Names under which it is searched in a folder; a download gets the first.
+        env: Environment variable for the path of a file to use instead.
         url: Where it is published.
         sha256: Digest of the published bytes.
         size: Its size in bytes.
         licence: Licence of the weights.
         purpose: What it is for.
         folders: Further folders where other software keeps it.
-        packages: Python packages that carry it; they are not imported.
+        packages: Python packages that contain it; they are not imported.
     """
 
     key: str

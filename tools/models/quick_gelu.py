@@ -1,8 +1,8 @@
 """QuickGELU, x * sigmoid(1.702 x), in one pass over memory on a GPU.
 
 PyTorch has no kernel for it and takes three, each of which reads and writes every number: a quarter of the
-time of ViT-L/14 in fp16. The kernel here is compiled by NVRTC, which comes with PyTorch; no compiler of the
-machine is needed.
+time of ViT-L/14 in fp16. This kernel is compiled by NVRTC, which comes with PyTorch; no compiler needs to be
+installed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _KERNEL = "template <typename T> T quick_gelu(T x) { return x / (T(1) + ::exp(T(
 
 
 def use_fused_quick_gelu(model: torch.nn.Module, device: str) -> None:
-    """Replace the QuickGELUs of a model by a kernel of their own; on a CPU nothing is done.
+    """Replace the QuickGELUs of a model by a single kernel; does nothing on a CPU.
 
     Args:
         model: Any model of transformers.

@@ -1,4 +1,4 @@
-"""Weights that are wanted: those that are missing are told together, with one command that fetches them."""
+"""Check required weights: all missing ones are reported together, with one command to download them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tools.models.weights import WEIGHTS, locate, missing
 
 @dataclass(frozen=True)
 class RequiredWeights:
-    """Weights that something works with. Nothing is read to tell whether they are there.
+    """Weights that a stage requires; no file is read to check whether they exist.
 
     Attributes:
         key: A key of `tools.models.weights.WEIGHTS` or of `tools.models.hub.HUB_MODELS`.
-        explicit: The file that the user named in place of it.
-        problem: Why they cannot be had, where that is known already.
+        explicit: The file that the user named instead.
+        problem: Why they are not available, if that is known already.
         hint: What can be done without them.
     """
 
@@ -29,29 +29,29 @@ class RequiredWeights:
     hint: str = ""
 
 
-def require_weights(wanted: Iterable[RequiredWeights]) -> None:
-    """Check that weights are there, without reading them.
+def require_weights(required: Iterable[RequiredWeights]) -> None:
+    """Check that weights exist, without reading them.
 
-    Models of the hub count as missing when other weights are: alone, they are fetched when they are found.
+    Models on the hub are reported only if other weights are missing, too; else they are downloaded later.
 
     Raises:
-        UserError: Some are not; the message names all, where they were looked for, and one command that
-            fetches those that are published.
+        UserError: Some are missing; the message names all, where they were searched, and one command that
+            downloads those that are published.
     """
-    wanted = list(dict.fromkeys(wanted))
-    named = {one: told for one in wanted if (told := one.problem or _named_and_missing(one))}
-    gone = [one for one in wanted if _is_missing(one)]
-    if not named and not gone:
+    required = list(dict.fromkeys(required))
+    problems = {one: text for one in required if (text := one.problem or _named_and_missing(one))}
+    absent = [one for one in required if _is_missing(one)]
+    if not problems and not absent:
         return
-    keys = [one.key for one in gone]
-    on_hub = [HUB_MODELS[one.key] for one in wanted if one.key in HUB_MODELS]
+    keys = [one.key for one in absent]
+    on_hub = [HUB_MODELS[one.key] for one in required if one.key in HUB_MODELS]
     on_hub = [model for model in on_hub if not model.is_here()]
-    told = list(named.values())
+    messages = list(problems.values())
     if keys:
         files = [WEIGHTS[key] for key in dict.fromkeys(keys)]
-        told.append(missing(files, [(model.key, model.title, model.env) for model in on_hub]))
-    hints = [one.hint for one in (*named, *gone) if one.hint]
-    raise UserError("; ".join(dict.fromkeys([*told, *hints])))
+        messages.append(missing(files, [(model.key, model.title, model.env) for model in on_hub]))
+    hints = [one.hint for one in (*problems, *absent) if one.hint]
+    raise UserError("; ".join(dict.fromkeys([*messages, *hints])))
 
 
 def _is_missing(one: RequiredWeights) -> bool:
@@ -59,7 +59,7 @@ def _is_missing(one: RequiredWeights) -> bool:
 
 
 def _named_and_missing(one: RequiredWeights) -> str:
-    """What is wrong with a file that the user named."""
+    """The error of a file that the user named, if it is missing."""
     if one.key not in WEIGHTS or not (chosen := one.explicit or os.environ.get(WEIGHTS[one.key].env)):
         return ""
     path = Path(chosen).expanduser()

@@ -1,4 +1,4 @@
-"""`from_pretrained` of transformers, which fills gaps with random numbers, made to refuse them."""
+"""Load models of transformers strictly: `from_pretrained` would fill missing tensors with random numbers."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 Model = TypeVar("Model", bound="PreTrainedModel")
 
-# Tables of numbers that follow from the architecture: old checkpoints have more of them, new ones fewer.
+# Constant tables that follow from the architecture; old checkpoints have more of them than new ones.
 _CONSTANTS = ("position_ids", "token_type_ids", "relative_position_index", "num_batches_tracked")
 
 
 def load_strictly(
     kind: type[Model], title: str, path: Path, name: str | None, dtype: torch.dtype, **arguments: Any
 ) -> Model:
-    """Load a model, all of it and nothing else.
+    """Load a model; every tensor must be used and present.
 
     Args:
         kind: Class of transformers.
         title: What the model is called, for messages.
         path: Where the weights are, for messages.
-        name: What `from_pretrained` gets: the folder; None when the arguments say it all.
+        name: First argument of `from_pretrained`: the folder; None if the other arguments suffice.
         dtype: Precision of the weights.
         **arguments: Further arguments of `from_pretrained`.
 
@@ -41,7 +41,7 @@ def load_strictly(
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     try:
-        load = cast(Any, kind.from_pretrained)  # its annotation knows nothing of output_loading_info
+        load = cast(Any, kind.from_pretrained)  # its annotation lacks output_loading_info
         model, report = load(
             name, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **arguments
         )

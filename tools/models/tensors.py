@@ -1,4 +1,4 @@
-"""The tensors of a weight file: read without running what is in it, and taken out of what training adds."""
+"""Read the tensors of a weight file, without executing code in it, and without what training adds."""
 
 from __future__ import annotations
 
@@ -19,32 +19,31 @@ if TYPE_CHECKING:
     StateDict = dict[str, torch.Tensor]
 
 _WRAPPED = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
-"""What torch.compile, FSDP and activation checkpointing put into names."""
+"""Parts that torch.compile, FSDP and activation checkpointing add to names."""
 _AVERAGED = re.compile(r"(?:^|[._])(?:ema|averaged)(?:[._]|$)", re.IGNORECASE)
 _DEPTH = 4  # dicts within dicts
 _CUT = ("central directory", "unexpected EOF", "Ran out of input", "truncated", "corrupted", "offset")
 
 
 def read_tensors(path: str | Path, expected: str, anchor: str, *, copy: bool = True) -> StateDict:
-    """Read a state dict, alone in its file or within a checkpoint of training.
+    """Read a state dict, on its own or in a training checkpoint.
 
-    What training keeps beside the model (optimizer, epoch, arguments) is left out, and so are prefixes of
-    names that wrappers add (``module.``, ``model.``, ``_orig_mod.``). Where a checkpoint holds an average of
-    the weights too (EMA), that is taken, as timm does: it is what was to be used.
+    Other entries of a checkpoint (optimizer, epoch, arguments) are ignored, and prefixes that wrappers add to
+    names (``module.``, ``model.``, ``_orig_mod.``) are removed. If a checkpoint also has averaged weights
+    (EMA), these are used, as in timm.
 
     Args:
         path: A file of ``torch.save``, TorchScript or safetensors.
         expected: What it should be, with its article: ``a CLIP file``.
         anchor: Name of a tensor that the model has, by which it is found.
-        copy: Bring the numbers into memory. Without, shapes are known at once, and what is looked at is read
-            from the file, which must stay as it is.
+        copy: Read the tensors into memory. Otherwise the file is mapped, and must not change.
 
     Returns:
-        Tensors by name, on the CPU, as stored. Without the anchor, all there are: the caller tells what is
+        Tensors by name, on the CPU, as stored. Without the anchor, all tensors: the caller reports what is
         wrong with them.
 
     Raises:
-        UserError: It is something else, or holds more than one such model.
+        UserError: It is another kind of file, or contains more than one such model.
     """
     path = Path(path)
     refuse_other_file(path, expected)
@@ -56,7 +55,7 @@ def read_tensors(path: str | Path, expected: str, anchor: str, *, copy: bool = T
 
 
 def is_torchscript(path: str | Path) -> bool:
-    """Whether a file is an archive of TorchScript, with code beside the tensors."""
+    """Whether a file is a TorchScript archive, which has code as well as tensors."""
     if not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
@@ -75,7 +74,7 @@ def _read(path: Path, expected: str) -> Any:
             warnings.simplefilter("ignore")
             if is_torchscript(path):
                 return dict(torch.jit.load(str(path), map_location="cpu").state_dict())
-            # mapped, so that what is not looked at, an optimizer say, is not read
+            # mapped, so that unused parts, such as an optimizer, are not read
             with torch.serialization.safe_globals(_harmless()):
                 return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except OSError as error:
@@ -90,7 +89,7 @@ def _is_safetensors(path: Path) -> bool:
 
 
 def _harmless() -> list[Any]:
-    """Classes that training leaves in checkpoints, of which making an object runs nothing."""
+    """Classes found in training checkpoints whose construction executes no code."""
     import argparse
     import pathlib
 
@@ -114,32 +113,32 @@ def _reason(error: Exception) -> str:
 
 
 def _model(found: Mapping[Any, Any], anchor: str, path: Path) -> StateDict:
-    """The tensors of the model among all that there is."""
+    """The tensors of the model in a checkpoint."""
     models = dict(_models(found, anchor, "", _DEPTH))
-    averaged = [place for place in models if _AVERAGED.search(place)]
+    averaged = [at for at in models if _AVERAGED.search(at)]
     if len(averaged) == 1:
         return models[averaged[0]]
     if len(models) > 1:
-        named = ", ".join(place or "(the names without a prefix)" for place in models)
+        named = ", ".join(at or "(the names without a prefix)" for at in models)
         raise UserError(f"{path}: holds more than one model: {named}; save the one that is meant alone")
     return next(iter(models.values())) if models else _tensors(found)
 
 
-def _models(found: Mapping[Any, Any], anchor: str, place: str, depth: int) -> Iterator[tuple[str, StateDict]]:
-    """Every model in nested dicts, with where it is: the keys and the prefix of its names."""
+def _models(found: Mapping[Any, Any], anchor: str, at: str, depth: int) -> Iterator[tuple[str, StateDict]]:
+    """Every model in nested dicts, with its location: the keys and the prefix of its names."""
     tensors = _tensors(found, nested=False)
     for name in tensors:
         if name == anchor or name.endswith(f".{anchor}"):
             prefix = name[: len(name) - len(anchor)]
             inner = {n[len(prefix) :]: t for n, t in tensors.items() if n.startswith(prefix)}
-            yield f"{place}.{prefix}".strip("."), inner
+            yield f"{at}.{prefix}".strip("."), inner
     for key, value in found.items() if depth else ():
         if isinstance(value, Mapping):
-            yield from _models(value, anchor, f"{place}.{key}".strip("."), depth - 1)
+            yield from _models(value, anchor, f"{at}.{key}".strip("."), depth - 1)
 
 
 def _tensors(found: Mapping[Any, Any], *, nested: bool = True) -> StateDict:
-    """The tensors of a dict; with ``nested``, where it has none, those of the first dict in it that has."""
+    """The tensors of a dict; with ``nested``, if it has none, those of the first inner dict that has some."""
     import torch
 
     tensors = {_WRAPPED.sub("", str(n)): t for n, t in found.items() if isinstance(t, torch.Tensor)}

@@ -1,4 +1,4 @@
-"""Weight files: where they are looked for, whether they are the published ones, and how to fetch them."""
+"""Weight files: find, verify and download them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FoundWeights:
     Attributes:
         path: The file.
         sha256: Digest of its bytes.
-        published: Whether these are the published bytes; False for a file of the user's own choice.
+        published: Whether these are the published bytes; False for another file that the user chose.
     """
 
     path: Path
@@ -48,19 +48,19 @@ def weight_file(name: str) -> WeightFile:
 
 
 def find_weights(key: str, explicit: str | Path | None = None) -> FoundWeights:
-    """Find a weight file, and make sure of its bytes.
+    """Find a weight file, and verify it.
 
-    Looked for in this order: ``explicit``; the file's environment variable; the folder in
+    The search order is: ``explicit``; the file's environment variable; the folder in
     ``$VIDSIEVE_WEIGHTS``; ``pretrained_models`` in the current folder; the project's own
-    ``pretrained_models``; folders and packages of other software. A path from the first two is the user's own
-    choice and is used as it is; a file found by its name must be the published one.
+    ``pretrained_models``; folders and packages of other software. A path from the first two is
+    used as it is; a file found by its name must be the published one.
 
     Args:
         key: A key of `WEIGHTS`.
         explicit: What the user named on the command line or in a call.
 
     Raises:
-        UserError: The file is nowhere, or a file with the right name has other bytes.
+        UserError: The file is not found, or a file of this name has other bytes.
     """
     file = WEIGHTS[key]
     chosen = explicit or os.environ.get(file.env)
@@ -83,9 +83,9 @@ def find_weights(key: str, explicit: str | Path | None = None) -> FoundWeights:
 
 
 def locate(file: WeightFile, explicit: str | Path | None = None) -> Path | None:
-    """Where `find_weights` would find a file, or None; nothing is read.
+    """Where `find_weights` would find a file, or None; no file is read.
 
-    A file that the user named is there, as far as this tells: it is an error of its own when it is not.
+    The path of a file that the user named is returned whether it exists or not.
     """
     if chosen := explicit or os.environ.get(file.env):
         return Path(chosen).expanduser()
@@ -93,11 +93,11 @@ def locate(file: WeightFile, explicit: str | Path | None = None) -> Path | None:
 
 
 def missing(files: list[WeightFile], further: Sequence[tuple[str, str, str]] = ()) -> str:
-    """What to say of files that are nowhere: which, where they were looked for, and how to fetch them all.
+    """The message for missing files: which, where they were searched, and how to download them all.
 
     Args:
         files: The files.
-        further: Models of the hub beside them: key, title and environment variable of each.
+        further: Missing models of the hub: key, title and environment variable of each.
     """
     folders = dict.fromkeys(str(folder) for file in files for folder in _folders(file))
     keys = [*(file.key for file in files), *(key for key, _, _ in further)]
@@ -115,15 +115,15 @@ def missing(files: list[WeightFile], further: Sequence[tuple[str, str, str]] = (
 
 
 def chosen_file(file: WeightFile, path: str | Path, *, origin: str = "") -> FoundWeights:
-    """A file that the user chose to be used, as it is.
+    """A file that the user chose, which is used as it is.
 
     Args:
         file: What it is used for.
         path: Where it is.
-        origin: What named it, in brackets, for messages.
+        origin: Where its path comes from, in brackets, for messages.
 
     Raises:
-        UserError: There is no such file, or it holds no weights.
+        UserError: There is no such file, or it is not a weight file.
     """
     path = Path(path).expanduser()
     if not path.is_file():
@@ -134,7 +134,7 @@ def chosen_file(file: WeightFile, path: str | Path, *, origin: str = "") -> Foun
 
 
 def download_weights(key: str, folder: str | Path | None = None, *, progress: bool = True) -> Path:
-    """Download a published file and verify it; a file that is there already and right is left alone.
+    """Download a published file and verify it, unless it exists already.
 
     Args:
         key: A key of `WEIGHTS`.
@@ -188,7 +188,7 @@ def _download_folder() -> Path:
 
 
 def weight_state(file: WeightFile) -> tuple[Literal["ok", "own", "missing", "wrong"], str]:
-    """How it stands with a file, and its path or what is wrong. ``own`` is a file of the user's choice."""
+    """The state of a file, and its path or what is wrong. ``own`` is another file that the user chose."""
     try:
         found = find_weights(file.key)
     except UserError as error:
@@ -228,7 +228,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = cli.ArgumentParser(
         "tools.models.weights",
         "List the weight files, check them against their published SHA-256, or download them.\n"
-        "An interrupted download goes on where it stopped. VIDSIEVE_MIRROR=URL takes files from URL/<name>.",
+        "An interrupted download is resumed. VIDSIEVE_MIRROR=URL downloads files from URL/<name>.",
         """
         python -m tools.models.weights
         python -m tools.models.weights download clip-vit-l-14 aesthetic

@@ -272,9 +272,9 @@ class LabelsStage(_PictureStage):
 
     def required_weights(self) -> list[RequiredWeights]:
         """CLIP, its vocabulary, and CLAP."""
-        from tools.models.clap import wanted_clap
+        from tools.models.clap import required_clap
 
-        return [*super().required_weights(), *wanted_clap(self.clap_model)]
+        return [*super().required_weights(), *required_clap(self.clap_model)]
 
     def find(self) -> None:
         """Find CLIP, its vocabulary, and CLAP, which determines how sound is read."""

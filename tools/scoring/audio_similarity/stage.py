@@ -71,9 +71,9 @@ class ClapStage(SoundStage):
 
     def required_weights(self) -> list[RequiredWeights]:
         """CLAP."""
-        from tools.models.clap import wanted_clap
+        from tools.models.clap import required_clap
 
-        return wanted_clap(self.clap_model)
+        return required_clap(self.clap_model)
 
     def find(self) -> None:
         """Find CLAP, which determines how sound is read, and the device."""
