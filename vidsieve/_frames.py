@@ -17,15 +17,15 @@ from tools.media.reading.sampling import Sampling, parse_sampling
 def read_frames(
     path: str | Path, frames: Sampling | str | Sequence[int] = "first_middle_last", *, decoder: str = "pyav"
 ) -> list[Frame]:
-    """Read exact frames. A frame that cannot be had is an error, never another frame.
+    """Read exact frames. A frame that cannot be read is an error, never replaced by another.
 
     ``read_frames("film.mp4", [0, 24])``, ``read_frames("film.mp4", "count_uniform:8")``,
     ``read_frames("film.mp4", Sampling("fps", fps=2, start=10))``.
 
     Args:
         path: A video or an image, whose only frame has the number 0.
-        frames: Numbers in presentation order, from 0, in any order; or a `Sampling`, or what
-            ``--sampling`` of a command takes: ``middle``, ``count_uniform:8``, ``fps:2``,
+        frames: Numbers in presentation order, from 0, in any order; or a `Sampling`, or a value
+            of ``--sampling``: ``middle``, ``count_uniform:8``, ``fps:2``,
             ``timestamps:1,2.5``.
         decoder: ``pyav`` or ``decord``.
 
@@ -34,8 +34,8 @@ def read_frames(
         frame) and ``image``: uint8, shape (height, width, 3), RGB, upright, with square pixels.
 
     Raises:
-        MediaError: missing, not_a_file, empty, unreadable, no_video; too_short when the video has no such
-            frame; decode when one is damaged.
+        MediaError: missing, not_a_file, empty, unreadable, no_video; too_short if there is no such frame;
+            decode if one is damaged.
         UserError: An unknown policy or decoder, or a negative number.
     """
     path = local_path(str(path))
@@ -50,5 +50,5 @@ def read_frames(
         return video.read_frames(path, numbers, decoder=decoder)
     (only,) = read_sampled(path, Sampling("first"), decoder=decoder)
     if numbers and max(numbers) > 0:
-        raise MediaError("too_short", path, f"frame {max(numbers)} is asked for, an image has one")
+        raise MediaError("too_short", path, f"there is no frame {max(numbers)}: an image has one")
     return [only] * len(numbers)

@@ -337,7 +337,7 @@ def test_damaged_times_are_said(tmp_path, capsys):
     for run in runs:
         run()
         said = capsys.readouterr().err
-        assert "the clock starts anew within the file" in said, said
+        assert "the clock restarts within the file" in said, said
         assert "damaged times were given a place between their neighbours" in said, said
 
 

@@ -48,8 +48,8 @@ def refuse_other_file(path: str | Path, expected: str, *, checkpoint: bool = Tru
     Raises:
         UserError: It cannot be read, or is another kind of file; the message says which, and what to do.
     """
-    if told := what_it_is(path, checkpoint=checkpoint):
-        raise UserError(f"{path}: not {expected}: {told}")
+    if kind := what_it_is(path, checkpoint=checkpoint):
+        raise UserError(f"{path}: not {expected}: {kind}")
 
 
 def what_it_is(path: str | Path, *, checkpoint: bool = True) -> str | None:
@@ -93,8 +93,8 @@ def _of_a_server(head: bytes, size: int, *, is_json: bool) -> str | None:
         code = re.search(rb"<(code|message)>(.*?)</", text, re.IGNORECASE | re.DOTALL)
         named = f" ({_short(code[2].decode(errors='replace'))})" if code else ""
         return f"it is XML{named}: a server sent it in place of the file; fetch the file itself"
-    if not is_json and _JSON.match(start) and (said := _as_text(text, size)):
-        return f"it is JSON ({_short(said)}), such as a server answers with; fetch the file itself"
+    if not is_json and _JSON.match(start) and (sent := _as_text(text, size)):
+        return f"it is JSON ({_short(sent)}), such as a server answers with; fetch the file itself"
     return None
 
 

@@ -71,10 +71,10 @@ def find_weights(key: str, explicit: str | Path | None = None) -> FoundWeights:
         raise UserError(missing([file]))
     digest = file_sha256(path)
     if digest != file.sha256:
-        told = what_it_is(path, checkpoint=file.is_checkpoint)
-        told = f" ({told})" if told else ""
+        found = what_it_is(path, checkpoint=file.is_checkpoint)
+        found = f" ({found})" if found else ""
         raise UserError(
-            f"{path}: these are not the published weights of {file.title}{told}: sha256 {digest}, "
+            f"{path}: these are not the published weights of {file.title}{found}: sha256 {digest}, "
             f"expected {file.sha256}; remove the file and run "
             f"'python -m tools.models.weights download {file.key}', or, to use it as it is, "
             f"set {file.env}={path}"

@@ -1,1 +1,1 @@
-"""Bring a file here: from an address, from object storage, or from bytes; ahead of time."""
+"""Fetch files from addresses, object storage or bytes, ahead of time."""

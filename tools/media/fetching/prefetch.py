@@ -36,7 +36,7 @@ class Prefetch:
     def __init__(self, options: FetchOptions | None = None) -> None:
         self._options = options or FetchOptions()
         self._folder: TemporaryFolder | None = None
-        self._wanted: SimpleQueue[tuple[Hashable, Source] | None] = SimpleQueue()
+        self._requests: SimpleQueue[tuple[Hashable, Source] | None] = SimpleQueue()
         self._ready: SimpleQueue[tuple[Hashable, Path | MediaError | UserError, ExitStack]] = SimpleQueue()
         self._files: dict[Hashable, ExitStack] = {}
         self._fetching: set[Hashable] = set()
@@ -49,7 +49,7 @@ class Prefetch:
     def __exit__(self, *error: object) -> None:
         self._cancelled.set()
         for _ in self._threads:
-            self._wanted.put(None)
+            self._requests.put(None)
         if self._folder is not None:
             # Threads that wait for a server are not joined: they will find no folder.
             self._folder.close()
@@ -77,7 +77,7 @@ class Prefetch:
         if self._folder is None:
             self._folder = self._make_folder()
         self._fetching.add(key)
-        self._wanted.put((key, source))
+        self._requests.put((key, source))
         if len(self._threads) < min(len(self._fetching), self._options.ahead):
             # A daemon thread that waits for a server does not delay the end of the program.
             thread = threading.Thread(target=self._fetch_all, args=(self._folder.path,), daemon=True)
@@ -113,8 +113,8 @@ class Prefetch:
 
     def _fetch_all(self, folder: Path) -> None:
         options = dataclasses.replace(self._options, folder=folder)
-        while (wanted := self._wanted.get()) is not None and not self._cancelled.is_set():
-            key, source = wanted
+        while (request := self._requests.get()) is not None and not self._cancelled.is_set():
+            key, source = request
             file = ExitStack()
             try:
                 path = file.enter_context(local_file(source, options=options, cancelled=self._cancelled))

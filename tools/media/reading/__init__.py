@@ -1,1 +1,1 @@
-"""Read a file: what it is, when each frame is shown, exact frames chosen by policy, and its sound."""
+"""Read a media file: properties, frame times, exact frames chosen by a policy, audio."""

@@ -25,7 +25,7 @@ class MediaInfo:
 
     Attributes:
         num_frames: Frames that a full decode shows, up to the first damaged packet; 1 for an image.
-        height: Displayed height in pixels: turned upright, pixels made square.
+        height: Displayed height in pixels: upright, with square pixels.
         width: Displayed width in pixels.
         fps: Frames per second on average; None for an image and for a single frame without a rate.
         duration: Seconds from the start of the first frame to the end of the last; 0.0 for an image.

@@ -125,7 +125,7 @@ def read_requests(
     index = index_packets(path)
     times = index.times[: index.num_frames]
     chosen = [_choose(path, request, times) for request in requests]
-    wanted = sorted(
+    needed = sorted(
         {number for numbers in chosen if not isinstance(numbers, MediaError) for number in numbers}
     )
     sizes = {request.thumbnails for request in requests if request.thumbnails is not None}
@@ -133,9 +133,9 @@ def read_requests(
     sparse = {kind: set(kind.indices(times).tolist()) for kind in snapshots}
     chosen_decoder = decoder_for(decoder, index)
     if chosen_decoder.single_pass:
-        images, shown, small = _decode(path, index, wanted, sizes, sparse)
+        images, shown, small = _decode(path, index, needed, sizes, sparse)
     else:
-        images = chosen_decoder.read_images(path, wanted, index)
+        images = chosen_decoder.read_images(path, needed, index)
         shown, small = _decode(path, index, (), sizes, sparse)[1:]
     found: list[Frames | MediaError] = []
     for request, numbers in zip(requests, chosen, strict=True):
@@ -182,11 +182,11 @@ def _choose(path: str | Path, request: FrameRequest, times: np.ndarray) -> list[
 def _decode(
     path: str | Path,
     index: PacketIndex,
-    wanted: Sequence[int],
+    needed: Sequence[int],
     sizes: set[Size],
     sparse: Mapping[Snapshots, Container[int]],
 ) -> tuple[dict[int, np.ndarray], list[int], dict[Size | Snapshots, np.ndarray]]:
-    """Decode the wanted frames, or all frames if there are thumbnails.
+    """Decode the needed frames, or all frames if there are thumbnails.
 
     Returns:
         Images by number; numbers of the frames that have thumbnails; thumbnails by size, and snapshots.
@@ -204,9 +204,9 @@ def _decode(
     images: dict[int, np.ndarray] = {}
     shown: list[int] = []
     small: dict[Size | Snapshots, list[np.ndarray]] = {kind: [] for kind in numbers}
-    left = set(wanted)
+    left = set(needed)
     with Decoder(path, index) as decoder:
-        for number, picture in decoder.pictures(every if sizes else wanted):
+        for number, picture in decoder.pictures(every if sizes else needed):
             if picture.is_corrupt:
                 continue
             if number in left:

@@ -126,7 +126,7 @@ class Sampling:
             Indices into `times`, ascending.
 
         Raises:
-            SamplingError: No frame lies between start and end, or a timestamp lies after the video.
+            SamplingError: No frame is between start and end, or a timestamp is after the end of the video.
         """
         times = np.asarray(times, dtype=np.float64)
         first, last = self._window(times)
@@ -147,7 +147,7 @@ class Sampling:
         return self.count
 
     def _window(self, times: np.ndarray) -> tuple[int, int]:
-        """First and last frame whose time lies in [start, end]."""
+        """First and last frame whose time is in [start, end]."""
         if len(times) == 0:
             raise SamplingError("the video has no frames")
         first = int(np.searchsorted(times, self.start - TIME_TOLERANCE))

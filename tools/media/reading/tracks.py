@@ -124,14 +124,14 @@ def choose_audio(
     if track is None or not streams:
         return _first_choice(usable)
     if track.isdecimal():
-        wanted = [s for s in streams[int(track) : int(track) + 1] if decodable(s)]
+        matching = [s for s in streams[int(track) : int(track) + 1] if decodable(s)]
     else:
         code = language_code(track)
-        wanted = [s for s in usable if language_code(s.metadata.get("language")) == code]
-    if not wanted:
+        matching = [s for s in usable if language_code(s.metadata.get("language")) == code]
+    if not matching:
         there = ", ".join(f"{number}: {describe(stream)}" for number, stream in enumerate(streams))
         raise MediaError("no_audio", path, f"has no audio track {track} that can be decoded; it has {there}")
-    return _first_choice(wanted)
+    return _first_choice(matching)
 
 
 def describe(stream: Stream, *, kind: bool = False) -> str:

@@ -38,7 +38,7 @@ class Backbone(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 x 3 convolutions beside a shortcut; the first may halve the size."""
+    """Two 3 x 3 convolutions with a shortcut; the first may halve the size."""
 
     def __init__(self, channels_in: int, channels: int, stride: int = 1) -> None:
         super().__init__()

@@ -26,7 +26,7 @@ def load_gmflow(
     """Load a checkpoint of GMFlow with two scales and six refinements.
 
     Args:
-        path: State dict, or a checkpoint that holds one (its authors' has it as ``model``).
+        path: State dict, or a checkpoint that contains one (as ``model`` in that of the authors).
         device: See `tools.models.device.resolve_device`.
         precision: ``auto`` and ``fp32`` compute as the weights were trained; ``bf16`` and ``fp16`` convolve
             and attend with fewer digits, and match in fp32 all the same.

@@ -1,1 +1,1 @@
-"""What a stream says of its colours, and HDR as SDR."""
+"""Colour metadata of a stream, and tone mapping of HDR to SDR."""

@@ -43,7 +43,7 @@ class FrameDecoder(Protocol):
     def read_images(
         self,
         path: str | Path,
-        wanted: Sequence[int],
+        numbers: Sequence[int],
         index: PacketIndex,
         *,
         size: tuple[int, int] | None = None,
@@ -54,7 +54,7 @@ class FrameDecoder(Protocol):
 
         Args:
             path: The video.
-            wanted: Frame numbers in presentation order, ascending, each once.
+            numbers: Frame numbers in presentation order, ascending, each once.
             index: The packets of the file.
             size: Width and height to scale to; by default the displayed size.
             interpolation: Filter for scaling.

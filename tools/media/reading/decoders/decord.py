@@ -35,7 +35,7 @@ class _Decord:
     def read_images(
         self,
         path: str | Path,
-        wanted: Sequence[int],
+        numbers: Sequence[int],
         index: PacketIndex,
         *,
         size: tuple[int, int] | None = None,
@@ -58,8 +58,8 @@ class _Decord:
         count = 0 if threads == "auto" else threads
         if not (index.timing == "ok" and _seeks_correctly(path)):
             with remux(index) as copy:
-                return _read(copy, wanted, index, size, count)
-        return _read(path, wanted, index, size, count)
+                return _read(copy, numbers, index, size, count)
+        return _read(path, numbers, index, size, count)
 
 
 DECODER = _Decord()
@@ -74,7 +74,7 @@ def _seeks_correctly(path: str | Path) -> bool:
 
 
 def _read(
-    path: str | Path, wanted: Sequence[int], index: PacketIndex, size: tuple[int, int] | None, threads: int
+    path: str | Path, numbers: Sequence[int], index: PacketIndex, size: tuple[int, int] | None, threads: int
 ) -> dict[int, np.ndarray]:
     import decord
 
@@ -85,12 +85,12 @@ def _read(
             raise MediaError(
                 "decode", index.path, f"decord counts {len(reader)} frames, the file shows {len(index.pts)}"
             )
-        batch = reader.get_batch(list(wanted)).asnumpy() if wanted else []
+        batch = reader.get_batch(list(numbers)).asnumpy() if numbers else []
     except (RuntimeError, IndexError, ValueError, decord.DECORDError) as error:
         raise MediaError("decode", index.path, f"decord: {error}") from None
     return {
         number: _scaled(_upright(image, index.orientation), size or index.displayed_size)
-        for number, image in zip(wanted, batch, strict=True)
+        for number, image in zip(numbers, batch, strict=True)
     }
 
 

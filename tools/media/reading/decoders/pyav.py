@@ -80,10 +80,10 @@ def iter_video_frames(
         MediaError: missing, not_a_file, empty, unreadable, no_video, decode.
     """
     index = index or index_packets(path)
-    wanted = index.frames_between(start, end) if frames is None else frames
-    expected = iter(wanted)
+    numbers = index.frames_between(start, end) if frames is None else frames
+    expected = iter(numbers)
     with Decoder(path, index, threads=threads) as decoder:
-        for number, picture in decoder.pictures(wanted):
+        for number, picture in decoder.pictures(numbers):
             if on_damage == "raise":
                 due = next(expected)
                 if due != number or picture.is_corrupt:
@@ -140,35 +140,35 @@ class Decoder:
     def __exit__(self, *error: object) -> None:
         self._opened.close()
 
-    def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
-        """Decode frames; each group of pictures is decoded once, from its key frame to the last wanted frame.
+    def pictures(self, numbers: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        """Decode frames; each group of pictures is decoded once, from its key frame to the last one.
 
         Args:
-            wanted: Frame numbers, ascending, without duplicates.
+            numbers: Frame numbers, ascending, without duplicates.
 
         Yields:
             Frame number and picture, in presentation order. Frames that cannot be decoded are left out.
         """
-        shown = self._count(wanted) if self.index.counted else self._by_groups(wanted)
+        shown = self._count(numbers) if self.index.counted else self._by_groups(numbers)
         for number, picture in shown if self.index.timing == "ok" else _ascending(shown):
             picture.pts, picture.time_base = int(self.index.pts[number]), self.index.time_base
             yield number, picture
 
-    def _by_groups(self, wanted: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
-        for start, group in self._groups(wanted):
+    def _by_groups(self, numbers: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+        for start, group in self._groups(numbers):
             exact = yield from self._decode(start, group)
             if not exact:
                 yield from self._decode(0, group)
 
-    def _groups(self, wanted: Sequence[int]) -> list[tuple[int, Sequence[int]]]:
+    def _groups(self, numbers: Sequence[int]) -> list[tuple[int, Sequence[int]]]:
         """Split frames into runs that are decoded without seeking: (first packet, frames)."""
-        if not len(wanted):
+        if not len(numbers):
             return []
-        starts = self.index.start_positions(wanted)
-        reached = np.maximum.accumulate(self.index.positions[np.asarray(wanted)])
+        starts = self.index.start_positions(numbers)
+        reached = np.maximum.accumulate(self.index.positions[np.asarray(numbers)])
         gaps = np.flatnonzero(starts[1:] > reached[:-1] + 1) + 1
-        bounds = [0, *gaps.tolist(), len(wanted)]
-        return [(int(starts[a:b].min()), wanted[a:b]) for a, b in itertools.pairwise(bounds)]
+        bounds = [0, *gaps.tolist(), len(numbers)]
+        return [(int(starts[a:b].min()), numbers[a:b]) for a, b in itertools.pairwise(bounds)]
 
     def _decode(self, start: int, group: Sequence[int]) -> Generator[tuple[int, av.VideoFrame], None, bool]:
         """Decode from one packet until all frames of a group are output.
@@ -185,8 +185,8 @@ class Decoder:
         for position, packet in self._packets_from(start):
             if start and position == start:
                 awaited = position
-            wanted = position in left or position == awaited
-            for picture in self._decode_packet(numbered(position, packet), wanted):
+            needed = position in left or position == awaited
+            for picture in self._decode_packet(numbered(position, packet), needed):
                 if picture.pts == awaited and not picture.is_corrupt:
                     awaited = None
                 if picture.pts in left:
@@ -205,9 +205,9 @@ class Decoder:
                 yield left.pop(picture.pts), picture
         return awaited is None
 
-    def _count(self, wanted: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+    def _count(self, numbers: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         """Decode from the beginning and count the pictures that are output."""
-        left = set(wanted)
+        left = set(numbers)
         number = 0
         stored = (packet for _, packet in self._packets_from(0))
         for packet in itertools.chain(stored, [None]):
@@ -219,9 +219,9 @@ class Decoder:
             if not left:
                 return
 
-    def _decode_packet(self, packet: av.Packet | None, wanted: bool = True) -> list[av.VideoFrame]:
+    def _decode_packet(self, packet: av.Packet | None, needed: bool = True) -> list[av.VideoFrame]:
         if self._skippable:
-            self._context.skip_frame = "DEFAULT" if wanted else "NONREF"
+            self._context.skip_frame = "DEFAULT" if needed else "NONREF"
         return decode_packet(self._context, packet)
 
     def _packets_from(self, start: int) -> Iterator[tuple[int, av.Packet]]:
@@ -300,7 +300,7 @@ class _PyAV:
     def read_images(
         self,
         path: str | Path,
-        wanted: Sequence[int],
+        numbers: Sequence[int],
         index: PacketIndex,
         *,
         size: tuple[int, int] | None = None,
@@ -312,7 +312,7 @@ class _PyAV:
         with Decoder(path, index, threads=threads) as decoder:
             return {
                 number: convert(picture)
-                for number, picture in decoder.pictures(wanted)
+                for number, picture in decoder.pictures(numbers)
                 if not picture.is_corrupt
             }
 

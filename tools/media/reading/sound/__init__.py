@@ -1,1 +1,1 @@
-"""The sound of a file on the clock of its pictures."""
+"""The audio of a file on the clock of its video."""

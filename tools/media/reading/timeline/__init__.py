@@ -1,1 +1,1 @@
-"""Which packets of a video are frames, and when each is shown: from the packets, without decoding."""
+"""Frames of a video and their times, from its packets, without decoding."""

@@ -42,7 +42,7 @@ def times_give_order(path: str | Path, scan: Scan, starts: list[int]) -> bool:
     times = {n: pts for n, pts in zip(scan.positions, scan.pts, strict=True) if pts is not None}
     keys = np.array([position for position, *_ in scan.keys], np.int64)
     firsts = np.searchsorted(keys, [scan.positions[i] for i in starts])
-    wanted = {int(keys[k]): None for k in firsts if k < len(keys)}
+    restarts = {int(keys[k]): None for k in firsts if k < len(keys)}
     with open_video(path) as (container, stream):
         context = stream.codec_context
         shown: list[int | None] = []
@@ -56,7 +56,7 @@ def times_give_order(path: str | Path, scan: Scan, starts: list[int]) -> bool:
             return all(a < b for a, b in itertools.pairwise(stamps))
 
         for position, packet in enumerate(packets(container, stream)):
-            if position in wanted:
+            if position in restarts:
                 if left and not finish():
                     return False
                 left = _SAMPLE_PACKETS
