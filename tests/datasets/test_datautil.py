@@ -338,7 +338,7 @@ def test_damaged_times_are_said(tmp_path, capsys):
         run()
         said = capsys.readouterr().err
         assert "the clock restarts within the file" in said, said
-        assert "damaged times were given a place between their neighbours" in said, said
+        assert "damaged times were interpolated between their neighbours" in said, said
 
 
 def test_info_of_what_is_no_video(tmp_path, data_dir, capsys):

@@ -1,1 +1,1 @@
-"""One media file: bring it here, read it, write one; in guarded worker processes. No tables."""
+"""One media file: fetch, read and write it, in worker processes with limits. No tables."""
