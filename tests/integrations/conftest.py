@@ -1,4 +1,4 @@
-"""Weights and a video."""
+"""Weights and videos."""
 
 from __future__ import annotations
 
@@ -49,3 +49,15 @@ def video(tmp_path_factory) -> Path:
     """48 frames, 24 per second; what is shown changes all the time."""
     path = tmp_path_factory.mktemp("video") / "video1.mp4"
     return make_video(path, fps=24, pictures=drifting_pictures(48))
+
+
+@pytest.fixture(scope="session")
+def clips(tmp_path_factory) -> list[str]:
+    """Four videos that score differently, one that is none, and one that is not there."""
+    folder = tmp_path_factory.mktemp("clips")
+    paths = [
+        make_video(folder / f"{n}.mp4", fps=24, pictures=drifting_pictures(20 + n, seed=n)) for n in range(4)
+    ]
+    paths.insert(2, folder / "broken.mp4")
+    paths[2].write_bytes(b"no video")
+    return [str(path) for path in (*paths, folder / "missing.mp4")]

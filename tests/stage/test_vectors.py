@@ -12,9 +12,11 @@ import pytest
 
 from tools.errors import MediaError, UserError
 from tools.stage.ledger import Ledger
+from tools.stage.outcomes import count_remarks
 from tools.stage.runner import RunOptions, map_rows, run_stage
 from tools.stage.stage import REMARKS, VECTOR, Stage
 from tools.stage.summary import summary
+from tools.stage.values import check_values, unfit
 from tools.table import merge_tables, read_table, write_table
 
 OPTIONS = RunOptions(num_workers=0, progress=False)
@@ -230,6 +232,19 @@ def test_the_last_lines_count_the_remarks(meta):
     assert lines[1:3] == ["5 rows: even", "2 rows: odd"]
     _, again = run(meta, None)  # finished rows keep theirs
     assert again.already_complete and again.remarks == result.remarks
+
+
+def test_remarks_may_be_left_out_of_values_and_of_a_ledger():
+    """A stage that adds them keeps the finished rows of its earlier versions, which had none."""
+    values = [{"first": 1}, {"first": 2, REMARKS: ["even"]}]
+    assert check_values(FourBytes(), values) == values
+    assert unfit(FourBytes(), {"a": values[0], "b": values[1], "c": {REMARKS: []}}) == ["c"]
+    with pytest.raises(ValueError, match="instead of"):
+        check_values(FourBytes(), [{REMARKS: []}])
+
+
+def test_a_remark_counts_once_for_a_row():
+    assert count_remarks([{REMARKS: ["cut", "cut"]}, {REMARKS: ["cut"]}, {}]) == {"cut": 2}
 
 
 def test_vectors_that_another_run_has_put_there_meanwhile_stay(files, tmp_path):

@@ -1,4 +1,4 @@
-"""The modules from which documents of DataFlow and LAS import, for scripts that are to run as they stand."""
+"""The modules from which documents of DataFlow and LAS import, for scripts that run unchanged."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def install() -> None:
     """
     if any(isinstance(finder, _Finder) for finder in sys.meta_path):
         return
-    sys.meta_path.append(_Finder())  # last: asked for what nobody else has
+    sys.meta_path.append(_Finder())  # last: only for modules that are found nowhere else
     for name, homes in ALIASES.items():
         after_import(name, lambda module, homes=homes: _lend(module, homes))
 
@@ -82,10 +82,10 @@ class _Finder(MetaPathFinder, Loader):
         return ModuleSpec(name, self, is_package=True) if name in _MODULES else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Give it its names, which are loaded when they are asked for.
+        """Give it its names, which are loaded when they are used.
 
         Raises:
-            ModuleNotFoundError: It is Daft itself, which nothing stands in for.
+            ModuleNotFoundError: It is Daft itself, which is not replaced.
         """
         name = module.__name__
         if name == "daft":

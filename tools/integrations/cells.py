@@ -1,4 +1,4 @@
-"""What stands in the cells of a table that came through pandas, NumPy, JSON or CSV, as plain Python."""
+"""The cells of a table from pandas, NumPy, JSON or CSV, as plain Python."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def one_path(cell: Any) -> str:
     cell = parsed(cell, list)
     paths = cell if isinstance(cell, (list, tuple)) else [cell]
     if len(paths) > 1:
-        raise MediaError("bad_value", "", f"{len(paths)} paths stand in the cell where one is expected")
+        raise MediaError("bad_value", "", f"{len(paths)} paths are in the cell where one is expected")
     path = paths[0] if paths else None
     if path is None or not str(path).strip():
         raise MediaError("bad_value", "", "the cell of the path is empty")

@@ -16,8 +16,8 @@ def known_clip(name: str) -> tuple[str | None, list[str]]:
     """What `tools.models.clip_checkpoint.find_clip` finds for a name.
 
     Args:
-        name: A name that it takes. For the Hugging Face id of a model of OpenAI's, their own file is looked
-            for first: that needs no network.
+        name: A name that it takes. For the Hugging Face id of a model of OpenAI's, their own file is tried
+            first: that needs no network.
 
     Returns:
         The name to give to it, None when it finds nothing; and why not, for each name that was tried before.

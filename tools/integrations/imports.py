@@ -54,7 +54,7 @@ class _Watcher(MetaPathFinder):
 
 
 class _Afterwards(Loader):
-    """A loader that does more; all else is that of the loader that it stands for."""
+    """A loader that does more; all else is that of the loader that it replaces."""
 
     def __init__(self, loader: Any, actions: list[Action]) -> None:
         self._loader = loader
@@ -68,7 +68,7 @@ class _Afterwards(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """As the loader does; then the actions, with the module that it put in the place of the one given."""
+        """As the loader does; then the actions, with the module that is in `sys.modules` afterwards."""
         self._loader.exec_module(module)
         for action in self._actions:
             action(sys.modules.get(module.__name__, module))

@@ -152,7 +152,7 @@ def given(value: Value | None, default: Value) -> Value:
 
 
 def log_failures(reasons: Iterable[str | None], what: str) -> None:
-    """Log how many results are missing and of which kinds; nothing when all are there.
+    """Log how many results are missing and of which kinds; nothing when none is.
 
     Args:
         reasons: One for each row or clip; None where it has its result.

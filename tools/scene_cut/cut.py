@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> int | None:
         code = run_command(stage, args)
     finally:
         stage.remove_leftovers()
-    lines = stage.remarks()
+    lines = stage.totals()
     if code == 0:
         lines += stage.check_earlier_clips(
             output_path(args.meta, stage.suffix, output=args.output), prune=args.prune

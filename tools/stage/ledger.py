@@ -63,7 +63,7 @@ def row_key(row: Row) -> str:
 
 
 class Ledger:
-    """Finished rows of one output; a context manager that holds the lock of this rank's file.
+    """Finished rows of one output; a context manager that locks this rank's file.
 
     Args:
         folder: Folder of the output's ledger files; created if missing.

@@ -1,7 +1,7 @@
 """The files of a ledger: how a record becomes a line, and which line counts for a row.
 
-Nothing in them is trusted. A line ends with a checksum of the rest, and one that does not agree is passed
-over. Of two lines about a row the later one counts. Which that is follows from their order in a file, and
+Nothing in them is trusted. A line ends with a checksum of the rest, and one whose checksum differs is
+ignored. Of two lines about a row the later one counts. Which that is follows from their order in a file, and
 between files from the number of the run that wrote them: clocks go back, and those of two machines differ.
 """
 
@@ -22,7 +22,7 @@ VectorPlace = tuple[Path, int, int, int]
 """Where a vector is: file, first byte, numbers, checksum of its bytes."""
 
 CHECKSUM = b', "crc32": "'
-"""What stands before the checksum of a record."""
+"""What precedes the checksum of a record."""
 
 _SEAL = len(CHECKSUM) + len('00000000"}\n')
 
@@ -40,7 +40,7 @@ class LedgerFiles:
         vectors: Where their vectors are; None for a row that has none.
         last_run: Highest number of a run.
         damaged: How many lines of each file cannot be used.
-        reported: How many of these the user has been told of.
+        reported: How many of these have been reported to the user.
 
     Raises:
         OSError: A file cannot be read.
@@ -56,7 +56,7 @@ class LedgerFiles:
         self.damaged: dict[str, int] = {}
         self.reported: dict[str, int] = {}
         self._latest: dict[str, tuple[int, Path]] = {}  # run and file of the line that counts for a row
-        self._place: tuple[int, Path] = (0, own)  # of the line at hand: one object for many lines
+        self._position: tuple[int, Path] = (0, own)  # of the current line: one object for many lines
         files = ((_rank_of(path), path) for path in own.parent.glob("rank*.jsonl"))
         for rank, path in sorted((rank, path) for rank, path in files if rank is not None):
             self._read(rank, path)
@@ -88,15 +88,15 @@ class LedgerFiles:
         key = line["row"]
         if line["ask"] != self._config or key not in self._keys:
             return
-        if self._place != (run, path):
-            self._place = run, path
+        if self._position != (run, path):
+            self._position = run, path
         if (latest := self._latest.get(key)) is not None:
             is_other = path != latest[1] and isinstance(self.outcomes.get(key), dict)
             if run < latest[0] or (run == latest[0] and is_other):
                 return
             self.outcomes.pop(key, None)
             self.vectors.pop(key, None)
-        self._latest[key] = self._place
+        self._latest[key] = self._position
         if "again" in line:
             return
         if "failure" in line:
@@ -118,7 +118,7 @@ def _rank_of(path: Path) -> int | None:
 
 def _vector_place(folder: Path, name: str, start: int, count: int, checksum: int) -> VectorPlace:
     if _rank_of(Path(name)) is None or Path(name).name != name or min(start, count) < 0:
-        raise ValueError(f"{name}: not a place of a vector")
+        raise ValueError(f"{name}: not the file of a vector")
     return folder / name, int(start), int(count), int(checksum)
 
 
@@ -129,7 +129,7 @@ def _text(value: Any) -> str:
 
 
 def sealed(line: dict[str, Any]) -> bytes:
-    """A record as a line that ends with the checksum of all that stands before it."""
+    """A record as a line that ends with the checksum of everything before it."""
     body = json.dumps(line, ensure_ascii=False).encode(errors="surrogatepass")[:-1]
     return b'%b%b%08x"}\n' % (body, CHECKSUM, zlib.crc32(body))
 

@@ -83,7 +83,7 @@ def _not_replaced(path: Path, source: str, *, own: bool) -> MediaError:
 class MadeFiles:
     """The list of files made for a table, each added just before it gets its final name.
 
-    By it an existing file of the table is told from one of somebody else.
+    By it an existing file of the table is distinguished from one of somebody else.
 
     Attributes:
         folder: The folder of the files.

@@ -37,7 +37,7 @@ class RankProgress:
         self._folder = folder
         self._shard = shard
         # The launcher is the parent of all its ranks on this machine. Without one, ranks of a run cannot be
-        # told from those of another.
+        # distinguished from those of another.
         self._run = f"{os.environ.get('TORCHELASTIC_RUN_ID', '')} {os.getppid()}"
         # Rank 0 shows the bar; the ranks of its machine are the first ones.
         here = int(os.environ.get("LOCAL_WORLD_SIZE", "0")) // int(os.environ.get(RANKS_PER_SHARD, "1"))

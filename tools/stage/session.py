@@ -101,26 +101,30 @@ class Session:
             logged = logged or _log_internal_error(stage, results)
             finished(results)
 
-        with self._lock, ExitStack() as stack:
+        with self._lock:
             self.setup()
             pool = self._started()
-            stack.push(self._close_on_error)  # workers may still be at jobs of this run
-            fetched = None
-            if self._fetch is not None:
-                from tools.stage.fetched_rows import FetchedRows
+            try:
+                with ExitStack() as stack:
+                    fetched = None
+                    if self._fetch is not None:
+                        from tools.stage.fetched_rows import FetchedRows
 
-                fetched = stack.enter_context(FetchedRows(rows, self._fetch, report))
-            scoring = stack.enter_context(Scoring(stage, self.options.batch_size, report))
-            jobs = fetched or ((key, str(row.get("path") or ""), row) for key, row in rows)
-            prepare = partial(_prepare, stage)
-            for key, prepared in pool.imap_unordered(prepare, jobs, idle=scoring.poll):
-                key = str(key)
-                if fetched is not None:
-                    prepared = fetched.release(key, prepared)
-                if isinstance(prepared, MediaError):
-                    report([(key, prepared)])
-                else:
-                    scoring.add(key, prepared)
+                        fetched = stack.enter_context(FetchedRows(rows, self._fetch, report))
+                    scoring = stack.enter_context(Scoring(stage, self.options.batch_size, report))
+                    jobs = fetched or ((key, str(row.get("path") or ""), row) for key, row in rows)
+                    prepare = partial(_prepare, stage)
+                    for key, prepared in pool.imap_unordered(prepare, jobs, idle=scoring.poll):
+                        key = str(key)
+                        if fetched is not None:
+                            prepared = fetched.release(key, prepared)
+                        if isinstance(prepared, MediaError):
+                            report([(key, prepared)])
+                        else:
+                            scoring.add(key, prepared)
+            except BaseException:
+                self.close()  # workers may still be at jobs of this run
+                raise
 
     def map_rows(self, rows: Iterable[Row], *, label: str | None = None) -> list[Outcome]:
         """Run the stage over rows in memory: no table, no ledger.
@@ -165,10 +169,6 @@ class Session:
             pool = WorkerPool(options.num_workers, timeout=options.timeout, memory_bytes=memory)
             self._pool = self._workers.enter_context(pool)
         return self._pool
-
-    def _close_on_error(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is not None:
-            self.close()
 
 
 def _log_internal_error(stage: Stage, results: list[tuple[str, Outcome]]) -> bool:

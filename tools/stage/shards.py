@@ -1,4 +1,4 @@
-"""Which rows are this rank's: RANK and WORLD_SIZE decide, as `torchrun` sets them; no process group."""
+"""The rows of this rank: RANK and WORLD_SIZE decide, as `torchrun` sets them; no process group."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from tools.errors import UserError
 from tools.table import failures_path, part_path
 
 RANKS_PER_SHARD = "VIDSIEVE_RANKS_PER_SHARD"
-"""Environment variable: so many neighbouring ranks work on one shard (they share a model); 1 by default."""
+"""Environment variable: number of neighbouring ranks that share one shard, and a model; 1 by default."""
 
 STATE_FOLDER = ".vidsieve"
-"""Hidden folder beside an output that holds its ledger and receipts."""
+"""Hidden folder beside an output with its ledger and receipts."""
 
 
 @dataclass(frozen=True)
 class Shard:
     """One rank's share of a table: rows rank, rank + world, rank + 2 world, ...
 
-    Interleaving spreads long videos, which often stand together, over the ranks.
+    Interleaving spreads long videos, which are often neighbours, over the ranks.
 
     Attributes:
         rank: Number of this rank, from 0.
@@ -37,7 +37,7 @@ class Shard:
 
     @property
     def label(self) -> str:
-        """``rank/world``, as it stands in the column ``_part``."""
+        """``rank/world``, the cell of the column ``_part``."""
         return f"{self.rank}/{self.world}"
 
     def rows(self, total: int) -> range:

@@ -1,4 +1,4 @@
-"""The last lines of a run: what was done, how fast, what failed, and what the new columns hold."""
+"""The last lines of a run: what was done, how fast, what failed, and what is in the new columns."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _NO_LABELS = frozenset(
 ) | frozenset(("text", "ocr_text", "timestamp", "boundary", "frame_details", "crop"))
 """Columns of text of which a count of each value says nothing."""
 
-_PLACES = frozenset(("scene", "start", "end", "start_frame", "end_frame", "frame", "time", "point"))
-"""Columns of numbers that say where something lies in its source; their median says nothing."""
+_POSITIONS = frozenset(("scene", "start", "end", "start_frame", "end_frame", "frame", "time", "point"))
+"""Columns of numbers that are positions in the source; their median says nothing."""
 
 _JOINED = frozenset(("cmotion", "caption_flags"))
 """Columns whose cells hold labels joined by +."""
@@ -30,10 +30,10 @@ _SHOWN_LABELS = 6
 
 
 def summary(result: RunResult) -> str:
-    """What a run did, a line for each thing worth a word.
+    """The last lines of a run.
 
-    Rows and failures, time, what was said of rows, where vectors went, and each new column: least, median and
-    largest of numbers, how often each label occurs.
+    Rows and failures, remarks and how many rows each applies to, the file of vectors, each new column
+    (minimum, median and maximum of numbers, how often each label occurs), and the time.
     """
     from tools.stage.failures import count_kinds
 
@@ -77,12 +77,12 @@ def _added_by_all(result: RunResult, shard: Shard) -> pl.DataFrame:
 
 
 def describe(table: pl.DataFrame) -> list[str]:
-    """What the columns of a table hold, a line for each that numbers or labels can be told of."""
+    """A line for each column of numbers or labels of a table."""
     lines = []
     for name in table.columns:
         cells = table[name]
         if cells.dtype.is_numeric():
-            text = None if name in _PLACES else _numbers(cells)
+            text = None if name in _POSITIONS else _numbers(cells)
         elif cells.dtype in (pl.String, pl.Boolean):
             text = None if name in _NO_LABELS else _labels(name, cells)
         else:

@@ -37,7 +37,7 @@ def check_vector_name(target: str | Path) -> None:
 class VectorFile:
     """The file of this rank's vectors; of several ranks each writes ``<stem>_part<rank>``.
 
-    A receipt beside the ledger tells a file that this run may replace from one that it may not.
+    By a receipt beside the ledger, files that this run may replace are distinguished from others.
 
     Args:
         target: The file of the whole run.

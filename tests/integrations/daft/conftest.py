@@ -1,4 +1,4 @@
-"""Files to score."""
+"""A table of small files."""
 
 from __future__ import annotations
 
@@ -8,24 +8,10 @@ import polars as pl
 import pytest
 
 from tests.integrations.daft.stages import SizeStage
-from tests.integrations.dataflow.dataflow_files import drifting_pictures
-from tests.support import make_video
 from tools.stage.runner import RunOptions, run_stage
 from tools.table import read_table, write_table
 
 ROOT = Path(__file__).resolve().parents[3]
-
-
-@pytest.fixture(scope="session")
-def clips(tmp_path_factory) -> list[str]:
-    """Four videos that score differently, one that is none, and one that is not there."""
-    folder = tmp_path_factory.mktemp("clips")
-    paths = [
-        make_video(folder / f"{n}.mp4", fps=24, pictures=drifting_pictures(20 + n, seed=n)) for n in range(4)
-    ]
-    paths.insert(2, folder / "broken.mp4")
-    paths[2].write_bytes(b"no video")
-    return [str(path) for path in (*paths, folder / "missing.mp4")]
 
 
 @pytest.fixture

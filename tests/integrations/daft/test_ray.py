@@ -84,7 +84,7 @@ def test_the_command_on_ray(on_ray):
 
 def test_too_many_workers_are_refused_at_once(on_ray):
     found, _ = on_ray
-    assert "4 workers with 1 CPUs each are asked for, the Ray cluster has 4 CPUs" in found["too_many"]
+    assert "4 workers with 1 CPUs each are needed, the Ray cluster has 4 CPUs" in found["too_many"]
     assert "0 CPUs are left for reading" in found["too_many"]
     assert found["told_within"] < 60  # Daft would wait for two minutes
 

@@ -55,7 +55,7 @@ def test_gpus_of_one_machine_without_ray():
     check_machine(Workers(cpus=2, concurrency=9), Machine(2, 0))  # these take turns
     with pytest.raises(UserError, match=r"1 workers with 3 CPUs each .* this machine has 2; ask for fewer"):
         check_machine(Workers(cpus=3), Machine(2, 0))
-    with pytest.raises(UserError, match=r"2 x 3\.0 GiB are asked for, this machine has 4\.0 GiB"):
+    with pytest.raises(UserError, match=r"2 x 3\.0 GiB are needed, this machine has 4\.0 GiB"):
         check_machine(Workers(concurrency=2), Machine(8, 0, memory=4 * 2**30), memory=3 * 2**30)
 
 
@@ -101,5 +101,5 @@ def test_a_cluster_of_a_machine_of_one_core_has_a_cpu_to_read_with():
     cpus, workers = fill(there)
     check_cluster(Workers(concurrency=workers, cpus=cpus), there)
     assert (cpus, workers) == (1, 1)
-    with pytest.raises(UserError, match=r"^2 workers with 1 CPUs each are asked for, the Ray"):
+    with pytest.raises(UserError, match=r"^2 workers with 1 CPUs each are needed, the Ray"):
         check_cluster(Workers(concurrency=2, cpus=1), there)

@@ -103,5 +103,5 @@ def test_any_class_of_that_shape():
 def test_what_is_wrong_is_told_before_the_run():
     with pytest.raises(UserError, match=r"Doubler: has no score\(\)"):
         las_udf(Doubler, method="score")
-    with pytest.raises(UserError, match="GiB are asked for"):
+    with pytest.raises(UserError, match="GiB are needed"):
         las_udf(Doubler, memory_bytes=1 << 60)

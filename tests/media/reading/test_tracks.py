@@ -137,7 +137,7 @@ def test_the_last_lines_count_sources_and_not_tracks(tmp_path, capsys):
     meta = tmp_path / "meta.csv"
     meta.write_text(f"path\n{path}\n")
     assert cut.main([str(meta), "--save_dir", str(tmp_path / "c"), "--quiet", "--num_workers", "0"]) == 0
-    assert "1 sources: audio aac left behind" in capsys.readouterr().err
+    assert "1 rows: audio aac left behind" in capsys.readouterr().err
     arguments = ["vid_resize", str(meta), "--output-dir", str(tmp_path / "d"), "--length", "48"]
     assert transform.main([*arguments, "--quiet", "--num-workers", "0"]) == 0
     assert "1 rows: audio aac left behind" in capsys.readouterr().err

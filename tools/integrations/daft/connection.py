@@ -35,7 +35,7 @@ def connect(address: str | None) -> None:
     ray = import_ray()
     if not ray.is_initialized():
         _check_listening(address)
-        # Where weights are looked for must be the same everywhere; a node's own environment says otherwise.
+        # Weights must be found in the same folders everywhere; a node's own environment may differ.
         weights = {name: value for name, value in os.environ.items() if name.startswith("VIDSIEVE_")}
         local = _local_cluster() if address == "local" else {}
         try:

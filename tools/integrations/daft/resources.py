@@ -137,20 +137,20 @@ def check_machine(workers: Workers, machine: Machine, memory: float = 0) -> None
     """As `check_resources`, for Daft's native runner on this machine."""
     # Daft's native runner reserves no CPUs, more actors than cores only take turns; but each has to fit.
     if workers.cpus_each > machine.cpus:
-        raise UserError(f"{_asked(workers)}, this machine has {machine.cpus:g}; ask for fewer")
+        raise UserError(f"{_needs(workers)}, this machine has {machine.cpus:g}; ask for fewer")
     if workers.gpus * workers.concurrency > machine.gpus:
         raise UserError(
-            f"{_asked(workers)}, this machine has {_gpus(machine.gpus)}; "
+            f"{_needs(workers)}, this machine has {_gpus(machine.gpus)}; "
             "ask for fewer, or call daft.set_runner_ray() first where a cluster is meant"
         )
     if workers.concurrency > 1 and workers.gpus * workers.concurrency > 1:
         raise UserError(
-            f"{_asked(workers)}: Daft's native runner does not deal out GPUs, all would take the first one; "
+            f"{_needs(workers)}: Daft's native runner does not deal out GPUs, all would take the first one; "
             "use Ray, which does: daft.set_runner_ray()"
         )
     if memory * workers.concurrency > machine.memory:
         raise UserError(
-            f"{workers.concurrency} x {memory / 2**30:.1f} GiB are asked for, this machine has "
+            f"{workers.concurrency} x {memory / 2**30:.1f} GiB are needed, this machine has "
             f"{machine.memory / 2**30:.1f} GiB"
         )
 
@@ -163,18 +163,18 @@ def check_cluster(workers: Workers, nodes: Sequence[Machine], memory: float = 0)
     if room < workers.concurrency:
         fit = "none fits" if room == 0 else f"{room} fit"
         more = f" and {memory / 2**30:.1f} GiB" if memory else ""
-        raise UserError(f"{_asked(workers)}{more}, {has}: {fit}; ask for fewer or smaller ones")
+        raise UserError(f"{_needs(workers)}{more}, {has}: {fit}; ask for fewer or smaller ones")
     left = cpus - workers.cpus_each * workers.concurrency
     if left < _FOR_READS:
         raise UserError(
-            f"{_asked(workers)}, {has}: {left:g} CPUs are left for reading, {_FOR_READS} is needed; "
+            f"{_needs(workers)}, {has}: {left:g} CPUs are left for reading, {_FOR_READS} is needed; "
             "ask for fewer workers, or fewer CPUs for each"
         )
 
 
-def _asked(workers: Workers) -> str:
+def _needs(workers: Workers) -> str:
     takes = f"{workers.cpus_each:g} CPUs" + (f" and {_gpus(workers.gpus)}" if workers.gpus else "")
-    return f"{workers.concurrency} workers with {takes} each are asked for"
+    return f"{workers.concurrency} workers with {takes} each are needed"
 
 
 def _gpus(number: float) -> str:
@@ -192,8 +192,8 @@ def spread_workers(
 
     Args:
         gpus: GPUs of each.
-        concurrency: How many, in place of as many as fit.
-        cpus: CPUs of each, in place of its part of its node.
+        concurrency: How many; by default as many as fit.
+        cpus: CPUs of each; by default its part of its node.
         num_workers: Decoding processes of each, no more than its CPUs.
 
     Raises:
@@ -221,8 +221,8 @@ def fill(nodes: Sequence[Machine], *, gpus: float = 0, cpus: float | None = None
         cpus: CPUs of each; None to choose them.
     """
     able = [m for m in nodes if m.gpus >= gpus] or nodes
-    wanted = [max(1, int(m.gpus / gpus)) if gpus else 1 for m in able]
-    shares = {max(1, int((m.cpus - _FOR_READS) / number)) for m, number in zip(able, wanted, strict=True)}
+    actors = [max(1, int(m.gpus / gpus)) if gpus else 1 for m in able]
+    shares = {max(1, int((m.cpus - _FOR_READS) / number)) for m, number in zip(able, actors, strict=True)}
 
     def room(share: float) -> int:
         spared = [dataclasses.replace(m, cpus=m.cpus - _FOR_READS) for m in able]

@@ -79,7 +79,7 @@ class StageWorker:
     def session(self) -> Session:
         """The stage, set up."""
         if self._session is None:
-            if self.actors > 1:  # said as torchrun says it, see tools.media.workers.pool.usable_cores
+            if self.actors > 1:  # as torchrun sets it, see tools.media.workers.pool.usable_cores
                 os.environ["LOCAL_WORLD_SIZE"] = str(self.actors)
             self._session = Session(self.spec.make(), self.options, fetch=FetchOptions())
             self._session.setup()

@@ -105,7 +105,7 @@ class Folder:
             UserError: It cannot be written.
         """
         with self._user_errors():
-            if not self._is_local:  # an object appears when all of it is there
+            if not self._is_local:  # an object appears when it is complete
                 self._storage.pipe_file(f"{self._root}/{name}", content)
                 return
             self._storage.makedirs(self._root, exist_ok=True)

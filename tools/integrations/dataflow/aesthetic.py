@@ -205,9 +205,9 @@ def _entries(result: Result) -> dict[str, Any]:
     values = result.values
     if values is None:
         return {SCORE: None, FRAMES: None, ERROR: result.reason}
-    looked_at = {
+    frames = {
         "from": values[FRAMES_FROM],
         "frame_indices": values[FRAME_NUMBERS],
         "scores": values[_FRAME_SCORES],
     }
-    return {SCORE: values["aes"], FRAMES: looked_at}
+    return {SCORE: values["aes"], FRAMES: frames}

@@ -65,7 +65,7 @@ class VideoAudioSimilarity(Operator):
     numbers although the sound is not used.
 
     A cell may hold a list of several videos (and of as many audio files): similarities are then over the
-    moments of all of them, and `any_or_all` tells how many must pass.
+    moments of all of them, and `any_or_all` says how many must pass.
 
     Args:
         hf_clip: Name (``ViT-B/32``), file (``.pt``), folder or Hugging Face id of a CLIP. In mode ``compat``
@@ -258,7 +258,7 @@ class _Job(NamedTuple):
 
 
 def _jobs(video: Any, audio: Any, caption: Any) -> _Job:
-    """The rows of the stage that a row of the table stands for."""
+    """The rows of the stage for a row of the table."""
     videos, sounds = _paths(video), _paths(audio)
     if not videos or None in videos:
         return _Job([], MediaError("bad_value", "", "the cell of the path is empty"))

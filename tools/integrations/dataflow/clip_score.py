@@ -46,11 +46,11 @@ class PerClipStage(Stage):
     among them, just as in a file cut to them.
 
     Attributes:
-        stage: The stage; one that looks at some of a video's frames, not at all of them.
+        stage: The stage; one that reads some of a video's frames, not all of them.
 
     Adds the columns of the other stage, and:
         frames_from: ``files`` (pictures on disk), ``video``, or ``image``.
-        frame_numbers: The frames that were looked at, counted from the first one of the clip.
+        frame_numbers: The frames that were read, counted from the first one of the clip.
 
     Raises:
         UserError: The stage is of another kind.
@@ -101,10 +101,10 @@ class PerClipStage(Stage):
 
 @dataclasses.dataclass(frozen=True)
 class ClipSource:
-    """Where the frames of a clip are to be had.
+    """Where the frames of a clip are.
 
     Attributes:
-        cells: The clip's dict; None stands for the whole video, or an image.
+        cells: The clip's dict; None for the whole video, or an image.
         id: The clip's id.
         figure_root: Folder of pictures to look at first; None for the video alone.
         shared: See `tools.integrations.dataflow.frame_folders.find_folder`.
@@ -178,8 +178,8 @@ def _read_span(video: str, span: ClipSpan, stage: Stage) -> tuple[list[int], Fra
         numbers = [int(number) for number in _sampling_of(stage).indices(times)]
     except SamplingError as error:
         raise MediaError("too_short", video, str(error)) from None
-    wanted = [within.start + number for number in numbers]
-    return numbers, Frames(read_frames(video, wanted, decoder=stage.decoder, index=index), times)
+    chosen = [within.start + number for number in numbers]
+    return numbers, Frames(read_frames(video, chosen, decoder=stage.decoder, index=index), times)
 
 
 def index_of(video: str) -> PacketIndex:
@@ -209,7 +209,7 @@ def score_clips(
 
     Args:
         stage: The score.
-        table: The clips; the other columns that the stage needs are looked for in their dicts.
+        table: The clips; the other columns that the stage reads are in their dicts.
         options: How.
         figure_root: Folder of pictures to look at first, see `tools.integrations.dataflow.frame_folders`.
 
@@ -261,7 +261,7 @@ class ClipScore(Operator):
     """
 
     purpose = (
-        "Scores every clip with any stage that looks at some frames of a video.",
+        "Scores every clip with any stage that reads some frames of a video.",
         "用任意一种基于抽帧的评分为每个视频片段打分。",
     )
 

@@ -40,10 +40,10 @@ class ClipSpan:
 
         Args:
             clip: ``frame_start`` with ``frame_end`` (exclusive) or ``num_frames``; or ``timestamp_start``
-                and ``timestamp_end``, in seconds. Where both are there, the frame numbers count.
+                and ``timestamp_end``, in seconds. Of both, the frame numbers count.
 
         Raises:
-            MediaError: bad_value: there is neither, or nothing lies between them.
+            MediaError: bad_value: there is neither, or the clip is empty.
         """
         start, end = (_number(clip, name) for name in ("frame_start", "frame_end"))
         if start is not None and end is None and (length := _number(clip, "num_frames")) is not None:
@@ -88,7 +88,7 @@ class Clip:
     Attributes:
         row: Position of its video's row.
         number: Position among the clips of that row.
-        video: Path of the video; None where the cell holds none.
+        video: Path of the video; None where the cell has none.
         id: Its name: the ``id`` of its dict, or ``<video stem>_<number>``.
         cells: Its dict.
         reason: Why nothing can be done with it; None when something can.
@@ -108,12 +108,12 @@ class ClipTable:
     Args:
         frame: The table; it stays as it is.
         video_key: Column with the path of the video, a text or a list of one text.
-        clips_key: Column with the dicts. Text that stands for one is read too.
+        clips_key: Column with the dicts. A text with one in JSON is read, too.
 
     Attributes:
         structs: For each row a copy of its dict; None where there is none.
         clips: All clips in the order of the table.
-        videos: For each row its path; None where the cell holds none.
+        videos: For each row its path; None where the cell has none.
     """
 
     def __init__(self, frame: pd.DataFrame, video_key: str, clips_key: str) -> None:

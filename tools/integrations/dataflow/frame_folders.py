@@ -59,11 +59,11 @@ def claim_folder(root: str, video: str) -> str:
             belong to others, or the folder cannot be made.
     """
     for folder in _candidates(root, video):
-        place = safe_join(root, f"{Path(folder).name}/{_OWNER}", video, create=True)
+        path = safe_join(root, f"{Path(folder).name}/{_OWNER}", video, create=True)
         if _is_taken(folder, video):
             continue
         try:
-            if _claims(place, video):
+            if _claims(path, video):
                 return folder
         except OSError as error:
             raise disk_error(folder, error) or MediaError(
@@ -72,23 +72,23 @@ def claim_folder(root: str, video: str) -> str:
     raise MediaError("encode", video, f"{folder} belongs to another video, or to somebody else; move it away")
 
 
-def _claims(place: Path, video: str) -> bool:
+def _claims(path: Path, video: str) -> bool:
     """Note in a folder whose it is, unless another run has just done so; whether it is this video's."""
-    with unfinished_file(place) as note:
+    with unfinished_file(path) as note:
         note.write_text(json.dumps({"video": _absolute(video)}), encoding="utf-8")
         with contextlib.suppress(FileExistsError):
-            move_finished(note, place, replace=False)
-    return _owner(str(place.parent)) == _absolute(video)
+            move_finished(note, path, replace=False)
+    return _owner(str(path.parent)) == _absolute(video)
 
 
 def find_folder(root: str, video: str, *, shared: bool) -> str | None:
-    """The folder that holds the pictures of a video, as `claim_folder` decided.
+    """The folder with the pictures of a video, as `claim_folder` decided.
 
     Args:
         root: Folder of all videos.
         video: Path of the video.
         shared: Whether other videos of the table have the same name; a folder that does not say whose it is
-            (made by other software) is then nobody's.
+            (made by other software) then belongs to no video.
 
     Returns:
         The folder, or None.
@@ -164,7 +164,7 @@ def make_room(pictures: str, video: str, numbers: Iterable[int]) -> None:
     Until `write_manifest` they do not count, and what a killed export leaves is known for what it is.
 
     Args:
-        pictures: The folder; it is there.
+        pictures: The folder; it exists.
         video: The video, for the error.
         numbers: Frames whose pictures are going to be written.
 
@@ -176,11 +176,9 @@ def make_room(pictures: str, video: str, numbers: Iterable[int]) -> None:
     old = {n for n in [*note.get("frames", []), *note.get("writing", [])] if isinstance(n, int)}
     numbers = list(numbers)
     for number in numbers:
-        place = Path(pictures, file_name(number))
-        if number not in old and os.path.lexists(place):
-            raise MediaError(
-                "encode", video, f"{place}: a file is there that was not made here; move it away"
-            )
+        path = Path(pictures, file_name(number))
+        if number not in old and os.path.lexists(path):
+            raise MediaError("encode", video, f"{path}: a file is there that was not made here; move it away")
     _write(Path(pictures).parent / _MANIFEST, {"writing": sorted(old.union(numbers))})
     for number in old:
         Path(pictures, file_name(number)).unlink(missing_ok=True)

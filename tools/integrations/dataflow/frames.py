@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from tools.media.reading.timeline.packets import PacketIndex
 
 _QUALITY = 95  # with colours at full resolution: a score moves less than with the usual 75
-_KEEP = -1  # stands for the side that follows from the other
+_KEEP = -1  # the side that follows from the other
 
 
 @dataclasses.dataclass
@@ -56,7 +56,7 @@ class FrameExportStage(Stage):
     """Writes frames of one clip as JPEG files.
 
     Reads ``path``, ``span`` (a `ClipSpan`) and ``folder``; adds ``frame_indices``, counted from the clip's
-    first frame. Pictures that are there already, made in the same way from the same file, are left alone.
+    first frame. Existing pictures that were made in the same way from the same file are left alone.
 
     Attributes:
         choice: Which frames of the clip.
@@ -75,10 +75,10 @@ class FrameExportStage(Stage):
         """Write the pictures of a clip, and the note that says how."""
         video, span, folder = row["path"], row["span"], row["folder"]
         how = {"choice": self.choice.asdict(), "size": self.size and list(self.size)}
-        wanted = manifest_of(video, span, how)
+        expected = manifest_of(video, span, how)
         there = read_manifest(folder) or {}
         numbers = there.pop("frames", [])
-        if there == wanted and all(Path(folder, file_name(n)).is_file() for n in numbers):
+        if there == expected and all(Path(folder, file_name(n)).is_file() for n in numbers):
             return {"frame_indices": numbers}
         index = index_of(video)
         within = span.frames(index)
@@ -86,7 +86,7 @@ class FrameExportStage(Stage):
         numbers = [int(number) for number in self.choice.indices(times)]
         try:
             self._write(video, index, within, numbers, Path(folder))
-            write_manifest(folder, {**wanted, "frames": numbers})
+            write_manifest(folder, {**expected, "frames": numbers})
         except OSError as error:
             if (fault := disk_error(folder, error)) is not None:
                 raise fault from None
@@ -102,8 +102,8 @@ class FrameExportStage(Stage):
         folder.mkdir(parents=True, exist_ok=True)
         make_room(str(folder), video, numbers)
         convert = PictureConverter(index, size=_shape(self.size, index.displayed_size))
-        wanted = [within.start + number for number in numbers]
-        for frame in iter_video_frames(video, frames=wanted, on_damage="raise", index=index):
+        chosen = [within.start + number for number in numbers]
+        for frame in iter_video_frames(video, frames=chosen, on_damage="raise", index=index):
             _save(convert(frame.picture), folder / file_name(frame.index - within.start))
 
 

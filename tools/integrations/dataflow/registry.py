@@ -1,7 +1,7 @@
-"""Operators as DataFlow's pipelines take them: what `compile()` looks at, and where they are registered.
+"""Operators for DataFlow's pipelines: what `compile()` reads, and where they are registered.
 
 DataFlow is never imported here. When a program imports it, before or after `tools.operators`, the operators
-become subclasses of its ``OperatorABC`` and stand in its ``OPERATOR_REGISTRY``, `FileStorage` becomes a
+become subclasses of its ``OperatorABC`` and get into its ``OPERATOR_REGISTRY``, `FileStorage` becomes a
 ``DataFlowStorage``, and what serves language models an ``LLMServingABC``.
 """
 
@@ -34,7 +34,7 @@ class Columns(NamedTuple):
 
     Attributes:
         inputs: Parameter of ``run`` that names a column, to the column; only columns that must be there.
-        outputs: Columns that are there afterwards.
+        outputs: Columns that it has afterwards.
     """
 
     inputs: dict[str, str]
@@ -119,7 +119,7 @@ class BoundRun:
 
 
 class _Signature(inspect.Signature):
-    """The signature of ``run``; with defaults applied, arguments are those that DataFlow looks at."""
+    """The signature of ``run``; with defaults applied, arguments are those that DataFlow reads."""
 
     operator: Operator
 
@@ -142,7 +142,7 @@ class _Signature(inspect.Signature):
         return _Bound(self, super().bind(*args, **kwargs).arguments)
 
     def visible(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        """What DataFlow looks at: the arguments, less those that change nothing, and the columns."""
+        """What DataFlow reads: the arguments, less those that change nothing, and the columns."""
         columns = self.operator.columns(arguments)
         visible = {
             name: value
@@ -157,7 +157,7 @@ class _Signature(inspect.Signature):
 
 class _Bound(inspect.BoundArguments):
     def apply_defaults(self) -> None:
-        """Add the defaults, then what DataFlow looks at."""
+        """Add the defaults, then what DataFlow reads."""
         super().apply_defaults()
         assert isinstance(self.signature, _Signature)
         self.arguments = self.signature.visible(self.arguments)

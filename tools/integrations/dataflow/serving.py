@@ -26,7 +26,7 @@ Messages = list[dict[str, Any]]
 """A conversation, as OpenAI's interface has it: ``[{"role": "user", "content": "..."}, ...]``."""
 
 _SYSTEM = "You are a helpful assistant"
-_START_SECONDS = 1800.0  # vLLM reads weights and compiles; a process that ends is told at once
+_START_SECONDS = 1800.0  # vLLM reads weights and compiles; a process that ends is reported at once
 _STOP_SECONDS = 30.0
 _LOG = logging.getLogger("tools.operators")  # not below vidsieve: a script without logging hears it
 
@@ -47,14 +47,14 @@ class _Serving:
 
         Args:
             user_inputs: The texts.
-            system_prompt: What the model is told before each.
+            system_prompt: System prompt before each.
             json_schema: A JSON schema that the answers follow, for servers that know how.
 
         Returns:
-            The answers, in the order of the texts; None where there is none, which is logged with its reason.
+            The answers, in the order of the texts; None for a missing one, which is logged with its reason.
 
         Raises:
-            UserError: The server answers nobody.
+            UserError: The server refuses every request.
         """
         system = {"role": "system", "content": system_prompt}
         return self._ask([[system, {"role": "user", "content": text}] for text in user_inputs], json_schema)
@@ -89,12 +89,12 @@ class APILLMServing_request(_Serving):
 
     Args:
         api_url: Its address, with or without ``/chat/completions``.
-        key_name_of_api_key: Environment variable that holds the key; where it is not set, OPENAI_API_KEY.
+        key_name_of_api_key: Environment variable with the key; where it is not set, OPENAI_API_KEY.
             Without either no key is sent, which suits a server of one's own.
         model_name: The model, as the server calls it.
         temperature: 0 takes the likeliest word each time.
         max_workers: Requests under way at once.
-        max_retries: How often a question is asked again when the server was busy, slow or broken.
+        max_retries: How often a request is repeated when the server was busy, slow or broken.
         connect_timeout: Accepted for DataFlow's sake: `read_timeout` counts for the whole request.
         read_timeout: Seconds that a request may take.
         **configs: Further parameters of each request, such as ``max_tokens``; ``timeout`` is the old name of
@@ -139,7 +139,7 @@ class APILLMServing_request(_Serving):
 
 
 class LocalModelLLMServing_vllm(_Serving):
-    """Serves a model on this machine with vLLM, in a process of its own, and asks it.
+    """Serves a model on this machine with vLLM, in a separate process, and sends requests to it.
 
     The process is started by the first question, and ended by `cleanup` or at the end of the program.
 
@@ -152,7 +152,7 @@ class LocalModelLLMServing_vllm(_Serving):
         vllm_top_p: Share of the probability that words are drawn from.
         vllm_max_tokens: Most tokens of an answer.
         vllm_top_k: Number of words that one is drawn from.
-        vllm_repetition_penalty: Above 1, words that were said become less likely.
+        vllm_repetition_penalty: Above 1, repeated words become less likely.
         vllm_seed: Of what is drawn.
         vllm_max_model_len: Most tokens of question and answer together; None for the model's own.
         vllm_gpu_memory_utilization: Share of the GPU's memory to take.
@@ -179,7 +179,7 @@ class LocalModelLLMServing_vllm(_Serving):
         self.vllm_tensor_parallel_size = vllm_tensor_parallel_size
         self.vllm_max_model_len = vllm_max_model_len
         self.vllm_gpu_memory_utilization = vllm_gpu_memory_utilization
-        asked = {
+        parameters = {
             "temperature": vllm_temperature,
             "top_p": vllm_top_p,
             "max_tokens": vllm_max_tokens,
@@ -187,7 +187,7 @@ class LocalModelLLMServing_vllm(_Serving):
             "repetition_penalty": vllm_repetition_penalty,
             "seed": vllm_seed,
         }
-        self._asked = {name: value for name, value in asked.items() if value is not None}
+        self._parameters = {name: value for name, value in parameters.items() if value is not None}
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
 
@@ -263,7 +263,7 @@ class LocalModelLLMServing_vllm(_Serving):
             max_failures=sys.maxsize,
             key_variable="",
         )
-        return service, {"model": "model", **self._asked}
+        return service, {"model": "model", **self._parameters}
 
 
 LocalModelLLMServing = LocalModelLLMServing_vllm

@@ -37,11 +37,11 @@ class FileStorage:
     n, ``<cache_path>/<file_name_prefix>_step<n>.<cache_type>``. The names and the order of the arguments are
     those of DataFlow's ``FileStorage``.
 
-    In JSON a missing cell is null. In a CSV, dicts and lists stand as JSON, and a text becomes a number only
+    In JSON a missing cell is null. In a CSV, dicts and lists are JSON, and a text becomes a number only
     when nothing is lost by it: 007 stays text.
 
     Args:
-        first_entry_file_name: The input; its suffix tells what it is.
+        first_entry_file_name: The input; its suffix says of what kind.
         cache_path: Folder of the other steps.
         file_name_prefix: How their names begin.
         cache_type: ``jsonl``, ``json`` (one list of records), ``csv`` or ``parquet``.
@@ -78,7 +78,7 @@ class FileStorage:
         return self
 
     def file(self, step: int) -> str:
-        """The file that holds the table after so many operators; 0 is the input."""
+        """The file with the table after this number of operators; 0 is the input."""
         if step == 0:
             return self.first_entry_file_name
         name = f"{self.file_name_prefix}_step{step}.{self.cache_type}"
@@ -117,7 +117,7 @@ class FileStorage:
             The file.
 
         Raises:
-            UserError: `step` was not called, or the data cannot stand in a file of this kind.
+            UserError: `step` was not called, or the data cannot be written in a file of this kind.
         """
         path = Path(self.file(self._current() + 1))
         records = _records(data)

@@ -27,7 +27,7 @@ def cells_of(column: Any, name: str) -> list[Any]:
         UserError: It is no column.
     """
     if isinstance(column, (str, os.PathLike, *_BYTES)):
-        raise UserError(f"{name}: a column is wanted; for a single video give a list of one")
+        raise UserError(f"{name}: must be a column; for a single video give a list of one")
     for method in ("to_pylist", "to_list", "tolist"):  # pyarrow and Daft; pandas and Polars; NumPy
         if hasattr(column, method):
             column = getattr(column, method)()
@@ -88,8 +88,8 @@ def video_sources(paths: Any, binaries: Any, formats: Any, default_format: str) 
     cells = {name: cells_of(column, name) for name, column in columns.items() if column is not None}
     lengths = {name: len(column) for name, column in cells.items()}
     if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-        raise UserError(f"the columns have different lengths: {told}")
+        found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise UserError(f"the columns have different lengths: {found}")
     count = next(iter(lengths.values()))
     missing = [None] * count
     return [
@@ -115,7 +115,7 @@ def _checked(cells: list[Any], name: str, types: tuple[type, ...], what: str) ->
 
 def _source(path: Any, binary: Any, form: str, default_format: str) -> Source | MediaError:
     if path is not None and binary is not None:
-        return MediaError("bad_value", path, "the row has a path and bytes; one of them is wanted")
+        return MediaError("bad_value", path, "the row has a path and bytes; give one of them")
     if path is not None:
         return Source(path, form)
     if binary is None:

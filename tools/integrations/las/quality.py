@@ -47,16 +47,16 @@ class VideoQualityScore:
     """Scores the quality of videos from 0 to 1; an object can be called with columns, over and over.
 
     The model is loaded by the first call, worker processes start with it, and both stay until `close` or the
-    end of the object. A video that cannot be scored gives None, its neighbours their scores; `detail` tells
+    end of the object. A video that cannot be scored gives None, its neighbours their scores; `detail` says
     why. Scores are those of ``python -m tools.scoring.quality.inference`` for the same frames.
 
     Args:
-        model_path: Folder of models; ``<model_path>/<clip_model_name>`` is looked for first.
+        model_path: Folder of models; ``<model_path>/<clip_model_name>`` is tried first.
         clip_model_name: A CLIP in that folder, else a path, else a name that
             `find_clip` knows. OpenAI's own file serves for the Hugging Face id of
             the same model.
         prompt: A name of `tools.scoring.quality.prompts.PROMPTS`; a pair of opposites, as ``"good|bad"`` or
-            ``("good", "bad")``, what is wanted first; or a list of several of these: the score is then the
+            ``("good", "bad")``, the better one first; or a list of several of these: the score is then the
             mean of theirs, and `detail` gives each.
         device: ``cuda``, ``cuda:N``, ``cpu``, or ``auto``: a GPU where there is one.
         sample_mode: A key of `tools.integrations.las.quality_parameters.SAMPLE_MODES`.
@@ -185,7 +185,7 @@ class VideoQualityScore:
             video_formats: Column of what these are: ``mp4``, ``mkv`` ..., ``base64``, ``base64:mkv``.
 
         Returns:
-            float64 for each row, in order, None (null) where there is no score; a column of the same make as
+            float64 for each row, in order, None (null) where there is no score; a column of the same kind as
             the one that came.
 
         Raises:
@@ -199,7 +199,7 @@ class VideoQualityScore:
     __call__ = transform
 
     def detail(self, video_paths: Any = None, video_binaries: Any = None, video_formats: Any = None) -> Any:
-        """Score videos, and tell how the scores came about. Arguments and errors as for `transform`.
+        """Score videos, and return how the scores were computed. Arguments and errors as for `transform`.
 
         Returns:
             For each row, in order, a dict (a column of structs, where columns of pyarrow, pandas, Polars or

@@ -26,7 +26,7 @@ SAMPLE_MODES: dict[str, tuple[str, str, str]] = {
 """LAS's ways of sampling: the policy here, the parameter that belongs to it, and its name here."""
 
 DEFAULT_COUNT = 8
-"""Frames of a video when nothing is said."""
+"""Frames of a video by default."""
 
 Prompt = str | tuple[str, str]
 """One or two texts that name a pair of opposite prompts."""

@@ -40,17 +40,17 @@ def las_udf(
     ``(video_binaries=col("bytes"), video_formats=col("format"))``.
 
     Args:
-        operator: The class. It must be importable by name on all nodes, or stand in the script.
+        operator: The class. It must be importable by name on all nodes, or be defined in the script.
         construct_args: Arguments that it is made with.
         num_cpus: CPUs of each worker; 1 by default.
         num_gpus: GPUs of each worker, or a fraction of one; none by default.
         memory_bytes: Memory of each worker, reckoned up before the run; Daft's functions do not reserve it.
-        batch_size: Rows handed over at a time; by default what Daft has at hand, at most a few thousand.
+        batch_size: Rows of a call; by default what Daft has loaded, at most a few thousand.
         concurrency: Workers; 1 by default.
-        use_process: Whether each has a process of its own; by default it has.
+        use_process: Whether each runs in a separate process; by default it does.
         method: Method that takes the columns: ``detail`` of `tools.operators.VideoQualityScore` gives a
             struct with the score of each frame and the reason of a null.
-        return_type: Arrow type of what the method gives; by default the operator tells, by the static method
+        return_type: Arrow type of the method's result; by default that of the operator's static method
             ``return_type`` (for another method than ``transform``, ``<method>_type``).
 
     Returns:
@@ -109,7 +109,7 @@ class _Worker:
         if self._made is None:
             with suppress(OSError):  # relative paths begin where they were written
                 os.chdir(self.folder)
-            if self.actors > 1:  # said as torchrun says it, see tools.media.workers.pool.usable_cores
+            if self.actors > 1:  # as torchrun sets it, see tools.media.workers.pool.usable_cores
                 os.environ["LOCAL_WORLD_SIZE"] = str(self.actors)
             self._made = self.operator(**self.arguments)
         return getattr(self._made, self.method)(*columns, **named)

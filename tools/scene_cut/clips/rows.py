@@ -8,7 +8,7 @@ from typing import Any
 from tools.media.reading.timeline.packets import TIMING_REMARKS
 from tools.scene_cut.clips.cutting import Clip, CutResult
 from tools.scene_cut.shots.boundaries import SLICE
-from tools.stage.stage import MADE_FILES, Row, made_file
+from tools.stage.stage import MADE_FILES, REMARKS, Row, made_file
 
 _DECIMALS = 6  # microseconds, and fps exact to the last digit that matters
 
@@ -25,17 +25,19 @@ def clip_values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
     if "boundary" in row:
         for made, clip in zip(rows, result.clips, strict=True):
             made["boundary"] = _boundary(row["boundary"], clip)
+    remarks = [f"{track} left behind" for track in sorted(set(result.left_behind))]
+    if result.timing in TIMING_REMARKS:
+        remarks.append(TIMING_REMARKS[result.timing])
     return {
         "rows": rows,
         "failures": [[error.kind, error.message] for error in result.failures.values()],
+        **({REMARKS: remarks} if remarks else {}),  # ledgers of earlier versions have none
         "counts": {
             "skipped": len(result.skipped),
             "left": sum(clip.seconds_left for clip in result.clips),
             "notes": [clip.note for clip in result.clips if clip.note],
             "hdr": [clip.hdr for clip in result.clips if clip.hdr],
             "mixed": sum(clip.mixed and clip.mode != "copy" for clip in result.clips),
-            "left_behind": sorted(set(result.left_behind)),
-            "timing": [TIMING_REMARKS[result.timing]] if result.timing in TIMING_REMARKS else [],
         },
         MADE_FILES: [made_file(clip.path) for clip in result.clips],
     }

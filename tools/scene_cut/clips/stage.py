@@ -30,7 +30,7 @@ from tools.stage.file_stems import file_stems
 from tools.stage.ledger import digest
 from tools.stage.owners import FileNames, NameRequest, names_of_others, remember_table, tell_apart
 from tools.stage.shards import current_shard
-from tools.stage.stage import MADE_FILES, Row, Stage
+from tools.stage.stage import MADE_FILES, REMARKS, Row, Stage
 
 _STEM = "_clip_stem"
 _WHOLE = "whole"  # represents the one scene of a table without scenes
@@ -49,7 +49,7 @@ class CutStage(Stage):
     suffix = "_clips"
     version = 2
     optional_columns = ("timestamp", "boundary", "relpath", _STEM)
-    output_columns = {"rows": pl.List, "failures": pl.List, MADE_FILES: pl.List}
+    output_columns = {"rows": pl.List, "failures": pl.List, REMARKS: pl.List, MADE_FILES: pl.List}
     one_to_many = True
     row_columns = {
         "path": pl.String,
@@ -93,8 +93,6 @@ class CutStage(Stage):
             "notes": {},
             "hdr": {},
             "mixed": 0,
-            "left_behind": {},
-            "timing": {},
             "renamed": 0,
         }
 
@@ -190,7 +188,7 @@ class CutStage(Stage):
             self._counts["skipped"] += counts["skipped"]
             self._counts["left"] += counts["left"]
             self._counts["mixed"] += counts["mixed"]
-            for what in ("notes", "hdr", "left_behind", "timing"):
+            for what in ("notes", "hdr"):
                 for text in counts[what]:
                     self._counts[what][text] = self._counts[what].get(text, 0) + 1
         return batch
@@ -244,8 +242,8 @@ class CutStage(Stage):
             lines.append(f"{len(found.unlisted)} clips of earlier cuts that no table lists: {what}")
         return lines
 
-    def remarks(self) -> list[str]:
-        """Lines for the user on what this run left out or did otherwise than requested."""
+    def totals(self) -> list[str]:
+        """Lines on what this run left out or converted, in clips, scenes and seconds; see also `REMARKS`."""
         lines = []
         if self._counts["renamed"]:
             what = "sources have clips with digits in their names: another table's have the plain ones"
@@ -267,10 +265,6 @@ class CutStage(Stage):
             lines.append(f"{count} clips of HDR sources converted to SDR; --hdr keep leaves them HDR")
         if count := self._counts["hdr"].get("keep"):
             lines.append(f"{count} clips are HDR, as their sources")
-        lines += [
-            f"{count} sources: {track} left behind" for track, count in self._counts["left_behind"].items()
-        ]
-        lines += [f"{count} sources: {remark}" for remark, count in self._counts["timing"].items()]
         return lines
 
 
