@@ -23,7 +23,7 @@ class AestheticStage(CLIPStage):
     """LAION aesthetic score: column ``path`` in, column ``aes`` out.
 
     The score of a video is the mean over its sampled frames, that of an image is its own. Making the stage
-    finds and verifies the weights; they are loaded by `setup`.
+    finds and verifies the weights; `setup` loads them.
 
     Raises:
         UserError: Weights are missing or wrong, or the head does not fit the CLIP.

@@ -1,1 +1,1 @@
-"""How well the sound of a video fits what is said of it, or what is seen in it."""
+"""How well the sound of a video fits its caption, or its pictures."""

@@ -199,7 +199,7 @@ def find_duplicates(
         threshold: Minimum similarity of a duplicate.
 
     Returns:
-        The rows that duplicate kept rows. A row is compared with that very row, so not all of a chain of
+        The rows that duplicate kept rows. A row is compared with that row itself, so not all of a chain of
         clips, each somewhat like the one before, are duplicates of its first.
     """
     found: dict[int, Match] = {}

@@ -33,8 +33,8 @@ COMMAND = StageCommand(
     "up to 15 % on each side, mirrored, with bars, at another frame rate, with a logo or subtitles over\n"
     "moving pictures, or cut out of longer ones. Titles and slides that differ in a word do not count.\n"
     "Reads column path, adds dup_of (path of the kept row that this one duplicates; empty in kept\n"
-    "rows) and dup_score (0 to 1), writes META_dedup.csv with all rows. Fingerprints are made first, in\n"
-    "META_fingerprint.parquet; under torchrun each rank makes its part of them, and the same command\n"
+    "rows) and dup_score (0 to 1), writes META_dedup.csv with all rows. Fingerprints are computed first, in\n"
+    "META_fingerprint.parquet; under torchrun each rank computes its part of them, and the same command\n"
     "without torchrun compares them all.",
     f"""
     python -m {_MODULE} meta.csv
@@ -141,7 +141,7 @@ def _copy_failures(fingerprints: Path, output: Path) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Parse the command line, make fingerprints, and compare them."""
+    """Parse the command line, compute fingerprints, and compare them."""
     args = COMMAND.parser().parse_args(argv)
 
     from tools.scoring.dedup.duplicates import METHODS, DuplicateOptions, check_options

@@ -69,10 +69,10 @@ class FingerprintStage(Stage):
         return FrameRequest(self.sampling, self.thumbnails, SNAPSHOTS)
 
     def prepare(self, row: Row, frames: Frames) -> dict[str, str]:
-        """Make the fingerprint. Runs in a worker process."""
+        """Compute the fingerprint. Runs in a worker process."""
         assert frames.thumbnails is not None  # they are in the request
         height, width = frames[0].image.shape[:2]
-        made = make_fingerprint(
+        fingerprint = make_fingerprint(
             frames.thumbnails,
             frames.times,
             height=height,
@@ -82,10 +82,10 @@ class FingerprintStage(Stage):
         )
         if frames.snapshots is not None:
             stills = find_stills(frames.snapshots, frames.snapshot_times - frames.times[0])
-            made = dataclasses.replace(made, stills=tuple(stills))
-        if (made.contrast < FLAT).all():
-            made = dataclasses.replace(made, digest=_digest(row["path"]))
-        return {FINGERPRINT: encode(made)}
+            fingerprint = dataclasses.replace(fingerprint, stills=tuple(stills))
+        if (fingerprint.contrast < FLAT).all():
+            fingerprint = dataclasses.replace(fingerprint, digest=_digest(row["path"]))
+        return {FINGERPRINT: encode(fingerprint)}
 
 
 def file_size(path: str) -> int:
@@ -106,7 +106,7 @@ def _digest(path: str) -> bytes:
 def make_fingerprint(
     thumbnails: np.ndarray, times: np.ndarray, *, height: int, width: int, is_video: bool, num_bytes: int = 0
 ) -> Fingerprint:
-    """Make a fingerprint.
+    """Compute a fingerprint.
 
     Args:
         thumbnails: uint8, shape (frames, 36, 64): grey, `THUMBNAIL_SIZE`.

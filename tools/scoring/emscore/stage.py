@@ -45,7 +45,7 @@ from tools.scoring.matching.scorer import tokenize
 from tools.stage.stage import FAILURES, REMARKS, Row
 
 FRAMES = Sampling("count_uniform", 10)
-"""The frames that are scored when nothing is said of them: as many as the paper's VATEX experiments took."""
+"""The frames that are scored by default: as many as in the paper's VATEX experiments."""
 
 FRAME_DETAILS = "frame_details"
 """Column for the scores of each frame."""

@@ -22,7 +22,7 @@ SEPARATOR = " | "
 """Between the regions of a text: a cell stays one line."""
 
 # What counts without being read: measured on real videos, see docs/ocr.md. Scripts that the recognition
-# network does not know (Cyrillic, Arabic, Hangul) have nothing else to speak for them.
+# network does not know (Cyrillic, Arabic, Hangul) have no other evidence.
 _LINE_LENGTH = 3.0  # longer by shorter side
 _LINE_SCORE = 0.6
 _LINE_HEIGHT = 1 / 3  # of the shorter side of the picture

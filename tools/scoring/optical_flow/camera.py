@@ -1,4 +1,4 @@
-"""What of a flow field the camera does: a planar motion fitted to it, whatever moves by itself left out."""
+"""The camera's part of a flow field: a planar motion fitted to it, without what moves by itself."""
 
 from __future__ import annotations
 

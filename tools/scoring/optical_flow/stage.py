@@ -38,7 +38,7 @@ _DECIMALS = 6  # keeps digits out of the table that mean nothing
 class OpticalFlowStage(Stage):
     """Optical flow of videos. Images fail with ``no_video``: nothing moves in them.
 
-    Making the stage finds and verifies the weights; they are loaded by `setup`.
+    Creating the stage finds and verifies the weights; `setup` loads them.
 
     Raises:
         UserError: Weights are missing or wrong, or options contradict each other.

@@ -107,7 +107,7 @@ def _of_pictures(
 
 
 def _of_picture(image: np.ndarray, measures: Sequence[str], niqe_model: NiqeModel | None) -> dict[str, Any]:
-    """Measures of one picture; of blockiness, what it is made from."""
+    """Measures of one picture; for blockiness, its inputs."""
     wanted = {name for name in measures if MEASURES[name].frames} - {"black_bars", "interlaced"}
     if not wanted:
         return {}

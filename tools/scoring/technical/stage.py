@@ -35,7 +35,7 @@ class FramePairs:
     count: int = 6
 
     def indices(self, times: np.ndarray) -> list[int]:
-        """Frames to read, ascending; the only frame where there is but one.
+        """Frames to read, ascending; the only frame where there is only one.
 
         Args:
             times: Float64, shape (frames,): seconds.
