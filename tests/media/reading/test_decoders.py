@@ -1,14 +1,14 @@
 """Every decoder of `DECODERS` reads the requested frames; the default one is PyAV."""
 
 import importlib
+import inspect
 
 import numpy as np
 import pytest
 
 from tests.support import make_video, read_barcode
-from tools.base.packages import EXTRAS
 from tools.errors import UserError
-from tools.media.reading.decoders import DECODERS
+from tools.media.reading.decoders import DECODERS, FrameDecoder
 from tools.media.reading.frames import read_frames
 from tools.media.reading.requests import FrameRequest, read_requests
 from tools.media.reading.sampling import Sampling
@@ -44,11 +44,13 @@ def test_each_decoder_reads_full_frames_beside_thumbnails(decoder, tmp_path):
     assert (frames[0].image == read_frames(path, [15], decoder=decoder)[0].image).all()
 
 
-@pytest.mark.parametrize("name", [name for name in DECODERS if name != "pyav"])
-def test_the_package_of_a_decoder_is_an_extra(name):
-    """A decoder that is not installed names the command that installs it."""
-    assert name in EXTRAS
-    assert importlib.import_module(DECODERS[name]).DECODER.single_pass is False
+@pytest.mark.parametrize("name", DECODERS)
+def test_each_decoder_has_the_methods_of_the_protocol(name):
+    """Only PyAV may take full frames from the pass that decodes thumbnails, which is PyAV's."""
+    found = importlib.import_module(DECODERS[name]).DECODER
+    parameters = inspect.signature(FrameDecoder.read_images).parameters
+    assert list(inspect.signature(found.read_images).parameters) == [n for n in parameters if n != "self"]
+    assert found.single_pass == (name == "pyav")
 
 
 def test_an_unknown_decoder_is_refused_with_the_names_of_all(tmp_path):
