@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 _CHUNK = 512  # crops normalised and encoded at a time: 77 MB at 224 x 224; a multiple of the GPU's batch
 
 
-def image_features(clip: CLIPEncoder, images: Iterable[Image.Image | np.ndarray]) -> np.ndarray:
+def image_features(encoder: CLIPEncoder, images: Iterable[Image.Image | np.ndarray]) -> np.ndarray:
     """Features of pictures.
 
     Args:
-        clip: A loaded CLIP.
+        encoder: A loaded CLIP.
         images: PIL images, or uint8 arrays of shape (H, W, 3) in RGB; sizes may differ.
 
     Returns:
         float64, shape (N, D), each of length 1.
     """
-    crops = (clip_crop(image, clip.image_size, clip.pictures) for image in images)
-    features = [clip.encode_crops(np.stack(chunk)).numpy() for chunk in _chunks(crops)]
-    return unit_length(np.concatenate(features) if features else np.empty((0, clip.embed_dim)))
+    crops = (clip_crop(image, encoder.image_size, encoder.pictures) for image in images)
+    features = [encoder.encode_crops(np.stack(chunk)).numpy() for chunk in _chunks(crops)]
+    return unit_length(np.concatenate(features) if features else np.empty((0, encoder.embed_dim)))
 
 
-def text_features(clip: CLIPEncoder, token_ids: np.ndarray) -> np.ndarray:
+def text_features(encoder: CLIPEncoder, token_ids: np.ndarray) -> np.ndarray:
     """Features of texts.
 
     Args:
-        clip: A loaded CLIP.
+        encoder: A loaded CLIP.
         token_ids: Integers, shape (N, context length), see `tools.models.clip_tokenizer.CLIPTokenizer.pad`.
 
     Returns:
@@ -47,7 +47,7 @@ def text_features(clip: CLIPEncoder, token_ids: np.ndarray) -> np.ndarray:
     """
     import torch
 
-    return unit_length(clip.encode_text(torch.from_numpy(token_ids)).numpy())
+    return unit_length(encoder.encode_text(torch.from_numpy(token_ids)).numpy())
 
 
 def unit_length(features: np.ndarray) -> np.ndarray:

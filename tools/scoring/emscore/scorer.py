@@ -192,11 +192,11 @@ class EMScorer:
         return Caption(first, tuple(rest))
 
 
-def caption_features(clip: CLIPEncoder, captions: Sequence[Caption], idf: Idf | None) -> list[Caption]:
+def caption_features(encoder: CLIPEncoder, captions: Sequence[Caption], idf: Idf | None) -> list[Caption]:
     """`token_features` of captions and their references, each text encoded once.
 
     Args:
-        clip: A loaded CLIP.
+        encoder: A loaded CLIP.
         captions: Of `TextTokens`.
         idf: Weights of the tokens; None for 1 each.
 
@@ -204,7 +204,7 @@ def caption_features(clip: CLIPEncoder, captions: Sequence[Caption], idf: Idf | 
         The same of `TextFeatures`.
     """
     texts: list[TextTokens] = [text for own in captions for text in (own.candidate, *own.references)]
-    found = iter(token_features(clip, texts, idf))
+    found = iter(token_features(encoder, texts, idf))
     return [Caption(next(found), tuple(next(found) for _ in own.references)) for own in captions]
 
 

@@ -27,14 +27,14 @@ LONG_TEXT: dict[str, str] = {
 _TEXTS = 256  # encoded at a time: 40 MB at 77 tokens of 512 numbers; a multiple of the GPU's batch
 
 
-def token_features(clip: CLIPEncoder, texts: Sequence[TextTokens], idf: Idf | None) -> list[TextFeatures]:
+def token_features(encoder: CLIPEncoder, texts: Sequence[TextTokens], idf: Idf | None) -> list[TextFeatures]:
     """Features and weights of the tokens of texts.
 
     A text of several chunks has one start token, which is the same in all; the words of all; and one end
     token, the mean of theirs, scaled to length 1.
 
     Args:
-        clip: A loaded CLIP.
+        encoder: A loaded CLIP.
         texts: What `tools.scoring.matching.scorer.tokenize` gave.
         idf: Weights of the tokens; None for 1 each.
 
@@ -46,7 +46,7 @@ def token_features(clip: CLIPEncoder, texts: Sequence[TextTokens], idf: Idf | No
     rows = iter(unique.items())
     while part := list(islice(rows, _TEXTS)):
         features |= zip(
-            (key for key, _ in part), _encode(clip, np.stack([row for _, row in part])), strict=True
+            (key for key, _ in part), _encode(encoder, np.stack([row for _, row in part])), strict=True
         )
     return [_join([features[row.tobytes()] for row in text.ids], token_ids(text), idf) for text in texts]
 
@@ -66,11 +66,11 @@ def words(tokenizer: CLIPTokenizer, text: TextTokens) -> list[tuple[str, slice]]
     return found
 
 
-def _encode(clip: CLIPEncoder, ids: np.ndarray) -> list[np.ndarray]:
+def _encode(encoder: CLIPEncoder, ids: np.ndarray) -> list[np.ndarray]:
     """For each text float64, shape (L, D), of length 1: up to and with the end token."""
     import torch
 
-    features = clip.encode_tokens(torch.from_numpy(ids)).numpy()
+    features = encoder.encode_tokens(torch.from_numpy(ids)).numpy()
     return [unit_length(own[: _length(row)]) for row, own in zip(ids, features, strict=True)]
 
 

@@ -69,17 +69,17 @@ def tokenize(tokenizer: CLIPTokenizer, text: str, context_length: int, long_text
     return TextTokens(tokenizer.pad(chunks, context_length), cut=long and long_text == "truncate")
 
 
-def caption_features(clip: CLIPEncoder, captions: Sequence[TextTokens]) -> list[np.ndarray]:
+def caption_features(encoder: CLIPEncoder, captions: Sequence[TextTokens]) -> list[np.ndarray]:
     """One feature for each caption: of several chunks the `mean_feature`.
 
     Args:
-        clip: A loaded CLIP.
+        encoder: A loaded CLIP.
         captions: What `tokenize` gave.
 
     Returns:
         For each float64, shape (D,), of length 1.
     """
-    features = text_features(clip, np.concatenate([caption.ids for caption in captions]))
+    features = text_features(encoder, np.concatenate([caption.ids for caption in captions]))
     ends = np.cumsum([len(caption.ids) for caption in captions])
     chunks = np.split(features, ends[:-1])
     return [own[0] if len(own) == 1 else mean_feature(own) for own in chunks]

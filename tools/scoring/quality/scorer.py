@@ -34,11 +34,13 @@ REDUCE: dict[str, Callable[[np.ndarray], float]] = {
 """How the frames of a video become one score; ``p10`` is the 10th percentile, interpolated linearly."""
 
 
-def prompt_features(clip: CLIPEncoder, tokenizer: CLIPTokenizer, pairs: Sequence[PromptPair]) -> np.ndarray:
+def prompt_features(
+    encoder: CLIPEncoder, tokenizer: CLIPTokenizer, pairs: Sequence[PromptPair]
+) -> np.ndarray:
     """Text features of prompts.
 
     Args:
-        clip: A loaded CLIP.
+        encoder: A loaded CLIP.
         tokenizer: Its tokenizer.
         pairs: The prompts.
 
@@ -50,11 +52,11 @@ def prompt_features(clip: CLIPEncoder, tokenizer: CLIPTokenizer, pairs: Sequence
     """
     texts = [text for pair in pairs for text in (pair.positive, pair.negative)]
     tokens = [tokenizer.encode(text) for text in texts]
-    room = clip.context_length - 2
+    room = encoder.context_length - 2
     for text, ids in zip(texts, tokens, strict=True):
         if len(ids) > room:
             raise UserError(f"prompts: '{text}' has {len(ids)} tokens, this CLIP takes {room}")
-    features = text_features(clip, tokenizer.pad(tokens, clip.context_length))
+    features = text_features(encoder, tokenizer.pad(tokens, encoder.context_length))
     return features.reshape(len(pairs), 2, -1)
 
 
