@@ -256,7 +256,7 @@ WRONG = [
     ({"sample_mode": "by_fps", "target_fps": 1.0, "count_k": 4}, "count_k=4 is of no use"),
     ({"sample_mode": "by_fps", "target_fps": "fast"}, "not a number"),
     ({"sample_mode": "by_interval_time", "interval_sec": -1.0}, "interval_sec=-1.0"),
-    ({"start_time_sec": 5.0, "end_time_sec": 2.0}, "end 2.0 lies before start 5.0"),
+    ({"start_time_sec": 5.0, "end_time_sec": 2.0}, "end 2.0 is before start 5.0"),
     ({"max_frames": 0}, "max_frames"),
     ({"reduce_mode": "mean"}, "avg, max, min"),
     ({"prompt": "qualty"}, "quality, brightness"),
