@@ -10,7 +10,6 @@ from typing import Any
 from tools.errors import UserError
 from tools.media.reading.decoders import DECODERS
 from tools.media.reading.sampling import SAMPLING_POLICIES, Sampling, parse_sampling
-from tools.media.reading.tracks import check_audio_track
 from tools.models.device import PRECISIONS, check_names
 from tools.options import Choice, Number, Option, Parsed, Text, Whole, option, option_field
 
@@ -66,7 +65,7 @@ def audio_track_option(help: str, shown: str) -> Any:
         shown: The default in words.
     """
     text = f"{help}: its number from 0 on, or its language (eng, en)"
-    return option(None, text, Parsed(check_audio_track, "N|LANG"), shown=shown, none=True)
+    return option(None, text, Parsed(_audio_track, "N|LANG"), shown=shown, none=True)
 
 
 def choose_frames(default: Sampling | None, policy: str | None, count: int | None) -> Sampling | None:
@@ -156,6 +155,12 @@ _LIMITS = {
     "end": Option("no frames after this second", Number(metavar="S"), everyday=False),
     "max_frames": Option("only the first N of the chosen frames", Whole(), everyday=False),
 }
+
+
+def _audio_track(track: Any) -> Any:
+    from tools.media.reading.tracks import check_audio_track  # which imports libav
+
+    return check_audio_track(track)
 
 
 def _device(name: str) -> str:

@@ -6,18 +6,20 @@ import dataclasses
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
-from tools.media.reading.frames import Frame
 from tools.media.reading.sampling import Sampling
 from tools.options import Choice, Number, Whole, option
 from tools.scoring.ocr.scorer import CHECKS, OcrScorer
 from tools.scoring.ocr.sessions import find_models, resolve_ocr_device
 from tools.stage.common_options import decoder_option, device_option, frames_option
 from tools.stage.stage import Row, Stage
+
+if TYPE_CHECKING:
+    from tools.media.reading.frames import Frame
 
 _DECIMALS = 6
 _THREADS = 4  # that feed a GPU; boxes are drawn on the CPU
