@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 _NO_LABELS = frozenset(
     ("path", "id", "relpath", "source", "original_path", "first_frame_path", "stats", "dup_of")
-) | frozenset(("text", "ocr_text", "timestamp", "boundary", "frame_details", "crop"))
+) | frozenset(
+    ("text", "ocr_text", "timestamp", "boundary", "frame_details", "crop", "fingerprint", "clip_feature")
+)
 """Columns of text of which a count of each value says nothing."""
 
 _POSITIONS = frozenset(("scene", "start", "end", "start_frame", "end_frame", "frame", "time", "point"))

@@ -81,6 +81,7 @@ def test_all_rows_with_two_more_columns(table, capsys):
 def test_the_last_lines_say_how_many_duplicates_there_are(table, capsys):
     assert main([str(table), *INLINE]) == 0
     said = capsys.readouterr().err.splitlines()
+    assert not any(line.startswith("fingerprint") for line in said)  # kilobytes that nobody can read
     # small is a copy of first, piece of second; broken was not compared
     assert said[-2] == "4 rows compared: 2 duplicates in 2 groups; 1 rows without a fingerprint"
     assert said[-1] == f"5 rows: {table.with_name('meta_dedup.csv')}"
