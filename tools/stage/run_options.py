@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from tools.cli import OptionalValue
+from tools.cli import OptionalValue, advanced
 from tools.errors import UserError, failure_kinds
 from tools.options import Choice, Number, Option, Whole, check_options, option, option_field
 
@@ -33,6 +33,15 @@ class _RetryOption(Option):
             metavar="KIND,...",
             help=self.help,
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class _ProgressOption(Option):
+    """``--quiet``: commands show a progress bar unless told otherwise, library calls print nothing."""
+
+    def add(self, group: Any, name: str, default: Any) -> None:
+        """Add the flag."""
+        advanced(group.add_argument("--quiet", dest=name, action="store_false", help="no progress bar"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +84,7 @@ class RunOptions:
         "process only the first N rows that are left; the same command without it processes the rest",
         Whole(1),
     )
-    progress: bool = option(True, "show a progress bar", flag="quiet", off="no progress bar", everyday=False)
+    progress: bool = option_field(False, _ProgressOption("show a progress bar", everyday=False))
 
     def __post_init__(self) -> None:
         check_options(self)
