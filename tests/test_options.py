@@ -11,18 +11,8 @@ import pytest
 
 from tools import cli
 from tools.errors import UserError
-from tools.options import (
-    Choice,
-    Names,
-    Number,
-    Parsed,
-    Text,
-    Whole,
-    add_options,
-    check_options,
-    option,
-    read_options,
-)
+from tools.option_values import Choice, Names, Number, Parsed, Text, Whole
+from tools.options import add_options, check_options, option, read_options
 
 
 @dataclasses.dataclass

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tools.options import Choice, Text, option
+from tools.option_values import Choice, Text
+from tools.options import option
 
 
 def clip_model_option(default: str) -> Any:

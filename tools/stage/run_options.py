@@ -10,7 +10,8 @@ from typing import Any
 
 from tools.cli import OptionalValue, advanced
 from tools.errors import UserError, failure_kinds
-from tools.options import Choice, Number, Option, Whole, check_options, option, option_field
+from tools.option_values import Choice, Number, Whole
+from tools.options import Option, check_options, option, option_field
 
 
 @dataclasses.dataclass(frozen=True)

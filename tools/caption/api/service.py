@@ -12,7 +12,8 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from tools.base.packages import not_installed
 from tools.errors import UserError
-from tools.options import Number, Text, Whole, check_options, option
+from tools.option_values import Number, Text, Whole
+from tools.options import check_options, option
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"

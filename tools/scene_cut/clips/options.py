@@ -11,7 +11,8 @@ from tools.errors import UserError
 from tools.media.reading.tracks import check_audio_track
 from tools.media.writing.hdr import HDR_OPTION, check_hdr
 from tools.media.writing.settings import check_encoding
-from tools.options import Choice, Number, Option, Parsed, Text, Whole, check_options, option, option_field
+from tools.option_values import Choice, Number, Parsed, Text, Whole
+from tools.options import Option, check_options, option, option_field
 
 MODES = {
     "exact": "encode every clip",

@@ -10,17 +10,8 @@ from typing import Any
 
 from tools import cli
 from tools.errors import UserError
-from tools.options import (
-    Choice,
-    Number,
-    Option,
-    Parsed,
-    Whole,
-    check_options,
-    option,
-    option_field,
-    options_of,
-)
+from tools.option_values import Choice, Number, Parsed, Whole
+from tools.options import Option, check_options, option, option_field, options_of
 
 
 def parse_weights(weights: str | Sequence[float]) -> tuple[float, ...]:

@@ -11,7 +11,8 @@ import polars as pl
 
 from tools.errors import UserError
 from tools.media.reading.sampling import Sampling
-from tools.options import Choice, Text, option
+from tools.option_values import Choice, Text
+from tools.options import option
 from tools.scoring.clip_features import CLIPFeatures
 from tools.scoring.clip_stage import CLIPStage
 from tools.scoring.quality.prompts import PROMPTS, parse_prompts
