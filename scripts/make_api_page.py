@@ -16,8 +16,8 @@ PAGE = ROOT / "docs" / "api.md"
 sys.path.insert(0, str(ROOT))
 
 import vidsieve  # noqa: E402
-from tools.option_values import Choice, Text  # noqa: E402
 from tools.options import Option, options_of  # noqa: E402
+from tools.options.values import Choice, Text  # noqa: E402
 
 SECTIONS = {
     "Videos and images": ["probe", "read_frames", "iter_frames", "Sampling"],

@@ -11,8 +11,8 @@ import pytest
 
 from tools import cli
 from tools.errors import UserError
-from tools.option_values import Choice, Names, Number, Parsed, Text, Whole
 from tools.options import add_options, check_options, option, read_options
+from tools.options.values import Choice, Names, Number, Parsed, Text, Whole
 
 
 @dataclasses.dataclass

@@ -7,8 +7,8 @@ import dataclasses
 import pytest
 
 from tools.errors import UserError
-from tools.option_values import Number, Text
 from tools.options import check_options, option, options_field
+from tools.options.values import Number, Text
 from tools.stage.command import StageChoice, StageCommand
 from tools.stage.stage import Stage
 

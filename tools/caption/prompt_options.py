@@ -9,8 +9,8 @@ from typing import Any
 
 from tools.caption.prompts import PROMPTS, Prompt, resolve_prompt
 from tools.media.reading.sampling import Sampling, parse_sampling
-from tools.option_values import Text
 from tools.options import Option, option_field
+from tools.options.values import Text
 from tools.stage.common_options import FramesOption
 
 PROMPT_VALUE = Text("NAME|FILE|TEXT")

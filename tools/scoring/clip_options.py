@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tools.option_values import Choice, Text
 from tools.options import option
+from tools.options.values import Choice, Text
 
 
 def clip_model_option(default: str) -> Any:

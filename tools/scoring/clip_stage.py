@@ -17,8 +17,8 @@ from tools.errors import MediaError
 from tools.media.reading.requests import Frames
 from tools.media.reading.sampling import Sampling
 from tools.models.clip_preprocess import Pictures, clip_crop
-from tools.option_values import Text
 from tools.options import option
+from tools.options.values import Text
 from tools.scoring.clip_features import CLIPFeatures, fingerprint, mean_feature
 from tools.scoring.clip_options import clip_config_option, clip_model_option, other_pictures_notes
 from tools.stage.common_options import decoder_option, device_option, frames_option, precision_option

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from tools import cli
 from tools.errors import UserError
-from tools.named_options import all_options, find_flag, named_options, option_names
-from tools.option_values import Choice
 from tools.options import Option, add_options, read_options
+from tools.options.by_name import all_options, find_flag, named_options, option_names
+from tools.options.values import Choice
 from tools.stage.options import add_stage_arguments, run_command
 from tools.stage.spec import StageSpec
 from tools.stage.stage import Stage

@@ -11,8 +11,8 @@ from tools.errors import UserError
 from tools.media.reading.decoders import DECODERS
 from tools.media.reading.sampling import SAMPLING_POLICIES, Sampling, parse_sampling
 from tools.models.device import PRECISIONS, check_names
-from tools.option_values import Choice, Number, Parsed, Text, Whole
 from tools.options import Option, option, option_field
+from tools.options.values import Choice, Number, Parsed, Text, Whole
 
 
 def device_option(help: str = "where models run") -> Any:

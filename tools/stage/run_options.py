@@ -10,8 +10,8 @@ from typing import Any
 
 from tools.cli import OptionalValue, advanced
 from tools.errors import UserError, failure_kinds
-from tools.option_values import Choice, Number, Whole
 from tools.options import Option, check_options, option, option_field
+from tools.options.values import Choice, Number, Whole
 
 
 @dataclasses.dataclass(frozen=True)

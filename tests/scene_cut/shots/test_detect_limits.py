@@ -11,8 +11,8 @@ import pytest
 from tests.support import make_video
 from tools.errors import MediaError, UserError
 from tools.media.reading.probe import index_packets
-from tools.option_values import Number
 from tools.options import options_of
+from tools.options.values import Number
 from tools.scene_cut import scene_detect
 from tools.scene_cut.shots.limits import FrameNumber
 from tools.scene_cut.shots.options import DETECTORS, detector_options

@@ -12,8 +12,8 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from tools.base.packages import not_installed
 from tools.errors import UserError
-from tools.option_values import Number, Text, Whole
 from tools.options import check_options, option
+from tools.options.values import Number, Text, Whole
 
 KEY_VARIABLE = "OPENAI_API_KEY"
 URL_VARIABLE = "OPENAI_BASE_URL"

@@ -22,8 +22,8 @@ from tools.errors import MediaError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import Frames
 from tools.media.reading.sampling import Sampling, parse_sampling
-from tools.option_values import Choice, Number, Text, Whole
 from tools.options import option, options_field
+from tools.options.values import Choice, Number, Text, Whole
 from tools.stage.ledger_files import Outcome
 from tools.stage.stage import REMARKS, Row, Stage
 from tools.stage.values import check_values

@@ -17,8 +17,8 @@ from tools.caption.reasoning import LENGTH
 from tools.columns import COLUMNS
 from tools.errors import MediaError
 from tools.media.reading.requests import Frames
-from tools.option_values import Parsed
 from tools.options import option
+from tools.options.values import Parsed
 from tools.stage.stage import Row
 from tools.table.cells import whole_characters
 

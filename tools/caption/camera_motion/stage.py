@@ -12,8 +12,8 @@ from tools.caption.camera_motion.path import follow_camera
 from tools.errors import MediaError
 from tools.media.reading.requests import Frames
 from tools.media.reading.sampling import Sampling
-from tools.option_values import Number
 from tools.options import option
+from tools.options.values import Number
 from tools.stage.stage import Row, Stage
 
 _SHORTEST = 0.2  # seconds; shorter videos have too few steps to distinguish a move from a jolt

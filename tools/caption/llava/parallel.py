@@ -13,8 +13,8 @@ from datetime import timedelta
 from typing import Any
 
 from tools.errors import UserError
-from tools.option_values import Whole
 from tools.options import check_options, option
+from tools.options.values import Whole
 from tools.stage.shards import RANKS_PER_SHARD
 
 _TIMEOUT = timedelta(days=7)  # a group waits while its first rank decodes; torchrun ends orphans

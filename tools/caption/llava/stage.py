@@ -20,8 +20,8 @@ from tools.errors import MediaError, UserError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import Frames
 from tools.media.reading.sampling import Sampling, parse_sampling
-from tools.option_values import Choice, Number, Text, Whole
 from tools.options import Option, option, option_field
+from tools.options.values import Choice, Number, Text, Whole
 from tools.stage.common_options import decoder_option, device_option, precision_option
 from tools.stage.stage import REMARKS, Row, Stage
 

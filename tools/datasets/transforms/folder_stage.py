@@ -14,8 +14,8 @@ from tools.base.addresses import refuse_address
 from tools.datasets.transforms.targets import TARGET, make_output_dir, plan_targets, target_path
 from tools.errors import MediaError
 from tools.media.writing.output_files import remove_unfinished, safe_join
-from tools.option_values import Text
 from tools.options import Option, option, option_field
+from tools.options.values import Text
 from tools.stage.ledger import digest
 from tools.stage.new_files import MadeFiles, new_file
 from tools.stage.owners import FileNames, NameRequest, with_digits

@@ -14,8 +14,8 @@ from tools.datasets.transforms.folder_stage import FolderStage
 from tools.datasets.transforms.stages import quality_option
 from tools.errors import MediaError, UserError
 from tools.media.reading.frames import Frame
-from tools.option_values import Choice, Number, Whole
 from tools.options import option
+from tools.options.values import Choice, Number, Whole
 from tools.stage.owners import with_stem
 from tools.stage.stage import MADE_FILES, Row
 

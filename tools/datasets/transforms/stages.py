@@ -15,8 +15,8 @@ from tools.datasets.transforms.images import JPEG_QUALITY
 from tools.datasets.transforms.targets import TARGET
 from tools.errors import MediaError
 from tools.media.reading.frames import Frame
-from tools.option_values import Whole
 from tools.options import option
+from tools.options.values import Whole
 from tools.stage.stage import MADE_FILES, Row
 
 _SIZE: dict[str, Any] = {

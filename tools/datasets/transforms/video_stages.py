@@ -14,8 +14,8 @@ from tools.datasets.transforms.stages import FileStage, size_columns
 from tools.errors import MediaError, UserError
 from tools.media.writing.hdr import HDR_OPTION, check_hdr
 from tools.media.writing.settings import check_encoding, check_side
-from tools.option_values import Number, Parsed, Text, Whole
 from tools.options import option, option_field
+from tools.options.values import Number, Parsed, Text, Whole
 from tools.stage.common_options import audio_track_option
 from tools.stage.stage import REMARKS
 

@@ -16,7 +16,7 @@ from tools.errors import UserError
 from tools.integrations.daft.packages import import_daft
 from tools.integrations.daft.stage_expression import score_with
 from tools.integrations.daft.stage_udf import FORMAT
-from tools.named_options import named_options
+from tools.options.by_name import named_options
 from tools.stage.spec import StageSpec
 from tools.stage.stage import Stage, weights_later
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from tools.errors import MediaError, UserError
 from tools.media.writing.codecs import find_codec, keeps_ten_bits
-from tools.option_values import Choice
 from tools.options import Option
+from tools.options.values import Choice
 
 if TYPE_CHECKING:
     from tools.media.reading.timeline.packets import PacketIndex

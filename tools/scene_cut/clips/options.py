@@ -11,8 +11,8 @@ from tools.errors import UserError
 from tools.media.reading.tracks import check_audio_track
 from tools.media.writing.hdr import HDR_OPTION, check_hdr
 from tools.media.writing.settings import check_encoding
-from tools.option_values import Choice, Number, Parsed, Text, Whole
 from tools.options import Option, check_options, option, option_field
+from tools.options.values import Choice, Number, Parsed, Text, Whole
 
 MODES = {
     "exact": "encode every clip",

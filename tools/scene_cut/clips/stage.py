@@ -21,8 +21,8 @@ from tools.errors import MediaError
 from tools.media.reading.frames import Frame
 from tools.media.writing.codecs import check_encoder, find_codec
 from tools.media.writing.output_files import remove_unfinished
-from tools.option_values import Text
 from tools.options import option, options_field
+from tools.options.values import Text
 from tools.scene_cut.clips.cutting import CutOptions, cut_clips
 from tools.scene_cut.clips.names import clip_folder, clip_source
 from tools.scene_cut.clips.prune import TABLES

@@ -7,7 +7,7 @@ from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 from tools.errors import MediaError, UserError
-from tools.option_values import Parsed, Whole
+from tools.options.values import Parsed, Whole
 from tools.scene_cut.timestamps import parse_time
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Any
 
 from tools import cli
 from tools.errors import UserError
-from tools.option_values import Choice, Number, Parsed, Whole
 from tools.options import Option, check_options, option, option_field, options_of
+from tools.options.values import Choice, Number, Parsed, Whole
 
 
 def parse_weights(weights: str | Sequence[float]) -> tuple[float, ...]:

@@ -18,8 +18,8 @@ from tools.media.reading.extensions import is_image
 from tools.media.reading.frames import Frame
 from tools.media.reading.timeline.packets import TIMING_REMARKS
 from tools.media.writing.output_files import safe_join
-from tools.option_values import Choice, Text, Whole
 from tools.options import option, option_field
+from tools.options.values import Choice, Text, Whole
 from tools.scene_cut.shots.boundaries import Shot, gaps_at_cuts, shots_between
 from tools.scene_cut.shots.choice import AUTO, ChosenDetector, check_auto_options, choose_detector
 from tools.scene_cut.shots.detectors import find_cuts

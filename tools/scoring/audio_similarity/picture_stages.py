@@ -13,8 +13,8 @@ from tools.errors import MediaError, UserError
 from tools.media.reading.frames import Frame, read_frames_at
 from tools.media.reading.requests import FrameRequest, Frames
 from tools.models.clip_preprocess import clip_crop
-from tools.option_values import Text
 from tools.options import option
+from tools.options.values import Text
 from tools.scoring.audio_similarity.moments import Moments, ShotChanges, moments_option, request_of
 from tools.scoring.audio_similarity.scorer import (
     COMPAT_TEXT,

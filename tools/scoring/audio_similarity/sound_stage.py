@@ -11,8 +11,8 @@ import polars as pl
 from tools.errors import MediaError
 from tools.media.reading.tracks import check_audio_track
 from tools.models.clap import CLAP_MODEL
-from tools.option_values import Choice, Number, Parsed, Text
 from tools.options import option
+from tools.options.values import Choice, Number, Parsed, Text
 from tools.scoring.audio_similarity.moments import Moments, moments_option
 from tools.scoring.audio_similarity.scorer import REDUCE
 from tools.scoring.audio_similarity.sound_windows import SoundSettings, SoundWindows

@@ -11,8 +11,8 @@ from tools.errors import MediaError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import FrameRequest, Frames
 from tools.media.reading.sampling import SamplingError
-from tools.option_values import Text
 from tools.options import option
+from tools.options.values import Text
 from tools.scoring.audio_similarity.moments import ShotChanges, request_of
 from tools.scoring.audio_similarity.sound_stage import (
     NOT_FINITE,

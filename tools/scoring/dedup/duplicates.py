@@ -18,8 +18,8 @@ import polars as pl
 
 from tools import options
 from tools.errors import UserError
-from tools.option_values import Choice, Number, Text
 from tools.options import option
+from tools.options.values import Choice, Number, Text
 from tools.scoring.dedup.alignment import Track, align_closely
 from tools.scoring.dedup.candidates import DEFAULT_VIEWS, decode_views, find_candidates
 from tools.scoring.dedup.difference import mostly_static, still_similarity

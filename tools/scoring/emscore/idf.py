@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from tools import cli
 from tools.base.disk import system_message, write_whole
 from tools.errors import UserError
-from tools.option_values import Text
 from tools.options import add_options, option, read_options
+from tools.options.values import Text
 from tools.scoring.clip_options import clip_config_option
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tools.errors import UserError
-from tools.option_values import Number, Values, Whole
 from tools.options import Option
+from tools.options.values import Number, Values, Whole
 from tools.scoring.emscore.idf import Idf
 from tools.scoring.emscore.metrics import ALL
 from tools.stage.common_options import FramesOption

@@ -14,8 +14,8 @@ import polars as pl
 from tools.errors import MediaError, UserError
 from tools.media.reading.requests import FrameRequest, Frames
 from tools.media.reading.sampling import Sampling
-from tools.option_values import Parsed, Text
 from tools.options import option, option_field
+from tools.options.values import Parsed, Text
 from tools.scoring.clip_features import CLIPFeatures
 from tools.scoring.clip_options import clip_model_option, long_text_option
 from tools.scoring.clip_stage import CLIPRow, CLIPStage

@@ -11,8 +11,8 @@ import polars as pl
 
 from tools.errors import MediaError
 from tools.media.reading.sampling import Sampling
-from tools.option_values import Choice
 from tools.options import option
+from tools.options.values import Choice
 from tools.scoring.clip_features import CLIPFeatures
 from tools.scoring.clip_options import long_text_option
 from tools.scoring.clip_stage import CLIPStage

@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from tools.media.reading.sampling import Sampling
-from tools.option_values import Choice, Number, Whole
 from tools.options import option
+from tools.options.values import Choice, Number, Whole
 from tools.scoring.ocr.scorer import CHECKS, OcrScorer
 from tools.scoring.ocr.sessions import find_models, resolve_ocr_device
 from tools.stage.common_options import decoder_option, device_option, frames_option

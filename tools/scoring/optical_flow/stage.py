@@ -11,8 +11,8 @@ from tools.errors import MediaError, UserError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import Frames
 from tools.media.reading.sampling import SamplingError
-from tools.option_values import Choice, Whole
 from tools.options import option
+from tools.options.values import Choice, Whole
 from tools.scoring.optical_flow.pairs import FlowChoice
 from tools.scoring.optical_flow.pictures import averaged_picture, sampled_picture
 from tools.scoring.optical_flow.scorer import Clip, make_clip, score_clips

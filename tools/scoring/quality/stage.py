@@ -11,8 +11,8 @@ import polars as pl
 
 from tools.errors import UserError
 from tools.media.reading.sampling import Sampling
-from tools.option_values import Choice, Text
 from tools.options import option
+from tools.options.values import Choice, Text
 from tools.scoring.clip_features import CLIPFeatures
 from tools.scoring.clip_stage import CLIPStage
 from tools.scoring.quality.prompts import PROMPTS, parse_prompts

@@ -11,8 +11,8 @@ import polars as pl
 from tools.errors import UserError
 from tools.media.reading.requests import Frames
 from tools.media.reading.sampling import SamplingError
-from tools.option_values import Names, Text, Whole
 from tools.options import option
+from tools.options.values import Names, Text, Whole
 from tools.scoring.technical.measures import DEFAULT_MEASURES, MEASURES, THUMBNAIL, check_measures
 from tools.scoring.technical.niqe_model import NiqeModel, load_niqe_model
 from tools.stage.common_options import decoder_option

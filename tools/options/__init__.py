@@ -15,7 +15,7 @@ from fractions import Fraction
 from typing import Any
 
 from tools.errors import UserError
-from tools.option_values import Values
+from tools.options.values import Values
 
 
 @dataclasses.dataclass(frozen=True)
