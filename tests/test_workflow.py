@@ -145,7 +145,7 @@ def test_a_second_run_does_no_work_twice(place, first_run):
         ("datasets.datautil $ROOT_META/meta.csv --aesmin 5", "no column 'aes'"),
         ("scene_cut.scene_detect $ROOT_META/nowhere.csv", "nowhere.csv: cannot open the table"),
         ("scene_cut.scene_detect $ROOT_META/x/ids.csv", "no column 'path'"),
-        ("scene_cut.cut $ROOT_META/meta_info_fmin1_timestamp.csv", "--save_dir"),
+        ("scene_cut.cut $ROOT_META/meta_info_fmin1_timestamp.csv", "--save-dir"),
         ("scene_cut.scene_detect $ROOT_META/meta_info_fmin1.csv --detector content", "--overwrite"),
         (
             "scoring.aesthetic.inference $ROOT_META/meta_clips_info_fmin1.csv --clip-model nowhere.pt",

@@ -230,7 +230,7 @@ def test_missing_weights_are_one_line(table, tmp_path):
 
 
 def test_open_soras_flags_are_taken():
-    run = command("--help")
+    run = command("--help-all")
     for flag in ("--bs", "--num-workers", "--prefetch-factor", "--num-frames", "--skip-if-existing"):
         assert flag in run.stdout
 
