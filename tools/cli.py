@@ -89,18 +89,18 @@ class ArgumentParser(argparse.ArgumentParser):
     def _with_values(self, args: list[str]) -> list[str]:
         """Settle for each `OptionalValue` whether the next argument is its value."""
         flags = {f: a for a in self._actions if isinstance(a, OptionalValue) for f in a.option_strings}
-        settled: list[str] = []
+        completed: list[str] = []
         waiting: OptionalValue | None = None
         for arg in args:
             if waiting is not None:
                 is_value = waiting.is_value(arg)
-                settled[-1] += f"={arg if is_value else waiting.const}"
+                completed[-1] += f"={arg if is_value else waiting.const}"
                 waiting = None
                 if is_value:
                     continue
-            settled.append(arg)
+            completed.append(arg)
             waiting = flags.get(arg)
-        return settled
+        return completed
 
     def add_argument(self, *names: Any, **how: Any) -> argparse.Action:
         """As argparse; the usage line names what has no flag, and says that there are flags."""
@@ -288,7 +288,7 @@ def _flushed(code: int) -> int:
         return code
     except OSError as error:
         lost = error
-    # What is left in the buffer would be tried again, and told of, at the very end.
+    # What is left in the buffer would be written again, and reported, at the very end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if isinstance(lost, BrokenPipeError):
         return code

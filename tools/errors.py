@@ -42,7 +42,7 @@ def first_line(error: BaseException) -> str:
 
 
 class VidsieveError(Exception):
-    """Base of what the toolkit raises: errors that are told to the user in one line."""
+    """Base of what the toolkit raises: errors that the user sees as one line."""
 
 
 class UserError(VidsieveError):

@@ -1,4 +1,4 @@
-"""Run a script that was written for DataFlow or LAS as it stands: ``python -m tools.operators SCRIPT``."""
+"""Run a script that was written for DataFlow or LAS unchanged: ``python -m tools.operators SCRIPT``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = cli.ArgumentParser(
         "tools.operators",
         "Run a script that imports operators from dataflow or daft.las, which need not be installed.\n"
-        "What stands after the script is the script's.",
+        "Arguments after the script are the script's.",
         "python -m tools.operators evaluate.py",
     )
     parser.add_argument("script", help="a Python file")

@@ -20,7 +20,7 @@ from tools.options.values import Values
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """How a field is told to users.
+    """What a field says of its option.
 
     Attributes:
         help: What it does, with its unit.

@@ -42,7 +42,7 @@ class EMScoreEval(Operator):
 
     Args:
         every_n_seconds: A frame each so many seconds, from 0 on, by the true times of the frames.
-        every_n_frames: Each so manieth frame, from the first on. With neither, 10 frames at equal distances
+        every_n_frames: Every Nth frame, from the first on. With neither, 10 frames at equal distances
             from first to last.
         return_all_frames: Add column ``frame_details``: JSON, for each frame its index, its timestamp, its
             scores as a video of one frame, and the words that it matches best.
