@@ -1,5 +1,9 @@
 """The ffmpeg program when the system, or a person, kills it."""
 
+import signal
+import subprocess
+import sys
+
 import imageio_ffmpeg
 import pytest
 
@@ -51,3 +55,19 @@ def test_what_fails_by_itself_is_not_run_again(program, tmp_path, kills, encoder
         run_ffmpeg(made, picture(tmp_path / "a.png", encoder))
     assert type(told.value) is FfmpegError
     assert log.read_text().count("x") == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the signal of a parent's death is Linux's")
+def test_a_program_whose_parent_died_while_it_was_started_does_not_run():
+    """The hook runs in a grandchild, so the parent that it is to die with is not the one that made it."""
+    script = (
+        "import os; from tools.media.writing.ffmpeg_program import _die_with_parent\n"
+        "hook = _die_with_parent()\n"
+        "if not (child := os.fork()):\n"
+        "    if not (grandchild := os.fork()): hook(); os._exit(0)\n"
+        "    os._exit(os.WTERMSIG(os.waitpid(grandchild, 0)[1]))\n"
+        "own = os.fork() or (hook(), os._exit(0))\n"
+        "print(os.WEXITSTATUS(os.waitpid(child, 0)[1]), os.waitpid(own, 0)[1])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert ran.stdout.split() == [str(int(signal.SIGKILL)), "0"], ran.stderr

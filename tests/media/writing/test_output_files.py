@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,18 @@ def test_what_a_killed_run_left(tmp_path: Path) -> None:
     remove_unfinished(tmp_path, lambda name: name == "a.mp4")
     assert left[1].exists()
     assert all(file.exists() for file in own)
+
+
+def test_a_lock_of_a_writer_that_is_dying_is_waited_for(tmp_path: Path) -> None:
+    part = tmp_path / "a.mp4.0123abcd.part"
+    part.touch()
+    with part.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        released = threading.Timer(0.3, fcntl.flock, (held, fcntl.LOCK_UN))
+        released.start()
+        remove_unfinished(tmp_path, lambda name: True, patience=30)
+        released.join()
+    assert not part.exists()
 
 
 BAD = ["../../../up.mp4", "/tmp/absolute.mp4", "a\0b/x.mp4", "link/x.mp4", f"{'x' * 256}/x.mp4", "file/x.mp4"]

@@ -158,4 +158,4 @@ class FolderStage(Stage):
         for below, names in own.items():
             with suppress(MediaError):  # nothing was written there
                 folder = safe_join(self.output_dir, f"{below}/file" if below else "file", "").parent
-                remove_unfinished(folder, lambda name, names=names: self.is_own(name, names))
+                remove_unfinished(folder, lambda name, names=names: self.is_own(name, names), patience=1)

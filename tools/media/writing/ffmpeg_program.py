@@ -131,7 +131,14 @@ def _die_with_parent() -> Callable[[], object] | None:
     if sys.platform != "linux":
         return None
     libc, pdeathsig = ctypes.CDLL(None), 1  # linux/prctl.h: PR_SET_PDEATHSIG
-    return lambda: libc.prctl(pdeathsig, signal.SIGKILL)
+    parent = os.getpid()
+
+    def in_child() -> None:
+        libc.prctl(pdeathsig, signal.SIGKILL)
+        if os.getppid() != parent:  # it died before it could be named
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return in_child
 
 
 def _installed() -> list[str]:

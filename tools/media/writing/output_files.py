@@ -12,6 +12,7 @@ import fcntl
 import os
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
@@ -139,13 +140,16 @@ def move_finished(part: Path, path: Path, *, replace: bool) -> None:
         part.unlink(missing_ok=True)
 
 
-def remove_unfinished(folder: Path, is_own: Callable[[str], bool]) -> None:
+def remove_unfinished(folder: Path, is_own: Callable[[str], bool], *, patience: float = 0.0) -> None:
     """Remove unfinished files that killed runs left in a folder.
 
     Args:
         folder: The folder; it may be missing.
         is_own: Whether a file of this name is one that the caller writes.
+        patience: Seconds to wait for locks of writers that were killed a moment ago: a program that one of
+            them was starting keeps its lock until it notices that its parent is gone.
     """
+    until = time.monotonic() + patience
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.name.endswith(PART_SUFFIX)]
@@ -154,15 +158,19 @@ def remove_unfinished(folder: Path, is_own: Callable[[str], bool]) -> None:
     for name in names:
         target = finished_name(name)
         if target is not None and is_own(target):
-            _remove_if_abandoned(folder / name)
+            while not _remove_unlocked(folder / name) and time.monotonic() < until:
+                time.sleep(0.02)
 
 
-def _remove_if_abandoned(part: Path) -> None:
-    """Remove an unfinished file unless a process has locked it."""
+def _remove_unlocked(part: Path) -> bool:
+    """Remove an unfinished file; False when a process has locked it."""
     with suppress(OSError):  # removed meanwhile, or without permission
         file = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its writer lives
             part.unlink()
+        except BlockingIOError:
+            return False
         finally:
             os.close(file)
+    return True

@@ -206,7 +206,7 @@ class CutStage(Stage):
         for below, stems in own.items():
             with suppress(MediaError):  # nothing was written there
                 folder = clip_folder(self.save_dir, f"{below}/clip")
-                remove_unfinished(folder, lambda name, stems=stems: clip_source(name) in stems)
+                remove_unfinished(folder, lambda name, stems=stems: clip_source(name) in stems, patience=1)
 
     def check_earlier_clips(self, output: Path, *, prune: bool) -> list[str]:
         """Find clips of earlier cuts that no table lists, once the table is written.
