@@ -15,14 +15,23 @@ if TYPE_CHECKING:
     from tools.stage.stage import Stage
 
 
+def check_score(name: str) -> None:
+    """Make sure that there is a score of this name.
+
+    Raises:
+        UserError: There is none.
+    """
+    if name not in SCORERS:
+        raise UserError(f"Invalid score ({name}). Supported values are {', '.join(SCORERS)}.")
+
+
 def scorer_command(name: str) -> StageCommand:
     """The command of a score.
 
     Raises:
         UserError: There is no such score.
     """
-    if name not in SCORERS:
-        raise UserError(f"Invalid score ({name}). Supported values are {', '.join(SCORERS)}.")
+    check_score(name)
     return importlib.import_module(SCORERS[name].module).COMMAND
 
 
@@ -73,8 +82,7 @@ def parse_scores(text: str) -> list[str]:
     """
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
-        if name not in SCORERS:
-            raise UserError(f"Invalid score ({name}). Supported values are {', '.join(SCORERS)}.")
+        check_score(name)
         if names.count(name) > 1:
             raise UserError(f"--scores: {name} is given twice")
     if not names:

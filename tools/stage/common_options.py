@@ -58,15 +58,16 @@ def frames_option(default: Sampling | None, shown: str, *, limits: bool = False)
     return option_field(default, FramesOption("which frames of a video", shown=shown, limits=limits))
 
 
-def audio_track_option(help: str, shown: str) -> Any:
+def audio_track_option(help: str, shown: str, *, everyday: bool = True) -> Any:
     """The field ``audio_track: str | None``, None for the track that the stage chooses.
 
     Args:
         help: What the track is used for.
         shown: The default in words.
+        everyday: ``--help`` shows it.
     """
     text = f"{help}: its number from 0 on, or its language (eng, en)"
-    return option(None, text, Parsed(_audio_track, "N|LANG"), shown=shown, none=True)
+    return option(None, text, Parsed(_audio_track, "N|LANG"), shown=shown, none=True, everyday=everyday)
 
 
 def choose_frames(default: Sampling | None, policy: str | None, count: int | None) -> Sampling | None:

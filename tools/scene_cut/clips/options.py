@@ -8,11 +8,11 @@ from typing import Any
 
 from tools import cli
 from tools.errors import UserError
-from tools.media.reading.tracks import check_audio_track
 from tools.media.writing.hdr import HDR_OPTION, check_hdr
 from tools.media.writing.settings import check_encoding
 from tools.options import Option, check_options, option, option_field
 from tools.options.values import Choice, Number, Parsed, Text, Whole
+from tools.stage.common_options import audio_track_option
 
 MODES = {
     "exact": "encode every clip",
@@ -103,13 +103,7 @@ class CutOptions:
     keep_audio: bool = option_field(
         True, _KeepAudioOption("keep the sound", flag="drop-audio", off="silent clips")
     )
-    audio_track: str | None = option(
-        None,
-        "sound track by number from 0 on, or by language: eng, en",
-        Parsed(check_audio_track, "N|LANG"),
-        shown="that marked default",
-        everyday=False,
-    )
+    audio_track: str | None = audio_track_option("sound track", "that marked default", everyday=False)
     min_seconds: float | None = option(None, "leave out shorter scenes", Number(0, above=True, metavar="S"))
     max_seconds: float | None = option(None, "cut off what is longer", Number(0, above=True, metavar="S"))
     hdr: str | None = option_field(None, HDR_OPTION)

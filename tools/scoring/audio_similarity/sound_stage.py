@@ -9,13 +9,13 @@ import numpy as np
 import polars as pl
 
 from tools.errors import MediaError
-from tools.media.reading.tracks import check_audio_track
 from tools.models.clap import CLAP_MODEL
 from tools.options import option
-from tools.options.values import Choice, Number, Parsed, Text
+from tools.options.values import Choice, Number, Text
 from tools.scoring.audio_similarity.moments import Moments, moments_option
 from tools.scoring.audio_similarity.scorer import REDUCE
 from tools.scoring.audio_similarity.sound_windows import SoundSettings, SoundWindows
+from tools.stage.common_options import audio_track_option
 from tools.stage.stage import FAILURES, REMARKS, Row, Stage
 
 SIMILARITIES = "similarities"
@@ -85,14 +85,7 @@ class SoundStage(Stage):
         Text("NAME"),
         none=True,
     )
-    audio_track: str | None = option(
-        None,
-        "sound track by number from 0 on, or by language: eng, en",
-        Parsed(check_audio_track, "N|LANG"),
-        shown="that marked default",
-        none=True,
-        everyday=False,
-    )
+    audio_track: str | None = audio_track_option("sound track", "that marked default", everyday=False)
     reduce: str = option("avg", "several moments become one score", Choice(tuple(REDUCE)))
     silence: float = option(
         -60.0, "a peak below this is silence", Number(-120, 0, metavar="DBFS"), everyday=False
