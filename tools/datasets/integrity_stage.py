@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from tools.media.reading.frames import Frame
 from tools.stage.common_options import audio_track_option
 from tools.stage.stage import Row, Stage
+
+if TYPE_CHECKING:
+    from tools.media.reading.frames import Frame
 
 
 @dataclasses.dataclass

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tools.columns import COLUMNS, INFO
-from tools.media.reading.frames import Frame
 from tools.stage.stage import Row, Stage
+
+if TYPE_CHECKING:
+    from tools.media.reading.frames import Frame
 
 
 @dataclasses.dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -13,11 +13,13 @@ from tools.columns import measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
 from tools.datasets.transforms.stages import quality_option
 from tools.errors import MediaError, UserError
-from tools.media.reading.frames import Frame
 from tools.options import option
 from tools.options.values import Choice, Number, Whole
 from tools.stage.owners import with_stem
 from tools.stage.stage import MADE_FILES, Row
+
+if TYPE_CHECKING:
+    from tools.media.reading.frames import Frame
 
 FORMATS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP"}
 """Formats of frames, by extension."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -14,10 +14,12 @@ from tools.datasets.transforms.folder_stage import FolderStage
 from tools.datasets.transforms.images import JPEG_QUALITY
 from tools.datasets.transforms.targets import TARGET
 from tools.errors import MediaError
-from tools.media.reading.frames import Frame
 from tools.options import option
 from tools.options.values import Whole
 from tools.stage.stage import MADE_FILES, Row
+
+if TYPE_CHECKING:
+    from tools.media.reading.frames import Frame
 
 _SIZE: dict[str, Any] = {
     "height": pl.Int64,

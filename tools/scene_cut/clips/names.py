@@ -6,6 +6,9 @@ from pathlib import Path, PurePosixPath
 
 from tools.media.writing.output_files import safe_join
 
+TABLES = ".cut_tables"
+"""File in a folder of clips that lists the tables which name them."""
+
 
 def clip_name(stem: str, scene: int, extension: str = ".mp4") -> str:
     """``<stem>_scene-<scene>.mp4``."""

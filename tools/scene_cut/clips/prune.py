@@ -8,13 +8,10 @@ from pathlib import Path
 
 from tools.errors import UserError
 from tools.media.writing.provenance import read_provenance
-from tools.scene_cut.clips.names import clip_source
+from tools.scene_cut.clips.names import TABLES, clip_source
 from tools.stage.owners import FileNames, listed_tables, parts_of
 from tools.stage.shards import Shard
 from tools.table import read_table
-
-TABLES = ".cut_tables"
-"""File in a folder of clips that lists the tables which name them."""
 
 
 @dataclasses.dataclass(frozen=True)

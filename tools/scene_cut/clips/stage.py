@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -18,20 +18,20 @@ from tools.base.addresses import refuse_address
 from tools.base.disk import make_folder, writing
 from tools.columns import measured_on
 from tools.errors import MediaError
-from tools.media.reading.frames import Frame
 from tools.media.writing.codecs import check_encoder, find_codec
 from tools.media.writing.output_files import remove_unfinished
 from tools.options import option, options_field
 from tools.options.values import Text
-from tools.scene_cut.clips.cutting import CutOptions, cut_clips
-from tools.scene_cut.clips.names import clip_folder, clip_source
-from tools.scene_cut.clips.prune import TABLES
-from tools.scene_cut.clips.rows import clip_values
+from tools.scene_cut.clips.names import TABLES, clip_folder, clip_source
+from tools.scene_cut.clips.options import CutOptions
 from tools.stage.file_stems import file_stems
 from tools.stage.ledger import digest
 from tools.stage.owners import FileNames, NameRequest, names_of_others, remember_table, tell_apart
 from tools.stage.shards import current_shard
 from tools.stage.stage import MADE_FILES, REMARKS, Row, Stage
+
+if TYPE_CHECKING:
+    from tools.media.reading.frames import Frame
 
 _STEM = "_clip_stem"
 _WHOLE = "whole"  # represents the one scene of a table without scenes
@@ -169,6 +169,9 @@ class CutStage(Stage):
 
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
         """Cut one source."""
+        from tools.scene_cut.clips.cutting import cut_clips
+        from tools.scene_cut.clips.rows import clip_values
+
         result = cut_clips(
             row["path"],
             _scenes(row),

@@ -15,7 +15,6 @@ from tools.base.addresses import refuse_address
 from tools.base.disk import make_folder
 from tools.errors import MediaError
 from tools.media.reading.extensions import is_image
-from tools.media.reading.frames import Frame
 from tools.media.reading.timeline.packets import TIMING_REMARKS
 from tools.media.writing.output_files import safe_join
 from tools.options import option, option_field
@@ -45,6 +44,7 @@ from tools.stage.owners import FileNames, NameRequest
 from tools.stage.stage import MADE_FILES, REMARKS, Row, Stage, made_file
 
 if TYPE_CHECKING:
+    from tools.media.reading.frames import Frame
     from tools.media.reading.timeline.packets import PacketIndex
 
 _STATS_NAME = "_stats_name"

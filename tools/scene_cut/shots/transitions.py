@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-import cv2
 import numpy as np
 
 from tools.media.reading.mixtures import find_mixtures
@@ -31,6 +30,8 @@ def grey(picture: np.ndarray) -> np.ndarray:
     Returns:
         uint8, shape (27, 48).
     """
+    import cv2
+
     luma = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
     height, width = luma.shape
     if width > 4 * SIZE[0]:  # halved first: the mean over areas is slow
