@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 
 from tools.base.disk import system_message
 from tools.errors import UserError
+from tools.models.digests import read_sha256
 
 FILES_CHANGED = "from files that have changed since"
 
@@ -86,11 +86,7 @@ def digest_file(path: Path) -> str:
     Raises:
         UserError: The file cannot be read.
     """
-    whole = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                whole.update(block)
+        return read_sha256(path)
     except OSError as error:
         raise UserError(f"{path}: cannot read: {system_message(error)}") from None
-    return whole.hexdigest()
