@@ -141,8 +141,8 @@ class Recipe:
                 if column not in schema:
                     missing.setdefault(column, []).append(f"'{step.name}'")
         if missing:
-            told = ", ".join(_missing(column, steps) for column, steps in missing.items())
-            raise UserError(f"--recipe {self}: the table lacks {told}")
+            columns = ", ".join(_missing(column, steps) for column, steps in missing.items())
+            raise UserError(f"--recipe {self}: the table lacks {columns}")
         for step in self.applied:
             try:
                 step.condition(schema)
