@@ -116,7 +116,7 @@ def size_of(row: dict[str, str]) -> str:
 def histogram(column: str) -> bytes:
     """The plot that `analyze --save-img` draws of a column, as PNG."""
     from tools.datasets.analyze import analyze
-    from tools.report.plots import draw_plots
+    from tools.report.summary.plots import draw_plots
 
     (summary,) = analyze([f"{SCORED}.csv"]).kinds.values()
     only = dataclasses.replace(

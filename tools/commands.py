@@ -64,6 +64,14 @@ COMMANDS: tuple[Command, ...] = (
         "analyze.md",
     ),
     Command(
+        "report",
+        "tools.report.__main__",
+        "shows what a threshold on each score keeps",
+        "tables",
+        "the files you name",
+        "report.md",
+    ),
+    Command(
         "split",
         "tools.datasets.split",
         "selects rows for every training bucket: `bucket`",

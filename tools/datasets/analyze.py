@@ -63,8 +63,8 @@ def analyze(inputs: Sequence[str | Path]) -> Analysis:
 
 def render_analysis(analysis: Analysis) -> str:
     """An analysis as text for a terminal of 100 columns."""
-    from tools.report.render import render_columns, render_overview
     from tools.report.rows import HEADINGS
+    from tools.report.summary.render import render_columns, render_overview
 
     parts = [f"{analysis.title}\n{render_overview(analysis.overview)}"]
     for kind, summary in analysis.kinds.items():
@@ -118,7 +118,7 @@ def main(argv: list[str] | None = None) -> None:
     """Parse the command line, print the summary, write the outputs."""
     args = _parser().parse_args(argv)
     if args.save_img is not None:
-        from tools.report.plots import require_matplotlib
+        from tools.report.summary.plots import require_matplotlib
 
         require_matplotlib()
     analysis = analyze(args.input)
@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
     if args.json is not None:
         print(_write_json(analysis, Path(args.json), args.input))
     if args.save_img is not None:
-        from tools.report.page import write_report
+        from tools.report.summary.html import write_report
 
         page, pictures = write_report(args.save_img, analysis.title, analysis.overview, analysis.kinds)
         print(*pictures, page, sep="\n")

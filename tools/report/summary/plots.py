@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.base.packages import not_installed
-from tools.report.numbers import Histogram
-from tools.report.render import compact
-from tools.report.results import Summary
+from tools.report.summary.numbers import Histogram
+from tools.report.summary.render import compact
+from tools.report.summary.results import Summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,8 @@ import pytest
 from wcwidth import wcswidth
 
 from tools.errors import UserError
-from tools.report.numbers import QUANTILES, column_series, summarize_numbers
 from tools.report.summary import render_summary, rows_of_kind, summarize, summarize_kinds
+from tools.report.summary.numbers import QUANTILES, column_series, summarize_numbers
 from tools.table import scan_table
 
 
@@ -181,7 +181,7 @@ def test_bins_of_whole_numbers_hold_as_many_numbers_each():
 
 
 def test_columns_are_read_a_few_at_a_time_when_a_table_is_long(monkeypatch):
-    monkeypatch.setattr("tools.report.numbers._MEMORY", 8 * 10 * 2)
+    monkeypatch.setattr("tools.report.summary.numbers._MEMORY", 8 * 10 * 2)
     frame = pl.LazyFrame({name: [float(i) for i in range(10)] for name in "abcde"})
     read = dict(column_series(frame, {name: pl.col(name) for name in "abcde"}, 10))
     assert [series.sum() for series in read.values()] == [45.0] * 5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tools.report.numbers import QUANTILES, NumberSummary
-from tools.report.results import Overview, Summary
 from tools.report.rows import HEADINGS, KINDS
+from tools.report.summary.numbers import QUANTILES, NumberSummary
+from tools.report.summary.results import Overview, Summary
 from tools.report.terminal import one_line, padded, shortened, width
 
 _WIDTH = 100

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from tools.report.numbers import NumberSummary, column_series, finite, summarize_numbers
-from tools.report.render import render_summary
-from tools.report.results import Overview, SourceSummary, Summary, TextSummary
 from tools.report.rows import KINDS, kind, seconds
+from tools.report.summary.numbers import NumberSummary, column_series, finite, summarize_numbers
+from tools.report.summary.render import render_summary
+from tools.report.summary.results import Overview, SourceSummary, Summary, TextSummary
 from tools.table import COLUMNS, require_single_values
 from tools.table.files import unreadable
 from tools.table.formats.types import lists_as_text

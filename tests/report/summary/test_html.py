@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from tools.errors import UserError
-from tools.report.page import write_report
-from tools.report.plots import draw_plots
 from tools.report.summary import summarize
+from tools.report.summary.html import write_report
+from tools.report.summary.plots import draw_plots
 from tools.table import scan_table
 
 pytest.importorskip("matplotlib", reason="plots need the extra vidsieve[report]")

@@ -8,10 +8,10 @@ from html import escape
 from pathlib import Path
 
 from tools.base.disk import write_whole, writing
-from tools.report.plots import draw_plots
-from tools.report.render import render_columns, render_overview
-from tools.report.results import Overview, Summary
 from tools.report.rows import HEADINGS
+from tools.report.summary.plots import draw_plots
+from tools.report.summary.render import render_columns, render_overview
+from tools.report.summary.results import Overview, Summary
 
 PAGE_NAME = "report.html"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from tools.report.numbers import NumberSummary
+from tools.report.summary.numbers import NumberSummary
 
 _TOP_SIZES = 10
 

@@ -1,6 +1,6 @@
 import pytest
 
-from tools.report.render import compact
+from tools.report.summary.render import compact
 
 
 @pytest.mark.parametrize(
