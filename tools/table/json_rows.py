@@ -29,19 +29,31 @@ def json_records(path: Path) -> Iterator[dict[str, Any]]:
         UserError: Names the line: it is no JSON, or no record; a number has no end (Infinity); no text.
     """
     try:
-        with Lines(path) as lines:
-            if ".json" in [suffix.lower() for suffix in path.suffixes[-2:]]:
-                yield from _listed(lines)
-                return
-            for line in lines:
-                lines.clear()
-                if text := line.strip(" \t\r\n"):
-                    yield _record(lines, _parsed(lines, text, lines.number), lines.number)
+        for _, record in placed_records(path):
+            yield record
     except (OSError, EOFError) as error:
         raise UserError(f"{path}: cannot read the table: {error}") from None
 
 
-def _listed(lines: Lines) -> Iterator[dict[str, Any]]:
+def placed_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """As `json_records`, each with its place in words: ``line 3``, ``entry 3 of the list``.
+
+    Raises:
+        UserError: As `json_records`.
+        OSError: The file cannot be read.
+        EOFError: It is compressed, and cut off.
+    """
+    with Lines(path) as lines:
+        if ".json" in [suffix.lower() for suffix in path.suffixes[-2:]]:
+            yield from _listed(lines)
+            return
+        for line in lines:
+            lines.clear()
+            if text := line.strip(" \t\r\n"):
+                yield f"line {lines.number}", _record(lines, _parsed(lines, text, lines.number), lines.number)
+
+
+def _listed(lines: Lines) -> Iterator[tuple[str, dict[str, Any]]]:
     texts = []
     for line in lines:
         texts.append(line)
@@ -50,11 +62,10 @@ def _listed(lines: Lines) -> Iterator[dict[str, Any]]:
     if not isinstance(whole, list):
         raise UserError(f"{lines.path}: a .json table is one list of records; one record per line is .jsonl")
     for number, record in enumerate(whole, 1):
+        place = f"entry {number} of the list"
         if not isinstance(record, dict):
-            raise UserError(
-                f"{lines.path}: entry {number} of the list: a record is expected, not {_shown(record)}"
-            )
-        yield record
+            raise UserError(f"{lines.path}: {place}: a record is expected, not {_shown(record)}")
+        yield place, record
 
 
 def _record(lines: Lines, value: Any, number: int) -> dict[str, Any]:
