@@ -1,0 +1,1 @@
+"""Pictures of clips: a few frames side by side in one JPEG."""
