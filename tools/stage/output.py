@@ -218,6 +218,20 @@ def _not_replaced(path: Path, why: str, *, replaceable: bool) -> str:
     )
 
 
+def read_receipt(table: Path) -> dict[str, Any] | None:
+    """The receipt of a table, or of a part of one; None without one. The table may have changed since.
+
+    Args:
+        table: The file that the receipt is about.
+    """
+    part = split_part(table)
+    for whole in (table, *part[:1]) if part else (table,):
+        receipt = _load(table.parent / STATE_FOLDER / whole.name / f"{table.name}.receipt.json")
+        if receipt is not None:
+            return receipt
+    return None
+
+
 def _load(path: Path) -> dict[str, Any] | None:
     try:
         data = path.read_bytes()
