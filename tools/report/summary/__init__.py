@@ -44,7 +44,7 @@ def summarize(frame: pl.LazyFrame, *, source: str = "the table") -> Summary:
     Raises:
         UserError: The table cannot be read.
     """
-    frame = _with_single_values(frame, source)
+    frame = with_single_values(frame, source)
     try:
         return _describe(frame, *_first_pass(frame))
     except pl.exceptions.PolarsError as error:
@@ -64,7 +64,7 @@ def summarize_kinds(frame: pl.LazyFrame, *, source: str = "the table") -> tuple[
     Raises:
         UserError: The table cannot be read.
     """
-    frame = _with_single_values(frame, source)
+    frame = with_single_values(frame, source)
     try:
         overview, cells = _first_pass(frame)
         kinds = [name for name, rows in overview.kinds.items() if rows]
@@ -81,7 +81,7 @@ def summarize_kinds(frame: pl.LazyFrame, *, source: str = "the table") -> tuple[
         raise unreadable(source, error) from None
 
 
-def _with_single_values(frame: pl.LazyFrame, source: str) -> pl.LazyFrame:
+def with_single_values(frame: pl.LazyFrame, source: str) -> pl.LazyFrame:
     """A table whose captions are text, as in a CSV, where they are lists; no other column may be."""
     schema = frame.collect_schema()
     require_single_values(schema, [name for name in schema if name != "text"], source)

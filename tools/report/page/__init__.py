@@ -1,0 +1,78 @@
+"""The page on which thresholds are chosen: one HTML file that works without a server and a network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tools import __version__
+from tools.base.disk import write_whole, writing
+from tools.report.page.contents import Contents, NumberFilter
+from tools.report.page.document import as_json, asset, build_document, packed
+from tools.report.page.libraries import chart_scripts
+from tools.report.page.packing import pack_numbers
+
+_SCRIPTS = (
+    "columns.js",
+    "crossfilter.js",
+    "setting.js",
+    "elements.js",
+    "histograms.js",
+    "overview.js",
+    "page.js",
+)
+_MILLISECONDS = 1000
+
+
+def write_page(output: Path, table: str, contents: Contents, *, seed: int = 42) -> None:
+    """Write the page of a table.
+
+    Args:
+        output: The HTML file.
+        table: The table as the user named it, which the command on the page reads.
+        contents: From `tools.report.page.contents.read_contents`.
+        seed: Of the sample, which the page names.
+
+    Raises:
+        UserError: The package with the charts is not installed, or the file cannot be written.
+    """
+    about, parts = _table(table, contents)
+    about["seed"] = seed
+    page = build_document(
+        f"{Path(table).name} – vidsieve",
+        [*chart_scripts(), *(asset(name) for name in _SCRIPTS)],
+        [asset("page.css")],
+        {"about": as_json(about), "data": packed(parts)},
+    )
+    with writing(output, "the page"):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(output, page.encode(), "the page")
+
+
+def _table(table: str, contents: Contents) -> tuple[dict[str, Any], list[bytes]]:
+    """What ``unpack`` in columns.js reads: the description, and the bytes in its order."""
+    parts = [
+        one.packed.planes if isinstance(one, NumberFilter) else one.codes.tobytes()
+        for one in contents.filters
+    ]
+    lengths = pack_numbers(np.round(contents.seconds * _MILLISECONDS) / _MILLISECONDS)
+    parts.append(lengths.planes)
+    texts = {name: json.dumps(cells).encode("utf-8", "replace") for name, cells in contents.texts.items()}
+    parts += texts.values()
+    about = {
+        "version": __version__,
+        "table": table,
+        "title": Path(table).name,
+        "rows": contents.rows,
+        "embedded": contents.embedded,
+        "seconds_total": contents.hours * 3600,
+        "unknown_length": contents.unknown_length,
+        "columns": [one.as_dict() for one in contents.filters],
+        "seconds": {"name": "seconds", **lengths.as_dict()},
+        "texts": {name: len(text) for name, text in texts.items()},
+        "cut_captions": contents.cut_captions,
+    }
+    return about, parts

@@ -1,0 +1,124 @@
+// Starts the page: unpacks the table, builds the tabs, and keeps them up to date.
+"use strict";
+(function (vidsieve) {
+  const { element } = vidsieve;
+
+  /**
+   * Views beside the histograms, in the order of their tabs. A view is made when it is first shown:
+   * `make(context)` returns `{element, update?}`; `update` is called after a change while it is shown.
+   * `useful(context)` says whether the page has what it needs.
+   */
+  vidsieve.views ??= [];
+
+  function thresholds(context) {
+    const cards = new vidsieve.Cards(context.filter);
+    context.cards = cards;
+    const scores = [...context.filter.columns.values()].filter((column) => column.kind === "number" && column.score);
+    const others = [...context.filter.columns.values()].filter((column) => !scores.includes(column));
+    const grid = (columns) => element("div.cards", {}, ...columns.map((column) => cards.cards.get(column.name).element));
+    const bounds = new vidsieve.Bounds(context.filter);
+    const setting = new vidsieve.Setting(context.filter);
+    const scale = element("input", { type: "checkbox", change: (event) => {
+      cards.scaleToKept = event.currentTarget.checked;
+      cards.update(null);
+    } });
+    const legend = element("p.legend", {},
+      element("span", {}, element("i.swatch.kept"), " kept"), element("span", {}, element("i.swatch.lost"), " removed by this bound alone"),
+      element("span", {}, element("i.swatch.all"), " all rows"), element("label", {}, scale, " scale to what is kept"));
+    return {
+      element: element("div", {}, bounds.element, setting.element, legend,
+        scores.length ? element("h2", {}, "Scores") : null, scores.length ? grid(scores) : null,
+        others.length ? element("h2", {}, "Facts and labels") : null, others.length ? grid(others) : null,
+        context.filter.columns.size ? null : element("p", {}, "This table has no column of numbers or labels.")),
+      update() {
+        bounds.update();
+        setting.update();
+      },
+    };
+  }
+
+  class Tabs {
+    constructor(context, views) {
+      this.context = context;
+      this.bar = element("div.tabs", { role: "tablist", "aria-label": "views" });
+      this.panels = element("div");
+      this.views = views.filter((view) => !view.useful || view.useful(context));
+      for (const [place, view] of this.views.entries()) {
+        view.tab = element("button", { type: "button", role: "tab", id: `tab-${view.id}`, "aria-controls": `view-${view.id}`,
+          click: () => this.show(place) }, view.title);
+        view.panel = element("section", { role: "tabpanel", id: `view-${view.id}`, "aria-labelledby": `tab-${view.id}`, hidden: true });
+        this.bar.append(view.tab);
+        this.panels.append(view.panel);
+      }
+      this.bar.addEventListener("keydown", (event) => {
+        const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+        if (by) this.show((this.shown + by + this.views.length) % this.views.length, true);
+      });
+    }
+
+    show(place, focus = false) {
+      this.shown = place;
+      for (const [other, view] of this.views.entries()) {
+        view.panel.hidden = other !== place;
+        view.tab.setAttribute("aria-selected", String(other === place));
+        view.tab.tabIndex = other === place ? 0 : -1;
+      }
+      const view = this.views[place];
+      if (focus) view.tab.focus();
+      if (!view.made) {
+        view.made = view.make(this.context);
+        view.panel.append(view.made.element);
+      }
+      view.made.update?.();
+    }
+
+    update() {
+      this.views[this.shown].made.update?.();
+    }
+  }
+
+  function themeButton(context) {
+    const button = element("button.link", { type: "button", click: () => {
+      const dark = document.documentElement.dataset.theme === "dark";
+      document.documentElement.dataset.theme = dark ? "light" : "dark";
+      context.cards?.recolour();
+      document.dispatchEvent(new CustomEvent("vidsieve:theme"));
+    } }, "dark / light");
+    document.documentElement.dataset.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
+    return button;
+  }
+
+  async function start() {
+    const about = (vidsieve.about = JSON.parse(document.getElementById("about").textContent));
+    const table = await vidsieve.unpack(about, document.getElementById("data").textContent);
+    const filter = new vidsieve.Crossfilter(table.columns, table.rows, table.seconds);
+    filter.setAll(vidsieve.fromFragment(location.hash, table.columns));
+    const context = { about, table, filter };
+    const theme = themeButton(context);
+    const kept = new vidsieve.Kept(filter);
+    const first = { id: "thresholds", title: "Thresholds", make: thresholds };
+    const tabs = new Tabs(context, [first, ...vidsieve.views]);
+    const sampled = about.embedded < about.rows
+      ? element("p.notice", {}, `This page has a random sample of ${vidsieve.count(about.embedded)} of the ${vidsieve.count(about.rows)} rows ` +
+        `(seed ${about.seed}): counts with ≈ are estimates. Bars of all rows, and rows without a number, are counted in the whole table.`)
+      : null;
+    document.body.append(
+      element("header.top", {},
+        element("div.title", {}, element("h1", {}, about.title), theme), kept.element, tabs.bar),
+      element("main", {}, sampled, tabs.panels),
+      element("footer", {}, `Written by vidsieve ${about.version} from ${about.table}. This page needs no network and sends nothing.`));
+    tabs.show(0);
+    filter.onChange(() => {
+      kept.update();
+      tabs.update();
+    });
+    addEventListener("hashchange", () => filter.setAll(vidsieve.fromFragment(location.hash, table.columns)));
+    Object.assign(vidsieve, { context, setBound: (name, low, high) => filter.setRange(name, low, high) });
+    document.documentElement.dataset.ready = "1";
+  }
+
+  start().catch((error) => {
+    document.body.append(element("p.notice", { role: "alert" }, `The page could not be shown: ${error.message}`));
+    throw error;
+  });
+})((globalThis.vidsieve ??= {}));
