@@ -15,12 +15,13 @@ from tests.support import SAMPLE_RATE, ffmpeg_frames, make_video, read_barcode, 
 from tools.errors import MediaError, UserError
 from tools.media.reading.colour.tonemap import light_to_pq
 from tools.media.reading.frames import read_frames
+from tools.media.reading.requests import Frames
 from tools.report.sprites.draw import SpriteStage, frame_size
 
 
 def draw(path: Path, **options) -> list[np.ndarray]:
     """The frames of a sprite, decoded from its JPEG; its size is checked."""
-    values = SpriteStage(**options).prepare({"path": str(path)}, [])
+    values = SpriteStage(**options).prepare({"path": str(path)}, Frames())
     jpeg = base64.b64decode(values["jpeg"])
     with Image.open(io.BytesIO(jpeg)) as image:
         assert image.format == "JPEG"

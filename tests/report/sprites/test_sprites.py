@@ -3,6 +3,7 @@
 import http.server
 import os
 import shutil
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -133,6 +134,20 @@ def test_clips_at_addresses(clips, table, monkeypatch):
     assert made.sprites[0] == made.sprites[2]
     assert made.failures[1].kind == "missing" and made.failures[1].path == rows[1]["path"]
     assert make_sprites(table, rows[:1], options=HERE).drawn == 0, "the server is not asked again"
+
+
+def test_a_storage_whose_package_is_missing_costs_its_own_rows(clips, table, monkeypatch, caplog):
+    """None in `sys.modules` is how Python marks a module that cannot be imported."""
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    rows = [{"path": "s3://bucket/a.mp4"}, {"path": "s3://bucket/b.mp4"}, *rows_of(clips, "a.mp4")]
+    made = make_sprites(table, rows, options=HERE)
+    assert list(made.sprites) == [2]
+    assert {place: failure.path for place, failure in made.failures.items()} == {
+        0: "s3://bucket/a.mp4",
+        1: "s3://bucket/b.mp4",
+    }
+    (record,) = caplog.records
+    assert "package s3fs is not installed: pip install" in record.getMessage()
 
 
 def test_an_interrupted_report_keeps_what_was_finished(clips, table, monkeypatch):

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from tools.base.addresses import is_address, local_path, scheme
-from tools.errors import MediaError
+from tools.base.log import LOG
+from tools.errors import DiskError, MediaError, UserError
 from tools.report.sprites.cache import Entry, Sprite, SpriteCache
 from tools.report.sprites.draw import SpriteStage
 from tools.stage.ledger import digest, stage_config
@@ -101,8 +102,8 @@ def make_sprites(
     to_draw = [path for path in places if keys.get(path) not in kept]
     made.drawn = len(to_draw)
 
-    def finished(results: list[tuple[str, Outcome]]) -> None:
-        entries = {to_draw[int(key)]: _entry(outcome) for key, outcome in results}
+    def finished(outcomes: dict[str, Outcome]) -> None:
+        entries = {path: _entry(outcome) for path, outcome in outcomes.items()}
         for path, entry in entries.items():
             take(path, entry)
         if cache:
@@ -112,8 +113,23 @@ def make_sprites(
     return made
 
 
-def _draw(stage: SpriteStage, paths: Sequence[str], options: RunOptions, finished: Any) -> None:
-    """Run the stage over files; the key of each outcome is the file's position."""
+def _draw(
+    stage: SpriteStage,
+    paths: Sequence[str],
+    options: RunOptions,
+    finished: Callable[[dict[str, Outcome]], None],
+) -> None:
+    """Run the stage over files, those of one storage after the other: one may be out of reach as a whole.
+
+    Args:
+        stage: The stage.
+        paths: The files, each once.
+        options: How.
+        finished: Called with the outcomes of some files, by path.
+
+    Raises:
+        UserError: The machine refuses.
+    """
     if not paths:
         return
     from tools.media.fetching.sources import FetchOptions
@@ -121,20 +137,42 @@ def _draw(stage: SpriteStage, paths: Sequence[str], options: RunOptions, finishe
     from tools.stage.session import Session
 
     options = dataclasses.replace(options, num_workers=min(options.num_workers, len(paths)))
+    waiting = set(paths)
     with (
         Progress(len(paths), stage.name, shown=options.progress) as progress,
         Session(stage, options, fetch=FetchOptions()) as session,
     ):
 
         def count(results: list[tuple[str, Outcome]]) -> None:
-            finished(results)
+            finished(dict(results))
             progress.count(results)
+            waiting.difference_update(path for path, _ in results)
 
-        session.process(((str(i), {"path": path}) for i, path in enumerate(paths)), count)
+        for name, some in _by_storage(paths).items():
+            try:
+                session.process([(path, {"path": path}) for path in some], count)
+            except DiskError:
+                raise
+            except UserError as error:  # a package for this kind of storage is not installed
+                if name is None:
+                    raise
+                LOG.warning("%s", error)
+                count([(p, MediaError("network", p, str(error))) for p in some if p in waiting])
+
+
+def _by_storage(paths: Sequence[str]) -> dict[str | None, list[str]]:
+    """Files by the scheme of their address; None, for those on this machine, comes first."""
+    groups: dict[str | None, list[str]] = {None: []}
+    for path in paths:
+        groups.setdefault(scheme(path) if _is_elsewhere(path) else None, []).append(path)
+    return {name: some for name, some in groups.items() if some}
 
 
 def _paths(rows: pl.DataFrame | Sequence[Mapping[str, Any]]) -> list[str]:
-    cells = rows["path"].to_list() if isinstance(rows, pl.DataFrame) else [row.get("path") for row in rows]
+    if isinstance(rows, pl.DataFrame):
+        cells = rows["path"].to_list() if "path" in rows.columns else [None] * rows.height
+    else:
+        cells = [row.get("path") for row in rows]
     return ["" if cell is None else str(cell) for cell in cells]
 
 
@@ -151,13 +189,17 @@ def _lasts(entry: Entry) -> bool:
 
 def _fingerprint(path: str, config: Sequence[Any]) -> str | None:
     """The key of a file drawn in this way; None for one that is not there."""
-    if scheme(path) not in (None, "file"):
+    if _is_elsewhere(path):
         return digest([path, config])
     try:
         status = Path(local_path(path)).stat()
     except (OSError, ValueError):
         return None
     return digest([absolute(path), status.st_size, status.st_mtime_ns, config])
+
+
+def _is_elsewhere(path: str) -> bool:
+    return scheme(path) not in (None, "file")
 
 
 def _decoder_version() -> str:
