@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tools import cli
 from tools.errors import UserError
+from tools.report.audit.command import add_flags
 
 DEFAULT_OUTPUT = "report.html"
 
@@ -20,6 +21,7 @@ def _parser() -> cli.ArgumentParser:
         """
         python -m tools.report meta_aes_flow.csv -o report.html
         python -m tools.report meta_aes_flow.csv --text
+        python -m tools.report meta_clips.csv --audit 500 --seed 1 --ratings ratings.jsonl --card card.md
         """,
     )
     parser.add_argument("input", nargs="+", metavar="META", help="tables, in the order they were made in")
@@ -40,18 +42,23 @@ def _parser() -> cli.ArgumentParser:
             help="of a larger table the page has a random sample of N rows (300000)",
         )
     )
-    cli.advanced(
-        parser.add_argument(
-            "--seed", type=cli.whole_number(0), default=42, metavar="N", help="seed of what is random (42)"
-        )
+    parser.add_argument(
+        "--seed", type=cli.whole_number(0), default=42, metavar="N", help="seed of what is random (42)"
     )
+    add_flags(parser)
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
     """Parse the command line, and write or print what was asked for."""
     args = _parser().parse_args(argv)
-    if args.text:
+    if args.ratings or args.card:
+        from tools.report.audit.command import run
+
+        run(args)
+    elif args.audit:
+        raise UserError("--audit: a page for it cannot be written yet; give the --ratings of an audit")
+    elif args.text:
         _print_text(args)
     else:
         print(_write_page(args))
