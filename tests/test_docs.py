@@ -90,6 +90,7 @@ REASONS = {
 
 GIVEN = {
     "analyze": "meta_aes.csv meta_aes_flow.csv meta_aes_part0.csv meta_aes_part1.csv meta_info.csv",
+    "audit": "meta_clips.csv",
     "camera_motion": "meta.csv",
     "caption_llava": "meta_caption_part0.csv meta_caption_part1.csv",
     "captions": "meta_caption.csv",
@@ -103,6 +104,7 @@ GIVEN = {
     "hdr": "meta.csv",
     "ocr": "meta.csv",
     "optical_flow": "meta.csv",
+    "report": "meta_aes_flow.csv",
     "scene_detection": "meta_info_fmin1.csv meta.csv",
     "scoring": "meta_clips.csv",
     "technical": "meta.csv",
@@ -204,6 +206,8 @@ def test_a_page_can_be_typed_from_top_to_bottom(page, material, tmp_path, monkey
         give(place, name)
     for recipe in re.findall(r"```toml\n(\[recipe\]\n.*?)```", text_of(page), re.DOTALL):
         (place / "ours.toml").write_text(recipe)
+    for ratings in re.findall(r"```jsonl\n(.*?)```", text_of(page), re.DOTALL):
+        (place / "ratings.jsonl").write_text(ratings)
     config = place / "configs" / "opensora-v1-2" / "train" / "stage1.py"
     config.parent.mkdir(parents=True)
     config.write_text(BUCKETS)
