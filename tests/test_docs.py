@@ -80,6 +80,7 @@ REASONS = {
     "needs object storage",
     "needs several GPUs or machines",
     "needs the ffmpeg program",
+    "needs another tool",
     "installs packages",
     "downloads",
     "makes a release",

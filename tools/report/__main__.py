@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tools import cli
 from tools.errors import UserError
 from tools.report.audit.command import add_flags
+
+if TYPE_CHECKING:
+    from tools.report.atlas import Atlas
 
 DEFAULT_OUTPUT = "report.html"
 
@@ -22,6 +26,7 @@ def _parser() -> cli.ArgumentParser:
         python -m tools.report meta_aes_flow.csv -o report.html
         python -m tools.report meta_aes_flow.csv --text
         python -m tools.report meta_clips.csv --audit 500 --seed 1 --ratings ratings.jsonl --card card.md
+        python -m tools.report meta_aes_flow.csv --atlas atlas.parquet
         """,
     )
     parser.add_argument("input", nargs="+", metavar="META", help="tables, in the order they were made in")
@@ -46,7 +51,38 @@ def _parser() -> cli.ArgumentParser:
         "--seed", type=cli.whole_number(0), default=42, metavar="N", help="seed of what is random (42)"
     )
     add_flags(parser)
+    _add_atlas(parser)
     return parser
+
+
+def _add_atlas(parser: cli.ArgumentParser) -> None:
+    from tools.report.projection import PROJECTIONS
+
+    group = parser.add_argument_group("for Embedding Atlas")
+    group.add_argument(
+        "--atlas", metavar="FILE", help="write a Parquet that Embedding Atlas opens, and no page"
+    )
+    means = "; ".join(f"{name}: {meaning}" for name, meaning in PROJECTIONS.items())
+    group.add_argument(
+        "--projection", choices=PROJECTIONS, default="pca", help=f"how rows get a place on the map ({means})"
+    )
+    cli.advanced(
+        group.add_argument(
+            "--embeddings",
+            metavar="FILE",
+            help="compare rows by the embeddings in a .npy or .parquet file, not by those in the folder "
+            "of the table or by its scores",
+        )
+    )
+    group.add_argument(
+        "--clips",
+        type=cli.whole_number(0),
+        metavar="N",
+        help="rows that get a picture, drawn at random (300)",
+    )
+    cli.advanced(
+        group.add_argument("--overwrite", action="store_true", help="replace FILE, whatever made it")
+    )
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -60,8 +96,26 @@ def main(argv: list[str] | None = None) -> None:
         raise UserError("--audit: a page for it cannot be written yet; give the --ratings of an audit")
     elif args.text:
         _print_text(args)
+    elif args.atlas:
+        print(_write_atlas(args))
     else:
         print(_write_page(args))
+
+
+def _write_atlas(args: argparse.Namespace) -> Atlas:
+    from tools.report.atlas import sprites_beside, write_atlas
+
+    table = args.input[-1]
+    return write_atlas(
+        table,
+        args.atlas,
+        projection=args.projection,
+        embeddings=args.embeddings,
+        pictures=sprites_beside(table),
+        clips=args.clips,
+        seed=args.seed,
+        overwrite=args.overwrite,
+    )
 
 
 def _print_text(args: argparse.Namespace) -> None:
