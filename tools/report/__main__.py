@@ -88,12 +88,12 @@ def _add_atlas(parser: cli.ArgumentParser) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Parse the command line, and write or print what was asked for."""
     args = _parser().parse_args(argv)
+    if args.audit and not args.ratings:
+        raise UserError("--audit: a page for it cannot be written yet; give the --ratings of an audit")
     if args.ratings or args.card:
         from tools.report.audit.command import run
 
         run(args)
-    elif args.audit:
-        raise UserError("--audit: a page for it cannot be written yet; give the --ratings of an audit")
     elif args.text:
         _print_text(args)
     elif args.atlas:

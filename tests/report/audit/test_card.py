@@ -106,11 +106,13 @@ def test_hours_that_no_table_knows(tmp_path):
 
 def test_options_and_weights_come_from_the_receipt(tmp_path):
     steps = _section(_card(_chain(tmp_path)), "Thresholds, options and versions")
-    assert "`meta_aes.csv`: `aesthetic`, version `4` of its stage" in steps
+    assert (
+        "`meta_aes.csv`: `python -m tools.scoring.aesthetic.inference meta.csv`, version `4` of its" in steps
+    )
     assert f"`head`: LAION aesthetic head (Apache-2.0), SHA-256 `{AESTHETIC}`" in steps
     assert f"`clip.weights`: SHA-256 `{OWN}`, no published file" in steps
     assert "num&#95;frames&#34;&#58; 3" in steps  # the options hold a bar, and are written in entities
-    assert "`meta_aes_aesmin5.csv`: `--aesmin 5`, by its name" in steps
+    assert "`python -m tools.datasets.datautil meta_aes.csv --aesmin 5`, by its name" in steps
     assert "`meta.csv`: not known what made it" in steps
 
 
@@ -121,7 +123,8 @@ def test_a_table_that_was_changed_since_is_not_that_of_its_receipt(tmp_path):
     steps = _section(
         _card(read_chain([str(step.path) for step in chain.steps])), "Thresholds, options and versions"
     )
-    assert AESTHETIC not in steps and "`meta_aes.csv`: `aesthetic`, by its name" in steps
+    assert AESTHETIC not in steps
+    assert "`meta_aes.csv`: `python -m tools.scoring.aesthetic.inference meta.csv`, by its name" in steps
 
 
 def test_without_an_audit_no_rate_is_given(tmp_path):

@@ -57,6 +57,15 @@ def test_files_of_several_raters(tmp_path, capsys):
     assert capsys.readouterr().out == once and "Cohen's kappa 1.000" in once
 
 
+def test_files_without_names_that_speak_of_the_same_clips(tmp_path, capsys):
+    files = [_ratings(tmp_path, rows, f"{rows[0]}.jsonl") for rows in ([0, 1, 2], [1, 2, 3])]
+    main([_table(tmp_path), "--ratings", *files])
+    assert "note: 2 clips are rated again in another file" in capsys.readouterr().out
+    files[1] = _ratings(tmp_path, [1, 2, 3], "named.jsonl", rater="bo")
+    main([_table(tmp_path), "--ratings", *files])
+    assert "rated again" not in capsys.readouterr().out
+
+
 def test_a_card_with_and_without_rates(tmp_path, capsys):
     card = tmp_path / "card.md"
     main([_table(tmp_path), "--card", str(card)])

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from tools.commands import COMMANDS
 from tools.report.audit.markdown import code, plain, table
 from tools.report.chain import Chain, ChainStep
 from tools.stage.output import read_receipt
 
 _NOT_KNOWN = "not known"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_DATAUTIL = "tools.datasets.datautil"
 _LONGEST_OPTIONS = 2000  # characters
 
 
@@ -71,7 +74,8 @@ def _losses(step: ChainStep) -> Iterator[str]:
 
 def steps_section(chain: Chain) -> str:
     """What made each table, with its options, and digests of the weights."""
-    lines = [line for step in chain.steps for line in _step_lines(step)]
+    pairs = zip(chain.steps, (None, *chain.steps), strict=False)
+    lines = [line for step, before in pairs for line in _step_lines(step, before)]
     return (
         "## Thresholds, options and versions\n\n"
         "From the provenance beside each table where there is one; else from the names of the tables.\n\n"
@@ -79,20 +83,32 @@ def steps_section(chain: Chain) -> str:
     )
 
 
-def _step_lines(step: ChainStep) -> Iterator[str]:
+def _step_lines(step: ChainStep, before: ChainStep | None) -> Iterator[str]:
     receipt = read_receipt(step.files[0]) if step.options else None
     if receipt is None:
-        made = f"{code(step.operation)}, by its name" if step.operation else f"{_NOT_KNOWN} what made it"
+        made = (
+            f"{code(_typed(step, before))}, by its name" if step.operation else f"{_NOT_KNOWN} what made it"
+        )
         yield f"- {code(step.name)}: {made}"
         return
     version = receipt["ask"].get("version")
     yield (
-        f"- {code(step.name)}: {code(step.operation)}, version "
+        f"- {code(step.name)}: {code(_typed(step, before))}, version "
         f"{_NOT_KNOWN if version is None else code(str(version))} of its stage"
     )
     yield f"  - options: {code(_shown(dict(step.options)))}"
     for name, digest in _digests(step.options):
         yield f"  - {code(name)}: {_weights(digest)}"
+
+
+def _typed(step: ChainStep, before: ChainStep | None) -> str:
+    """The command that made a table, as far as it is known: without options, which the receipt has."""
+    module = next((command.typed for command in COMMANDS if command.name == step.operation), "")
+    flags = step.operation.split(", ")
+    if before is None or not (module or all(flag.startswith("--") for flag in flags)):
+        return step.operation
+    table = shlex.quote(before.name)
+    return f"python -m {module} {table}" if module else f"python -m {_DATAUTIL} {table} {' '.join(flags)}"
 
 
 def _shown(options: dict[str, Any]) -> str:

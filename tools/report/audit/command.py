@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> None:
         from tools.report.audit.render import render_audit
 
         print(render_audit(audit))
+        _note_nameless(args.ratings)
     if args.card:
         print(_write_card(chain, audit, args))
 
@@ -65,13 +66,29 @@ def _audit(chain: Chain, args: argparse.Namespace) -> Audit:
 
     source = str(chain.table)
     matched = match_ratings(read_ratings(args.ratings), chain.frame(), source)
-    return measure_rates(matched, chain.steps[-1].rows, _sample(chain, args))
+    return measure_rates(matched, chain.steps[-1].rows, draw_sample(chain, args))
 
 
-def _sample(chain: Chain, args: argparse.Namespace) -> Sample | None:
+def draw_sample(chain: Chain, args: argparse.Namespace) -> Sample | None:
+    """The rows of ``chain.frame()`` that ``--audit`` and ``--seed`` draw; None without ``--audit``."""
     from tools.report.audit.sample import draw
 
     return draw(chain.steps[-1].rows, args.audit, args.seed) if args.audit else None
+
+
+def _note_nameless(files: list[str]) -> None:
+    """Say where raters without a name may be several people, whose ratings then replace each other's."""
+    from tools.report.ratings import read_ratings
+
+    if len(files) < 2:
+        return
+    clips = [{(r.path, r.id) for r in read_ratings([file]) if not r.rater} for file in files]
+    twice = sum(map(len, clips)) - len(set().union(*clips))
+    if twice:
+        print(
+            f"\nnote: {twice:,} clips are rated again in another file, without a rater's name: the last one "
+            'counts; of several people each line needs a name, "rater": "ada"'
+        )
 
 
 def _write_card(chain: Chain, audit: Audit | None, args: argparse.Namespace) -> Path:
