@@ -167,7 +167,9 @@ def read_contents(
         key=lambda one: (not (isinstance(one, NumberFilter) and is_score(one.name)), order[one.name])
     )
     shown = _rows(frame, chosen)
-    lengths = shown.select(seconds(schema).cast(pl.Float64)).collect().to_series()
+    # Not a selection of its own: where nothing tells the length it is one null, not one for each row.
+    timed = shown.with_columns(seconds(schema).cast(pl.Float64).alias("\0seconds"))
+    lengths = timed.select("\0seconds").collect().to_series()
     texts, cut = _texts(shown, schema, rows if chosen is None else most_rows)
     return Contents(
         rows,

@@ -22,11 +22,11 @@
       this.clear = element("button.link", { type: "button", hidden: true, click: () => this._set(null, null) }, "clear");
       const [low, high] = this.fields;
       this.element = element("article.card", { "data-column": column.name },
-        element("header", {}, element("h3", { title: column.name }, column.name), this.figures),
+        element("header", {}, element("h3", { title: column.name }, column.name), this.figures, this.clear),
         element("p.meaning", { title: column.meaning }, column.meaning),
         element("div.chart", {}, this.plot, ...this.handles),
         element("div.fields", {},
-          element("label", {}, "at least ", low), element("label", {}, "at most ", high), this.clear),
+          element("label", {}, "at least ", low), element("label", {}, "at most ", high)),
         this.note);
       this._readBound();
     }
@@ -187,7 +187,7 @@
     _texts(kept, lost) {
       const { counts, scale } = vidsieve.scaled(this.filter);
       const removed = lost.reduce((sum, rows) => sum + rows, 0);
-      this.figures.textContent = this.clear.hidden ? "" : `${counts(removed * scale)} removed by it alone of the rest`;
+      this.figures.textContent = this.clear.hidden ? "" : `−${counts(removed * scale)} of the rest`;
       const [below, above] = this.column.beyond;
       const notes = [];
       if (this.column.empty) notes.push(`${count(this.column.empty)} rows have no number${this.clear.hidden ? "" : ", and are removed"}`);

@@ -52,14 +52,15 @@
       const { scale, counts } = scaled(this.filter);
       const steps = this.filter.steps();
       const wheres = new Map(vidsieve.conditions(this.filter).map(({ name, where }) => [name, where]));
+      const cell = (title, text) => element("td", { "data-title": title || null }, text); // narrow screens show the title
       this.table.hidden = !steps.length;
       this.empty.hidden = steps.length > 0;
       this.body.replaceChildren(...steps.map((step, place) => element("tr", {},
         element("th", { scope: "row" }, element("code", {}, wheres.get(step.name) ?? `${step.name}: everything`)),
-        element("td", {}, counts(step.alone * scale)),
-        element("td", {}, counts(step.inTurn * scale)),
-        element("td", {}, `${counts(step.rowsLeft * scale)} (${percent(step.rowsLeft, this.filter.rows)})`),
-        element("td", {}, hours(step.secondsLeft * scale)),
+        cell("alone", counts(step.alone * scale)),
+        cell("in turn", counts(step.inTurn * scale)),
+        cell("left", `${counts(step.rowsLeft * scale)} (${percent(step.rowsLeft, this.filter.rows)})`),
+        cell("", hours(step.secondsLeft * scale)),
         element("td", {},
           place ? element("button.link", { type: "button", "aria-label": `${step.name} first`, title: "apply it earlier", click: () => this._earlier(step.name) }, "↑") : null,
           element("button.link", { type: "button", "aria-label": `remove the bound of ${step.name}`, title: "remove", click: () => this._remove(step.name) }, "✕")))));

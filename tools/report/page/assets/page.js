@@ -78,12 +78,12 @@
   }
 
   function themeButton(context) {
-    const button = element("button.link", { type: "button", click: () => {
+    const button = element("button.link", { type: "button", "aria-label": "dark or light", title: "dark or light", click: () => {
       const dark = document.documentElement.dataset.theme === "dark";
       document.documentElement.dataset.theme = dark ? "light" : "dark";
       context.cards?.recolour();
       document.dispatchEvent(new CustomEvent("vidsieve:theme"));
-    } }, "dark / light");
+    } }, "◐");
     document.documentElement.dataset.theme = matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
     return button;
   }
