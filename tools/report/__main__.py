@@ -25,11 +25,15 @@ def _parser() -> cli.ArgumentParser:
         """
         python -m tools.report meta_aes_flow.csv -o report.html
         python -m tools.report meta_aes_flow.csv --text
+        python -m tools.report meta.csv meta_info.csv meta_info_fmin1.csv --text
+        python -m tools.report folder_of_tables --text --recipe goku-720p --recipe cosmos
         python -m tools.report meta_clips.csv --audit 500 --seed 1 --ratings ratings.jsonl --card card.md
         python -m tools.report meta_aes_flow.csv --atlas atlas.parquet
         """,
     )
-    parser.add_argument("input", nargs="+", metavar="META", help="tables, in the order they were made in")
+    parser.add_argument(
+        "input", nargs="+", metavar="META", help="tables in the order they were made in, or a folder"
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -38,6 +42,13 @@ def _parser() -> cli.ArgumentParser:
         help=f"the page to write ({DEFAULT_OUTPUT})",
     )
     parser.add_argument("--text", action="store_true", help="print the figures, and write no page")
+    parser.add_argument(
+        "--recipe",
+        action="append",
+        default=[],
+        metavar="NAME|FILE",
+        help="show what published thresholds keep, step by step; may be given several times",
+    )
     cli.advanced(
         parser.add_argument(
             "--max-rows",
@@ -119,11 +130,18 @@ def _write_atlas(args: argparse.Namespace) -> Atlas:
 
 
 def _print_text(args: argparse.Namespace) -> None:
-    from tools.report.summary import render_summary, summarize
-    from tools.table import scan_table
+    import sys
 
-    table = Path(args.input[-1])
-    print(render_summary(summarize(scan_table(table), source=str(table))))
+    from tools.report.chain import read_chain
+    from tools.report.recipe_overlay import overlay
+    from tools.report.text import report_text
+    from tools.report.text_style import style_of
+    from tools.table.recipes import load_recipe
+
+    recipes = [load_recipe(given) for given in args.recipe]  # a wrong name is told before tables are read
+    chain = read_chain(args.input)
+    overlays = [overlay(chain.frame(), recipe, source=str(chain.table)) for recipe in recipes]
+    print(report_text(chain, overlays, style_of(sys.stdout)))
 
 
 def _write_page(args: argparse.Namespace) -> Path:

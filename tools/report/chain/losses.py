@@ -62,7 +62,7 @@ def change_between(before: Keys, after: Keys, found: Match | None, sources: Sour
     if not rows.height:
         return change
     rows = _explained(rows, found.before, sources)
-    last = NO_CLIP if change.is_split else sources.operation or NOT_RECORDED
+    last = NO_CLIP if found.column == "source" else sources.operation or NOT_RECORDED
     counted = rows.group_by("reason").agg(
         pl.len().alias("rows"), pl.col("seconds").fill_nan(None).sum() / 3600
     )
