@@ -105,7 +105,7 @@ GIVEN = {
     "hdr": "meta.csv",
     "ocr": "meta.csv",
     "optical_flow": "meta.csv",
-    "report": "meta_aes_flow.csv",
+    "report": "meta.csv meta_info.csv meta_info_fmin1.csv meta_aes_flow.csv",
     "scene_detection": "meta_info_fmin1.csv meta.csv",
     "scoring": "meta_clips.csv",
     "technical": "meta.csv",

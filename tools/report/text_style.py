@@ -53,7 +53,7 @@ class Style:
         columns = min(columns, len(counts))
         starts = np.arange(columns) * len(counts) // columns
         sums = np.add.reduceat(np.asarray(counts, float), starts)
-        heights = sums / np.diff([*starts, len(counts)])
+        heights = sums / np.diff(starts, append=len(counts))
         levels = _LEVELS if self.blocks else _ASCII_LEVELS
         top = heights.max() or 1.0
         places = np.ceil(heights / top * len(levels)).astype(int)
