@@ -61,6 +61,9 @@ def _parser() -> cli.ArgumentParser:
     parser.add_argument(
         "--seed", type=cli.whole_number(0), default=42, metavar="N", help="seed of what is random (42)"
     )
+    cli.advanced(
+        parser.add_argument("--overwrite", action="store_true", help="replace the output, whatever made it")
+    )
     add_flags(parser)
     _add_atlas(parser)
     return parser
@@ -90,9 +93,6 @@ def _add_atlas(parser: cli.ArgumentParser) -> None:
         type=cli.whole_number(0),
         metavar="N",
         help="rows that get a picture, drawn at random (300)",
-    )
-    cli.advanced(
-        group.add_argument("--overwrite", action="store_true", help="replace FILE, whatever made it")
     )
 
 
@@ -145,13 +145,12 @@ def _print_text(args: argparse.Namespace) -> None:
 
 
 def _write_page(args: argparse.Namespace) -> Path:
-    from tools.report.page import write_page
+    from tools.report.page import check_output, write_page
     from tools.report.page.contents import read_contents
     from tools.table import refuse_inputs, scan_table
 
     output = Path(args.output)
-    if output.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"{output}: the page is HTML: -o {output.stem}.html")
+    check_output(output, overwrite=args.overwrite)
     refuse_inputs(output, [Path(given) for given in args.input])
     table = args.input[-1]
     contents = read_contents(scan_table(table), source=table, most_rows=args.max_rows, seed=args.seed)

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from tests.page_support import requests_of, wait_for
+from tools.errors import UserError
 from tools.report.__main__ import main
 from tools.table import read_table, write_table
 
@@ -236,3 +237,19 @@ def test_an_empty_table_and_one_without_scores(tmp_path: Path, open_page: Callab
         main([str(tmp_path / "t.csv"), "-o", str(page)])
         browser = open_page(page)
         assert _kept(browser) == content.count("\n") - 1
+
+
+def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    table, page = _write(tmp_path)
+    main([str(table), "-o", str(page)])  # a report replaces a report
+    other = tmp_path / "mine.html"
+    other.write_text("<!DOCTYPE html><p>mine")
+    with pytest.raises(UserError, match=r"is in the way, it is no report of vidsieve; --overwrite"):
+        main([str(table), "-o", str(other)])
+    assert other.read_text() == "<!DOCTYPE html><p>mine"
+    main([str(table), "-o", str(other), "--overwrite"])
+    assert "vidsieve report" in other.read_text()
+    with pytest.raises(UserError, match=r"-o report\.html"):
+        main([str(table), "-o", str(tmp_path / "report.csv")])
+    with pytest.raises(UserError):
+        main([str(table), "-o", str(table)])

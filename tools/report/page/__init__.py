@@ -10,8 +10,9 @@ import numpy as np
 
 from tools import __version__
 from tools.base.disk import write_whole, writing
+from tools.errors import UserError
 from tools.report.page.contents import Contents, NumberFilter
-from tools.report.page.document import as_json, asset, build_document, packed
+from tools.report.page.document import as_json, asset, build_document, is_document, packed
 from tools.report.page.libraries import chart_scripts
 from tools.report.page.packing import pack_numbers
 
@@ -25,6 +26,26 @@ _SCRIPTS = (
     "page.js",
 )
 _MILLISECONDS = 1000
+
+
+def check_output(output: Path, *, overwrite: bool = False) -> None:
+    """Check that a page may be written here, before the work is done.
+
+    Args:
+        output: The HTML file.
+        overwrite: Whether it may replace a file of another program.
+
+    Raises:
+        UserError: It is no name of an HTML file, or there is a file that is no report.
+    """
+    if output.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{output}: the page is HTML: -o {output.stem or 'report'}.html")
+    if overwrite or not output.exists():
+        return
+    with writing(output, "the page"):
+        ours = output.is_file() and (not output.stat().st_size or is_document(output))
+    if not ours:
+        raise UserError(f"{output}: is in the way, it is no report of vidsieve; --overwrite replaces it")
 
 
 def write_page(output: Path, table: str, contents: Contents, *, seed: int = 42) -> None:

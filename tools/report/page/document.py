@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 _ASSETS = Path(__file__).parent / "assets"
+_GENERATOR = '<meta name="generator" content="vidsieve report">'
 
 
 def build_document(title: str, scripts: Sequence[str], styles: Sequence[str], data: dict[str, str]) -> str:
@@ -34,6 +35,7 @@ def build_document(title: str, scripts: Sequence[str], styles: Sequence[str], da
     )
     parts = [
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+        _GENERATOR,
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         '<link rel="icon" href="data:,">',
@@ -46,6 +48,16 @@ def build_document(title: str, scripts: Sequence[str], styles: Sequence[str], da
         "</body>\n</html>\n",
     ]
     return "\n".join(parts)
+
+
+def is_document(path: Path) -> bool:
+    """Whether a file is one that `build_document` made.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return _GENERATOR.encode() in file.read(1000)
 
 
 def asset(name: str) -> str:
