@@ -14,7 +14,7 @@
       this.filter = filter;
       this.start = column.edges[0];
       this.end = column.edges[column.edges.length - 1];
-      this.plot = element("div.plot");
+      this.plot = element("div.plot", { pointerdown: (event) => this._grab(event) });
       this.handles = [this._handle(true), this._handle(false)];
       this.fields = [this._field(true), this._field(false)];
       this.note = element("p.note");
@@ -48,16 +48,7 @@
         role: "slider", tabindex: 0, "aria-label": `${this.column.name}, ${isLow ? "lower" : "upper"} bound`,
         "aria-valuemin": this.start, "aria-valuemax": this.end, class: `handle ${isLow ? "low" : "high"}`,
       });
-      handle.addEventListener("pointerdown", (event) => {
-        event.preventDefault();
-        handle.setPointerCapture(event.pointerId);
-        handle.focus({ preventScroll: true });
-        const move = (at) => this._drag(isLow, at.clientX);
-        handle.addEventListener("pointermove", move);
-        const stop = () => handle.removeEventListener("pointermove", move);
-        handle.addEventListener("pointerup", stop, { once: true });
-        handle.addEventListener("pointercancel", stop, { once: true });
-      });
+      handle.addEventListener("pointerdown", (event) => this._follow(isLow, event));
       handle.addEventListener("keydown", (event) => this._key(isLow, event));
       return handle;
     }
@@ -74,10 +65,33 @@
       return this.column.exact ? Math.max(step, this.column.multiple(1)) : step;
     }
 
-    _drag(isLow, x) {
+    /** Let a handle follow the pointer until it is lifted. */
+    _follow(isLow, event) {
+      event.preventDefault();
+      const handle = this.handles[isLow ? 0 : 1];
+      handle.setPointerCapture(event.pointerId);
+      handle.focus({ preventScroll: true });
+      const move = (at) => this._move(isLow, this._valueAt(at.clientX));
+      handle.addEventListener("pointermove", move);
+      const stop = () => handle.removeEventListener("pointermove", move);
+      handle.addEventListener("pointerup", stop, { once: true });
+      handle.addEventListener("pointercancel", stop, { once: true });
+    }
+
+    /** A press on the bars takes the nearer handle there; fingers scroll the page instead. */
+    _grab(event) {
+      if (event.pointerType === "touch" || event.button !== 0) return;
+      const value = this._valueAt(event.clientX);
+      const { low, high } = this.bound;
+      const isLow = Math.abs(value - (low ?? this.start)) <= Math.abs(value - (high ?? this.end));
+      this._move(isLow, value);
+      this._follow(isLow, event);
+    }
+
+    _valueAt(x) {
       const box = this.plot.getBoundingClientRect();
       const share = (x - box.left - MARGIN) / (box.width - 2 * MARGIN);
-      this._move(isLow, this.start + share * (this.end - this.start));
+      return this.start + share * (this.end - this.start);
     }
 
     _key(isLow, event) {
@@ -126,19 +140,20 @@
     paint(scaleToKept) {
       this._readBound();
       const { kept, lost } = this.filter.histogram(this.column.name);
-      const all = this.filter.allRows(this.column.name);
-      const bars = kept.length - 3;
+      const { scale } = vidsieve.scaled(this.filter);
+      const all = scale === 1 ? this.filter.allRows(this.column.name).subarray(2, -1) : this.column.counts;
+      const bars = all.length;
       const top = new Float64Array(bars);
       const lostTop = new Float64Array(bars);
       let most = 1;
       for (let bar = 0; bar < bars; bar++) {
-        top[bar] = kept[bar + 2];
-        lostTop[bar] = kept[bar + 2] + lost[bar + 2];
-        most = Math.max(most, scaleToKept ? lostTop[bar] : all[bar + 2]);
+        top[bar] = kept[bar + 2] * scale;
+        lostTop[bar] = (kept[bar + 2] + lost[bar + 2]) * scale;
+        most = Math.max(most, scaleToKept ? lostTop[bar] : all[bar]);
       }
       this._texts(kept, lost);
       if (!this.source) {
-        this._figure(all.subarray(2, 2 + bars), top, lostTop, most);
+        this._figure(all, top, lostTop, most);
         return;
       }
       this.range.end = most * 1.04;
@@ -167,7 +182,9 @@
       this.figure.yaxis.visible = false;
       this.axis = this.figure.xaxis.items ? this.figure.xaxis.items[0] : this.figure.below[0];
       Object.assign(this.axis, { minor_tick_line_color: null, axis_line_color: null, major_tick_in: 0, major_tick_out: 3 });
+      this.axis.major_label_text_font = "system-ui, sans-serif";
       this.axis.ticker.desired_num_ticks = 5;
+      if (this.column.exact && this.column.decimals === 0) this.axis.ticker.min_interval = 1;
       this.recolour();
       Bokeh.Plotting.show(this.figure, this.plot);
     }
@@ -190,9 +207,9 @@
       this.figures.textContent = this.clear.hidden ? "" : `−${counts(removed * scale)} of the rest`;
       const [below, above] = this.column.beyond;
       const notes = [];
-      if (this.column.empty) notes.push(`${count(this.column.empty)} rows have no number${this.clear.hidden ? "" : ", and are removed"}`);
-      if (below) notes.push(`${count(below)} lie below ${short(this.start)}`);
-      if (above) notes.push(`${count(above)} lie above ${short(this.end)}`);
+      if (this.column.empty) notes.push(`without a number: ${count(this.column.empty)}${this.clear.hidden ? "" : ", removed"}`);
+      if (below) notes.push(`below ${short(this.start)}: ${count(below)}`);
+      if (above) notes.push(`above ${short(this.end)}: ${count(above)}`);
       this.note.textContent = notes.join("; ");
     }
   }
@@ -227,8 +244,7 @@
       const bound = this.filter.bounds.get(this.column.name);
       const { kept, lost } = this.filter.histogram(this.column.name);
       const { counts, scale } = vidsieve.scaled(this.filter);
-      const all = this.filter.allRows(this.column.name);
-      const most = all.reduce((a, b) => Math.max(a, b), 1);
+      const most = Math.max(1, ...this.column.counts) / scale;
       for (const { code, box, bar, count: text } of this.rows) {
         box.checked = !bound || bound.labels.has(code);
         const rows = kept[code] + lost[code];
