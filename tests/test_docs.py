@@ -100,7 +100,8 @@ GIVEN = {
     "coming_from/nemo_curator": "nemo.csv",
     "coming_from/opensora": "",
     "cutting": "meta_info_fmin1_timestamp.csv meta_timestamp.csv",
-    "datautil": "meta.csv meta_aes_part0.csv meta_aes_part1.csv a.csv b.csv all.csv done.csv",
+    "datautil": "meta.csv meta_aes_part0.csv meta_aes_part1.csv a.csv b.csv all.csv done.csv scored.csv "
+    "meta_aes_flow.csv",
     "dedup": "meta_clips.csv",
     "hdr": "meta.csv",
     "ocr": "meta.csv",
@@ -194,6 +195,7 @@ def give(place: Path, name: str) -> None:
         table = table.with_columns(pl.lit("0.01").alias(score) for score in ("motion", "ocr_area"))
         table = table.with_columns(pl.lit("100").alias(score) for score in ("luminance", "match"))
         table = table.with_columns(pl.lit("24").alias("fps"), pl.lit("900000").alias("bitrate"))
+        table = table.with_columns(pl.lit("static").alias("cmotion"))
     write_table(table.head(1) if name == "done.csv" else table, place / name)
 
 

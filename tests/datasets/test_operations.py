@@ -67,13 +67,18 @@ def test_cells_that_an_operation_does_not_touch_stay_as_they_are(hard, name, dat
         "recipe": str(hard.with_name("recipe.toml")),
         "head": 8,
         "sample": 8,
+        "keep_hours": 0.001,
+        "keep_fraction": 0.5,
+        "keep_rows": 5,
+        "balance": "text",
         "select": ["path", "note", "id", "aes"],
         "drop_columns": ["fps", "height"],
     }
     values |= {one.name: "true" if one.metavar == "true|false" else "h264" for one in VALUES}
     operation = OPERATIONS[name]
     value = values.get(name, (0 if name.endswith("min") else 99) if operation.parse else True)
-    after = run(hard, name, value)
+    amounts = {"by": "-aes"} if name.startswith("keep_") else {"rows": 5} if name == "balance" else {}
+    after = run(hard, name, value, **amounts)
     assert after.height > 0 or name in ("img_only", "ext", "lang")
     if name in ("relpath", "abspath"):
         assert after.drop("path").equals(before.drop("path"))
@@ -294,7 +299,7 @@ def test_sampling_of_each_source_at_most(tmp_path):
             counts = [sum(f"c/{source}_" in path for path in kept) for source in ("long", "short", "tiny")]
             assert sorted(counts) == sorted(expected)
             assert kept == [path for path in names if path in kept]
-    with pytest.raises(UserError, match="--sample N chooses; give both"):
+    with pytest.raises(UserError, match="--sample N or --balance chooses"):
         run_datautil([meta], {"aesmin": 1}, settings=Settings(per_source=2))
 
 

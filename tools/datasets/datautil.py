@@ -63,6 +63,7 @@ def _parser() -> cli.ArgumentParser:
         python -m tools.datasets.datautil meta_aes_part*.csv --output meta_aes.csv
         python -m tools.datasets.datautil meta_aes.csv --aesmin 5 --fmin 48 --shuffle --head 1000
         python -m tools.datasets.datautil meta.csv --where "aes >= 5 and not text.isna()" --explain --dry-run
+        python -m tools.datasets.datautil meta_aes_flow.csv --keep-hours 500 --by "aes:2 flow:1"
         """,
         refused=REFUSED,
     )
@@ -142,6 +143,24 @@ def _add_flag(group: argparse._ArgumentGroup, operation: Operation) -> argparse.
     return action if operation.everyday else cli.advanced(action)
 
 
+def _add_amount_flags(group: argparse._ArgumentGroup) -> None:
+    by = group.add_argument(
+        "--by",
+        action=cli.OptionalValue,
+        is_value=lambda text: not text.startswith("--"),  # it may begin with the minus of a score
+        const="",
+        metavar="SCORES",
+        help='scores by which --keep-... and --balance choose, with weights: "aes:2 motion:1"; '
+        '"-ocr_area" where small numbers are good',
+    )
+    by.nargs = None  # it has to have a value
+    cli.abridged(by, 'scores to keep rows by: "aes:2 -ocr_area:1"')
+    hours = group.add_argument("--hours", metavar="H", help="hours that --balance draws")
+    rows = group.add_argument("--rows", metavar="N", help="rows that --balance draws")
+    cli.advanced(hours)
+    cli.advanced(rows)
+
+
 def _add_output_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--output", metavar="FILE", help="table to write")
     cli.advanced(group.add_argument("--format", choices=FORMATS, help="format, unless --output has one"))
@@ -166,6 +185,7 @@ def _add_output_flags(group: argparse._ArgumentGroup) -> None:
 
 
 def _add_running_flags(group: argparse._ArgumentGroup) -> None:
+    _add_amount_flags(group)
     group.add_argument(
         "--seed", type=cli.whole_number(0), default=42, metavar="N", help="seed of what is random (42)"
     )
@@ -182,7 +202,7 @@ def _add_running_flags(group: argparse._ArgumentGroup) -> None:
             "--per-source",
             type=cli.whole_number(1),
             metavar="K",
-            help="rows of one source video, for --sample",
+            help="rows of one source video, for --sample and --balance",
         ),
         group.add_argument(
             "--lang-threshold", type=cli.positive_number, metavar="P", help="confidence for --lang, 0 to 1"
@@ -210,7 +230,7 @@ def _settings(args: argparse.Namespace) -> Settings:
         timeout=args.timeout,
         progress=not args.quiet,
     )
-    return Settings(args.seed, args.lang_threshold, args.per_source, options)
+    return Settings(args.seed, args.lang_threshold, args.per_source, options, args.by, args.hours, args.rows)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -258,6 +278,7 @@ def _show_stats(args: argparse.Namespace, operations: dict[str, Any]) -> int:
 def _show_plan(args: argparse.Namespace, operations: dict[str, Any]) -> int:
     from tools.datasets.edit import check_rows, count_rows_of
     from tools.datasets.pipeline import explain, run_operations
+    from tools.datasets.replay import repeat_notes
 
     plan = plan_datautil(
         args.input,
@@ -275,14 +296,11 @@ def _show_plan(args: argparse.Namespace, operations: dict[str, Any]) -> int:
         print(f"{number:>4}. {step.label}")
         if step.details:
             print(f"      {step.details}")
-    for remark in plan.remarks():
-        print(remark, file=sys.stderr)
     if args.explain:
-        print(
-            explain(
-                plan.frame, plan.values, plan.context, run_operations(plan.frame, plan.values, plan.context)
-            )
-        )
+        steps = run_operations(plan.frame, plan.values, plan.context)
+        print(explain(plan.frame, plan.values, plan.context, steps))
+    for line in [*plan.context.notes, *repeat_notes(plan)] if args.explain else plan.remarks():
+        print(line, file=sys.stderr)
     print(f"nothing was written; it would be, from {rows} rows:", file=sys.stderr)
     print(*plan.outputs, sep="\n")
     return 0

@@ -27,6 +27,7 @@ from tools.datasets.pipeline import (
     explain,
     run_operations,
 )
+from tools.datasets.replay import repeat_notes
 from tools.errors import MediaError, UserError
 
 if TYPE_CHECKING:
@@ -89,9 +90,7 @@ def plan_datautil(
     from tools.table import check_types, expand_inputs, merge_tables, refuse_inputs, refuse_loss
 
     settings = settings or Settings()
-    values = checked(operations or {})
-    if settings.per_source and "sample" not in values:
-        raise UserError("--per-source: says how --sample N chooses; give both")
+    values = checked(operations or {}, settings)
     paths = expand_inputs(inputs)
     target = output_target(paths, values, settings, output, format)
     read = [*paths, *other_tables(values)]
@@ -170,6 +169,7 @@ def run_datautil(
     steps = run_operations(plan.frame, plan.values, plan.context)
     final = steps[-1].after if steps else plan.frame
     result = DatautilResult([], 0, 0, plan.context.failures, notes=plan.context.notes)
+    result.notes.extend(repeat_notes(plan))
     if explained:
         result.explanation = explain(plan.frame, plan.values, plan.context, steps)
     if rejected is not None:
@@ -203,7 +203,16 @@ def table_stats(
     return summarize(steps[-1].after if steps else plan.frame, source=plan.context.source)
 
 
-def filter_table(frame: Table | str | Path, *, seed: int = 42, **operations: Any) -> Table:
+def filter_table(
+    frame: Table | str | Path,
+    *,
+    seed: int = 42,
+    by: str | None = None,
+    hours: float | None = None,
+    rows: int | None = None,
+    per_source: int | None = None,
+    **operations: Any,
+) -> Table:
     """Edit a frame in memory, as the flags of the same names do: ``filter_table(df, aesmin=5, fmax=300)``.
 
     Files that an operation could not read, and what else it has to say, are logged.
@@ -211,6 +220,10 @@ def filter_table(frame: Table | str | Path, *, seed: int = 42, **operations: Any
     Args:
         frame: pandas or Polars frame, lazy or not; or a table on disk.
         seed: For what is random.
+        by: By which scores ``keep_hours``, ``keep_fraction``, ``keep_rows`` and ``balance`` choose.
+        hours: How much ``balance`` draws; this or ``rows``.
+        rows: Likewise.
+        per_source: Rows that ``sample`` and ``balance`` take of one source video at most.
         **operations: Operations with their values.
 
     Returns:
@@ -227,8 +240,11 @@ def filter_table(frame: Table | str | Path, *, seed: int = 42, **operations: Any
 
     on_disk = isinstance(frame, (str, Path))
     lazy = scan_table(frame) if on_disk else to_lazy(frame)
-    context = Context(str(frame) if on_disk else "the frame", RunOptions(), seed)
-    steps = run_operations(lazy, checked(operations), context)
+    settings = Settings(seed, per_source=per_source, by=by, hours=hours, rows=rows)
+    context = Context(
+        str(frame) if on_disk else "the frame", RunOptions(), seed, per_source=settings.per_source
+    )
+    steps = run_operations(lazy, checked(operations, settings), context)
     edited = steps[-1].after if steps else lazy
     for note in context.notes:
         LOG.info("%s", note)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Context, Split
-from tools.datasets.operations.base import Part
+from tools.datasets.operations.amounts import Goal, hours
+from tools.datasets.operations.base import DETAIL_COLUMN, Part, count
+from tools.datasets.operations.ranks import parse_by
 from tools.errors import UserError
 
 if TYPE_CHECKING:
@@ -42,16 +44,27 @@ class Settings:
     """How operations are carried out, where that is not their value.
 
     Attributes:
-        seed: Of --shuffle, --sample and --score-to-text.
+        seed: Of --shuffle, --sample, --balance and --score-to-text.
         lang_threshold: Least confidence for --lang, 0 to 1; None for its default.
-        per_source: Rows that --sample takes of one source video at most.
+        per_source: Rows that --sample and --balance take of one source video at most.
         options: Workers and limits; None for the defaults.
+        by: By which scores --keep-hours, --keep-fraction, --keep-rows and --balance choose:
+            ``aes:2 motion:1``, see `tools.datasets.operations.ranks.parse_by`.
+        hours: How much --balance draws; this or ``rows``.
+        rows: Likewise.
     """
 
     seed: int = 42
     lang_threshold: float | None = None
     per_source: int | None = None
     options: RunOptions | None = None
+    by: str | None = None
+    hours: float | str | None = None
+    rows: int | str | None = None
+
+
+KEEPING = ("keep_hours", "keep_fraction", "keep_rows")
+"""Operations that find bounds."""
 
 
 @dataclass(frozen=True)
@@ -90,11 +103,12 @@ def remarks_on(values: Mapping[str, Any]) -> list[str]:
     return [line for name, value in values.items() for line in OPERATIONS[name].remarks(value)]
 
 
-def checked(operations: Mapping[str, Any]) -> dict[str, Any]:
+def checked(operations: Mapping[str, Any], settings: Settings | None = None) -> dict[str, Any]:
     """Operations with their values parsed; switches that are off are left out.
 
     Args:
         operations: Name to value: text, a number, True, or a list where the operation takes several.
+        settings: Some of them become part of the values; None for the defaults.
 
     Raises:
         UserError: An unknown operation, a value that it does not take, or two that exclude each other.
@@ -112,7 +126,42 @@ def checked(operations: Mapping[str, Any]) -> dict[str, Any]:
     sorted_too = {"sort", "sort_ascending"} & values.keys()
     if "shuffle" in values and sorted_too and "remove_text_duplication" not in values:
         raise UserError("--shuffle would undo the sorting; give one of them")
+    return _with_settings(values, settings or Settings())
+
+
+def _with_settings(values: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """How much is kept, and by what, goes into the values of the operations that keep it."""
+    if settings.per_source and not {"sample", "balance"} & values.keys():
+        raise UserError("--per-source: says how --sample N or --balance chooses; give one of them, too")
+    keeping = [name for name in KEEPING if name in values]
+    if len(keeping) > 1:
+        raise UserError(f"{' and '.join(OPERATIONS[name].flag for name in keeping)}: give one of them")
+    by = None
+    if settings.by is not None:
+        if not keeping and "balance" not in values:
+            flags = ", ".join(OPERATIONS[name].flag for name in KEEPING)
+            raise UserError(f"--by: says by which scores {flags} or --balance choose; give one of them, too")
+        by = _of_flag("--by", parse_by, settings.by)
+    for name in keeping:
+        values[name] = replace(values[name], by=by)
+    amounts = {"hours": (hours, settings.hours), "rows": (count, settings.rows)}
+    given = {unit: read for unit, read in amounts.items() if read[1] is not None}
+    if given and "balance" not in values:
+        flag = next(iter(given))
+        raise UserError(f"--{flag}: says how much --balance draws; give it, too, or use --keep-{flag}")
+    if len(given) > 1:
+        raise UserError("--hours and --rows: give one of them")
+    for unit, (parse, amount) in given.items():
+        goal = Goal(_of_flag(f"--{unit}", parse, str(amount)), unit, by)
+        values["balance"] = replace(values["balance"], goal=goal)
     return values
+
+
+def _of_flag(flag: str, parse: Callable[[str], Any], text: str) -> Any:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UserError(f"{flag}: {error}") from None
 
 
 def _parsed(name: str, value: Any) -> Any:
@@ -120,10 +169,7 @@ def _parsed(name: str, value: Any) -> Any:
     if operation.parse is None:
         return True
     several = value if operation.many and not isinstance(value, str) else [value]
-    try:
-        parsed = [operation.parse(str(one)) for one in several]
-    except ValueError as error:
-        raise UserError(f"{operation.flag}: {error}") from None
+    parsed = [_of_flag(operation.flag, operation.parse, str(one)) for one in several]
     return parsed if operation.many else parsed[0]
 
 
@@ -218,16 +264,19 @@ def run_operations(
 
 def rejected_rows(steps: Sequence[Step]) -> pl.LazyFrame | None:
     """All rows that operations removed, with the reason; None when no operation removes any."""
-    import polars as pl
-
     from tools.table import concat_tables
 
-    reasons = [
-        step.removed.with_columns(pl.lit(step.label).alias(REASON_COLUMN))
-        for step in steps
-        if step.removed is not None
-    ]
+    reasons = [_with_reason(step.removed, step.label) for step in steps if step.removed is not None]
     return concat_tables(reasons) if reasons else None
+
+
+def _with_reason(removed: pl.LazyFrame, label: str) -> pl.LazyFrame:
+    import polars as pl
+
+    if DETAIL_COLUMN not in removed.collect_schema():
+        return removed.with_columns(pl.lit(label).alias(REASON_COLUMN))
+    reason = pl.concat_str(pl.lit(f"{label}: "), DETAIL_COLUMN)
+    return removed.with_columns(reason.alias(REASON_COLUMN)).drop(DETAIL_COLUMN)
 
 
 def explain(frame: pl.LazyFrame, values: Mapping[str, Any], context: Context, steps: Sequence[Step]) -> str:

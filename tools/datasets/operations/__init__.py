@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from tools.datasets.operations import columns, files, filters, order, paths, sets, texts
+from tools.datasets.operations import amounts, balance, columns, files, filters, order, paths, sets, texts
 from tools.datasets.operations.base import Context, Operation, Phase, Split
 
 
@@ -19,7 +19,11 @@ def execution_order(operations: Collection[Operation]) -> tuple[str, ...]:
     return tuple(name for _, name in sorted([*first, *again], key=lambda one: one[0]))
 
 
-_ALL = [one for module in (paths, files, texts, sets, filters, order, columns) for one in module.OPERATIONS]
+_ALL = [
+    one
+    for module in (paths, files, texts, sets, filters, amounts, balance, order, columns)
+    for one in module.OPERATIONS
+]
 
 EXECUTION_ORDER: tuple[str, ...] = execution_order(_ALL)
 """Order in which operations are carried out, whatever the order of the flags."""
@@ -72,7 +76,7 @@ _NAMED_NEXT = (
     "img_only",
     "vid_only",
 )
-_NAMED_LAST = ("shuffle", "sample", "head")
+_NAMED_LAST = ("keep_hours", "keep_fraction", "keep_rows", "balance", "shuffle", "sample", "head")
 
 
 def suffix_order(operations: Collection[Operation]) -> tuple[str, ...]:

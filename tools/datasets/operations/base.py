@@ -74,6 +74,7 @@ class Phase(enum.IntEnum):
     EXPRESSION = enum.auto()  # the user's own filter
     SORTING = enum.auto()
     REPEATED_TEXTS = enum.auto()  # the first row of each text, which after sorting is the best
+    AMOUNT = enum.auto()  # as much as is asked for, of what the filters have left
     CHOICE = enum.auto()  # shuffling, and some of the rows
     COLUMNS = enum.auto()  # columns are chosen
 
@@ -92,8 +93,15 @@ class Part(NamedTuple):
     details: str = ""
 
 
+DETAIL_COLUMN = "detail\0"
+"""Why a row is removed, where the operation alone does not say it: a text column of `Split.removed`."""
+
+
 class Split(NamedTuple):
-    """Both halves of a table from which rows are removed, so that the removed ones can be written too."""
+    """Both halves of a table from which rows are removed, so that the removed ones can be written too.
+
+    ``removed`` may have the column `DETAIL_COLUMN`.
+    """
 
     kept: pl.LazyFrame
     removed: pl.LazyFrame
@@ -113,10 +121,12 @@ class Context:
         options: Workers, time limit and progress of operations that open files or work on texts.
         seed: For what is random.
         lang_threshold: Least confidence for --lang, 0 to 1; None for its default.
-        per_source: Rows that --sample takes of one source video at most; None for any number.
+        per_source: Rows that --sample and --balance take of one source video at most; None for any number.
         failures: Files that could not be read; operations add to it.
         notes: Lines for the user; operations add to it.
         probed: Results of `--info`, by path, so that no file is opened twice.
+        condition: The ``--where`` condition that keeps the rows which --keep-hours and its kind keep; empty
+            when it is all of them, None when there is no such operation.
     """
 
     source: str
@@ -127,6 +137,7 @@ class Context:
     failures: list[MediaError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     probed: dict[tuple[str | None, bool], Any] = field(default_factory=dict)
+    condition: str | None = None
 
 
 @dataclass(frozen=True)
@@ -189,11 +200,15 @@ class Operation:
         """All names of its flag, its own first."""
         return [self.flag, *("--" + name.replace("_", "-") for name in self.aliases)]
 
+    def words(self, value: Any) -> list[str]:
+        """As typed, one argument each: ``--fmin``, ``48``. A value with `words` of its own gives them."""
+        if self.parse is None:
+            return [self.flag]
+        return [self.flag, *getattr(value, "words", map(str, value if self.many else [value]))]
+
     def label(self, value: Any) -> str:
         """As typed: ``--fmin 48``."""
-        if self.parse is None:
-            return self.flag
-        return " ".join([self.flag, *map(str, value if self.many else [value])])
+        return " ".join(self.words(value))
 
     def steps(self, value: Any) -> list[Part]:
         """The steps of a value, labelled as typed: ``--fmin 48``, or ``--recipe cosmos: motion: …``."""

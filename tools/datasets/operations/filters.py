@@ -151,7 +151,7 @@ OPERATIONS = (
     *VALUES,
     Operation(
         "recipe",
-        "keep rows by the thresholds of a published system",
+        "keep rows by published thresholds",
         _recipe_step,
         Phase.EXPRESSION,
         "_recipe-{}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from tools.datasets.operations.base import Context, Operation, Phase, Split, count, split_by
@@ -51,7 +52,7 @@ def _sample(frame: pl.LazyFrame, number: int, context: Context) -> Split:
     table = frame.collect(engine="streaming")
     rank = np.random.RandomState(context.seed).permutation(table.height)
     if context.per_source:
-        sources = table.select(_source(table).alias("source"), rank=pl.Series(rank))
+        sources = table.select(source_video(table.columns).alias("source"), rank=pl.Series(rank))
         turn = sources.select(pl.col("rank").rank().over("source")).to_series().to_numpy()
         rank = np.lexsort((rank, turn)).argsort()
         rank[turn > context.per_source] = table.height
@@ -59,12 +60,12 @@ def _sample(frame: pl.LazyFrame, number: int, context: Context) -> Split:
     return Split(table.filter(keep).lazy(), table.filter(~keep).lazy())
 
 
-def _source(table: pl.DataFrame) -> pl.Expr:
+def source_video(columns: Collection[str]) -> pl.Expr:
     """The video that a clip was cut from: its column, or else derived from the name of the clip."""
     import polars as pl
 
-    if "source" in table.columns:
-        return pl.coalesce("source", "path") if "path" in table.columns else pl.col("source")
+    if "source" in columns:
+        return pl.coalesce("source", "path") if "path" in columns else pl.col("source")
     return pl.col("path").str.replace(r"_scene-\d+\.[^./]*$", "")
 
 
