@@ -11,6 +11,7 @@ import polars as pl
 
 from tools.columns import COLUMNS
 from tools.report.page.packing import PackedNumbers, pack_numbers
+from tools.report.page.steps import Steps, find_steps
 from tools.report.rows import seconds
 from tools.report.summary import Summary, summarize, with_single_values
 from tools.report.summary.numbers import Histogram, column_series
@@ -38,6 +39,7 @@ class NumberFilter:
         packed: The same as bytes.
         histogram: Of all rows of the table.
         empty: Rows of the table without a number.
+        steps: Of the handles; of a sample with the counts of all rows.
     """
 
     name: str
@@ -45,6 +47,7 @@ class NumberFilter:
     packed: PackedNumbers
     histogram: Histogram
     empty: int
+    steps: Steps
 
     def as_dict(self) -> dict[str, Any]:
         """What the page knows beside the bytes."""
@@ -57,6 +60,7 @@ class NumberFilter:
             "counts": shown.counts,
             "beyond": [shown.below, shown.above],
             "empty": self.empty,
+            "steps": self.steps.as_dict(),
         }
 
 
@@ -205,8 +209,12 @@ def _number_filters(
         described = summary.numbers[name]
         assert described.histogram is not None  # there are numbers
         kept = values if chosen is None else values[chosen]
+        packed = pack_numbers(kept)
+        edges = described.histogram.edges
+        whole = None if chosen is None else values
+        steps = find_steps(edges[0], edges[-1], decimals=packed.decimals, whole=whole)
         empty = int(np.isnan(values).sum())
-        found.append(NumberFilter(name, kept, pack_numbers(kept), described.histogram, empty))
+        found.append(NumberFilter(name, kept, packed, described.histogram, empty, steps))
     return found
 
 

@@ -52,6 +52,24 @@
       return Math.min(code, this.infinite[1] ? this.mostCode - 1 : this.mostCode);
     }
 
+    /** The value of a step of the handles. */
+    stepValue(number) {
+      return Number(`${number * this.steps.factor}e${this.steps.exponent}`) + 0;
+    }
+
+    /** How many numbers of the whole table a bound keeps; null where only an estimate can tell. */
+    keptOfAll({ low, high }) {
+      const { below, within, first } = this.steps;
+      const at = (counts, value) => {
+        const number = Math.round(value / this.stepValue(1));
+        return this.stepValue(number) === value ? counts[number - first] : undefined;
+      };
+      if (!below) return null;
+      const most = high === null ? vidsieve.about.rows - this.empty : at(within, high);
+      const least = low === null ? 0 : at(below, low);
+      return most === undefined || least === undefined ? null : Math.max(0, most - least);
+    }
+
     /** The bin of every row: 0 empty, 1 below the first edge, then the bins, last those above; made once. */
     get bins() {
       if (this._bins) return this._bins;
@@ -97,6 +115,11 @@
 
     get binCount() {
       return this.values.length + 1;
+    }
+
+    /** How many rows of the whole table a choice of labels keeps. */
+    keptOfAll({ labels }) {
+      return this.counts.reduce((sum, rows, code) => sum + (labels.has(code) ? rows : 0), 0);
     }
 
     /** The text of a row; "" where its cell is empty. */

@@ -57,12 +57,8 @@
       return this.filter.bounds.get(this.column.name) ?? { low: null, high: null };
     }
 
-    /** The width of a step: 1, 2 or 5 times a power of ten, about 1/300 of what is shown. */
     get step() {
-      const rough = (this.end - this.start) / 300;
-      const power = 10 ** Math.floor(Math.log10(rough));
-      const step = power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
-      return this.column.exact ? Math.max(step, this.column.multiple(1)) : step;
+      return Number(`${this.column.steps.factor}e${this.column.steps.exponent}`);
     }
 
     /** Let a handle follow the pointer until it is lifted. */
@@ -107,9 +103,7 @@
 
     /** Move a bound to a value on the grid of steps; at the outer edge it is taken away. */
     _move(isLow, value) {
-      const step = this.step;
-      const decimals = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
-      const rounded = Number((Math.round(value / step) * step).toFixed(Math.min(decimals, 20)));
+      const rounded = Number.isFinite(value) ? this.column.stepValue(Math.round(value / this.step)) : value;
       const { low, high } = this.bound;
       if (isLow) this._set(rounded <= this.start ? null : Math.min(rounded, high ?? this.end), high);
       else this._set(low, rounded >= this.end ? null : Math.max(rounded, low ?? this.start));

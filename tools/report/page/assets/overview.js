@@ -9,6 +9,23 @@
     return { scale, counts: scale === 1 ? count : (rows) => `≈ ${count(rows)}` };
   }
 
+  /** Rows of the whole table that one bound removes alone: exact where a sample's page knows the counts. */
+  function removedAlone(filter, name, rows) {
+    const { scale, counts } = scaled(filter);
+    if (scale === 1) return count(rows);
+    const kept = filter.columns.get(name).keptOfAll(filter.bounds.get(name));
+    return kept === null ? counts(rows * scale) : count(vidsieve.about.rows - kept);
+  }
+
+  /** Rows of the whole table that pass all bounds, exact where at most one is set. */
+  function rowsLeft(filter, rows) {
+    const { scale, counts } = scaled(filter);
+    if (scale === 1 || filter.bounds.size > 1) return counts(rows * scale);
+    const [[name, bound] = []] = filter.bounds;
+    const kept = name === undefined ? vidsieve.about.rows : filter.columns.get(name).keptOfAll(bound);
+    return kept === null ? counts(rows * scale) : count(kept);
+  }
+
   /** The line that is always on the screen. */
   class Kept {
     constructor(filter) {
@@ -24,10 +41,10 @@
     }
 
     update() {
-      const { scale, counts } = scaled(this.filter);
+      const { scale } = scaled(this.filter);
       const kept = this.filter.kept();
       const total = vidsieve.about.seconds_total;
-      this.rows.textContent = counts(kept.rows * scale);
+      this.rows.textContent = rowsLeft(this.filter, kept.rows);
       this.hours.textContent = hours(kept.seconds * scale);
       this.share.textContent =
         `of ${count(vidsieve.about.rows)} rows (${percent(kept.rows, this.filter.rows)}), ${hours(total)}`;
@@ -57,7 +74,7 @@
       this.empty.hidden = steps.length > 0;
       this.body.replaceChildren(...steps.map((step, place) => element("tr", {},
         element("th", { scope: "row" }, element("code", {}, wheres.get(step.name) ?? `${step.name}: everything`)),
-        cell("alone", counts(step.alone * scale)),
+        cell("alone", removedAlone(this.filter, step.name, step.alone)),
         cell("in turn", counts(step.inTurn * scale)),
         cell("left", `${counts(step.rowsLeft * scale)} (${percent(step.rowsLeft, this.filter.rows)})`),
         cell("", hours(step.secondsLeft * scale)),
