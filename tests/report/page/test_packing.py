@@ -29,6 +29,7 @@ def _columns() -> dict[str, np.ndarray]:
         "infinite": np.r_[normal[:50], np.inf, -np.inf, np.nan],
         "small": normal * 1e-12,
         "large": normal * 1e15,
+        "large beside their spread": 1e9 + normal[:600],
         "one value": np.full(7, 0.1),
     }
 

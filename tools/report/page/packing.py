@@ -124,7 +124,10 @@ def _decimals_of_grid(finite: np.ndarray, rows: int) -> int:
     if not 0 < spread < np.inf:
         spread = max(abs(float(low)), 1.0)
     steps = _STEPS_OF_SMALL if rows <= _SMALL_TABLE else _STEPS
-    return int(np.clip(np.ceil(np.log10(steps) - np.log10(spread)), -_LARGEST_POWER, _LARGEST_POWER))
+    decimals = np.ceil(np.log10(steps) - np.log10(spread))
+    # Of numbers that are large beside their spread, so many decimals that their multiples are below the limit.
+    most = np.floor(np.log10(_LIMIT) - np.log10(max(abs(float(low)), abs(float(high)), 1e-300)))
+    return int(np.clip(min(decimals, most), -_LARGEST_POWER, _LARGEST_POWER))
 
 
 def _keys(values: np.ndarray, decimals: int) -> tuple[np.ndarray, bool]:
