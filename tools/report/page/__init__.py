@@ -23,6 +23,9 @@ _SCRIPTS = (
     "elements.js",
     "histograms.js",
     "overview.js",
+    "row_order.js",
+    "row_list.js",
+    "rows.js",
     "page.js",
 )
 _MILLISECONDS = 1000
