@@ -26,6 +26,8 @@ _SCRIPTS = (
     "row_order.js",
     "row_list.js",
     "rows.js",
+    "correlation.js",
+    "scatter.js",
     "page.js",
 )
 _MILLISECONDS = 1000
