@@ -125,7 +125,7 @@ def _decimals_of_grid(finite: np.ndarray, rows: int) -> int:
         spread = max(abs(float(low)), 1.0)
     steps = _STEPS_OF_SMALL if rows <= _SMALL_TABLE else _STEPS
     decimals = np.ceil(np.log10(steps) - np.log10(spread))
-    # Of numbers that are large beside their spread, so many decimals that their multiples are below the limit.
+    # Of numbers that are large beside their spread, as many decimals as leave multiples below the limit.
     most = np.floor(np.log10(_LIMIT) - np.log10(max(abs(float(low)), abs(float(high)), 1e-300)))
     return int(np.clip(min(decimals, most), -_LARGEST_POWER, _LARGEST_POWER))
 
