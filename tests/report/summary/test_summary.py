@@ -227,3 +227,11 @@ def test_the_text_is_aligned_by_the_width_of_its_characters(tmp_path):
         line for line in text if line.endswith("rows") and ("来源" in line or line.startswith("  b"))
     ]
     assert len({wcswidth(line) for line in of_sources}) == 1 and len(of_sources) == 2
+
+
+def test_a_column_of_numbers_may_have_infinite_ones() -> None:
+    """They are no statistics, but the column is not one of labels for their sake."""
+    for cells in (["1", "2.5", "inf", "", "-inf"], [1.0, 2.5, float("inf"), None, float("-inf")]):
+        summary = summarize(pl.LazyFrame({"mine": cells}))
+        assert (summary.numbers["mine"].count, summary.numbers["mine"].unreadable) == (2, 2)
+        assert summary.labels == {}

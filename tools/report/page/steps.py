@@ -44,11 +44,12 @@ def find_steps(start: float, end: float, *, decimals: int, whole: np.ndarray | N
 
     Args:
         start: Lower end of the histogram.
-        end: Upper end, larger.
+        end: Upper end.
         decimals: Steps have no more decimals than the numbers of the column.
         whole: Float64, NaN where empty: the numbers of all rows, to be counted at every step.
     """
-    rough = (end - start) / _STEPS
+    span = end - start or max(1.0, abs(end))  # around one large number the edges of a bin are one as well
+    rough = min(max(span, 1e-290), 1e300) / _STEPS
     exponent = math.floor(math.log10(rough))
     factor = next((one for one in (1, 2, 5) if one * 10.0**exponent >= rough), 10)
     if factor == 10:

@@ -139,7 +139,7 @@ class _Cells:
 
     Attributes:
         filled: Cells that are neither empty nor NaN.
-        numbers: Cells that are finite numbers.
+        numbers: Cells that are numbers, infinite ones included.
         distinct: Distinct filled cells, within some percent.
     """
 
@@ -188,10 +188,10 @@ def _overview_counts() -> list[pl.Expr]:
 
 
 def _cell_marks(name: str, dtype: pl.DataType) -> list[pl.Expr]:
-    """Three columns for one: is the cell filled, is it a finite number, and the hash of its value."""
+    """Three columns for one: is the cell filled, is it a number, and the hash of its value."""
     cell = _caption() if name == "text" else _filled(name, dtype)
     readable = dtype.is_numeric() or dtype == pl.String
-    number = pl.col(name).cast(pl.Float64, strict=False).is_finite() if readable else pl.lit(False)
+    number = pl.col(name).cast(pl.Float64, strict=False).is_not_nan() if readable else pl.lit(False)
     hashed = pl.lit(None, pl.UInt64) if dtype.is_nested() else cell.hash()
     filled = cell.is_not_null()
     return [

@@ -13,7 +13,7 @@
       this.column = column;
       this.filter = filter;
       this.start = column.edges[0];
-      this.end = column.edges[column.edges.length - 1];
+      this.end = Math.max(column.edges[column.edges.length - 1], this.start + column.stepValue(1));
       this.plot = element("div.plot", { pointerdown: (event) => this._grab(event) });
       this.handles = [this._handle(true), this._handle(false)];
       this.fields = [this._field(true), this._field(false)];
