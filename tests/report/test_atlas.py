@@ -16,8 +16,6 @@ from tools.errors import UserError
 from tools.report.__main__ import main
 from tools.report.atlas import typed, write_atlas
 from tools.report.projection import MOST_ROWS
-from tools.scoring.dedup.features import Feature, encode_feature
-from tools.scoring.dedup.fingerprint import FileInfo
 
 
 def scored(rows, seed=0):
@@ -135,36 +133,6 @@ def test_embeddings_in_a_npy_are_taken_when_they_are_named_or_have_the_name_of_t
     (tmp_path / "clips.npy").rename(tmp_path / "meta.npy")
     main(arguments)
     assert pd.read_parquet(tmp_path / "out.parquet")["projection_x"].equals(named)
-
-
-def test_features_of_dedup_are_embeddings(tmp_path):
-    vectors = np.random.default_rng(2).normal(size=(12, 6)).astype(np.float32)
-    info = FileInfo(90, 160, 8, True, num_bytes=1234)
-    cells = [encode_feature(Feature(info, vector)) for vector in vectors]
-    cells[3] = None
-    table = scored(12)
-    table.write_csv(tmp_path / "meta.csv")
-    features = pl.DataFrame({"path": table["path"], "clip_feature": cells})
-    features.write_parquet(tmp_path / "meta_clip_feature.parquet")
-    features.write_csv(tmp_path / "in_table.csv")
-    known = np.delete(np.arange(12), 3)
-    expected = np.abs(PCA(2).fit_transform(vectors[known].astype(np.float64))[:, 0])
-    for name in ("meta", "in_table"):
-        write_atlas(tmp_path / f"{name}.csv", tmp_path / f"{name}_out.parquet")
-        found = pd.read_parquet(tmp_path / f"{name}_out.parquet")["projection_x"]
-        assert np.abs(found[known].to_numpy()) == pytest.approx(expected, rel=1e-5, abs=1e-6)
-        assert np.isnan(found[3])
-
-
-def test_a_column_of_lists_is_embeddings(tmp_path):
-    vectors = np.random.default_rng(2).normal(size=(9, 3))
-    table = scored(9).with_columns(pl.Series("embedding", vectors.tolist()))
-    table.write_ndjson(tmp_path / "meta.jsonl")
-    write_atlas(tmp_path / "meta.jsonl", tmp_path / "out.parquet")
-    found = pd.read_parquet(tmp_path / "out.parquet")["projection_x"]
-    assert np.abs(found.to_numpy()) == pytest.approx(
-        np.abs(PCA(2).fit_transform(vectors)[:, 0]), rel=1e-5, abs=1e-6
-    )
 
 
 def test_own_columns_of_these_names_stay_and_new_ones_get_a_number(tmp_path):
@@ -298,3 +266,15 @@ def test_pictures_are_frames_of_the_clips(tmp_path, monkeypatch, capsys):
     assert images.isna().tolist() == [False, True, True]
     main(["meta.csv", "--atlas", "out.parquet", "--clips", "0"])
     assert "image" not in pd.read_parquet("out.parquet")
+    (tmp_path / "a clip.mp4").unlink()
+    main(["meta.csv", "--atlas", "out.parquet"])
+    assert "image: left out, as none of 3 files could be read" in capsys.readouterr().out
+
+
+def test_arrays_become_lists_that_pandas_reads(tmp_path):
+    cells = pl.Series([[1.0, 2.0], None, [3.0, 5.0]], dtype=pl.Array(pl.Float32, 2))
+    pl.DataFrame({"path": ["a", "b", "c"], "embedding": cells}).write_parquet(tmp_path / "meta.parquet")
+    write_atlas(tmp_path / "meta.parquet", tmp_path / "out.parquet")
+    found = pd.read_parquet(tmp_path / "out.parquet")
+    assert found["embedding"][2].tolist() == [3, 5] and found["embedding"][1] is None
+    assert found["projection_x"].isna().tolist() == [False, True, False]

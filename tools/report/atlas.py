@@ -122,7 +122,7 @@ def write_atlas(
     inputs = [table] + ([Path(embeddings)] if embeddings else [])
     atlas = Atlas(output, rows)
     try:
-        frame = typed(contract_types(frame))
+        frame = _with_lists(typed(contract_types(frame)))
         schema = frame.collect_schema()
         _refuse_other(output, schema.names(), overwrite)
         atlas.has_text = "text" in schema and not schema["text"].is_nested()
@@ -186,6 +186,15 @@ def typed(frame: pl.LazyFrame) -> pl.LazyFrame:
         elif found[f"number {name}"]:
             casts.append(pl.col(name).cast(pl.Float64, strict=False))
     return frame.with_columns(casts)
+
+
+def _with_lists(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Lists in place of arrays, which Arrow, and so pandas, cannot read where a cell is empty.
+
+    See https://github.com/apache/arrow/issues/35692.
+    """
+    arrays = [name for name, dtype in frame.collect_schema().items() if isinstance(dtype, pl.Array)]
+    return frame.with_columns(pl.col(name).arr.to_list() for name in arrays)
 
 
 def _features(table: Path, frame: pl.LazyFrame, embeddings: str | Path | None, atlas: Atlas) -> Features:

@@ -130,9 +130,15 @@ def _npy_shape(path: Path) -> int | None:
 
 def _of_column(frame: pl.LazyFrame, name: str, rows: int) -> Features:
     cells = frame.select(name).collect(engine="streaming")[name]
-    batches = (cells[start : start + _BATCH].to_arrow() for start in range(0, rows, _BATCH))
-    matrix = _fill(f"column '{name}'", name, batches, np.arange(rows))
+    matrix = _fill(f"column '{name}'", name, _batches(cells), np.arange(rows))
     return Features(matrix, cosine=True, origin=f"the column {name}")
+
+
+def _batches(cells: pl.Series) -> Iterator[pa.Array]:
+    if isinstance(cells.dtype, pl.Array):
+        cells = cells.arr.to_list()
+    for start in range(0, len(cells), _BATCH):
+        yield cells[start : start + _BATCH].to_arrow()
 
 
 def _vector_column(path: Path) -> str | None:
@@ -171,6 +177,10 @@ def _filled(path: Path, column: str, sources: np.ndarray) -> np.ndarray:
 
     try:
         with pq.ParquetFile(path) as file:
+            if pa.types.is_fixed_size_list(file.schema_arrow.field(column).type):
+                # Arrow cannot read one with an empty cell: https://github.com/apache/arrow/issues/35692
+                cells = pl.read_parquet(path, columns=[column], glob=False)[column]
+                return _fill(str(path), column, _batches(cells), sources)
             batches = (batch.column(0) for batch in file.iter_batches(_BATCH, columns=[column]))
             return _fill(str(path), column, batches, sources)
     except (OSError, pa.ArrowException) as error:
