@@ -129,7 +129,7 @@ def write_atlas(
         features = _features(table, frame, embeddings, atlas)
         added = _placed(features, projection, seed, atlas)
         if pictures is not None and clips and "path" in schema:
-            added |= {IMAGE: _pictures(frame, pictures, clips, seed, atlas)}
+            added |= _pictures(frame, pictures, clips, seed, atlas)
         elif pictures is not None and clips:
             atlas.lines.append(f"{IMAGE}: left out, as the table has no column 'path'")
     except pl.exceptions.PolarsError as error:
@@ -250,21 +250,26 @@ def _nearest(features: Features, known: int) -> tuple[np.ndarray, np.ndarray]:
         return nearest(features, done=bar.update)
 
 
-def _pictures(frame: pl.LazyFrame, make: Pictures, clips: int, seed: int, atlas: Atlas) -> pl.Series:
+def _pictures(
+    frame: pl.LazyFrame, make: Pictures, clips: int, seed: int, atlas: Atlas
+) -> dict[str, pl.Series]:
     paths = frame.select(pl.col("path").cast(pl.String)).collect(engine="streaming")["path"].to_list()
     chosen = [number for number, path in enumerate(paths) if path]
-    if len(chosen) > clips:
+    drawn = f", drawn with seed {seed}" if len(chosen) > clips else ""
+    if drawn:
         chosen = sorted(np.random.default_rng(seed).choice(chosen, clips, replace=False).tolist())
     images = make([paths[number] for number in chosen])
     cells: list[bytes | None] = [None] * len(paths)
     for number, image in zip(chosen, images, strict=True):
         cells[number] = image
     made = sum(cell is not None for cell in cells)
-    line = f"{IMAGE}: frames of {made:,} of {atlas.rows:,} rows"
-    line += f", drawn with seed {seed}" if len(chosen) < atlas.rows else ""
+    if not made:
+        atlas.lines.append(f"{IMAGE}: left out, as none of {len(chosen):,} files could be read")
+        return {}
+    line = f"{IMAGE}: frames of {made:,} of {atlas.rows:,} rows{drawn}"
     line += f"; {len(chosen) - made:,} could not be read: empty cells" if made < len(chosen) else ""
     atlas.lines.append(line)
-    return pl.Series(cells, dtype=pl.Binary)
+    return {IMAGE: pl.Series(cells, dtype=pl.Binary)}
 
 
 def _free(name: str, taken: set[str]) -> str:

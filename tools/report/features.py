@@ -91,7 +91,11 @@ def score_features(frame: pl.LazyFrame, names: Sequence[str], rows: int) -> tupl
             used.append(name)
     matrix = np.column_stack(columns) if columns else np.empty((rows, 0), np.float32)
     matrix[~known] = np.nan
-    return Features(matrix, cosine=False, origin=f"{len(used)} standardised scores"), used
+    return Features(matrix, cosine=False, origin=_counted(used)), used
+
+
+def _counted(used: Sequence[str]) -> str:
+    return "1 standardised score" if len(used) == 1 else f"{len(used)} standardised scores"
 
 
 def standardised(column: np.ndarray, filled: np.ndarray) -> np.ndarray | None:
