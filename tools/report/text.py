@@ -24,7 +24,7 @@ _CELL = 6  # columns of a number in the table of scores
 _NARROW_BAR, _WIDE_BAR = 8, 24
 _LONGEST = 20  # columns of a name
 _WIDE = 76  # columns of a terminal that takes everything
-_GAVE_NOTHING = {"source": "{:,} videos gave no clip", "original_path": "{:,} files gave no other"}
+_GAVE_NOTHING = {"source": ("video", "no clip"), "original_path": ("file", "no other")}
 _SEVERAL = 6  # columns that are named one by one
 
 
@@ -74,25 +74,39 @@ def head_line(chain: Chain, summary: Summary) -> str:
         f"{overview.rows:,} row{plural}" + (f" ({of_kinds})" if len(kinds) > 1 or "image" in kinds else "")
     ]
     if step.unknown_length < step.rows:
-        parts.append(f"{hours(step.hours)} hours")
+        parts.append(length(step.hours))
     if overview.unknown_length and step.unknown_length < step.rows:
-        parts.append(f"{overview.unknown_length:,} videos of unknown length")
+        parts.append(f"{_count(overview.unknown_length, 'video')} of unknown length")
     if summary.sources is not None:
-        parts.append(f"{summary.sources.distinct:,} sources")
+        parts.append(_count(summary.sources.distinct, "source"))
     return f"{one_line(step.name)}: {', '.join(parts)}"
 
 
 def hours(amount: float) -> str:
-    """Hours in few digits."""
+    """Hours in few digits, for a column of them."""
+    if 0 < amount < 0.0001:
+        return "<0.0001"
     digits = 0 if amount >= 1000 or not amount else 1 if amount >= 10 else 2 if amount >= 1 else 4
     return f"{amount:,.{digits}f}"
+
+
+def length(amount: float) -> str:
+    """Hours in words: ``45.2 hours``, ``1.6 minutes``, ``12 seconds``."""
+    if amount >= 1:
+        return f"{hours(amount)} hours"
+    number, unit = (amount * 60, "minutes") if amount * 60 >= 1 else (amount * 3600, "seconds")
+    return f"{number:.2g} {unit}" if number < 10 else f"{number:.0f} {unit}"
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def chain_lines(chain: Chain, style: Style) -> list[str]:
     """The funnel: rows and hours of each table as bars, and below it what went and why."""
     if len(chain.steps) < 2:
         return []
-    by_hours = all(step.unknown_length < step.rows or not step.rows for step in chain.steps)
+    by_hours = sum(step.hours > 0 for step in chain.steps) > 1  # a table that was not probed yet has none
     sizes = [step.hours if by_hours else step.rows for step in chain.steps]
     bar = max(8, style.width // 6)
     name = style.width - bar - 22
@@ -100,8 +114,8 @@ def chain_lines(chain: Chain, style: Style) -> list[str]:
     for step, size in zip(chain.steps, sizes, strict=True):
         drawn = style.bar(size / max(sizes) if max(sizes) else 0.0, bar)
         shown = padded(shortened(one_line(step.name), name, keep_end=True), name)
-        length = hours(step.hours) if step.unknown_length < step.rows else "-"
-        lines.append(f"{shown}{step.rows:>11,}{length:>9}  {drawn}".rstrip())
+        known = hours(step.hours) if step.unknown_length < step.rows else "-"
+        lines.append(f"{shown}{step.rows:>11,}{known:>9}  {drawn}".rstrip())
         for detail in _details(step):
             lines += style.wrapped(one_line(detail), indent="    ")
     return lines
@@ -123,17 +137,22 @@ def change_text(change: Change) -> str:
     """What went and what came, with reasons; empty where all rows are as before."""
     parts = []
     if change.is_counted:
-        lost = f"{change.lost:,} rows fewer" if change.lost else f"{change.new:,} rows more"
-        return f"{lost}; they could not be matched, as the tables share no path or id"
+        differ = f"{change.lost:,} fewer" if change.lost else f"{change.new:,} more"
+        return f"{differ}; rows could not be matched, as the tables share no path or id"
     if not change.matched_by and (change.lost or change.new):
         return "no row in common with the table before"
     if change.lost:
-        length = f" ({hours(change.lost_hours)} h)" if change.lost_hours else ""
-        what = _GAVE_NOTHING.get(change.matched_by, "-{:,} rows").format(change.lost)
+        known = f" ({length(change.lost_hours)})" if change.lost_hours else ""
+        what = f"-{_count(change.lost, 'row')}"
+        if change.matched_by in _GAVE_NOTHING:
+            one, nothing = _GAVE_NOTHING[change.matched_by]
+            what = f"{_count(change.lost, one)} gave {nothing}"
         reasons = "; ".join(f"{reason.text} {reason.rows:,}" for reason in change.reasons)
-        parts.append(f"{what}{length}" + (f": {reasons}" if reasons else ""))
+        parts.append(f"{what}{known}" + (f": {reasons}" if reasons else ""))
     if change.new:
-        parts.append(f"+{change.new:,} rows that were not there before")
+        parts.append(
+            f"+{_count(change.new, 'row')} that {'was' if change.new == 1 else 'were'} not there before"
+        )
     return "; ".join(parts)
 
 
@@ -252,14 +271,15 @@ def datautil_command(found: Overlay, step: ChainStep) -> str:
 
 
 def failure_lines(chain: Chain, style: Style) -> list[str]:
-    """Failures by kind for each table that has any, with one of them as an example."""
+    """Failures of each table that has any, by kind, with a few examples."""
     lines = []
     for step in chain.steps:
-        for number, one in enumerate(step.failures):
-            if not number:
-                lines += style.wrapped(f"{one_line(step.name)}:", indent="  ", first="  ")
-            kind = f"    {shortened(one_line(one.kind), 24):<14}{one.rows:>9,}"
-            path, message = one.examples[0]
-            room = style.width - width(kind) - 2
-            lines.append(f"{kind}  {shortened(one_line(f'{path}: {message}'), room)}".rstrip())
+        if step.failures:
+            lines += style.wrapped(f"{one_line(step.name)}:", indent="  ")
+        for kind in step.failures:
+            lines.append(f"    {shortened(one_line(kind.kind), style.width - 16)} {kind.rows:,}")
+            for path, message in kind.examples:
+                room = style.width - 6
+                shown = shortened(one_line(path), max(room // 2, room - 2 - width(message)), keep_end=True)
+                lines.append(f"      {shortened(f'{shown}: {one_line(message)}', room)}")
     return [style.bold("failures"), *lines] if lines else []
