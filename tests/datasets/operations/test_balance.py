@@ -161,7 +161,7 @@ def test_the_command(tmp_path, capsys, extension):
     assert reasons[f"{label}no length"] == 20  # 21, one of which has no cmotion either
     assert sum(reasons.values()) == gone.height
     assert "--balance cmotion: 0.500 hours of 1.68 hours, of 5 groups" in captured.err
-    assert "13 rows without a cmotion belong to no group, and are removed" in captured.err
+    assert "13 rows without cmotion belong to no group, and are removed" in captured.err
     assert "groups give all that they have; each of the others gives" in captured.err
     assert "--balance cmotion --hours 0.50" in captured.err.splitlines()[2]
     assert datautil.main([str(meta), "--balance", "cmotion", "--hours", "99"]) == 0

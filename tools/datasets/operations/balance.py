@@ -123,7 +123,7 @@ def _choose(table: pl.DataFrame, balance: Balance, context: Context) -> pl.DataF
         empty = table[column].is_null().to_numpy()
         reason[empty & (reason == "")] = f"no {name}"
         if column in keys and empty.any():
-            notes.append(f"{int(empty.sum()):,} rows without a {name} belong to no group, and are removed")
+            notes.append(f"{int(empty.sum()):,} rows without {name} belong to no group, and are removed")
     rows = np.flatnonzero(reason == "")
     if not rows.size:
         raise UserError(f"{caller}: no row has all of {', '.join(balance.columns)}")
@@ -241,8 +241,8 @@ def _describe(
     whole = got >= there * (1 - TOLERANCE)
     parts = [f"{int(whole.sum()):,} groups give all that they have"] if whole.any() else []
     if not whole.all():
-        least, most = float(got[~whole].min()), float(got[~whole].max())
-        parts.append(f"each of the others gives {spell(least)} to {spell(most)}")
+        shares = [spell(float(share)) for share in (got[~whole].min(), got[~whole].max())]
+        parts.append(f"each of the others gives {' to '.join(dict.fromkeys(shares))}")
     return [what, "; ".join(parts)]
 
 
