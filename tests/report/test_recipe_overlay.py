@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 
 from tools.datasets.datautil import main as datautil
+from tools.datasets.edit import filter_table
 from tools.report.recipe_overlay import overlay
 from tools.table import read_table, scan_table, write_table
-from tools.table.recipes import load_recipe
+from tools.table.recipes import load_recipe, recipe_names
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,27 @@ def test_hours_are_those_of_the_rows_that_datautil_writes(table, tmp_path):
     assert found.total.hours == pytest.approx(whole.sum() / 3600)
     long = found.steps[0]
     assert long.alone.hours == pytest.approx(whole[whole < 4].sum() / 3600)
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_each_recipe_keeps_the_rows_that_datautil_keeps(name):
+    recipe, rng, rows = load_recipe(name), np.random.default_rng(11), 2000
+    columns = {column for step in recipe.applied for column in step.columns}
+    table = {"path": [str(i) for i in range(rows)]}
+    for column in sorted(columns):
+        low, high = {"height": (300, 4500), "width": (300, 8000), "fps": (20, 32)}.get(column, (0, 12))
+        low, high = (2e5, 9e5) if column == "bitrate" else (40, 80) if column == "num_frames" else (low, high)
+        cells = rng.integers(low, high + 1, rows) if low else rng.uniform(0, high, rows)
+        table[column] = [
+            None if gap else cell for cell, gap in zip(cells.tolist(), rng.random(rows) < 0.02, strict=True)
+        ]
+    frame = pl.LazyFrame(table)
+    found, kept = overlay(frame, recipe), filter_table(frame, recipe=name).collect()
+    assert found.is_whole and found.left.rows == kept.height
+    left = rows
+    for step in found.applied:
+        left -= step.in_turn.rows
+        assert step.left.rows == left and step.alone.rows >= step.in_turn.rows
 
 
 def test_steps_whose_columns_are_missing_are_left_out_and_say_what_adds_them(table, tmp_path):

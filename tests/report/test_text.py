@@ -145,10 +145,9 @@ def test_several_recipes_stand_beside_each_other(folder, capsys):
 
 def test_a_step_without_its_column_says_what_adds_it(folder, capsys):
     text = " ".join(printed(capsys, folder / "meta.csv", "--recipe", "goku-720p").split())
-    assert (
-        "text: left out, the table has no column ocr_area, which `python -m tools.scoring.ocr.inference` adds"
-        in text
-    )
+    info = "(`python -m tools.datasets.datautil META --info`)"
+    assert f"size: left out, the table lacks height and width {info}" in text
+    assert "text: left out, the table lacks ocr_area (`python -m tools.scoring.ocr.inference`)" in text
     assert "the source kept 24 M clips at 720p" in text
     empty = pl.DataFrame({"path": ["a.mp4"]})
     text = printed(capsys, write_table(empty, folder.parent / "bare.csv"), "--recipe", "goku-720p")
@@ -172,6 +171,16 @@ def test_tables_of_all_kinds_are_printed(tmp_path, capsys):
     assert re.search(r"^aes +█? +(3 +){7}1$", text, re.MULTILINE)
     text = printed(capsys, write_table(pl.DataFrame({"note": ["x"]}), tmp_path / "n.jsonl"))
     assert text == "n.jsonl: 1 row\n"
+
+
+def test_far_numbers_and_failures_without_words_fit(tmp_path, capsys):
+    table = write_table(pl.DataFrame({"path": ["a", "b"], "aes": [-1e300, 1e300]}), tmp_path / "a.parquet")
+    rows = {"path": ["", "b", None], "kind": ["", "timeout", "timeout"], "message": ["", "", "slow"]}
+    write_table(pl.DataFrame(rows), tmp_path / "a.failures.csv")
+    lines = printed(capsys, table).splitlines()
+    assert lines[3].split()[-8:] == ["-1e300", "-9e299", "-5e299", "0", "5e299", "9e299", "1e300", "0"]
+    assert max(map(len, lines)) <= 80
+    assert lines[-5:] == ["  a.parquet:", "    timeout 2", "      b", "      slow", "    (no kind) 1"]
 
 
 def test_wrong_inputs_are_one_line(folder):

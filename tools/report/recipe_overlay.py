@@ -206,8 +206,13 @@ def _command(column: str) -> str:
 
 
 def _lacks(missing: Mapping[str, str]) -> str:
-    adds = [f"{name}, which `{command}` adds" if command else name for name, command in missing.items()]
-    return f"the table has no column {' and no '.join(adds)}"
+    commands: dict[str, list[str]] = {}
+    for name, command in missing.items():
+        commands.setdefault(command, []).append(name)
+    parts = [
+        " and ".join(names) + (f" (`{command}`)" if command else "") for command, names in commands.items()
+    ]
+    return f"the table lacks {' and '.join(parts)}"
 
 
 def _joined(wheres: list[str]) -> str:

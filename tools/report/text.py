@@ -22,7 +22,7 @@ _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _FEW_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _CELL = 6  # columns of a number in the table of scores
 _NARROW_BAR, _WIDE_BAR = 8, 24
-_LONGEST = 20  # columns of a name
+_SHORTEST, _LONGEST = 6, 20  # columns of a name
 _WIDE = 76  # columns of a terminal that takes everything
 _GAVE_NOTHING = {"source": ("video", "no clip"), "original_path": ("file", "no other")}
 _SEVERAL = 6  # columns that are named one by one
@@ -51,7 +51,7 @@ def report_text(chain: Chain, overlays: Sequence[Overlay], style: Style) -> str:
         *[recipe_lines(one, chain.steps[-1], style) for one in overlays],
         compared_lines(overlays, style),
         failure_lines(chain, style),
-        *[style.wrapped(one_line(note), indent="  ") for note in chain.notes],
+        [line for note in chain.notes for line in style.wrapped(one_line(note), indent="    ", first="")],
     ]
     if lists:
         parts.append(style.wrapped(f"columns of lists are not shown: {', '.join(map(one_line, lists))}"))
@@ -165,8 +165,8 @@ def score_lines(summary: Summary, style: Style) -> list[str]:
     quantiles = _QUANTILES
     if _room(style, quantiles) < min(longest, _LONGEST) + _NARROW_BAR:
         quantiles = _FEW_QUANTILES
-    bar = min(_WIDE_BAR, max(_NARROW_BAR, _room(style, quantiles) - longest))
-    name = max(_NARROW_BAR, min(longest, _room(style, quantiles) - bar))
+    name = min(max(longest, _SHORTEST), _room(style, quantiles) - _NARROW_BAR)
+    bar = min(_WIDE_BAR, _room(style, quantiles) - name)
     lines = []
     for title, columns in (("scores", scores), ("other numbers", others)):
         if not columns:
@@ -200,9 +200,13 @@ def _score_line(
 ) -> str:
     shown = padded(shortened(one_line(column), name), name)
     drawn = style.histogram(found.histogram.counts, bar) if found.histogram else ""
-    values = [compact(found.quantiles[q], 3) if found.quantiles else "-" for q in quantiles]
-    cells = "".join(f" {value:>{_CELL}}" for value in [*values, compact(found.empty, 3)])
+    values = [_cell(found.quantiles[q]) if found.quantiles else "-" for q in quantiles]
+    cells = "".join(f" {value:>{_CELL}}" for value in [*values, _cell(found.empty)])
     return f"{shown} {padded(drawn, bar)}{cells}".rstrip()
+
+
+def _cell(number: float) -> str:
+    return compact(number, 3).replace("e+", "e")
 
 
 def recipe_lines(found: Overlay, step: ChainStep, style: Style) -> list[str]:
@@ -277,9 +281,12 @@ def failure_lines(chain: Chain, style: Style) -> list[str]:
         if step.failures:
             lines += style.wrapped(f"{one_line(step.name)}:", indent="  ")
         for kind in step.failures:
-            lines.append(f"    {shortened(one_line(kind.kind), style.width - 16)} {kind.rows:,}")
+            lines.append(
+                f"    {shortened(one_line(kind.kind) or '(no kind)', style.width - 16)} {kind.rows:,}"
+            )
             for path, message in kind.examples:
                 room = style.width - 6
                 shown = shortened(one_line(path), max(room // 2, room - 2 - width(message)), keep_end=True)
-                lines.append(f"      {shortened(f'{shown}: {one_line(message)}', room)}")
+                example = ": ".join(part for part in (shown, one_line(message)) if part)
+                lines += [f"      {shortened(example, room)}"] if example else []
     return [style.bold("failures"), *lines] if lines else []

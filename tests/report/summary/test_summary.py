@@ -175,6 +175,24 @@ def test_far_values_do_not_squeeze_a_histogram():
     assert histogram.above == 10  # the 1 % beyond
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [-1e300, 1e300],
+        [1e300] * 3,
+        [-1.7e308, 0.0, 1.7e308],
+        [2.0**60, 2.0**60 + 256],
+        [5e-324, 1e-323],
+        [0.25],
+    ],
+)
+def test_numbers_of_any_size_are_counted(values):
+    found = summarize_numbers(pl.Series(values)).histogram
+    assert found is not None and sum(found.counts) + found.below + found.above == len(values)
+    assert found.edges == sorted(found.edges) and found.edges[0] <= values[0] <= values[-1] <= found.edges[-1]
+    assert np.isfinite(found.edges).all()
+
+
 def test_bins_of_whole_numbers_hold_as_many_numbers_each():
     histogram = summarize_numbers(pl.Series(np.repeat(np.arange(150.0), 4))).histogram
     assert set(histogram.counts) == {8}

@@ -114,15 +114,19 @@ def histogram(ordered: np.ndarray, low: float, high: float) -> Histogram:
     if high > low:
         first = low if low - first > high - low else first
         last = high if last - high > high - low else last
-    if bool((ordered == np.floor(ordered)).all()):
+    # Beyond 2^53 every float is whole, and the half between two of them is none.
+    if max(-first, last) < 2**53 and bool((ordered == np.floor(ordered)).all()):
         first, last = math.floor(first), math.ceil(last)
         width = max(1, math.ceil((last - first + 1) / BINS))
         bins = math.ceil((last - first + 1) / width)
         edges = first - 0.5 + width * np.arange(bins + 1)
     elif first == last:
-        edges = np.array([first - 0.5, first + 0.5])
+        half = max(0.5, abs(first) / 1000)
+        edges = np.array([first - half, first + half])
     else:
-        edges = np.linspace(first, last, BINS + 1)
+        scale = 1.0 if math.isfinite(last - first) else 2.0
+        edges = scale * np.linspace(first / scale, last / scale, BINS + 1)
+        edges[0], edges[-1] = first, last
     counts = np.histogram(ordered, edges)[0]
     below = int(np.searchsorted(ordered, edges[0], side="left"))
     above = ordered.size - int(np.searchsorted(ordered, edges[-1], side="right"))
