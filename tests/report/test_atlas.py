@@ -278,3 +278,25 @@ def test_arrays_become_lists_that_pandas_reads(tmp_path):
     found = pd.read_parquet(tmp_path / "out.parquet")
     assert found["embedding"][2].tolist() == [3, 5] and found["embedding"][1] is None
     assert found["projection_x"].isna().tolist() == [False, True, False]
+
+
+def test_of_several_tables_and_of_a_folder_the_last_one_is_written_parts_as_a_whole(tmp_path, capsys):
+    table = scored(12)
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    table.select("path", "id").write_csv(folder / "meta.csv")
+    marks = pl.int_range(12).alias("_row"), (pl.int_range(12) % 2).cast(pl.String).add("/2").alias("_part")
+    for rank in (0, 1):
+        part = table.with_columns(marks).filter(pl.int_range(12) % 2 == rank)
+        part.write_csv(folder / f"meta_aes_part{rank}.csv")
+    parts = [str(folder / f"meta_aes_part{rank}.csv") for rank in (0, 1)]
+    for given in ([str(folder)], [str(folder / "meta.csv"), *parts]):
+        main([*given, "--atlas", str(tmp_path / "out.parquet"), "--clips", "0"])
+        found = pd.read_parquet(tmp_path / "out.parquet")
+        assert found["path"].tolist() == table["path"].to_list() and "projection_x" in found
+    main([str(folder / "meta.csv"), "--atlas", str(tmp_path / "first.parquet"), "--clips", "0"])
+    assert "aes" not in pd.read_parquet(tmp_path / "first.parquet")
+    table.with_columns(marks).write_parquet(folder / "scored_part0.parquet")
+    for given in (folder, folder / "scored_part0.parquet"):
+        with pytest.raises(UserError, match="would overwrite the input"):
+            main([str(given), "--atlas", str(folder / "scored_part0.parquet"), "--overwrite"])

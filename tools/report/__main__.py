@@ -115,11 +115,21 @@ def main(argv: list[str] | None = None) -> None:
 
 def _write_atlas(args: argparse.Namespace) -> Atlas:
     from tools.report.atlas import sprites_beside, write_atlas
+    from tools.table import refuse_inputs, split_part
 
-    table = args.input[-1]
+    table, frame = Path(args.input[-1]), None
+    files = [path for path in map(Path, args.input) if path.is_file()]
+    if not table.is_file() or split_part(table):  # a folder, a pattern, or parts: what the chain ends with
+        from tools.report.chain import read_chain
+
+        chain = read_chain(args.input)
+        table, frame = chain.table, chain.frame()
+        files += [file for step in chain.steps for file in step.files]
+    refuse_inputs(Path(args.atlas), files)
     return write_atlas(
         table,
         args.atlas,
+        frame=frame,
         projection=args.projection,
         embeddings=args.embeddings,
         pictures=sprites_beside(table),

@@ -77,6 +77,7 @@ def write_atlas(
     table: str | Path,
     output: str | Path,
     *,
+    frame: pl.LazyFrame | None = None,
     projection: str = "pca",
     embeddings: str | Path | None = None,
     pictures: Pictures | None = None,
@@ -93,6 +94,7 @@ def write_atlas(
     Args:
         table: The table.
         output: The file to write, ``.parquet``.
+        frame: Its rows, where it is in several files; None to read the table.
         projection: One of `PROJECTIONS`.
         embeddings: File of embeddings; None to look for one.
         pictures: Makes the pictures; None for no column of them.
@@ -114,12 +116,13 @@ def write_atlas(
     if projection == "umap":
         umap_class()  # what is missing is said before anything is read
     clips = DEFAULT_BUDGET if clips is None else clips
-    frame = scan_table(table)
+    whole = frame is None
+    frame = scan_table(table) if frame is None else frame
     require_single_values(frame.collect_schema(), ["path"], table)
-    rows = count_rows(table)
+    rows = count_rows(table) if whole else frame.select(pl.len()).collect(engine="streaming").item()
     if not rows:
         raise UserError(f"{table}: has no rows to show")
-    inputs = [table] + ([Path(embeddings)] if embeddings else [])
+    inputs = [path for path in (table, embeddings) if path and (whole or path != table)]
     atlas = Atlas(output, rows)
     try:
         frame = _with_lists(typed(contract_types(frame)))
@@ -137,8 +140,8 @@ def write_atlas(
     taken = {name.lower() for name in schema.names()}
     atlas.names = {name: _free(name, taken) for name in added}
     beside = pl.LazyFrame([cells.alias(atlas.names[name]) for name, cells in added.items()])
-    whole = pl.concat([frame, beside], how="horizontal") if added else frame
-    write_and_count(whole, output, inputs=inputs, rows=rows)
+    complete = pl.concat([frame, beside], how="horizontal") if added else frame
+    write_and_count(complete, output, inputs=inputs, rows=rows)
     return atlas
 
 
