@@ -214,6 +214,26 @@ def test_numbers_in_bounds_are_short(tmp_path, capsys):
     assert spell_column("a`b") == "col('a`b')" and spell_column("class") == "`class`"
 
 
+def test_empty_cells_are_in_the_condition_only_where_a_bound_would_let_them_through(tmp_path, capsys):
+    frame = pl.DataFrame(
+        {
+            "aes": [1, 2, 3, 4, None, None],
+            "motion": [0, 0, 0, 0, None, 1],
+            "duration": [3600] * 4 + [None] * 2,
+        }
+    )
+    meta = write_table(frame, tmp_path / "meta.csv")
+    flags = ["--keep-hours", "2", "--by", "aes:2 motion:1"]
+    kept, said = run(meta, *flags, capsys=capsys)
+    assert kept["aes"].to_list() == ["3", "4"]
+    assert "bounds: aes >= 3\n" in said
+    meta = write_table(frame.with_columns(motion=pl.Series([0, None, None, 0, 0, 0])), tmp_path / "two.csv")
+    kept, said = run(meta, *flags, capsys=capsys)
+    assert kept["aes"].to_list() == ["1", "4"]
+    assert "bounds: aes.notna() and motion.notna()\n" in said
+    assert rows_of_command(said, capsys).equals(kept)
+
+
 def test_what_is_said_of_ties_gaps_and_goals(tmp_path, capsys):
     frame = pl.DataFrame(
         {

@@ -160,7 +160,7 @@ def test_the_command(tmp_path, capsys, extension):
     assert reasons[f"{label}no cmotion"] == 13
     assert reasons[f"{label}no length"] == 20  # 21, one of which has no cmotion either
     assert sum(reasons.values()) == gone.height
-    assert "--balance cmotion: 0.500 hours of 1.68 hours, of 5 groups" in captured.err
+    assert "--balance cmotion: 0.5 hours of 1.68 hours, of 5 groups" in captured.err
     assert "13 rows without cmotion belong to no group, and are removed" in captured.err
     assert "groups give all that they have; each of the others gives" in captured.err
     assert "--balance cmotion --hours 0.50" in captured.err.splitlines()[2]
@@ -202,6 +202,12 @@ def test_errors_say_what_to_give(tmp_path, flags, message):
     meta = write_table(frame, tmp_path / "meta.csv")
     with pytest.raises(UserError, match=message):
         datautil.main([str(meta), *flags])
+
+
+def test_groups_need_single_values():
+    frame = pl.DataFrame({"boxes": [[1], [2]]})
+    with pytest.raises(UserError, match="--balance: the column 'boxes' holds List"):
+        filter_table(frame, balance="boxes", rows=1)
 
 
 @pytest.mark.parametrize("value", ["", ",", "cmotion,,x"])

@@ -76,7 +76,7 @@ class Goal:
             return f"{round(amount):,} rows"
         if amount < 36:
             return f"{amount:.3g} seconds"
-        return f"{amount / 3600:,.2f} hours" if amount >= 3600 else f"{amount / 3600:.3f} hours"
+        return f"{amount / 3600:,.2f} hours" if amount >= 3600 else f"{amount / 3600:.4g} hours"
 
 
 def check_goal(goal: Goal, schema: Mapping[str, pl.DataType], flag: str) -> None:
@@ -194,14 +194,22 @@ def _clauses(
         notes += [
             _unbounded(score, scale) for score, scale, worst in bounded if not worst and found.next < there
         ]
-    bound = {clause.column for clause in clauses}
-    schema = frame.collect_schema()
-    clauses += [
-        _filled(name, schema[name]) for name in goal.columns if name not in bound and table[name].null_count()
-    ]
-    if goal.in_hours and table[SECONDS].null_count():
-        clauses.append(_length(frame))
-    return clauses, notes
+    return [*clauses, *_clauses_of_empty_cells(frame, table, goal, clauses)], notes
+
+
+def _clauses_of_empty_cells(
+    frame: pl.LazyFrame, table: pl.DataFrame, goal: Goal, bounds: Sequence[Clause]
+) -> list[Clause]:
+    """That there is a number, or a length, where the bounds alone would let an empty cell through."""
+    schema, bound = frame.collect_schema(), {clause.column for clause in bounds}
+    known = _all((table[name].is_not_null().to_numpy() for name in bound), table.height)
+    clauses = []
+    for name in [*goal.columns, *([SECONDS] if goal.in_hours else [])]:
+        filled = table[name].is_not_null().to_numpy()
+        if (known & ~filled).any():
+            clauses.append(_length(frame) if name == SECONDS else _filled(name, schema[name]))
+            known &= filled
+    return clauses
 
 
 def _unbounded(score: Score, scale: Scale) -> str:

@@ -69,10 +69,15 @@ def _parse(text: str) -> Balance:
 
 
 def _check(balance: Balance, schema: Mapping[str, pl.DataType]) -> None:
+    import polars as pl
+
     if balance.goal.number is None:
         raise UserError(f"{FLAG}: how much? Give --hours or --rows")
     if "source" in balance.columns and not {"source", "path"} & set(schema):
         raise UserError(f"{FLAG}: no column 'source', and no 'path' to derive it from")
+    for name in balance.columns:
+        if name in schema and (schema[name].is_nested() or schema[name] in (pl.Binary, pl.Object)):
+            raise UserError(f"{FLAG}: the column '{name}' holds {schema[name]}; groups need single values")
     check_goal(balance.goal, schema, f"{FLAG} … --hours")
 
 
