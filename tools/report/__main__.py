@@ -25,7 +25,7 @@ def _parser() -> cli.ArgumentParser:
         """
         python -m tools.report meta_aes_flow.csv -o report.html
         python -m tools.report meta_aes_flow.csv --text
-        python -m tools.report meta.csv meta_info.csv meta_info_fmin1.csv --text
+        python -m tools.report meta.csv meta_info.csv meta_info_fmin1.csv -o report.html
         python -m tools.report folder_of_tables --text --recipe goku-720p --recipe cosmos
         python -m tools.report meta_clips.csv --audit 500 --seed 1 --ratings ratings.jsonl --card card.md
         python -m tools.report meta_aes_flow.csv --atlas atlas.parquet
@@ -155,16 +155,23 @@ def _print_text(args: argparse.Namespace) -> None:
 
 
 def _write_page(args: argparse.Namespace) -> Path:
+    from tools.report.chain import read_chain
     from tools.report.page import check_output, write_page
     from tools.report.page.contents import read_contents
-    from tools.table import refuse_inputs, scan_table
+    from tools.report.recipe_overlay import overlay
+    from tools.table import refuse_inputs
+    from tools.table.recipes import load_recipe
 
     output = Path(args.output)
     check_output(output, overwrite=args.overwrite)
-    refuse_inputs(output, [Path(given) for given in args.input])
-    table = args.input[-1]
-    contents = read_contents(scan_table(table), source=table, most_rows=args.max_rows, seed=args.seed)
-    write_page(output, table, contents, seed=args.seed)
+    recipes = [load_recipe(given) for given in args.recipe]  # a wrong name is told before tables are read
+    chain = read_chain(args.input)
+    refuse_inputs(output, [file for step in chain.steps for file in step.files])
+    # As the user has typed it, so that the command on the page may be typed at the same place.
+    table = args.input[-1] if Path(args.input[-1]) == chain.table else str(chain.table)
+    contents = read_contents(chain.frame(), source=table, most_rows=args.max_rows, seed=args.seed)
+    overlays = [overlay(chain.frame(), recipe, source=table) for recipe in recipes]
+    write_page(output, table, contents, seed=args.seed, chain=chain, overlays=overlays)
     return output
 
 

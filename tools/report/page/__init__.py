@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,13 @@ import numpy as np
 from tools import __version__
 from tools.base.disk import write_whole, writing
 from tools.errors import UserError
+from tools.report.chain import Chain
 from tools.report.page.contents import Contents, NumberFilter
 from tools.report.page.document import as_json, asset, build_document, is_document, packed
+from tools.report.page.funnels import chain_data, recipe_data
 from tools.report.page.libraries import chart_scripts
 from tools.report.page.packing import pack_numbers
+from tools.report.recipe_overlay import Overlay
 
 _SCRIPTS = (
     "columns.js",
@@ -28,6 +32,8 @@ _SCRIPTS = (
     "rows.js",
     "correlation.js",
     "scatter.js",
+    "chain.js",
+    "recipes.js",
     "page.js",
 )
 _MILLISECONDS = 1000
@@ -53,7 +59,15 @@ def check_output(output: Path, *, overwrite: bool = False) -> None:
         raise UserError(f"{output}: is in the way, it is no report of vidsieve; --overwrite replaces it")
 
 
-def write_page(output: Path, table: str, contents: Contents, *, seed: int = 42) -> None:
+def write_page(
+    output: Path,
+    table: str,
+    contents: Contents,
+    *,
+    seed: int = 42,
+    chain: Chain | None = None,
+    overlays: Sequence[Overlay] = (),
+) -> None:
     """Write the page of a table.
 
     Args:
@@ -61,12 +75,20 @@ def write_page(output: Path, table: str, contents: Contents, *, seed: int = 42) 
         table: The table as the user named it, which the command on the page reads.
         contents: From `tools.report.page.contents.read_contents`.
         seed: Of the sample, which the page names.
+        chain: The table, and those that led to it.
+        overlays: Recipes on the table; they need its chain.
 
     Raises:
         UserError: The package with the charts is not installed, or the file cannot be written.
     """
     about, parts = _table(table, contents)
     about["seed"] = seed
+    if chain is not None:
+        last = chain.steps[-1]
+        about["chain"] = chain_data(chain)
+        about["recipes"] = [recipe_data(overlay, last, contents) for overlay in overlays]
+        if len(last.files) > 1:
+            about["inputs"] = [str(file) for file in last.files]
     page = build_document(
         f"{Path(table).name} – vidsieve",
         [*chart_scripts(), *(asset(name) for name in _SCRIPTS)],

@@ -117,7 +117,7 @@
     }
 
     update() {
-      this.command.textContent = vidsieve.command(this.filter, vidsieve.about.table);
+      this.command.textContent = vidsieve.command(this.filter, vidsieve.about.inputs ?? vidsieve.about.table);
       clearTimeout(this.timer); // not at every step of a drag: browsers limit how often this may be called
       this.timer = setTimeout(() => {
         const fragment = vidsieve.toFragment(this.filter);

@@ -24,7 +24,7 @@
       this.plot = element("div.scatter-plot", { role: "img" });
       this.note = element("p.note");
       this.body = element("tbody");
-      const figures = element("table.bounds.correlation", {},
+      const figures = element("table.numbers.correlation", {},
         element("thead", {}, element("tr", {}, ...["correlation over", "rows", "Pearson", "Spearman"].map((title) =>
           element("th", { scope: "col" }, title)))), this.body);
       const legend = element("p.legend", {}, element("span", {}, element("i.swatch.kept"), " ○ kept"), element("span", {}, element("i.swatch.lost"), " × removed"),
@@ -186,8 +186,8 @@
       const kept = vidsieve.correlations(x, y, (row) => this.filter.passes(row));
       const isPart = this.filter.rows < vidsieve.about.rows ? " of this page" : "";
       this.body.replaceChildren(...[[`all rows${isPart}`, whole], [`kept rows${isPart}`, kept]].map(([title, found]) => element("tr", {},
-        element("th", { scope: "row" }, title), element("td", {}, count(found.rows)),
-        element("td", {}, decimals(found.pearson)), element("td", {}, decimals(found.spearman)))));
+        element("th", { scope: "row" }, title), element("td", { "data-title": "rows" }, count(found.rows)),
+        element("td", { "data-title": "Pearson" }, decimals(found.pearson)), element("td", { "data-title": "Spearman" }, decimals(found.spearman)))));
       this.plot.setAttribute("aria-label", `${y.name} against ${x.name}: Spearman correlation ${decimals(whole.spearman)} over all rows, ${decimals(kept.spearman)} over kept ones; ` +
         `${x.name} from ${short(this.limits[0][0])} to ${short(this.limits[0][1])}, ${y.name} from ${short(this.limits[1][0])} to ${short(this.limits[1][1])}`);
     }

@@ -50,10 +50,10 @@
     return `'${word.replaceAll("'", "'\\''")}'`;
   }
 
-  /** The command that keeps the rows which pass. */
-  function command(filter, table) {
+  /** The command that keeps the rows of a table which pass; of one in parts, `tables` is an array. */
+  function command(filter, tables) {
     const where = conditions(filter).map((one) => one.where).join(" and ");
-    const words = ["python", "-m", "tools.datasets.datautil", table, ...(where ? ["--where", where] : [])];
+    const words = ["python", "-m", "tools.datasets.datautil", ...[].concat(tables), ...(where ? ["--where", where] : [])];
     return words.map(shellWord).join(" ");
   }
 
