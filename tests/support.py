@@ -71,6 +71,8 @@ MEASURED_ON_FILE = [
     "niqe",
     "dup_of",
     "dup_score",
+    "suitability",
+    "suitability_std",
     "cmotion",
     "pan",
     "tilt",

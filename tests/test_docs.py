@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import json
 import re
 import shutil
 import subprocess
@@ -106,6 +107,7 @@ GIVEN = {
     "hdr": "meta.csv",
     "ocr": "meta.csv",
     "optical_flow": "meta.csv",
+    "rate": "meta_scored.csv ratings.jsonl",
     "report": "meta.csv meta_info.csv meta_info_fmin1.csv meta_aes_flow.csv",
     "scene_detection": "meta_info_fmin1.csv meta.csv",
     "scoring": "meta_clips.csv",
@@ -118,7 +120,13 @@ GIVEN = {
 }
 """Tables that are there when the first line of a page is typed."""
 
-PACKAGES = {"ocr": "rapidocr", "scoring": "rapidocr", "analyze": "matplotlib", "tutorial": "matplotlib"}
+PACKAGES = {
+    "ocr": "rapidocr",
+    "scoring": "rapidocr",
+    "analyze": "matplotlib",
+    "rate": "sklearn",
+    "tutorial": "matplotlib",
+}
 
 BUCKETS = 'bucket_config = {"480p": {1: (1.0, 4), 8: (1.0, 2)}}\n'
 
@@ -185,12 +193,19 @@ def material(tmp_path_factory) -> Path:
 
 def give(place: Path, name: str) -> None:
     """Put a table into the folder in which a page is typed; of a part of a run its half."""
+    if name == "ratings.jsonl":
+        lines = [json.dumps({"path": f"{number}.mp4", "rating": 1 + number % 5}) for number in range(30)]
+        (place / name).write_text("\n".join(lines))
+        return
     table = read_table(place / "table.csv").with_row_index(ROW_COLUMN)
     if part := re.search(r"_part(\d)", name):
         number = int(part[1])
         table = table[number::2].with_columns(pl.lit(f"{number}/2").alias(PART_COLUMN))
     else:
         table = table.drop(ROW_COLUMN)
+    if name == "meta_scored.csv":
+        table = pl.concat([table] * 12).with_columns(pl.format("{}.mp4", pl.int_range(36)).alias("path"))
+        table = table.with_columns((pl.int_range(36) % 5 + 4).alias("aes"), pl.lit(None).alias("source"))
     if name == "scored.csv":
         table = table.with_columns(pl.lit("0.01").alias(score) for score in ("motion", "ocr_area"))
         table = table.with_columns(pl.lit("100").alias(score) for score in ("luminance", "match"))

@@ -56,6 +56,7 @@ _AUDIO = "tools.scoring.audio_similarity.inference"
 _DEDUP = "tools.scoring.dedup.inference"
 _CMOTION = "tools.caption.camera_motion_detect"
 _INTEGRITY = "tools.datasets.check_integrity"
+_RATE = "tools.datasets.rate"
 
 _QUALITIES = {
     f"quality_{pair}": Column(
@@ -226,6 +227,12 @@ COLUMNS: dict[str, Column] = {
     "niqe": Column("Float64", "unnaturalness; less is better", _TECHNICAL, score=True),
     "dup_of": Column("String", "path of the kept row that this one duplicates; empty: it is kept", _DEDUP),
     "dup_score": Column("Float64", "similarity to it, 0 to 1", _DEDUP, score=True),
+    "suitability": Column(
+        "Float64", "rating predicted: 1 to 5, or 0 to 1 if all said keep or reject", _RATE, score=True
+    ),
+    "suitability_std": Column(
+        "Float64", "how much suitability changes with which clips were rated", _RATE, filter="bounds"
+    ),
     "text_finish": Column(
         "String", "why the model stopped: stop, length", "tools.caption.caption_api", measured_on="caption"
     ),

@@ -265,6 +265,14 @@ COMMANDS: tuple[Command, ...] = (
         "captions.md",
     ),
     Command(
+        "rate",
+        "tools.datasets.rate.__main__",
+        "what a person would say of each clip, learned from some ratings: `suitability`",
+        "`path` and scores",
+        "`_rate`",
+        "rate.md",
+    ),
+    Command(
         "operators",
         "tools.operators.__main__",
         "runs a script written for DataFlow or LAS",

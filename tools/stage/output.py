@@ -23,8 +23,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import polars as pl
-
 from tools.base.disk import write_whole, writing
 from tools.errors import UserError
 from tools.stage.failures import write_failures
@@ -32,6 +30,7 @@ from tools.stage.ledger_files import CHECKSUM, is_running, sealed, unsealed
 from tools.stage.provenance import FILES_CHANGED, Provenance, digest_file
 from tools.stage.shards import STATE_FOLDER, Shard
 from tools.table import failures_path, part_path, split_part, table_extension, table_stem, write_table
+from tools.table.files import Table
 
 
 class Counts(NamedTuple):
@@ -141,7 +140,7 @@ class Output:
         receipt = _load(self._receipt(self.path))
         return receipt is not None and receipt["outcomes"] == outcomes
 
-    def write(self, frame: pl.DataFrame, counts: Counts, outcomes: str, *, left: int = 0) -> None:
+    def write(self, frame: Table, counts: Counts, outcomes: str, *, left: int = 0) -> None:
         """Write the table and its receipt; no kill leaves a table that the next run does not know.
 
         Args:
