@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import cli
-from tools.errors import UserError
 from tools.report.audit.command import add_flags
+from tools.report.sprites.choice import DEFAULT_BUDGET
 
 if TYPE_CHECKING:
     from tools.report.atlas import Atlas
+    from tools.stage.run_options import RunOptions
 
 DEFAULT_OUTPUT = "report.html"
+DEFAULT_AUDIT = "audit.html"
 
 
 def _parser() -> cli.ArgumentParser:
@@ -37,9 +39,8 @@ def _parser() -> cli.ArgumentParser:
     parser.add_argument(
         "-o",
         "--output",
-        default=DEFAULT_OUTPUT,
         metavar="FILE",
-        help=f"the page to write ({DEFAULT_OUTPUT})",
+        help=f"the page to write ({DEFAULT_OUTPUT}, or {DEFAULT_AUDIT} with --audit)",
     )
     parser.add_argument("--text", action="store_true", help="print the figures, and write no page")
     parser.add_argument(
@@ -63,6 +64,20 @@ def _parser() -> cli.ArgumentParser:
     )
     cli.advanced(
         parser.add_argument("--overwrite", action="store_true", help="replace the output, whatever made it")
+    )
+    parser.add_argument(
+        "--clips",
+        type=cli.whole_number(0),
+        default=DEFAULT_BUDGET,
+        metavar="N",
+        help=f"rows that get a picture of a few frames: some of each part of every score ({DEFAULT_BUDGET})",
+    )
+    parser.add_argument(
+        "--no-sprites",
+        dest="clips",
+        action="store_const",
+        const=0,
+        help="draw no pictures: no video is read",
     )
     add_flags(parser)
     _add_atlas(parser)
@@ -88,19 +103,11 @@ def _add_atlas(parser: cli.ArgumentParser) -> None:
             "of the table or by its scores",
         )
     )
-    group.add_argument(
-        "--clips",
-        type=cli.whole_number(0),
-        metavar="N",
-        help="rows that get a picture, drawn at random (300)",
-    )
 
 
 def main(argv: list[str] | None = None) -> None:
     """Parse the command line, and write or print what was asked for."""
     args = _parser().parse_args(argv)
-    if args.audit and not args.ratings:
-        raise UserError("--audit: a page for it cannot be written yet; give the --ratings of an audit")
     if args.ratings or args.card:
         from tools.report.audit.command import run
 
@@ -109,6 +116,8 @@ def main(argv: list[str] | None = None) -> None:
         _print_text(args)
     elif args.atlas:
         print(_write_atlas(args))
+    elif args.audit:
+        print(_write_audit(args))
     else:
         print(_write_page(args))
 
@@ -157,12 +166,13 @@ def _print_text(args: argparse.Namespace) -> None:
 def _write_page(args: argparse.Namespace) -> Path:
     from tools.report.chain import read_chain
     from tools.report.page import check_output, write_page
+    from tools.report.page.clips import page_clips
     from tools.report.page.contents import read_contents
     from tools.report.recipe_overlay import overlay
     from tools.table import refuse_inputs
     from tools.table.recipes import load_recipe
 
-    output = Path(args.output)
+    output = Path(args.output or DEFAULT_OUTPUT)
     check_output(output, overwrite=args.overwrite)
     recipes = [load_recipe(given) for given in args.recipe]  # a wrong name is told before tables are read
     chain = read_chain(args.input)
@@ -171,7 +181,32 @@ def _write_page(args: argparse.Namespace) -> Path:
     table = args.input[-1] if Path(args.input[-1]) == chain.table else str(chain.table)
     contents = read_contents(chain.frame(), source=table, most_rows=args.max_rows, seed=args.seed)
     overlays = [overlay(chain.frame(), recipe, source=table) for recipe in recipes]
-    write_page(output, table, contents, seed=args.seed, chain=chain, overlays=overlays)
+    clips = page_clips(contents, chain.table, output, args.clips, seed=args.seed, options=_drawing())
+    write_page(output, table, contents, seed=args.seed, chain=chain, overlays=overlays, sprites=clips)
+    return output
+
+
+def _drawing() -> RunOptions:
+    from tools.report.sprites import SECONDS_PER_FILE
+    from tools.stage.run_options import RunOptions
+
+    return RunOptions(timeout=SECONDS_PER_FILE, progress=True)
+
+
+def _write_audit(args: argparse.Namespace) -> Path:
+    from tools.report.chain import read_chain
+    from tools.report.page import check_output
+    from tools.report.page.audit import write_audit_page
+    from tools.table import refuse_inputs
+
+    output = Path(args.output or DEFAULT_AUDIT)
+    check_output(output, overwrite=args.overwrite)
+    chain = read_chain(args.input)
+    refuse_inputs(output, [file for step in chain.steps for file in step.files])
+    pictures, seed = args.clips > 0, args.seed
+    write_audit_page(
+        output, chain, args.audit, inputs=args.input, seed=seed, pictures=pictures, options=_drawing()
+    )
     return output
 
 

@@ -13,6 +13,7 @@ from tools import __version__
 from tools.base.disk import write_whole, writing
 from tools.errors import UserError
 from tools.report.chain import Chain
+from tools.report.page.clips import Clips
 from tools.report.page.contents import Contents, NumberFilter
 from tools.report.page.document import as_json, asset, build_document, is_document, packed
 from tools.report.page.funnels import chain_data, recipe_data
@@ -27,6 +28,9 @@ _SCRIPTS = (
     "elements.js",
     "histograms.js",
     "overview.js",
+    "tiles.js",
+    "choice.js",
+    "sheets.js",
     "row_order.js",
     "row_list.js",
     "rows.js",
@@ -34,8 +38,11 @@ _SCRIPTS = (
     "scatter.js",
     "chain.js",
     "recipes.js",
+    "ratings.js",
+    "rating.js",
     "page.js",
 )
+_STYLES = ("page.css", "clips.css")
 _MILLISECONDS = 1000
 
 
@@ -67,6 +74,7 @@ def write_page(
     seed: int = 42,
     chain: Chain | None = None,
     overlays: Sequence[Overlay] = (),
+    sprites: Clips | None = None,
 ) -> None:
     """Write the page of a table.
 
@@ -77,11 +85,13 @@ def write_page(
         seed: Of the sample, which the page names.
         chain: The table, and those that led to it.
         overlays: Recipes on the table; they need its chain.
+        sprites: Pictures of some rows, from `tools.report.page.clips.draw_clips`; by default none.
 
     Raises:
         UserError: The package with the charts is not installed, or the file cannot be written.
     """
     about, parts = _table(table, contents)
+    sprites = sprites or Clips(note="This page was written without pictures.")
     about["seed"] = seed
     if chain is not None:
         last = chain.steps[-1]
@@ -89,11 +99,12 @@ def write_page(
         about["recipes"] = [recipe_data(overlay, last, contents) for overlay in overlays]
         if len(last.files) > 1:
             about["inputs"] = [str(file) for file in last.files]
+    about["clips"] = {"note": sprites.note}
     page = build_document(
         f"{Path(table).name} – vidsieve",
         [*chart_scripts(), *(asset(name) for name in _SCRIPTS)],
-        [asset("page.css")],
-        {"about": as_json(about), "data": packed(parts)},
+        [asset(name) for name in _STYLES],
+        {"about": as_json(about), "data": packed(parts), "sprites": as_json(sprites.shown)},
     )
     with writing(output, "the page"):
         output.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@
     const grid = (columns) => element("div.cards", {}, ...columns.map((column) => cards.cards.get(column.name).element));
     const bounds = new vidsieve.Bounds(context.filter);
     const setting = new vidsieve.Setting(context.filter);
+    const strip = new vidsieve.Strip(context);
     const scale = element("input", { type: "checkbox", change: (event) => {
       cards.scaleToKept = event.currentTarget.checked;
       cards.update(null);
@@ -29,10 +30,11 @@
       element: element("div", {}, bounds.element, setting.element, legend,
         scores.length ? element("h2", {}, "Scores") : null, scores.length ? grid(scores) : null,
         others.length ? element("h2", {}, "Facts and labels") : null, others.length ? grid(others) : null,
-        context.filter.columns.size ? null : element("p", {}, "This table has no column of numbers or labels.")),
+        context.filter.columns.size ? null : element("p", {}, "This table has no column of numbers or labels."), strip.element),
       update() {
         bounds.update();
         setting.update();
+        strip.update();
       },
     };
   }
@@ -93,7 +95,9 @@
     const table = await vidsieve.unpack(about, document.getElementById("data").textContent);
     const filter = new vidsieve.Crossfilter(table.columns, table.rows, table.seconds);
     filter.setAll(vidsieve.fromFragment(location.hash, table.columns));
-    const context = { about, table, filter };
+    const context = { about, table, filter, moved: new vidsieve.Moved(filter) };
+    vidsieve.ratings = vidsieve.pageRatings(context);
+    vidsieve.ratings.onChange(vidsieve.markTiles);
     const theme = themeButton(context);
     const kept = new vidsieve.Kept(filter);
     const first = { id: "thresholds", title: "Thresholds", make: thresholds };

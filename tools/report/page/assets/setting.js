@@ -114,5 +114,5 @@
     }
   }
 
-  Object.assign(vidsieve, { conditions, command, recipe, toFragment, fromFragment });
+  Object.assign(vidsieve, { conditions, shellWord, command, recipe, toFragment, fromFragment });
 })((globalThis.vidsieve ??= {}));
