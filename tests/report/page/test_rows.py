@@ -55,7 +55,9 @@ def test_only_rows_on_the_screen_are_elements_and_keys_reach_the_last(
     )
     assert row <= view
     shown = browser.find_element("css selector", ".row-detail h3").text
-    last = browser.execute_script("const {rows} = vidsieve.views.find((view) => view.id === 'rows').made.list; return rows[rows.length - 1]")
+    last = browser.execute_script(
+        "return vidsieve.views.find((view) => view.id === 'rows').made.list.rows.at(-1)"
+    )
     assert shown == browser.execute_script("return vidsieve.context.table.texts.path[arguments[0]]", last)
     assert last == max(
         row for row in range(ROWS) if row % 11 == 0
