@@ -23,14 +23,15 @@
       this.list.choose();
       this.columns = this._columns();
       this.selected = null;
-      this.body = element("tbody");
+      this.body = element("tbody", { role: "rowgroup" });
       this.heads = new Map();
-      const head = element("tr", { "aria-rowindex": 1 }, ...this.columns.map((column) => this._head(column)));
-      this.grid = element("table.rows", { role: "grid", "aria-label": "rows of the table", "aria-colcount": this.columns.length },
+      const head = element("tr", { role: "row", "aria-rowindex": 1 }, ...this.columns.map((column) => this._head(column)));
+      this.grid = element("table.rows", { role: "presentation" },
         element("colgroup", {}, ...this.columns.map(({ width }) => element("col", { style: `width:${width}px` }))),
-        element("thead", {}, head), this.body);
+        element("thead", { role: "rowgroup" }, head), this.body);
       this.grid.style.width = `${this.columns.reduce((sum, { width }) => sum + width, 0)}px`;
-      this.scroller = element("div.rows-scroll", { tabindex: 0, role: "group", "aria-label": "rows; arrow keys move, c copies the path",
+      this.scroller = element("div.rows-scroll", { tabindex: 0, role: "grid", "aria-label": "rows; arrow keys move, c copies the path",
+        "aria-colcount": this.columns.length,
         scroll: () => this._schedule(), keydown: (event) => this._key(event) }, this.grid);
       this.detail = element("div.row-detail", { "aria-live": "polite" });
       this.element = element("div.rows-view", {}, this._bar(), this.scroller, this.detail);
@@ -41,6 +42,9 @@
     _columns() {
       const { list } = this;
       const shown = [{ name: "\0kept", title: "kept", width: 104, cell: (row) => this._keptCell(row) }];
+      if (!list.texts.some((name) => name !== "text")) {
+        shown.push({ name: null, title: "row", width: 80, cell: (row) => element("td.number", {}, count(row + 1)) });
+      }
       for (const name of list.texts) {
         const texts = this.context.table.texts[name];
         const cell = name === "path"
@@ -51,7 +55,7 @@
       for (const column of list.filter.columns.values()) {
         const isNumber = column.kind === "number";
         const width = Math.min(220, Math.max(isNumber ? 100 : 120, 34 + 8 * column.name.length));
-        shown.push({ name: column.name, title: column.name, meaning: column.meaning, width, descendingFirst: isNumber && column.score,
+        shown.push({ name: column.name, title: column.name, meaning: column.meaning, width, isNumber, descendingFirst: isNumber && column.score,
           cell: (row) => {
             const fails = list.filter.failing.get(column.name)?.[row];
             const text = cellText(column, row);
@@ -68,7 +72,7 @@
 
     _head(column) {
       const arrow = element("span", { "aria-hidden": "true" });
-      const head = element(column.name === "path" ? "th.pin" : "th", { scope: "col", "aria-sort": "none" },
+      const head = element(column.name === "path" ? "th.pin" : column.isNumber ? "th.number" : "th", { scope: "col", role: "columnheader", "aria-sort": "none" },
         element("button.link", { type: "button", title: column.meaning || `sort by ${column.title}`, click: () => this._sort(column) }, element("span.name", {}, column.title), arrow));
       this.heads.set(column.name, { head, arrow });
       return head;
@@ -105,7 +109,8 @@
     _sort(column) {
       const { list } = this;
       const first = Boolean(column.descendingFirst);
-      if (list.sort !== column.name) this._change(() => list.sortBy(column.name, first));
+      if (column.name === null) this._change(() => list.sortBy(null, false));
+      else if (list.sort !== column.name) this._change(() => list.sortBy(column.name, first));
       else if (list.descending === first) this._change(() => list.sortBy(column.name, !first));
       else this._change(() => list.sortBy(null, false));
       for (const [name, { head, arrow }] of this.heads) {
@@ -156,7 +161,7 @@
       const drawn = [];
       for (let at = from; at < to; at++) drawn.push(this._row(rows[at], at));
       this.body.replaceChildren(...(above ? [spacer(above)] : []), ...drawn, ...(below ? [spacer(below)] : []));
-      this.grid.setAttribute("aria-rowcount", rows.length + 1);
+      this.scroller.setAttribute("aria-rowcount", rows.length + 1);
       if (this.body.querySelector("#selected-row")) this.scroller.setAttribute("aria-activedescendant", "selected-row");
       else this.scroller.removeAttribute("aria-activedescendant");
       const all = this.context.table.rows;
@@ -166,9 +171,10 @@
 
     _row(row, at) {
       const isSelected = row === this.selected;
-      return element(`tr${this.list.filter.passes(row) ? "" : ".removed"}`, { "aria-rowindex": at + 2, "data-row": row,
-        "aria-selected": String(isSelected), id: isSelected ? "selected-row" : null, click: () => this._select(row, at) },
-        ...this.columns.map((column) => column.cell(row)));
+      const cells = this.columns.map((column) => column.cell(row));
+      for (const cell of cells) cell.setAttribute("role", "gridcell");
+      return element(`tr${this.list.filter.passes(row) ? "" : ".removed"}`, { role: "row", "aria-rowindex": at + 2, "data-row": row,
+        "aria-selected": String(isSelected), id: isSelected ? "selected-row" : null, click: () => this._select(row, at) }, ...cells);
     }
 
     _select(row, at) {
@@ -220,7 +226,7 @@
       const whole = table.texts.text?.[row];
       const isCut = whole && about.cut_captions && [...whole].length >= about.cut_captions;
       this.detail.replaceChildren(
-        element("h3", {}, this._nameOf(row)), table.texts.path ? button : null,
+        element("h3", {}, this._nameOf(row)), ...(table.texts.path ? [button] : []),
         element("p", {}, by.size ? `✕ removed by ${wheres.length ? wheres.join(", ") : [...by].join(", ")}` : "✓ kept"),
         ...(whole ? [element("p.caption", {}, isCut ? `${whole}…` : whole)] : []),
         element("dl.facts", {}, ...facts.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)])));

@@ -116,6 +116,7 @@
             if (value > 0 && value < start) start = value;
           }
         }
+        if (start === Infinity) return [1, 10]; // no number has a logarithm
         return start < end ? [start / 1.1, end * 1.1] : [start / 2, Math.max(start, end) * 2 || 1];
       });
     }
@@ -180,7 +181,7 @@
       const isSample = points.kept.x.length + points.lost.x.length + beyond < all.kept + all.lost;
       const notes = [`${count(points.kept.x.length)} of ${count(all.kept)} kept and ${count(points.lost.x.length)} of ${count(all.lost)} removed rows that have both numbers are drawn` +
         (isSample ? `, a random sample (seed ${this.context.about.seed}) of at most ${count(MOST)} each` : "")];
-      if (beyond) notes.push(`${count(beyond)} lie outside`);
+      if (beyond) notes.push(`${count(beyond)} lie outside${this.isLog.includes(true) ? ", or have no logarithm" : ""}`);
       this.note.textContent = `${notes.join("; ")}.`;
       const whole = vidsieve.correlations(x, y);
       const kept = vidsieve.correlations(x, y, (row) => this.filter.passes(row));
