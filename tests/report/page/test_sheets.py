@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from PIL import Image
 
 from tests.page_support import run_node, wait_for
 from tools.report.page import write_page
-from tools.report.page.clips import Clips
+from tools.report.page.clips import Clips, link_to
 from tools.report.page.contents import read_contents
 
 HOSTILE = "</script><script>window.broken = 1</script><img src=x onerror='window.broken = 2'>"
@@ -224,3 +225,42 @@ def test_a_page_without_pictures_says_why_and_lists_rows(
     _show(browser, "clips")
     wait_for(browser, "return document.querySelectorAll('#view-clips .tile').length >= 12")
     assert "No file could be read." in browser.find_element("css selector", "#view-clips").text
+
+
+def test_files_without_a_picture_are_linked_to(
+    tmp_path: Path, open_page: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `link_to` does it in Python."""
+    monkeypatch.chdir(tmp_path)
+    names = [
+        "a b.mp4",
+        "50%25#?.mp4",
+        "é漢/../x.mp4",
+        "javascript:alert(1)",
+        "/etc/x y",
+        "s3://b/k",
+        "../c.mp4",
+    ]
+    page = tmp_path / "out" / "r.html"
+    write_page(page, "m.csv", read_contents(pl.LazyFrame({"path": names, "aes": [1.0] * len(names)})))
+    browser = open_page(page)
+    found = browser.execute_script(
+        "return arguments[0].map((path) => vidsieve.linkOf(path))"
+        ".map((link) => link && new URL(link, location.href).href)",
+        names,
+    )
+    links = [link_to(name, page) for name in names]
+    expected = [link and urllib.parse.urljoin(page.as_uri(), link) for link in links]
+    unquoted = [[one and urllib.parse.unquote(one) for one in some] for some in (found, expected)]
+    assert unquoted[0] == unquoted[1]
+
+
+def test_a_value_beside_a_bound_is_told_from_it(tmp_path: Path, open_page: Callable[..., Any]) -> None:
+    table = pl.LazyFrame({"path": ["a", "b"], "aes": [4.9999996, 5.0000004]})
+    write_page(tmp_path / "r.html", "m.csv", read_contents(table))
+    browser = open_page(tmp_path / "r.html")
+    browser.execute_script("vidsieve.setBound('aes', 5, null)")
+    _show(browser, "clips")
+    values = "return [...document.querySelectorAll('#view-clips .value')].map((one) => one.textContent)"
+    wait_for(browser, f"return (() => {{ {values} }})().length >= 2")
+    assert set(browser.execute_script(values)) == {"4.9999996", "5.0000004"}

@@ -13,7 +13,7 @@ from tools import __version__
 from tools.base.disk import write_whole, writing
 from tools.errors import UserError
 from tools.report.chain import Chain
-from tools.report.page.clips import Clips
+from tools.report.page.clips import Clips, folder_link
 from tools.report.page.contents import Contents, NumberFilter
 from tools.report.page.document import as_json, asset, build_document, is_document, packed
 from tools.report.page.funnels import chain_data, recipe_data
@@ -100,6 +100,7 @@ def write_page(
         if len(last.files) > 1:
             about["inputs"] = [str(file) for file in last.files]
     about["clips"] = {"note": sprites.note}
+    about["folder"] = folder_link(output)
     page = build_document(
         f"{Path(table).name} – vidsieve",
         [*chart_scripts(), *(asset(name) for name in _SCRIPTS)],

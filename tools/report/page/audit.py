@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 _SCRIPTS = ("elements.js", "tiles.js", "ratings.js", "audit.js")
 _STYLES = ("page.css", "clips.css")
 _CAPTION = 2000  # characters of a caption: a wrong one can be told from its beginning
-_LARGE = {"frames": 5, "height": 180, "quality": 70}  # 20 to 40 KB a clip
-_SMALLER = {"frames": 4, "height": 120, "quality": 70}
-_MANY = 500  # clips from which pictures are smaller, so that a page has 20 MB, not 100
+_FRAMES = 5
+_HEIGHT, _HEIGHT_OF_MANY = 180, 120  # pixels; 20 to 40 KB a clip, and half of that
+_MANY = 500  # clips; pictures of more are smaller, so that a page can still be sent
 
 
 def write_audit_page(
@@ -62,10 +62,11 @@ def write_audit_page(
     """
     sample = draw(chain.steps[-1].rows, wanted, seed)
     clips = _rows(chain.frame(), sample, str(chain.table))
-    size = _LARGE if len(clips) <= _MANY else _SMALLER
+    paths = [clip["path"] for clip in clips]
+    height = _HEIGHT if len(clips) <= _MANY else _HEIGHT_OF_MANY
     shown, note = {}, NOT_WANTED
     if pictures:
-        drawn = draw_clips(chain.table, [clip["path"] for clip in clips], output, options=options, **size)
+        drawn = draw_clips(chain.table, paths, output, options=options, frames=_FRAMES, height=height)
         shown, note = drawn.shown, drawn.note
     tables = inputs or [str(chain.table)]
     words = ["python", "-m", "tools.report", *tables, "--audit", wanted, "--seed", seed]

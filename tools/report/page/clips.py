@@ -106,7 +106,8 @@ def draw_clips(
     *,
     rows: Sequence[int] | None = None,
     options: RunOptions | None = None,
-    **size: int,
+    frames: int = 4,
+    height: int = 90,
 ) -> Clips:
     """Draw clips for a page, or take pictures that an earlier page has drawn.
 
@@ -116,7 +117,8 @@ def draw_clips(
         page: The HTML file, from which links lead to the files.
         rows: The number in the page of each; by default 0, 1, ….
         options: Workers, limits and the progress bar; by default those of `make_sprites`.
-        **size: ``frames``, ``height`` and ``quality``, see `tools.report.sprites.make_sprites`.
+        frames: Of a clip, at most.
+        height: Of a frame in pixels, see `tools.report.sprites.make_sprites`.
 
     Returns:
         For each row its picture, or why it has none.
@@ -128,7 +130,8 @@ def draw_clips(
     # Told at once: a table of files that are on another machine starts no worker.
     failures = {place: missing for place, path in enumerate(paths) if (missing := _missing(path))}
     there = [place for place in range(len(paths)) if place not in failures]
-    made = make_sprites(table, [{"path": paths[place]} for place in there], options=options, **size)
+    named = [{"path": paths[place]} for place in there]
+    made = make_sprites(table, named, frames=frames, height=height, options=options)
     failures |= {there[number]: failure for number, failure in made.failures.items()}
     pictures = {there[number]: sprite for number, sprite in made.sprites.items()}
     shown = {}
@@ -197,6 +200,11 @@ def link_to(path: str, page: Path) -> str | None:
     if upwards > _MOST_UPWARDS or os.path.commonpath((file, folder)) == os.sep:
         return "file:///" + _quoted(file.lstrip("/"))
     return ("" if upwards else "./") + _quoted("/".join(relative))
+
+
+def folder_link(page: Path) -> str:
+    """The address of the working directory, which paths in a table are relative to, as `link_to` makes it."""
+    return str(link_to("-", page))[:-1]
 
 
 def _quoted(path: str) -> str:

@@ -11,7 +11,8 @@
 
   /** Whether a key is meant for a field, or for the browser. */
   const isElsewhere = (event) =>
-    event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.target.matches?.("input, select, textarea");
+    event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey ||
+    event.target.matches?.("input:not([type=checkbox]), textarea") || (event.target.matches?.("select") && !/^[1-5]$/.test(event.key));
 
   /**
    * A field for why a clip is rejected.
@@ -104,9 +105,10 @@
         element("p.line", {}, this.progress, this.says), this.stage, this.buttons,
         element("div.buttons", {}, button("← back", () => this._go(-1)), button("skip →", () => this._go(1)), button("Undo (U)", () => this._undo())),
         element("p.quiet", {}, "Keys: ", element("kbd", {}, "1"), "–", element("kbd", {}, "5"), ", ", element("kbd", {}, "K"), ", ", element("kbd", {}, "R"),
-          ", ", element("kbd", {}, "U"), ", ", element("kbd", {}, "←"), " ", element("kbd", {}, "→"), ". Then read the saved file: ",
-          element("code", {}, `python -m tools.datasets.rate ${vidsieve.shellWord(context.about.table)} --ratings ratings.jsonl`)),
-        vidsieve.ratingFile(this.ratings, () => this._show()));
+          ", ", element("kbd", {}, "U"), ", ", element("kbd", {}, "←"), " ", element("kbd", {}, "→"), "."),
+        vidsieve.ratingFile(this.ratings, () => this._show()),
+        element("p.quiet", {}, "A score of all clips, learned from the saved file:"),
+        element("pre.command", {}, element("code", {}, `python -m tools.datasets.rate ${vidsieve.shellWord(context.about.table)} --ratings ratings.jsonl`)));
       document.addEventListener("keydown", (event) => this._key(event));
       this.ratings.onChange(() => this._figures());
       this._queue();
@@ -157,8 +159,8 @@
       this.picture = new vidsieve.Picture(sprite, vidsieve.fileName(path));
       this.picture.element.addEventListener("click", () => this.picture.press());
       const scores = [...context.filter.columns.values()].filter((column) => column.score && column.kind === "number");
-      this.stage.replaceChildren(this.picture.element, sprite?.frames > 1 ? vidsieve.film(sprite) : "",
-        element("p.line", {}, vidsieve.fileLink(path, sprite?.link)),
+      this.stage.replaceChildren(vidsieve.sprites().size ? this.picture.element : "", sprite?.frames > 1 ? vidsieve.film(sprite) : "",
+        element("p.line", {}, vidsieve.fileLink(path, sprite?.link ?? vidsieve.linkOf(path))),
         texts.text?.[this.row] ? element("p.caption", {}, texts.text[this.row]) : "",
         scores.length ? element("details", {}, element("summary", {}, "scores"), element("p.quiet", {},
           scores.map((column) => `${column.name} ${vidsieve.short(column.value(this.row)) || "(empty)"}`).join(" · "))) : "");

@@ -111,6 +111,24 @@
       : element("span.name", { title: path }, name);
   }
 
+  /** The address of a file for which `link_to` of clips.py made none: of a path, from the folder that the table's are in. */
+  function linkOf(path) {
+    const folder = vidsieve.about.folder;
+    if (!path || !folder || path.includes("\0") || /^[A-Za-z][A-Za-z0-9+.-]+:\/\//.test(path)) return null;
+    const encoded = path.split("/").map((part) => encodeURIComponent(part.toWellFormed?.() ?? part)).join("/");
+    return path.startsWith("/") ? `file:///${encoded.replace(/^\/+/, "")}` : folder + encoded;
+  }
+
+  /** A number in few characters, but in as many as tell it from a bound that is another number. */
+  function shownBeside(number, bound) {
+    const others = [bound?.low, bound?.high].filter((one) => typeof one === "number" && one !== number);
+    for (let digits = 4; digits < 17; digits++) {
+      const text = digits === 4 ? short(number) : String(Number(number.toPrecision(digits)));
+      if (!others.some((one) => Number(text) === one)) return text;
+    }
+    return String(number);
+  }
+
   /** Which bounds a row fails. */
   const failed = (filter, row) => [...filter.failing].filter(([, failing]) => failing[row]).map(([name]) => name);
 
@@ -129,14 +147,15 @@
     const fails = failed(context.filter, row);
     const mark = fails.length ? `✕ removed by ${fails.join(", ")}` : "✓ kept";
     const shown = column ? column.value(row) : null;
-    const value = column ? (typeof shown === "string" ? shown : short(shown)) || "(empty)" : "";
+    const bound = column ? context.filter.bounds.get(column.name) : null;
+    const value = column ? (typeof shown === "string" ? shown : shownBeside(shown, bound)) || "(empty)" : "";
     const caption = texts.text?.[row] ?? "";
     const given = vidsieve.ratings?.text(row) ?? "";
     const made = element("article.tile", {
       "data-row": row, tabindex: -1, class: fails.length ? "tile is-removed" : "tile",
       "aria-label": [name, column ? `${column.name} ${value}` : "", fails.length ? `removed by ${fails.join(", ")}` : "kept", given].filter(Boolean).join(", "),
-    }, picture.element,
-      element("p.line", {}, path ? fileLink(path, sprite?.link) : element("span.name", {}, name), element("span.given", {}, given)),
+    }, sprites().size ? picture.element : null,
+      element("p.line", {}, path ? fileLink(path, sprite?.link ?? linkOf(path)) : element("span.name", {}, name), element("span.given", {}, given)),
       element("p.line", {}, element("span.mark", { title: mark }, mark), element("span.value", { title: column?.name }, value)),
       caption ? element("p.caption", { title: caption }, caption) : null);
     const stop = () => {
@@ -199,5 +218,5 @@
     }
   }
 
-  Object.assign(vidsieve, { sprites, Picture, film, Tiles, tile, fileName, fileLink });
+  Object.assign(vidsieve, { sprites, Picture, film, Tiles, tile, fileName, fileLink, linkOf });
 })((globalThis.vidsieve ??= {}));
