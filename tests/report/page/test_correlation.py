@@ -65,8 +65,8 @@ def test_correlations_are_those_of_scipy(
     for got, rows in zip(found[PAIRS.index(pair)], both, strict=True):
         x, y = rows[pair[0]].to_numpy(), rows[pair[1]].to_numpy()
         assert got["rows"] == rows.height
-        assert got["pearson"] == pytest.approx(stats.pearsonr(x, y).statistic, abs=1e-6)
-        assert got["spearman"] == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-9)
+        assert got["pearson"] == pytest.approx(stats.pearsonr(x, y)[0], abs=1e-6)
+        assert got["spearman"] == pytest.approx(stats.spearmanr(x, y)[0], abs=1e-9)
 
 
 def test_correlations_at_the_edges() -> None:

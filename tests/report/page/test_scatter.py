@@ -84,3 +84,34 @@ def test_points_bounds_and_a_drawn_rectangle(
     ).is_between(bounds["ties"]["low"], bounds["ties"]["high"])
     shown = browser.find_element("css selector", ".kept strong").text
     assert 0 < int(shown) == table.filter(inside).height < kept
+
+
+def test_a_click_on_a_point_shows_its_row(
+    table: pl.DataFrame, page: Path, open_page: Callable[..., Any]
+) -> None:
+    """The point that lies farthest to the left, which has no other near it."""
+    from selenium.webdriver import ActionChains
+
+    browser = open_page(page)
+    browser.find_element("id", "tab-scatter").click()
+    scatter = "const scatter = vidsieve.views.find((view) => view.id === 'scatter').made; "
+    wait_for(browser, scatter + "return scatter.view.then((view) => view && scatter.figure.inner_width > 0)")
+    known = table.filter(pl.col("ties").is_not_null()).sort("aes")
+    row = known.row(0, named=True)
+    x, y = browser.execute_script(
+        scatter
+        + """
+        const {figure} = scatter;
+        const box = document.querySelector(".scatter-plot").getBoundingClientRect();
+        return scatter.view.then(({frame}) => [
+          frame.x_scale.compute(arguments[0]) + box.left, frame.y_scale.compute(arguments[1]) + box.top,
+        ]);
+        """,
+        row["aes"],
+        row["ties"],
+    )
+    pointer = ActionChains(browser)
+    pointer.w3c_actions.pointer_action.move_to_location(round(x), round(y)).click()
+    pointer.perform()
+    shown = wait_for(browser, "return document.querySelector('.scatter-clip .tile')?.ariaLabel")
+    assert row["path"] in shown

@@ -127,11 +127,11 @@ class _Reader:
         return isinstance(node, ast.Name) or is_call
 
     def _filter(self, node: ast.expr) -> NumberFilter | LabelFilter:
-        name = None
+        name = ""
         if isinstance(node, ast.Name):
             name = self.source.quoted.get(self.source.start(node)) or self.source.typed(node)
         elif isinstance(node, ast.Call) and self._is_column(node) and len(node.args) == 1:
-            name = ast.literal_eval(node.args[0])
+            name = str(ast.literal_eval(node.args[0]))
         if name not in self.filters:
             raise _NoBound
         return self.filters[name]

@@ -223,10 +223,13 @@
       const wheres = vidsieve.conditions(this.list.filter).filter(({ name }) => by.has(name)).map(({ where }) => where);
       const facts = [...this.list.filter.columns.values()].map((column) => [column.name, cellText(column, row)]).filter(([, text]) => text !== "");
       const button = element("button", { type: "button", click: (event) => copy(this._nameOf(row), event.currentTarget) }, "Copy path");
+      const sprite = vidsieve.sprites().get(row);
+      const file = vidsieve.fileLink(table.texts.path?.[row] ?? "", sprite?.link);
+      file.tabIndex = 0;
       const whole = table.texts.text?.[row];
       const isCut = whole && about.cut_captions && [...whole].length >= about.cut_captions;
       this.detail.replaceChildren(
-        element("h3", {}, this._nameOf(row)), ...(table.texts.path ? [button] : []),
+        element("h3", {}, this._nameOf(row)), ...(sprite?.jpeg ? [vidsieve.film(sprite)] : []), ...(table.texts.path ? [button] : []), ...(sprite?.link ? [" ", file] : []),
         element("p", {}, by.size ? `✕ removed by ${wheres.length ? wheres.join(", ") : [...by].join(", ")}` : "✓ kept"),
         ...(whole ? [element("p.caption", {}, isCut ? `${whole}…` : whole)] : []),
         element("dl.facts", {}, ...facts.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)])));

@@ -5,6 +5,7 @@
   const MOST = 10_000; // points of kept rows, and as many of removed ones
   const WAIT_MS = 150; // after the last change of a bound
   const HEIGHT = 420; // pixels
+  const REACH = 15; // pixels from a point within which it is meant
 
   const decimals = (number) => (Number.isNaN(number) ? "–" : number.toFixed(3));
 
@@ -23,6 +24,7 @@
       this.drag.firstChild.checked = matchMedia("(pointer: fine)").matches;
       this.plot = element("div.scatter-plot", { role: "img" });
       this.note = element("p.note");
+      this.clip = element("div.scatter-clip", { role: "status" }, element("p.quiet", {}, "Click a point to see its clip."));
       this.body = element("tbody");
       const figures = element("table.numbers.correlation", {},
         element("thead", {}, element("tr", {}, ...["correlation over", "rows", "Pearson", "Spearman"].map((title) =>
@@ -31,7 +33,7 @@
         element("span", {}, "– – bounds"));
       this.element = element("div.scatter", {},
         element("div.scatter-bar", {}, element("label", {}, "horizontal ", this.x), this.logX, element("label", {}, "vertical ", this.y), this.logY, this.drag),
-        legend, this.plot, this.note, element("div.scroll", {}, figures));
+        legend, this.plot, this.note, this.clip, element("div.scroll", {}, figures));
       document.addEventListener("vidsieve:theme", () => this.figure && this._draw());
     }
 
@@ -79,7 +81,7 @@
       });
       this.sources = {};
       for (const [name, marker, size, alpha] of [["lost", "x", 5, 0.45], ["kept", "circle", 5, 0.55]]) {
-        this.sources[name] = new Bokeh.ColumnDataSource({ data: { x: [], y: [] } });
+        this.sources[name] = new Bokeh.ColumnDataSource({ data: { x: [], y: [], row: [] } });
         this.figure.scatter({ x: { field: "x" }, y: { field: "y" }, source: this.sources[name], marker, size, line_color: colour(name),
           line_alpha: alpha, fill_color: name === "kept" ? colour(name) : null, fill_alpha: alpha / 2 });
       }
@@ -93,6 +95,7 @@
         axis.minor_tick_line_color = null;
       }
       for (const grid of this.figure.center) if ("grid_line_color" in grid) grid.grid_line_color = colour("line");
+      this.figure.on_event("tap", ({ x: atX, y: atY }) => this._tapped(atX, atY));
       if (this.drag.firstChild.checked) this._dragging();
       this._lines();
       this._fill();
@@ -142,6 +145,28 @@
       });
     }
 
+    /** Show the clip of the point that is nearest to a place of the figure. */
+    _tapped(...at) {
+      const size = [this.plot.clientWidth, HEIGHT];
+      const pixel = (value, axis) => {
+        const [start, end] = this.limits[axis];
+        if (this.isLog[axis]) return (size[axis] * Math.log(value / start)) / Math.log(end / start);
+        return (size[axis] * (value - start)) / (end - start);
+      };
+      const [atX, atY] = at.map(pixel);
+      let nearest = { row: null, distance: REACH };
+      for (const name of ["kept", "lost"]) {
+        const { x, y, row } = this.sources[name].data;
+        for (let place = 0; place < row.length; place++) {
+          const distance = Math.hypot(pixel(x[place], 0) - atX, pixel(y[place], 1) - atY);
+          if (distance < nearest.distance) nearest = { row: row[place], distance };
+        }
+      }
+      if (nearest.row === null) return;
+      const values = this.pair.map((column) => `${column.name} ${short(column.value(nearest.row))}`).join(", ");
+      this.clip.replaceChildren(vidsieve.tile(this.context, nearest.row, null), element("p.quiet", {}, values));
+    }
+
     _lines() {
       for (const [axis, column] of this.pair.entries()) {
         const bound = this.filter.bounds.get(column.name);
@@ -157,7 +182,7 @@
     _fill() {
       const [x, y] = this.pair;
       const { filter } = this;
-      const points = { kept: { x: [], y: [] }, lost: { x: [], y: [] } };
+      const points = { kept: { x: [], y: [], row: [] }, lost: { x: [], y: [], row: [] } };
       const all = { kept: 0, lost: 0 };
       const isShown = (value, axis) => value >= this.limits[axis][0] && value <= this.limits[axis][1];
       let beyond = 0;
@@ -171,6 +196,7 @@
         else if (target.x.length < MOST) {
           target.x.push(valueX);
           target.y.push(valueY);
+          target.row.push(row);
         }
       }
       for (const name of ["lost", "kept"]) this.sources[name].data = points[name];
