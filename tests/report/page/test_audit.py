@@ -136,3 +136,12 @@ def test_an_audit_needs_paths_and_does_not_replace_other_files(tmp_path: Path) -
     main([str(tmp_path / "meta.csv"), "--audit", "5", "-o", str(tmp_path / "b.html")])
     about = json.loads(page_data(tmp_path / "b.html")["about"])
     assert about["audit"]["describe"] == "all 1 rows; 5 were asked for"
+
+
+def test_without_pictures_names_lead_to_the_files(tmp_path: Path, open_page: Callable[..., Any]) -> None:
+    write_table(pl.DataFrame({"path": [str(tmp_path / "a b.mp4")]}), tmp_path / "meta.csv")
+    main([str(tmp_path / "meta.csv"), "--audit", "5", "--no-sprites", "-o", str(tmp_path / "b.html")])
+    browser = open_page(tmp_path / "b.html")
+    link = browser.find_element("css selector", "a.name").get_attribute("href")
+    assert link == (tmp_path / "a b.mp4").as_uri()
+    assert "--no-sprites" in browser.find_element("css selector", "header").text

@@ -164,12 +164,11 @@ def test_a_picture_plays_while_it_is_pointed_at(page: Path, open_page: Callable[
     position = "return document.querySelector('#view-clips .frames').style.backgroundPositionX"
     rest = browser.execute_script(position)
     ActionChains(browser).move_to_element(tile).perform()
-    seen = f"(window.seen ??= new Set()).add((() => {{ {position} }})()); return window.seen.size >= 4"
-    wait_for(browser, seen)  # each of the four frames
+    seen = f"(window.seen ??= new Set()).add((() => {{ {position} }})()); return window.seen.size >= 3"
+    wait_for(browser, seen)
     heading = browser.find_element("css selector", "h1")
     ActionChains(browser).move_to_element(heading).perform()
     assert browser.execute_script(position) == rest
-    tile.send_keys("")  # focus
     browser.execute_script("window.seen = new Set(); document.querySelector('#view-clips .tile').focus()")
     wait_for(browser, seen)
 

@@ -11,7 +11,7 @@ import polars as pl
 from tools import __version__
 from tools.base.disk import write_whole, writing
 from tools.report.audit.sample import Sample, draw
-from tools.report.page.clips import NOT_WANTED, draw_clips
+from tools.report.page.clips import NOT_WANTED, draw_clips, folder_link
 from tools.report.page.document import as_json, asset, build_document
 from tools.report.ratings import DEFECTS
 from tools.table import require_columns
@@ -75,6 +75,7 @@ def write_audit_page(
         "table": str(chain.table),
         "title": chain.table.name,
         "clips": {"note": note},
+        "folder": folder_link(output),
         "audit": {
             "wanted": wanted,
             "seed": seed,

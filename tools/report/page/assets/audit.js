@@ -66,8 +66,8 @@
       const sprite = vidsieve.sprites().get(this.place);
       this.picture = new vidsieve.Picture(sprite, vidsieve.fileName(clip.path));
       this.picture.element.addEventListener("click", () => this.picture.press());
-      this.stage.replaceChildren(this.picture.element, sprite?.frames > 1 ? vidsieve.film(sprite) : "",
-        element("p.line", {}, vidsieve.fileLink(clip.path, sprite?.link)),
+      this.stage.replaceChildren(vidsieve.sprites().size ? this.picture.element : "", sprite?.frames > 1 ? vidsieve.film(sprite) : "",
+        element("p.line", {}, vidsieve.fileLink(clip.path, sprite?.link ?? vidsieve.linkOf(clip.path))),
         clip.text ? element("p.caption", {}, clip.text) : "");
       const link = this.stage.querySelector("a.name");
       if (link) link.tabIndex = 0;

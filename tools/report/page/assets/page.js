@@ -67,6 +67,7 @@
       }
       const view = this.views[place];
       if (focus) view.tab.focus();
+      view.tab.scrollIntoView({ block: "nearest", inline: "nearest" });
       if (!view.made) {
         view.made = view.make(this.context);
         view.panel.append(view.made.element);
