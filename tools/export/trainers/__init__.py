@@ -1,0 +1,67 @@
+"""All trainers, and the presets MODEL@TRAINER.
+
+To add a trainer: one file with a subclass of `Trainer`, and one line in `_TRAINERS`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from tools.errors import UserError
+from tools.export.models import Model
+from tools.export.trainers.base import Trainer
+from tools.export.trainers.diffusion_pipe import DiffusionPipe
+from tools.export.trainers.ltx import LTXTrainer
+from tools.export.trainers.musubi import Musubi
+
+_TRAINERS: tuple[type[Trainer], ...] = (
+    DiffusionPipe,
+    Musubi,
+    LTXTrainer,
+)
+
+TRAINERS: dict[str, Trainer] = {trainer.name: trainer() for trainer in _TRAINERS}
+"""Every trainer by its name, the most used first."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A model as one trainer takes it.
+
+    Attributes:
+        model: With this trainer's own numbers.
+        trainer: What does something with clips.
+    """
+
+    model: Model
+    trainer: Trainer
+
+    @property
+    def name(self) -> str:
+        """MODEL@TRAINER, or the trainer's name alone for a neutral format."""
+        return self.trainer.name if self.model.name == "any" else f"{self.model.name}@{self.trainer.name}"
+
+
+def presets() -> list[Preset]:
+    """Every pair of a trainer and a model that it trains."""
+    return [Preset(model, trainer) for trainer in TRAINERS.values() for model in trainer.models]
+
+
+def preset(name: str) -> Preset:
+    """The preset of a name such as ``wan2.2-a14b@diffusion-pipe``.
+
+    Raises:
+        UserError: There is none; the message has those that are nearest.
+    """
+    known = {preset.name: preset for preset in presets()}
+    if name in known:
+        return known[name]
+    model, _, trainer = name.partition("@")
+    if trainer in TRAINERS:
+        near = [preset for preset in known if preset.endswith(f"@{trainer}")]
+    elif any(preset.startswith(f"{model}@") for preset in known):
+        near = [preset for preset in known if preset.startswith(f"{model}@")]
+    else:
+        near = difflib.get_close_matches(name, known, n=5, cutoff=0.4) or list(known)[:5]
+    raise UserError(f"there is no preset {name!r}; near it: {', '.join(near)}")
