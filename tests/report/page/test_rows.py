@@ -78,3 +78,33 @@ def test_a_search_is_typed_and_the_page_is_not_wider_than_a_telephone(
         "title"
     )
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+
+
+def test_of_many_columns_those_on_the_screen_are_elements(
+    tmp_path: Path, open_page: Callable[..., Any]
+) -> None:
+    """A cell says its row and column by value; scrolled to the side, it stands below its column's head."""
+    columns = {f"c{column}": [float(100 * row + column) for row in range(100)] for column in range(100)}
+    write_table(
+        pl.DataFrame({"path": [f"{row}.mp4" for row in range(100)], **columns}), tmp_path / "wide.csv"
+    )
+    main([str(tmp_path / "wide.csv"), "-o", str(tmp_path / "r.html")])
+    browser = open_page(tmp_path / "r.html")
+    browser.find_element("id", "tab-rows").click()
+    wait_for(browser, "return document.querySelector('tr[data-row]')")
+    browser.execute_script(
+        "Object.assign(document.querySelector('.rows-scroll'), {scrollLeft: 4000, scrollTop: 900})"
+    )
+    cells = """
+        const left = (node) => node.getBoundingClientRect().left;
+        const row = document.querySelector("tr[data-row='35']");
+        if (!row) return null;
+        const heads = [...document.querySelectorAll("table.rows th")];
+        const below = new Map(heads.map((head) => [left(head), head.textContent]));
+        const numbers = [...row.querySelectorAll("td.number")];
+        return numbers.map((cell) => [below.get(left(cell)), cell.textContent]);
+    """
+    shown = wait_for(browser, cells)  # the row is there after it was scrolled to
+    assert 5 < len(shown) < 40
+    assert all(int(value) == 3500 + int(name[1:]) for name, value in shown)
+    assert browser.execute_script("return document.querySelectorAll('table.rows td').length") < 1500

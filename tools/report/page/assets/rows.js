@@ -4,6 +4,7 @@
   const { element, count, announce, download, copy } = vidsieve;
   const HEIGHT = 30; // pixels of a row, as in page.css
   const BEYOND = 8; // rows above and below those on the screen
+  const BESIDE = 300; // pixels to either side of the screen
   const MOST_HEIGHT = 8e6; // pixels; browsers limit the height of an element, the lowest at about 17 million
   const SEARCH_MS = 150; // after the last key
   const TITLES = { path: "path", id: "id", text: "caption" };
@@ -22,6 +23,9 @@
       this.list = new vidsieve.RowList(context);
       this.list.choose();
       this.columns = this._columns();
+      this.fixed = this.columns.findIndex(({ name }) => name === "path") + 1 || 1;
+      let end = 0;
+      this.ends = this.columns.map(({ width }) => (end += width));
       this.selected = null;
       this.body = element("tbody", { role: "rowgroup" });
       this.heads = new Map();
@@ -89,7 +93,7 @@
       const button = (text, act) => element("button", { type: "button", click: (event) => act(event.currentTarget) }, text);
       const named = this.list.texts.includes("path") || this.list.texts.includes("id");
       return element("div.rows-bar", {}, this.list.texts.length ? search : null, this.choice, this.figure,
-        named ? button("Save paths", () => this._savePaths()) : null,
+        named ? button(this.list.texts.includes("path") ? "Save paths" : "Save ids", () => this._savePaths()) : null,
         named ? button("Save CSV", () => this._saveCsv()) : null);
     }
 
@@ -125,12 +129,14 @@
     _change(act) {
       act();
       this.scroller.scrollTop = 0;
+      this.stale = true;
       this._draw();
     }
 
     update() {
       this._choices();
       this.list.refresh();
+      this.stale = true;
       this._schedule();
     }
 
@@ -153,13 +159,31 @@
       return { from, to, first, fitting, most, above, below: Math.max(0, height - above - (to - from) * HEIGHT), height, view };
     }
 
+    /** The columns on the screen and near it; those up to the path are always there. */
+    _span() {
+      const { scrollLeft, clientWidth } = this.scroller;
+      let first = this.fixed;
+      while (first < this.columns.length && this.ends[first] < scrollLeft - BESIDE) first++;
+      let last = first;
+      while (last < this.columns.length && this.ends[last] - this.columns[last].width < scrollLeft + clientWidth + BESIDE) last++;
+      return { first, last };
+    }
+
     _draw() {
       this.frame = null;
       const { rows } = this.list;
       const { from, to, above, below } = this._window();
+      const { first, last } = this._span();
+      const state = this.stale ? null : `${first} ${last}`; // rows that are still the same are not made again
+      const before = state === this.drawnState ? this.drawnRows : new Map();
+      Object.assign(this, { stale: false, drawnState: `${first} ${last}`, drawnRows: new Map() });
       const spacer = (height) => element("tr", { "aria-hidden": "true" }, element("td.spacer", { colspan: this.columns.length, style: `height:${height}px` }));
       const drawn = [];
-      for (let at = from; at < to; at++) drawn.push(this._row(rows[at], at));
+      for (let at = from; at < to; at++) {
+        const row = before.get(at) ?? this._row(rows[at], at, first, last);
+        this.drawnRows.set(at, row);
+        drawn.push(row);
+      }
       this.body.replaceChildren(...(above ? [spacer(above)] : []), ...drawn, ...(below ? [spacer(below)] : []));
       this.scroller.setAttribute("aria-rowcount", rows.length + 1);
       if (this.body.querySelector("#selected-row")) this.scroller.setAttribute("aria-activedescendant", "selected-row");
@@ -169,17 +193,22 @@
       this._detail();
     }
 
-    _row(row, at) {
+    _row(row, at, first, last) {
       const isSelected = row === this.selected;
-      const cells = this.columns.map((column) => column.cell(row));
-      for (const cell of cells) cell.setAttribute("role", "gridcell");
+      const filler = (columns) => (columns ? [element("td", { colspan: columns, "aria-hidden": "true" })] : []);
+      const cells = (from, to) => this.columns.slice(from, to).map((column, place) => {
+        const cell = column.cell(row);
+        cell.setAttribute("role", "gridcell");
+        cell.setAttribute("aria-colindex", from + place + 1);
+        return cell;
+      });
       return element(`tr${this.list.filter.passes(row) ? "" : ".removed"}`, { role: "row", "aria-rowindex": at + 2, "data-row": row,
-        "aria-selected": String(isSelected), id: isSelected ? "selected-row" : null, click: () => this._select(row, at) }, ...cells);
+        "aria-selected": String(isSelected), id: isSelected ? "selected-row" : null, click: () => this._select(row, at) },
+        ...cells(0, this.fixed), ...filler(first - this.fixed), ...cells(first, last), ...filler(this.columns.length - last));
     }
 
     _select(row, at) {
-      this.selected = row;
-      this.at = at;
+      Object.assign(this, { selected: row, at, stale: true });
       this._draw();
     }
 
@@ -244,7 +273,7 @@
       const { texts } = this.context.table;
       const names = ["path", "id"].filter((name) => texts[name]);
       const cells = Array.from(this.list.rows, (row) => [...names.map((name) => texts[name][row]),
-        this.list.filter.passes(row) ? "true" : "false", this.list.removedBy(row).join(" ")]);
+        this.list.filter.passes(row) ? "true" : "false", this.list.removedBy(row).join("; ")]);
       download("rows.csv", vidsieve.csv([[...names, "kept", "removed_by"], ...cells]), "text/csv");
     }
   }
