@@ -45,6 +45,7 @@
 
     _columns() {
       const { list } = this;
+      const isNarrow = matchMedia("(max-width: 640px)").matches; // a path then fits beside its mark
       const shown = [{ name: "\0kept", title: "kept", width: 104, cell: (row) => this._keptCell(row) }];
       if (!list.texts.some((name) => name !== "text")) {
         shown.push({ name: null, title: "row", width: 80, cell: (row) => element("td.number", {}, count(row + 1)) });
@@ -54,7 +55,7 @@
         const cell = name === "path"
           ? (row) => element("td.path.pin", { title: texts[row] }, element("bdi", { dir: "ltr" }, texts[row]))
           : (row) => element("td", { title: texts[row] }, texts[row]);
-        shown.push({ name, title: TITLES[name], width: { path: 280, id: 140, text: 300 }[name], cell });
+        shown.push({ name, title: TITLES[name], width: { path: isNarrow ? 250 : 280, id: 140, text: 300 }[name], cell });
       }
       for (const column of list.filter.columns.values()) {
         const isNumber = column.kind === "number";

@@ -4,6 +4,7 @@
   const { element, count, short, colour } = vidsieve;
   const MOST = 10_000; // points of kept rows, and as many of removed ones
   const WAIT_MS = 150; // after the last change of a bound
+  const FEW = 500; // rows whose points are drawn larger
   const HEIGHT = 420; // pixels
   const REACH = 15; // pixels from a point within which it is meant
 
@@ -80,7 +81,8 @@
         background_fill_color: null, border_fill_color: null, outline_line_color: colour("line"), output_backend: "canvas",
       });
       this.sources = {};
-      for (const [name, marker, size, alpha] of [["lost", "x", 5, 0.45], ["kept", "circle", 5, 0.55]]) {
+      const [size, alpha] = this.filter.rows < FEW ? [9, 0.9] : [5, 0.5];
+      for (const [name, marker] of [["lost", "x"], ["kept", "circle"]]) {
         this.sources[name] = new Bokeh.ColumnDataSource({ data: { x: [], y: [], row: [] } });
         this.figure.scatter({ x: { field: "x" }, y: { field: "y" }, source: this.sources[name], marker, size, line_color: colour(name),
           line_alpha: alpha, fill_color: name === "kept" ? colour(name) : null, fill_alpha: alpha / 2 });
