@@ -16,7 +16,7 @@
 
   /**
    * The rows with the smallest keys, the smallest first; among equal ones those that come first.
-   * @param {Iterable<number>} rows
+   * @param {number[]|Uint32Array} rows
    * @param {(row: number) => number} key NaN leaves a row out.
    * @param {number} most
    */
@@ -40,24 +40,26 @@
 
   /** Some of the rows that a test lets through, at random but the same for the same seed. */
   function randomly(rows, test, most, seed) {
-    const passing = Array.from(rows).filter(test);
+    const passing = rows.filter(test);
     const next = randomFrom(seed);
     for (let place = 0; place < Math.min(most, passing.length); place++) {
       const other = place + Math.floor(next() * (passing.length - place));
       [passing[place], passing[other]] = [passing[other], passing[place]];
     }
-    return passing.slice(0, most);
+    return Array.from(passing.subarray ? passing.subarray(0, most) : passing.slice(0, most));
   }
 
-  /** Numbers from 0 to below `count`, without an array of them. */
-  function* upTo(count) {
-    for (let row = 0; row < count; row++) yield row;
+  /** The numbers of so many rows. */
+  function upTo(count) {
+    const rows = new Uint32Array(count);
+    for (let row = 0; row < count; row++) rows[row] = row;
+    return rows;
   }
 
   /**
    * The rows next to a bound: kept ones nearest to it, and nearest of those that it alone removes.
    * @param {object} filter A Crossfilter.
-   * @param {Iterable<number>} rows To choose from.
+   * @param {number[]|Uint32Array} rows To choose from.
    * @param {string} name Of a bounded column of numbers.
    * @param {boolean} isLow Which of its bounds.
    * @param {number} most Of each.
@@ -68,9 +70,8 @@
     const failing = filter.failing.get(name);
     const edge = column.codeOf(isLow ? bound.low : bound.high, isLow);
     const inwards = isLow ? 1 : -1;
-    const all = Array.from(rows);
-    const kept = smallest(all, (row) => (filter.passes(row) ? inwards * (column.codes[row] - edge) : NaN), most);
-    const removed = smallest(all, (row) => {
+    const kept = smallest(rows, (row) => (filter.passes(row) ? inwards * (column.codes[row] - edge) : NaN), most);
+    const removed = smallest(rows, (row) => {
       const code = column.codes[row];
       const alone = filter.failures[row] === 1 && failing[row] === 1 && code > 0;
       return alone && inwards * (code - edge) < 0 ? inwards * (edge - code) : NaN;

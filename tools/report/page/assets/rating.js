@@ -118,9 +118,9 @@
     _queue() {
       const { filter, table } = this.context;
       const pictures = [...vidsieve.sprites()].filter(([, sprite]) => sprite.jpeg).map(([row]) => row);
-      const rows = pictures.length ? pictures : [...vidsieve.upTo(table.rows)];
-      const test = (row) => !this.keptOnly.checked || filter.passes(row);
-      if (this.order.value === "table") this.queue = rows.filter(test);
+      const rows = pictures.length ? pictures : vidsieve.upTo(table.rows);
+      const test = (row) => table.texts.path[row] && (!this.keptOnly.checked || filter.passes(row));
+      if (this.order.value === "table") this.queue = Array.from(rows.filter(test));
       else this.queue = vidsieve.randomly(rows, test, rows.length, 1);
       if (this.order.value === "unsure") {
         const { codes } = filter.columns.get(UNSURE);

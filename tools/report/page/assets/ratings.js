@@ -118,9 +118,9 @@
       return "";
     }
 
-    /** The lines to save. */
+    /** The lines to save. A row without a path has none: nothing could find it. */
     lines() {
-      const own = [...this.records].filter(([, record]) => this.isRated(record)).map(([clip, record]) => {
+      const own = [...this.records].filter(([clip, record]) => this.paths[clip] && this.isRated(record)).map(([clip, record]) => {
         const id = this.ids?.[clip];
         const { time, note, ...verdict } = record;
         return { path: this.paths[clip], ...(id ? { id } : {}), ...verdict, ...(note || this.isAudit ? { note: note ?? "" } : {}),

@@ -177,7 +177,8 @@
     }
 
     get rows() {
-      return this.only.checked ? this.pictures : vidsieve.upTo(this.context.table.rows);
+      if (this.only.checked) return this.pictures;
+      return (this.all ??= vidsieve.upTo(this.context.table.rows));
     }
 
     update() {
