@@ -157,6 +157,9 @@ def test_ratings_of_another_table_are_an_error():
     table = pl.DataFrame({"path": ["/data/a.mp4"]})
     with pytest.raises(UserError, match=r"none of 1 ratings .* of a\.mp4, its first row is /data/a\.mp4"):
         match_ratings([Rating("a.mp4", rating=1)], table, "meta.csv")
+    rows = pl.DataFrame({"path": ["a.mp4"], "id": ["7"]})
+    with pytest.raises(UserError, match=r"of a\.mp4 the rating has id 007, the row 7"):
+        match_ratings([Rating("a.mp4", "007", rating=1)], rows, "meta.csv")
     with pytest.raises(UserError, match="it has no rows"):
         match_ratings([Rating("a.mp4", rating=1)], table.clear(), "meta.csv")
     with pytest.raises(UserError, match="no column 'path'"):

@@ -254,7 +254,7 @@ def match_ratings(ratings: Sequence[Rating], table: Table, source: str | Path) -
         if not found:
             unmatched.append(rating)
     if ratings and not pairs:
-        raise UserError(_no_row(frame, ratings[0], source, len(ratings)))
+        raise UserError(_no_row(frame, ratings, rows, source))
     return MatchedRatings(pairs, unmatched)
 
 
@@ -284,14 +284,23 @@ def _rows(
     return rows
 
 
-def _no_row(frame: pl.LazyFrame, rating: Rating, source: str | Path, count: int) -> str:
-    """Why no rating has a row, with a path of each side: mostly they are written in two ways."""
+def _no_row(
+    frame: pl.LazyFrame,
+    ratings: Sequence[Rating],
+    rows: dict[str, list[tuple[int, str | None]]],
+    source: str | Path,
+) -> str:
+    """Why no rating has a row, with an example of each side: mostly they are written in two ways."""
+    begin = f"{source}: none of {len(ratings)} ratings is of one of its rows"
+    for rating in ratings:
+        for _, id in rows.get(rating.path, ()):
+            return (
+                f"{begin}: paths agree, but not ids (of {rating.path} the rating has id {rating.id}, the row "
+                f"{id}); make them the same, or leave id out of the ratings"
+            )
     first = frame.select(pl.col("path").cast(pl.String)).head(1).collect()
     there = f"its first row is {first.item()}" if first.height else "it has no rows"
-    return (
-        f"{source}: none of {count} ratings is of one of its rows (a rating is of {rating.path}, {there}); "
-        "path, and id where both have it, must be the same"
-    )
+    return f"{begin} (a rating is of {ratings[0].path}, {there}); paths must be the same to the letter"
 
 
 def unmatched_text(matched: MatchedRatings) -> str:

@@ -72,7 +72,11 @@ class Progress:
     def count(self, results: list[tuple[str, Outcome]]) -> None:
         """Rows have finished."""
         failed = sum(isinstance(outcome, MediaError) for _, outcome in results)
-        self._own = Count(self._own.rows, self._own.done + len(results), self._own.failed + failed)
+        self.advance(len(results), failed)
+
+    def advance(self, rows: int, failed: int = 0) -> None:
+        """So many rows have finished, of which some have failed."""
+        self._own = Count(self._own.rows, self._own.done + rows, self._own.failed + failed)
 
     def _watch(self) -> None:
         """In a thread: one row may take minutes, and other ranks continue meanwhile."""

@@ -112,6 +112,14 @@ def test_an_earlier_suitability_is_not_learned_from(tmp_path, table, ratings):
         rate_table(tmp_path / "a.csv", [ratings], columns=["suitability"])
 
 
+def test_clips_of_one_source_alone(tmp_path, table, ratings):
+    meta = write_table(table.with_columns(pl.lit("one.mp4").alias("source")), tmp_path / "meta.csv")
+    result = rate_table(meta, [ratings], model="ridge")
+    assert result.learned.groups == 72  # each is held out alone
+    text = render_result(result)
+    assert "72 clips" in text and "all rated rows are of one source video" in text
+
+
 def test_noise_is_told(tmp_path, table):
     rng = np.random.default_rng(6)
     lines = [{"path": path, "keep": bool(rng.random() < 0.5)} for path in table["path"][:80]]
@@ -185,7 +193,7 @@ def test_nothing_of_others_is_overwritten(tmp_path, table, ratings):
         ({"output": tmp_path / "x.txt"}, "x.txt"),
         ({"next_output": meta}, "would overwrite the input"),
         ({"next_output": tmp_path / "meta_rate.csv"}, "choose another --next-out"),
-        ({"embeddings": tmp_path / "none.npy"}, "there is no such file"),
+        ({"embeddings": tmp_path / "none.npy"}, "there is no file of this name"),
         ({"model": "forest"}, "Supported values are ridge, boosting"),
     ):
         with pytest.raises(UserError, match=message):

@@ -75,6 +75,7 @@ def main(argv: list[str] | None = None) -> None:
         next_output=args.next_out,
         seed=args.seed,
         overwrite=args.overwrite,
+        progress=True,
     )
     print(render_result(result), file=sys.stderr)
     if result.next_output is not None:

@@ -51,6 +51,7 @@ class Learned:
         folds: Folds of the cross-validation.
         repeats: How often it was repeated.
         groups: Groups of rows that were held out together.
+        grouped: False where all rated rows were of one source video, and each was held out alone.
         importances: The columns, the one that counts most first.
         members: The model, then the committee: the same model, learned from rows drawn with replacement.
     """
@@ -60,6 +61,7 @@ class Learned:
     folds: int
     repeats: int
     groups: int
+    grouped: bool
     importances: list[Importance]
     members: list[Model]
 
@@ -96,7 +98,8 @@ def _learn(
     model: str | None,
     seed: int,
 ) -> Learned:
-    if len(np.unique(groups)) == 1:
+    grouped = len(np.unique(groups)) > 1
+    if not grouped:
         groups = np.arange(len(values))
     count = len(np.unique(groups))
     folds = min(10 if len(values) < 100 else 5, count)
@@ -125,6 +128,7 @@ def _learn(
         folds,
         repeats,
         count,
+        grouped,
         [
             Importance(name, error, () if name == EMBEDDING else _effect(fitted, matrix, blocks[name]))
             for name, error in errors.items()
@@ -146,27 +150,39 @@ def _effect(model: Model, matrix: np.ndarray, column: slice) -> tuple[float, ...
     return tuple(found)
 
 
-def predict(members: Sequence[Model], matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def predict(
+    members: Sequence[Model], matrix: np.ndarray, advance: Callable[[int], None] = lambda rows: None
+) -> tuple[np.ndarray, np.ndarray]:
     """Predict all rows of a table, some at a time.
 
     Args:
         members: The model, and its committee.
         matrix: See `learn`.
+        advance: Told how many rows have been predicted, each time some have.
 
     Returns:
         The prediction of the model, and the standard deviation of those of the committee; float32, shape
         (rows,), NaN in rows where all cells are empty.
     """
+    # Boosting waits for its threads after every tree: on a busy machine that takes most of the time.
+    with threadpool_limits(1):
+        return _predict(members, matrix, advance)
+
+
+def _predict(
+    members: Sequence[Model], matrix: np.ndarray, advance: Callable[[int], None]
+) -> tuple[np.ndarray, np.ndarray]:
     predicted = np.full(len(matrix), np.nan, np.float32)
     deviation = predicted.copy()
     for start in range(0, len(matrix), _BATCH):
         batch = matrix[start : start + _BATCH]
         known = ~np.isnan(batch).all(1)
-        if not known.any():
-            continue
-        rows = np.flatnonzero(known) + start
-        predicted[rows] = members[0].predict(batch[known])
-        deviation[rows] = np.std([member.predict(batch[known]) for member in members[1:]], axis=0, ddof=1)
+        if known.any():
+            rows = np.flatnonzero(known) + start
+            predicted[rows] = members[0].predict(batch[known])
+            others = [member.predict(batch[known]) for member in members[1:]]
+            deviation[rows] = np.std(others, axis=0, ddof=1)
+        advance(len(batch))
     return predicted, deviation
 
 

@@ -14,8 +14,8 @@ _SKEW = 3.0  # how many times farther from the median the upper end lies than th
 _TAIL = 1.0  # percent of the rated rows at either end, beyond which a value counts as that percentile
 
 _BOOSTING: dict[str, Any] = {
-    "learning_rate": 0.06,
-    "max_iter": 150,
+    "learning_rate": 0.1,
+    "max_iter": 80,
     "max_leaf_nodes": 6,
     "l2_regularization": 1.0,
     "early_stopping": False,

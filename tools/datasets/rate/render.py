@@ -10,6 +10,7 @@ from tools.report.terminal import one_line, padded, shortened, width
 
 _SHOWN = 10  # columns
 _FEW = 50  # ratings, below which a remark says so
+_FEW_SOURCES = 10
 _NAME = 24
 
 
@@ -48,7 +49,7 @@ def _raters(targets: Targets) -> list[str]:
 
 def _models(result: RateResult) -> str:
     learned = result.learned
-    unit = "source videos" if result.has_sources else "paths"
+    unit = "source videos" if result.has_sources and learned.grouped else "clips"
     lines = [
         f"on held-out rows ({learned.folds} folds, {learned.repeats} times, {learned.groups:,} {unit}):",
         f"{'':10} {'MAE':>6} {'RMSE':>6}  rank correlation (95 % interval)",
@@ -96,8 +97,10 @@ def _remarks(result: RateResult) -> str:
         )
     elif result.used < _FEW:
         lines.append(f"{result.used} ratings are few: the interval is wide; about 200 are good")
-    if result.learned.groups < 10:
-        lines.append(f"the rated rows are of {result.learned.groups} source videos: others are not known")
+    videos = result.learned.groups if result.learned.grouped else 1
+    if videos < _FEW_SOURCES:
+        what = "one source video" if videos == 1 else f"{videos} source videos"
+        lines.append(f"all rated rows are of {what}: how well clips of others are predicted is not known")
     if result.unused:
         lines.append(f"columns without a number in the rated rows: {', '.join(result.unused)}")
     if (empty := result.rows - result.predicted) > 0:

@@ -18,6 +18,7 @@ from tools.datasets.rate.targets import Targets, targets_of
 from tools.errors import UserError
 from tools.report.ratings import MatchedRatings, match_ratings, read_ratings
 from tools.stage.output import Counts, Output
+from tools.stage.progress import Progress
 from tools.stage.provenance import Provenance, digest_file
 from tools.stage.shards import Shard
 from tools.table import output_path, refuse_inputs, refuse_loss, scan_table, table_format, write_table
@@ -74,6 +75,7 @@ def rate_table(
     next_output: str | Path | None = None,
     seed: int = 0,
     overwrite: bool = False,
+    progress: bool = False,
 ) -> RateResult:
     """Predict for every row what the people who rated some of them would say.
 
@@ -88,6 +90,7 @@ def rate_table(
         next_output: Where to write those rows as a table.
         seed: The same inputs and seed give the same output.
         overwrite: Replace a table that has columns which the new one would lack.
+        progress: Show a bar on standard error.
 
     Returns:
         What was done. The table has the columns suitability and suitability_std, empty in rows that have none
@@ -101,11 +104,12 @@ def rate_table(
     if model is not None and model not in MODELS:
         raise UserError(f"Invalid model ({model}). Supported values are {', '.join(MODELS)}.")
     read = [meta, *map(Path, ratings), *([Path(embeddings)] if embeddings is not None else [])]
+    said = read_ratings(ratings)
     frame = scan_table(meta)
     target = output_path(meta, "_rate", output=output)
     following = None if next_output is None else Path(next_output)
     _check_outputs(target, following, read, frame, overwrite=overwrite)
-    matched = match_ratings(read_ratings(ratings), frame, meta)
+    matched = match_ratings(said, frame, meta)
     targets = targets_of(matched.pairs)
     names = score_columns(frame, columns, meta)
     matrix = read_matrix(frame, names, meta)
@@ -120,7 +124,8 @@ def rate_table(
     rows, values = _usable(targets, matrix, meta)
     groups = groups_of(texts)
     learned = learn(matrix[rows], names, values, groups[rows], model=model, seed=seed)
-    suitability, deviation = predict(learned.members, matrix)
+    with Progress(len(matrix), "predict", shown=progress) as bar:
+        suitability, deviation = predict(learned.members, matrix, bar.advance)
     chosen = next_rows(deviation, groups, targets.rows, next)
     added = pl.DataFrame(
         {name: _cells(cells) for name, cells in zip(PREDICTED, (suitability, deviation), strict=True)}
@@ -161,9 +166,9 @@ def _check_outputs(
     target: Path, following: Path | None, read: Sequence[Path], frame: pl.LazyFrame, *, overwrite: bool
 ) -> None:
     """Check before the work what will be written after it."""
-    for path in read[1:]:
+    for path in read:
         if not path.is_file():
-            raise UserError(f"{path}: there is no such file")
+            raise UserError(f"{path}: there is no file of this name")
     columns = (*frame.collect_schema(), *PREDICTED)
     for path in (target, following):
         if path is not None:
