@@ -10,15 +10,23 @@ from dataclasses import dataclass
 
 from tools.errors import UserError
 from tools.export.models import Model
+from tools.export.trainers.ai_toolkit import AIToolkit
 from tools.export.trainers.base import Trainer
+from tools.export.trainers.diffsynth import DiffSynth
 from tools.export.trainers.diffusion_pipe import DiffusionPipe
+from tools.export.trainers.finetrainers import Finetrainers
 from tools.export.trainers.ltx import LTXTrainer
 from tools.export.trainers.musubi import Musubi
+from tools.export.trainers.simpletuner import SimpleTuner
 
 _TRAINERS: tuple[type[Trainer], ...] = (
     DiffusionPipe,
     Musubi,
     LTXTrainer,
+    AIToolkit,
+    SimpleTuner,
+    DiffSynth,
+    Finetrainers,
 )
 
 TRAINERS: dict[str, Trainer] = {trainer.name: trainer() for trainer in _TRAINERS}

@@ -1,0 +1,85 @@
+"""What DiffSynth-Studio does with clips.
+
+Expected values came from its own `FrameSamplerByRateMixin` and `ImageCropAndResize.get_height_width`, run
+outside this repository: modelscope/DiffSynth-Studio, commit fed7b18, diffsynth/core/data/operators.py, with
+the numbers that the training scripts of the models give to them.
+"""
+
+import pytest
+
+from tools.export.trainers.base import Bucket, Clip
+from tools.export.trainers.diffsynth import DiffSynth
+
+TRAINER = DiffSynth()
+MODELS = {model.name: model for model in TRAINER.models}
+
+
+def clip(width=1280, height=720, num_frames=81, fps=16.0, caption: str | None = "A dog."):
+    return Clip("a.mp4", width, height, num_frames, fps, caption)
+
+
+def judge(one, model="wan2.2-a14b", **settings):
+    return TRAINER.judge(one, TRAINER.setup(MODELS[model], **settings))
+
+
+def kinds(judgement):
+    return sorted(warning.kind for warning in judgement.warnings)
+
+
+@pytest.mark.parametrize(
+    ("model", "num_frames", "fps", "frames", "last"),
+    [
+        ("wan2.1", 100, 30, 81, 80),
+        ("wan2.1", 80, 30, 77, 76),
+        ("wan2.1", 4, 30, 1, 0),
+        ("ltx-2", 200, 30, 121, 150),
+        ("ltx-2", 150, 30, 113, 140),
+        ("ltx-2", 149, 30, 113, 140),
+        ("minimax-h3", 60, 30, 39, 48),
+        ("minimax-h3", 20, 30, 5, 5),
+        ("minimax-h3", 300, 25, 124, 128),
+        ("minimax-h3", 3, 30, 1, 0),
+    ],
+)
+def test_first_frames(model, num_frames, fps, frames, last):
+    (piece,) = judge(clip(num_frames=num_frames, fps=fps), model).pieces
+    assert (piece.bucket.frames, piece.first, piece.last) == (frames, 0, last)
+
+
+@pytest.mark.parametrize(
+    ("fps", "speed"), [(16, 1), (23.976, 16 / 23.976), (24, 2 / 3), (25, 0.64), (30, 16 / 30)]
+)
+def test_wan_ignores_the_frame_rate(fps, speed):
+    judgement = judge(clip(fps=fps))
+    assert judgement.pieces[0].speed == pytest.approx(speed)
+    assert kinds(judgement) == ([] if fps == 16 else ["slower"])
+
+
+def test_a_short_clip_is_said_to_be_short():
+    assert kinds(judge(clip(num_frames=80))) == ["fewer frames"]
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [((1920, 1080), (1360, 768)), ((640, 360), (640, 352)), ((1080, 1920), (768, 1360))]
+)
+def test_without_height_and_width_the_size_is_kept_up_to_max_pixels(size, expected):
+    (piece,) = judge(clip(*size), options={"max_pixels": 1024 * 1024}).pieces
+    assert (piece.bucket.width, piece.bucket.height) == expected
+
+
+def test_a_picture_smaller_than_a_multiple():
+    assert judge(clip(15, 100), options={"max_pixels": 1024 * 1024}).loss.kind == "picture too small"
+
+
+def test_with_height_and_width_it_is_cropped():
+    (piece,) = judge(clip(720, 1280)).pieces
+    assert piece.bucket == Bucket(832, 480, 81)
+    assert piece.cropped == pytest.approx(1 - (9 / 16) / (832 / 480))
+
+
+def test_an_empty_caption_is_warned_of():
+    assert kinds(judge(clip(caption=None))) == ["empty caption"]
+
+
+def test_unknown_extensions_are_not_read():
+    assert TRAINER.reads(["a.mp4", "b/c.WEBM", "d.mpg", "e.gif"]) == ["a.mp4", "b/c.WEBM", "e.gif"]
