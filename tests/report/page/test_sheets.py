@@ -173,6 +173,21 @@ def test_a_picture_plays_while_it_is_pointed_at(page: Path, open_page: Callable[
     wait_for(browser, seen)
 
 
+def test_a_click_or_enter_opens_the_file(page: Path, open_page: Callable[..., Any]) -> None:
+    from selenium.webdriver import Keys
+
+    browser = open_page(page)
+    browser.execute_script(
+        "document.addEventListener('click', (event) => { const link = event.target.closest('a');"
+        "if (link) { event.preventDefault(); (window.opened ??= []).push(link.href); } })"
+    )
+    _show(browser, "clips")
+    wait_for(browser, "return document.querySelector('#view-clips .frames')")
+    browser.find_element("css selector", "#view-clips .frames").click()
+    browser.find_element("css selector", "#view-clips .tile").send_keys(Keys.ENTER)
+    assert browser.execute_script("return window.opened") == [(page.parent / "a.mp4").as_uri()] * 2
+
+
 def test_nothing_moves_by_itself_where_no_motion_is_wanted(page: Path, open_page: Callable[..., Any]) -> None:
     from selenium.webdriver import ActionChains
 

@@ -224,7 +224,7 @@
 
   const keysHelp = () => element("p.quiet.keys", {}, "Point at a clip, or go to it with Tab and the arrow keys: it plays; ",
     element("kbd", {}, "1"), "–", element("kbd", {}, "5"), " rate it, ", element("kbd", {}, "K"), " keep, ", element("kbd", {}, "R"), " reject, ",
-    element("kbd", {}, "U"), " undo, ", element("kbd", {}, "Enter"), " opens the file. Save the ratings in the view Rate.");
+    element("kbd", {}, "U"), " undo, ", element("kbd", {}, "Enter"), " or a click opens the file. Save the ratings in the view Rate.");
 
   (vidsieve.views ??= []).push({ id: "clips", title: "Clips", make: (context) => new Sheets(context),
     useful: (context) => Boolean(context.table.texts.path) && context.table.rows > 0 });

@@ -167,14 +167,20 @@
     made.addEventListener("focus", () => picture.play());
     made.addEventListener("mouseleave", stop);
     made.addEventListener("blur", stop);
+    const link = made.querySelector("a.name");
     let before = false; // whether it was playing before a finger that now also hovers and focuses came down
-    picture.element.addEventListener("pointerdown", () => (before = picture.playing));
-    picture.element.addEventListener("pointerup", (event) => {
-      if (event.pointerType === "mouse" && !still()) return;
+    let byMouse = false;
+    picture.element.addEventListener("pointerdown", (event) => {
+      before = picture.playing;
+      byMouse = event.pointerType === "mouse";
+    });
+    picture.element.addEventListener("click", () => {
       if (still()) picture.step();
+      else if (byMouse) link?.click();
       else if (before) picture.stop();
       else picture.play();
     });
+    picture.element.classList.toggle("opens", Boolean(link));
     made.picture = picture;
     return made;
   }
