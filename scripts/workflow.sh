@@ -39,6 +39,7 @@ python -m tools.scoring "$table" --scores "$scores,dedup" --flow.method dis --ov
 table=${table%.csv}_${scores//,/_}_fingerprint.csv
 python -m tools.scoring.dedup.inference "$table" --overwrite
 table=${table%.csv}_dedup.csv
+scored=$table
 python -m tools.datasets.datautil "$table" --where "$keep" --explain
 table=${table%.csv}_where.csv
 
@@ -55,6 +56,14 @@ if python -m tools.models.weights check clip-vit-l-14 aesthetic > /dev/null 2>&1
 else
     echo "left out: the aesthetic score, its weights are not here;" \
         "'python -m tools.models.weights download clip-vit-l-14 aesthetic' fetches them" >&2
+fi
+
+step "5 a page to see what other thresholds would keep"
+if python -c "import bokeh" 2> /dev/null; then
+    python -m tools.report "$meta/meta_clips.csv" "$meta/meta_clips_info_fmin1.csv" "$scored" --output "$2/report.html"
+    echo "open it in a browser: $2/report.html" >&2
+else
+    echo "left out: the page; 'pip install vidsieve[report]' brings what it needs" >&2
 fi
 
 step "done"

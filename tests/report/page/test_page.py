@@ -223,7 +223,7 @@ def test_texts_have_contrast(tmp_path: Path, open_page: Callable[..., Any], them
         high, low = sorted((luminance(one), luminance(other)), reverse=True)
         return (high + 0.05) / (low + 0.05)
 
-    for text in ("ink", "quiet", "accent"):
+    for text in ("ink", "quiet", "accent", "lost-ink"):
         assert contrast(text, "paper") >= 4.5
         assert contrast(text, "soft") >= 4.5
     assert contrast("kept", "paper") >= 3

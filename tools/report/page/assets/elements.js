@@ -29,8 +29,9 @@
     return `${share.toFixed(share > 0 && share < 1 ? 2 : share < 99.95 || share === 100 ? 1 : 2)} %`;
   };
   const hours = (seconds) =>
-    seconds >= 36000 ? `${count(seconds / 3600)} h`
-    : seconds >= 360 ? `${(seconds / 3600).toFixed(2)} h`
+    seconds >= 360_000 ? `${count(seconds / 3600)} h`
+    : seconds >= 7200 ? `${(seconds / 3600).toFixed(1)} h`
+    : seconds >= 120 ? `${(seconds / 60).toFixed(1)} min`
     : `${seconds.toFixed(1)} s`;
   /** A number in few characters; exact ones have all their digits in the fields. */
   const short = (number) =>
