@@ -86,6 +86,7 @@ REASONS = {
     "downloads",
     "makes a release",
     "has placeholders; tests/test_workflow.py types it",
+    "the page of the command types it",
     "examples of --help, with names that stand for files of the reader",
 }
 """Why a block is not typed here, as the comment above it in its page says."""
