@@ -89,6 +89,9 @@ COLUMNS: dict[str, Column] = {
     "id": Column("String", "file name without its extension; always text", _CONVERT, measured_on="table"),
     "relpath": Column("String", "path relative to the scanned folder", _CONVERT, measured_on="table"),
     "text": Column("String", "caption, prompt or class name", measured_on="table"),
+    "split": Column("String", "train, validation or test, by its folder", _CONVERT, measured_on="table"),
+    "shard": Column("String", "the .tar file that the video was in", _CONVERT, measured_on="table"),
+    "key": Column("String", "what its sample is called in that shard", _CONVERT, measured_on="table"),
     "num_frames": Column(
         "Int64", "frames as a full decode shows them; 1 for an image, 0 for a broken file", INFO
     ),

@@ -42,8 +42,8 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "convert",
         "tools.datasets.convert",
-        "a table from a folder of videos or images: `path id relpath`",
-        "a folder",
+        "a table from a folder or another data set: `path id relpath`, captions as `text`",
+        "a folder, WebDataset, VideoFolder, Lance, JSON Lines, a list of URLs",
         "the `--output` you name",
         "tables.md",
     ),

@@ -13,6 +13,7 @@ EXTRAS: dict[str, str] = {
     "decord": "decord",
     "google.protobuf": "text",
     "httpx": "caption",
+    "lance": "lance",
     "lingua": "text",
     "matplotlib": "report",
     "onnxruntime": "ocr",

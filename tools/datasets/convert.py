@@ -1,169 +1,111 @@
-"""Make a table from a folder: of videos, of images, or of a data set whose folders say what is seen."""
+"""Make a table from a folder, or from a data set in one of the layouts that others write."""
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tools import cli
-from tools.datasets.scan import find_files
+from tools.datasets.sources import SOURCES, Found, SourceOptions
+from tools.datasets.sources.folders import convert_image, convert_video
+from tools.datasets.sources.published import convert_imagenet, convert_ucf101, convert_vidprom
 from tools.errors import UserError
 
-if TYPE_CHECKING:
-    import polars as pl
-
-_SYNSET = re.compile(r"n\d{8}")
-
-
-def convert_video(root: str | Path, *, exts: Sequence[str] | None = None) -> pl.DataFrame:
-    """List the videos below a folder.
-
-    Args:
-        root: The folder; paths in the table begin with it as it is given.
-        exts: Extensions instead of `tools.media.reading.extensions.VIDEO_EXTENSIONS`.
-
-    Returns:
-        Columns path, id (file name without its last extension) and relpath (below the folder), sorted by
-        relpath.
-
-    Raises:
-        UserError: There is no such folder, or no such file in it.
-    """
-    from tools.media.reading.extensions import VIDEO_EXTENSIONS
-
-    return _listing(root, exts or VIDEO_EXTENSIONS)
+__all__ = [
+    "convert_image",
+    "convert_imagenet",
+    "convert_ucf101",
+    "convert_video",
+    "convert_vidprom",
+    "main",
+    "read_source",
+]
 
 
-def convert_image(root: str | Path, *, exts: Sequence[str] | None = None) -> pl.DataFrame:
-    """List the images below a folder; otherwise as `convert_video`."""
-    from tools.media.reading.extensions import IMAGE_EXTENSIONS
-
-    return _listing(root, exts or IMAGE_EXTENSIONS)
-
-
-def convert_imagenet(root: str | Path, split: str = "train") -> pl.DataFrame:
-    """List ImageNet: ``root/<split>/<class>/*.JPEG``.
+def read_source(kind: str, places: list[str], options: SourceOptions | None = None) -> Found:
+    """Read a data set.
 
     Args:
-        root: The folder. Where classes are synset numbers (n01440764), their names are read from
-            LOC_synset_mapping.txt or from the meta.bin that torchvision makes, in the folder.
-        split: Name of the folder below.
+        kind: One of `SOURCES`.
+        places: What to read: one folder or file; of ``webdataset`` also several.
+        options: What else was said about it.
 
     Returns:
-        Columns path and text (the first name of the class), sorted by path.
+        The rows, with a column path at least, and what could not be used.
 
     Raises:
-        UserError: A folder is missing or empty, or the names of the classes are.
+        UserError: There is no such layout, nothing is found, or what is there cannot be read.
     """
-    from tools.media.reading.extensions import IMAGE_EXTENSIONS
-
-    folder = Path(root) / split
-    files = find_files(folder, IMAGE_EXTENSIONS)
-    classes = {file.parent.name for file in files}
-    names = _synset_names(Path(root)) if any(_SYNSET.fullmatch(name) for name in classes) else {}
-    unnamed = sorted(name for name in classes if _SYNSET.fullmatch(name) and name not in names)
-    if unnamed:
-        raise UserError(
-            f"{root}: no name for class {unnamed[0]}; put LOC_synset_mapping.txt (or meta.bin) there"
-        )
-    return _with_text(files, [names.get(file.parent.name, file.parent.name) for file in files])
-
-
-def convert_ucf101(root: str | Path, split: str = "train") -> pl.DataFrame:
-    """List UCF-101: ``root/<split>/<ClassName>/*.avi``, or without the split where there is no such folder.
-
-    Returns:
-        Columns path and text ("Apply Eye Makeup"), sorted by path.
-
-    Raises:
-        UserError: The folder is missing or has no videos.
-    """
-    from tools.media.reading.extensions import VIDEO_EXTENSIONS
-
-    folder = Path(root) / split
-    files = find_files(folder if folder.is_dir() else root, VIDEO_EXTENSIONS)
-    return _with_text(files, [re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", file.parent.name) for file in files])
-
-
-def convert_vidprom(root: str | Path, info: str | Path) -> pl.DataFrame:
-    """List VidProM: the videos ``root/pika-<uuid>.mp4`` with their prompts.
-
-    Args:
-        root: The folder.
-        info: VidProM's table with the columns uuid and prompt.
-
-    Returns:
-        Columns path and text, in the order of ``info``, for the videos that are there.
-
-    Raises:
-        UserError: The folder or the table is missing, or they have no video in common.
-    """
-    import polars as pl
-
-    from tools.table import read_table, require_columns
-
-    table = read_table(info)
-    require_columns(table, ("uuid", "prompt"), info)
-    present = {file.name for file in find_files(root, (".mp4",))}
-    rows = [
-        (str(Path(root) / f"pika-{uuid}.mp4"), prompt)
-        for uuid, prompt in table.select("uuid", "prompt").rows()
-        if f"pika-{uuid}.mp4" in present
-    ]
-    if not rows:
-        raise UserError(f"{root}: has none of the videos that {info} names (pika-<uuid>.mp4)")
-    return pl.DataFrame(rows, schema={"path": pl.String, "text": pl.String}, orient="row")
-
-
-def _listing(root: str | Path, exts: Sequence[str]) -> pl.DataFrame:
-    import polars as pl
-
-    files = find_files(root, exts)
-    relative = [str(file.relative_to(root)) for file in files]
-    return pl.DataFrame({"path": [str(f) for f in files], "id": [f.stem for f in files], "relpath": relative})
-
-
-def _with_text(files: Iterable[Path], texts: Iterable[str]) -> pl.DataFrame:
-    import polars as pl
-
-    return pl.DataFrame({"path": [str(file) for file in files], "text": list(texts)})
-
-
-def _synset_names(root: Path) -> dict[str, str]:
-    """First name of each synset; empty if no file lists them."""
-    mapping = root / "LOC_synset_mapping.txt"
-    if mapping.is_file():
-        lines = (line.partition(" ") for line in mapping.read_text(encoding="utf-8").splitlines())
-        return {synset: names.split(",")[0].strip() for synset, _, names in lines}
-    meta = root / "meta.bin"
-    if meta.is_file():
-        import torch
-
-        return {synset: names[0] for synset, names in torch.load(meta, weights_only=True)[0].items()}
-    return {}
+    if kind not in SOURCES:
+        raise UserError(f"Invalid kind ({kind}). Supported values are {', '.join(SOURCES)}.")
+    source = SOURCES[kind]
+    if len(places) != 1 and not source.several:
+        raise UserError(f"convert {kind}: name {source.place}, not {len(places)} of them")
+    options = options or SourceOptions()
+    found = source.load()(places, options)
+    if not found.table.height:
+        why = f" ({found.failures[0]})" if found.failures else ""
+        raise UserError(f"{places[0]}: nothing in it can be a row{why}")
+    if options.text_column and "text" not in found.table.columns:
+        has = ", ".join(found.table.columns)
+        raise UserError(f"{places[0]}: no text under '{options.text_column}' (there are: {has})")
+    return found
 
 
 def _parser() -> cli.ArgumentParser:
     parser = cli.ArgumentParser(
         "tools.datasets.convert",
-        "Make a table from a folder. video and image give path, id, relpath; imagenet, ucf101 and vidprom\n"
-        "give path and text. Folders are searched in depth, also through links; hidden files are left out.",
+        "Make a table from a folder, or from a data set in another layout. All give path; video, image and\n"
+        "urls give id and relpath, too; imagenet, ucf101 and vidprom give text; videofolder, webdataset,\n"
+        "lance and jsonl give text where there are captions, and all their other columns. Folders are\n"
+        "searched in depth, also through links; hidden files are left out.",
         """
         python -m tools.datasets.convert video /data/videos --output meta/meta.csv
         python -m tools.datasets.convert video /data/videos --output meta.csv --exts .mp4 .mkv
+        python -m tools.datasets.convert videofolder /data/hub_dataset --output meta.csv
+        python -m tools.datasets.convert webdataset 'shards/{000..009}.tar' --extract clips --output meta.csv
+        python -m tools.datasets.convert lance clips.lance --extract clips --output meta.csv
+        python -m tools.datasets.convert jsonl train.jsonl --base /data/videos --output meta.csv
+        python -m tools.datasets.convert urls list.txt --output meta.csv
         python -m tools.datasets.convert vidprom /data/vidprom --info VidProM_unique.csv --output vidprom.csv
         """,
     )
-    parser.add_argument("dataset", choices=("video", "image", "imagenet", "ucf101", "vidprom"))
-    parser.add_argument("root", help="the folder")
+    parser.add_argument("dataset", choices=tuple(SOURCES))
+    parser.add_argument(
+        "root",
+        nargs="+",
+        help="the folder; for jsonl and urls the file; for webdataset a folder, a pattern (with * or "
+        "{000..009}) or .tar files",
+    )
     parser.add_argument("--output", metavar="FILE", help="table to write: .csv, .parquet or .jsonl")
-    parser.add_argument("--exts", nargs="+", metavar="EXT", help="file extensions, for video and image")
+    parser.add_argument(
+        "--exts", nargs="+", metavar="EXT", help="file extensions, for video, image, videofolder, webdataset"
+    )
+    parser.add_argument(
+        "--extract",
+        metavar="DIR",
+        help="folder for the videos that lie in .tar files (webdataset) or in a column (lance)",
+    )
+    parser.add_argument(
+        "--base",
+        metavar="DIR",
+        help="folder in which relative paths begin, for jsonl, urls and lance (the folder of the list)",
+    )
+    parser.add_argument(
+        "--path-column",
+        metavar="NAME",
+        help="key or column with paths or addresses, for jsonl, videofolder and lance; of lance also one "
+        "with the videos themselves",
+    )
+    parser.add_argument(
+        "--text-column",
+        metavar="NAME",
+        help="key or column with captions, for jsonl, videofolder, webdataset and lance",
+    )
     cli.advanced(
         parser.add_argument(
-            "--split", default="train", help="folder below root, for imagenet and ucf101 (train)"
+            "--split",
+            help="folder below root, for imagenet and ucf101 (train); only this split, for videofolder",
         )
     )
     parser.add_argument(
@@ -179,37 +121,38 @@ def main(argv: list[str] | None = None) -> None:
     """Parse the command line and write the table."""
     args = _parser().parse_args(argv)
 
-    from tools.table import refuse_loss, table_format, write_table
+    from tools.stage.failures import count_kinds, write_failures
+    from tools.table import failures_path, refuse_inputs, refuse_loss, table_format, write_table
 
-    output = args.output or _DEFAULT_OUTPUTS.get(args.dataset, "").format(split=args.split)
-    if not output:
+    source = SOURCES[args.dataset]
+    output = Path(args.output or source.output.format(split=args.split or "train"))
+    if not output.name:
         raise UserError(f"convert {args.dataset}: name the table to write: --output meta.csv")
     table_format(output)
-    if args.dataset == "vidprom" and not args.info:
-        raise UserError("convert vidprom: needs VidProM's table of prompts: --info VidProM_unique.csv")
-    refuse_loss(Path(output), _COLUMNS.get(args.dataset, ("path", "text")), overwrite=args.overwrite)
+    if source.columns:  # those of the others are known when they have been read
+        refuse_loss(output, source.columns, overwrite=args.overwrite)
     exts = [f".{ext.lower().lstrip('.')}" for group in args.exts or [] for ext in group.split(",") if ext]
-    makers: dict[str, Callable[[], pl.DataFrame]] = {
-        "video": lambda: convert_video(args.root, exts=exts),
-        "image": lambda: convert_image(args.root, exts=exts),
-        "imagenet": lambda: convert_imagenet(args.root, args.split),
-        "ucf101": lambda: convert_ucf101(args.root, args.split),
-        "vidprom": lambda: convert_vidprom(args.root, args.info),
-    }
-    table = makers[args.dataset]()
-    path = write_table(table, output)
-    print(f"{table.height} files", file=sys.stderr)
+    options = SourceOptions(
+        exts=exts,
+        split=args.split,
+        info=args.info,
+        base=args.base,
+        extract=args.extract,
+        path_column=args.path_column,
+        text_column=args.text_column,
+    )
+    found = read_source(args.dataset, args.root, options)
+    refuse_inputs(output, found.inputs)
+    refuse_loss(output, found.table.columns, overwrite=args.overwrite)
+    path = write_table(found.table, output, inputs=found.inputs)
+    listed = write_failures(found.failures, failures_path(output))
+    print(f"{found.table.height} {found.noun}", file=sys.stderr)
+    for note in found.notes:
+        print(note, file=sys.stderr)
+    if listed is not None:
+        count = len(found.failures)
+        print(f"{count} left out ({count_kinds(found.failures)}), see {listed}", file=sys.stderr)
     print(path)
-
-
-_COLUMNS: dict[str, tuple[str, ...]] = dict.fromkeys(("video", "image"), ("path", "id", "relpath"))
-"""Of the others: path, text."""
-_DEFAULT_OUTPUTS = {
-    "imagenet": "imagenet_{split}.csv",
-    "ucf101": "ucf101_{split}.csv",
-    "vidprom": "vidprom.csv",
-}
-"""Where Open-Sora's command wrote; video and image always need ``--output``."""
 
 
 if __name__ == "__main__":
