@@ -18,7 +18,7 @@ from PIL import Image
 from tests.page_support import page_data
 from tests.support import make_video
 from tools.report.__main__ import main
-from tools.report.page.clips import choose_clips, draw_clips, link_to
+from tools.report.page.clips import choose_clips, draw_clips, link_to, page_clips
 from tools.report.page.contents import read_contents
 from tools.stage.run_options import RunOptions
 from tools.table import write_table
@@ -135,3 +135,15 @@ def test_no_video_is_read_where_no_pictures_are_wanted(tmp_path: Path, flags: li
     assert json.loads(data["sprites"]) == {}
     assert "--no-sprites" in json.loads(data["about"])["clips"]["note"]
     assert not (tmp_path / ".vidsieve").exists()
+
+
+def test_clips_of_a_sample_are_those_of_its_rows(tmp_path: Path) -> None:
+    """Rows of the page are numbered from 0, whatever rows of the table they are."""
+    frame = pl.DataFrame({"path": [f"{row}.mp4" for row in range(500)], "aes": np.arange(500.0)})
+    contents = read_contents(frame.lazy(), most_rows=100, seed=1)
+    page = tmp_path / "r.html"
+    clips = page_clips(contents, tmp_path / "m.csv", page, 30, options=HERE)
+    assert len(clips.shown) == 30
+    for row, shown in clips.shown.items():
+        assert shown["link"] == link_to(contents.texts["path"][row], page)
+    assert clips.note.startswith("No file could be read")
