@@ -12,12 +12,19 @@ from tools.errors import UserError
 from tools.export.models import Model
 from tools.export.trainers.ai_toolkit import AIToolkit
 from tools.export.trainers.base import Trainer
+from tools.export.trainers.cogvideox import CogVideoX
+from tools.export.trainers.cosmos import Cosmos
 from tools.export.trainers.diffsynth import DiffSynth
 from tools.export.trainers.diffusion_pipe import DiffusionPipe
+from tools.export.trainers.fastvideo import FastVideo
 from tools.export.trainers.finetrainers import Finetrainers
 from tools.export.trainers.ltx import LTXTrainer
+from tools.export.trainers.mochi import Mochi
 from tools.export.trainers.musubi import Musubi
+from tools.export.trainers.neutral import MDS, Lance, LitData, VideoFolder, WebDataset
+from tools.export.trainers.open_sora import OpenSora
 from tools.export.trainers.simpletuner import SimpleTuner
+from tools.export.trainers.videox_fun import VideoXFun
 
 _TRAINERS: tuple[type[Trainer], ...] = (
     DiffusionPipe,
@@ -27,6 +34,17 @@ _TRAINERS: tuple[type[Trainer], ...] = (
     SimpleTuner,
     DiffSynth,
     Finetrainers,
+    VideoXFun,
+    Cosmos,
+    FastVideo,
+    OpenSora,
+    CogVideoX,
+    Mochi,
+    VideoFolder,
+    WebDataset,
+    MDS,
+    LitData,
+    Lance,
 )
 
 TRAINERS: dict[str, Trainer] = {trainer.name: trainer() for trainer in _TRAINERS}

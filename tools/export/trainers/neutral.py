@@ -1,0 +1,74 @@
+"""Formats that no trainer is tied to: they take every clip as it is."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from tools.export import models
+from tools.export.trainers.base import Bucket, Clip, Judgement, Piece, Reason, Rule, Setup, Trainer
+
+
+class Neutral(Trainer):
+    """A format that takes every clip whole."""
+
+    models = (models.ANY,)
+    extensions = (".mp4", ".mov", ".mkv", ".avi", ".webm")
+    any_case = True
+    recursive = True
+    drops = "nothing"
+    speed = "unchanged"
+
+    def judge(self, clip: Clip, setup: Setup) -> Judgement:
+        """The clip, whole."""
+        del setup
+        shape = Bucket(clip.width, clip.height, clip.num_frames)
+        return Judgement((Piece(shape, 0, clip.num_frames - 1, clip.num_frames),))
+
+
+class VideoFolder(Neutral):
+    """VideoFolder of Hugging Face datasets, which the viewer of the Hub shows."""
+
+    name = "videofolder"
+    rule = Rule("huggingface/datasets", "", "", ("https://huggingface.co/docs/hub/datasets-video",))
+    layout = "files and `metadata.csv`, `.jsonl` or `.parquet` with `file_name`"
+
+
+class WebDataset(Neutral):
+    """Tar files of WebDataset."""
+
+    name = "webdataset"
+    rule = Rule("webdataset/webdataset", "", "", ("README.md",))
+    layout = "tar files of `KEY.mp4`, `KEY.txt`, `KEY.json`"
+
+    def judge(self, clip: Clip, setup: Setup) -> Judgement:
+        """The clip, whole; the key of a sample ends at the first dot of its name."""
+        judgement = super().judge(clip, setup)
+        name = PurePosixPath(clip.name).name
+        if "." not in PurePosixPath(name).stem:
+            return judgement
+        text = f"the key of {name} ends at its first dot, so files of other clips may join it"
+        return Judgement(judgement.pieces, warnings=(Reason("dot in the name", text, "a name without dots"),))
+
+
+class MDS(Neutral):
+    """Shards of MosaicML Streaming."""
+
+    name = "mds"
+    rule = Rule("mosaicml/streaming", "", "", ("https://docs.mosaicml.com/projects/streaming",))
+    layout = "`index.json` and `shard.00000.mds`"
+
+
+class LitData(Neutral):
+    """Chunks of LitData."""
+
+    name = "litdata"
+    rule = Rule("Lightning-AI/litData", "", "", ("README.md",))
+    layout = "`index.json` and `chunk-*.bin`"
+
+
+class Lance(Neutral):
+    """A table of Lance, with the files as blobs."""
+
+    name = "lance"
+    rule = Rule("lancedb/lance", "", "", ("https://lancedb.github.io/lance/blob.html",))
+    layout = "one table, files in a column of blobs"
