@@ -38,6 +38,11 @@ def is_address(path: str | Path) -> bool:
     return found is not None and not Path(found[1]).exists()
 
 
+def without_query(text: str) -> str:
+    """An HTTP address without what follows ``?`` or ``#``, for the name of its file; other text unchanged."""
+    return re.split("[?#]", text, maxsplit=1)[0] if scheme(text) in ("http", "https") else text
+
+
 def local_path(text: str) -> str:
     """The path of a ``file://`` address on this machine (RFC 8089); other text is returned unchanged."""
     if scheme(text) != "file":

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal
 
 from tools.base.redirects import RedirectError, opener
+from tools.base.versions import HEADERS, Told, Version, ask_version
 
 PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Seconds before each further attempt that follows one without a new byte."""
@@ -80,6 +81,8 @@ def fetch(
     patient: bool = True,
     progress: Callable[[int], object] | None = None,
     cancelled: threading.Event | None = None,
+    known: Version | None = None,
+    told: Told | None = None,
 ) -> None:
     """Download a URL to a file, continuing after the bytes that it has.
 
@@ -96,6 +99,8 @@ def fetch(
         patient: Whether to retry if the server cannot be reached at all.
         progress: Called with the number of bytes received.
         cancelled: Ends the transfer when set.
+        known: Of which version the bytes in the file are, if that is known.
+        told: Called with the version whose bytes follow, each time that the server tells it.
 
     Raises:
         TransferError: See there. The bytes received stay in the file.
@@ -105,7 +110,19 @@ def fetch(
         address, authorization = _escaped(url)
     except ValueError as error:
         raise TransferError("refused", f"not an address ({error})") from error
-    _Transfer(address, authorization, file, limits or Limits(), patient, progress, cancelled).run()
+    transfer = _Transfer(address, authorization, file, limits or Limits(), patient, progress, cancelled, told)
+    if known is not None:
+        transfer.total, transfer.version = known.size, known.for_range
+    transfer.run()
+
+
+def server_version(url: str, *, known: Version | None = None, timeout: float = 10.0) -> Version | None:
+    """The version of a file that a server has now; None if it cannot be asked. See `ask_version`."""
+    try:
+        address, authorization = _escaped(url)
+    except ValueError:
+        return None
+    return ask_version(address, authorization, known, timeout)
 
 
 def retry_after(headers: Any) -> float | None:
@@ -138,6 +155,7 @@ class _Transfer:
     patient: bool
     progress: Callable[[int], object] | None
     cancelled: threading.Event | None
+    told: Told | None = None
     total: int | None = None  # bytes of the whole file, once known
     version: str | None = None  # validator of the file's version
     most: int = 0  # most bytes that the file had at any time
@@ -212,7 +230,10 @@ class _Transfer:
                 self._restart()
                 length = response.headers.get("Content-Length")
                 self.total = int(length) if length is not None and length.isdecimal() else None
-            self.version = _version(response)
+            version = Version.from_headers(response.headers, response.status)
+            self.version = version.for_range
+            if self.told is not None:
+                self.told(version)
             self._check()
             self._copy(response)
         self.file.flush()
@@ -223,7 +244,7 @@ class _Transfer:
             raise _BrokenError(f"{here} of {self.total} bytes received")
 
     def _open(self, offset: int) -> Any:
-        request = urllib.request.Request(self.url, headers={"User-Agent": "vidsieve"})
+        request = urllib.request.Request(self.url, headers=HEADERS)
         if self.authorization is not None:
             request.add_header("Authorization", self.authorization)
         if offset:
@@ -272,7 +293,8 @@ class _Transfer:
         """Make sure that the response is the requested range of the same file as before."""
         stated = response.headers.get("Content-Range") or ""
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", stated.strip())
-        other = self.version and _version(response) and _version(response) != self.version
+        theirs = Version.from_headers(response.headers).for_range
+        other = self.version and theirs and theirs != self.version
         if found is None or int(found[1]) != offset or other:
             self._restart()
             raise _BrokenError(
@@ -300,14 +322,6 @@ class _Transfer:
             self.file.write(block)
             self._report_progress()
             self._check()
-
-
-def _version(response: http.client.HTTPResponse) -> str | None:
-    """A validator for If-Range: a strong ETag, or else the time of the last change (RFC 9110, 13.1.5)."""
-    tag = response.headers.get("ETag")
-    if tag and not tag.startswith("W/"):
-        return tag
-    return None if tag else response.headers.get("Last-Modified")
 
 
 def _escaped(url: str) -> tuple[str, str | None]:

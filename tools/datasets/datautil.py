@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from typing import Any
 
@@ -17,8 +18,12 @@ from tools.datasets.edit import (
 )
 from tools.datasets.operations import OPERATIONS, Operation, Phase
 from tools.datasets.operations.filters import THRESHOLDS, VALUES, threshold_examples
+from tools.options import options_of
+from tools.stage.run_options import RunOptions
 
 __all__ = ["DatautilResult", "Settings", "filter_table", "main", "run_datautil", "table_stats"]
+
+_FETCHING = ("cache", "cache_size", "fetch_ahead")  # options of `RunOptions`, for --info
 
 FORMATS = ("csv", "tsv", "parquet", "jsonl", "json")
 
@@ -220,15 +225,17 @@ def _add_running_flags(group: argparse._ArgumentGroup) -> None:
         group.add_argument("--quiet", action="store_true", help="no progress bar"),
     ):
         cli.advanced(action)
+    for name, made, default in options_of(RunOptions):
+        if name in _FETCHING:
+            dataclasses.replace(made, everyday=False).add(group, name, default)
 
 
 def _settings(args: argparse.Namespace) -> Settings:
-    from tools.stage.run_options import RunOptions
-
     options = RunOptions(
         num_workers=min(1, args.num_workers) if args.disable_parallel else args.num_workers,
         timeout=args.timeout,
         progress=not args.quiet,
+        **{name: getattr(args, name) for name in _FETCHING},
     )
     return Settings(args.seed, args.lang_threshold, args.per_source, options, args.by, args.hours, args.rows)
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
+from tools.base.addresses import without_query
 from tools.table import name_bytes, shorten
 
 
@@ -26,6 +27,7 @@ def file_stems(paths: Sequence[str | None], relpaths: Sequence[str | None] | Non
     """
     folders = [str(PurePosixPath(r or "x").parent) for r in relpaths] if relpaths else ["."] * len(paths)
     texts = [path or "" for path in paths]
+    names = [PurePosixPath(without_query(text)) for text in texts]
     times: dict[tuple[str, str], int] = defaultdict(int)
     again = []
     for folder, text in zip(folders, texts, strict=True):
@@ -33,10 +35,10 @@ def file_stems(paths: Sequence[str | None], relpaths: Sequence[str | None] | Non
         times[folder, text] += 1
 
     def plain(row: int) -> str:
-        return PurePosixPath(texts[row]).stem
+        return names[row].stem
 
     def with_extension(row: int) -> str:
-        return f"{plain(row)}_{PurePosixPath(texts[row]).suffix[1:].lower()}"
+        return f"{plain(row)}_{names[row].suffix[1:].lower()}"
 
     def with_digest(row: int) -> str:
         digest = hashlib.sha256(name_bytes(texts[row])).hexdigest()[:10]

@@ -3,7 +3,8 @@
 It is in ``.vidsieve/<output name>/`` beside the output: one file of JSON lines per rank. Every rank reads
 all of them, so a run may resume with another number of ranks. A line is keyed by the config (stage, version,
 options, weights) and by the row (its cells, size and time of its file): change either, and the row is
-processed again. Vectors are in a binary file beside it, written before the line that says where.
+processed again. Of a file at an address the line has the version, so that the server can be asked for it.
+Vectors are in a binary file beside it, written before the line that says where.
 
 A row that is processed again is struck out first: should the line with its new outcome be lost, the old one
 does not count. Which lines are damaged, and which of two counts, is decided in `tools.stage.ledger_files`.
@@ -25,6 +26,7 @@ import numpy as np
 
 from tools.base.addresses import local_path
 from tools.base.disk import cannot_write, system_message, writing
+from tools.base.versions import Version
 from tools.errors import MediaError, UserError
 from tools.stage.ledger_files import LedgerFiles, VectorPlace, sealed
 from tools.stage.outcomes import Outcome
@@ -75,6 +77,7 @@ class Ledger:
 
     Attributes:
         outcomes: What became of each finished row, by its key; without its vector.
+        versions: Of rows whose file is at an address, which version that is; to be set before a row is added.
         notice: One line about lines that cannot be used; empty when there is nothing new to report. Of
             several ranks the first one reports damaged lines.
 
@@ -100,6 +103,7 @@ class Ledger:
         except OSError as error:
             raise UserError(f"{folder}: cannot read the ledger: {system_message(error)}") from None
         self.outcomes: dict[str, Outcome] = found.outcomes
+        self.versions: dict[str, Version] = found.versions
         self._vectors: dict[str, VectorPlace | None] = found.vectors
         self._run = found.last_run + 1
         self._readers: dict[Path, int] = {}  # open files of vectors
@@ -130,6 +134,8 @@ class Ledger:
                 line["failure"] = [outcome.kind, outcome.path, outcome.message]
             else:
                 line["values"] = outcome
+            if key in self.versions:
+                line["file"] = self.versions[key]
             if key in self._vectors:
                 place = self._vectors[key]
                 line["vector"] = place and [place[0].name, *place[1:]]
@@ -142,6 +148,11 @@ class Ledger:
         for key in known:
             self._drop(key)
         self._append({"ask": self._config, "row": key, "run": self._run, "again": True} for key in known)
+
+    def drop(self, keys: Iterable[str]) -> None:
+        """Take rows for unfinished; the file stays as it is, until they are finished again."""
+        for key in keys:
+            self._drop(key)
 
     def has_vector(self, key: str) -> bool:
         """Whether the vector of a finished row is complete on disk, or the row is known to have none."""
@@ -168,6 +179,7 @@ class Ledger:
     def _drop(self, key: str) -> None:
         self.outcomes.pop(key, None)
         self._vectors.pop(key, None)
+        self.versions.pop(key, None)
 
     def _report(self, found: LedgerFiles, foreign: int) -> str:
         """The notice about lines that cannot be used; the first rank writes down how many it reported."""

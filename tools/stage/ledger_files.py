@@ -15,6 +15,7 @@ from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+from tools.base.versions import Version
 from tools.errors import MediaError
 from tools.stage.outcomes import Outcome
 
@@ -37,6 +38,7 @@ class LedgerFiles:
 
     Attributes:
         outcomes: What became of rows.
+        versions: Of rows whose file is at an address, which version that was.
         vectors: Where their vectors are; None for a row that has none.
         last_run: Highest number of a run.
         damaged: How many lines of each file cannot be used.
@@ -52,6 +54,7 @@ class LedgerFiles:
         self._keys = keys
         self.outcomes: dict[str, Outcome] = {}
         self.vectors: dict[str, VectorPlace | None] = {}
+        self.versions: dict[str, Version] = {}
         self.last_run = 0
         self.damaged: dict[str, int] = {}
         self.reported: dict[str, int] = {}
@@ -96,9 +99,12 @@ class LedgerFiles:
                 return
             self.outcomes.pop(key, None)
             self.vectors.pop(key, None)
+            self.versions.pop(key, None)
         self._latest[key] = self._position
         if "again" in line:
             return
+        if "file" in line:
+            self.versions[key] = Version.from_json(line["file"])
         if "failure" in line:
             self.outcomes[key] = MediaError(*map(_text, line["failure"]))
             return

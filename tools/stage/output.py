@@ -112,6 +112,15 @@ class Output:
             self._remove_part(path)
         return False
 
+    def refuse_changed(self, *, overwrite: bool) -> None:
+        """Keep a table that was made from files which have changed at their addresses since.
+
+        Raises:
+            UserError: Unless it may be replaced.
+        """
+        if not overwrite:
+            raise UserError(_not_replaced(self.path, FILES_CHANGED, replaceable=True))
+
     def _is_of_this_run(self, path: Path) -> bool:
         part = split_part(path)
         return part is None or self._shard.alone or part[1] < self._shard.world

@@ -11,10 +11,12 @@ import polars as pl
 from tools.base.addresses import refuse_address
 from tools.base.log import LOG
 from tools.errors import PASSING_KINDS, MediaError, UserError
+from tools.media.fetching.sources import FetchOptions
 from tools.stage.ledger import Ledger, digest, row_key, stage_config
 from tools.stage.outcomes import failed_kinds
 from tools.stage.output import Output
 from tools.stage.provenance import Provenance, digest_file
+from tools.stage.remote_files import changed_files, fetch_options, is_remote
 from tools.stage.run_options import RunOptions
 from tools.stage.shards import Shard, current_shard
 from tools.stage.stage import Stage
@@ -23,7 +25,6 @@ from tools.stage.vectors import VectorFile, check_vector_name
 from tools.table import (
     PART_COLUMN,
     check_types,
-    count_addresses,
     output_path,
     read_table,
     require_columns,
@@ -45,6 +46,7 @@ class RunPlan:
         provenance: What the output is made from.
         output: Where it is written.
         vectors: Where vectors are written, or None.
+        fetch: How files at addresses are fetched; None if there are none.
     """
 
     shard: Shard
@@ -55,6 +57,7 @@ class RunPlan:
     provenance: Provenance
     output: Output
     vectors: VectorFile | None
+    fetch: FetchOptions | None = None
 
 
 def plan_run(
@@ -72,8 +75,6 @@ def plan_run(
     if stage.vector_file:
         check_vector_name(stage.vector_file)
     table = read_input(stage, meta)
-    if "path" in stage.required_columns:
-        count_addresses(table, meta)
     check_types(table.schema, target)
     stage.ready(report=True)
     # The whole table first: what follows from it must not depend on the rank.
@@ -83,9 +84,11 @@ def plan_run(
     provenance = Provenance(
         stage_config(stage), digest_file(meta), digest(keys), shard.world, options.on_error
     )
+    paths = paths_of(rows)
+    fetch = fetch_options(options, paths) if "path" in stage.required_columns else None
     written = Output(target, shard, provenance, meta)
     vectors = VectorFile(stage.vector_file, shard, written.state) if stage.vector_file else None
-    return RunPlan(shard, table, rows, keys, paths_of(rows), provenance, written, vectors)
+    return RunPlan(shard, table, rows, keys, paths, provenance, written, vectors, fetch)
 
 
 def read_input(stage: Stage, meta: str | Path, *, file: Path | None = None) -> pl.DataFrame:
@@ -151,6 +154,23 @@ def open_ledger(stage: Stage, plan: RunPlan, *, read_only: bool = False) -> Ledg
     if ledger.notice:
         LOG.warning("%s", ledger.notice)
     return ledger
+
+
+def drop_changed_files(ledger: Ledger, plan: RunPlan) -> bool:
+    """Take finished rows for unfinished if their files have changed at their addresses since.
+
+    Files on this machine need no such check: their size and time is in the keys of the rows.
+
+    Returns:
+        Whether there are such rows.
+    """
+    if plan.fetch is None:
+        return False
+    paths = dict(zip(plan.keys, plan.paths, strict=True))
+    known = {key: (paths[key], version) for key, version in ledger.versions.items() if key in paths}
+    changed = changed_files({key: found for key, found in known.items() if is_remote(found[0])})
+    ledger.drop(changed)
+    return bool(changed)
 
 
 def remaining_rows(

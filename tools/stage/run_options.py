@@ -11,7 +11,7 @@ from typing import Any
 from tools.cli import OptionalValue, advanced
 from tools.errors import UserError, failure_kinds
 from tools.options import Option, check_options, option, option_field
-from tools.options.values import Choice, Number, Whole
+from tools.options.values import Choice, Number, Text, Whole
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +84,27 @@ class RunOptions:
         None,
         "process only the first N rows that are left; the same command without it processes the rest",
         Whole(1),
+    )
+    cache: str | None = option(
+        None,
+        "keep the files of rows whose path is an address in this folder, for later runs",
+        Text("DIR"),
+        shown="removed after use",
+        none=True,
+    )
+    cache_size: float = option(
+        100.0,
+        "GB of the cache, from which files that were not used for longest are removed",
+        Number(0, above=True, metavar="GB"),
+        everyday=False,
+    )
+    fetch_ahead: int | None = option(
+        None,
+        "files from addresses on the disk at once, apart from a cache",
+        Whole(1),
+        shown="two for each worker, at least 8",
+        none=True,
+        everyday=False,
     )
     progress: bool = option_field(False, _ProgressOption("show a progress bar", everyday=False))
 

@@ -14,7 +14,7 @@ from tools.stage.failures import own_list, remove_strays, write_failures
 from tools.stage.ledger import Ledger, digest_outcomes
 from tools.stage.outcomes import Outcome, count_remarks, failures_of, with_path
 from tools.stage.output import Counts
-from tools.stage.plan import RunPlan, open_ledger, plan_run, remaining_rows
+from tools.stage.plan import RunPlan, drop_changed_files, open_ledger, plan_run, remaining_rows
 from tools.stage.progress import Progress
 from tools.stage.rank_progress import RankProgress
 from tools.stage.results import output_frame, write_vectors
@@ -99,6 +99,8 @@ def run_stage(
         vectors.check_existing((Path(meta), written.path), overwrite=options.overwrite)
     exists = written.check_existing(overwrite=options.overwrite)
     with open_ledger(stage, plan) as ledger:
+        if drop_changed_files(ledger, plan) and exists:
+            written.refuse_changed(overwrite=options.overwrite)
         todo, later = remaining_rows(stage, ledger, plan, options)
         reused = sum(key not in todo and key not in later for key in plan.keys)
         if todo:
@@ -150,11 +152,12 @@ def _process(stage: Stage, plan: RunPlan, todo: dict[str, int], ledger: Ledger, 
     ranks = None if plan.shard.alone else RankProgress(plan.output.state, plan.shard)
     with (
         Progress(len(todo), stage.name, shown=options.progress, ranks=ranks) as progress,
-        Session(stage, options) as session,
+        Session(stage, options, fetch=plan.fetch) as session,
     ):
+        told = None if plan.fetch is None else ledger.versions.__setitem__
 
         def finished(results: list[tuple[str, Outcome]]) -> None:
             ledger.add([(key, with_path(outcome, plan.paths[todo[key]])) for key, outcome in results])
             progress.count(results)
 
-        session.process(((key, plan.rows.row(n, named=True)) for key, n in todo.items()), finished)
+        session.process(((key, plan.rows.row(n, named=True)) for key, n in todo.items()), finished, told)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.base.addresses import local_path
 from tools.base.log import LOG
+from tools.base.versions import Version
 from tools.errors import MediaError
 from tools.media.fetching.sources import FetchOptions, source_name
 from tools.media.reading.requests import NOTHING, Frames, read_requests
@@ -21,6 +22,7 @@ from tools.stage.stage import FAILURES, Row, Stage
 
 if TYPE_CHECKING:
     from tools.media.workers.pool import WorkerPool
+    from tools.stage.fetched_rows import FetchedRows
 
 __all__ = ["RunOptions", "Session", "map_rows"]
 
@@ -80,12 +82,14 @@ class Session:
         self,
         rows: Iterable[tuple[str, Row]],
         finished: Callable[[list[tuple[str, Outcome]]], None],
+        told: Callable[[str, Version], object] | None = None,
     ) -> None:
         """Run the stage over a stream of rows; see `map_rows` for rows in memory.
 
         Args:
             rows: Key and row, each key once.
             finished: Called in this thread with keys and outcomes, in the order in which rows finish.
+            told: Called with the key of a row and the version of its file, where a server tells that.
 
         Raises:
             UserError: See `Stage.setup`, `Stage.prepare` and `Stage.score`.
@@ -94,9 +98,12 @@ class Session:
 
         end_if_starting()
         stage, logged = self.stage, False
+        fetched: FetchedRows | None = None
 
         def report(results: list[tuple[str, Outcome]]) -> None:
             nonlocal logged
+            if fetched is not None:
+                results = [(key, fetched.named(key, outcome)) for key, outcome in results]
             # Without `self`: workers refer to it, and would keep a session from being collected.
             logged = logged or _log_internal_error(stage, results)
             finished(results)
@@ -106,18 +113,17 @@ class Session:
             pool = self._started()
             try:
                 with ExitStack() as stack:
-                    fetched = None
                     if self._fetch is not None:
                         from tools.stage.fetched_rows import FetchedRows
 
-                        fetched = stack.enter_context(FetchedRows(rows, self._fetch, report))
+                        fetched = stack.enter_context(FetchedRows(rows, self._fetch, report, told))
                     scoring = stack.enter_context(Scoring(stage, self.options.batch_size, report))
                     jobs = fetched or ((key, str(row.get("path") or ""), row) for key, row in rows)
                     prepare = partial(_prepare, stage)
                     for key, prepared in pool.imap_unordered(prepare, jobs, idle=scoring.poll):
                         key = str(key)
                         if fetched is not None:
-                            prepared = fetched.release(key, prepared)
+                            fetched.release(key)
                         if isinstance(prepared, MediaError):
                             report([(key, prepared)])
                         else:
@@ -199,12 +205,17 @@ def _prepare(stage: Stage, row: Row) -> Any:
 
 
 def map_rows(
-    stage: Stage, rows: Iterable[Row], options: RunOptions | None = None, *, label: str | None = None
+    stage: Stage,
+    rows: Iterable[Row],
+    options: RunOptions | None = None,
+    *,
+    label: str | None = None,
+    fetch: FetchOptions | None = None,
 ) -> list[Outcome]:
     """Run a stage over rows in memory, once: set it up, start workers and end them.
 
     For a table on disk see `tools.stage.runner.run_stage`. Arguments, result and errors are those of
-    `Session.map_rows`.
+    `Session` and `Session.map_rows`.
     """
-    with Session(stage, options) as session:
+    with Session(stage, options, fetch=fetch) as session:
         return session.map_rows(rows, label=label)

@@ -48,6 +48,18 @@ MADE_FILES = "made"
 A list of [path, bytes, modification time in nanoseconds]. When one of them is gone or was changed, the row is
 processed again; see `made_file`."""
 
+ORIGIN = "_origin"
+"""Name in a `Row` for the address of its file, where ``path`` is a copy on this machine."""
+
+
+def origin(row: Row) -> str:
+    """The path of a row as it stands in the table: what a stage writes into a column, or derives names from.
+
+    ``row["path"]`` is what it opens.
+    """
+    return row.get(ORIGIN) or row["path"]
+
+
 SIDE_OUTPUTS = (FAILURES, REMARKS, VECTOR, MADE_FILES)
 """Names in `Stage.output_columns` that are no columns of the table."""
 

@@ -12,10 +12,11 @@ from pathlib import Path
 from tools.base.disk import system_message
 from tools.base.temporary_folder import TemporaryFolder
 from tools.errors import MediaError, UserError
+from tools.media.fetching.sources import FetchOptions
 from tools.media.workers.pool import usable_cores
 from tools.stage.failures import count_kinds
 from tools.stage.outcomes import Outcome
-from tools.stage.plan import RunPlan, open_ledger, plan_run, remaining_rows
+from tools.stage.plan import RunPlan, drop_changed_files, open_ledger, plan_run, remaining_rows
 from tools.stage.progress import spell_rate, spell_seconds
 from tools.stage.run_options import RunOptions
 from tools.stage.session import Session
@@ -43,6 +44,8 @@ def dry_run(stage: Stage, meta: str | Path, *, output: str | Path | None = None,
         plan.vectors.check_existing(tables, overwrite=options.overwrite, read_only=True)
     exists = plan.output.check_existing(overwrite=options.overwrite, read_only=True)
     with open_ledger(stage, plan, read_only=True) as ledger:
+        if drop_changed_files(ledger, plan) and exists:
+            plan.output.refuse_changed(overwrite=options.overwrite)
         todo, later = remaining_rows(stage, ledger, plan, options)
     for line in _describe(stage, meta, plan, len(todo), len(later), exists=exists):
         print(line, flush=True)
@@ -52,7 +55,7 @@ def dry_run(stage: Stage, meta: str | Path, *, output: str | Path | None = None,
         print(f"time: not estimated, {stage.no_trial}")
         return
     rows = [plan.rows.row(number, named=True) for number in _spread(list(todo.values()), 2 * _round(options))]
-    for line in _estimate(stage, rows, len(todo), options):
+    for line in _estimate(stage, rows, len(todo), options, plan.fetch):
         print(line, flush=True)
 
 
@@ -92,10 +95,12 @@ def _spread(numbers: Sequence[int], count: int) -> list[int]:
     return [numbers[i * len(numbers) // count] for i in range(count)]
 
 
-def _estimate(stage: Stage, rows: list[Row], total: int, options: RunOptions) -> Iterator[str]:
+def _estimate(
+    stage: Stage, rows: list[Row], total: int, options: RunOptions, fetch: FetchOptions | None
+) -> Iterator[str]:
     """Process rows on trial; yield lines on them, and on the time that all would take."""
     options = dataclasses.replace(options, progress=False)
-    with closing(_temporary_folder()) as folder, Session(stage, options) as session:
+    with closing(_temporary_folder()) as folder, Session(stage, options, fetch=fetch) as session:
         stage.write_under(folder.path / "made")
         begun = time.monotonic()
         session.setup()

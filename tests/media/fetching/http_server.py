@@ -20,6 +20,7 @@ class Server:
         files: Content by path.
         ranges: Whether Range is honoured; if so, If-Range is too.
         etag: Validator of all files; None for none.
+        modified: Last-Modified of all files; None for none.
         break_after: Bytes of the body that are sent before the connection is closed.
         status: Statuses other than 200, or 0 for none.
         headers: Further headers of answers with such a status.
@@ -36,6 +37,7 @@ class Server:
     files: dict[str, bytes] = field(default_factory=dict)
     ranges: bool = True
     etag: str | None = '"1"'
+    modified: str | None = None
     break_after: list[int] = field(default_factory=list)
     status: list[int] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
@@ -82,30 +84,40 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        start = self._head(told, content)
-        body = content[start:] if stop is None else content[start : start + stop]
+        start, end = self._head(told, content)
+        body = content[start:end] if stop is None else content[start:end][:stop]
         for place in range(0, len(body), 1000 if told.slow else len(body) or 1):
             self.wfile.write(body[place : place + (1000 if told.slow else len(body))])
             time.sleep(told.slow)
 
-    def _head(self, told: Server, content: bytes) -> int:
-        """Send the headers; the first byte that is wanted."""
+    def _head(self, told: Server, content: bytes) -> tuple[int, int]:
+        """Send the headers; the first byte that is wanted, and the one after the last."""
         wanted, condition = self.headers.get("Range"), self.headers.get("If-Range")
-        start, total = 0, len(content)
-        if wanted and told.ranges and condition in (None, told.etag):
-            start = int(wanted.removeprefix("bytes=").removesuffix("-"))
-        self.send_response(416 if start >= total > 0 else 206 if start else 200)
-        if start:
+        start, end, total = 0, len(content), len(content)
+        validator = told.etag or told.modified
+        ranged = bool(wanted and told.ranges and condition in (None, validator))
+        if wanted and ranged:
+            first, _, last = wanted.removeprefix("bytes=").partition("-")
+            start, end = int(first), min(total, int(last) + 1) if last else total
+        known = self.headers.get("If-None-Match") or self.headers.get("If-Modified-Since")
+        if known and known == validator:
+            status, start, end = 304, 0, 0
+        else:
+            status = (416 if start >= total else 206) if ranged and (start or total) else 200
+        self.send_response(status)
+        if status in (206, 416):
             self.send_header(
-                "Content-Range", f"bytes {start}-{total - 1}/{total}" if start < total else f"bytes */{total}"
+                "Content-Range", f"bytes {start}-{end - 1}/{total}" if status == 206 else f"bytes */{total}"
             )
         if told.etag:
             self.send_header("ETag", told.etag)
-        claimed = total - start if told.claimed == "the truth" else told.claimed
-        if claimed is not None:
+        if told.modified:
+            self.send_header("Last-Modified", told.modified)
+        claimed = max(0, end - start) if told.claimed == "the truth" else told.claimed
+        if claimed is not None and status != 304:
             self.send_header("Content-Length", str(max(0, claimed)))
         self.end_headers()
-        return start
+        return start, end
 
     def log_message(self, *_):
         pass

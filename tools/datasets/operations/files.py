@@ -29,17 +29,17 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
     from tools.media.reading.timeline.packets import TIMING_REMARKS
     from tools.stage.failures import count_kinds
     from tools.stage.progress import spell_rate, spell_seconds
+    from tools.stage.remote_files import fetch_options
     from tools.stage.session import map_rows
     from tools.stage.summary import describe
-    from tools.table import count_addresses
 
     stage = ProbeStage(as_video=as_video)
     table = frame.collect(engine="streaming")
-    count_addresses(table, context.source)
     paths = table["path"].to_list()
     todo = [path for path in dict.fromkeys(paths) if (path, as_video) not in context.probed]
     begun = time.monotonic()
-    found = map_rows(stage, [{"path": path} for path in todo], context.options, label="info")
+    fetch = fetch_options(context.options, todo)
+    found = map_rows(stage, [{"path": path} for path in todo], context.options, label="info", fetch=fetch)
     context.probed |= {(path, as_video): outcome for path, outcome in zip(todo, found, strict=True)}
     outcomes = [context.probed[path, as_video] for path in paths]
     failed = [outcome for outcome in outcomes if isinstance(outcome, MediaError)]

@@ -16,7 +16,7 @@ from tools.errors import MediaError, UserError
 from tools.options import option
 from tools.options.values import Choice, Number, Whole
 from tools.stage.owners import with_stem
-from tools.stage.stage import MADE_FILES, Row
+from tools.stage.stage import MADE_FILES, Row, origin
 
 if TYPE_CHECKING:
     from tools.media.reading.frames import Frame
@@ -113,7 +113,7 @@ class FrameStage(FolderStage):
             except MediaError as error:
                 failures.append(error)
                 continue
-            rows.append(self._row(source, image, frame, point))
+            rows.append(self._row(origin(row), image, frame, point))
         if failures and not rows:
             raise failures[0]
         failed = [[error.kind, error.message] for error in failures]

@@ -16,7 +16,7 @@ from tools.datasets.transforms.targets import TARGET
 from tools.errors import MediaError
 from tools.options import option
 from tools.options.values import Whole
-from tools.stage.stage import MADE_FILES, Row
+from tools.stage.stage import MADE_FILES, Row, origin
 
 if TYPE_CHECKING:
     from tools.media.reading.frames import Frame
@@ -68,7 +68,7 @@ class FileStage(FolderStage):
         relpath = str(target.relative_to(self.output_dir))
         return {
             "path": str(target),
-            "original_path": source,
+            "original_path": origin(row),
             "relpath": relpath,
             **values,
             **self.made(target),

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from tools.base.addresses import without_query
 from tools.base.disk import make_folder
 from tools.errors import MediaError
 from tools.media.writing.output_files import safe_join
@@ -43,7 +44,7 @@ def plan_targets(
     pairs = sorted({(path, name) for path, name in zip(paths, names, strict=True) if path and name})
 
     def suffix(path: str) -> str:
-        return extension or PurePosixPath(path).suffix
+        return extension or PurePosixPath(without_query(path)).suffix
 
     # Names with different extensions do not collide: so the extension counts as a part of the folder.
     folders = [f"{PurePosixPath(name).parent}/{suffix(path)}/-" for path, name in pairs]
@@ -59,7 +60,7 @@ def _below(path: str | None, relpath: str | None, input_dir: str | None) -> str 
     if not path:
         return None
     if input_dir is None:
-        return relpath or PurePosixPath(path).name
+        return relpath or PurePosixPath(without_query(path)).name
     below = os.path.relpath(path, input_dir)
     return None if Path(below).parts[:1] == (os.pardir,) else below
 

@@ -254,6 +254,9 @@ class _Run:
             num_workers=workers.num_workers,
             timeout=options.timeout,
             memory_gb=options.memory_gb,
+            cache=options.cache,
+            cache_size=options.cache_size,
+            fetch_ahead=options.fetch_ahead,
             progress=False,
         )
 

@@ -16,9 +16,10 @@ import polars as pl
 from tools.errors import DiskError, MediaError, UserError
 from tools.integrations.daft.packages import import_daft
 from tools.integrations.daft.resources import Workers
-from tools.media.fetching.sources import FetchOptions, Source
+from tools.media.fetching.sources import Source
 from tools.stage.ledger import stage_config
 from tools.stage.outcomes import Outcome, error_text
+from tools.stage.remote_files import fetch_options
 from tools.stage.run_options import RunOptions
 from tools.stage.session import Session
 from tools.stage.spec import StageSpec
@@ -81,7 +82,7 @@ class StageWorker:
         if self._session is None:
             if self.actors > 1:  # as torchrun sets it, see tools.media.workers.pool.usable_cores
                 os.environ["LOCAL_WORLD_SIZE"] = str(self.actors)
-            self._session = Session(self.spec.make(), self.options, fetch=FetchOptions())
+            self._session = Session(self.spec.make(), self.options, fetch=fetch_options(self.options))
             self._session.setup()
         return self._session
 

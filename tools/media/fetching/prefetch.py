@@ -7,11 +7,13 @@ import tempfile
 import threading
 from collections.abc import Hashable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from tools.base.temporary_folder import TemporaryFolder
+from tools.base.versions import Version
 from tools.errors import MediaError, UserError
 from tools.media.fetching.sources import FetchOptions, Source, local_file
 
@@ -38,6 +40,7 @@ class Prefetch:
         self._folder: TemporaryFolder | None = None
         self._requests: SimpleQueue[tuple[Hashable, Source] | None] = SimpleQueue()
         self._ready: SimpleQueue[tuple[Hashable, Path | MediaError | UserError, ExitStack]] = SimpleQueue()
+        self._versions: dict[Hashable, Version] = {}
         self._files: dict[Hashable, ExitStack] = {}
         self._fetching: set[Hashable] = set()
         self._threads: list[threading.Thread] = []
@@ -103,8 +106,13 @@ class Prefetch:
             self._files[key] = file
         return key, path
 
+    def version(self, key: Hashable) -> Version | None:
+        """The version of a source that was taken and not released, if its server told it."""
+        return self._versions.get(key)
+
     def release(self, key: Hashable) -> None:
         """Remove the file of a source, if it has one."""
+        self._versions.pop(key, None)
         if (file := self._files.pop(key, None)) is not None:
             file.close()
 
@@ -117,7 +125,11 @@ class Prefetch:
             key, source = request
             file = ExitStack()
             try:
-                path = file.enter_context(local_file(source, options=options, cancelled=self._cancelled))
+                # The last version told counts; it is read after the file was taken from the queue.
+                told = partial(self._versions.__setitem__, key)
+                path = file.enter_context(
+                    local_file(source, options=options, cancelled=self._cancelled, told=told)
+                )
             except (MediaError, UserError) as error:
                 path = error
             except Exception as error:  # if the thread died, the source would never be ready

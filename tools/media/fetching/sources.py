@@ -8,18 +8,23 @@ import os
 import re
 import tempfile
 import threading
+import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tools.base.addresses import local_path, scheme
 from tools.base.disk import cannot_write
-from tools.base.transfer import Limits, TransferError, fetch
+from tools.base.transfer import Limits, TransferError, fetch, server_version
+from tools.base.versions import Told, Version
 from tools.errors import MediaError, UserError
 from tools.media.reading.extensions import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
+
+if TYPE_CHECKING:
+    from tools.media.fetching.cache import Cache
 
 Content = str | os.PathLike[str] | bytes | bytearray | memoryview
 """Types of the content of a source."""
@@ -40,6 +45,7 @@ class FetchOptions:
         limits: Attempts, seconds and bytes for one file.
         ahead: Maximum number of temporary files: being fetched, waiting, or in use.
         storage: Options of fsspec for storage that is not HTTP: ``{"endpoint_url": ..., "key": ...}``.
+        cache: Where files from addresses are kept for later; None to remove each after its use.
     """
 
     folder: str | Path | None = None
@@ -48,6 +54,7 @@ class FetchOptions:
     )
     ahead: int = 8
     storage: Mapping[str, Any] = field(default_factory=dict)
+    cache: Cache | None = None
 
     def __post_init__(self) -> None:
         if self.ahead < 1:
@@ -149,17 +156,20 @@ def local_file(
     format: str = "mp4",
     options: FetchOptions | None = None,
     cancelled: threading.Event | None = None,
+    told: Told | None = None,
 ) -> Iterator[Path]:
     """Provide a source as a local file.
 
     A file on this machine is used as it is, whether it exists or not. Anything else becomes a temporary file,
-    which is removed when the block ends, also after an exception.
+    which is removed when the block ends, also after an exception; a file from an address stays in
+    `FetchOptions.cache`, if there is one.
 
     Args:
         source: See `Source`.
         format: See `Source`; for content that is not a `Source`.
         options: Options for fetching.
         cancelled: Ends a transfer when set.
+        told: Called with the version of the file, as its server tells it; the last call counts.
 
     Yields:
         The path.
@@ -175,9 +185,14 @@ def local_file(
         yield path
         return
     options = options or FetchOptions()
+    content = source.content
+    if options.cache is not None and isinstance(content, str) and not source._is_encoded:
+        with options.cache.file(content, source.suffix, options, cancelled, told) as path:
+            yield path
+        return
     path = _temporary(source, options)
     try:
-        _write(source, path, options, cancelled)
+        _write(source, path, options, cancelled, told)
         yield path
     finally:
         path.unlink(missing_ok=True)
@@ -192,7 +207,9 @@ def _temporary(source: Source, options: FetchOptions) -> Path:
     return Path(name)
 
 
-def _write(source: Source, path: Path, options: FetchOptions, cancelled: threading.Event | None) -> None:
+def _write(
+    source: Source, path: Path, options: FetchOptions, cancelled: threading.Event | None, told: Told | None
+) -> None:
     """Write the bytes of a source to a file."""
     content = source.content
     try:
@@ -200,7 +217,17 @@ def _write(source: Source, path: Path, options: FetchOptions, cancelled: threadi
             if not isinstance(content, str) or source._is_encoded:
                 file.write(_content_bytes(source))
             else:
-                copy_from_address(content, file, options, cancelled)
+                version = Version()
+
+                def take(found: Version) -> None:
+                    nonlocal version
+                    version = found
+                    if told is not None:
+                        told(found)
+
+                copy_from_address(content, file, options, cancelled, told=take)
+                file.flush()
+                os.utime(path, ns=(time.time_ns(), version.time_ns))
     except OSError as error:
         raise cannot_write(path, error) from error
     if path.stat().st_size == 0:
@@ -208,9 +235,23 @@ def _write(source: Source, path: Path, options: FetchOptions, cancelled: threadi
 
 
 def copy_from_address(
-    address: str, file: BinaryIO, options: FetchOptions, cancelled: threading.Event | None = None
+    address: str,
+    file: BinaryIO,
+    options: FetchOptions,
+    cancelled: threading.Event | None = None,
+    *,
+    known: Version | None = None,
+    told: Told | None = None,
 ) -> None:
     """Append the content of an address to a file: ``http(s)://``, or a storage supported by fsspec.
+
+    Args:
+        address: The address.
+        file: Open for appending; what it has is taken for the beginning of the content.
+        options: Options for fetching.
+        cancelled: Ends the transfer when set.
+        known: Of which version the bytes in the file are, if that is known.
+        told: Called with the version whose bytes follow.
 
     Raises:
         MediaError: As `local_file`.
@@ -218,18 +259,36 @@ def copy_from_address(
         OSError: The file cannot be written.
     """
     if scheme(address) in ("http", "https"):
-        _write_http(address, file, options.limits, cancelled)
+        try:
+            fetch(address, file, limits=options.limits, cancelled=cancelled, known=known, told=told)
+        except TransferError as error:
+            raise MediaError(*_judge(address, error)) from error
         return
     from tools.media.fetching.storage import copy_from_storage
 
-    copy_from_storage(address, file, limits=options.limits, options=options.storage, cancelled=cancelled)
+    how = {"limits": options.limits, "options": options.storage, "cancelled": cancelled}
+    copy_from_storage(address, file, known=known, told=told, **how)
 
 
-def _write_http(url: str, file: BinaryIO, limits: Limits, cancelled: threading.Event | None) -> None:
-    try:
-        fetch(url, file, limits=limits, cancelled=cancelled)
-    except TransferError as error:
-        raise MediaError(*_judge(url, error)) from error
+def version_at(
+    address: str, options: FetchOptions | None = None, known: Version | None = None
+) -> Version | None:
+    """The version of the file that an address has now, from one small request.
+
+    Args:
+        address: ``http(s)://``, or of a storage supported by fsspec.
+        options: Options for fetching.
+        known: A version that is here, which the server need not send again.
+
+    Returns:
+        The version; None if the server does not answer, or with an error.
+    """
+    options = options or FetchOptions()
+    if scheme(address) in ("http", "https"):
+        return server_version(address, known=known, timeout=min(10.0, options.limits.timeout))
+    from tools.media.fetching.storage import storage_version
+
+    return storage_version(address, options.storage)
 
 
 def _judge(url: str, error: TransferError) -> tuple[str, str, str]:

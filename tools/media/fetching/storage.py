@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from tools.base.packages import not_installed
 from tools.base.transfer import Limits
+from tools.base.versions import Told, Version
 from tools.errors import MediaError, UserError
 
 _BLOCK = 1 << 20  # bytes
@@ -35,6 +36,8 @@ def copy_from_storage(
     limits: Limits,
     options: Mapping[str, Any],
     cancelled: threading.Event | None = None,
+    known: Version | None = None,
+    told: Told | None = None,
 ) -> None:
     """Append the rest of an object to a file, with as many attempts as for HTTP.
 
@@ -44,6 +47,8 @@ def copy_from_storage(
         limits: Attempts, seconds and bytes; ``timeout`` is left to the storage.
         options: Options of the storage in fsspec (``endpoint_url``, ``key``, ``secret``, ``anon`` ...).
         cancelled: Ends the copying when set.
+        known: Of which version the bytes in the file are, if that is known.
+        told: Called with the version of the object, before its bytes are copied.
 
     Raises:
         MediaError: ``missing``, ``network``, ``too_large``, ``timeout``; ``bad_value``: unknown storage.
@@ -51,7 +56,7 @@ def copy_from_storage(
             invalid.
         OSError: The file cannot be written.
     """
-    copy = _Copy(_storage(url, options), url, file, limits, cancelled or threading.Event())
+    copy = _Copy(_storage(url, options), url, file, limits, cancelled or threading.Event(), told, known)
     failures = 0
     while True:
         before = file.tell()
@@ -73,6 +78,14 @@ def copy_from_storage(
         copy.cancelled.wait(seconds)
 
 
+def storage_version(url: str, options: Mapping[str, Any]) -> Version | None:
+    """The version of an object that the storage has now; None if it cannot be asked."""
+    try:
+        return Version.from_info(_storage(url, options).info(url))
+    except Exception:  # each storage has other exceptions
+        return None
+
+
 _FINAL = (PermissionError, ValueError, TypeError)  # retrying is useless
 
 
@@ -91,19 +104,23 @@ class _Copy:
     file: BinaryIO
     limits: Limits
     cancelled: threading.Event
+    told: Told | None = None
+    version: Version | None = None
     started: float = field(default_factory=time.monotonic)
-    total: int | None = None
 
     def run(self) -> None:
         """Append what is missing, and check the size that the storage reports."""
-        size = self.storage.info(self.url)["size"]
+        info = self.storage.info(self.url)
+        size, version = info["size"], Version.from_info(info)
         largest = self.limits.max_bytes
         if largest is not None and (size or 0) > largest:
             raise MediaError("too_large", self.url, f"has {size} bytes, the limit is {largest}")
-        if self.total not in (None, size):  # the object was replaced
+        if self.version is not None and version.differs(self.version):  # the object was replaced
             self.file.truncate(0)
             self.file.seek(0, os.SEEK_END)
-        self.total = size
+        self.version = version
+        if self.told is not None:
+            self.told(version)
         with self.storage.open(self.url, "rb") as remote:
             remote.seek(self.file.tell())
             while block := remote.read(_BLOCK):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from av.error import FFmpegError
 
+from tools.base.addresses import scheme
 from tools.media.reading.container import open_container
 
 COMMENT_PREFIX = "vidsieve cut "
@@ -22,7 +23,7 @@ class ClipProvenance(NamedTuple):
 
     Attributes:
         made: Fingerprint of the cut: size and time of the source, frames, options.
-        source: Fingerprint of the source's absolute path; empty in clips of early versions.
+        source: Fingerprint of the source's absolute path or address; empty in clips of early versions.
     """
 
     made: str
@@ -33,8 +34,8 @@ class ClipProvenance(NamedTuple):
 
 
 def source_fingerprint(path: str | Path) -> str:
-    """Fingerprint of a source: of its absolute path, links not followed."""
-    absolute = os.path.abspath(path)  # noqa: PTH100  the name of the file counts
+    """Fingerprint of a source: of its absolute path, links not followed, or of its address."""
+    absolute = str(path) if scheme(str(path)) is not None else os.path.abspath(path)  # noqa: PTH100  the name of the file counts
     return hashlib.sha256(absolute.encode(errors="surrogatepass")).hexdigest()[:16]
 
 

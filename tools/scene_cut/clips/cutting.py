@@ -112,6 +112,7 @@ def cut_clips(
     relpath: str | None = None,
     overwrite: bool = False,
     keep: Callable[[], bool] = lambda: False,
+    source: str | None = None,
 ) -> CutResult:
     """Cut a video into clips ``<stem>_scene-<i>.mp4``; i is the number of the scene in the list.
 
@@ -129,6 +130,7 @@ def cut_clips(
         overwrite: Replace existing files that are no clips.
         keep: Called where a clip of this source exists with other options: whether it is to be kept,
             because it belongs to another table, too.
+        source: The address of the source, if `path` is a copy of it.
 
     Returns:
         The clips, and what went wrong with single scenes.
@@ -150,7 +152,7 @@ def cut_clips(
     )
     clip_folder(save_dir, relpath, path, create=True)
     stem = stem or Path(path).stem
-    target = _Target(Path(save_dir), relpath, stem, source_fingerprint(path), overwrite, keep)
+    target = _Target(Path(save_dir), relpath, stem, source_fingerprint(source or path), overwrite, keep)
     clips: dict[int, Clip] = {}
     for sized, some in _by_size(index, plans):
         for clip in _write(sized, some, options, target):

@@ -8,7 +8,7 @@ from typing import Any
 from tools.media.reading.timeline.packets import TIMING_REMARKS
 from tools.scene_cut.clips.cutting import Clip, CutResult
 from tools.scene_cut.shots.boundaries import SLICE
-from tools.stage.stage import MADE_FILES, REMARKS, Row, made_file
+from tools.stage.stage import MADE_FILES, REMARKS, Row, made_file, origin
 
 _DECIMALS = 6  # microseconds, and fps exact to the last digit that matters
 
@@ -57,7 +57,7 @@ def _clip_row(row: Row, clip: Clip, save_dir: str) -> dict[str, Any]:
         "path": str(clip.path),
         "id": clip.path.stem,
         "relpath": str(clip.path.relative_to(save_dir)),
-        "source": row["path"],
+        "source": origin(row),
         "scene": clip.scene,
         "start": round(float(clip.start), _DECIMALS),
         "end": round(float(clip.end), _DECIMALS),

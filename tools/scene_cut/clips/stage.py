@@ -28,7 +28,7 @@ from tools.stage.file_stems import file_stems
 from tools.stage.ledger import digest
 from tools.stage.owners import FileNames, NameRequest, names_of_others, remember_table, tell_apart
 from tools.stage.shards import current_shard
-from tools.stage.stage import MADE_FILES, REMARKS, Row, Stage
+from tools.stage.stage import MADE_FILES, ORIGIN, REMARKS, Row, Stage
 
 if TYPE_CHECKING:
     from tools.media.reading.frames import Frame
@@ -180,6 +180,7 @@ class CutStage(Stage):
             stem=row.get(_STEM),
             relpath=row.get("relpath"),
             keep=lambda: self._is_of_others(_name(row.get("relpath"), row[_STEM])),
+            source=row.get(ORIGIN),
         )
         if result.failures and not result.clips:
             raise next(iter(result.failures.values()))
