@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from tests.media.fetching.http_server import serve
 from tests.support import make_video
 from tests.test_cli import RUNNABLE
 from tools import cli
 from tools.base.addresses import is_address, local_path, refuse_address
-from tools.datasets import convert, datautil
+from tools.datasets import check_integrity, convert, datautil, save_first_frame
 from tools.datasets.edit import filter_table
 from tools.datasets.transforms.frames import FirstFrameStage
 from tools.errors import UserError
 from tools.media.fetching.sources import local_file
-from tools.scene_cut import scene_detect
+from tools.scene_cut import cut, scene_detect
 from tools.scene_cut.clips.stage import CutStage
 from tools.scene_cut.shots.stage import SceneDetectStage
 from tools.scoring.technical import inference as technical
@@ -27,7 +29,7 @@ from tools.stage.shards import current_shard
 from tools.stage.vectors import VectorFile
 from tools.table import read_table, write_table
 
-STRANGE = [
+STRANGE = [  # texts that are addresses
     "http://127.0.0.1:1/a.mp4",
     "s3://bucket/a.mp4",
     "zip://x",
@@ -43,6 +45,15 @@ def here(tmp_path, monkeypatch):
     make_video(Path("a b.mp4"), 3, size=(64, 48))
     yield tmp_path
     assert [place.name for place in tmp_path.iterdir() if place.is_dir()] in ([], [".vidsieve"])
+
+
+@pytest.fixture
+def server(here, tmp_path_factory, monkeypatch):
+    """A server that has the video, under its name as in addresses."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serve({"/a%20b.mp4": Path("a b.mp4").read_bytes()}) as served:
+        served.folder = tmp_path_factory.mktemp("clips")
+        yield served
 
 
 def table(*paths: str, name: str = "meta.csv") -> str:
@@ -147,9 +158,10 @@ def test_functions_refuse_addresses_too(here):
             action()
 
 
-def test_strange_addresses_cost_their_rows(here, capsys):
+def test_strange_addresses_cost_their_rows(here, server):
     local = f"file://{here}/a%20b.mp4"
-    meta = table(*STRANGE, "a b.mp4", local)
+    strange = [f"{server.url}/nothing.mp4", "zip://x", "data.x+y-z://a", "file://elsewhere/a.mp4"]
+    meta = table(*strange, "a b.mp4", local)
     alone = ["--num-workers", "0"]
     runs = (
         (lambda: datautil.main([meta, "--info", *alone]), "meta_info", "width"),
@@ -159,12 +171,58 @@ def test_strange_addresses_cost_their_rows(here, capsys):
     for run, name, column in runs:
         assert not run()
         written = read_table(f"{name}.csv")
-        assert written["path"].to_list() == [*STRANGE, "a b.mp4", local]
-        assert written[column].is_null().to_list() == [True] * 5 + [False] * 2
+        assert written["path"].to_list() == [*strange, "a b.mp4", local]
+        assert written[column].is_null().to_list() == [True] * 4 + [False] * 2
         failures = read_table(f"{name}.failures.csv")
-        assert failures["path"].to_list() == STRANGE
-        assert set(failures["kind"]) == {"bad_value"}
-        assert all("is an address, not a path on this machine" in message for message in failures["message"])
+        assert failures["path"].to_list() == strange
+        assert failures["kind"].to_list() == ["missing", *["bad_value"] * 3]
+
+
+def test_commands_read_addresses_as_they_read_paths(here, server, tmp_path_factory):
+    copies = tmp_path_factory.mktemp("copies")
+    remote = table(f"{server.url}/a%20b.mp4?signature=a/b.c", name="remote.csv")
+    Path(copies, "a%20b.mp4").write_bytes(Path("a b.mp4").read_bytes())
+    local = table(str(copies / "a%20b.mp4"), name="local.csv")
+    made = tmp_path_factory.mktemp("made")
+    alone = ["--num-workers", "0", "--quiet"]
+    runs = (
+        (datautil.main, ["--info"], "info"),
+        (scene_detect.main, ["--detector", "content"], "timestamp"),
+        (technical.main, ["--measures", "contrast"], "technical"),
+        (check_integrity.main, [], "integrity"),
+        (cut.main, ["--save-dir"], "clips"),
+        (save_first_frame.main, ["--output-dir"], "first-frame"),
+    )
+    for main, flags, suffix in runs:
+        for meta in (remote, local):
+            folder = [str(made / Path(meta).stem)] if flags and flags[-1].endswith("-dir") else []
+            assert not main([meta, *flags, *folder, *alone])
+        theirs, ours = (read_table(f"{stem}_{suffix}.csv") for stem in ("remote", "local"))
+        names = [name for name in ours.columns if ours[name].dtype != pl.String or "path" not in name]
+        assert (
+            theirs.select(names)
+            .drop("source", strict=False)
+            .equals(ours.select(names).drop("source", strict=False))
+        )
+        if suffix == "clips":
+            assert theirs["source"].to_list() == read_table(remote)["path"].to_list()
+    names = [sorted(p.name for p in (made / stem).iterdir() if p.suffix) for stem in ("remote", "local")]
+    assert names[0] == names[1] != []
+
+
+def test_clips_of_an_address_are_kept_when_their_table_is_lost(here, server):
+    meta = table(f"{server.url}/a%20b.mp4")
+    command = [meta, "--save-dir", str(server.folder), "--num-workers", "0", "--quiet"]
+    assert not cut.main(command)
+    (clip,) = server.folder.glob("*.mp4")
+    before, rows = clip.stat(), Path("meta_clips.csv").read_bytes()
+    shutil.rmtree(".vidsieve")
+    Path("meta_clips.csv").unlink()
+    assert not cut.main(command)
+    assert (clip.stat().st_mtime_ns, Path("meta_clips.csv").read_bytes()) == (before.st_mtime_ns, rows)
+    server.etag, server.files["/a%20b.mp4"] = '"2"', server.files["/a%20b.mp4"] + bytes(8)
+    assert not cut.main([*command, "--overwrite"])
+    assert clip.stat().st_mtime_ns > before.st_mtime_ns
 
 
 def test_captions_beside_addresses_are_not_looked_for(here):
@@ -177,16 +235,12 @@ def test_captions_beside_addresses_are_not_looked_for(here):
     assert read_table(failures).rows()[0][:2] == ("http://host/a.mp4", "bad_value")
 
 
-def test_a_table_of_addresses_is_refused(here, capsys):
+def test_a_table_of_addresses_is_refused_where_files_are_only_looked_for(here, capsys):
     table("http://host/a.mp4", "s3://bucket/a.mp4")
     said = "error: meta.csv: every path in it is an address; http://host/a.mp4 is an address, not a path"
     for module, *arguments in (
-        ("tools.datasets.datautil", "--info"),
         ("tools.datasets.datautil", "--ext"),
         ("tools.datasets.datautil", "--filesize"),
-        ("tools.scene_cut.scene_detect", "--detector", "content"),
-        ("tools.scoring.technical.inference",),
-        ("tools.datasets.check_integrity",),
     ):
         assert refusal(module, ["meta.csv", *arguments], capsys).startswith(said)
 

@@ -11,6 +11,7 @@ from tools.base.log import LOG
 from tools.base.versions import Version
 from tools.media.fetching.cache import Cache
 from tools.media.fetching.sources import FetchOptions, version_at
+from tools.media.fetching.storage import require_storage
 from tools.stage.run_options import RunOptions
 
 _ASKED_AT_ONCE = 16
@@ -33,10 +34,14 @@ def fetch_options(options: RunOptions, paths: Iterable[str | None] | None = None
         The options; None if all files are on this machine.
 
     Raises:
-        UserError: The folder of the cache cannot be created.
+        UserError: The folder of the cache cannot be created; the package for a storage is not installed.
     """
-    if paths is not None and not any(map(is_remote, paths)):
-        return None
+    if paths is not None:
+        remote = {scheme(path): path for path in paths if path and is_remote(path)}
+        if not remote:
+            return None
+        for address in remote.values():
+            require_storage(address)
     cache = None if options.cache is None else Cache(options.cache, int(options.cache_size * 1e9))
     ahead = options.fetch_ahead
     if ahead is None:

@@ -9,7 +9,8 @@ Safe under several processes, and if they are killed at any time:
 * ``<key>.json`` says which version of which address is there. Without it, or where it is wrong, the file is
   downloaded again.
 * Files of which the last use is the longest ago are removed when all together are larger than the limit;
-  those in use, and parts that are being downloaded, never.
+  those in use, and parts that are being downloaded, never. Parts count once nobody downloads them.
+* ``<key>-<version>.once<extension>`` is a file that is not kept: it is too large, or its version is unknown.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ if TYPE_CHECKING:
 FOLDER = "vidsieve-files"
 """The folder within the one that the user names: nothing outside it is ever removed."""
 
-_OURS = re.compile(r"[0-9a-f]{32}(-[0-9a-f]{12}(\.\w+)?|\.part)")
+_OURS = re.compile(r"[0-9a-f]{32}(-[0-9a-f]{12}(\.once)?(\.\w+)?|\.part)")
 _COUNTED_FOR = 30.0  # seconds after which the folder is counted again: other processes use it, too
 
+_ONCE = ".once"
 _EMPTIED_TO = 0.95  # of the limit, so that not each further file makes the folder be counted
 
 
@@ -54,7 +56,8 @@ class Cache:
 
     Args:
         folder: The folder; it is created.
-        limit: Bytes that the files may have together. Files in use stay, even if that makes them more.
+        limit: Bytes that the files may have together. Files in use stay, even if that makes them more,
+            and those being downloaded are not counted.
 
     Raises:
         UserError: The folder cannot be created, or is an address.
@@ -186,17 +189,19 @@ class Cache:
             except MediaError:
                 if not file.tell() or not version.for_range:  # nothing that can be continued
                     part.unlink(missing_ok=True)
+                    beside.unlink(missing_ok=True)
                 raise
             file.flush()
             os.fsync(file.fileno())
             size = file.seek(0, os.SEEK_END)
         if not size:
             part.unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
             raise MediaError("empty", address, "has no bytes")
         kept = version.is_known and size <= self._limit
         key = part.name.removesuffix(".part")
         mark = hashlib.sha256(repr((version, time.time_ns())).encode()).hexdigest()[:12]
-        path = part.with_name(f"{key}-{mark}{suffix}")
+        path = part.with_name(f"{key}-{mark}{'' if kept else _ONCE}{suffix}")
         if kept:  # before the file has its name, so that nobody looks for it in between
             entry = {"address": address, "file": path.name, "size": size, "version": version}
             _write_json(self._folder / f"{key}.json", entry)
@@ -204,8 +209,9 @@ class Cache:
             os.utime(part, ns=(time.time_ns(), version.time_ns))
             part.rename(path)
             beside.unlink(missing_ok=True)
-        with self._counting:
-            self._bytes += size
+        if kept:
+            with self._counting:
+                self._bytes += size
         return path, kept
 
     def _make_room(self) -> None:
@@ -216,7 +222,7 @@ class Cache:
             files = []
             with contextlib.suppress(OSError), os.scandir(self._folder) as found:
                 for file in found:
-                    if _OURS.fullmatch(file.name):
+                    if _OURS.fullmatch(file.name) and not _is_passing(Path(file.path)):
                         with contextlib.suppress(OSError):  # another process has removed it
                             status = file.stat()
                             files.append((status.st_atime_ns, status.st_size, Path(file.path)))
@@ -244,6 +250,25 @@ def _is_current(
         if pause is not None:
             (cancelled or threading.Event()).wait(pause)
     return False  # the download says what is wrong
+
+
+def _is_passing(path: Path) -> bool:
+    """Whether a file is no part of the cache: it is being downloaded, or goes after this use.
+
+    One of these of which the process was killed is removed.
+    """
+    if _ONCE in path.name:
+        return _remove(path) or path.exists()
+    if path.suffix != ".part":
+        return False
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return True
+    try:
+        return not lock_alone(file)
+    finally:
+        os.close(file)
 
 
 def _remove(path: Path) -> bool:

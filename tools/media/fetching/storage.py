@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, BinaryIO
 
 from tools.base.packages import not_installed
@@ -27,6 +28,17 @@ PACKAGES = {
     "abfss": "adlfs",
 }
 """Scheme of an address, and the package that implements its storage for fsspec."""
+
+
+def require_storage(address: str) -> None:
+    """Make sure that the package for the storage of an address is installed, before any work.
+
+    Raises:
+        UserError: It is not; a storage that is not in `PACKAGES` is the business of its row.
+    """
+    package = PACKAGES.get(address.partition("://")[0].lower())
+    if package is not None and find_spec(package) is None:
+        raise not_installed(package, address)
 
 
 def copy_from_storage(
