@@ -4,16 +4,16 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tools.datasets.rate.embeddings import COMPONENTS, reduce_embeddings
+from tools.datasets.rate.embeddings import reduce_embeddings
 from tools.errors import UserError
 
-ROWS = 60
+ROWS, WIDTH = 60, 40
 
 
 @pytest.fixture
 def vectors():
     rng = np.random.default_rng(0)
-    return (rng.normal(size=(ROWS, 40)) * np.geomspace(3, 0.01, 40) + 5).astype(np.float32)
+    return (rng.normal(size=(ROWS, WIDTH)) * np.geomspace(3, 0.01, WIDTH) + 5).astype(np.float32)
 
 
 @pytest.fixture
@@ -26,8 +26,7 @@ def test_components_are_those_of_an_svd(tmp_path, vectors, paths):
     found = reduce_embeddings(tmp_path / "v.npy", paths, seed=0)
     left, lengths, _ = np.linalg.svd(vectors.astype(float) - vectors.mean(0), full_matrices=False)
     expected = left * lengths / lengths[0] * np.sqrt(ROWS - 1)
-    assert found.shape == (ROWS, COMPONENTS)
-    expected = expected[:, :COMPONENTS]
+    assert found.shape == (ROWS, WIDTH)
     assert np.abs(found) == pytest.approx(np.abs(expected), abs=1e-4)  # the sign of an axis is free
     assert found[:, 0].std(ddof=1) == pytest.approx(1, abs=1e-4)
 
@@ -56,6 +55,15 @@ def test_rows_are_found_by_path_in_parquet(tmp_path, vectors, paths):
     assert np.isnan(some).any(1).tolist() == [False, True, False]
 
 
+def test_lists_of_a_fixed_length(tmp_path, vectors, paths):
+    np.save(tmp_path / "v.npy", vectors)
+    expected = reduce_embeddings(tmp_path / "v.npy", paths, seed=0)
+    table = pl.DataFrame({"path": paths, "embedding": pl.Series(vectors.astype(float))})
+    assert table["embedding"].dtype == pl.Array(pl.Float64, 40)
+    table.write_parquet(tmp_path / "v.parquet")
+    assert reduce_embeddings(tmp_path / "v.parquet", paths, seed=0) == pytest.approx(expected, abs=1e-5)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -70,7 +78,17 @@ def test_rows_are_found_by_path_in_parquet(tmp_path, vectors, paths):
         (
             "v.parquet",
             pl.DataFrame({"path": ["0.mp4", "1.mp4"], "embedding": [[1.0], [1.0, 2.0]]}),
-            "embeddings of 1 numbers, and of 2",
+            "embeddings of 2 numbers, and of 1",
+        ),
+        (
+            "v.parquet",
+            pl.DataFrame({"path": ["0.mp4"], "embedding": ["[1, 2]"]}),
+            "holds String, not lists",
+        ),
+        (
+            "v.parquet",
+            pl.DataFrame({"path": ["0.mp4"], "embedding": [None]}),
+            "no row of the table has",
         ),
         ("v.csv", b"", "ends in .npy or .parquet"),
     ],

@@ -11,7 +11,7 @@ import polars as pl
 from tools.base.disk import system_message
 from tools.errors import UserError, first_line
 
-COMPONENTS = 32
+COMPONENTS = 128
 """Principal components that are kept at most."""
 
 _VECTOR = "embedding"
@@ -113,22 +113,20 @@ class _ParquetVectors(_Vectors):
             raise UserError(f"{file}: has the path of no row of the table")
 
     def batches(self) -> Iterator[np.ndarray]:
-        width = None
+        width = 0
         for batch in self._parquet.iter_batches(_BATCH, columns=[_VECTOR]):
-            vectors = [None if v is None else np.asarray(v, np.float32) for v in batch[0].to_pylist()]
-            lengths = {len(vector) for vector in vectors if vector is not None and len(vector)}
-            width = width or next(iter(lengths), None)
-            if width is None:
-                yield np.full((len(vectors), 0), np.nan, np.float32)
-                continue
-            if lengths - {width}:
-                raise UserError(
-                    f"{self.file}: embeddings of {width} numbers, and of {max(lengths - {width})}"
-                )
-            block = np.full((len(vectors), width), np.nan, np.float32)
-            for row, vector in enumerate(vectors):
-                if vector is not None and len(vector):
-                    block[row] = vector
+            cells = pl.Series(_VECTOR, batch.column(0))
+            if not isinstance(cells.dtype, (pl.List, pl.Array, pl.Null)):
+                raise UserError(f"{self.file}: column {_VECTOR} holds {cells.dtype}, not lists of numbers")
+            cells = cells.cast(pl.List(pl.Float32), strict=False)
+            lengths = cells.list.len().fill_null(0).to_numpy()
+            filled = lengths > 0
+            width = width or int(lengths.max(initial=0))
+            if (odd := lengths[filled & (lengths != width)]).size:
+                raise UserError(f"{self.file}: holds embeddings of {width} numbers, and of {odd[0]}")
+            block = np.full((len(cells), width), np.nan, np.float32)
+            if width:
+                block[filled] = cells.filter(filled).explode().to_numpy().reshape(-1, width)
             yield block
 
 
@@ -142,9 +140,10 @@ def _find(there: pl.Series, paths: pl.Series) -> np.ndarray:
 
 
 def _reduced(source: _Vectors, seed: int) -> np.ndarray:
-    used = np.unique(source.rows[source.rows >= 0])
+    used = source.rows[source.rows >= 0]  # in the order of the table, so that any file gives the same sample
     if len(used) > _SAMPLE:
-        used = np.sort(np.random.default_rng(seed).choice(used, _SAMPLE, replace=False))
+        used = np.random.default_rng(seed).choice(used, _SAMPLE, replace=False)
+    used = np.unique(used)
     picked, start = [], 0
     for block in source.batches():
         inside = used[(used >= start) & (used < start + len(block))] - start

@@ -17,7 +17,9 @@ PREDICTED = ("suitability", "suitability_std")
 """The columns that are added. Those of an earlier run are never predicted from: they know its ratings."""
 
 
-def score_columns(frame: pl.LazyFrame, wanted: Sequence[str] | None, source: str | Path) -> list[str]:
+def score_columns(
+    frame: pl.LazyFrame, wanted: Sequence[str] | None, source: str | Path, *, may_be_none: bool = False
+) -> list[str]:
     """Names of the columns to predict from.
 
     Args:
@@ -25,6 +27,7 @@ def score_columns(frame: pl.LazyFrame, wanted: Sequence[str] | None, source: str
         wanted: The user's choice; None for all numbers that the toolkit measures on a file or its caption.
             Where in its source a clip lies says nothing of how it looks, and is not among them.
         source: Name of the table, for messages.
+        may_be_none: A table without scores is no error: there are embeddings.
 
     Raises:
         UserError: A column is missing, holds lists or no numbers, or there is none to choose.
@@ -33,7 +36,7 @@ def score_columns(frame: pl.LazyFrame, wanted: Sequence[str] | None, source: str
     if wanted is None:
         names = [name for name in measured_on(schema.names(), "file", "caption") if _is_number(name)]
         names = [name for name in names if name not in PREDICTED and not schema[name].is_nested()]
-        if not names:
+        if not names and not may_be_none:
             raise UserError(
                 f"{source}: no column of scores (it has: {', '.join(schema.names())}); compute some, "
                 "`python -m tools.scoring` does, or name columns of your own with --columns"
@@ -53,12 +56,13 @@ def _is_number(name: str) -> bool:
     return name not in COLUMNS or COLUMNS[name].kind in ("Int64", "Float64")
 
 
-def read_matrix(frame: pl.LazyFrame, names: Sequence[str], source: str | Path) -> np.ndarray:
+def read_matrix(frame: pl.LazyFrame, names: Sequence[str], rows: int, source: str | Path) -> np.ndarray:
     """Columns of numbers.
 
     Args:
         frame: The table.
         names: Columns.
+        rows: Rows of the table.
         source: Name of the table, for messages.
 
     Returns:
@@ -66,7 +70,7 @@ def read_matrix(frame: pl.LazyFrame, names: Sequence[str], source: str | Path) -
         and 0.
 
     Raises:
-        UserError: The table cannot be read, or has no rows.
+        UserError: The table cannot be read.
     """
     schema = frame.collect_schema()
     numbers = [_number(name, schema[name]) for name in names]
@@ -74,9 +78,7 @@ def read_matrix(frame: pl.LazyFrame, names: Sequence[str], source: str | Path) -
         table = frame.select(numbers).collect(engine="streaming")
     except pl.exceptions.PolarsError as error:
         raise unreadable(source, error) from None
-    if table.is_empty():
-        raise UserError(f"{source}: no rows, there is nothing to do")
-    matrix = np.empty((table.height, len(names)), np.float32)
+    matrix = np.empty((rows, len(names)), np.float32)
     for place, column in enumerate(table.iter_columns()):
         matrix[:, place] = column.fill_null(float("nan")).to_numpy()
     return matrix

@@ -110,7 +110,7 @@ def _learn(
         predicted, means = held_out_predictions(
             make, matrix, values, groups, folds=folds, repeats=repeats, seed=seed
         )
-        width = matrix.shape[1]
+        width = len(names) + _effective(matrix[:, len(names) :])
         validations[name] = validate(predicted, means, values, groups, columns=width, seed=seed)
         baseline = validate(means, means, values, groups, columns=width, seed=seed)
     chosen = model or simplest(validations)
@@ -135,6 +135,13 @@ def _learn(
         ],
         [fitted, *[fitted.refit(matrix[rows], values[rows]) for rows in draws]],
     )
+
+
+def _effective(components: np.ndarray) -> float:
+    """How many components of equal variance would vary as these do: (sum of variances)^2 / sum of squares."""
+    variances = np.nanvar(components, axis=0) if components.size else np.zeros(0)
+    squares = float((variances**2).sum())
+    return float(variances.sum() ** 2 / squares) if squares > 0 else 0.0
 
 
 def _maker(name: str, columns: int) -> Callable[[], Model]:

@@ -13,6 +13,7 @@ _ALPHAS = np.logspace(-1, 4, 16)
 _SKEW = 3.0  # how many times farther from the median the upper end lies than the lower, for a logarithm
 _TAIL = 1.0  # percent of the rated rows at either end, beyond which a value counts as that percentile
 
+_FIRST_COMPONENTS = 16
 _BOOSTING: dict[str, Any] = {
     "learning_rate": 0.1,
     "max_iter": 80,
@@ -115,22 +116,29 @@ def _filled(matrix: np.ndarray) -> np.ndarray:
 
 
 class _Boosting:
-    """Gradient boosting of small trees; empty cells go the way that predicts best."""
+    """Gradient boosting of small trees; empty cells go the way that predicts best.
+
+    Trees find little in many columns of which each says little: of the components of embeddings it takes the
+    first ones.
+    """
 
     def __init__(self, columns: int) -> None:
         self._columns = columns
 
+    def _used(self, matrix: np.ndarray) -> np.ndarray:
+        return matrix[:, : self._columns + _FIRST_COMPONENTS]
+
     def fit(self, matrix: np.ndarray, values: np.ndarray) -> _Boosting:
         self._model = HistGradientBoostingRegressor(
             min_samples_leaf=max(3, min(20, len(values) // 20)), **_BOOSTING
-        ).fit(matrix, values)
+        ).fit(self._used(matrix), values)
         return self
 
     def refit(self, matrix: np.ndarray, values: np.ndarray) -> _Boosting:
         return _Boosting(self._columns).fit(matrix, values)
 
     def predict(self, matrix: np.ndarray) -> np.ndarray:
-        return self._model.predict(matrix)
+        return self._model.predict(self._used(matrix))
 
 
 MODELS: dict[str, Callable[[int], Model]] = {"ridge": _Ridge, "boosting": _Boosting}

@@ -111,9 +111,9 @@ def rate_table(
     _check_outputs(target, following, read, frame, overwrite=overwrite)
     matched = match_ratings(said, frame, meta)
     targets = targets_of(matched.pairs)
-    names = score_columns(frame, columns, meta)
-    matrix = read_matrix(frame, names, meta)
+    names = score_columns(frame, columns, meta, may_be_none=embeddings is not None)
     texts = read_texts(frame, ["path", "source"], meta)
+    matrix = read_matrix(frame, names, texts.height, meta)
     has_numbers = _has_number(matrix[targets.rows], 0)
     unused = [name for name, has in zip(names, has_numbers, strict=True) if not has]
     names = [name for name in names if name not in unused]

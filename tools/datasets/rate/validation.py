@@ -95,7 +95,7 @@ def validate(
     values: np.ndarray,
     groups: np.ndarray,
     *,
-    columns: int,
+    columns: float,
     seed: int,
 ) -> Validation:
     """Errors and rank correlation of `held_out_predictions`, each the mean over the repetitions.
@@ -118,7 +118,7 @@ def validate(
     )
 
 
-def interval(correlation: float, rows: int, columns: int, drawn: np.ndarray) -> tuple[float, float]:
+def interval(correlation: float, rows: int, columns: float, drawn: np.ndarray) -> tuple[float, float]:
     """The 95 % confidence interval of a rank correlation.
 
     It is symmetric for Fisher's z = artanh(r). Its standard error is the larger one of two: that of Bonett
@@ -134,13 +134,13 @@ def interval(correlation: float, rows: int, columns: int, drawn: np.ndarray) -> 
     Args:
         correlation: The correlation.
         rows: How many rows it was computed from.
-        columns: How many columns the model had.
+        columns: How many columns the model had, at least 1.
         drawn: The correlation in each resample of the bootstrap.
     """
     z = float(_fisher(np.array(correlation)))
     error = np.sqrt((1 + correlation**2 / 2) / max(rows - 3, 1))
     error = max(float(error), float(_fisher(drawn).std(ddof=1)))
-    error *= np.sqrt(1 + 1 / (1 + rows * correlation**2 / columns))
+    error *= np.sqrt(1 + 1 / (1 + rows * correlation**2 / max(columns, 1)))
     return float(np.tanh(z - Z_95 * error)), float(np.tanh(z + Z_95 * error))
 
 
