@@ -113,7 +113,7 @@ def test_bounds_keep_the_rows_that_the_condition_keeps(table: Path, contents: Co
     """
     settings = [[[name, bound.as_dict()] for name, bound in (bounds or {}).items()] for bounds in found]
     given = {**page_data(table.with_suffix(".html")), "settings": settings}
-    kept = run_node(["columns.js", "crossfilter.js"], program, given)
+    kept = run_node(["logic/columns.js", "logic/crossfilter.js"], program, given)
     frame = scan_table(table)
     sizes = set()
     for where, paths in zip(BOUNDS, kept, strict=True):

@@ -13,7 +13,7 @@ from tests.page_support import page_data, run_node
 from tools.report.__main__ import main
 from tools.table import write_table
 
-SCRIPTS = ["columns.js", "crossfilter.js", "correlation.js"]
+SCRIPTS = ["logic/columns.js", "logic/crossfilter.js", "logic/correlation.js"]
 PAIRS = [("aes", "ties"), ("aes", "skewed"), ("ties", "skewed"), ("aes", "offset")]
 ROWS = 600
 
@@ -80,7 +80,7 @@ def test_correlations_at_the_edges() -> None:
         ([1, 2, 3, 4], [1, 3, 2, 4], 0.8),  # 1 - 6 * 2 / (4 * 15)
     ]
     program = "return given.map(([x, y]) => [vidsieve.pearson(x, y), vidsieve.spearman(x, y)])"
-    found = run_node(["correlation.js"], program, [case[:2] for case in cases])
+    found = run_node(["logic/correlation.js"], program, [case[:2] for case in cases])
     for got, (_, _, expected) in zip(found, cases, strict=True):
         assert got == [expected if expected is None else pytest.approx(expected, abs=1e-12)] * 2
 
@@ -91,7 +91,7 @@ def test_a_seed_gives_the_same_order_with_every_row_once() -> None:
         const order = (seed) => Array.from(vidsieve.shuffled(1000, seed));
         return [[1, 1, 2].map(order), Array.from({ length: 300 }, (_, seed) => order(seed)[0])];
     """
-    orders, firsts = run_node(["correlation.js"], program)
+    orders, firsts = run_node(["logic/correlation.js"], program)
     assert orders[0] == orders[1] != orders[2]
     assert sorted(orders[0]) == list(range(1000))
     counts = np.histogram(firsts, bins=10, range=(0, 1000))[0]

@@ -15,7 +15,7 @@ from tools.datasets import datautil
 from tools.report.__main__ import main
 from tools.table import read_table, write_table
 
-LOGIC = ["columns.js", "crossfilter.js", "setting.js"]
+LOGIC = ["logic/columns.js", "logic/crossfilter.js", "logic/setting.js"]
 
 PROGRAM = """
     const about = (vidsieve.about = JSON.parse(given.about));

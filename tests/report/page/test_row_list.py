@@ -14,7 +14,7 @@ from tests.page_support import page_data, run_node
 from tools.report.__main__ import main
 from tools.table import write_table
 
-SCRIPTS = ["columns.js", "crossfilter.js", "row_order.js", "row_list.js"]
+SCRIPTS = ["logic/columns.js", "logic/crossfilter.js", "logic/row_order.js", "logic/row_list.js"]
 ROWS = 400
 COLUMNS = ["path", "id", "text", "aes", "wide", "label"]
 QUERIES = ["clip_1", "FILMS 3", "id7 films", "straße", "ärger", "<b>", "no such row", "  "]
@@ -102,7 +102,7 @@ def test_a_search_finds_rows_that_have_every_word_somewhere(
 def test_large_keys_and_small_ones_give_the_same_order() -> None:
     """Keys near 2^50 do not fit into one number with the row: numpy's stable sort is what they must give."""
     keys = np.random.default_rng(0).integers(0, 40, 500) * 2**44
-    got = run_node(["row_order.js"], "return Array.from(vidsieve.orderBy(given, false))", keys.tolist())
+    got = run_node(["logic/row_order.js"], "return Array.from(vidsieve.orderBy(given, false))", keys.tolist())
     ordered = np.where(keys == 0, 2**60, keys)
     assert got == np.argsort(ordered, kind="stable").tolist()
 
@@ -122,7 +122,7 @@ def test_kept_and_removed_rows_and_those_of_one_bound(table: pl.DataFrame, found
 def test_saved_rows_are_read_back_by_a_reader_of_csv(table: pl.DataFrame) -> None:
     """Cells with commas, quotes and lines; Python's csv module is the reader."""
     rows = [list(row) for row in table.select("path", "text").rows()]
-    saved = run_node(["row_order.js"], "return vidsieve.csv(given)", rows)
+    saved = run_node(["logic/row_order.js"], "return vidsieve.csv(given)", rows)
     assert list(csv.reader(io.StringIO(saved, newline=""))) == rows
 
 
@@ -131,4 +131,4 @@ def test_an_empty_table_has_no_rows_to_find() -> None:
         const search = new vidsieve.RowSearch([[], []], 0);
         return [Array.from(vidsieve.orderBy([], true)), Array.from(search.find("a b")), search.find(" ")];
     """
-    assert run_node(["row_order.js"], program) == [[], [], None]
+    assert run_node(["logic/row_order.js"], program) == [[], [], None]

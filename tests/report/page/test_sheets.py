@@ -87,7 +87,7 @@ def test_rows_around_a_bound_are_the_nearest_ones() -> None:
     about |= {"infinite": [False, False], "edges": [0, 1]}
     bounds = [[10, None], [None, 20], [10, 20], [0, None], [38, 38], [500, None]]
     given = {"about": about, "codes": codes.tolist(), "bounds": bounds}
-    answer = run_node(["columns.js", "crossfilter.js", "choice.js"], CHOICE, given)
+    answer = run_node(["logic/columns.js", "logic/crossfilter.js", "logic/choice.js"], CHOICE, given)
     values = np.where(codes > 0, codes - 1.0, np.nan)
     for (low, high), found in zip(bounds, answer["found"], strict=True):
         least, most = -math.inf if low is None else low, math.inf if high is None else high

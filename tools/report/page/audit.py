@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tools.report.chain import Chain
     from tools.stage.run_options import RunOptions
 
-_SCRIPTS = ("elements.js", "tiles.js", "ratings.js", "audit.js")
+_SCRIPTS = ("parts/elements.js", "parts/tiles.js", "parts/ratings.js", "views/audit.js")
 _STYLES = ("page.css", "clips.css")
 _CAPTION = 2000  # characters of a caption: a wrong one can be told from its beginning
 _FRAMES = 5

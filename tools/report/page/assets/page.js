@@ -4,41 +4,10 @@
   const { element } = vidsieve;
 
   /**
-   * Views beside the histograms, in the order of their tabs. A view is made when it is first shown:
-   * `make(context)` returns `{element, update?}`; `update` is called after a change while it is shown.
-   * `useful(context)` says whether the page has what it needs.
+   * The views, in the order of their tabs. Each script in views/ adds an object to `vidsieve.views`: `id`, `title`;
+   * `make(context)`, called when it is first shown, which returns `{element, update?}`, where `update` is called
+   * after a change while the view is shown; and `useful?(context)`, whether the page has what the view needs.
    */
-  vidsieve.views ??= [];
-
-  function thresholds(context) {
-    const cards = new vidsieve.Cards(context.filter);
-    context.cards = cards;
-    const scores = [...context.filter.columns.values()].filter((column) => column.kind === "number" && column.score);
-    const others = [...context.filter.columns.values()].filter((column) => !scores.includes(column));
-    const grid = (columns) => element("div.cards", {}, ...columns.map((column) => cards.cards.get(column.name).element));
-    const bounds = new vidsieve.Bounds(context.filter);
-    const setting = new vidsieve.Setting(context.filter);
-    const strip = new vidsieve.Strip(context);
-    const scale = element("input", { type: "checkbox", change: (event) => {
-      cards.scaleToKept = event.currentTarget.checked;
-      cards.update(null);
-    } });
-    const legend = element("p.legend", {},
-      element("span", {}, element("i.swatch.kept"), " kept"), element("span", {}, element("i.swatch.lost"), " removed by this bound alone"),
-      element("span", {}, element("i.swatch.all"), " all rows"), element("label", {}, scale, " scale to what is kept"));
-    return {
-      element: element("div", {}, bounds.element, setting.element, legend,
-        scores.length ? element("h2", {}, "Scores") : null, scores.length ? grid(scores) : null,
-        others.length ? element("h2", {}, "Facts and labels") : null, others.length ? grid(others) : null,
-        context.filter.columns.size ? null : element("p", {}, "This table has no column of numbers or labels."), strip.element),
-      update() {
-        bounds.update();
-        setting.update();
-        strip.update();
-      },
-    };
-  }
-
   class Tabs {
     constructor(context, views) {
       this.context = context;
@@ -101,8 +70,7 @@
     vidsieve.ratings.onChange(vidsieve.markTiles);
     const theme = themeButton(context);
     const kept = new vidsieve.Kept(filter);
-    const first = { id: "thresholds", title: "Thresholds", make: thresholds };
-    const tabs = new Tabs(context, [first, ...vidsieve.views]);
+    const tabs = new Tabs(context, vidsieve.views);
     const sampled = about.embedded < about.rows
       ? element("p.notice", {}, `This page has a random sample of ${vidsieve.count(about.embedded)} of the ${vidsieve.count(about.rows)} rows ` +
         `(seed ${about.seed}): counts with ≈ are estimates. Bars of all rows, and rows without a number, are counted in the whole table.`)
