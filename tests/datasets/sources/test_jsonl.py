@@ -42,6 +42,8 @@ def test_paths_addresses_and_captions_go_under_the_names_of_the_toolkit(tmp_path
     assert table["caption"].to_list() == [None, None, "c", None, None]
     assert table["json_relpath"].to_list()[-1] == "mine"
     assert read(source, base="/data").table["path"][0] == "/data/clips/a.mp4"
+    nested = write_lines(source, {"video": {"path": "a.mp4", "bytes": None}, "text": "x"})
+    assert read(nested).table.drop("path").rows() == [("a", "a.mp4", "x")]
 
 
 def test_types_are_those_of_the_values(tmp_path):

@@ -53,7 +53,9 @@ def test_samples_are_those_that_webdataset_reads(tmp_path):
         ("a/007.txt", 'Ein Hünd, "quoted"\n'.encode()),
         (
             "a/007.json",
-            json.dumps({"fps": 24, "url": "https://x/7", "caption": "other", "path": "p"}).encode(),
+            json.dumps(
+                {"fps": 24, "url": "https://x/7", "caption": "other", "path": "p", "key": "007"}
+            ).encode(),
         ),
         ("a/008.MP4", b"eight"),
         (
@@ -114,6 +116,7 @@ def test_nothing_is_written_outside_the_folder(tmp_path):
         special("hard.mp4", tarfile.LNKTYPE, "good.mp4"),
         special("device.mp4", tarfile.CHRTYPE),
         special("pipe.mp4", tarfile.FIFOTYPE),
+        special("sparse.mp4", tarfile.GNUTYPE_SPARSE),
         special("dir", tarfile.SYMTYPE, str(tmp_path)),
         ("dir/through.mp4", b"x"),
         ("empty.mp4", b""),
@@ -126,7 +129,7 @@ def test_nothing_is_written_outside_the_folder(tmp_path):
     written = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
     assert written == {"0.tar", "secret.mp4", "out/0/dir/through.mp4", "out/0/twice.mp4", "out/0/good.mp4"}
     assert (tmp_path / "out/0/twice.mp4").read_bytes() == b"first"
-    assert [failure.kind for failure in found.failures] == ["bad_value"] * 4 + ["not_a_file"] * 4 + [
+    assert [failure.kind for failure in found.failures] == ["bad_value"] * 4 + ["not_a_file"] * 5 + [
         "empty",
         "bad_value",
     ]
@@ -204,6 +207,17 @@ def test_compressed_shards_and_files_that_are_none(tmp_path):
         ("unreadable", "c.tar"),
         ("unreadable", "d.tar.gz"),
     ]
+    stored = bytearray(
+        gzip.compress((tmp_path / "x.tar").read_bytes(), 0)
+    )  # level 0: as it is, and a checksum
+    stored[stored.index(b"oneone") + 1] = ord("X")
+    packed.write_bytes(stored)
+    with pytest.raises(UserError, match=r"a\.tar\.gz: unreadable: .*CRC check failed"):
+        read(packed, tmp_path / "other")
+    for size in range(1, 30):  # within the header of gzip
+        packed.write_bytes(stored[:size])
+        with pytest.raises(UserError, match=r"a\.tar\.gz: unreadable"):
+            read(packed, tmp_path / "other")
 
 
 def test_captions_and_fields_that_cannot_be_read_cost_no_video(tmp_path):

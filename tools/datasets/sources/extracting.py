@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from tools.base.disk import make_folder
+from tools.base.disk import make_folder, system_message
 from tools.errors import MediaError, UserError
 from tools.media.writing.output_files import remove_unfinished, safe_join
 
@@ -73,14 +73,14 @@ class Extraction:
             remove_unfinished(path.parent, lambda name: name.endswith(path.suffix))
         if not size:
             raise MediaError("empty", source, f"{name} has no bytes")
-        if path.is_file() and path.stat().st_size == size and _same(content, path):
+        if path.is_file() and path.stat().st_size == size and _same(content, path, source):
             self.kept += 1
             return path
         if os.path.lexists(path):
             raise MediaError("encode", source, f"{path}: another file is there; choose another --extract DIR")
         with new_file(path, str(source)) as new, new.open("wb") as file:
             done = 0
-            while block := content.read(_BLOCK):
+            while block := _read(content, source):
                 done += file.write(block)
             if done != size:
                 raise MediaError("unreadable", source, f"{name} ends after {done} of {size} bytes")
@@ -93,11 +93,19 @@ class Extraction:
         return [f"{self.written} files written to {self._folder}{kept}"]
 
 
-def _same(content: Readable, path: Path) -> bool:
+def _read(content: Readable, source: str | Path) -> bytes:
+    """The next block; what fails here is the source, not the disk that is written to."""
+    try:
+        return content.read(_BLOCK)
+    except OSError as error:
+        raise MediaError("unreadable", source, f"cannot be read: {system_message(error)}") from None
+
+
+def _same(content: Readable, path: Path, source: str | Path) -> bool:
     """Whether a file has this content; both are read up to the first difference."""
     with path.open("rb") as there:
         while True:
-            block, other = content.read(_BLOCK), there.read(_BLOCK)
+            block, other = _read(content, source), there.read(_BLOCK)
             if block != other:
                 return False
             if not block:

@@ -61,6 +61,9 @@ def _path_of(record: dict[str, Any], column: str | None) -> str | None:
     for key in (column,) if column else PATH_KEYS:
         if isinstance(record.get(key), str) and record[key].strip():
             return record.pop(key)
+        inner = record.get(key)
+        if isinstance(inner, dict) and isinstance(inner.get("path"), str) and inner["path"].strip():
+            return record.pop(key)["path"]  # as datasets of Hugging Face write media
     return None
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import glob
+import gzip
 import os
 import re
+import struct
 import tarfile
 import zlib
 from collections import Counter
@@ -22,6 +24,9 @@ SHARD_EXTENSIONS = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 
 DAMAGED = (tarfile.TarError, EOFError, zlib.error, LZMAError)
 """What reading a damaged shard raises, also from the content of a member."""
+
+_HEADERS = (ValueError, TypeError, LookupError, ArithmeticError, struct.error)
+"""What ``tarfile`` raises, besides its own errors, at headers that make no sense."""
 
 _BLOCK = 1 << 20  # bytes
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -151,6 +156,13 @@ class _Member(tarfile.TarInfo):
             raise
 
 
+def _unzipped(opened: BinaryIO) -> BinaryIO:
+    """A file's bytes, unpacked by gzip, which verifies checksums (``tarfile`` does not)."""
+    head = opened.read(2)
+    opened.seek(0)
+    return gzip.GzipFile(fileobj=opened) if head == b"\x1f\x8b" else opened  # type: ignore[return-value]
+
+
 def read_members(shard: Path, opened: BinaryIO) -> Iterator[tuple[tarfile.TarInfo, BinaryIO | None]]:
     """The members of a shard in their order, each with its content, which is to be read before the next.
 
@@ -165,7 +177,8 @@ def read_members(shard: Path, opened: BinaryIO) -> Iterator[tuple[tarfile.TarInf
     """
     here = "its beginning"
     try:
-        with _Tar.open(fileobj=opened, mode="r|*", bufsize=_BLOCK, tarinfo=_Member) as tar:
+        stream = _unzipped(opened)
+        with _Tar.open(fileobj=stream, mode="r|*", bufsize=_BLOCK, tarinfo=_Member) as tar:
             while (member := tar.next()) is not None:
                 here = ascii(member.name)
                 content = tar.extractfile(member) if member.isreg() else None
@@ -174,7 +187,10 @@ def read_members(shard: Path, opened: BinaryIO) -> Iterator[tuple[tarfile.TarInf
             ended = tar.last_header
         if type(ended).__name__ != "EOFHeaderError":
             raise tarfile.ReadError("has no end mark: cut off, or damaged")
-    except DAMAGED as error:
+        here = "its last member"
+        while stream.read(_BLOCK):  # up to the checksum of a compressed one
+            pass
+    except (*DAMAGED, *_HEADERS, gzip.BadGzipFile) as error:
         raise MediaError("unreadable", shard, f"the shard is damaged after {here}: {error}") from None
     except OSError as error:
         raise MediaError("unreadable", shard, f"cannot be read: {system_message(error)}") from None

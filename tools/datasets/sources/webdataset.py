@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,6 +30,7 @@ _LABELS = ("cls", "id", "index")
 _LARGEST_TEXT = 1 << 24  # bytes of a caption or of the fields of one sample
 _COLUMNS = ("path", "id", "relpath", "text", "shard", "key")
 _NAMED = 5  # keys that a note names
+_SECONDS = 30.0  # from one line about the progress to the next
 
 
 def read(places: Sequence[str], options: SourceOptions) -> Found:
@@ -97,12 +100,16 @@ class _Reader:
         self._without = 0
 
     def read_all(self, shards: Sequence[Shard]) -> None:
-        """Read the shards, with a bar of the bytes read where standard error is a terminal."""
+        """Read the shards, with a bar of the bytes read, or a line every 30 s where there is no terminal."""
         from tqdm import tqdm
 
         total = sum(os.path.getsize(shard.path) for shard in shards)  # noqa: PTH202
+        said = time.monotonic()
         with tqdm(total=total, desc="shards", unit="B", unit_scale=True, disable=None) as bar:
-            for shard in shards:
+            for number, shard in enumerate(shards):
+                if time.monotonic() - said > _SECONDS and not sys.stderr.isatty():
+                    said = time.monotonic()
+                    print(f"{number} of {len(shards)} shards, {self.count} rows", file=sys.stderr)
                 samples: dict[str, _Sample] = {}
                 try:
                     with shard.path.open("rb") as stream:
@@ -127,7 +134,7 @@ class _Reader:
                 continue
             key, kind = found[1], found[2].lower()
             try:
-                if content is None:
+                if content is None or member.issparse():
                     raise MediaError("not_a_file", shard.path, f"{name!a} is {_kind_of(member)}")
                 sample = samples.setdefault(key, _Sample())
                 if kind in sample.members:
@@ -162,6 +169,8 @@ class _Reader:
                 continue
             self._keys[key] += 1
             record, texts = dict(sample.fields), dict(sample.texts)
+            if record.get("key") in (key, key.rpartition("/")[2]):
+                del record["key"]  # as img2dataset and video2dataset write it
             kind = next((kind for kind in _CAPTIONS if kind in texts), None)
             if self._text_column:
                 text = caption_of(record, self._text_column)
@@ -201,7 +210,7 @@ def _without_dot(name: str) -> str:
 def _kind_of(member: Any) -> str:
     if member.issym() or member.islnk():
         return f"a link to {member.linkname!a}; shards are read with the files themselves in them"
-    return "a device or a pipe"
+    return "a sparse file" if member.issparse() else "a device or a pipe"
 
 
 def _text(content: BinaryIO, size: int, name: str, shard: Shard) -> str:
