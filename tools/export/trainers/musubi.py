@@ -8,7 +8,8 @@ the frames of the file are taken as they are. Latents are cached with `enable_bu
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from tools.export import models
@@ -102,14 +103,14 @@ class Musubi(Trainer):
         enlarged = enlarged_warning(clip, width, height)
         return Judgement(pieces, warnings=(*speed_warnings(pieces), *enlarged, *empty, *_several(pieces)))
 
-    def _shown(self, clip: Clip, end: int | None, setup: Setup) -> list[int]:
+    def _shown(self, clip: Clip, end: int | None, setup: Setup) -> Sequence[int]:
         """Numbers of the frames of the file that are read, up to frame `end` of the target rate.
 
         A slower file is not filled up: it keeps its frames, but fewer of them lie before `end`.
         """
         source = self.option(setup, "source_fps")
         if source is None or setup.model.fps is None:
-            return list(range(clip.num_frames if end is None else min(end, clip.num_frames)))
+            return range(clip.num_frames if end is None else min(end, clip.num_frames))
         shown, place, previous = [], 0.0, -1
         for number in range(clip.num_frames):
             target = int(place)
@@ -148,7 +149,13 @@ class Musubi(Trainer):
 
 
 def bucket_size(width: int, height: int, area: int) -> tuple[int, int]:
-    """The bucket of `area` pixels whose aspect ratio is nearest, as `BucketSelector` finds it.
+    """The bucket of `area` pixels whose aspect ratio is nearest, as `BucketSelector` finds it."""
+    return min(_buckets(area), key=lambda size: abs(size[0] / size[1] - width / height))
+
+
+@lru_cache(maxsize=8)
+def _buckets(area: int) -> list[tuple[int, int]]:
+    """All buckets of `area` pixels, narrow ones first.
 
     Widths go from half the root of the area to the root, each with the height that fills the area, and both
     turned.
@@ -158,7 +165,7 @@ def bucket_size(width: int, height: int, area: int) -> tuple[int, int]:
     for side in range(_down(root // 2), root + STEP, STEP):
         other = _down(area // side)
         buckets |= {(side, other), (other, side)}
-    return min(sorted(buckets), key=lambda size: abs(size[0] / size[1] - width / height))
+    return sorted(buckets)
 
 
 def _down(value: int) -> int:
