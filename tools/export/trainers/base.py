@@ -246,6 +246,19 @@ class Trainer(ABC):
         settings.setdefault("frames", (model.frames.most,))
         return Setup(model, **settings)
 
+    def lengths(self, setup: Setup) -> list[int]:
+        """Numbers of frames that its configuration asks for."""
+        return list(setup.frames)
+
+    def rate(self, clip: Clip, setup: Setup) -> float:
+        """The frame rate at which a file should be written. By default the model's, else the clip's."""
+        return setup.model.fps or clip.fps
+
+    def frames_for(self, length: int, setup: Setup) -> int:
+        """Frames that a file at `rate` must have to give a piece of `length`. By default as many."""
+        del setup
+        return length
+
     def option(self, setup: Setup, name: str) -> Any:
         """The value of one of its own settings, or the trainer's default."""
         return setup.options.get(name, self.options[name])

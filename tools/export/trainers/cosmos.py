@@ -61,3 +61,8 @@ class Cosmos(Trainer):
         if not (clip.caption or "").strip():
             found.append(Reason("empty caption", "it is trained on with an empty prompt", "write a caption"))
         return Judgement((piece,), warnings=tuple(found))
+
+    def frames_for(self, length: int, setup: Setup) -> int:
+        """One more, so that there is a start to draw."""
+        del setup
+        return length + 1

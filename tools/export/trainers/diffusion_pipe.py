@@ -100,7 +100,7 @@ class DiffusionPipe(Trainer):
         find = self._size_buckets if self.option(setup, "size_buckets") else self._ar_buckets
         buckets = find(clip, frames, setup)
         if not buckets:
-            least = min((length for length in self._lengths(setup) if length > 1), default=1)
+            least = min((length for length in self.lengths(setup) if length > 1), default=1)
             text = f"{frames} frames at {fps:g} fps ({clip.num_frames} at {clip.fps:g}), {least} needed"
             return lost(
                 "too short", text, f"a frame bucket of {setup.model.frames.longest(frames) or 'fewer'} frames"
@@ -125,7 +125,7 @@ class DiffusionPipe(Trainer):
         return found
 
     def _ar_buckets(self, clip: Clip, frames: int, setup: Setup) -> list[Bucket]:
-        length = _longest(frames, self._lengths(setup))
+        length = _longest(frames, self.lengths(setup))
         if length is None:
             return []
         ratio = min(self._ratios(setup), key=lambda ratio: _distance(clip, ratio))
@@ -153,7 +153,8 @@ class DiffusionPipe(Trainer):
                 return [Bucket(width, height, length)]
         return []
 
-    def _lengths(self, setup: Setup) -> list[int]:
+    def lengths(self, setup: Setup) -> list[int]:
+        """The frame buckets, or the lengths of the size buckets."""
         sizes = self.option(setup, "size_buckets")
         # There is always a bucket for images, of one frame.
         return [size[2] for size in sizes] if sizes else sorted({1, *setup.frames})

@@ -62,7 +62,7 @@ class FastVideo(Trainer):
         if not clip.caption:
             return lost("no caption", "there is no caption, so the validator drops it", "write a caption")
         frames = setup.frames[0]
-        rate = self.option(setup, "train_fps") or setup.model.fps or clip.fps
+        rate = self.rate(clip, setup)
         most = (
             self.option(setup, "video_length_tolerance_range")
             * frames
@@ -98,3 +98,7 @@ class FastVideo(Trainer):
         if not clip.caption.strip():
             found.append(Reason("empty caption", "its caption is blank", "write a caption"))
         return Judgement((piece,), warnings=tuple(found))
+
+    def rate(self, clip: Clip, setup: Setup) -> float:
+        """The training's."""
+        return self.option(setup, "train_fps") or super().rate(clip, setup)

@@ -81,6 +81,11 @@ class Finetrainers(Trainer):
             found.append(Reason("caption of several lines", text, "join the lines"))
         return Judgement((piece,), warnings=tuple(found))
 
+    def lengths(self, setup: Setup) -> list[int]:
+        """Those of the buckets."""
+        given = self.option(setup, "video_resolution_buckets")
+        return [frames for frames, _, _ in given] if given else list(setup.frames)
+
 
 def _nearest(clip: Clip, buckets: list[Bucket]) -> Bucket:
     short_enough = [bucket.frames for bucket in buckets if bucket.frames <= clip.num_frames]

@@ -80,6 +80,11 @@ class LTXTrainer(Trainer):
             found += (Reason("empty caption", "there is no text for it", "write a caption, of sounds too"),)
         return Judgement((piece,), warnings=found)
 
+    def lengths(self, setup: Setup) -> list[int]:
+        """Those of the buckets."""
+        given = self.option(setup, "buckets")
+        return [frames for _, _, frames in given] if given else list(setup.frames)
+
     def dropped(self, counts: Mapping[Bucket, int], setup: Setup) -> dict[Bucket, Dropped]:
         """The rest of the one bucket, or all where several buckets are to make one batch."""
         if setup.batch_size == 1:

@@ -55,7 +55,7 @@ class Mochi(Trainer):
     def judge(self, clip: Clip, setup: Setup) -> Judgement:
         """The first frames at 30 fps of a clip that is long and large enough."""
         frames, (width, height) = setup.frames[0], setup.sizes[0]
-        duration = float(f"{frames / FPS + 0.09:.1f}")
+        duration = _duration(frames)
         if clip.seconds < duration:
             need = math.ceil(duration * clip.fps)
             text = f"{clip.seconds:.2f} s, {duration:g} s needed ({need} frames at {clip.fps:g} fps)"
@@ -74,3 +74,13 @@ class Mochi(Trainer):
         if not (clip.caption or "").strip():
             found.append(Reason("empty caption", "it is trained on with an empty prompt", "write a caption"))
         return Judgement((piece,), warnings=tuple(found))
+
+    def frames_for(self, length: int, setup: Setup) -> int:
+        """As many as last for the duration that it cuts to."""
+        del setup
+        return math.ceil(_duration(length) * FPS - 1e-6)
+
+
+def _duration(frames: int) -> float:
+    """Seconds that a clip must have for a piece of so many frames."""
+    return float(f"{frames / FPS + 0.09:.1f}")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import Any
 
 from tools.export import models
+from tools.export.models import Model
 from tools.export.trainers.base import Bucket, Clip, Judgement, Piece, Reason, Rule, Setup, Trainer
 
 
@@ -17,6 +19,11 @@ class Neutral(Trainer):
     recursive = True
     drops = "nothing"
     speed = "unchanged"
+
+    def setup(self, model: Model, **settings: Any) -> Setup:
+        """Nothing is asked for."""
+        settings.setdefault("frames", ())
+        return super().setup(model, **settings)
 
     def judge(self, clip: Clip, setup: Setup) -> Judgement:
         """The clip, whole."""

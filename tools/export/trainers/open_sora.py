@@ -111,6 +111,14 @@ class OpenSora(Trainer):
             warnings.append(Reason("empty caption", "its prompt is the frame rate alone", "write a caption"))
         return Judgement((piece,), warnings=tuple(warnings))
 
+    def lengths(self, setup: Setup) -> list[int]:
+        """Those of all classes."""
+        return sorted({frames for lengths in self._classes(setup).values() for frames in lengths})
+
+    def rate(self, clip: Clip, setup: Setup) -> float:
+        """The clip's, which the prompt says, but no more than is sampled whole."""
+        return min(clip.fps, self.option(setup, "fps_max"))
+
     def _classes(self, setup: Setup) -> dict[int, tuple[int, ...]]:
         """Pixels of each class, largest first, and its numbers of frames."""
         given = self.option(setup, "bucket_config")

@@ -88,6 +88,14 @@ class VideoXFun(Trainer):
             found.append(Reason("empty caption", "it is trained on with an empty prompt", "write a caption"))
         return Judgement((piece,), warnings=tuple(found))
 
+    def rate(self, clip: Clip, setup: Setup) -> float:
+        """The model's, times the stride."""
+        return super().rate(clip, setup) * self.option(setup, "video_sample_stride")
+
+    def frames_for(self, length: int, setup: Setup) -> int:
+        """As many as the stride makes of them."""
+        return length * self.option(setup, "video_sample_stride")
+
     def _size(self, clip: Clip, setup: Setup) -> tuple[int, int]:
         fixed = self.option(setup, "fix_sample_size")  # (height, width)
         if fixed:
