@@ -67,7 +67,7 @@ def test_suitability_follows_what_was_liked(tmp_path, table, ratings, name):
     assert empty == [10, 20, 30] and result.predicted == ROWS - 3 and result.used == 75 - 3
     assert spearmanr(np.delete(found.to_numpy(), empty), np.delete(liked(table), empty)).statistic > 0.95
     assert written["suitability_std"].is_null().sum() == 3
-    assert result.columns == ["aes", "motion"]  # the user's own is not known to be a score
+    assert result.columns == ["aes", "motion", "my own"]
     assert result.learned.groups == 15  # even rows are of even sources
 
 
@@ -178,8 +178,8 @@ def test_what_cannot_be_learned(tmp_path, table, ratings):
     other.write_text('{"path": "elsewhere.mp4", "rating": 4}')
     with pytest.raises(UserError, match="none of 1 ratings"):
         rate_table(meta, [other])
-    bare = write_table(table.select("path", "text", "my own"), tmp_path / "bare.csv")
-    with pytest.raises(UserError, match=re.escape("no column of scores (it has: path, text, my own)")):
+    bare = write_table(table.select("path", "text"), tmp_path / "bare.csv")
+    with pytest.raises(UserError, match=re.escape("no column of scores (it has: path, text)")):
         rate_table(bare, [ratings])
     for wrong, message in (("nothing", "no column 'nothing'"), ("text", "too few to learn from")):
         with pytest.raises(UserError, match=message):
@@ -218,11 +218,16 @@ def test_columns_are_those_that_are_measured_on_the_clip():
         "quality_user0",
         "codec",
         "my_own",
+        "my_words",
+        "my_gaps",
         "text_len",
         "embedding",
     ]
-    frame = pl.LazyFrame({name: ["1"] for name in names}).with_columns(pl.lit([[1.0]]).alias("embedding"))
-    assert score_columns(frame, None, "meta.csv") == ["aes", "quality_user0", "text_len"]
+    cells = {"my_words": ["1", "two"], "my_gaps": ["", "nan"], "my_own": ["", "2"]}
+    frame = pl.LazyFrame({name: cells.get(name, ["1", "2"]) for name in names})
+    frame = frame.with_columns(pl.lit(pl.Series([[[1.0]]])).alias("embedding"), typed=pl.Series([None, 3]))
+    found = score_columns(frame, None, "meta.csv")
+    assert found == ["aes", "quality_user0", "my_own", "my_gaps", "text_len", "typed"]
 
 
 def test_groups_are_sources_or_else_paths():

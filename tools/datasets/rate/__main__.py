@@ -35,7 +35,7 @@ def _parser() -> cli.ArgumentParser:
         "--columns",
         nargs="+",
         metavar="COLUMN",
-        help="numbers to predict from, your own too (all that the toolkit measures)",
+        help="numbers to predict from (all scores and numbers of your own)",
     )
     parser.add_argument(
         "--embeddings", metavar="FILE", help="CLIP embeddings to predict from, too: .npy or .parquet"

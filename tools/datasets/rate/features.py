@@ -24,8 +24,9 @@ def score_columns(
 
     Args:
         frame: The table.
-        wanted: The user's choice; None for all numbers that the toolkit measures on a file or its caption.
-            Where in its source a clip lies says nothing of how it looks, and is not among them.
+        wanted: The user's choice; None for all numbers that the toolkit measures on a file or its caption,
+            and columns of the user's own in which every filled cell is a number. Where in its source a clip
+            lies says nothing of how it looks, and is not among them.
         source: Name of the table, for messages.
         may_be_none: A table without scores is no error: there are embeddings.
 
@@ -34,7 +35,9 @@ def score_columns(
     """
     schema = frame.collect_schema()
     if wanted is None:
-        names = [name for name in measured_on(schema.names(), "file", "caption") if _is_number(name)]
+        measured = {name for name in measured_on(schema.names(), "file", "caption") if _is_number(name)}
+        measured |= set(_own_numbers(frame, schema, source))
+        names = [name for name in schema if name in measured]
         names = [name for name in names if name not in PREDICTED and not schema[name].is_nested()]
         if not names and not may_be_none:
             raise UserError(
@@ -54,6 +57,26 @@ def score_columns(
 
 def _is_number(name: str) -> bool:
     return name not in COLUMNS or COLUMNS[name].kind in ("Int64", "Float64")
+
+
+def _own_numbers(frame: pl.LazyFrame, schema: pl.Schema, source: str | Path) -> list[str]:
+    """The user's own columns in which there are numbers, and nothing else."""
+    own = [name for name in schema if name not in COLUMNS]
+    typed = [name for name in own if schema[name].is_numeric()]
+    texts = [name for name in own if schema[name] == pl.String]
+    if not texts:
+        return typed
+    cell = {name: pl.col(name) for name in texts}
+    filled = [(cell[name].str.len_bytes() > 0).sum().alias(f"filled {name}") for name in texts]
+    number = [
+        cell[name].cast(pl.Float64, strict=False).is_not_null().sum().alias(f"number {name}")
+        for name in texts
+    ]
+    try:
+        counts = frame.select(*filled, *number).collect(engine="streaming").row(0, named=True)
+    except pl.exceptions.PolarsError as error:
+        raise unreadable(source, error) from None
+    return [*typed, *[name for name in texts if 0 < counts[f"number {name}"] == counts[f"filled {name}"]]]
 
 
 def read_matrix(frame: pl.LazyFrame, names: Sequence[str], rows: int, source: str | Path) -> np.ndarray:

@@ -83,7 +83,7 @@ def rate_table(
         meta: Table with the column path and scores.
         ratings: Rating files, see `tools.report.ratings.read_ratings`.
         output: Where to write; by default beside the table, its stem and ``_rate``.
-        columns: Columns of numbers to predict from; None for all that the toolkit measures.
+        columns: Columns of numbers to predict from; None for all, see `score_columns`.
         embeddings: File of embeddings, see `tools.datasets.rate.embeddings.reduce_embeddings`.
         model: ``ridge`` or ``boosting``; None for the one that ranks best in cross-validation.
         next: How many rows to name that should be rated next.
