@@ -87,6 +87,10 @@ def test_the_command_honours_output(tmp_path, monkeypatch, capsys):
     assert read_table("new/folder/meta.parquet").height == 2
     with pytest.raises(UserError, match="--output"):
         convert.main(["video", "videos"])
+    with pytest.raises(UserError, match="convert video: --extract is only for webdataset, lance"):
+        convert.main(["video", "videos", "--output", "meta.csv", "--extract", "clips"])
+    with pytest.raises(UserError, match="convert video: name a folder, not 2 of them"):
+        convert.main(["video", "videos", "new", "--output", "meta.csv"])
 
 
 def test_imagenet_names_classes_by_their_first_synonym(tmp_path):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
 from tools import cli
-from tools.datasets.sources import SOURCES, Found, SourceOptions
+from tools.datasets.sources import SOURCES, Found, SourceOptions, sources_that_read
 from tools.datasets.sources.folders import convert_image, convert_video
 from tools.datasets.sources.published import convert_imagenet, convert_ucf101, convert_vidprom
 from tools.errors import UserError
@@ -79,7 +80,7 @@ def _parser() -> cli.ArgumentParser:
     )
     parser.add_argument("--output", metavar="FILE", help="table to write: .csv, .parquet or .jsonl")
     parser.add_argument(
-        "--exts", nargs="+", metavar="EXT", help="file extensions, for video, image, videofolder, webdataset"
+        "--exts", nargs="+", metavar="EXT", help=f"file extensions, for {sources_that_read('exts')}"
     )
     parser.add_argument(
         "--extract",
@@ -89,18 +90,19 @@ def _parser() -> cli.ArgumentParser:
     parser.add_argument(
         "--base",
         metavar="DIR",
-        help="folder in which relative paths begin, for jsonl, urls and lance (the folder of the list)",
+        help="folder in which relative paths begin (that of the list itself), for "
+        + sources_that_read("base"),
     )
     parser.add_argument(
         "--path-column",
         metavar="NAME",
-        help="key or column with paths or addresses, for jsonl, videofolder and lance; of lance also one "
-        "with the videos themselves",
+        help="key or column with paths or addresses (of lance also one with videos), for "
+        + sources_that_read("path_column"),
     )
     parser.add_argument(
         "--text-column",
         metavar="NAME",
-        help="key or column with captions, for jsonl, videofolder, webdataset and lance",
+        help=f"key or column with captions, for {sources_that_read('text_column')}",
     )
     cli.advanced(
         parser.add_argument(
@@ -131,6 +133,10 @@ def main(argv: list[str] | None = None) -> None:
     table_format(output)
     if source.columns:  # those of the others are known when they have been read
         refuse_loss(output, source.columns, overwrite=args.overwrite)
+    for name in (field.name for field in dataclasses.fields(SourceOptions)):
+        if getattr(args, name) is not None and name not in source.reads:
+            flag = "--" + name.replace("_", "-")
+            raise UserError(f"convert {args.dataset}: {flag} is only for {sources_that_read(name)}")
     exts = [f".{ext.lower().lstrip('.')}" for group in args.exts or [] for ext in group.split(",") if ext]
     options = SourceOptions(
         exts=exts,

@@ -132,7 +132,15 @@ def test_other_columns_name_files_and_captions(tmp_path):
     with pytest.raises(UserError, match=r"no column 'file_name' with names of files \(it has: name, text\)"):
         read(tmp_path)
     assert read(tmp_path, path_column="name").table["id"].to_list() == ["a"]
-    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.mp4"}\n')
+    lists = pl.DataFrame(
+        {"file_name": ["a.mp4"], "id": [[1]], "words": [["x"]], "path": ["p"], "metadata_path": [1]}
+    )
+    metadata.unlink()
+    lists.write_parquet(tmp_path / "metadata.parquet")
+    table = read(tmp_path, text_column="words").table
+    assert table.select("id", "text").rows() == [("[1]", '["x"]')]
+    assert table.columns[4:] == ["metadata_path", "metadata_metadata_path"]
+    metadata.write_text("file_name\na.mp4\n")
     with pytest.raises(UserError, match=r"more than one of metadata\.csv"):
         read(tmp_path)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What a user said about a source. A source ignores what is not about it.
+    """What a user said about a source; `Source.reads` has which of it a source heeds.
 
     Attributes:
         exts: Extensions of the files that become rows, with their dot, in lower case; empty for the default.
@@ -74,6 +74,7 @@ class Source:
         output: Where the table goes without ``--output``; empty where that has to be said.
         reader: The function in the module.
         several: Whether several places may be named.
+        reads: The fields of `SourceOptions` that it heeds.
     """
 
     module: str
@@ -82,6 +83,7 @@ class Source:
     output: str = ""
     reader: str = "read"
     several: bool = False
+    reads: tuple[str, ...] = ()
 
     def load(self) -> Reader:
         """The function that reads it."""
@@ -91,17 +93,43 @@ class Source:
 _LISTING = ("path", "id", "relpath")
 
 SOURCES: dict[str, Source] = {
-    "video": Source("folders", "a folder", _LISTING, reader="read_videos"),
-    "image": Source("folders", "a folder", _LISTING, reader="read_images"),
-    "videofolder": Source("videofolder", "a folder"),
-    "webdataset": Source("webdataset", "a folder of shards, a pattern, or .tar files", several=True),
-    "lance": Source("lance_data", "a Lance data set"),
-    "jsonl": Source("jsonl", "a file of JSON Lines"),
-    "urls": Source("urls", "a text file", _LISTING),
-    "imagenet": Source(
-        "published", "a folder", ("path", "text"), "imagenet_{split}.csv", reader="read_imagenet"
+    "video": Source("folders", "a folder", _LISTING, reader="read_videos", reads=("exts",)),
+    "image": Source("folders", "a folder", _LISTING, reader="read_images", reads=("exts",)),
+    "videofolder": Source("videofolder", "a folder", reads=("exts", "split", "path_column", "text_column")),
+    "webdataset": Source(
+        "webdataset",
+        "a folder of shards, a pattern, or .tar files",
+        several=True,
+        reads=("exts", "extract", "text_column"),
     ),
-    "ucf101": Source("published", "a folder", ("path", "text"), "ucf101_{split}.csv", reader="read_ucf101"),
-    "vidprom": Source("published", "a folder", ("path", "text"), "vidprom.csv", reader="read_vidprom"),
+    "lance": Source(
+        "lance_data", "a Lance data set", reads=("extract", "base", "path_column", "text_column")
+    ),
+    "jsonl": Source("jsonl", "a file of JSON Lines", reads=("base", "path_column", "text_column")),
+    "urls": Source("urls", "a text file", _LISTING, reads=("base",)),
+    "imagenet": Source(
+        "published",
+        "a folder",
+        ("path", "text"),
+        "imagenet_{split}.csv",
+        reader="read_imagenet",
+        reads=("split",),
+    ),
+    "ucf101": Source(
+        "published",
+        "a folder",
+        ("path", "text"),
+        "ucf101_{split}.csv",
+        reader="read_ucf101",
+        reads=("split",),
+    ),
+    "vidprom": Source(
+        "published", "a folder", ("path", "text"), "vidprom.csv", reader="read_vidprom", reads=("info",)
+    ),
 }
 """Each layout by the name that is typed. Default outputs are those of Open-Sora's command."""
+
+
+def sources_that_read(option: str) -> str:
+    """``jsonl, urls``: the layouts that an option of `SourceOptions` is for."""
+    return ", ".join(name for name, source in SOURCES.items() if option in source.reads)

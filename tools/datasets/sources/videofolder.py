@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tools.datasets.scan import find_files
 from tools.datasets.sources import Found, SourceOptions
-from tools.datasets.sources.records import TEXT_KEYS, file_id
+from tools.datasets.sources.records import TEXT_KEYS, as_text, file_id, renamed
 from tools.errors import MediaError, UserError
 
 if TYPE_CHECKING:
@@ -145,12 +145,20 @@ def _rows_of(
     if text is not None and text not in table.columns:
         raise UserError(f"{file}: no column '{text}' (it has: {', '.join(table.columns)})")
     if "id" in table.columns:
-        made = made.with_columns(table["id"].cast(pl.String))
+        made = made.with_columns(_texts(table["id"]).alias("id"))
     if text is not None:
-        made = made.with_columns(table[text].cast(pl.String).alias("text"))
+        made = made.with_columns(_texts(table[text]).alias("text"))
     rest = [name for name in table.columns if name not in (column, text, "id")]
-    names = {name: f"metadata_{name}" if name in made.columns else name for name in rest}
-    return made.hstack(table.select(pl.col(old).alias(new) for old, new in names.items()))
+    names = renamed(dict.fromkeys(rest), made.columns, "metadata_")
+    return made.hstack(table.select(pl.col(old).alias(new) for old, new in zip(rest, names, strict=True)))
+
+
+def _texts(cells: pl.Series) -> pl.Series:
+    import polars as pl
+
+    if cells.dtype.is_nested() or cells.dtype == pl.Binary:
+        return pl.Series([as_text(value) for value in cells.to_list()], dtype=pl.String)
+    return cells.cast(pl.String)
 
 
 def _name_column(table: pl.DataFrame, wanted: str | None, file: Path) -> str:
