@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 import vidsieve
+from tests.media.fetching.http_server import serve
 from tests.stage.stages import CrcStage
 from tests.support import barcode_picture, ffmpeg_frames, make_video, read_barcode
 from tools.media.workers.pool import usable_cores
@@ -209,3 +210,15 @@ def test_a_stage_runs_over_a_table(files, tmp_path, capfd):
     row = vidsieve.read_table(result.output).row(0, named=True)
     assert (row["id"], int(row["crc"])) == ("007", zlib.crc32(files["still"].read_bytes()))
     assert capfd.readouterr() == ("", "")
+
+
+def test_scores_of_files_at_addresses_are_those_of_the_files(files, monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    paths = [str(files["film"]), str(files["still"])]
+    here = vidsieve.score(paths, "technical", run=HERE)
+    with serve({f"/{Path(path).name}": Path(path).read_bytes() for path in paths}) as server:
+        addresses = [f"{server.url}/{Path(path).name}" for path in paths]
+        there = vidsieve.score(addresses, "technical", run=HERE)
+    assert there["path"].to_list() == addresses
+    assert there.drop("path").equals(here.drop("path"))
+    assert here["sharpness"].null_count() == 0

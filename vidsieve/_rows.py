@@ -10,7 +10,8 @@ import polars as pl
 from tools.base.log import LOG
 from tools.errors import UserError
 from tools.stage.outcomes import Outcome, count_remarks, error_text
-from tools.stage.plan import check_columns
+from tools.stage.plan import check_columns, paths_of
+from tools.stage.remote_files import fetch_options
 from tools.stage.results import value_series
 from tools.stage.run_options import RunOptions
 from tools.stage.session import map_rows
@@ -19,7 +20,7 @@ from tools.table import to_lazy
 
 
 def map_frame(files: Any, stage: Stage, run: RunOptions, error_column: str) -> Any:
-    """`tools.stage.session.map_rows` over paths or a frame; the result is a frame of the same kind.
+    """`tools.stage.session.map_rows` over paths, addresses or a frame; gives a frame of the same kind.
 
     Args:
         files: A path, paths, or a frame.
@@ -67,7 +68,8 @@ def _columns(table: pl.DataFrame, stage: Stage, run: RunOptions, error_column: s
         stage.ready(report=True)
         planned = stage.plan(table)
         rows = planned.select(stage.input_columns(planned.columns))
-        outcomes = map_rows(stage, rows.iter_rows(named=True), run)
+        fetch = fetch_options(run, paths_of(rows) if rows.schema.get("path") == pl.String else [])
+        outcomes = map_rows(stage, rows.iter_rows(named=True), run, fetch=fetch)
     for remark, count in count_remarks(outcomes).items():
         LOG.info("%d rows: %s", count, remark)
     errors = pl.Series(error_column, [error_text(outcome) for outcome in outcomes], dtype=pl.String)
