@@ -74,7 +74,8 @@ def test_a_server_is_asked_with_a_request_for_one_byte(monkeypatch, ranges):
         assert server_version(f"{server.url}/v.mkv", known=version) == version  # answered with 304
         server.etag = '"2"'
         assert server_version(f"{server.url}/v.mkv", known=version) == ('"2"', server.modified, 1000)
-        assert server_version(f"{server.url}/empty").size == 0
+        empty = server_version(f"{server.url}/empty")
+        assert empty is not None and empty.size == 0
         assert server_version(f"{server.url}/nothing") is None
         assert server.seen == ["bytes=0-0"] * 5
     assert server_version(f"{server.url}/v.mkv") is None  # the server is gone
