@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -14,12 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.media.fetching.http_server import serve
 from tools.base.transfer import Limits
 from tools.errors import DiskError, MediaError, UserError
 from tools.media.fetching.cache import FOLDER, Cache
 from tools.media.fetching.sources import FetchOptions, local_file
+from tools.media.reading.extensions import is_image
 
 ROOT = Path(__file__).resolve().parents[3]
 CONTENT = np.random.default_rng(3).bytes(200_000)
@@ -261,3 +264,23 @@ def test_a_full_disk_ends_the_run(server, tmp_path):
     folder.symlink_to("/dev/full")  # a folder that is none any more
     with pytest.raises((DiskError, UserError)):
         fetched(f"{server.url}/v.mkv", how)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_an_image_at_an_address_without_an_extension_is_one(server, tmp_path, cached):
+    for format in ("jpeg", "png", "webp", "tiff", "gif"):
+        image = io.BytesIO()
+        Image.new("RGB", (8, 8)).save(image, format)
+        server.files["/image"], server.etag = image.getvalue(), f'"{format}"'
+        server.files["/image.mkv"] = image.getvalue()
+        how = options(tmp_path) if cached else FetchOptions(folder=tmp_path)
+        for _ in range(2):
+            with local_file(f"{server.url}/image?id=3.jpg", options=how) as path:
+                assert is_image(path) == (format != "gif")
+                with Image.open(path) as opened:
+                    assert opened.format == format.upper()
+            with local_file(f"{server.url}/image.mkv", options=how) as path:
+                assert path.suffix == ".mkv"  # as the address says
+        if cached:
+            assert server.seen[-2:] == ["bytes=0-0"] * 2
+    assert [p for p in tmp_path.iterdir() if p.is_file()] == []

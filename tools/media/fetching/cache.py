@@ -79,6 +79,8 @@ class Cache:
         options: FetchOptions,
         cancelled: threading.Event | None = None,
         told: Told | None = None,
+        *,
+        named: bool = True,
     ) -> Iterator[Path]:
         """Provide the file of an address: the one in the folder if the server says that it is the same.
 
@@ -91,6 +93,7 @@ class Cache:
             options: Options for fetching.
             cancelled: Ends a transfer when set.
             told: Called with the version of the file.
+            named: Whether the address says the extension; otherwise an image gets that of its content.
 
         Yields:
             The path; the file stays there until the block ends.
@@ -104,7 +107,7 @@ class Cache:
             stack.callback(self._make_room)
             found = None
             while found is None:
-                found = self._there(key, address, suffix, options, stack, cancelled, told)
+                found = self._there(key, address, suffix, options, stack, cancelled, told, named=named)
             self._make_room()
             yield found
 
@@ -117,10 +120,12 @@ class Cache:
         stack: ExitStack,
         cancelled: threading.Event | None,
         told: Told | None,
+        *,
+        named: bool,
     ) -> Path | None:
         """The file, locked until the end of a stack; None if another process did something in between."""
         entry = self._entry(key, address)
-        if entry is not None and entry.path.suffix == suffix:
+        if entry is not None and (entry.path.suffix == suffix or not named):
             with locked(entry.path, address, cancelled) as lock:
                 if lock.is_held and _is_current(entry, address, options, cancelled):
                     if told is not None:
@@ -134,7 +139,7 @@ class Cache:
             if self._entry(key, address) != entry:
                 _remove_if_empty(part)
                 return None
-            path, kept = self._download(address, part, suffix, options, cancelled, told)
+            path, kept = self._download(address, part, suffix, options, cancelled, told, named=named)
             if not kept:
                 stack.callback(path.unlink, missing_ok=True)
             elif entry is not None:
@@ -164,9 +169,11 @@ class Cache:
         options: FetchOptions,
         cancelled: threading.Event | None,
         told: Told | None,
+        *,
+        named: bool,
     ) -> tuple[Path, bool]:
         """Download to a part that is locked; the file, and whether it stays."""
-        from tools.media.fetching.sources import copy_from_address
+        from tools.media.fetching.sources import copy_from_address, suffix_by_content
 
         beside = part.with_suffix(".part.json")
         version = Version()
@@ -199,6 +206,7 @@ class Cache:
             beside.unlink(missing_ok=True)
             raise MediaError("empty", address, "has no bytes")
         kept = version.is_known and size <= self._limit
+        suffix = suffix if named else suffix_by_content(part, suffix)
         key = part.name.removesuffix(".part")
         mark = hashlib.sha256(repr((version, time.time_ns())).encode()).hexdigest()[:12]
         path = part.with_name(f"{key}-{mark}{'' if kept else _ONCE}{suffix}")

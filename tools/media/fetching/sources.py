@@ -21,7 +21,7 @@ from tools.base.disk import cannot_write
 from tools.base.transfer import Limits, TransferError, fetch, server_version
 from tools.base.versions import Told, Version
 from tools.errors import MediaError, UserError
-from tools.media.reading.extensions import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
+from tools.media.reading.extensions import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS, image_extension
 
 if TYPE_CHECKING:
     from tools.media.fetching.cache import Cache
@@ -107,14 +107,22 @@ class Source:
 
     @property
     def suffix(self) -> str:
-        """File extension of a local copy, with the dot."""
+        """File extension of a local copy, with the dot.
+
+        A file from an address without a known one gets another when its bytes are those of an image.
+        """
         if isinstance(self.content, str) and (found := _DATA_URI.match(self.content)):
             return _suffix(found[1] or self.format)
+        return self._named_suffix or _suffix(self.format)
+
+    @property
+    def _named_suffix(self) -> str | None:
+        """The extension in a path or an address, if it is a known one."""
         if isinstance(self.content, str) and not self._is_encoded:
             suffix = PurePosixPath(re.split("[?#]", self.content)[0]).suffix.lower()
             if suffix in VIDEO_EXTENSIONS or suffix in IMAGE_EXTENSIONS:
                 return suffix
-        return _suffix(self.format)
+        return None
 
     @property
     def _is_encoded(self) -> bool:
@@ -187,15 +195,24 @@ def local_file(
     options = options or FetchOptions()
     content = source.content
     if options.cache is not None and isinstance(content, str) and not source._is_encoded:
-        with options.cache.file(content, source.suffix, options, cancelled, told) as path:
+        named = source._named_suffix is not None
+        with options.cache.file(content, source.suffix, options, cancelled, told, named=named) as path:
             yield path
         return
     path = _temporary(source, options)
     try:
         _write(source, path, options, cancelled, told)
+        if isinstance(content, str) and not source._is_encoded and source._named_suffix is None:
+            path = path.rename(path.with_suffix(suffix_by_content(path, path.suffix)))
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def suffix_by_content(path: Path, suffix: str) -> str:
+    """The extension of an image if a file is one, by its first bytes; otherwise the one that it would get."""
+    with path.open("rb") as file:
+        return image_extension(file.read(16)) or suffix
 
 
 def _temporary(source: Source, options: FetchOptions) -> Path:
