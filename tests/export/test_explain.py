@@ -75,6 +75,16 @@ def test_overlapping_pieces_are_counted_once():
     assert (summary.pieces, summary.seconds_used) == (2, pytest.approx(91 / 16))
 
 
+def test_pieces_at_random_places_show_what_one_draw_spans():
+    clip = [Clip("a.mp4", 1280, 720, 400, 32, "A dog.")]
+    # 81 frames, each second one: 161 of 400 at 32 fps.
+    summary = explained("wan2.1@videox-fun", clip).summary
+    assert summary.seconds_used == pytest.approx(161 / 32)
+    assert [line.seconds for line in summary.buckets.values()] == [pytest.approx(161 / 32)]
+    clip = [Clip("a.mp4", 1280, 704, 400, 25, "A dog.")]
+    assert explained("cosmos-predict2.5@cosmos", clip).summary.seconds_used == pytest.approx(93 / 25)
+
+
 def test_a_bucket_smaller_than_the_batch_of_all_gpus():
     summary = explained("wan2.1@diffusion-pipe", batch_size=2).summary
     assert [

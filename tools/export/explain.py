@@ -166,9 +166,9 @@ def _fill(buckets: defaultdict[Bucket, BucketLine], clip: Clip, pieces: tuple[Pi
 def _shown(pieces: tuple[Piece, ...]) -> int:
     """Frames of the clip within the pieces, each counted once: those between sampled frames count as shown.
 
-    A piece at a random place shows only so many as it has.
+    Of pieces at random places the longest counts, as any other may show the same frames.
     """
-    drawn = [piece.frames_used for piece in pieces if piece.anywhere]
+    drawn = [piece.span for piece in pieces if piece.anywhere]
     shown, end = max(drawn, default=0), -1
     for first, last in sorted((piece.first, piece.last) for piece in pieces if not piece.anywhere):
         shown += max(0, last - max(first, end + 1) + 1)

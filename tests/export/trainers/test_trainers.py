@@ -73,6 +73,7 @@ def test_every_judgement_is_sound(preset):
             assert 0 <= piece.first <= piece.last < clip.num_frames
             assert 0 <= piece.cropped < 1
             assert piece.speed > 0
+            assert piece.frames_used <= piece.span <= piece.last - piece.first + 1
             assert 1 <= piece.frames_used <= piece.last - piece.first + 1
             assert min(piece.bucket.width, piece.bucket.height, piece.bucket.frames) > 0
 

@@ -71,14 +71,13 @@ class AIToolkit(Trainer):
         frames = self._frames(clip, setup)
         if frames < 1:
             return too_short(frames, setup.model.frames.least)
-        first, last, used, anywhere = self._span(clip, frames, setup)
-        reach = last if not anywhere else first + (frames - 1) * self._interval(clip, setup)
-        speed = played_speed(first, reach, frames, clip, setup.model.fps)
+        first, last, used, drawn = self._span(clip, frames, setup)
+        speed = played_speed(first, first + drawn - 1 if drawn else last, frames, clip, setup.model.fps)
         pieces = []
         for width, height in setup.sizes:
             size = bucket_size(clip.width, clip.height, math.isqrt(width * height), setup.model.multiple)
             share = cropped(clip, *size)
-            pieces.append(Piece(Bucket(*size, frames), first, last, used, speed, share, anywhere))
+            pieces.append(Piece(Bucket(*size, frames), first, last, used, speed, share, drawn))
         found = [*speed_warnings(pieces)]
         if used < frames:
             found.append(
@@ -112,21 +111,21 @@ class AIToolkit(Trainer):
     def _interval(self, clip: Clip, setup: Setup) -> int:
         return max(1, round(clip.fps / self.option(setup, "fps")))
 
-    def _span(self, clip: Clip, frames: int, setup: Setup) -> tuple[int, int, int, bool]:
-        """First frame, last frame, how many different ones, and whether the start is drawn at random."""
+    def _span(self, clip: Clip, frames: int, setup: Setup) -> tuple[int, int, int, int]:
+        """First frame, last frame, how many different ones, and how many a draw spans or 0."""
         end = clip.num_frames - 1
         auto = self.option(setup, "auto_frame_count")
         if auto and self.option(setup, "trim_auto_frame_count_tail"):
             ratio = clip.fps / self.option(setup, "fps")
             numbers = [min(round(number * ratio), end) for number in range(frames)]
-            return 0, numbers[-1], len(set(numbers)), False
+            return 0, numbers[-1], len(set(numbers)), 0
         stride = self._interval(clip, setup)
         spread = self.option(setup, "shrink_video_to_frames") or clip.num_frames // stride < frames
         if not spread and clip.num_frames >= frames:
-            return 0, end, frames, True
+            return 0, end, frames, (frames - 1) * stride + 1
         interval = end / (frames - 1) if frames > 1 else 0
         numbers = {min(round(number * interval), end) for number in range(frames)}
-        return 0, max(numbers), len(numbers), False
+        return 0, max(numbers), len(numbers), 0
 
 
 def bucket_size(width: int, height: int, side: int, multiple: int) -> tuple[int, int]:

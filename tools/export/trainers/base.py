@@ -81,7 +81,8 @@ class Piece:
         frames_used: Frames of the clip in it, each counted once.
         speed: How fast its motion is where the model plays it: 2 is twice as fast, 1 is unchanged.
         cropped: Share of the picture that is cut away, 0 to 1.
-        anywhere: The trainer draws the place at random: `first` and `last` are the range it draws from.
+        drawn: Frames of the clip from the first to the last that a draw shows, where the trainer draws the
+            place at random from `first` to `last`; 0 where the place is fixed.
     """
 
     bucket: Bucket
@@ -90,7 +91,17 @@ class Piece:
     frames_used: int
     speed: float = 1.0
     cropped: float = 0.0
-    anywhere: bool = False
+    drawn: int = 0
+
+    @property
+    def anywhere(self) -> bool:
+        """Whether the place is drawn at random."""
+        return self.drawn > 0
+
+    @property
+    def span(self) -> int:
+        """Frames of the clip from the first to the last one that it shows."""
+        return self.drawn or self.last - self.first + 1
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class Cosmos(Trainer):
             return lost("no start to draw", text, f"clips of {frames + 1} frames or more")
         width, height = setup.sizes[0]
         # The last start that is drawn is num_frames - frames - 1.
-        piece = Piece(Bucket(width, height, frames), 0, clip.num_frames - 2, frames, anywhere=True)
+        piece = Piece(Bucket(width, height, frames), 0, clip.num_frames - 2, frames, drawn=frames)
         found = [*stretch_warning(clip, width, height), *enlarged_warning(clip, width, height)]
         if not (clip.caption or "").strip():
             found.append(Reason("empty caption", "it is trained on with an empty prompt", "write a caption"))

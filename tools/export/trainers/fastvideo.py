@@ -78,15 +78,13 @@ class FastVideo(Trainer):
         if there < frames and ratio >= 1:
             return lost("too short", f"{there} frames at {rate:g} fps, {frames} needed", "fewer frames")
         width, height = setup.sizes[0]
-        anywhere = bool(self.option(setup, "do_temporal_sample")) and there > frames
         count = min(there, frames)
         numbers = [min(int(number * interval), clip.num_frames - 1) for number in range(count)]
-        last = clip.num_frames - 1 if anywhere else numbers[-1]
+        drawn = numbers[-1] + 1 if self.option(setup, "do_temporal_sample") and there > frames else 0
+        last = clip.num_frames - 1 if drawn else numbers[-1]
         speed = played_speed(0, numbers[-1], count, clip, rate)
         used = len(set(numbers))
-        piece = Piece(
-            Bucket(width, height, count), 0, last, used, speed, cropped(clip, width, height), anywhere
-        )
+        piece = Piece(Bucket(width, height, count), 0, last, used, speed, cropped(clip, width, height), drawn)
         found = [*speed_warnings([piece]), *enlarged_warning(clip, width, height)]
         if used < count:
             found.append(Reason("frames repeated", f"{used} frames become {count}"))

@@ -102,7 +102,8 @@ class OpenSora(Trainer):
         speed = played_speed(0, reach, frames, clip, told)
         share = cropped(clip, width, height)
         shape = Bucket(width, height, frames)
-        piece = Piece(shape, 0, min(start + reach, clip.num_frames - 1), frames, speed, share, start > 0)
+        last = min(start + reach, clip.num_frames - 1)
+        piece = Piece(shape, 0, last, frames, speed, share, reach + 1 if start else 0)
         warnings = [*speed_warnings([piece])]
         if stride > 1:
             text = f"{clip.fps:g} fps are above {most}: frame 1 of {stride}, {told} FPS in the prompt"

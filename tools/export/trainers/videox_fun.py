@@ -79,7 +79,9 @@ class VideoXFun(Trainer):
         anywhere = reach < clip.num_frames
         last = clip.num_frames - 1 if anywhere else (frames - 1) * stride
         speed = played_speed(0, (frames - 1) * stride, frames, clip, setup.model.fps)
-        piece = Piece(Bucket(*size, frames), 0, last, frames, speed, cropped(clip, *size), anywhere)
+        piece = Piece(
+            Bucket(*size, frames), 0, last, frames, speed, cropped(clip, *size), reach if anywhere else 0
+        )
         found = [*speed_warnings([piece]), *enlarged_warning(clip, *size)]
         if frames < (wanted - 1) // rule.step * rule.step + 1:
             text = f"{clip.num_frames} frames at a stride of {stride} give {frames}: it shortens its batch"
