@@ -15,6 +15,7 @@ from tools.media.fetching.storage import require_storage
 from tools.stage.run_options import RunOptions
 
 _ASKED_AT_ONCE = 16
+_MANY = 1000  # files that take noticeable time
 _PATIENCE = 3  # requests without an answer after which a server is asked no more
 
 
@@ -34,7 +35,7 @@ def fetch_options(options: RunOptions, paths: Iterable[str | None] | None = None
         The options; None if all files are on this machine.
 
     Raises:
-        UserError: The folder of the cache cannot be created; the package for a storage is not installed.
+        UserError: The folder of the cache is a file; the package for a storage is not installed.
     """
     if paths is not None:
         remote = {scheme(path): path for path in paths if path and is_remote(path)}
@@ -78,6 +79,8 @@ def changed_files(versions: Mapping[str, tuple[str, Version]]) -> set[str]:
 
     if not versions:
         return set()
+    if len(versions) >= _MANY:
+        LOG.info("%d finished rows: asking their servers whether the files have changed", len(versions))
     with ThreadPoolExecutor(min(_ASKED_AT_ONCE, len(versions))) as threads:
         answers = dict(threads.map(ask, versions.items()))
     changed = {key for key, answer in answers.items() if answer}

@@ -55,7 +55,8 @@ def dry_run(stage: Stage, meta: str | Path, *, output: str | Path | None = None,
         print(f"time: not estimated, {stage.no_trial}")
         return
     rows = [plan.rows.row(number, named=True) for number in _spread(list(todo.values()), 2 * _round(options))]
-    for line in _estimate(stage, rows, len(todo), options, plan.fetch):
+    fetch = plan.fetch and dataclasses.replace(plan.fetch, cache=None)  # of which nothing stays
+    for line in _estimate(stage, rows, len(todo), options, fetch):
         print(line, flush=True)
 
 

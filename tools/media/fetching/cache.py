@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tools.base.addresses import refuse_address
 from tools.base.disk import make_folder, write_whole, writing
 from tools.base.versions import Told, Version
-from tools.errors import MediaError
+from tools.errors import MediaError, UserError
 from tools.media.fetching.file_locks import lock_alone, locked
 
 if TYPE_CHECKING:
@@ -55,18 +55,20 @@ class Cache:
     """Files from addresses in a folder, shared by threads and processes of one machine.
 
     Args:
-        folder: The folder; it is created.
+        folder: The folder; it is created when it is used.
         limit: Bytes that the files may have together. Files in use stay, even if that makes them more,
             and those being downloaded are not counted.
 
     Raises:
-        UserError: The folder cannot be created, or is an address.
+        UserError: The folder is a file, or an address.
     """
 
     def __init__(self, folder: str | Path, limit: int) -> None:
         refuse_address(folder)
-        make_folder(Path(folder, FOLDER), "--cache")
         self._folder = Path(folder, FOLDER).absolute()
+        for place in (Path(folder), self._folder):
+            if place.exists() and not place.is_dir():
+                raise UserError(f"--cache {place}: is a file, not a folder")
         self._limit = limit
         self._counting = threading.Lock()
         self._counted, self._bytes = float("-inf"), 0
@@ -100,8 +102,9 @@ class Cache:
 
         Raises:
             MediaError: As `tools.media.fetching.sources.local_file`.
-            UserError: The folder cannot be written.
+            UserError: The folder cannot be created or written.
         """
+        make_folder(self._folder, "--cache")
         key = hashlib.sha256(address.encode(errors="surrogatepass")).hexdigest()[:32]
         with ExitStack() as stack:
             stack.callback(self._make_room)
