@@ -10,9 +10,9 @@ import pytest
 
 from tools.datasets.datautil import main as datautil
 from tools.datasets.edit import filter_table
-from tools.report.recipe_overlay import overlay
+from tools.report.recipe_overlay import applicable, overlay
 from tools.table import read_table, scan_table, write_table
-from tools.table.recipes import load_recipe, recipe_names
+from tools.table.recipes import known_recipes, load_recipe, recipe_names
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +129,13 @@ def test_an_empty_table_and_json(table):
     )
     assert whole["steps"][0]["missing"] == {"num_frames": "python -m tools.datasets.datautil META --info"}
     assert whole["steps"][-1]["left"]["rows"] == whole["left"]["rows"] and whole["is_whole"] is False
+
+
+def test_recipes_fit_a_table_that_has_the_columns_of_a_step():
+    """By the steps as their files state them."""
+    schema = {"aes": pl.Float64(), "path": pl.String()}
+    found = {recipe.given for recipe in applicable(known_recipes(), schema)}
+    assert found == {
+        recipe.given for recipe in known_recipes() if any(step.columns == ["aes"] for step in recipe.applied)
+    }
+    assert "goku-720p" in found and len(applicable(known_recipes(), {"path": pl.String()})) == 0

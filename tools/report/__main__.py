@@ -48,7 +48,8 @@ def _parser() -> cli.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME|FILE",
-        help="show what published thresholds keep, step by step; may be given several times",
+        help="show what published thresholds keep, step by step; may be given several times (the page "
+        "has all that fit the table)",
     )
     cli.advanced(
         parser.add_argument(
@@ -168,9 +169,9 @@ def _write_page(args: argparse.Namespace) -> Path:
     from tools.report.page import check_output, write_page
     from tools.report.page.clips import page_clips
     from tools.report.page.contents import read_contents
-    from tools.report.recipe_overlay import overlay
+    from tools.report.recipe_overlay import applicable, overlay
     from tools.table import refuse_inputs
-    from tools.table.recipes import load_recipe
+    from tools.table.recipes import known_recipes, load_recipe
 
     output = Path(args.output or DEFAULT_OUTPUT)
     check_output(output, overwrite=args.overwrite)
@@ -180,6 +181,7 @@ def _write_page(args: argparse.Namespace) -> Path:
     # As the user has typed it, so that the command on the page may be typed at the same place.
     table = args.input[-1] if Path(args.input[-1]) == chain.table else str(chain.table)
     contents = read_contents(chain.frame(), source=table, most_rows=args.max_rows, seed=args.seed)
+    recipes = recipes or applicable(known_recipes(), chain.frame().collect_schema())
     overlays = [overlay(chain.frame(), recipe, source=table) for recipe in recipes]
     clips = page_clips(contents, chain.table, output, args.clips, seed=args.seed, options=_drawing())
     write_page(output, table, contents, seed=args.seed, chain=chain, overlays=overlays, sprites=clips)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -154,6 +154,13 @@ def overlay(frame: pl.LazyFrame, recipe: Recipe, *, source: str = "the table") -
         steps=tuple(steps),
         where=_joined([recipe.steps[number].where for number in conditions]),
     )
+
+
+def applicable(recipes: Iterable[Recipe], schema: Mapping[str, pl.DataType]) -> list[Recipe]:
+    """The recipes of which a table with these columns has what at least one step needs."""
+    return [
+        recipe for recipe in recipes if any(not _missing(step, schema) for step in recipe.steps if step.where)
+    ]
 
 
 class _Counts:

@@ -12,6 +12,7 @@ import pytest
 from tests.page_support import wait_for
 from tools.report.__main__ import main
 from tools.table import write_table
+from tools.table.recipes import known_recipes
 
 HOSTILE = "<img src=x onerror='window.broken = 1'>"
 RECIPE = f"""
@@ -133,8 +134,24 @@ def test_a_recipe_is_counted_and_its_bounds_are_applied(page: Path, open_page: C
     assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
 
 
+def test_the_page_has_all_recipes_that_fit_a_table(tmp_path: Path, open_page: Callable[..., Any]) -> None:
+    """Of a table with `aes` alone: every recipe with a step on it, closed until its name is pressed."""
+    table = tmp_path / "t.csv"
+    write_table(pl.DataFrame({"path": ["a", "b", "c"], "aes": [4.4, 4.6, 6.0]}), table)
+    main([str(table), "-o", str(tmp_path / "r.html")])
+    browser = open_page(tmp_path / "r.html")
+    text = _open(browser, "recipes")
+    names = [one.given for one in known_recipes() if any(step.columns == ["aes"] for step in one.applied)]
+    assert len(names) > 3 and all(name in text for name in names)
+    details = browser.find_elements("css selector", "details.recipe")
+    assert len(details) == len(names) and not any(one.get_attribute("open") for one in details)
+    browser.find_element("xpath", "//button[text()='goku-720p']").click()
+    (shown,) = [one for one in details if one.get_attribute("open")]
+    assert "keeps 66.7 % of your rows (2 of 3)" in shown.text
+
+
 def test_one_table_without_failures_has_neither_view(tmp_path: Path, open_page: Callable[..., Any]) -> None:
-    write_table(pl.DataFrame({"path": ["a", "b"], "aes": [1.5, 2.5]}), tmp_path / "a b.csv")
+    write_table(pl.DataFrame({"path": ["a", "b"], "mine": [1.5, 2.5]}), tmp_path / "a b.csv")
     main([str(tmp_path / "a b.csv"), "-o", str(tmp_path / "r.html")])
     browser = open_page(tmp_path / "r.html")
     tabs = [tab.text for tab in browser.find_elements("css selector", "[role=tab]")]

@@ -42,7 +42,7 @@
     announce(said.textContent);
   }
 
-  function one(recipe, context) {
+  function one(recipe, context, isOpen) {
     const applied = recipe.steps.filter((step) => !step.skipped);
     const said = element("p.quiet", { role: "status" });
     const keeps = applied.length
@@ -50,8 +50,8 @@
         `${recipe.total.hours ? `; ${hours(recipe.left.hours)} of ${hours(recipe.total.hours)}` : ""})`]
       : ["has no step that can be applied to this table"];
     const skipped = recipe.steps.length - applied.length;
-    return element("article.recipe", { "data-recipe": recipe.recipe },
-      element("h2", {}, recipe.title || recipe.recipe),
+    return element("details.recipe", { "data-recipe": recipe.recipe, open: isOpen },
+      element("summary", {}, element("h2", {}, recipe.title || recipe.recipe)),
       recipe.source ? element("p.quiet", {}, recipe.source) : null,
       element("p.keeps", {}, "This recipe ", ...keeps, recipe.kept ? `; its source kept ${recipe.kept}` : null, ".",
         applied.length && skipped ? ` ${skipped} of its ${recipe.steps.length} steps ${skipped === 1 ? "is" : "are"} left out, so that more is kept than by all.` : null),
@@ -64,21 +64,33 @@
         recipe.bounds.length ? element("button", { type: "button", click: () => apply(context, recipe, said) }, "Apply to the histograms") : null), said);
   }
 
-  /** Several recipes beside each other. */
-  function compared(recipes) {
+  /** Show one of several recipes. */
+  function open(details) {
+    details.open = true;
+    details.scrollIntoView({ block: "start" });
+    details.querySelector("summary").focus({ preventScroll: true });
+  }
+
+  /** Several recipes beside each other; a name leads to the steps. */
+  function compared(recipes, details) {
     if (recipes.length < 2) return null;
     const titles = ["rows left", "hours left", "steps applied", "its source kept"];
     return element("div.scroll", {}, element("table.numbers", {},
       element("thead", {}, element("tr", {}, ...["recipe", ...titles].map((title) => element("th", { scope: "col" }, title)))),
-      element("tbody", {}, ...recipes.map((recipe) => element("tr", {}, element("th", { scope: "row" }, recipe.recipe),
+      element("tbody", {}, ...recipes.map((recipe, place) => element("tr", {},
+        element("th", { scope: "row" }, element("button.link", { type: "button", click: () => open(details[place]) }, recipe.recipe)),
         ...cells(titles, [left(recipe.left, recipe.total), leftHours(recipe.left, recipe.total),
           `${recipe.steps.filter((step) => !step.skipped).length} of ${recipe.steps.length}`, recipe.kept || "–"]))))));
   }
 
-  vidsieve.views ??= [];
-  vidsieve.views.push({
-    id: "recipes", title: "Recipes",
-    make: (context) => ({ element: element("div", {}, compared(context.about.recipes), ...context.about.recipes.map((recipe) => one(recipe, context))) }),
+  function make(context) {
+    const { recipes } = context.about;
+    const details = recipes.map((recipe) => one(recipe, context, recipes.length < 3));
+    return { element: element("div", {}, compared(recipes, details), ...details) };
+  }
+
+  (vidsieve.views ??= []).push({
+    id: "recipes", title: "Recipes", make,
     useful: ({ about }) => Boolean(about.recipes?.length),
   });
 })((globalThis.vidsieve ??= {}));
