@@ -105,16 +105,8 @@ KANDINSKY_5 = Model(
     24,
     FrameRule(4, 1, 5, 121),
     16,
-    ((768, 512),),
-    source="kohya-ss/musubi-tuner@30c658c image_video_dataset.py",
-)
-LONGCAT_VIDEO = Model(
-    "longcat-video",
-    None,
-    FrameRule(8, 1, 9, 89),
-    16,
-    (_480P,),
-    source="bghira/SimpleTuner@bc8e6ab longcat_video/model.py",
+    ((512, 512),),
+    source="kohya-ss/musubi-tuner@30c658c image_video_dataset.py, kandinsky5/configs.py",
 )
 COGVIDEOX = Model(
     "cogvideox",
@@ -122,7 +114,7 @@ COGVIDEOX = Model(
     FrameRule(8, 1, 9, 49),
     16,
     ((720, 480),),
-    source="THUDM/CogVideo@e519ece finetune/schemas/args.py",
+    source="THUDM/CogVideo@e519ece README.md, finetune/README.md",
 )
 COGVIDEOX_1_5 = Model(
     "cogvideox1.5",
@@ -130,7 +122,7 @@ COGVIDEOX_1_5 = Model(
     FrameRule(8, 1, 9, 81),
     16,
     ((1360, 768),),
-    source="THUDM/CogVideo@e519ece finetune/schemas/args.py",
+    source="THUDM/CogVideo@e519ece README.md, finetune/README.md",
 )
 MOCHI_1 = Model(
     "mochi-1",

@@ -202,7 +202,8 @@ class Trainer(ABC):
         rule: Where its rule was read.
         models: The models that it trains, as it takes them.
         options: Its own settings that change the judgement, by its own names, with its defaults.
-        extensions: Names of files that it opens end in one of these; in lower case.
+        extensions: Names of files that it opens end in one of these; in lower case. Where a list names the
+            files, those that users have.
         any_case: Whether extensions in capitals count too.
         folder: Where it looks, below the folder of the data set: "" for the folder itself.
         recursive: Whether it looks into folders of that folder.

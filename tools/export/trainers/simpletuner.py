@@ -57,7 +57,6 @@ class SimpleTuner(Trainer):
                 "prompts.py",
                 "models/wan/model.py",
                 "models/ltxvideo2/model.py",
-                "models/longcat_video/model.py",
             )
         ),
     )
