@@ -46,8 +46,7 @@ def test_errors_and_correlation():
     rng = np.random.default_rng(0)
     values = rng.integers(1, 6, 50).astype(float)  # many ties
     predicted = values + rng.normal(size=(2, 50))
-    means = np.full((2, 50), 3.0)
-    found = validate(predicted, means, values, np.arange(50), columns=1, seed=0)
+    found = validate(predicted, predicted, values, np.arange(50), columns=1, seed=0)
     assert found.mae == pytest.approx(np.abs(predicted - values).mean())
     assert found.rmse == pytest.approx(np.sqrt(((predicted - values) ** 2).mean()))
     expected = np.mean([spearmanr(row, values).statistic for row in predicted])
@@ -58,7 +57,7 @@ def test_errors_and_correlation():
 def test_an_interval_of_independent_rows_is_that_of_bonett_and_wright():
     """r = 0.5, n = 103: z = 0.5493, standard error sqrt(1.125 / 100); n r^2 = 25.75 times the one column."""
     low, high = interval(0.5, 103, 1, drawn=np.full(10, 0.5))
-    half = norm.ppf(0.975) * np.sqrt(1.125 / 100 * (1 + 1 / 26.75))
+    half = norm.ppf(0.975) * np.sqrt(1.125 / 100 * (1 + 1.5 / 26.75))
     assert low == pytest.approx(np.tanh(np.arctanh(0.5) - half))
     assert high == pytest.approx(np.tanh(np.arctanh(0.5) + half))
 
@@ -67,9 +66,9 @@ def test_clips_that_are_copies_widen_the_interval():
     rng = np.random.default_rng(0)
     values = np.repeat(rng.normal(size=25), 8)
     predicted = np.repeat(rng.normal(size=25), 8)[None] + values
-    groups, means = np.repeat(np.arange(25), 8), np.zeros((1, 200))
-    together = validate(predicted, means, values, groups, columns=1, seed=0)
-    apart = validate(predicted, means, values, np.arange(200), columns=1, seed=0)
+    groups = np.repeat(np.arange(25), 8)
+    together = validate(predicted, predicted, values, groups, columns=1, seed=0)
+    apart = validate(predicted, predicted, values, np.arange(200), columns=1, seed=0)
     assert together.high - together.low > 2 * (apart.high - apart.low)
 
 
@@ -93,17 +92,31 @@ def test_groups_are_drawn_whole():
         assert sum(counts[[0, 1, 3]]) == 3  # one row of each group: as many draws as groups
 
 
+def test_rows_that_are_equal_stay_equal_across_folds():
+    """Of one column of two values the rank correlation is that of the column itself, as SciPy has it.
+
+    Predictions of rows that are equal differ a little between folds, and against the ratings held out.
+    """
+    column = np.repeat([0.0, 1.0], [25, 5])[:, None]
+    liked = np.repeat([0.0, 1.0], 15)
+    predicted, standardized, _ = held_out_predictions(
+        lambda: MODELS["ridge"](1), column, liked, np.arange(30), folds=10, repeats=2, seed=0
+    )
+    found = validate(predicted, standardized, liked, np.arange(30), columns=1, seed=0)
+    assert found.correlation == pytest.approx(spearmanr(column[:, 0], liked).statistic)
+    assert spearmanr(predicted[0], liked).statistic < found.correlation - 0.1  # what is avoided
+
+
 def test_a_model_that_has_learned_nothing_ranks_as_chance_not_backwards():
     """A fold of high ratings has a low mean outside it: pooled, the mean predicts the wrong way round."""
     rng = np.random.default_rng(0)
     values, noise = rng.normal(size=40), rng.normal(size=(40, 3))
-    predicted, means = held_out_predictions(
+    predicted, standardized, means = held_out_predictions(
         lambda: MODELS["ridge"](3), noise, values, np.arange(40), folds=10, repeats=3, seed=0
     )
-    found = validate(predicted, means, values, np.arange(40), columns=3, seed=0)
+    found = validate(predicted, standardized, values, np.arange(40), columns=3, seed=0)
     assert found.low < 0 < found.high
     assert spearmanr(means.mean(0), values).statistic < -0.5  # what is avoided
-    assert validate(means, means, values, np.arange(40), columns=3, seed=0).correlation == 0
 
 
 @pytest.mark.parametrize(("signal", "per_source"), [(0.0, 1), (1.0, 1), (1.0, 4)])
@@ -120,10 +133,10 @@ def test_intervals_cover_the_correlation_on_new_clips(signal, per_source):
         fresh = rng.normal(size=(4000, 4))
         values, truth = (signal * m[:, 0] + rng.normal(size=len(m)) for m in (matrix, fresh))
         groups = np.arange(80) // per_source
-        predicted, means = held_out_predictions(
+        predicted, standardized, _ = held_out_predictions(
             lambda: MODELS["ridge"](4), matrix, values, groups, folds=5, repeats=1, seed=seed
         )
-        found = validate(predicted, means, values, groups, columns=4, seed=seed)
+        found = validate(predicted, standardized, values, groups, columns=4, seed=seed)
         model = MODELS["ridge"](4).fit(matrix, values)
         covered += found.low <= spearmanr(model.predict(fresh), truth).statistic <= found.high
     assert covered >= 25

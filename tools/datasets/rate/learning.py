@@ -107,12 +107,12 @@ def _learn(
     makers = {name: _maker(name, len(names)) for name in ([model] if model else MODELS)}
     validations: dict[str, Validation] = {}
     for name, make in makers.items():
-        predicted, means = held_out_predictions(
+        predicted, standardized, means = held_out_predictions(
             make, matrix, values, groups, folds=folds, repeats=repeats, seed=seed
         )
         width = len(names) + _effective(matrix[:, len(names) :])
-        validations[name] = validate(predicted, means, values, groups, columns=width, seed=seed)
-        baseline = validate(means, means, values, groups, columns=width, seed=seed)
+        validations[name] = validate(predicted, standardized, values, groups, columns=width, seed=seed)
+        baseline = validate(means, np.zeros_like(means), values, groups, columns=width, seed=seed)
     chosen = model or simplest(validations)
     make = makers[chosen]
     blocks = {name: slice(place, place + 1) for place, name in enumerate(names)}

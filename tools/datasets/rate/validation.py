@@ -12,6 +12,7 @@ from tools.datasets.rate.models import Model
 Z_95 = 1.959964  # of the normal distribution
 _RESAMPLES = 400
 _MANY = 5000  # rows, beyond which a quarter of the resamples will do
+_WITHOUT_SIGNAL = 1.5  # by how much the variance of a correlation is larger there, see `interval`
 _CLOSE_TO_1 = 0.9999
 _SHUFFLES = 3
 
@@ -73,25 +74,35 @@ def held_out_predictions(
     folds: int,
     repeats: int,
     seed: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Predictions of each row by models that have not seen its group.
 
     Returns:
-        The predictions, and what predicting the mean of the rows learned from would give: float64, both of
-        shape (repeats, rows).
+        The predictions; the same less the mean of what that model predicts for all rows, and divided by its
+        deviation; and what predicting the mean of the rows learned from would give. Float64, each of shape
+        (repeats, rows).
     """
     predicted = np.empty((repeats, len(values)))
-    means = np.empty_like(predicted)
+    standardized, means = np.empty_like(predicted), np.empty_like(predicted)
     for repeat, held_out in splits(groups, folds, repeats, seed):
         model = make().fit(matrix[~held_out], values[~held_out])
-        predicted[repeat, held_out] = model.predict(matrix[held_out])
+        everything = model.predict(matrix)
+        predicted[repeat, held_out] = everything[held_out]
+        standardized[repeat, held_out] = _standardized(everything)[held_out]
         means[repeat, held_out] = values[~held_out].mean()
-    return predicted, means
+    return predicted, standardized, means
+
+
+def _standardized(predicted: np.ndarray) -> np.ndarray:
+    """Mean 0 and deviation 1; rounded, so that rows which two models take for equal stay equal."""
+    centered = predicted - predicted.mean()
+    deviation = centered.std()
+    return np.round(centered / deviation, 9) if deviation > 1e-12 else np.zeros_like(centered)
 
 
 def validate(
     predicted: np.ndarray,
-    means: np.ndarray,
+    standardized: np.ndarray,
     values: np.ndarray,
     groups: np.ndarray,
     *,
@@ -100,13 +111,12 @@ def validate(
 ) -> Validation:
     """Errors and rank correlation of `held_out_predictions`, each the mean over the repetitions.
 
-    The correlation is that of what is predicted beyond the mean of the rows learned from: in a fold of high
-    ratings that mean is low, so that a model which has learned nothing would seem to rank backwards.
+    The correlation is that of the standardized predictions: outside a fold of high ratings the mean is low,
+    so that what models without a signal predict, and rows that are equal, would seem to rank backwards.
     """
     residuals = predicted - values
-    predicted = predicted - means
-    correlation = float(mean_spearman(predicted, values, np.ones((1, len(values))))[0])
-    drawn = _resampled(predicted, values, groups, seed)
+    correlation = float(mean_spearman(standardized, values, np.ones((1, len(values))))[0])
+    drawn = _resampled(standardized, values, groups, seed)
     low, high = interval(correlation, len(values), columns, drawn)
     return Validation(
         mae=float(np.abs(residuals).mean()),
@@ -128,8 +138,8 @@ def interval(correlation: float, rows: int, columns: float, drawn: np.ndarray) -
 
     It is then made larger for models that have learned little. With slopes b of all rows and b + e of a fold,
     the rows outside it have b - e / (folds - 1): what a fold has by chance, the others lack. Without a signal
-    the correlation therefore has the variance 2 / n, not 1 / n; the excess goes as n r^2 exceeds the number
-    of columns.
+    the correlation therefore has the variance 2 / n, not 1 / n, and in simulations 2.5 / n, as settings of
+    the model are chosen, too; the excess goes as n r^2 exceeds the number of columns.
 
     Args:
         correlation: The correlation.
@@ -140,7 +150,7 @@ def interval(correlation: float, rows: int, columns: float, drawn: np.ndarray) -
     z = float(_fisher(np.array(correlation)))
     error = np.sqrt((1 + correlation**2 / 2) / max(rows - 3, 1))
     error = max(float(error), float(_fisher(drawn).std(ddof=1)))
-    error *= np.sqrt(1 + 1 / (1 + rows * correlation**2 / max(columns, 1)))
+    error *= np.sqrt(1 + _WITHOUT_SIGNAL / (1 + rows * correlation**2 / max(columns, 1)))
     return float(np.tanh(z - Z_95 * error)), float(np.tanh(z + Z_95 * error))
 
 
