@@ -39,7 +39,7 @@ if [ -n "${PACKAGES_OF:-}" ]; then
     place=$("$work/environment/bin/python" -c "import sysconfig; print(sysconfig.get_path('purelib'))")
     (cd "$PACKAGES_OF" && ls -d "$PWD"/lib/python3*/site-packages) > "$place/packages.pth"
 else
-    pip install -c constraints.txt "$wheel"
+    pip install -c constraints.txt "$wheel[report]"
 fi
 
 echo "== tried in a folder that has a package tools of its own"
@@ -57,6 +57,7 @@ vidsieve scene_detect meta_info_fmin1.csv --detector adaptive
 vidsieve cut meta_info_fmin1_timestamp.csv --save_dir clips
 vidsieve convert video clips --output meta_clips.csv
 vidsieve datautil meta_clips.csv --info --fmin 1
+vidsieve report meta_clips_info_fmin1.csv --output report.html  # its scripts are files in the wheel
 clips=$(($(wc -l < meta_clips_info_fmin1.csv) - 1))
 [ "$clips" = 2 ] || fail "the video has 2 shots, and $clips clips came out"
 

@@ -164,7 +164,20 @@ def test_the_wheel_has_both_packages():
     packages = find_packages(str(ROOT), include=found["packages"]["find"]["include"])
     assert {"vidsieve", "tools", "tools.scoring.optical_flow"} <= set(packages)
     assert {name.partition(".")[0] for name in packages} == {"vidsieve", "tools"}
-    assert found["package-data"] == {"vidsieve": ["py.typed"], "tools.table.recipes": ["*.toml"]}
+    carried = {
+        file
+        for package, patterns in found["package-data"].items()
+        for pattern in patterns
+        for file in ROOT.joinpath(*package.split(".")).glob(pattern)
+        if file.is_file()
+    }
+    data = {
+        file
+        for folder in ("tools", "vidsieve")
+        for file in (ROOT / folder).rglob("*")
+        if file.is_file() and file.suffix not in (".py", ".pyc")
+    }
+    assert data == carried
 
 
 FIXTURE = """
