@@ -139,6 +139,8 @@ def test_a_bound_is_moved_with_the_keyboard(tmp_path: Path, open_page: Callable[
     handle.send_keys(Keys.HOME)
     assert _kept(browser) == 300
     assert handle.get_attribute("aria-valuetext") == "no bound"
+    says = "return document.getElementById('announcements').textContent"
+    wait_for(browser, f"{says}.startsWith('300 rows left')")
 
 
 def test_nothing_is_fetched_and_cells_run_no_script(tmp_path: Path, open_page: Callable[..., Any]) -> None:

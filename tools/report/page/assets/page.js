@@ -83,6 +83,7 @@
     tabs.show(0);
     filter.onChange(() => {
       kept.update();
+      kept.announceSoon();
       tabs.update();
     });
     addEventListener("hashchange", () => filter.setAll(vidsieve.fromFragment(location.hash, table.columns)));

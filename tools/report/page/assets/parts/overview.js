@@ -50,6 +50,12 @@
         `of ${count(vidsieve.about.rows)} rows (${percent(kept.rows, this.filter.rows)}), ${hours(total)}`;
       this.bar.style.width = `${this.filter.rows ? (100 * kept.rows) / this.filter.rows : 0}%`;
     }
+
+    /** Tell a screen reader what is left, once a bound stays where it is. */
+    announceSoon() {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => announce(`${this.rows.textContent} rows left, ${this.hours.textContent}`), 800);
+    }
   }
 
   /** A table of the bounds, and what each removes. */
