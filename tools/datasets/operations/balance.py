@@ -18,7 +18,6 @@ from tools.datasets.operations.amounts import (
 )
 from tools.datasets.operations.base import DETAIL_COLUMN, Context, Operation, Phase, Split
 from tools.datasets.operations.bounds import TOLERANCE
-from tools.datasets.operations.order import source_video
 from tools.datasets.operations.ranks import levels_of, scales_of
 from tools.errors import UserError
 
@@ -87,6 +86,8 @@ def _balance(frame: pl.LazyFrame, balance: Balance, context: Context) -> Split:
     goal = balance.goal
     keys = [_key(name, frame).alias(f"{_GROUP}{i}") for i, name in enumerate(balance.columns)]
     if context.per_source:
+        from tools.table.source_videos import source_video
+
         keys.append(source_video(frame.collect_schema()).alias(_SOURCE))
     table = measured(frame, goal, *keys)
     if table.is_empty():
@@ -105,6 +106,8 @@ def _key(name: str, frame: pl.LazyFrame) -> pl.Expr:
     import polars as pl
 
     schema = frame.collect_schema()
+    from tools.table.source_videos import source_video
+
     cells = source_video(schema) if name == "source" else pl.col(name)
     if name != "source" and schema[name].is_float():
         cells = cells.fill_nan(None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from tools.datasets.operations.base import Context, Operation, Phase, Split, count, split_by
@@ -49,6 +48,8 @@ def _sample(frame: pl.LazyFrame, number: int, context: Context) -> Split:
     import numpy as np
     import polars as pl
 
+    from tools.table.source_videos import source_video
+
     table = frame.collect(engine="streaming")
     rank = np.random.RandomState(context.seed).permutation(table.height)
     if context.per_source:
@@ -58,15 +59,6 @@ def _sample(frame: pl.LazyFrame, number: int, context: Context) -> Split:
         rank[turn > context.per_source] = table.height
     keep = pl.Series(rank < min(number, table.height))
     return Split(table.filter(keep).lazy(), table.filter(~keep).lazy())
-
-
-def source_video(columns: Collection[str]) -> pl.Expr:
-    """The video that a clip was cut from: its column, or else derived from the name of the clip."""
-    import polars as pl
-
-    if "source" in columns:
-        return pl.coalesce("source", "path") if "path" in columns else pl.col("source")
-    return pl.col("path").str.replace(r"_scene-\d+\.[^./]*$", "")
 
 
 def _head(frame: pl.LazyFrame, number: int, context: Context) -> Split:
