@@ -169,10 +169,12 @@ def _write_page(args: argparse.Namespace) -> Path:
     from tools.report.page import check_output, write_page
     from tools.report.page.clips import page_clips
     from tools.report.page.contents import read_contents
+    from tools.report.page.libraries import require_charts
     from tools.report.recipe_overlay import applicable, overlay
     from tools.table import refuse_inputs
     from tools.table.recipes import known_recipes, load_recipe
 
+    require_charts()
     output = Path(args.output or DEFAULT_OUTPUT)
     check_output(output, overwrite=args.overwrite)
     recipes = [load_recipe(given) for given in args.recipe]  # a wrong name is told before tables are read

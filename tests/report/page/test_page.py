@@ -255,3 +255,10 @@ def test_a_file_of_another_program_is_left_alone(tmp_path: Path) -> None:
         main([str(table), "-o", str(tmp_path / "report.csv")])
     with pytest.raises(UserError):
         main([str(table), "-o", str(table)])
+
+
+def test_without_the_charts_nothing_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing package is said before any clip is decoded."""
+    monkeypatch.setitem(sys.modules, "bokeh", None)  # as if it were not installed
+    with pytest.raises(UserError, match=r"bokeh is not installed: pip install 'vidsieve\[report\]'"):
+        main([str(tmp_path / "there_is_no_table.csv"), "-o", str(tmp_path / "report.html")])

@@ -13,6 +13,21 @@ _SCRIPTS = ("bokeh.min.js", "bokeh-api.min.js")
 _FOLDER = Path("server", "static", "js")
 
 
+def require_charts() -> Path:
+    """Check that charts can be drawn, before the work is done.
+
+    Returns:
+        The folder of the scripts.
+
+    Raises:
+        UserError: bokeh is not installed.
+    """
+    found = find_spec("bokeh")
+    if found is None or found.origin is None:
+        raise not_installed("bokeh", "the page")
+    return Path(found.origin).parent / _FOLDER
+
+
 def chart_scripts() -> list[str]:
     """BokehJS and its programming interface, as the package bokeh carries them.
 
@@ -22,10 +37,7 @@ def chart_scripts() -> list[str]:
     Raises:
         UserError: bokeh is not installed, or lacks its scripts.
     """
-    found = find_spec("bokeh")
-    if found is None or found.origin is None:
-        raise not_installed("bokeh", "the page")
-    folder = Path(found.origin).parent / _FOLDER
+    folder = require_charts()
     try:
         return [(folder / name).read_text(encoding="utf-8") for name in _SCRIPTS]
     except OSError as error:
