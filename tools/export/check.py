@@ -1,0 +1,128 @@
+"""What a trainer would do with a folder that is there already, whoever made it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from tools.errors import MediaError, UserError
+from tools.export.explain import Explanation, explain
+from tools.export.found_captions import Found, found_captions
+from tools.export.manifest import files_in
+from tools.export.trainers import Preset
+from tools.export.trainers.base import Clip, Setup
+
+if TYPE_CHECKING:
+    from tools.stage.run_options import RunOptions
+
+SHARDED = ("webdataset", "mds", "litdata", "lance")
+"""Formats that keep clips inside files of their own."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A folder as a trainer sees it.
+
+    Attributes:
+        folder: The folder that the trainer is given.
+        preset: What it would be trained with.
+        setup: How.
+        explanation: What becomes of each file.
+        missing: Files that a list of the folder names and that are not there.
+        unlisted: Clips in the folder that the trainer's list does not name.
+        ignored: Videos in the folder that the trainer does not open: in another folder, of another kind.
+        failures: File → why it could not be read.
+    """
+
+    folder: Path
+    preset: Preset
+    setup: Setup
+    explanation: Explanation
+    missing: list[str]
+    unlisted: list[str]
+    ignored: list[str]
+    failures: Mapping[str, str]
+
+
+def check(folder: Path, preset: Preset, setup: Setup | None = None, run: RunOptions | None = None) -> Checked:
+    """Judge every file of a folder by the trainer's own arithmetic.
+
+    Args:
+        folder: The folder that the trainer is given. Where it finds nothing there, but in one of the folders
+            in it, that one is judged.
+        preset: The trainer, and its model.
+        setup: How one trains; as usual for the model by default.
+        run: Workers that read the files.
+
+    Raises:
+        UserError: There is no such folder, nothing in it that the trainer reads, or the trainer reads shards.
+    """
+    from tools.media.reading.extensions import is_video
+
+    trainer = preset.trainer
+    if trainer.name in SHARDED:
+        raise UserError(f"--check: {trainer.name} keeps clips inside of shards; --verify reads those back")
+    if not folder.is_dir():
+        raise UserError(f"--check {folder}: there is no such folder")
+    names = list(files_in(folder))
+    media = trainer.reads(names)
+    if not media:
+        below = _where(folder, names, preset)
+        return check(folder / below, preset, setup, run)
+    found = found_captions(folder, trainer.name, media)
+    clips, failures = _probed(folder, found, run)
+    setup = setup or trainer.setup(preset.model)
+    opened = set(media)
+    ignored = [name for name in names if name not in opened and is_video(name)]
+    explanation = explain(clips, trainer, setup)
+    return Checked(folder, preset, setup, explanation, found.missing, found.unlisted, ignored, failures)
+
+
+def _where(folder: Path, names: list[str], preset: Preset) -> str:
+    """The one folder in a folder that the trainer finds clips in.
+
+    Raises:
+        UserError: There is none, or several.
+    """
+    trainer = preset.trainer
+    parents = dict.fromkeys(
+        str(parent) for name in names for parent in list(PurePosixPath(name).parents)[:-1]
+    )
+    inner: dict[str, list[str]] = {parent: [] for parent in parents}
+    for name in names:
+        for parent in list(PurePosixPath(name).parents)[:-1]:
+            inner[str(parent)].append(name[len(str(parent)) + 1 :])
+    found = [parent for parent in inner if trainer.reads(inner[parent])]
+    found = [one for one in found if not any(one.startswith(f"{other}/") for other in found)]
+    if len(found) == 1:
+        return found[0]
+    there = (
+        f"there are such files in {', '.join(sorted(found)[:5])}: check one of these"
+        if found
+        else "there is none"
+    )
+    raise UserError(f"{folder}: {trainer.name} reads {trainer.layout.replace('`', '')}; {there}")
+
+
+def _probed(folder: Path, found: Found, run: RunOptions | None) -> tuple[list[Clip], dict[str, str]]:
+    from tools.datasets.probe_stage import ProbeStage
+    from tools.stage.session import map_rows
+
+    files = list(found.captions)
+    rows: list[dict[str, Any]] = [{"path": str(folder / file)} for file in files]
+    outcomes = map_rows(ProbeStage(as_video=True), rows, run, label="check")
+    clips, failures = [], {}
+    for file, outcome in zip(files, outcomes, strict=True):
+        caption = found.captions[file]
+        if isinstance(outcome, MediaError):
+            failures[file] = f"{outcome.kind}: {outcome.message}"
+            clips.append(Clip(file, 0, 0, 0, float("nan"), caption))
+            continue
+        fps = outcome["fps"]
+        size = (outcome["width"], outcome["height"], outcome["num_frames"])
+        clips.append(
+            Clip(file, *size, float("nan") if fps is None else fps, caption, bool(outcome["has_audio"]))
+        )
+    return clips, failures

@@ -1,0 +1,222 @@
+"""Reading an export back: whether everything that its manifest says is there, and as it was."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from tools.base.disk import system_message
+from tools.errors import UserError
+from tools.export.check import SHARDED
+from tools.export.found_captions import found_captions
+from tools.export.layouts import layout_of
+from tools.export.manifest import CLIPS, FILES, files_in, hours, read_list, read_manifest
+from tools.export.trainers import preset
+from tools.export.trainers.base import Trainer
+from tools.stage.provenance import digest_file
+
+EXAMPLES = 5
+"""Files that a kind of fault keeps."""
+
+_AT_ONCE = 4  # files that are read
+
+
+@dataclass
+class Fault:
+    """What is wrong, for one kind of fault.
+
+    Attributes:
+        count: How many files.
+        examples: The first few.
+    """
+
+    count: int = 0
+    examples: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """What was found.
+
+    Attributes:
+        folder: The folder.
+        manifest: Its manifest.
+        files: Files that were compared.
+        bytes: Of those that are there.
+        clips: Clips that the list of clips has.
+        hours: Of them.
+        faults: Kind of fault → files: missing, changed, extra clips, captions, counts.
+        notes: What is no fault: files of others beside those of the export, such as a trainer's cache.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    files: int = 0
+    bytes: int = 0
+    clips: int = 0
+    hours: float = 0.0
+    faults: dict[str, Fault] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.faults
+
+    def add(self, kind: str, text: str) -> None:
+        """Counts one file."""
+        fault = self.faults.setdefault(kind, Fault())
+        fault.count += 1
+        if len(fault.examples) < EXAMPLES:
+            fault.examples.append(text)
+
+
+def verify(folder: Path, *, quick: bool = False) -> Report:
+    """Compare a folder with its manifest.
+
+    Args:
+        folder: The exported folder.
+        quick: Compare sizes alone, and not what is in the files.
+
+    Raises:
+        UserError: There is no manifest, or it is damaged.
+    """
+    report = Report(folder, read_manifest(folder))
+    known = _files(folder, report, quick)
+    trainer = preset(str(report.manifest["preset"])).trainer
+    splits = report.manifest.get("splits") or {"": {}}
+    sharded = trainer.name in SHARDED
+    roots = {split: split if sharded else layout_of(trainer.name).root(split) for split in splits}
+    _extra(folder, report, known, trainer, roots.values())
+    clips = list(read_list(folder / CLIPS)) if CLIPS in known and (folder / CLIPS).exists() else []
+    _counts(report, clips)
+    if sharded:
+        if trainer.name == "webdataset":
+            _tars(folder, report, sorted(name for name in known if name.endswith(".tar")))
+        return report
+    for clip in clips:
+        if clip["file"] not in known:
+            report.add("missing", f"{clip['file']} is a clip without a file")
+    _captions(
+        folder, report, trainer.name, roots, [clip for clip in clips if (folder / clip["file"]).exists()]
+    )
+    return report
+
+
+def _files(folder: Path, report: Report, quick: bool) -> set[str]:
+    """Compares every file of the list; returns their names."""
+    listed = report.manifest.get("files") or {}
+    if digest_file(folder / FILES) != listed.get("sha256"):
+        report.add("changed", FILES)
+
+    def state(entry: dict[str, Any]) -> tuple[str, int, str]:
+        path, name = folder / entry["file"], entry["file"]
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return name, 0, "missing"
+        same = size == entry.get("bytes") and (quick or digest_file(path) == entry.get("sha256"))
+        return name, size, "" if same else "changed"
+
+    known: set[str] = set()
+    for name, size, fault in _threaded(state, read_list(folder / FILES)):
+        known.add(name)
+        report.bytes += size
+        if fault:
+            report.add(fault, name)
+    report.files = len(known)
+    if report.files != listed.get("count"):
+        report.add("counts", f"{report.files} files are listed, {listed.get('count')} in {FILES}'s summary")
+    return known
+
+
+def _threaded(work: Any, entries: Iterator[dict[str, Any]]) -> Iterator[tuple[str, int, str]]:
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        while some := list(islice(entries, 64 * _AT_ONCE)):
+            yield from threads.map(work, some)
+
+
+def _extra(folder: Path, report: Report, known: set[str], trainer: Trainer, roots: Iterable[str]) -> None:
+    """Files that the export has not written: clips that the trainer would read, and others."""
+    others = 0
+    for name in files_in(folder):
+        if name in known:
+            continue
+        inner = [
+            name[len(root) + 1 if root else 0 :] for root in roots if not root or name.startswith(f"{root}/")
+        ]
+        if trainer.reads(inner):
+            report.add("extra clips", name)
+        else:
+            others += 1
+    if others:
+        files = "file is" if others == 1 else "files are"
+        report.notes.append(f"{others} other {files} in the folder that the export has not written")
+
+
+def _counts(report: Report, clips: list[dict[str, Any]]) -> None:
+    manifest = report.manifest
+    splits: dict[str, list[float]] = {}
+    for clip in clips:
+        splits.setdefault(clip.get("split") or "", []).append(clip["num_frames"] / clip["fps"])
+    report.clips = len(clips)
+    report.hours = hours(sum(sum(seconds) for seconds in splits.values()))
+    found = {"count": report.clips, "hours": report.hours}
+    for name in ("count", "hours"):
+        if abs(found[name] - manifest.get(name, -1)) > 2e-5:
+            report.add("counts", f"{name} is {found[name]}, {manifest.get(name)} in the manifest")
+    told = {name: one.get("clips") for name, one in (manifest.get("splits") or {}).items()}
+    there = {name: len(seconds) for name, seconds in splits.items()}
+    if told != there:
+        report.add("counts", f"clips of splits are {there}, {told} in the manifest")
+
+
+def _captions(
+    folder: Path, report: Report, trainer: str, roots: Mapping[str, str], clips: list[dict[str, Any]]
+) -> None:
+    for split, root in roots.items():
+        files = [clip["file"] for clip in clips if (clip.get("split") or "") == split]
+        inner = [file[len(root) + 1 :] if root else file for file in files]
+        try:
+            found = found_captions(folder / root, trainer, inner)
+        except UserError as error:
+            report.add("captions", str(error))
+            continue
+        for file, below in zip(files, inner, strict=True):
+            _caption(report, file, found.captions.get(below))
+        for name in found.missing:
+            report.add("missing", f"{name} is in the list of clips of {trainer}")
+
+
+def _caption(report: Report, name: str, caption: str | None) -> None:
+    if not (caption or "").strip():
+        if not (report.manifest.get("options") or {}).get("allow_empty"):
+            report.add("captions", f"{name}: {'no caption' if caption is None else 'an empty caption'}")
+    elif len((caption or "").splitlines()) > 1:
+        report.add("captions", f"{name}: a caption of several lines")
+
+
+def _tars(folder: Path, report: Report, shards: Iterable[str]) -> None:
+    """Samples and captions inside of tar files."""
+    samples = 0
+    for shard in shards:
+        try:
+            with tarfile.open(folder / shard) as file:
+                for member in file:
+                    if PurePosixPath(member.name).suffix != ".txt":
+                        continue
+                    samples += 1
+                    content = file.extractfile(member)
+                    text = content.read().decode("utf-8", errors="replace") if content else ""
+                    _caption(report, f"{shard}: {member.name}", text)
+        except FileNotFoundError:
+            continue  # reported as missing
+        except (OSError, tarfile.TarError) as error:
+            report.add("changed", f"{shard}: cannot be read: {system_message(error)}")
+    if samples != report.clips:
+        report.add("counts", f"{samples} samples in the shards, {report.clips} clips in the list")
