@@ -7,7 +7,7 @@ import pytest
 
 from tests.support import make_video
 from tools.errors import UserError
-from tools.export.check import check
+from tools.export.check import check, check_each
 from tools.export.check_text import check_text
 from tools.export.explain import explain
 from tools.export.found_captions import found_captions
@@ -196,3 +196,21 @@ def test_captions_line_by_line(tmp_path, trainer):
     (tmp_path / "prompts.txt").write_text("A road.\n")
     with pytest.raises(UserError, match=r"1 lines in prompts\.txt, 2 in videos\.txt"):
         found_captions(tmp_path, trainer, ["videos/a.mp4"])
+
+
+def test_a_video_folder_needs_no_table(tmp_path):
+    assert captions(tmp_path, "videofolder", ["a.mp4"]).captions == {"a.mp4": None}
+
+
+def test_each_split_of_an_export_is_judged_for_itself(videos, tmp_path):
+    for split, count in (("train", 2), ("val", 1)):
+        names = [f"{split}{i}.mp4" for i in range(count)]
+        lay_out(videos, tmp_path / split / "clips", dict.fromkeys(names, ("long.mp4", None)))
+        rows = [{"video": f"clips/{name}", "caption": "A road."} for name in names]
+        (tmp_path / split / "metadata.json").write_text(json.dumps(rows))
+    (tmp_path / "dataset.json").write_text('{"format": 1, "splits": {"train": {}, "val": {}}}')
+    wanted = preset("ltx-2@ltx-trainer")
+    setup = wanted.trainer.setup(wanted.model, sizes=((160, 96),), frames=(33,))
+    found = check_each(tmp_path, wanted, setup, HERE)
+    assert [one.folder.name for one in found] == ["train", "val"]
+    assert [one.explanation.summary.used for one in found] == [2, 1]

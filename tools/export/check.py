@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tools.errors import MediaError, UserError
 from tools.export.explain import Explanation, explain
 from tools.export.found_captions import Found, found_captions
-from tools.export.manifest import files_in
+from tools.export.manifest import MANIFEST, files_in, read_manifest
 from tools.export.trainers import Preset
 from tools.export.trainers.base import Clip, Setup
 
@@ -78,6 +78,21 @@ def check(folder: Path, preset: Preset, setup: Setup | None = None, run: RunOpti
     ignored = [name for name in names if name not in opened and is_video(name)]
     explanation = explain(clips, trainer, setup)
     return Checked(folder, preset, setup, explanation, found.missing, found.unlisted, ignored, failures)
+
+
+def check_each(
+    folder: Path, preset: Preset, setup: Setup | None = None, run: RunOptions | None = None
+) -> list[Checked]:
+    """As `check`; of an export with splits each split, as each is a data set of its own."""
+    from tools.export.layouts import layout_of
+
+    splits: list[str] = []
+    if preset.trainer.name not in SHARDED and (folder / MANIFEST).is_file():
+        splits = [split for split in read_manifest(folder).get("splits") or {} if split]
+    roots = [folder / layout_of(preset.trainer.name).root(split) for split in splits]
+    if not roots or not all(root.is_dir() for root in roots):  # made for another trainer
+        roots = [folder]
+    return [check(root, preset, setup, run) for root in roots]
 
 
 def _where(folder: Path, names: list[str], preset: Preset) -> str:

@@ -110,6 +110,8 @@ def _listed(folder: Path, trainer: str, media: Sequence[str]) -> Found:
     listing = _LISTINGS[trainer]
     tables = sorted(path for path in folder.iterdir() if path.suffix in _TABLES and path.name not in _OWN)
     rows = [row for path in tables for row in _rows(path, listing)]
+    if not rows and trainer == "videofolder":  # a table is welcome there, not needed
+        return Found(dict.fromkeys(media))
     if not rows:
         columns = f"{' or '.join(listing.files)}, and {' or '.join(listing.captions)}"
         raise UserError(
