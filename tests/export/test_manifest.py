@@ -176,6 +176,15 @@ def test_damaged_manifests(tmp_path, content, said):
         read_manifest(tmp_path)
 
 
+def test_a_file_of_somebody_else_stays(tmp_path):
+    folder = folder_of(tmp_path, [item(0)])
+    (folder / MANIFEST).write_text('{"name": "mine"}')
+    with pytest.raises(UserError, match="no manifest of an export"):
+        write_manifest(folder, [item(0)], about(tmp_path))
+    assert (folder / MANIFEST).read_text() == '{"name": "mine"}'
+    assert not (folder / CLIPS).exists()
+
+
 def test_no_manifest(tmp_path):
     with pytest.raises(UserError, match="--check"):
         read_manifest(tmp_path)

@@ -131,7 +131,7 @@ def test_captions_in_a_table(tmp_path):
 
 
 def test_empty_captions_that_were_asked_for(tmp_path):
-    folder = export(tmp_path, allow_empty=True)
+    folder = export(tmp_path, allow_empty_captions=True)
     (folder / "clips" / "k2.txt").write_text("")
     assert faults(folder) == {"changed": 1}
 

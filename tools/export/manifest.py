@@ -95,6 +95,7 @@ def write_manifest(folder: Path, items: Sequence[Item], about: About) -> Path:
     repeated = next((key for key, count in Counter(i.key for i in ordered).items() if count > 1), None)
     if repeated is not None:
         raise UserError(f"{folder}: two clips have the key {repeated!r}")
+    refuse_others(folder)
     # A manifest of an earlier export is none of this one, should this be killed.
     remove_quietly(folder / MANIFEST)
     _write_list(folder / CLIPS, (clip_entry(item) for item in ordered))
@@ -112,6 +113,23 @@ def write_manifest(folder: Path, items: Sequence[Item], about: About) -> Path:
     path = folder / MANIFEST
     write_whole(path, (json.dumps(whole, indent=2, default=str) + "\n").encode(), "the manifest")
     return path
+
+
+def refuse_others(folder: Path) -> None:
+    """Make sure that no file of somebody else has the name of a manifest.
+
+    Raises:
+        UserError: There is one.
+    """
+    path = folder / MANIFEST
+    try:
+        whole = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError):
+        whole = None
+    if not isinstance(whole, dict) or not {"format", "preset"} <= set(whole):
+        raise UserError(f"{path}: is no manifest of an export; move it, or choose another folder")
 
 
 def described(about: About) -> dict[str, Any]:

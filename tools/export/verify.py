@@ -195,7 +195,7 @@ def _captions(
 
 def _caption(report: Report, name: str, caption: str | None) -> None:
     if not (caption or "").strip():
-        if not (report.manifest.get("options") or {}).get("allow_empty"):
+        if not (report.manifest.get("options") or {}).get("allow_empty_captions"):
             report.add("captions", f"{name}: {'no caption' if caption is None else 'an empty caption'}")
     elif len((caption or "").splitlines()) > 1:
         report.add("captions", f"{name}: a caption of several lines")
