@@ -53,6 +53,7 @@ OTHER_PROGRAMS = {
     "--ntasks-per-node": "srun",
     "--neighbors": "embedding-atlas",
     "--image": "embedding-atlas",
+    "--resolution-buckets": "the LTX-2 trainer",
     "--no-deps": "pip",
     "--only-binary": "pip",
     "--score": "benchmarks/where.py",

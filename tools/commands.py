@@ -273,6 +273,14 @@ COMMANDS: tuple[Command, ...] = (
         "rate.md",
     ),
     Command(
+        "export",
+        "tools.export.__main__",
+        "what a trainer reads: clips, captions and its configuration, and what it would lose",
+        "`path num_frames fps width height text`",
+        "a folder and `_clips`",
+        "export.md",
+    ),
+    Command(
         "operators",
         "tools.operators.__main__",
         "runs a script written for DataFlow or LAS",

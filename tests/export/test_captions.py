@@ -1,0 +1,61 @@
+"""Captions: one line, cleaned, with what was asked for. Expected values are written by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from tools.export.captions import Captions, one_line
+from tools.export.trainers.base import Reason
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a\nb\r\nc", "a b c"),
+        ("  a \t b\x0b\u2028c\x85d ", "a b c d"),
+        ("\ufeffa\x00b", "a b"),
+        ("\ud83d", "?"),
+        ("", ""),
+    ],
+)
+def test_one_line(text, line):
+    assert one_line(text) == line
+
+
+@pytest.mark.parametrize(
+    ("captions", "text", "cells", "caption"),
+    [
+        (Captions(), "The video shows a dog.\n\nIt runs.", {}, "A dog. It runs."),
+        (Captions(keep_prefixes=True), "The video shows a dog.", {}, "The video shows a dog."),
+        (Captions(trigger="zwx"), "A dog.", {}, "zwx, A dog."),
+        (Captions(trigger="zwx"), "zwx, a dog.", {}, "zwx, a dog."),
+        (Captions(trigger="A"), "Aardvark", {}, "A, Aardvark"),
+        (Captions(trigger="zwx", allow_empty=True), None, {}, "zwx"),
+        (Captions(allow_empty=True), " \n", {}, ""),
+        (
+            Captions(template="{text} {fps:.0f} FPS, {vmafmotion:.1f} motion score."),
+            "A {dog}.",
+            {"fps": 23.976, "vmafmotion": "4.25"},
+            "A {dog}. 24 FPS, 4.2 motion score.",
+        ),
+    ],
+)
+def test_caption(captions, text, cells, caption):
+    assert captions.caption(text, cells) == caption
+
+
+@pytest.mark.parametrize(
+    ("captions", "text", "cells", "kind"),
+    [
+        (Captions(), None, {}, "no caption"),
+        (Captions(), "The video shows\n", {}, "no caption"),
+        (Captions(trigger="zwx"), "", {}, "no caption"),
+        (Captions(template="{text} {aes:.1f}"), "A dog.", {"aes": None}, "template"),
+        (Captions(template="{text} {aes:.1f}"), "A dog.", {"aes": float("nan")}, "template"),
+        (Captions(template="{text} {aes:.1f}"), "A dog.", {"aes": "high"}, "template"),
+    ],
+)
+def test_lost_captions(captions, text, cells, kind):
+    found = captions.caption(text, cells)
+    assert isinstance(found, Reason)
+    assert found.kind == kind

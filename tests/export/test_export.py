@@ -1,0 +1,256 @@
+"""The command: the right frames in files of the right size, and a trainer that takes them all."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.support import make_video, read_barcode, run_command
+from tools.export.__main__ import main
+from tools.export.explain import judge
+from tools.export.trainers import preset
+from tools.export.trainers.base import Clip
+
+COLUMNS = ("path", "width", "height", "num_frames", "fps", "text", "has_audio")
+WAN = "wan2.1@diffusion-pipe"
+
+
+def write_table(path: Path, rows: list[tuple], columns: tuple[str, ...] = COLUMNS) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+    return path
+
+
+def numbers_in(path: Path) -> list[int | None]:
+    """The number that each frame carries, read with PyAV alone."""
+    with av.open(str(path)) as file:
+        return [read_barcode(frame.to_ndarray(format="rgb24")) for frame in file.decode(video=0)]
+
+
+def facts(path: Path) -> tuple[int, int, int, Fraction | None, bool]:
+    with av.open(str(path)) as file:
+        stream = file.streams.video[0]
+        frames = sum(1 for _ in file.decode(video=0))
+        return stream.width, stream.height, frames, stream.average_rate, bool(file.streams.audio)
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*.*")) if p.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "stated", "target"),
+    [
+        (WAN, Fraction(24000, 1001), 23.976, 16),
+        (WAN, Fraction(30), 30.0, 16),
+        (WAN, Fraction(25), 25.0, 16),
+        ("ltx-2@diffusion-pipe", Fraction(24000, 1001), 23.976, 24),
+        ("ltx-2@diffusion-pipe", Fraction(30), 30.0, 24),
+        ("ltx-2@diffusion-pipe", Fraction(25), 25.0, 24),
+    ],
+)
+def test_each_frame_is_the_one_on_screen_at_its_time(tmp_path, name, rate, stated, target):
+    """By construction: at k / target seconds frame floor(k / target * rate) is on screen."""
+    source = make_video(tmp_path / "a.mp4", 60, size=(320, 192), fps=rate)
+    table = write_table(tmp_path / "m.csv", [(source, 320, 192, 60, stated, "A dog.", "")])
+    done = run_command(
+        main, table, "--for", name, "-o", tmp_path / "out", "--frames", 17, "--sizes", "256x160",
+        "--num-workers", 0,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (made,) = (tmp_path / "out").rglob("*.mp4")
+    assert numbers_in(made) == [int(Fraction(k, target) * rate) for k in range(17)]
+    assert facts(made)[2:4] == (17, target)
+    (caption,) = (tmp_path / "out").rglob("a.txt")
+    assert caption.read_text() == "A dog."
+
+
+def test_pieces_of_a_long_clip_follow_one_another(tmp_path):
+    """By construction: at the clip's own rate piece k begins with frame 17 k, and 9 frames are left over."""
+    source = make_video(tmp_path / "a.mp4", 60, size=(320, 192), fps=16)
+    table = write_table(tmp_path / "m.csv", [(source, 320, 192, 60, 16, "A dog.", "")])
+    common = ("--for", WAN, "--sizes", "256x160", "--num-workers", 0)
+    done = run_command(main, table, "-o", tmp_path / "w", "--frames", 17, 9, "--windows", *common)
+    assert done.returncode == 0, done.stderr
+    made = sorted((tmp_path / "w").rglob("*.mp4"))
+    assert [numbers_in(path) for path in made] == [
+        [*range(17)], [*range(17, 34)], [*range(34, 51)], [*range(51, 60)],
+    ]  # fmt: skip
+    done = run_command(main, table, "-o", tmp_path / "m", "--frames", 17, "--from", "middle", *common)
+    (middle,) = (tmp_path / "m").rglob("*.mp4")
+    assert numbers_in(middle) == [*range(21, 38)]
+
+
+def test_black_bars_are_cropped_first_and_nothing_is_enlarged(tmp_path):
+    """A white picture with black bars above and below: what is written is white to its edges."""
+    picture = np.zeros((240, 320, 3), np.uint8)
+    picture[40:200] = 255
+    source = make_video(tmp_path / "a.mp4", fps=16, pictures=[picture] * 20)
+    rows = [(source, 320, 240, 20, 16, "A dog.", "", "320:160:0:40")]
+    small = make_video(tmp_path / "b.mp4", 20, size=(128, 80), fps=16)
+    rows.append((small, 128, 80, 20, 16, "A cat.", "", ""))
+    table = write_table(tmp_path / "m.csv", rows, (*COLUMNS, "crop"))
+    done = run_command(
+        main, table, "--for", WAN, "-o", tmp_path / "out", "--frames", 17, "--sizes", "224x112",
+        "--num-workers", 0,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (made,) = (tmp_path / "out").rglob("*.mp4")
+    with av.open(str(made)) as file:
+        image = next(file.decode(video=0)).to_ndarray(format="gray")
+    assert image.shape[0] % 16 == 0 and image.shape[1] % 16 == 0
+    assert image.shape[0] <= 160
+    assert image.min() > 200
+    assert "too small" in done.stdout
+
+
+def test_what_is_explained_is_what_is_written_and_what_the_trainer_takes(tmp_path):
+    """Rows of every kind of fate; the trainer's own rule counts what came out."""
+    long = make_video(tmp_path / "a.b.mp4", 40, size=(320, 192), fps=25, audio="sine")
+    short = make_video(tmp_path / "c.mp4", 10, size=(320, 192), fps=25)
+    (tmp_path / "damaged.mp4").write_bytes(b"no video")
+    rows = [
+        (long, 320, 192, 40, 25.0, "The video shows a dog.\nIt runs.\r\n", "True"),
+        (long, 320, 192, 40, 25.0, "", "True"),
+        (short, 320, 192, 10, 25.0, "Short.", ""),
+        (long, 320, 192, 40, "", "No rate.", ""),
+        (tmp_path / "damaged.mp4", 320, 192, 40, 25.0, "Damaged.", ""),
+    ]
+    table = write_table(tmp_path / "m.csv", rows)
+    common = (table, "--for", WAN, "--frames", 17, "--sizes", "256x160", "--num-workers", 0)
+    told = run_command(main, *common, "--explain", "--explain-out", tmp_path / "why.csv")
+    assert told.returncode == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.b.mp4", "c.mp4", "damaged.mp4", "m.csv", "why.csv",
+    ]  # fmt: skip
+    with (tmp_path / "why.csv").open() as file:
+        why = [(row["written"].lower(), row["reason"]) for row in csv.DictReader(file)]
+    assert why == [
+        ("true", ""), ("false", "no caption"), ("false", "too short"), ("false", "no frame rate"),
+        ("true", ""),
+    ]  # fmt: skip
+    done = run_command(main, *common, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "1 clips of 1 rows; 3 rows lost, 1 rows failed" in done.stdout
+    made = list((tmp_path / "out").rglob("*.mp4"))
+    assert [path.stem for path in made] == ["a_b"]  # keys have no dots
+    (caption,) = (tmp_path / "out").rglob("a_b.txt")
+    assert caption.read_bytes() == b"A dog. It runs."
+    width, height, frames, rate, sound = facts(made[0])
+    assert not sound  # Wan hears nothing
+    chosen = preset(WAN)
+    setup = chosen.trainer.setup(chosen.model, frames=(17,), sizes=((256, 160),))
+    clip = Clip(made[0].name, width, height, frames, float(rate or 0), caption.read_text())
+    (piece,) = judge(clip, chosen.trainer, setup).pieces
+    assert (piece.bucket.width, piece.bucket.height, piece.bucket.frames) == (width, height, frames)
+    assert (tmp_path / "out_clips.failures.csv").exists()
+
+
+def test_sound_is_kept_where_the_model_hears_it(tmp_path):
+    source = make_video(tmp_path / "a.mp4", 60, size=(320, 192), fps=24, audio="sine")
+    table = write_table(tmp_path / "m.csv", [(source, 320, 192, 60, 24, "A dog.", "True")])
+    done = run_command(
+        main, table, "--for", "ltx-2@ltx-trainer", "-o", tmp_path / "out", "--frames", 17,
+        "--sizes", "256x160", "--num-workers", 0,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (made,) = (tmp_path / "out").rglob("*.mp4")
+    assert facts(made)[4]
+    with av.open(str(made)) as file:
+        heard = sum(frame.samples for frame in file.decode(audio=0)) / 48_000
+    assert heard == pytest.approx(17 / 24, abs=0.05)  # AAC pads to whole blocks of 1024 samples
+
+
+def test_files_as_they_are_are_linked(tmp_path):
+    source = make_video(tmp_path / "a.mp4", 40, size=(320, 192), fps=16)
+    table = write_table(tmp_path / "m.csv", [(source, 320, 192, 40, 16, "A dog.", "")])
+    words = (table, "--for", WAN, "-o", tmp_path / "out", "--frames", 17, "--keep-source", "--num-workers", 0)
+    for _ in range(2):  # again after a finished run
+        done = run_command(main, *words)
+        assert done.returncode == 0, done.stderr
+        (made,) = (tmp_path / "out").rglob("*.mp4")
+        assert made.samefile(source)
+
+
+def test_a_killed_export_is_resumed_to_the_same_bytes(tmp_path):
+    rows = []
+    for number in range(4):
+        source = make_video(tmp_path / f"v{number}.mp4", 60, size=(640, 384), fps=25)
+        rows.append((source, 640, 384, 60, 25, f"Clip {number}.", ""))
+    table = write_table(tmp_path / "m.csv", rows)
+    words = ["--for", WAN, "--frames", "33", "--sizes", "512x320", "--num-workers", "0"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    command = [sys.executable, "-m", "tools.export", str(table), *words]
+    running = subprocess.Popen(
+        [*command, "-o", str(broken)], start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    until = time.monotonic() + 120
+    while not list(broken.rglob("*.mp4")) and running.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert list(broken.rglob("*.mp4"))
+    assert not list(broken.rglob("v3.txt"))  # it was killed before its end
+    done = run_command(main, table, *words, "-o", broken)
+    assert done.returncode == 0, done.stderr
+    assert run_command(main, table, *words, "-o", whole).returncode == 0
+    assert files_below(broken) == files_below(whole)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--for", "wan2.1@diffusion-pip"], "there is no preset"),
+        (["--for", WAN, "--frames", "80"], "4k+1 frames; near it: 77, 81"),
+        (["--for", WAN, "--sizes", "850x480"], "multiples of 16"),
+        (["--for", WAN, "--set", "num_repeat=2"], "no option 'num_repeat'"),
+        (["--for", WAN, "--caption-template", "{text} {motoin:.1f}"], "'motoin'"),
+        (["--for", WAN, "--caption-template", "{text.__class__}"], "is no column"),
+        (["--for", WAN, "--caption-column", "caption"], "'caption'"),
+        ([], "--for is missing"),
+    ],
+)
+def test_what_is_wrong_on_the_command_line_is_said_before_anything_is_done(tmp_path, words, says):
+    table = write_table(tmp_path / "m.csv", [("a.mp4", 320, 192, 40, 25, "A dog.", "")])
+    done = run_command(main, table, *words, "-o", tmp_path / "out")
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_to_write_is_an_error(tmp_path):
+    table = write_table(tmp_path / "m.csv", [("a.mp4", 320, 192, 10, 25, "A dog.", "")])
+    done = run_command(main, table, "--for", WAN, "-o", tmp_path / "out")
+    assert done.returncode == 1
+    assert "too short" in done.stdout
+
+
+def test_texts_of_others_are_not_replaced(tmp_path):
+    source = make_video(tmp_path / "a.mp4", 40, size=(320, 192), fps=16)
+    table = write_table(tmp_path / "m.csv", [(source, 320, 192, 40, 16, "A dog.", "")])
+    words = (table, "--for", WAN, "-o", tmp_path / "out", "--frames", 17, "--keep-source", "--num-workers", 0)
+    assert run_command(main, *words).returncode == 0
+    (caption,) = (tmp_path / "out").rglob("a.txt")
+    write_table(table, [(source, 320, 192, 40, 16, "A cat.", "")])
+    assert run_command(main, *words, "--overwrite").returncode == 0  # the table has changed; its own text
+    assert caption.read_text() == "A cat."
+    caption.write_text("by hand")
+    done = run_command(main, *words)
+    assert done.returncode == 2
+    assert "another file is there" in done.stderr
+    assert caption.read_text() == "by hand"

@@ -1,0 +1,144 @@
+"""An export: the files by a stage, then the texts of the trainer, then what has come of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import polars as pl
+
+from tools.base.addresses import without_query
+from tools.errors import UserError
+from tools.export.explain import judge
+from tools.export.folder import items_of, seen, strangers, write_texts
+from tools.export.items import Item
+from tools.export.planning import RowPlan, keys_of
+from tools.export.stage import ExportStage
+from tools.export.trainers import Preset
+from tools.export.trainers.base import Setup
+from tools.stage.options import run_options
+from tools.stage.owners import state_of
+from tools.stage.shards import current_shard
+from tools.table import part_path, read_table, table_extension
+
+
+def make(
+    args: argparse.Namespace,
+    table: pl.DataFrame,
+    plans: Sequence[RowPlan],
+    chosen: Preset,
+    setup: Setup,
+    splits: Sequence[str],
+) -> int:
+    """Write the folder.
+
+    Args:
+        args: The command line.
+        table: The source table.
+        plans: One for each of its rows.
+        chosen: The preset.
+        setup: How one trains.
+        splits: The split of each row; () for none.
+
+    Returns:
+        The exit code: 0 only if there is a clip in the folder.
+    """
+    from tools.export.layouts import layout_of
+    from tools.stage.runner import run_stage
+    from tools.stage.summary import summary
+
+    layout = layout_of(chosen.trainer.name)
+    folder = Path(args.output_dir).absolute()
+    output = Path(args.output or f"{folder}_clips{table_extension(args.meta)}")
+    if folder in output.absolute().parents:
+        raise UserError(f"--output {output}: must not lie in {args.output_dir}, which the trainer reads")
+    options = run_options(args)
+    stage = ExportStage(
+        str(folder),
+        overwrite=options.overwrite,
+        workers=options.num_workers,
+        **{name: getattr(args, name) for name in ("codec", "crf", "preset", "hdr")},
+    )
+    stage.plan_files(_targets(table, plans, layout, splits), [[p.cut for p in plan.pieces] for plan in plans])
+    try:
+        result = run_stage(stage, args.meta, output=output, options=options)
+    finally:
+        stage.remove_leftovers()
+    print(summary(result), file=sys.stderr)
+    if result.totals is None:  # the rank that finishes last writes the rest
+        return 0
+    items = items_of(_written(output), plans, stage.targets, splits)
+    if not items:
+        first = f", the first: {result.failures[0]}" if result.failures else ""
+        print(f"error: {args.meta}: no clip was written{first}", file=sys.stderr)
+        return 1
+    write = getattr(layout, "write", None)
+    if write is not None:
+        write(folder, items)
+    texts = list(layout.texts(items, setup))
+    write_texts(folder, texts, state_of(output), overwrite=options.overwrite)
+    roots = {item.split: layout.root(item.split) for item in items}
+    _report(folder, roots, items, plans, chosen, setup)
+    return 1 if options.strict and result.totals.failures else 0
+
+
+def _targets(
+    table: pl.DataFrame, plans: Sequence[RowPlan], layout: Any, splits: Sequence[str]
+) -> list[str | None]:
+    """The path of each row's file; of a file that stays as it is with its own extension."""
+    keys = keys_of(table["path"].cast(pl.String).to_list())
+    found: list[str | None] = []
+    for plan, key in zip(plans, keys, strict=True):
+        if not plan.pieces:
+            found.append(None)
+            continue
+        path = layout.media(key, splits[plan.row] if splits else "")
+        if plan.pieces[0].cut is None:
+            path = str(PurePosixPath(path).with_suffix(PurePosixPath(without_query(plan.source.name)).suffix))
+        found.append(path)
+    return found
+
+
+def _written(output: Path) -> list[dict[str, Any]]:
+    """The rows of the written table, of all ranks."""
+    shard = current_shard()
+    parts = [output] if shard.alone else [part_path(output, rank) for rank in range(shard.world)]
+    columns = ("relpath", "width", "height", "num_frames", "fps", "has_audio")
+    rows: list[dict[str, Any]] = []
+    for part in parts:
+        found = read_table(part)
+        if found.height:
+            yes = pl.col("has_audio").cast(pl.String).str.to_lowercase().is_in(["true", "1"])
+            rows += found.select(columns).with_columns(yes).rows(named=True)
+    return rows
+
+
+def _report(
+    folder: Path,
+    roots: Mapping[str, str],
+    items: Sequence[Item],
+    plans: Sequence[RowPlan],
+    chosen: Preset,
+    setup: Setup,
+) -> None:
+    """Print what is in the folder, as the trainer sees it."""
+    judged = [(item, judge(seen(item), chosen.trainer, setup).loss) for item in items]
+    refused = [(item, reason) for item, reason in judged if reason is not None]
+    rows = len({item.source_row for item in items})
+    lost = sum(1 for plan in plans if plan.loss)
+    failed = len(plans) - lost - rows
+    print()
+    print(f"{folder}: {len(items)} clips of {rows} rows; {lost} rows lost, {failed} rows failed")
+    print(f"{chosen.trainer.name} uses {len(items) - len(refused)} of {len(items)}")
+    for item, reason in refused[:5]:
+        print(f"warning: {item.file}: {reason.text}", file=sys.stderr)
+    if others := strangers(folder, roots.values(), chosen.trainer, items):
+        shown = ", ".join(others[:3])
+        print(
+            f"warning: {len(others)} more files in {folder} that are not of this export, which "
+            f"{chosen.trainer.name} reads too: {shown}",
+            file=sys.stderr,
+        )

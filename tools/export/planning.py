@@ -1,0 +1,255 @@
+"""What of a table is exported: each row as pieces of files to write, or why nothing of it is."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import polars as pl
+
+from tools.base.addresses import without_query
+from tools.errors import UserError
+from tools.export.captions import Captions
+from tools.export.clips import clips
+from tools.export.encode import Box, Cut
+from tools.export.explain import judge
+from tools.export.targets import Target, target
+from tools.export.trainers.base import Clip, Judgement, Reason, Setup, Trainer, unusable
+
+FROM = ("start", "middle")
+"""Where a piece is cut from a longer clip."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for.
+
+    Attributes:
+        trainer: Who reads the files.
+        setup: How one trains.
+        captions: How captions are made.
+        caption_column: The column of captions.
+        place: Where a piece is cut from a longer clip, of `FROM`.
+        windows: Cut several pieces out of a long clip, one after the other.
+        keep_source: Write the files as they are.
+        keep_small: Write clips that are smaller than their bucket, which the trainer then enlarges.
+    """
+
+    trainer: Trainer
+    setup: Setup
+    captions: Captions = Captions()
+    caption_column: str = "text"
+    place: str = "start"
+    windows: bool = False
+    keep_source: bool = False
+    keep_small: bool = False
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One file to write.
+
+    Attributes:
+        cut: What of the source becomes the file; None for the source as it is.
+        clip: The file as its trainer will see it.
+        judgement: What its trainer does with it.
+    """
+
+    cut: Cut | None
+    clip: Clip
+    judgement: Judgement
+
+
+@dataclass(frozen=True)
+class RowPlan:
+    """One row and what is made of it.
+
+    Attributes:
+        row: Its number, from 0.
+        source: The row as a clip.
+        pieces: The files; empty if it is lost.
+        loss: Why it is lost.
+    """
+
+    row: int
+    source: Clip
+    pieces: tuple[Planned, ...] = ()
+    loss: Reason | None = None
+
+
+def plan_rows(table: pl.DataFrame, meta: str | Path, wanted: Wanted) -> Iterator[RowPlan]:
+    """Plan each row of a table, in order.
+
+    Args:
+        table: See `tools.export.clips.clips`; ``crop`` (``w:h:x:y``, of the technical scores) if it is there.
+        meta: What the table is called in messages.
+        wanted: What is asked for.
+
+    Raises:
+        UserError: A column is missing.
+    """
+    wanted.captions.check(table.columns)
+    if wanted.caption_column not in table.columns and not wanted.captions.allow_empty:
+        raise UserError(
+            f"{meta}: has no column {wanted.caption_column!r} of captions; --caption-column names another, "
+            "--allow-empty-captions writes clips without"
+        )
+    named = [name for name in wanted.captions.columns() if name in table.columns]
+    columns = table.select(named) if named else None
+    boxes = table["crop"].cast(pl.String).to_list() if "crop" in table.columns else None
+    for row, clip in enumerate(clips(table, meta, wanted.caption_column)):
+        cells = columns.row(row, named=True) if columns is not None else {}
+        box = None if boxes is None else clean_box(boxes[row], clip)
+        yield _plan(row, clip, cells, box, wanted)
+
+
+def clean_box(cell: str | None, clip: Clip) -> Box | None:
+    """The part of the picture inside black bars; None for all of it."""
+    found = re.fullmatch(r"(\d+):(\d+):(\d+):(\d+)", (cell or "").strip())
+    if not found:
+        return None
+    width, height, x, y = map(int, found.groups())
+    inside = width >= 2 and height >= 2 and x + width <= clip.width and y + height <= clip.height
+    return (width, height, x, y) if inside and (width, height) != (clip.width, clip.height) else None
+
+
+def _plan(row: int, clip: Clip, cells: dict[str, Any], box: Box | None, wanted: Wanted) -> RowPlan:
+    if reason := unusable(clip):
+        return RowPlan(row, clip, loss=reason)
+    found = _as_it_is(clip, cells, wanted) if wanted.keep_source else _pieces(clip, cells, box, wanted)
+    return RowPlan(row, clip, loss=found) if isinstance(found, Reason) else RowPlan(row, clip, tuple(found))
+
+
+def _as_it_is(clip: Clip, cells: dict[str, Any], wanted: Wanted) -> list[Planned] | Reason:
+    caption = wanted.captions.caption(clip.caption, cells)
+    if isinstance(caption, Reason):
+        return caption
+    suffix = PurePosixPath(without_query(clip.name)).suffix
+    known = wanted.trainer.extensions
+    if (suffix.lower() if wanted.trainer.any_case else suffix) not in known:
+        text = f"{wanted.trainer.name} does not open {suffix or 'files without an extension'}"
+        return Reason("file type", text, "leave out --keep-source, or tools.datasets.transform mkv_to_mp4")
+    seen = replace(clip, caption=caption)
+    judgement = judge(seen, wanted.trainer, wanted.setup)
+    return judgement.loss or [Planned(None, seen, judgement)]
+
+
+def _pieces(clip: Clip, cells: dict[str, Any], box: Box | None, wanted: Wanted) -> list[Planned] | Reason:
+    inner = replace(clip, width=box[0], height=box[1]) if box else clip
+    found: list[Planned] = []
+    start, rest = 0, inner
+    while True:
+        one = target(rest, wanted.trainer, wanted.setup)
+        if isinstance(one, Reason):
+            return found or _with_frames(one, rest, wanted)
+        if not wanted.keep_small and (too_small := _too_small(inner, one)):
+            return found or too_small
+        there = math.floor(rest.num_frames * one.fps / rest.fps + 0.01)  # as `target` counts
+        centred = wanted.place == "middle" and not wanted.windows
+        place = start + (max(0, there - one.num_frames) // 2 if centred else 0)
+        planned = _planned(inner, cells, box, one, place, wanted)
+        if isinstance(planned, Reason):
+            return found or planned
+        found.append(planned)
+        left = there - one.num_frames
+        if not wanted.windows or left < 2:
+            return found
+        start += one.num_frames
+        rest = replace(inner, num_frames=left, fps=one.fps)
+
+
+def _with_frames(reason: Reason, clip: Clip, wanted: Wanted) -> Reason:
+    """The reason of a clip that is too short, with the number of frames that it has enough for."""
+    fps = wanted.trainer.rate(clip, wanted.setup)
+    there = math.floor(clip.num_frames * fps / clip.fps + 0.01)
+    fitting = wanted.setup.model.frames.longest(there)
+    if reason.kind != "too short":
+        return reason
+    return replace(reason, remedy=f"--frames {fitting}" if fitting else "a longer clip")
+
+
+def _too_small(clip: Clip, one: Target) -> Reason | None:
+    width, height = one.bucket.width, one.bucket.height
+    if width <= clip.width and height <= clip.height:
+        return None
+    text = f"{clip.width}x{clip.height} is smaller than its bucket {width}x{height}"
+    return Reason("too small", text, "a smaller --sizes, or --keep-small")
+
+
+def _planned(
+    clip: Clip, cells: dict[str, Any], box: Box | None, one: Target, start: int, wanted: Wanted
+) -> Planned | Reason:
+    sound = wanted.setup.model.sound and clip.has_audio
+    written = replace(
+        clip,
+        width=one.width,
+        height=one.height,
+        num_frames=one.num_frames,
+        fps=one.fps,
+        has_audio=sound,
+    )
+    # What the template says of the clip is true of the file that is written.
+    true = {name: getattr(written, name) for name in ("width", "height", "num_frames", "fps")}
+    caption = wanted.captions.caption(clip.caption, {**cells, **true})
+    if isinstance(caption, Reason):
+        return caption
+    written = replace(written, caption=caption)
+    judgement = judge(written, wanted.trainer, wanted.setup)
+    if judgement.loss:
+        return judgement.loss
+    fps = None if one.fps == clip.fps else exact_rate(one.fps)
+    return Planned(Cut(start, one.num_frames, fps, one.width, one.height, box, sound), written, judgement)
+
+
+def exact_rate(fps: float) -> Fraction:
+    """A frame rate as a fraction; one that was rounded from n * 1000 / 1001, such as 23.976, becomes that."""
+    exact = Fraction(round(fps) * 1000, 1001)
+    if fps != round(fps) and abs(fps - exact) < 1e-3:
+        return exact
+    return Fraction(fps).limit_denominator(1001)
+
+
+def keys_of(paths: list[str | None]) -> list[str]:
+    """A name for each row, made of its file's: without dots and slashes, stable, each once.
+
+    Of names that would be the same all get the beginning of the SHA-256 of their path; rows of the same
+    path are numbered in their order.
+    """
+    plain = [_plain(path or "") for path in paths]
+    sharing: dict[str, set[str]] = {}
+    for name, path in zip(plain, paths, strict=True):
+        sharing.setdefault(name.casefold(), set()).add(path or "")
+    times: Counter[str] = Counter()
+    found, taken = [], set()
+    for name, path in zip(plain, paths, strict=True):
+        text = path or ""
+        crowded = len(sharing[name.casefold()]) > 1 or bool(_WINDOW.fullmatch(name))
+        digest = hashlib.sha256(text.encode("utf-8", errors="surrogateescape")).hexdigest()
+        key = f"{name}_{digest[:10]}" if crowded else name
+        times[text] += 1
+        if times[text] > 1:
+            key = f"{key}_{times[text]}"
+        while key.casefold() in taken:  # such as the second row of a and the first of a_2
+            key = f"{key}_{digest[:10]}"
+        taken.add(key.casefold())
+        found.append(key)
+    return found
+
+
+_WINDOW = re.compile(r".+_w\d{3,}")
+"""What names of several files of one row look like."""
+
+_LONGEST = 120
+"""Characters of a key, so that names of files stay within what file systems take."""
+
+
+def _plain(path: str) -> str:
+    stem = PurePosixPath(without_query(path)).stem
+    return re.sub(r"[^\w-]", "_", stem)[:_LONGEST].strip("_") or "clip"

@@ -1,0 +1,225 @@
+"""Making the files of an export as a stage: one row of a source in, one row for each of its files out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tools.base.disk import copy_file
+from tools.columns import measured_on
+from tools.datasets.transforms.folder_stage import FolderStage
+from tools.datasets.transforms.targets import TARGET
+from tools.errors import MediaError, UserError
+from tools.media.writing.hdr import HDR_OPTION, check_hdr
+from tools.media.writing.settings import check_encoding
+from tools.options import option, option_field
+from tools.options.values import Number, Text
+from tools.stage.owners import with_stem
+from tools.stage.stage import MADE_FILES, Row, origin
+
+if TYPE_CHECKING:
+    from tools.export.encode import Cut
+    from tools.media.reading.frames import Frame
+
+PIECES = "_pieces"
+"""Column that the stage plans: the files of a row, as JSON."""
+
+_DECIMALS = 6
+_WINDOW = re.compile(r"(.+)_w\d{3,}")
+
+
+@dataclasses.dataclass
+class ExportStage(FolderStage):
+    """Write the files that were planned for each row of a table; see `plan_files`.
+
+    Attributes:
+        workers: Worker processes that will run side by side.
+        threads: Threads of each.
+    """
+
+    name = "export"
+    suffix = "_export"
+    optional_columns = (TARGET, PIECES)
+    output_columns = {"rows": pl.List, MADE_FILES: pl.List}
+    one_to_many = True
+    row_columns = {
+        "path": pl.String,
+        "id": pl.String,
+        "relpath": pl.String,
+        "source": pl.String,
+        "num_frames": pl.Int64,
+        "height": pl.Int64,
+        "width": pl.Int64,
+        "aspect_ratio": pl.Float64,
+        "resolution": pl.Int64,
+        "fps": pl.Float64,
+        "duration": pl.Float64,
+        "has_audio": pl.Boolean,
+    }
+
+    codec: str = option("h264", "encoding: h264, hevc, av1, vp9, or an encoder", Text("NAME"), everyday=False)
+    crf: float | None = option(
+        None, "quality, lower is better", Number(metavar="Q"), shown="h264: 18", none=True
+    )
+    preset: str | None = option(
+        None, "speed of the encoder", Text("NAME"), shown="h264: veryfast", none=True, everyday=False
+    )
+    hdr: str | None = option_field(None, HDR_OPTION)
+    workers: int = 1
+    threads: int = 1
+
+    def configure(self) -> None:
+        """Check the options of the encoder."""
+        super().configure()
+        check_encoding(self.codec, self.crf, self.preset)
+        check_hdr(self.hdr, self.codec)
+        self._targets: list[str | None] = []
+        self._pieces: list[list[Cut | None]] = []
+
+    def plan_files(self, targets: Sequence[str | None], pieces: Sequence[Sequence[Cut | None]]) -> None:
+        """Say which files are made, before the run.
+
+        Args:
+            targets: For each row of the table the path of its file below `output_dir`; None for none.
+            pieces: For each row what its files show, None for the source as it is. Several files of a row
+                are numbered: ``a_w001.mp4``.
+        """
+        self._targets = list(targets)
+        self._pieces = [list(cuts) for cuts in pieces]
+
+    @property
+    def targets(self) -> list[str | None]:
+        """The paths that rows got in the end, once the run has begun; see `claim`."""
+        return list(self._targets)
+
+    def plan(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Put the planned files beside the rows, and choose the threads of each worker."""
+        from tools.media.workers.pool import usable_cores
+
+        if len(self._targets) != table.height:
+            raise UserError("the table has changed while it was read; run it again")
+        cores = usable_cores()
+        self.threads = max(1, cores // max(1, min(self.workers or 1, cores, table.height)))
+        cells = [json.dumps([_as_json(cut) for cut in cuts]) for cuts in self._pieces]
+        return self._with_targets(
+            table.with_columns(pl.Series(PIECES, cells, dtype=pl.String)), self._targets
+        )
+
+    def _with_targets(self, table: pl.DataFrame, targets: list[str | None]) -> pl.DataFrame:
+        self._targets = list(targets)
+        return super()._with_targets(table, targets)
+
+    def setup(self) -> None:
+        """Make sure that the folder can be written and the encoder works."""
+        from tools.media.writing.codecs import check_encoder, find_codec
+
+        super().setup()
+        if any(cut for cuts in self._pieces for cut in cuts):
+            check_encoder(find_codec(self.codec), crf=self.crf, preset=self.preset)
+
+    def stale_columns(self, columns: Sequence[str]) -> list[str]:
+        """What was measured on the source."""
+        return measured_on(columns, "file")
+
+    def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
+        """Make the files of a row."""
+        cuts = [_cut(piece) for piece in json.loads(row[PIECES])]
+        rows, made = [], []
+        for number, cut in enumerate(cuts, 1):
+            name = window_name(row[TARGET], number, len(cuts))
+            path = self._write(row, name, cut)
+            rows.append(self._values(row, name, path))
+            made.append(path)
+        return {"rows": rows, **self.made(*made)}
+
+    def _write(self, row: Row, name: str, cut: Cut | None) -> Path:
+        path = self.target_path({**row, TARGET: name})
+        if cut is None and _is_same(path, row["path"]):
+            return path  # linked by a run that was killed then
+        try:
+            with self.new_file(path, row) as new:
+                if cut is None:
+                    _link(row["path"], new)
+                else:
+                    from tools.export.encode import Encoding, write_piece
+
+                    how = Encoding(self.codec, self.crf, self.preset, self.hdr, self.threads)
+                    write_piece(row["path"], new, cut, how)
+        except MediaError as error:  # the file that the row is about is the source, not a temporary name
+            raise MediaError(error.kind, row["path"], error.message) from None
+        return path
+
+    def _values(self, row: Row, name: str, path: Path) -> dict[str, Any]:
+        from tools.media.reading.probe import index_packets, media_info
+
+        info = media_info(index_packets(path))
+        return {
+            "path": str(path),
+            "id": path.stem,
+            "relpath": name,
+            "source": origin(row),
+            "num_frames": info.num_frames,
+            "height": info.height,
+            "width": info.width,
+            "aspect_ratio": info.height / info.width,
+            "resolution": info.height * info.width,
+            "fps": info.fps,
+            "duration": round(info.duration, _DECIMALS),
+            "has_audio": info.has_audio,
+        }
+
+    def is_own(self, name: str, targets: set[str]) -> bool:
+        """Whether a file of this name is one of the files of some targets (names without folders)."""
+        found = _WINDOW.fullmatch(PurePosixPath(name).stem)
+        return name in targets or bool(found and f"{found[1]}{PurePosixPath(name).suffix}" in targets)
+
+
+def window_name(target: str, number: int, count: int) -> str:
+    """The path of a file, of several of one row with its number from 1 on."""
+    return with_stem(target, lambda stem: f"{stem}_w{number:03}") if count > 1 else target
+
+
+def _is_same(path: Path, source: str) -> bool:
+    with suppress(OSError):  # it may be missing
+        return path.samefile(source)
+    return False
+
+
+def _link(source: str, new: Path) -> None:
+    """Make a hard link, or a copy where the file system has none between the two."""
+    try:
+        found = os.path.realpath(source, strict=True)
+        new.unlink()
+        os.link(found, new)
+    except FileNotFoundError:
+        raise MediaError("missing", source, "there is no such file") from None
+    except OSError:  # another disk, or no right to link it
+        copy_file(source, new)
+
+
+def _as_json(cut: Cut | None) -> dict[str, Any] | None:
+    return None if cut is None else {**dataclasses.asdict(cut), "fps": str(cut.fps) if cut.fps else None}
+
+
+def _cut(piece: dict[str, Any] | None) -> Cut | None:
+    from tools.export.encode import Cut
+
+    if piece is None:
+        return None
+    fps, box = piece["fps"], piece["box"]
+    return Cut(
+        **{
+            **piece,
+            "fps": Fraction(fps) if fps else None,
+            "box": None if box is None else (box[0], box[1], box[2], box[3]),
+        }
+    )
