@@ -58,8 +58,8 @@ class Shards(Layout):
             The folders of shards, one for each split, relative to `folder`.
 
         Raises:
-            UserError: The package is not installed, `size` is not positive, or there is a folder of this
-                name which was not made here.
+            UserError: The package is not installed, `size` is not positive, a clip is missing, or there is
+                a folder of this name which was not made here.
             DiskError: The disk is at fault.
         """
         if size < 1:
@@ -69,6 +69,9 @@ class Shards(Layout):
         made = []
         for split, group in by_split(items).items():
             check(group, self.root(split))
+            for item in group:
+                if not (folder / item.file).is_file():
+                    raise UserError(f"{folder / item.file}: there is no such file: make the folder again")
             self._replace(folder / split, folder, group, size)
             made.append(join(split, SHARDS))
         return made
