@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tools import cli
 from tools.errors import UserError
+from tools.export.folder_flags import add_folder_flags, run_check, run_verify
 
 if TYPE_CHECKING:
     from tools.export.captions import Captions
@@ -37,6 +38,9 @@ def _parser() -> cli.ArgumentParser:
         python -m tools.export meta.csv --for wan2.2-a14b@diffusion-pipe -o data/wan --batch-size 2 --gpus 4
         python -m tools.export meta.csv --for ltx-2@ltx-trainer -o data/ltx --frames 49 --windows
         python -m tools.export meta.csv --for videofolder -o data/folder --split train:0.98,val:0.02
+        python -m tools.export meta.csv --for webdataset -o data/shards --shards 1GB
+        python -m tools.export --check data/others --for wan2.2-a14b@musubi
+        python -m tools.export --verify data/wan
         """,
     )
     parser.add_argument("meta", nargs="?", metavar="META", help="table of clips")
@@ -74,6 +78,10 @@ def _parser() -> cli.ArgumentParser:
     clips.add_argument(
         "--split", metavar="NAME:SHARE,...", help="splits by source video: train:0.98,val:0.02"
     )
+    clips.add_argument("--seed", type=int, default=0, metavar="N", help="another one gives other splits (0)")
+    clips.add_argument(
+        "--shards", type=_bytes, metavar="SIZE", help="bytes of a shard of webdataset, mds … (1GB)"
+    )
     for name, made, default in options_of(ExportStage):
         if name in _ENCODING:
             made.add(clips, name, default)
@@ -106,8 +114,18 @@ def _parser() -> cli.ArgumentParser:
         metavar="NAME=VALUE",
         help="the trainer's own settings, such as num_repeats=5",
     )
+    add_folder_flags(parser)
     add_stage_arguments(parser, timeout=7200)
     return parser
+
+
+def _bytes(text: str) -> int:
+    from tools.export.shard_size import shard_size
+
+    try:
+        return shard_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -120,19 +138,31 @@ def _size(text: str) -> tuple[int, int]:
 def main(argv: list[str] | None = None) -> int:
     """Parse the command line; list, explain or export."""
     args = _parser().parse_args(argv)
+    args.typed = sys.argv[1:] if argv is None else list(argv)
 
+    from tools.export.check import SHARDED
     from tools.export.render import list_presets
     from tools.export.trainers import preset
 
     if args.list:
         print(list_presets())
         return 0
-    if not args.meta:
+    if args.quick and not args.verify:
+        raise UserError("--quick goes with --verify")
+    if args.verify:
+        return run_verify(args.verify, quick=args.quick)
+    if not args.meta and not args.check:
         raise UserError("which table? python -m tools.export META --for MODEL@TRAINER -o DIR")
     if not args.preset_name:
         raise UserError("--for is missing: MODEL@TRAINER; --list shows all")
     chosen = preset(args.preset_name)
+    if args.shards and chosen.trainer.name not in SHARDED:
+        raise UserError(f"--shards: {chosen.trainer.name} reads no shards; of {', '.join(SHARDED)} alone")
     setup = _setup(args, chosen)
+    if args.check:
+        from tools.stage.options import run_options
+
+        return run_check(args.check, chosen, setup, run_options(args))
     only_explain = args.explain or args.dry_run
     if not only_explain and not args.output_dir:
         raise UserError("-o is missing: the folder that the data set goes to; or --explain")
@@ -220,7 +250,7 @@ def _run(args: argparse.Namespace, chosen: Preset, setup: Setup, *, only_explain
     if args.split:
         from tools.export.splits import check_splits, split_rows
 
-        named = split_rows(table, args.split)
+        named = split_rows(table, args.split, args.seed)
         for line in check_splits(named, args.split):
             print(line, file=sys.stderr)
         splits = [str(name) for name in named]

@@ -15,6 +15,7 @@ from tools.errors import UserError
 from tools.export.explain import judge
 from tools.export.folder import items_of, seen, strangers, write_texts
 from tools.export.items import Item
+from tools.export.manifest import About, refuse_others, write_manifest
 from tools.export.planning import RowPlan, keys_of
 from tools.export.stage import ExportStage
 from tools.export.trainers import Preset
@@ -62,6 +63,7 @@ def make(
         workers=options.num_workers,
         **{name: getattr(args, name) for name in ("codec", "crf", "preset", "hdr")},
     )
+    refuse_others(folder)
     stage.plan_files(_targets(table, plans, layout, splits), [[p.cut for p in plan.pieces] for plan in plans])
     try:
         result = run_stage(stage, args.meta, output=output, options=options)
@@ -77,12 +79,40 @@ def make(
         return 1
     write = getattr(layout, "write", None)
     if write is not None:
-        write(folder, items)
+        write(folder, items, *([args.shards] if args.shards else []))
     texts = list(layout.texts(items, setup))
     write_texts(folder, texts, state_of(output), overwrite=options.overwrite)
+    write_manifest(folder, items, _about(args, table, chosen, setup))
     roots = {item.split: layout.root(item.split) for item in items}
     _report(folder, roots, items, plans, chosen, setup)
     return 1 if options.strict and result.totals.failures else 0
+
+
+_SAID = (
+    "place",
+    "windows",
+    "keep_source",
+    "keep_small",
+    "split",
+    "seed",
+    "shards",
+    "caption_column",
+    "trigger",
+    "caption_template",
+    "allow_empty_captions",
+    "keep_prefixes",
+    "codec",
+    "crf",
+    "preset",
+    "hdr",
+)
+"""Flags that the manifest has besides those in the set-up of the trainer."""
+
+
+def _about(args: argparse.Namespace, table: pl.DataFrame, chosen: Preset, setup: Setup) -> About:
+    """What the manifest says of where the data set comes from."""
+    said = {name: getattr(args, name) for name in _SAID}
+    return About(chosen, setup, Path(args.meta), table, args.typed, said)
 
 
 def _targets(
