@@ -195,7 +195,7 @@ def open_sora(root):
     for row in table.to_dict("records"):
         assert row["aspect_ratio"] == row["height"] / row["width"]
         assert row["resolution"] == row["height"] * row["width"]
-        yield Path(row["path"]), row["text"]
+        yield Path(row["path"]), row["text"].strip()  # the prompt of " NA" is that of "NA"
 
 
 def cogvideo(root):
@@ -297,8 +297,7 @@ def test_every_trainer_has_a_layout_and_a_loader():
 def test_every_clip_is_found_with_its_caption(name, splits, tmp_path, video):
     layout, folder = layout_of(name), tmp_path / "a 'set' \"of\" cl1ps, ü"
     setup = small_setup(layout.trainer)
-    captions = [caption for caption in CAPTIONS if name != "open-sora" or caption != "NA"]
-    items = exported(folder, layout, setup, video, captions, splits)
+    items = exported(folder, layout, setup, video, CAPTIONS, splits)
     found = {}
     for split in splits:
         for file, caption in LOADERS[name](folder / split):

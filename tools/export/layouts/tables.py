@@ -157,7 +157,8 @@ class FastVideo(Layout):
 class OpenSora(Layout):
     """``metadata.csv`` and ``config.py`` for hpcaitech/Open-Sora 2.0.
 
-    Its loader opens paths as they stand in the table, so they begin with `folder`.
+    Its loader opens paths as they stand in the table, so they begin with `folder`. It fails at a caption that
+    pandas reads as missing, such as "NA", so a space goes before those.
     """
 
     name = "open-sora"
@@ -170,7 +171,7 @@ class OpenSora(Layout):
         rows = (
             (
                 place(folder, item.file),
-                item.caption,
+                f" {item.caption}" if item.caption in _MISSING else item.caption,
                 item.num_frames,
                 item.height,
                 item.width,
@@ -197,17 +198,6 @@ class OpenSora(Layout):
             f'bucket_config = {{\n    "_delete_": True,\n{"".join(lines)}}}\n',
         )
         yield "flags.txt", flags_text([("--dataset.data-path", table)])
-
-    def warnings(self, items: Sequence[Item], setup: Setup) -> list[str]:
-        """Also captions that pandas reads as missing from CSV."""
-        missing = [item for item in items if item.caption in _MISSING]
-        found = super().warnings(items, setup)
-        if missing:
-            found.append(
-                f"{len(missing)} captions are read as missing from CSV, such as {missing[0].caption!r} of "
-                f"{missing[0].file}: write them out"
-            )
-        return found
 
 
 class VideoFolder(Layout):
