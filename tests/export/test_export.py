@@ -212,6 +212,47 @@ def test_a_killed_export_is_resumed_to_the_same_bytes(tmp_path):
     assert files_below(broken) == files_below(whole)
 
 
+def test_what_earlier_runs_left_is_named_and_pruned(tmp_path):
+    rows = []
+    for name in "ab":
+        source = make_video(tmp_path / f"{name}.mp4", 40, size=(320, 192), fps=16)
+        rows.append((source, 320, 192, 40, 16, f"Clip {name}.", ""))
+    table = write_table(tmp_path / "m.csv", rows)
+    out = tmp_path / "out"
+    words = (table, "--for", WAN, "-o", out, "--frames", 17, "--keep-source", "--num-workers", 0)
+    assert run_command(main, *words).returncode == 0
+    assert run_command(main, "--verify", out).returncode == 0
+    checked = run_command(main, "--check", out, "--for", WAN, "--frames", 17, "--num-workers", 0)
+    assert checked.returncode == 0
+    assert "2 of 2 clips are used" in checked.stdout
+    write_table(table, rows[:1])
+    again = run_command(main, *words, "--overwrite")
+    assert "1 more files" in again.stderr
+    (out / "clips" / "theirs.mp4").write_bytes(b"of somebody else")
+    again = run_command(main, *words, "--prune")
+    assert "1 more files" in again.stderr
+    assert sorted(p.name for p in (out / "clips").iterdir()) == ["a.mp4", "a.txt", "theirs.mp4"]
+    (out / "clips" / "theirs.mp4").rename(out / "clips" / "added.mp4")
+    assert run_command(main, "--verify", out).returncode == 1
+
+
+def test_ranks_share_the_work_and_the_last_one_writes_the_texts(tmp_path):
+    """The same folder as of one process."""
+    rows = []
+    for number in range(3):
+        source = make_video(tmp_path / f"v{number}.mp4", 40, size=(320, 192), fps=25)
+        rows.append((source, 320, 192, 40, 25, f"Clip {number}.", ""))
+    table = write_table(tmp_path / "m.csv", rows)
+    words = (table, "--for", WAN, "--frames", 9, "--sizes", "256x160", "--num-workers", 0)
+    alone, shared = tmp_path / "a", tmp_path / "s"
+    assert run_command(main, *words, "-o", alone).returncode == 0
+    for rank in "01":
+        done = run_command(main, *words, "-o", shared, RANK=rank, WORLD_SIZE="2")
+        assert done.returncode == 0, done.stderr
+        assert (shared / "dataset.json").exists() == (rank == "1")
+    assert files_below(shared) == files_below(alone)
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

@@ -82,6 +82,9 @@ def _parser() -> cli.ArgumentParser:
     clips.add_argument(
         "--shards", type=_bytes, metavar="SIZE", help="bytes of a shard of webdataset, mds … (1GB)"
     )
+    clips.add_argument(
+        "--prune", action="store_true", help="remove what earlier runs left in DIR and is not of this export"
+    )
     for name, made, default in options_of(ExportStage):
         if name in _ENCODING:
             made.add(clips, name, default)
@@ -246,7 +249,7 @@ def _run(args: argparse.Namespace, chosen: Preset, setup: Setup, *, only_explain
 
     wanted = _wanted(args, chosen, setup)
     table = read_table(args.meta)
-    splits: list[str] = []
+    splits: list[str] | None = None
     if args.split:
         from tools.export.splits import check_splits, split_rows
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tools.base.disk import make_folder, write_whole
+from tools.base.disk import make_folder, write_whole, writing
 from tools.errors import UserError
 from tools.export.items import Item
 from tools.export.planning import RowPlan
@@ -32,7 +32,7 @@ def items_of(
         targets: The path of each row's file, as the stage took it in the end.
         splits: The split of each row; None for none.
     """
-    places = {}
+    places: dict[str, tuple[int, int]] = {}
     for plan, target in zip(plans, targets, strict=True):
         if target:
             count = len(plan.pieces)
@@ -55,7 +55,7 @@ def items_of(
             caption=plan.pieces[number].clip.caption or "",
             source_row=row,
             source_path=plan.source.name,
-            split=splits[row] if splits else "",
+            split="" if splits is None else splits[row],
         )
         found.append(((row, number), item))
     return [item for _, item in sorted(found, key=lambda one: one[0])]
@@ -67,7 +67,12 @@ def seen(item: Item) -> Clip:
 
 
 def write_texts(
-    folder: Path, texts: Iterable[tuple[str, str]], state: Path, *, overwrite: bool = False
+    folder: Path,
+    texts: Iterable[tuple[str, str]],
+    state: Path,
+    *,
+    overwrite: bool = False,
+    prune: bool = False,
 ) -> list[str]:
     """Write captions, tables and configurations into the folder; those that are there already stay.
 
@@ -77,6 +82,7 @@ def write_texts(
         state: Folder in which the digests of the texts that were written are kept: by them a text of an
             earlier run of the same export is told from one of somebody else.
         overwrite: Replace texts of others, too.
+        prune: Remove texts of earlier runs that are not among them and were not changed since.
 
     Returns:
         The paths, in the order given.
@@ -97,6 +103,10 @@ def write_texts(
                 f"{path}: another file is there; --overwrite replaces it, or choose another folder"
             )
         kept[name] = sorted({own, *([there] if there else ())})
+    for name in sorted(known.keys() - wanted.keys()) if prune else ():
+        if _digest_of(folder / name) in known.pop(name):
+            with writing(folder / name):
+                (folder / name).unlink(missing_ok=True)
     make_folder(state)
     # Before they are written: so a run that was killed in between knows its own texts.
     write_whole(listed, json.dumps({**known, **kept}, sort_keys=True).encode(), "the list of texts")

@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from tools.base.addresses import without_query
+from tools.base.disk import writing
 from tools.errors import UserError
 from tools.export.explain import judge
 from tools.export.folder import items_of, seen, strangers, write_texts
@@ -20,6 +21,7 @@ from tools.export.planning import RowPlan, keys_of
 from tools.export.stage import ExportStage
 from tools.export.trainers import Preset
 from tools.export.trainers.base import Setup
+from tools.stage.new_files import MadeFiles
 from tools.stage.options import run_options
 from tools.stage.owners import state_of
 from tools.stage.shards import current_shard
@@ -32,7 +34,7 @@ def make(
     plans: Sequence[RowPlan],
     chosen: Preset,
     setup: Setup,
-    splits: Sequence[str],
+    splits: Sequence[str] | None,
 ) -> int:
     """Write the folder.
 
@@ -42,7 +44,7 @@ def make(
         plans: One for each of its rows.
         chosen: The preset.
         setup: How one trains.
-        splits: The split of each row; () for none.
+        splits: The split of each row; None for none.
 
     Returns:
         The exit code: 0 only if there is a clip in the folder.
@@ -77,15 +79,28 @@ def make(
         first = f", the first: {result.failures[0]}" if result.failures else ""
         print(f"error: {args.meta}: no clip was written{first}", file=sys.stderr)
         return 1
+    roots = {item.split: layout.root(item.split) for item in items}
+    if args.prune:
+        _remove_own(folder, output, strangers(folder, roots.values(), chosen.trainer, items))
     write = getattr(layout, "write", None)
     if write is not None:
         write(folder, items, *([args.shards] if args.shards else []))
     texts = list(layout.texts(items, setup))
-    write_texts(folder, texts, state_of(output), overwrite=options.overwrite)
+    write_texts(folder, texts, state_of(output), overwrite=options.overwrite, prune=args.prune)
     write_manifest(folder, items, _about(args, table, chosen, setup))
-    roots = {item.split: layout.root(item.split) for item in items}
     _report(folder, roots, items, plans, chosen, setup)
+    for line in layout.warnings(items, setup):
+        print(f"warning: {line}", file=sys.stderr)
     return 1 if options.strict and result.totals.failures else 0
+
+
+def _remove_own(folder: Path, output: Path, names: Sequence[str]) -> None:
+    """Remove files that an earlier run of this export made, and that were not changed since."""
+    made = MadeFiles(str(folder), output)
+    for name in names:
+        with writing(folder / name):
+            if made.is_own(folder / name, name):
+                (folder / name).unlink()
 
 
 _SAID = (
@@ -116,7 +131,7 @@ def _about(args: argparse.Namespace, table: pl.DataFrame, chosen: Preset, setup:
 
 
 def _targets(
-    table: pl.DataFrame, plans: Sequence[RowPlan], layout: Any, splits: Sequence[str]
+    table: pl.DataFrame, plans: Sequence[RowPlan], layout: Any, splits: Sequence[str] | None
 ) -> list[str | None]:
     """The path of each row's file; of a file that stays as it is with its own extension."""
     keys = keys_of(table["path"].cast(pl.String).to_list())
@@ -125,7 +140,7 @@ def _targets(
         if not plan.pieces:
             found.append(None)
             continue
-        path = layout.media(key, splits[plan.row] if splits else "")
+        path = layout.media(key, "" if splits is None else splits[plan.row])
         if plan.pieces[0].cut is None:
             path = str(PurePosixPath(path).with_suffix(PurePosixPath(without_query(plan.source.name)).suffix))
         found.append(path)
@@ -169,6 +184,6 @@ def _report(
         shown = ", ".join(others[:3])
         print(
             f"warning: {len(others)} more files in {folder} that are not of this export, which "
-            f"{chosen.trainer.name} reads too: {shown}",
+            f"{chosen.trainer.name} reads too; --prune removes those that an earlier run made: {shown}",
             file=sys.stderr,
         )

@@ -162,9 +162,9 @@ def _version(package: str) -> str:
 def _without_output(command: Sequence[str]) -> list[str]:
     found, words = [], iter(command)
     for word in words:
-        if word in ("-o", "--output"):
+        if word in ("-o", "--output", "--output-dir", "--output_dir"):
             next(words, None)
-        elif not word.startswith("--output="):
+        elif not word.startswith(("--output=", "--output-dir=", "--output_dir=")):
             found.append(word)
     return found
 
