@@ -72,6 +72,7 @@ def test_a_file_that_cannot_be_read_is_a_loss(videos, tmp_path):
     found = checked(tmp_path)
     assert list(found.failures) == ["a.mp4"]
     assert found.explanation.summary.lost["unreadable"].examples == ["a.mp4"]
+    assert f"a.mp4: {found.failures['a.mp4']}"[:40] in check_text(found, Style(width=120))
 
 
 def test_videos_that_the_trainer_does_not_look_at(videos, tmp_path):

@@ -34,6 +34,7 @@ def check_text(checked: Checked, style: Style) -> str:
         [style.bold(line) for line in style.wrapped(head)],
         bucket_lines(summary, style),
         loss_lines(summary.lost, checked.explanation.clips, style),
+        _failure_lines(checked.failures, style),
         warning_lines(summary.warned, style),
         _file_lines("named in its list, but not there", checked.missing, style),
         _file_lines("in the folder, but not in its list", checked.unlisted, style),
@@ -113,6 +114,15 @@ def _kind_lines(kind: str, loss: Loss, style: Style, why: str = "") -> Iterator[
         yield from style.wrapped(f"{name}{reason}", first="      ", indent="        ")
     if loss.remedy:
         yield from style.wrapped(f"what would help: {loss.remedy}", first="      ", indent="        ")
+
+
+def _failure_lines(failures: Mapping[str, str], style: Style) -> list[str]:
+    """Why files cannot be read."""
+    lines = ["cannot be read"] if failures else []
+    for name, why in list(failures.items())[:_FILES]:
+        name = shortened(one_line(name), style.width - 8, keep_end=True)
+        lines += style.wrapped(f"{name}: {one_line(why)}", first="      ", indent="        ")
+    return lines + ([f"      … and {len(failures) - _FILES:,} more"] if len(failures) > _FILES else [])
 
 
 def _file_lines(what: str, files: Sequence[str], style: Style) -> list[str]:
