@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -77,6 +78,20 @@ def test_each_frame_is_the_one_on_screen_at_its_time(tmp_path, name, rate, state
     assert facts(made)[2:4] == (17, target)
     (caption,) = (tmp_path / "out").rglob("a.txt")
     assert caption.read_text() == "A dog."
+
+
+def test_the_configuration_holds_wherever_training_starts(tmp_path, monkeypatch):
+    source = make_video(tmp_path / "a.mp4", 20, size=(320, 192), fps=16)
+    table = write_table(tmp_path / "m.csv", [(source, 320, 192, 20, 16, "A dog.", "")])
+    monkeypatch.chdir(tmp_path)
+    done = run_command(
+        main, table, "--for", "wan2.1@finetrainers", "-o", "out", "--frames", 17, "--sizes", "256x160",
+        "--num-workers", 0,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (dataset,) = json.loads((tmp_path / "out" / "training.json").read_text())["datasets"]
+    assert dataset["data_root"] == str(tmp_path / "out" / "clips")
+    assert dataset["video_resolution_buckets"] == [[17, 160, 256]]
 
 
 def test_pieces_of_a_long_clip_follow_one_another(tmp_path):
@@ -193,7 +208,8 @@ def test_a_killed_export_is_resumed_to_the_same_bytes(tmp_path):
         rows.append((source, 640, 384, 60, 25, f"Clip {number}.", ""))
     table = write_table(tmp_path / "m.csv", rows)
     words = ["--for", WAN, "--frames", "33", "--sizes", "512x320", "--num-workers", "0"]
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    broken = tmp_path / "run" / "out"
+    broken.parent.mkdir()
     command = [sys.executable, "-m", "tools.export", str(table), *words]
     running = subprocess.Popen(
         [*command, "-o", str(broken)], start_new_session=True,
@@ -208,8 +224,11 @@ def test_a_killed_export_is_resumed_to_the_same_bytes(tmp_path):
     assert not list(broken.rglob("v3.txt"))  # it was killed before its end
     done = run_command(main, table, *words, "-o", broken)
     assert done.returncode == 0, done.stderr
-    assert run_command(main, table, *words, "-o", whole).returncode == 0
-    assert files_below(broken) == files_below(whole)
+    resumed = files_below(broken)
+    broken.parent.rename(tmp_path / "first")  # the configuration names the folder, so it must be the same
+    broken.parent.mkdir()
+    assert run_command(main, table, *words, "-o", broken).returncode == 0
+    assert files_below(broken) == resumed
 
 
 def test_what_earlier_runs_left_is_named_and_pruned(tmp_path):
@@ -244,13 +263,17 @@ def test_ranks_share_the_work_and_the_last_one_writes_the_texts(tmp_path):
         rows.append((source, 320, 192, 40, 25, f"Clip {number}.", ""))
     table = write_table(tmp_path / "m.csv", rows)
     words = (table, "--for", WAN, "--frames", 9, "--sizes", "256x160", "--num-workers", 0)
-    alone, shared = tmp_path / "a", tmp_path / "s"
-    assert run_command(main, *words, "-o", alone).returncode == 0
+    shared = tmp_path / "run" / "out"
+    shared.parent.mkdir()
+    assert run_command(main, *words, "-o", shared).returncode == 0
+    alone = files_below(shared)
+    shared.parent.rename(tmp_path / "first")
+    shared.parent.mkdir()
     for rank in "01":
         done = run_command(main, *words, "-o", shared, RANK=rank, WORLD_SIZE="2")
         assert done.returncode == 0, done.stderr
         assert (shared / "dataset.json").exists() == (rank == "1")
-    assert files_below(shared) == files_below(alone)
+    assert files_below(shared) == alone
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def make(
     write = getattr(layout, "write", None)
     if write is not None:
         write(folder, items, *([args.shards] if args.shards else []))
-    texts = list(layout.texts(items, setup))
+    texts = list(layout.texts(items, setup, str(folder)))
     write_texts(folder, texts, state_of(output), overwrite=options.overwrite, prune=args.prune)
     write_manifest(folder, items, _about(args, table, chosen, setup))
     _report(folder, roots, items, plans, chosen, setup)
