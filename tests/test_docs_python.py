@@ -128,8 +128,10 @@ def test_tables_are_filtered(folder, monkeypatch):
     monkeypatch.setattr("tools.media.workers.pool.usable_cores", lambda: 0)
     make_video(folder / "a.mp4", num_frames=5)
     pl.DataFrame({"path": ["a.mp4", "missing.mp4"]}).write_csv("meta.csv")
-    frame = pl.DataFrame({"path": ["a", "b", "c"], "aes": [5.5, 4.5, 6.0], "flow": [3.0, 3.0, 20.0]})
-    assert run("datautil-0", frame=frame)["good"]["path"].to_list() == ["a"]
+    scores = {"aes": [5.5, 4.5, 6.0], "flow": [3.0, 3.0, 20.0], "cmotion": ["pan_left", "pan_left", "static"]}
+    found = run("datautil-0", frame=pl.DataFrame({"path": ["a", "b", "c"], **scores}))
+    assert found["good"]["path"].to_list() == ["a"]
+    assert found["even"]["path"].to_list() == ["a", "b", "c"]  # 1000 rows are more than there are
     assert pl.read_csv("meta_info_fmin1.csv")["num_frames"].to_list() == [5]
 
 
