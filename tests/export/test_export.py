@@ -110,6 +110,26 @@ def test_pieces_of_a_long_clip_follow_one_another(tmp_path):
     assert numbers_in(middle) == [*range(21, 38)]
 
 
+def test_a_damaged_piece_does_not_take_the_others_with_it(tmp_path):
+    """The bytes of one picture in the last of three groups of pictures are destroyed."""
+    source = make_video(tmp_path / "a.mp4", 51, size=(320, 192), fps=16, gop=17, b_frames=0)
+    with av.open(str(source)) as file:
+        places = [(packet.pos, packet.size) for packet in file.demux(video=0) if packet.size]
+    content = bytearray(source.read_bytes())
+    begin, size = places[34]
+    content[begin + 5 : begin + size] = bytes(255 for _ in range(size - 5))
+    source.write_bytes(content)
+    table = write_table(tmp_path / "m.csv", [(source, 320, 192, 51, 16, "A dog.", "")])
+    done = run_command(
+        main, table, "--for", WAN, "-o", tmp_path / "out", "--frames", 17, "--sizes", "256x160", "--windows",
+        "--num-workers", 0,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    made = sorted((tmp_path / "out").rglob("*.mp4"))
+    assert [numbers_in(path) for path in made] == [[*range(17)], [*range(17, 34)]]
+    assert "decode" in (tmp_path / "out_clips.failures.csv").read_text()
+
+
 def test_black_bars_are_cropped_first_and_nothing_is_enlarged(tmp_path):
     """A white picture with black bars above and below: what is written is white to its edges."""
     picture = np.zeros((240, 320, 3), np.uint8)

@@ -24,7 +24,7 @@ from tools.media.writing.settings import check_encoding
 from tools.options import option, option_field
 from tools.options.values import Number, Text
 from tools.stage.owners import with_stem
-from tools.stage.stage import MADE_FILES, Row, origin
+from tools.stage.stage import FAILURES, MADE_FILES, Row, origin
 
 if TYPE_CHECKING:
     from tools.export.encode import Cut
@@ -49,7 +49,7 @@ class ExportStage(FolderStage):
     name = "export"
     suffix = "_export"
     optional_columns = (TARGET, PIECES)
-    output_columns = {"rows": pl.List, MADE_FILES: pl.List}
+    output_columns = {"rows": pl.List, FAILURES: pl.List, MADE_FILES: pl.List}
     one_to_many = True
     row_columns = {
         "path": pl.String,
@@ -133,13 +133,23 @@ class ExportStage(FolderStage):
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
         """Make the files of a row."""
         cuts = [_cut(piece) for piece in json.loads(row[PIECES])]
-        rows, made = [], []
+        rows, made, failures = [], [], []
         for number, cut in enumerate(cuts, 1):
             name = window_name(row[TARGET], number, len(cuts))
-            path = self._write(row, name, cut)
-            rows.append(self._values(row, name, path))
+            try:
+                path = self._write(row, name, cut)
+                rows.append(self._values(row, name, path))
+            except MediaError as error:  # of one piece; the others may be whole
+                failures.append(error)
+                continue
             made.append(path)
-        return {"rows": rows, **self.made(*made)}
+        if failures and not rows:
+            raise failures[0]
+        return {
+            "rows": rows,
+            FAILURES: [[error.kind, error.message] for error in failures],
+            **self.made(*made),
+        }
 
     def _write(self, row: Row, name: str, cut: Cut | None) -> Path:
         path = self.target_path({**row, TARGET: name})
