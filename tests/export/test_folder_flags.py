@@ -43,12 +43,13 @@ def test_an_export_verifies_until_it_is_damaged(meta, tmp_path, capsys):
 
 
 def test_the_same_export_has_the_same_manifest(meta, tmp_path):
-    for name in ("one", "two"):
-        assert export(meta, tmp_path / name) == 0
-    one, two = (
-        {path.name: path.read_bytes() for path in folder.glob("dataset*.json")}
-        for folder in (tmp_path / "one", tmp_path / "two")
-    )
+    found, folder = [], tmp_path / "run"
+    for name in ("one", "two"):  # one after the other in one place, as configurations have its path
+        folder.mkdir()
+        assert export(meta, folder / "out") == 0
+        found.append({path.name: path.read_bytes() for path in (folder / "out").glob("dataset*.json")})
+        folder.rename(tmp_path / name)
+    one, two = found
     assert len(one) == 3
     assert one == two
 
