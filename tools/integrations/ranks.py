@@ -83,5 +83,14 @@ def _group() -> Any:
             "script with torchrun, or unset WORLD_SIZE"
         )
     dist.init_process_group("gloo", timeout=_PATIENCE)
-    atexit.register(dist.destroy_process_group)
+    atexit.register(_leave)
     return dist.group.WORLD
+
+
+def _leave() -> None:
+    """Let go of the group: its threads end with the last reference to it, before Python does."""
+    import torch.distributed as dist
+
+    _group.cache_clear()
+    if dist.is_initialized():
+        dist.destroy_process_group()
