@@ -169,6 +169,8 @@ def test_what_is_explained_is_what_is_written_and_what_the_trainer_takes(tmp_pat
     common = (table, "--for", WAN, "--frames", 17, "--sizes", "256x160", "--num-workers", 0)
     told = run_command(main, *common, "--explain", "--explain-out", tmp_path / "why.csv")
     assert told.returncode == 0
+    trial = run_command(main, *common, "-o", tmp_path / "out", "--dry-run")
+    assert (trial.returncode, trial.stdout) == (0, run_command(main, *common, "--explain").stdout)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "a.b.mp4", "c.mp4", "damaged.mp4", "m.csv", "why.csv",
     ]  # fmt: skip

@@ -11,8 +11,10 @@ from tools.commands import COMMANDS
 from tools.stage.output import read_receipt
 
 _BOUND = re.compile(r"(?P<name>[a-z][\w-]*?)(?P<bound>min|max)(?P<value>-?\d[\d.e+-]*)")
-_SUFFIXES = {
-    suffix: command.name for command in COMMANDS for suffix in re.findall(r"`_([a-z]+)`", command.writes)
+_SUFFIXES = {  # of two commands with one suffix, that of the one that is run first
+    suffix: command.name
+    for command in reversed(COMMANDS)
+    for suffix in re.findall(r"`_([a-z]+)`", command.writes)
 } | {command.score: command.name for command in COMMANDS if command.score}
 
 
