@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tools.models.published import WEIGHTS
 from tools.stage.output import read_receipt
+from tools.stage.provenance import digests_in
 from tools.stage.shards import STATE_FOLDER
 from tools.table import table_stem
-
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def steps_of(table: Path, digest: str) -> list[dict[str, Any]]:
@@ -76,20 +73,9 @@ def weights_in(options: Any) -> list[dict[str, str]]:
     """Every SHA-256 in the options of a stage: ``option``, ``sha256``, and of published files ``title``."""
     published = {file.sha256: file for file in WEIGHTS.values()}
     found = []
-    for name, digest in _digests(json.loads(json.dumps(options, default=str))):
+    for name, digest in digests_in(json.loads(json.dumps(options, default=str))):
         one = {"option": name, "sha256": digest}
         if file := published.get(digest):
             one |= {"title": file.title, "licence": file.licence}
         found.append(one)
     return found
-
-
-def _digests(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    if isinstance(value, str) and _DIGEST.fullmatch(value):
-        yield name, value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _digests(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _digests(inner, name)

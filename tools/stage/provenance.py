@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tools.models.digests import read_sha256
 
 FILES_CHANGED = "from files that have changed since"
 
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _LONGEST_OPTION = 30  # characters of an option's value in a message
 
 
@@ -78,6 +80,18 @@ def config_difference(first: Mapping[str, Any], second: Mapping[str, Any], word:
 def _shown(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return text if len(text) <= _LONGEST_OPTION else f"{text[:_LONGEST_OPTION]}..."
+
+
+def digests_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Every SHA-256 in the options of a stage, with the names that lead to it: ``weights.sha256``."""
+    if isinstance(value, str) and _DIGEST.fullmatch(value):
+        yield name, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from digests_in(inner, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from digests_in(inner, name)
 
 
 def digest_file(path: Path) -> str:

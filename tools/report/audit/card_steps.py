@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -12,9 +11,9 @@ from tools.commands import COMMANDS
 from tools.report.audit.markdown import code, plain, table
 from tools.report.chain import Chain, ChainStep
 from tools.stage.output import read_receipt
+from tools.stage.provenance import digests_in
 
 _NOT_KNOWN = "not known"
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _DATAUTIL = "tools.datasets.datautil"
 _LONGEST_OPTIONS = 2000  # characters
 
@@ -97,7 +96,7 @@ def _step_lines(step: ChainStep, before: ChainStep | None) -> Iterator[str]:
         f"{_NOT_KNOWN if version is None else code(str(version))} of its stage"
     )
     yield f"  - options: {code(_shown(dict(step.options)))}"
-    for name, digest in _digests(step.options):
+    for name, digest in digests_in(step.options):
         yield f"  - {code(name)}: {_weights(digest)}"
 
 
@@ -114,18 +113,6 @@ def _typed(step: ChainStep, before: ChainStep | None) -> str:
 def _shown(options: dict[str, Any]) -> str:
     text = json.dumps(options, ensure_ascii=False, default=str)
     return text if len(text) <= _LONGEST_OPTIONS else f"{text[:_LONGEST_OPTIONS]}..."
-
-
-def _digests(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Every SHA-256 in the options, with the names that lead to it."""
-    if isinstance(value, str) and _DIGEST.fullmatch(value):
-        yield name, value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _digests(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _digests(inner, name)
 
 
 def _weights(digest: str) -> str:
