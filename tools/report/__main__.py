@@ -153,15 +153,15 @@ def _print_text(args: argparse.Namespace) -> None:
     import sys
 
     from tools.report.chain import read_chain
-    from tools.report.recipe_overlay import overlay
+    from tools.report.recipe_overlay import overlays
     from tools.report.text import report_text
     from tools.report.text_style import style_of
     from tools.table.recipes import load_recipe
 
     recipes = [load_recipe(given) for given in args.recipe]  # a wrong name is told before tables are read
     chain = read_chain(args.input)
-    overlays = [overlay(chain.frame(), recipe, source=str(chain.table)) for recipe in recipes]
-    print(report_text(chain, overlays, style_of(sys.stdout)))
+    found = overlays(chain.frame(), recipes, source=str(chain.table))
+    print(report_text(chain, found, style_of(sys.stdout)))
 
 
 def _write_page(args: argparse.Namespace) -> Path:
@@ -170,7 +170,7 @@ def _write_page(args: argparse.Namespace) -> Path:
     from tools.report.page.clips import page_clips
     from tools.report.page.contents import read_contents
     from tools.report.page.libraries import require_charts
-    from tools.report.recipe_overlay import applicable, overlay
+    from tools.report.recipe_overlay import applicable, overlays
     from tools.table import refuse_inputs
     from tools.table.recipes import known_recipes, load_recipe
 
@@ -184,9 +184,9 @@ def _write_page(args: argparse.Namespace) -> Path:
     table = args.input[-1] if Path(args.input[-1]) == chain.table else str(chain.table)
     contents = read_contents(chain.frame(), source=table, most_rows=args.max_rows, seed=args.seed)
     recipes = recipes or applicable(known_recipes(), chain.frame().collect_schema())
-    overlays = [overlay(chain.frame(), recipe, source=table) for recipe in recipes]
+    found = overlays(chain.frame(), recipes, source=table)
     clips = page_clips(contents, chain.table, output, args.clips, seed=args.seed, options=_drawing())
-    write_page(output, table, contents, seed=args.seed, chain=chain, overlays=overlays, sprites=clips)
+    write_page(output, table, contents, seed=args.seed, chain=chain, overlays=found, clips=clips)
     return output
 
 

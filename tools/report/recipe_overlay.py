@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -101,23 +101,50 @@ class Overlay:
 
 
 def overlay(frame: pl.LazyFrame, recipe: Recipe, *, source: str = "the table") -> Overlay:
-    """Count what each step of a recipe removes and leaves.
+    """Count what each step of one recipe removes and leaves, see `overlays`."""
+    return overlays(frame, [recipe], source=source)[0]
+
+
+def overlays(frame: pl.LazyFrame, recipes: Sequence[Recipe], *, source: str = "the table") -> list[Overlay]:
+    """Count what each step of recipes removes and leaves.
 
     A step whose columns are not in the table is left out. The others keep exactly the rows that
     ``datautil --recipe`` keeps: where a cell that a condition uses is empty, the row goes.
 
     Args:
-        frame: The table, as `tools.table.scan_table` reads it; it is read once, in a stream.
-        recipe: From `tools.table.recipes.load_recipe`.
+        frame: The table, as `tools.table.scan_table` reads it; it is read once for all recipes, in a stream.
+        recipes: From `tools.table.recipes.load_recipe`.
         source: What the table is called in error messages.
 
     Returns:
-        The counts.
+        The counts of each recipe.
 
     Raises:
         UserError: The table cannot be read.
     """
+    if not recipes:
+        return []
     schema = frame.collect_schema()
+    conditions: list[dict[int, pl.Expr]] = []
+    refusals: list[dict[int, str]] = []
+    for recipe in recipes:
+        fitting, refused = _conditions(recipe, schema)
+        conditions.append(fitting)
+        refusals.append(refused)
+    try:
+        counts = _count(frame, schema, conditions)
+    except pl.exceptions.PolarsError as error:
+        raise unreadable(source, error) from None
+    return [
+        _overlay(recipe, schema, counts, place, conditions[place], refusals[place])
+        for place, recipe in enumerate(recipes)
+    ]
+
+
+def _conditions(
+    recipe: Recipe, schema: Mapping[str, pl.DataType]
+) -> tuple[dict[int, pl.Expr], dict[int, str]]:
+    """By the number of the step: the conditions that fit the table, and why others do not."""
     conditions: dict[int, pl.Expr] = {}
     refusals: dict[int, str] = {}
     for number, step in enumerate(recipe.steps):
@@ -127,17 +154,25 @@ def overlay(frame: pl.LazyFrame, recipe: Recipe, *, source: str = "the table") -
             conditions[number] = step.condition(schema).fill_null(False)
         except UserError as error:  # a column of another type than the recipe expects
             refusals[number] = str(error)
-    try:
-        counts = _count(frame, schema, conditions)
-    except pl.exceptions.PolarsError as error:
-        raise unreadable(source, error) from None
+    return conditions, refusals
+
+
+def _overlay(
+    recipe: Recipe,
+    schema: Mapping[str, pl.DataType],
+    counts: _Counts,
+    place: int,
+    conditions: Mapping[int, pl.Expr],
+    refusals: Mapping[int, str],
+) -> Overlay:
+    """One recipe, of the counts of all."""
     total = counts("total")
     steps = []
     before = total
     for number, step in enumerate(recipe.steps):
         if number in conditions:
-            left = counts(f"left {number}")
-            alone = _difference(total, counts(f"alone {number}"))
+            left = counts(f"left {place} {number}")
+            alone = _difference(total, counts(f"alone {place} {number}"))
             steps.append(_step(step, alone=alone, in_turn=_difference(before, left), left=left))
             before = left
         else:
@@ -173,17 +208,21 @@ class _Counts:
         return Amount(self._found[f"{label} rows"][0], float(self._found[f"{label} seconds"][0]) / 3600)
 
 
-def _count(frame: pl.LazyFrame, schema: Mapping[str, pl.DataType], conditions: dict[int, pl.Expr]) -> _Counts:
+def _count(
+    frame: pl.LazyFrame, schema: Mapping[str, pl.DataType], conditions: Sequence[Mapping[int, pl.Expr]]
+) -> _Counts:
     """One pass: the rows and seconds that each condition keeps alone, and together with those before it."""
-    marks = [condition.alias(f"alone {number}") for number, condition in conditions.items()]
+    marks = []
     aggregates = [pl.len().alias("total rows"), pl.col(_SECONDS).sum().alias("total seconds")]
-    so_far = pl.lit(True)
-    for number in conditions:
-        alone = pl.col(f"alone {number}")
-        so_far = so_far & alone
-        for label, kept in ((f"alone {number}", alone), (f"left {number}", so_far)):
-            aggregates.append(kept.sum().alias(f"{label} rows"))
-            aggregates.append(pl.col(_SECONDS).filter(kept).sum().alias(f"{label} seconds"))
+    for place, of_recipe in enumerate(conditions):
+        so_far = pl.lit(True)
+        for number, condition in of_recipe.items():
+            name = f"alone {place} {number}"
+            marks.append(condition.alias(name))
+            so_far = so_far & pl.col(name)
+            for label, kept in ((name, pl.col(name)), (f"left {place} {number}", so_far)):
+                aggregates.append(kept.sum().alias(f"{label} rows"))
+                aggregates.append(pl.col(_SECONDS).filter(kept).sum().alias(f"{label} seconds"))
     derived = [seconds(schema).alias(_SECONDS), *marks]
     return _Counts(_rows_kept(frame, derived).select(aggregates).collect(engine="streaming"))
 

@@ -24,7 +24,7 @@ UNSURE = pl.Series("suitability_std", [row / 100 for row in range(20)])
 def page(tmp_path: Path) -> Path:
     contents = read_contents(_table(20).with_columns(UNSURE).lazy())
     pictures = Clips({row: _picture(4) for row in range(20)})
-    write_page(tmp_path / "r.html", str(tmp_path / "m.csv"), contents, sprites=pictures)
+    write_page(tmp_path / "r.html", str(tmp_path / "m.csv"), contents, clips=pictures)
     return tmp_path / "r.html"
 
 

@@ -63,7 +63,7 @@ def page(tmp_path: Path) -> Path:
     """A page of 60 clips of four frames each, but for row 5, which has no picture."""
     pictures = {row: _picture(4) for row in range(60)} | {5: {"failure": f"missing: {HOSTILE}"}}
     write_page(
-        tmp_path / "r.html", str(tmp_path / "m.csv"), read_contents(_table().lazy()), sprites=Clips(pictures)
+        tmp_path / "r.html", str(tmp_path / "m.csv"), read_contents(_table().lazy()), clips=Clips(pictures)
     )
     return tmp_path / "r.html"
 
@@ -223,7 +223,7 @@ def test_markup_in_captions_and_paths_is_shown_and_not_run(page: Path, open_page
 
 def test_a_link_that_runs_a_script_is_no_link(tmp_path: Path, open_page: Callable[..., Any]) -> None:
     pictures = {0: _picture(1, "javascript:window.broken=1"), 1: _picture(1, "//host/a.mp4")}
-    write_page(tmp_path / "r.html", "m.csv", read_contents(_table(2).lazy()), sprites=Clips(pictures))
+    write_page(tmp_path / "r.html", "m.csv", read_contents(_table(2).lazy()), clips=Clips(pictures))
     browser = open_page(tmp_path / "r.html")
     _show(browser, "clips")
     wait_for(browser, "return document.querySelectorAll('#view-clips .tile').length")
@@ -234,7 +234,7 @@ def test_a_page_without_pictures_says_why_and_lists_rows(
     tmp_path: Path, open_page: Callable[..., Any]
 ) -> None:
     clips = Clips(note="No file could be read.")
-    write_page(tmp_path / "r.html", "m.csv", read_contents(_table().lazy()), sprites=clips)
+    write_page(tmp_path / "r.html", "m.csv", read_contents(_table().lazy()), clips=clips)
     browser = open_page(tmp_path / "r.html")
     _show(browser, "clips")
     wait_for(browser, "return document.querySelectorAll('#view-clips .tile').length >= 12")

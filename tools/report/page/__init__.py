@@ -75,7 +75,7 @@ def write_page(
     seed: int = 42,
     chain: Chain | None = None,
     overlays: Sequence[Overlay] = (),
-    sprites: Clips | None = None,
+    clips: Clips | None = None,
 ) -> None:
     """Write the page of a table.
 
@@ -86,13 +86,13 @@ def write_page(
         seed: Of the sample, which the page names.
         chain: The table, and those that led to it.
         overlays: Recipes on the table; they need its chain.
-        sprites: Pictures of some rows, from `tools.report.page.clips.draw_clips`; by default none.
+        clips: Pictures of some rows, from `tools.report.page.clips.draw_clips`; by default none.
 
     Raises:
         UserError: The package with the charts is not installed, or the file cannot be written.
     """
     about, parts = _table(table, contents)
-    sprites = sprites or Clips(note="This page was written without pictures.")
+    clips = clips or Clips(note="This page was written without pictures.")
     about["seed"] = seed
     if chain is not None:
         last = chain.steps[-1]
@@ -100,13 +100,13 @@ def write_page(
         about["recipes"] = [recipe_data(overlay, last, contents) for overlay in overlays]
         if len(last.files) > 1:
             about["inputs"] = [str(file) for file in last.files]
-    about["clips"] = {"note": sprites.note}
+    about["clips"] = {"note": clips.note}
     about["folder"] = folder_link(output)
     page = build_document(
         f"{Path(table).name} – vidsieve",
         [*chart_scripts(), *(asset(name) for name in _SCRIPTS)],
         [asset(name) for name in _STYLES],
-        {"about": as_json(about), "data": packed(parts), "sprites": as_json(sprites.shown)},
+        {"about": as_json(about), "data": packed(parts), "sprites": as_json(clips.shown)},
     )
     with writing(output, "the page"):
         output.parent.mkdir(parents=True, exist_ok=True)
