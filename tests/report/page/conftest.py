@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import polars as pl
 import pytest
 
 from tests.page_support import wait_for
@@ -64,3 +66,20 @@ def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
     yield open_
     messages = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
     assert messages == []
+
+
+@pytest.fixture(scope="session")
+def paired() -> pl.DataFrame:
+    """Columns that go together: one with ties and gaps, one that is skewed, one of large numbers."""
+    rng = np.random.default_rng(8)
+    first = rng.normal(5, 1, 600)
+    ties = np.round(first + rng.normal(0, 1, 600))
+    return pl.DataFrame(
+        {
+            "path": [f"{row}.mp4" for row in range(600)],
+            "aes": first,
+            "ties": [None if row % 9 == 0 else float(ties[row]) for row in range(600)],
+            "skewed": np.exp(2 * first),
+            "offset": 1e9 + first,
+        }
+    )

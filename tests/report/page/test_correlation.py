@@ -15,31 +15,13 @@ from tools.table import write_table
 
 SCRIPTS = ["logic/columns.js", "logic/crossfilter.js", "logic/correlation.js"]
 PAIRS = [("aes", "ties"), ("aes", "skewed"), ("ties", "skewed"), ("aes", "offset")]
-ROWS = 600
 
 
 @pytest.fixture(scope="module")
-def table() -> pl.DataFrame:
-    """Two columns that go together, one with ties and gaps, one that is skewed, one of large numbers."""
-    rng = np.random.default_rng(8)
-    first = rng.normal(5, 1, ROWS)
-    ties = np.round(first + rng.normal(0, 1, ROWS))
-    return pl.DataFrame(
-        {
-            "path": [f"{row}.mp4" for row in range(ROWS)],
-            "aes": first,
-            "ties": [None if row % 9 == 0 else float(ties[row]) for row in range(ROWS)],
-            "skewed": np.exp(2 * first),
-            "offset": 1e9 + first,
-        }
-    )
-
-
-@pytest.fixture(scope="module")
-def found(table: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+def found(paired: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     """Of each pair, the correlations of all rows and of those with aes from 4 to 6."""
     folder = tmp_path_factory.mktemp("scatter")
-    write_table(table, folder / "clips.parquet")
+    write_table(paired, folder / "clips.parquet")
     page = folder / "report.html"
     main([str(folder / "clips.parquet"), "-o", str(page)])
     program = """
@@ -56,10 +38,10 @@ def found(table: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> list
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_correlations_are_those_of_scipy(
-    table: pl.DataFrame, found: list[Any], pair: tuple[str, str]
+    paired: pl.DataFrame, found: list[Any], pair: tuple[str, str]
 ) -> None:
     """Over rows with a finite number in both, all of them and those with aes from 4 to 6."""
-    known = table.select(pl.all().exclude("path").cast(pl.Float64))
+    known = paired.select(pl.all().exclude("path").cast(pl.Float64))
     known = known.filter(*(pl.col(name).is_finite().fill_null(False) for name in pair))
     both = (known, known.filter(pl.col("aes").is_between(4, 6)))
     for got, rows in zip(found[PAIRS.index(pair)], both, strict=True):

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 
@@ -14,36 +13,17 @@ from tests.page_support import wait_for
 from tools.report.__main__ import main
 from tools.table import write_table
 
-ROWS = 600
-
 
 @pytest.fixture(scope="module")
-def table() -> pl.DataFrame:
-    """Two columns that go together, one with ties and gaps, one that is skewed, one of large numbers."""
-    rng = np.random.default_rng(8)
-    first = rng.normal(5, 1, ROWS)
-    ties = np.round(first + rng.normal(0, 1, ROWS))
-    return pl.DataFrame(
-        {
-            "path": [f"{row}.mp4" for row in range(ROWS)],
-            "aes": first,
-            "ties": [None if row % 9 == 0 else float(ties[row]) for row in range(ROWS)],
-            "skewed": np.exp(2 * first),
-            "offset": 1e9 + first,
-        }
-    )
-
-
-@pytest.fixture(scope="module")
-def page(table: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def page(paired: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("scatter")
-    write_table(table, folder / "clips.parquet")
+    write_table(paired, folder / "clips.parquet")
     main([str(folder / "clips.parquet"), "-o", str(folder / "report.html")])
     return folder / "report.html"
 
 
 def test_points_bounds_and_a_drawn_rectangle(
-    table: pl.DataFrame, page: Path, open_page: Callable[..., Any]
+    paired: pl.DataFrame, page: Path, open_page: Callable[..., Any]
 ) -> None:
     from selenium.webdriver import ActionChains
 
@@ -54,7 +34,7 @@ def test_points_bounds_and_a_drawn_rectangle(
         "const [scatter] = vidsieve.views.filter((view) => view.id === 'scatter').map((view) => view.made); "
     )
     wait_for(browser, scatter + "return scatter.figure && document.querySelector('.scatter-plot').firstChild")
-    known = table.filter(pl.col("ties").is_not_null())
+    known = paired.filter(pl.col("ties").is_not_null())
     kept = known.filter(pl.col("aes") >= 4).height
     note = browser.find_element("css selector", ".scatter .note").text
     assert note.startswith(
@@ -83,11 +63,11 @@ def test_points_bounds_and_a_drawn_rectangle(
         "ties"
     ).is_between(bounds["ties"]["low"], bounds["ties"]["high"])
     shown = browser.find_element("css selector", ".kept strong").text
-    assert 0 < int(shown) == table.filter(inside).height < kept
+    assert 0 < int(shown) == paired.filter(inside).height < kept
 
 
 def test_a_click_on_a_point_shows_its_row(
-    table: pl.DataFrame, page: Path, open_page: Callable[..., Any]
+    paired: pl.DataFrame, page: Path, open_page: Callable[..., Any]
 ) -> None:
     """The point that lies farthest to the left, which has no other near it."""
     from selenium.webdriver import ActionChains
@@ -96,7 +76,7 @@ def test_a_click_on_a_point_shows_its_row(
     browser.find_element("id", "tab-scatter").click()
     scatter = "const scatter = vidsieve.views.find((view) => view.id === 'scatter').made; "
     wait_for(browser, scatter + "return scatter.view.then((view) => view && scatter.figure.inner_width > 0)")
-    known = table.filter(pl.col("ties").is_not_null()).sort("aes")
+    known = paired.filter(pl.col("ties").is_not_null()).sort("aes")
     row = known.row(0, named=True)
     x, y = browser.execute_script(
         scatter
