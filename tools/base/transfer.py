@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal
 
 from tools.base.redirects import RedirectError, opener
-from tools.base.versions import HEADERS, Told, Version, ask_version
+from tools.base.versions import HEADERS, OnVersion, Version, ask_version
 
 PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Seconds before each further attempt that follows one without a new byte."""
@@ -82,7 +82,7 @@ def fetch(
     progress: Callable[[int], object] | None = None,
     cancelled: threading.Event | None = None,
     known: Version | None = None,
-    told: Told | None = None,
+    on_version: OnVersion | None = None,
 ) -> None:
     """Download a URL to a file, continuing after the bytes that it has.
 
@@ -100,7 +100,7 @@ def fetch(
         progress: Called with the number of bytes received.
         cancelled: Ends the transfer when set.
         known: Of which version the bytes in the file are, if that is known.
-        told: Called with the version whose bytes follow, each time that the server tells it.
+        on_version: Called with the version whose bytes follow, each time that the server tells it.
 
     Raises:
         TransferError: See there. The bytes received stay in the file.
@@ -110,7 +110,9 @@ def fetch(
         address, authorization = _escaped(url)
     except ValueError as error:
         raise TransferError("refused", f"not an address ({error})") from error
-    transfer = _Transfer(address, authorization, file, limits or Limits(), patient, progress, cancelled, told)
+    transfer = _Transfer(
+        address, authorization, file, limits or Limits(), patient, progress, cancelled, on_version
+    )
     if known is not None:
         transfer.total, transfer.version = known.size, known.for_range
     transfer.run()
@@ -155,7 +157,7 @@ class _Transfer:
     patient: bool
     progress: Callable[[int], object] | None
     cancelled: threading.Event | None
-    told: Told | None = None
+    on_version: OnVersion | None = None
     total: int | None = None  # bytes of the whole file, once known
     version: str | None = None  # validator of the file's version
     most: int = 0  # most bytes that the file had at any time
@@ -232,8 +234,8 @@ class _Transfer:
                 self.total = int(length) if length is not None and length.isdecimal() else None
             version = Version.from_headers(response.headers, response.status)
             self.version = version.for_range
-            if self.told is not None:
-                self.told(version)
+            if self.on_version is not None:
+                self.on_version(version)
             self._check()
             self._copy(response)
         self.file.flush()

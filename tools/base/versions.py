@@ -45,8 +45,8 @@ class Version(NamedTuple):
 
         Whoever knows files by path, size and time so sees which version a copy is of. 0 if nothing is known.
         """
-        told = self.etag.removeprefix("W/") if self.etag else self.modified
-        return int.from_bytes(hashlib.sha256(told.encode()).digest()[:7], "big") if told else 0
+        name = self.etag.removeprefix("W/") if self.etag else self.modified
+        return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7], "big") if name else 0
 
     def differs(self, other: Version) -> bool:
         """Whether both are certainly versions of different content: never only because one says less."""
@@ -77,11 +77,11 @@ class Version(NamedTuple):
     @classmethod
     def from_info(cls, info: Mapping[str, Any]) -> Version:
         """The version in what a storage of fsspec says of an object; each storage has names of its own."""
-        told = {str(name).lower().replace("_", ""): value for name, value in info.items()}
+        facts = {str(name).lower().replace("_", ""): value for name, value in info.items()}
         names = ("lastmodified", "updated", "mtime", "modified", "created")
-        modified = next((told[name] for name in names if told.get(name) is not None), None)
-        etag = told.get("etag") or told.get("md5hash") or told.get("versionid")
-        size = told.get("size")
+        modified = next((facts[name] for name in names if facts.get(name) is not None), None)
+        etag = facts.get("etag") or facts.get("md5hash") or facts.get("versionid")
+        size = facts.get("size")
         return cls(
             None if etag is None else str(etag),
             None if modified is None else str(modified),
@@ -138,5 +138,5 @@ def ask_version(url: str, authorization: str | None, known: Version | None, time
         return None
 
 
-Told = Callable[[Version], object]
+OnVersion = Callable[[Version], object]
 """Called with the version of a file, before its bytes are written."""

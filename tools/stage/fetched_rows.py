@@ -22,7 +22,7 @@ class FetchedRows:
         rows: Key and row of each.
         fetch: How files are fetched.
         finished: Called with rows whose file could not be fetched.
-        told: Called with the key of a row and the version of its file, before the row is finished.
+        on_version: Called with the key of a row and the version of its file, before the row is finished.
     """
 
     def __init__(
@@ -30,12 +30,12 @@ class FetchedRows:
         rows: Iterable[tuple[str, Row]],
         fetch: FetchOptions,
         finished: Callable[[list[tuple[str, Outcome]]], None],
-        told: Callable[[str, Version], object] | None = None,
+        on_version: Callable[[str, Version], object] | None = None,
     ) -> None:
         self._rows = iter(rows)
         self._prefetch = Prefetch(fetch)
         self._finished = finished
-        self._told = told
+        self._on_version = on_version
         self._waiting: dict[str, Row] = {}  # rows whose file is being fetched
         self._names: dict[str, str] = {}  # names of sources whose local file has another name
         self._copies: dict[str, str] = {}  # the local files of those that were fetched
@@ -65,8 +65,8 @@ class FetchedRows:
                 continue
             key, path = str(ready[0]), ready[1]
             row = self._waiting.pop(key)
-            if self._told is not None and (version := prefetch.version(key)) is not None:
-                self._told(key, version)
+            if self._on_version is not None and (version := prefetch.version(key)) is not None:
+                self._on_version(key, version)
             if isinstance(path, MediaError):
                 prefetch.release(key)
                 self._finished([(key, MediaError(path.kind, self._names.pop(key), path.message))])

@@ -154,10 +154,12 @@ def _process(stage: Stage, plan: RunPlan, todo: dict[str, int], ledger: Ledger, 
         Progress(len(todo), stage.name, shown=options.progress, ranks=ranks) as progress,
         Session(stage, options, fetch=plan.fetch) as session,
     ):
-        told = None if plan.fetch is None else ledger.versions.__setitem__
+        on_version = None if plan.fetch is None else ledger.versions.__setitem__
 
         def finished(results: list[tuple[str, Outcome]]) -> None:
             ledger.add([(key, with_path(outcome, plan.paths[todo[key]])) for key, outcome in results])
             progress.count(results)
 
-        session.process(((key, plan.rows.row(n, named=True)) for key, n in todo.items()), finished, told)
+        session.process(
+            ((key, plan.rows.row(n, named=True)) for key, n in todo.items()), finished, on_version
+        )

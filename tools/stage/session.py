@@ -82,14 +82,14 @@ class Session:
         self,
         rows: Iterable[tuple[str, Row]],
         finished: Callable[[list[tuple[str, Outcome]]], None],
-        told: Callable[[str, Version], object] | None = None,
+        on_version: Callable[[str, Version], object] | None = None,
     ) -> None:
         """Run the stage over a stream of rows; see `map_rows` for rows in memory.
 
         Args:
             rows: Key and row, each key once.
             finished: Called in this thread with keys and outcomes, in the order in which rows finish.
-            told: Called with the key of a row and the version of its file, where a server tells that.
+            on_version: Called with the key of a row and the version of its file, where a server tells that.
 
         Raises:
             UserError: See `Stage.setup`, `Stage.prepare` and `Stage.score`.
@@ -116,7 +116,7 @@ class Session:
                     if self._fetch is not None:
                         from tools.stage.fetched_rows import FetchedRows
 
-                        fetched = stack.enter_context(FetchedRows(rows, self._fetch, report, told))
+                        fetched = stack.enter_context(FetchedRows(rows, self._fetch, report, on_version))
                     scoring = stack.enter_context(Scoring(stage, self.options.batch_size, report))
                     jobs = fetched or ((key, str(row.get("path") or ""), row) for key, row in rows)
                     prepare = partial(_prepare, stage)

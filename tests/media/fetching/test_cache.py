@@ -56,7 +56,7 @@ def test_a_file_is_downloaded_once_while_it_stays_the_same(server, tmp_path):
     url = f"{server.url}/v.mkv"
     versions = []
     for _ in range(3):
-        with local_file(url, options=options(tmp_path), told=versions.append) as path:
+        with local_file(url, options=options(tmp_path), on_version=versions.append) as path:
             assert path.read_bytes() == CONTENT
             assert path.suffix == ".mkv"
     assert server.seen == [None, "bytes=0-0", "bytes=0-0"]

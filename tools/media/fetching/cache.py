@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tools.base.addresses import refuse_address
 from tools.base.disk import make_folder, write_whole, writing
-from tools.base.versions import Told, Version
+from tools.base.versions import OnVersion, Version
 from tools.errors import MediaError, UserError
 from tools.media.fetching.file_locks import lock_alone, locked
 
@@ -80,7 +80,7 @@ class Cache:
         suffix: str,
         options: FetchOptions,
         cancelled: threading.Event | None = None,
-        told: Told | None = None,
+        on_version: OnVersion | None = None,
         *,
         named: bool = True,
     ) -> Iterator[Path]:
@@ -94,7 +94,7 @@ class Cache:
             suffix: Extension of the file.
             options: Options for fetching.
             cancelled: Ends a transfer when set.
-            told: Called with the version of the file.
+            on_version: Called with the version of the file.
             named: Whether the address says the extension; otherwise an image gets that of its content.
 
         Yields:
@@ -110,7 +110,7 @@ class Cache:
             stack.callback(self._make_room)
             found = None
             while found is None:
-                found = self._there(key, address, suffix, options, stack, cancelled, told, named=named)
+                found = self._there(key, address, suffix, options, stack, cancelled, on_version, named=named)
             self._make_room()
             yield found
 
@@ -122,7 +122,7 @@ class Cache:
         options: FetchOptions,
         stack: ExitStack,
         cancelled: threading.Event | None,
-        told: Told | None,
+        on_version: OnVersion | None,
         *,
         named: bool,
     ) -> Path | None:
@@ -131,8 +131,8 @@ class Cache:
         if entry is not None and (entry.path.suffix == suffix or not named):
             with locked(entry.path, address, cancelled) as lock:
                 if lock.is_held and _is_current(entry, address, options, cancelled):
-                    if told is not None:
-                        told(entry.version)
+                    if on_version is not None:
+                        on_version(entry.version)
                     with contextlib.suppress(OSError):  # a folder of which nothing is written is read
                         os.utime(entry.path, ns=(time.time_ns(), entry.version.time_ns))
                     stack.enter_context(lock.taken_over())
@@ -142,7 +142,7 @@ class Cache:
             if self._entry(key, address) != entry:
                 _remove_if_empty(part)
                 return None
-            path, kept = self._download(address, part, suffix, options, cancelled, told, named=named)
+            path, kept = self._download(address, part, suffix, options, cancelled, on_version, named=named)
             if not kept:
                 stack.callback(path.unlink, missing_ok=True)
             elif entry is not None:
@@ -156,11 +156,11 @@ class Cache:
     def _entry(self, key: str, address: str) -> _Entry | None:
         """The file of an address that is in the folder, whole."""
         try:
-            told = json.loads((self._folder / f"{key}.json").read_bytes())
-            version, path = Version.from_json(told["version"]), self._folder / told["file"]
-            if told["address"] != address or path.parent != self._folder or not _OURS.fullmatch(path.name):
+            saved = json.loads((self._folder / f"{key}.json").read_bytes())
+            version, path = Version.from_json(saved["version"]), self._folder / saved["file"]
+            if saved["address"] != address or path.parent != self._folder or not _OURS.fullmatch(path.name):
                 return None
-            return _Entry(path, version) if path.stat().st_size == told["size"] else None
+            return _Entry(path, version) if path.stat().st_size == saved["size"] else None
         except (OSError, ValueError, LookupError, TypeError):
             return None
 
@@ -171,7 +171,7 @@ class Cache:
         suffix: str,
         options: FetchOptions,
         cancelled: threading.Event | None,
-        told: Told | None,
+        on_version: OnVersion | None,
         *,
         named: bool,
     ) -> tuple[Path, bool]:
@@ -185,8 +185,8 @@ class Cache:
             nonlocal version
             version = found
             _write_json(beside, [address, found])
-            if told is not None:
-                told(found)
+            if on_version is not None:
+                on_version(found)
 
         with writing(part), part.open("ab") as file:
             known = _known_part(beside, address)
@@ -195,7 +195,7 @@ class Cache:
             else:
                 version = known
             try:
-                copy_from_address(address, file, options, cancelled, known=known, told=take)
+                copy_from_address(address, file, options, cancelled, known=known, on_version=take)
             except MediaError:
                 if not file.tell() or not version.for_range:  # nothing that can be continued
                     part.unlink(missing_ok=True)

@@ -107,7 +107,7 @@ class Prefetch:
         return key, path
 
     def version(self, key: Hashable) -> Version | None:
-        """The version of a source that was taken and not released, if its server told it."""
+        """The version of a source that was taken and not released, if its server names one."""
         return self._versions.get(key)
 
     def release(self, key: Hashable) -> None:
@@ -125,10 +125,10 @@ class Prefetch:
             key, source = request
             file = ExitStack()
             try:
-                # The last version told counts; it is read after the file was taken from the queue.
-                told = partial(self._versions.__setitem__, key)
+                # The last version that is named counts; it is read after the file was taken from the queue.
+                on_version = partial(self._versions.__setitem__, key)
                 path = file.enter_context(
-                    local_file(source, options=options, cancelled=self._cancelled, told=told)
+                    local_file(source, options=options, cancelled=self._cancelled, on_version=on_version)
                 )
             except (MediaError, UserError) as error:
                 path = error

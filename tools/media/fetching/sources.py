@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from tools.base.addresses import local_path, scheme
 from tools.base.disk import cannot_write
 from tools.base.transfer import Limits, TransferError, fetch, server_version
-from tools.base.versions import Told, Version
+from tools.base.versions import OnVersion, Version
 from tools.errors import MediaError, UserError
 from tools.media.reading.extensions import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS, image_extension
 
@@ -164,7 +164,7 @@ def local_file(
     format: str = "mp4",
     options: FetchOptions | None = None,
     cancelled: threading.Event | None = None,
-    told: Told | None = None,
+    on_version: OnVersion | None = None,
 ) -> Iterator[Path]:
     """Provide a source as a local file.
 
@@ -177,7 +177,7 @@ def local_file(
         format: See `Source`; for content that is not a `Source`.
         options: Options for fetching.
         cancelled: Ends a transfer when set.
-        told: Called with the version of the file, as its server tells it; the last call counts.
+        on_version: Called with the version of the file, as its server tells it; the last call counts.
 
     Yields:
         The path.
@@ -196,12 +196,12 @@ def local_file(
     content = source.content
     if options.cache is not None and isinstance(content, str) and not source._is_encoded:
         named = source._named_suffix is not None
-        with options.cache.file(content, source.suffix, options, cancelled, told, named=named) as path:
+        with options.cache.file(content, source.suffix, options, cancelled, on_version, named=named) as path:
             yield path
         return
     path = _temporary(source, options)
     try:
-        _write(source, path, options, cancelled, told)
+        _write(source, path, options, cancelled, on_version)
         if isinstance(content, str) and not source._is_encoded and source._named_suffix is None:
             path = path.rename(path.with_suffix(suffix_by_content(path, path.suffix)))
         yield path
@@ -225,7 +225,11 @@ def _temporary(source: Source, options: FetchOptions) -> Path:
 
 
 def _write(
-    source: Source, path: Path, options: FetchOptions, cancelled: threading.Event | None, told: Told | None
+    source: Source,
+    path: Path,
+    options: FetchOptions,
+    cancelled: threading.Event | None,
+    on_version: OnVersion | None,
 ) -> None:
     """Write the bytes of a source to a file."""
     content = source.content
@@ -239,10 +243,10 @@ def _write(
                 def take(found: Version) -> None:
                     nonlocal version
                     version = found
-                    if told is not None:
-                        told(found)
+                    if on_version is not None:
+                        on_version(found)
 
-                copy_from_address(content, file, options, cancelled, told=take)
+                copy_from_address(content, file, options, cancelled, on_version=take)
                 file.flush()
                 os.utime(path, ns=(time.time_ns(), version.time_ns))
     except OSError as error:
@@ -258,7 +262,7 @@ def copy_from_address(
     cancelled: threading.Event | None = None,
     *,
     known: Version | None = None,
-    told: Told | None = None,
+    on_version: OnVersion | None = None,
 ) -> None:
     """Append the content of an address to a file: ``http(s)://``, or a storage supported by fsspec.
 
@@ -268,7 +272,7 @@ def copy_from_address(
         options: Options for fetching.
         cancelled: Ends the transfer when set.
         known: Of which version the bytes in the file are, if that is known.
-        told: Called with the version whose bytes follow.
+        on_version: Called with the version whose bytes follow.
 
     Raises:
         MediaError: As `local_file`.
@@ -277,14 +281,16 @@ def copy_from_address(
     """
     if scheme(address) in ("http", "https"):
         try:
-            fetch(address, file, limits=options.limits, cancelled=cancelled, known=known, told=told)
+            fetch(
+                address, file, limits=options.limits, cancelled=cancelled, known=known, on_version=on_version
+            )
         except TransferError as error:
             raise MediaError(*_judge(address, error)) from error
         return
     from tools.media.fetching.storage import copy_from_storage
 
     how = {"limits": options.limits, "options": options.storage, "cancelled": cancelled}
-    copy_from_storage(address, file, known=known, told=told, **how)
+    copy_from_storage(address, file, known=known, on_version=on_version, **how)
 
 
 def version_at(

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from tools.base.packages import not_installed
 from tools.base.transfer import Limits
-from tools.base.versions import Told, Version
+from tools.base.versions import OnVersion, Version
 from tools.errors import MediaError, UserError
 
 _BLOCK = 1 << 20  # bytes
@@ -49,7 +49,7 @@ def copy_from_storage(
     options: Mapping[str, Any],
     cancelled: threading.Event | None = None,
     known: Version | None = None,
-    told: Told | None = None,
+    on_version: OnVersion | None = None,
 ) -> None:
     """Append the rest of an object to a file, with as many attempts as for HTTP.
 
@@ -60,7 +60,7 @@ def copy_from_storage(
         options: Options of the storage in fsspec (``endpoint_url``, ``key``, ``secret``, ``anon`` ...).
         cancelled: Ends the copying when set.
         known: Of which version the bytes in the file are, if that is known.
-        told: Called with the version of the object, before its bytes are copied.
+        on_version: Called with the version of the object, before its bytes are copied.
 
     Raises:
         MediaError: ``missing``, ``network``, ``too_large``, ``timeout``; ``bad_value``: unknown storage.
@@ -68,7 +68,7 @@ def copy_from_storage(
             invalid.
         OSError: The file cannot be written.
     """
-    copy = _Copy(_storage(url, options), url, file, limits, cancelled or threading.Event(), told, known)
+    copy = _Copy(_storage(url, options), url, file, limits, cancelled or threading.Event(), on_version, known)
     failures = 0
     while True:
         before = file.tell()
@@ -116,7 +116,7 @@ class _Copy:
     file: BinaryIO
     limits: Limits
     cancelled: threading.Event
-    told: Told | None = None
+    on_version: OnVersion | None = None
     version: Version | None = None
     started: float = field(default_factory=time.monotonic)
 
@@ -131,8 +131,8 @@ class _Copy:
             self.file.truncate(0)
             self.file.seek(0, os.SEEK_END)
         self.version = version
-        if self.told is not None:
-            self.told(version)
+        if self.on_version is not None:
+            self.on_version(version)
         with self.storage.open(self.url, "rb") as remote:
             remote.seek(self.file.tell())
             while block := remote.read(_BLOCK):
