@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from tools.export.trainers import TRAINERS, presets  # noqa: E402
+from tools.export.presets import TRAINERS, presets  # noqa: E402
 from tools.export.trainers.base import Trainer  # noqa: E402
 
 PAGE = ROOT / "docs" / "export.md"

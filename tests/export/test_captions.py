@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tools.export.captions import Captions, one_line
-from tools.export.trainers.base import Reason
+from tools.export.trainers.judgement import Reason
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from tools.export.check import check, check_each
 from tools.export.check_text import check_text
 from tools.export.explain import explain
 from tools.export.found_captions import found_captions
-from tools.export.trainers import preset
-from tools.export.trainers.base import Clip
+from tools.export.presets import preset
+from tools.export.trainers.judgement import Clip
 from tools.report.text_style import Style
 from tools.stage.run_options import RunOptions
 

@@ -7,7 +7,7 @@ import pytest
 
 from tools.errors import UserError
 from tools.export.clips import clips
-from tools.export.trainers.base import Clip, unusable
+from tools.export.trainers.judgement import Clip, unusable
 from tools.table import read_table
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tools.export.explain import explain
-from tools.export.trainers import preset
-from tools.export.trainers.base import Bucket, Clip
+from tools.export.presets import preset
+from tools.export.trainers.judgement import Bucket, Clip
 
 
 def clips():

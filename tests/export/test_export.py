@@ -19,8 +19,8 @@ import pytest
 from tests.support import make_video, read_barcode, run_command
 from tools.export.__main__ import main
 from tools.export.explain import judge
-from tools.export.trainers import preset
-from tools.export.trainers.base import Clip
+from tools.export.presets import preset
+from tools.export.trainers.judgement import Clip
 
 COLUMNS = ("path", "width", "height", "num_frames", "fps", "text", "has_audio")
 WAN = "wan2.1@diffusion-pipe"

@@ -19,8 +19,8 @@ from tools.export.manifest import (
     read_manifest,
     write_manifest,
 )
+from tools.export.presets import preset
 from tools.export.provenance import steps_of, weights_in
-from tools.export.trainers import preset
 from tools.models.published import WEIGHTS
 from tools.stage.run_options import RunOptions
 from tools.stage.runner import run_stage

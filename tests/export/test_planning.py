@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from tools.export.planning import Wanted, clean_box, exact_rate, keys_of, plan_rows
-from tools.export.trainers import presets
-from tools.export.trainers.base import Clip
+from tools.export.presets import presets
+from tools.export.trainers.judgement import Clip
 
 
 def test_keys_are_unique_without_dots_and_independent_of_order():

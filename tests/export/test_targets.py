@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+from tools.export.presets import preset, presets
 from tools.export.targets import Target, target
-from tools.export.trainers import preset, presets
-from tools.export.trainers.base import Clip, Reason
+from tools.export.trainers.judgement import Clip, Reason
 
 HARMLESS = {"enlarged", "dot in the name"}
 

@@ -11,10 +11,9 @@ import pytest
 from tools.errors import UserError
 from tools.export.check_text import verify_text
 from tools.export.items import Item
-from tools.export.layouts import LAYOUTS, layout_of
 from tools.export.layouts.shards import WebDataset
 from tools.export.manifest import CLIPS, FILES, MANIFEST, About, write_manifest
-from tools.export.trainers import preset, presets
+from tools.export.presets import TRAINERS, layout_of, preset, presets
 from tools.export.verify import verify
 from tools.report.text_style import Style
 
@@ -67,7 +66,7 @@ def faults(folder, **how):
 
 
 @pytest.mark.parametrize("splits", [("",), ("train", "val")])
-@pytest.mark.parametrize("trainer", sorted(name for name, layout in LAYOUTS.items() if not layout.needs))
+@pytest.mark.parametrize("trainer", sorted(name for name in TRAINERS if not layout_of(name).needs))
 def test_every_layout_is_whole(tmp_path, trainer, splits):
     report = verify(export(tmp_path, FIRST[trainer], splits))
     assert report.ok, report.faults

@@ -14,7 +14,7 @@ from tools.export.folder_flags import add_folder_flags, run_check, run_verify
 if TYPE_CHECKING:
     from tools.export.captions import Captions
     from tools.export.planning import Wanted
-    from tools.export.trainers import Preset
+    from tools.export.presets import Preset
     from tools.export.trainers.base import Setup
 
 _ENCODING = ("codec", "crf", "preset", "hdr")
@@ -143,9 +143,8 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     args.typed = sys.argv[1:] if argv is None else list(argv)
 
-    from tools.export.check import SHARDED
+    from tools.export.presets import SHARDED, preset
     from tools.export.render import list_presets
-    from tools.export.trainers import preset
 
     if args.list:
         print(list_presets())

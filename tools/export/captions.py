@@ -9,7 +9,7 @@ from typing import Any
 
 from tools.datasets.text.prefixes import refine_caption
 from tools.errors import UserError
-from tools.export.trainers.base import Reason
+from tools.export.trainers.judgement import Reason
 
 EMPTY = "no caption"
 """Kind of loss of rows whose caption is empty."""

@@ -11,14 +11,12 @@ from tools.errors import MediaError, UserError
 from tools.export.explain import Explanation, explain
 from tools.export.found_captions import Found, found_captions
 from tools.export.manifest import MANIFEST, files_in, read_manifest
-from tools.export.trainers import Preset
-from tools.export.trainers.base import Clip, Setup
+from tools.export.presets import SHARDED, Preset, layout_of
+from tools.export.trainers.base import Setup
+from tools.export.trainers.judgement import Clip
 
 if TYPE_CHECKING:
     from tools.stage.run_options import RunOptions
-
-SHARDED = ("webdataset", "mds", "litdata", "lance")
-"""Formats that keep clips inside files of their own."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,6 @@ def check_each(
     folder: Path, preset: Preset, setup: Setup | None = None, run: RunOptions | None = None
 ) -> list[Checked]:
     """As `check`; of an export with splits each split, as each is a data set of its own."""
-    from tools.export.layouts import layout_of
-
     splits: list[str] = []
     if preset.trainer.name not in SHARDED and (folder / MANIFEST).is_file():
         splits = [split for split in read_manifest(folder).get("splits") or {} if split]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tools.export.trainers.base import Clip
+from tools.export.trainers.judgement import Clip
 from tools.table import numeric, require_columns
 
 INFO_COLUMNS = ("path", "width", "height", "num_frames", "fps")

@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tools.export.trainers.base import Bucket, Clip, Dropped, Judgement, Piece, Setup, Trainer, unusable
+from tools.export.trainers.base import Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Dropped, Judgement, Piece, unusable
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def explain(clips: Iterable[Clip], trainer: Trainer, setup: Setup) -> Explanatio
 
     Args:
         clips: In any order; each is one row of a table, or one file of a folder.
-        trainer: Of `tools.export.trainers.TRAINERS`.
+        trainer: Of `tools.export.presets.TRAINERS`.
         setup: How one trains, made by `trainer.setup`.
 
     Returns:

@@ -15,7 +15,8 @@ from tools.errors import UserError
 from tools.export.items import Item
 from tools.export.planning import RowPlan
 from tools.export.stage import window_name
-from tools.export.trainers.base import Clip, Trainer
+from tools.export.trainers.base import Trainer
+from tools.export.trainers.judgement import Clip
 
 
 def items_of(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tools.cli import ArgumentParser, advanced
 
 if TYPE_CHECKING:
-    from tools.export.trainers import Preset
+    from tools.export.presets import Preset
     from tools.export.trainers.base import Setup
     from tools.stage.run_options import RunOptions
 

@@ -18,8 +18,8 @@ from tools.export.folder import items_of, seen, strangers, write_texts
 from tools.export.items import Item
 from tools.export.manifest import About, refuse_others, write_manifest
 from tools.export.planning import RowPlan, keys_of
+from tools.export.presets import Preset
 from tools.export.stage import ExportStage
-from tools.export.trainers import Preset
 from tools.export.trainers.base import Setup
 from tools.stage.new_files import MadeFiles
 from tools.stage.options import run_options
@@ -49,7 +49,7 @@ def make(
     Returns:
         The exit code: 0 only if there is a clip in the folder.
     """
-    from tools.export.layouts import layout_of
+    from tools.export.presets import layout_of
     from tools.stage.runner import run_stage
     from tools.stage.summary import summary
 

@@ -32,9 +32,10 @@ from tools.base.disk import remove_quietly, system_message, write_whole, writing
 from tools.errors import UserError
 from tools.export.explain import explain
 from tools.export.items import Item
+from tools.export.presets import Preset
 from tools.export.provenance import steps_of
-from tools.export.trainers import Preset
-from tools.export.trainers.base import Clip, Setup
+from tools.export.trainers.base import Setup
+from tools.export.trainers.judgement import Clip
 from tools.stage.provenance import digest_file
 from tools.stage.shards import STATE_FOLDER
 

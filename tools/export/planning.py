@@ -21,7 +21,8 @@ from tools.export.clips import clips
 from tools.export.encode import Box, Cut
 from tools.export.explain import judge
 from tools.export.targets import Target, target
-from tools.export.trainers.base import Clip, Judgement, Reason, Setup, Trainer, unusable
+from tools.export.trainers.base import Setup, Trainer
+from tools.export.trainers.judgement import Clip, Judgement, Reason, unusable
 
 FROM = ("start", "middle")
 """Where a piece is cut from a longer clip."""

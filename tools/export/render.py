@@ -8,8 +8,9 @@ from typing import Any
 
 from tools.export.explain import BucketLine, Summary, explain
 from tools.export.planning import Planned, RowPlan
-from tools.export.trainers import Preset, presets
-from tools.export.trainers.base import Clip, Reason, Setup, Trainer, unusable
+from tools.export.presets import Preset, presets
+from tools.export.trainers.base import Setup, Trainer
+from tools.export.trainers.judgement import Clip, Reason, unusable
 
 
 def list_presets() -> str:

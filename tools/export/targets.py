@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from tools.export.trainers.base import Bucket, Clip, Reason, Setup, Trainer, unusable
+from tools.export.trainers.base import Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Reason, unusable
 
 _TRIES = 4
 """A cropped picture may come to another bucket; so it is cropped again, this often at most."""

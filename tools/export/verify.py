@@ -12,11 +12,9 @@ from typing import Any
 
 from tools.base.disk import system_message
 from tools.errors import UserError
-from tools.export.check import SHARDED
 from tools.export.found_captions import found_captions
-from tools.export.layouts import layout_of
 from tools.export.manifest import CLIPS, FILES, files_in, hours, read_list, read_manifest
-from tools.export.trainers import preset
+from tools.export.presets import SHARDED, layout_of, preset
 from tools.export.trainers.base import Trainer
 from tools.stage.provenance import digest_file
 

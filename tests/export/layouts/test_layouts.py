@@ -11,9 +11,8 @@ import yaml
 
 from tools.errors import UserError
 from tools.export.items import Item
-from tools.export.layouts import layout_of
 from tools.export.layouts.tables import _MISSING
-from tools.export.trainers import preset
+from tools.export.presets import layout_of, preset
 
 try:
     import tomllib
@@ -299,6 +298,6 @@ def test_a_clip_that_the_trainer_would_lose_is_named():
     assert found == "val: 1 clip lost (too short), such as c1.mp4"
 
 
-def test_a_trainer_without_a_layout():
-    with pytest.raises(UserError, match="no layout for 'x'; there are diffusion-pipe"):
+def test_a_trainer_that_there_is_not():
+    with pytest.raises(UserError, match="no trainer 'x'; there are diffusion-pipe"):
         layout_of("x")

@@ -9,7 +9,7 @@ import pytest
 
 from tools.errors import UserError
 from tools.export.items import Item
-from tools.export.layouts import layout_of
+from tools.export.presets import layout_of
 
 CAPTIONS = ['A dög, "quoted"', "NA", "007", "狗 🐕"]
 

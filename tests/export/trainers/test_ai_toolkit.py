@@ -9,7 +9,7 @@ minimax_h3/src/packing.py, in ostris/ai-toolkit, commit 27a03a9. Numbers of fram
 import pytest
 
 from tools.export.trainers.ai_toolkit import AIToolkit, bucket_size
-from tools.export.trainers.base import Bucket, Clip
+from tools.export.trainers.judgement import Bucket, Clip
 
 TRAINER = AIToolkit()
 MODELS = {model.name: model for model in TRAINER.models}

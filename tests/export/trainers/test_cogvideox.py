@@ -6,8 +6,8 @@ finetune/datasets/utils.py: range(0, frames, frames // wanted), of which the fir
 
 import pytest
 
-from tools.export.trainers.base import Bucket, Clip
 from tools.export.trainers.cogvideox import CogVideoX
+from tools.export.trainers.judgement import Bucket, Clip
 
 TRAINER = CogVideoX()
 MODELS = {model.name: model for model in TRAINER.models}

@@ -6,8 +6,8 @@ is numpy.random.randint(0, frames - 93), which refuses 0.
 
 import pytest
 
-from tools.export.trainers.base import Bucket, Clip
 from tools.export.trainers.cosmos import Cosmos
+from tools.export.trainers.judgement import Bucket, Clip
 
 TRAINER = Cosmos()
 MODELS = {model.name: model for model in TRAINER.models}

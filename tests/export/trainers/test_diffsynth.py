@@ -7,8 +7,8 @@ the numbers that the training scripts of the models give to them.
 
 import pytest
 
-from tools.export.trainers.base import Bucket, Clip
 from tools.export.trainers.diffsynth import DiffSynth
+from tools.export.trainers.judgement import Bucket, Clip
 
 TRAINER = DiffSynth()
 MODELS = {model.name: model for model in TRAINER.models}

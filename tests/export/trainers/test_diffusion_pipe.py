@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 
 from tools.errors import UserError
-from tools.export.trainers.base import Bucket, Clip
 from tools.export.trainers.diffusion_pipe import DiffusionPipe
+from tools.export.trainers.judgement import Bucket, Clip
 
 TRAINER = DiffusionPipe()
 MODELS = {model.name: model for model in TRAINER.models}

@@ -7,8 +7,8 @@ commit 2f3d407, fastvideo/workflow/preprocess/components.py.
 
 import pytest
 
-from tools.export.trainers.base import Bucket, Clip
 from tools.export.trainers.fastvideo import FastVideo
+from tools.export.trainers.judgement import Bucket, Clip
 
 TRAINER = FastVideo()
 MODELS = {model.name: model for model in TRAINER.models}

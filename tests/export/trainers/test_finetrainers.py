@@ -6,8 +6,8 @@ a-r-r-o-w/finetrainers, commit f476c37, finetrainers/functional/video.py.
 
 import pytest
 
-from tools.export.trainers.base import Bucket, Clip
 from tools.export.trainers.finetrainers import Finetrainers
+from tools.export.trainers.judgement import Bucket, Clip
 
 TRAINER = Finetrainers()
 MODELS = {model.name: model for model in TRAINER.models}

@@ -6,7 +6,7 @@ repository: Lightricks/LTX-2, commit 400fd31, packages/ltx-trainer/scripts/proce
 
 import pytest
 
-from tools.export.trainers.base import Bucket, Clip
+from tools.export.trainers.judgement import Bucket, Clip
 from tools.export.trainers.ltx import LTXTrainer
 
 TRAINER = LTXTrainer()

@@ -6,7 +6,7 @@ Worked by hand from demos/fine_tuner of genmoai/mochi, commit 0c86aeb: preproces
 
 import pytest
 
-from tools.export.trainers.base import Bucket, Clip
+from tools.export.trainers.judgement import Bucket, Clip
 from tools.export.trainers.mochi import Mochi
 
 TRAINER = Mochi()

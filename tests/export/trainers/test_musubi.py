@@ -7,7 +7,7 @@ kohya-ss/musubi-tuner, commit 30c658c, src/musubi_tuner/dataset/bucket.py. Piece
 
 import pytest
 
-from tools.export.trainers.base import Bucket, Clip
+from tools.export.trainers.judgement import Bucket, Clip
 from tools.export.trainers.musubi import Musubi, bucket_size
 
 TRAINER = Musubi()

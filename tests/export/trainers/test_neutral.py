@@ -2,8 +2,8 @@
 
 import pytest
 
-from tools.export.trainers import TRAINERS
-from tools.export.trainers.base import Bucket, Clip
+from tools.export.presets import TRAINERS
+from tools.export.trainers.judgement import Bucket, Clip
 
 NAMES = ["videofolder", "webdataset", "mds", "litdata", "lance"]
 

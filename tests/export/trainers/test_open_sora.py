@@ -7,7 +7,7 @@ opensora/datasets/bucket.py, aspect.py and utils.py.
 
 import pytest
 
-from tools.export.trainers.base import Bucket, Clip
+from tools.export.trainers.judgement import Bucket, Clip
 from tools.export.trainers.open_sora import OpenSora
 
 TRAINER = OpenSora()

@@ -8,7 +8,7 @@ square replaced as in `TrainingSample.calculate_target_size`. Frames are worked 
 
 import pytest
 
-from tools.export.trainers.base import Bucket, Clip
+from tools.export.trainers.judgement import Bucket, Clip
 from tools.export.trainers.simpletuner import SimpleTuner, bucket_size
 
 TRAINER = SimpleTuner()

@@ -7,9 +7,10 @@ import pytest
 
 from tools.errors import UserError
 from tools.export.explain import judge
-from tools.export.trainers import TRAINERS, preset, presets
-from tools.export.trainers.base import Clip, cropped, played_speed, speed_warnings, stretch_warning, unusable
+from tools.export.presets import TRAINERS, preset, presets
+from tools.export.trainers.judgement import Clip, unusable
 from tools.export.trainers.neutral import Neutral
+from tools.export.trainers.reasons import cropped, played_speed, speed_warnings, stretch_warning
 
 
 def test_a_preset_is_a_pair():

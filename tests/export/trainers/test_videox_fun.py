@@ -7,7 +7,7 @@ are worked by hand from `ImageVideoDataset.get_batch`.
 
 import pytest
 
-from tools.export.trainers.base import Bucket, Clip
+from tools.export.trainers.judgement import Bucket, Clip
 from tools.export.trainers.videox_fun import VideoXFun, bucket_size
 
 TRAINER = VideoXFun()

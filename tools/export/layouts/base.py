@@ -10,8 +10,8 @@ from typing import ClassVar
 
 from tools.export.explain import Summary, explain
 from tools.export.items import Item
-from tools.export.trainers import TRAINERS
-from tools.export.trainers.base import Clip, Setup, Trainer
+from tools.export.trainers.base import Setup, Trainer
+from tools.export.trainers.judgement import Clip
 
 
 class Layout(ABC):
@@ -21,21 +21,20 @@ class Layout(ABC):
     configuration, as no trainer reads splits from a table.
 
     Attributes:
-        name: The trainer's name, as in `tools.export.trainers.TRAINERS`.
+        trainer: What reads it.
         folder: Where the media files lie, below the folder of the split.
         inside: Whether the trainer is given that folder, and not the one above it.
         needs: Import name of an optional package that writing needs; "" for none.
+        sharded: Whether many clips are in one file.
     """
 
-    name: ClassVar[str]
     folder: ClassVar[str] = "clips"
     inside: ClassVar[bool] = False
     needs: ClassVar[str] = ""
+    sharded: ClassVar[bool] = False
 
-    @property
-    def trainer(self) -> Trainer:
-        """What reads it."""
-        return TRAINERS[self.name]
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
 
     def media(self, key: str, split: str = "") -> str:
         """The media file of a clip, relative to the exported folder."""

@@ -17,7 +17,6 @@ class Cosmos(Layout):
     As in `cosmos_predict2/experiments/base/cosmos_nemo_assets.py` of nvidia-cosmos/cosmos-predict2.5.
     """
 
-    name = "cosmos"
     folder = "videos"
 
     def split_texts(
@@ -40,7 +39,6 @@ class Cosmos(Layout):
 class CogVideoX(Layout):
     """``prompts.txt`` and ``videos.txt``, line by line, and flags of THUDM/CogVideo's `finetune/train.py`."""
 
-    name = "cogvideo"
     folder = "videos"
 
     def split_texts(

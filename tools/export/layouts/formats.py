@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from tools.export.trainers.base import Bucket
+from tools.export.trainers.judgement import Bucket
 
 
 def json_text(value: Any) -> str:

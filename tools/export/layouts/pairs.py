@@ -19,7 +19,8 @@ from tools.export.layouts.formats import (
     literal,
     toml_lines,
 )
-from tools.export.trainers.base import Bucket, Setup
+from tools.export.trainers.base import Setup
+from tools.export.trainers.judgement import Bucket
 
 SAME_RATE = 0.01
 """A frame rate is the model's if it differs by less than this share: 23.976 fps are 24."""
@@ -46,8 +47,6 @@ class Pairs(Layout):
 
 class DiffusionPipe(Pairs):
     """``dataset.toml`` of tdrussell/diffusion-pipe, as in `examples/dataset.toml`."""
-
-    name = "diffusion-pipe"
 
     def settings(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
@@ -80,8 +79,6 @@ class Musubi(Pairs):
     are listed in JSON Lines, one file and one data set for each rate. A slower rate has none, as frames are
     left out but never repeated.
     """
-
-    name = "musubi"
 
     def settings(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
@@ -141,8 +138,6 @@ class Musubi(Pairs):
 class AIToolkit(Pairs):
     """``datasets`` of the YAML of ostris/ai-toolkit, by `toolkit/config_modules.py`."""
 
-    name = "ai-toolkit"
-
     def settings(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
     ) -> Iterator[tuple[str, str]]:
@@ -164,8 +159,6 @@ class AIToolkit(Pairs):
 
 class SimpleTuner(Pairs):
     """``multidatabackend.json`` of bghira/SimpleTuner, as in `documentation/DATALOADER.md`."""
-
-    name = "simpletuner"
 
     def settings(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
@@ -213,8 +206,6 @@ class SimpleTuner(Pairs):
 class Finetrainers(Pairs):
     """``training.json`` of a-r-r-o-w/finetrainers, as in its `examples/training`."""
 
-    name = "finetrainers"
-
     def settings(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
     ) -> Iterator[tuple[str, str]]:
@@ -238,8 +229,6 @@ class Finetrainers(Pairs):
 
 class Mochi(Pairs):
     """Flags of genmoai/mochi's `demos/fine_tuner/preprocess.bash`."""
-
-    name = "mochi"
 
     def settings(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str

@@ -39,6 +39,8 @@ _MARK = ".shards.json"
 class Shards(Layout):
     """Clips packed into ``shards/``."""
 
+    sharded = True
+
     def split_texts(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
     ) -> Iterator[tuple[str, str]]:
@@ -65,7 +67,7 @@ class Shards(Layout):
         if size < 1:
             raise UserError(f"shards of {size} bytes: choose a size of 1 byte or more")
         if self.needs:
-            _imported(self.needs, f"--for {self.name}")
+            _imported(self.needs, f"--for {self.trainer.name}")
         made = []
         for split, group in by_split(items).items():
             check(group, self.root(split))
@@ -89,7 +91,7 @@ class Shards(Layout):
         try:
             with writing(target):
                 self.pack(temporary, folder, items, size)
-                write_whole(mark, json_text({"format": self.name, "clips": len(items)}).encode())
+                write_whole(mark, json_text({"format": self.trainer.name, "clips": len(items)}).encode())
                 if target.exists():
                     shutil.rmtree(target)
                 temporary.rename(target)
@@ -102,8 +104,6 @@ class WebDataset(Shards):
 
     ``index.json`` has their checksums and numbers of clips; it is one of `wids`, which reads them at random.
     """
-
-    name = "webdataset"
 
     def pack(self, target: Path, folder: Path, items: Sequence[Item], size: int) -> None:
         """A new shard where the next clip would make it larger than `size`."""
@@ -140,7 +140,6 @@ class WebDataset(Shards):
 class MDS(Shards):
     """Shards of MosaicML Streaming, with the video in column ``video`` as bytes."""
 
-    name = "mds"
     needs = "streaming"
 
     def pack(self, target: Path, folder: Path, items: Sequence[Item], size: int) -> None:
@@ -160,7 +159,6 @@ class MDS(Shards):
 class LitData(Shards):
     """Chunks of LitData; each sample is a dictionary with the video in ``video`` as bytes."""
 
-    name = "litdata"
     needs = "litdata"
 
     def pack(self, target: Path, folder: Path, items: Sequence[Item], size: int) -> None:
@@ -178,7 +176,6 @@ class LitData(Shards):
 class Lance(Shards):
     """A table of Lance, with the video in column ``video`` of blobs, which are read as files."""
 
-    name = "lance"
     needs = "lance"
 
     def pack(self, target: Path, folder: Path, items: Sequence[Item], size: int) -> None:

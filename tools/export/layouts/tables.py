@@ -23,8 +23,6 @@ class LTXTrainer(Layout):
     JSON, as a caption such as "NA" is read as missing from CSV.
     """
 
-    name = "ltx-trainer"
-
     def split_texts(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
     ) -> Iterator[tuple[str, str]]:
@@ -52,8 +50,6 @@ class DiffSynth(Layout):
 
     JSON, as a caption such as "NA" is read as not a number from CSV.
     """
-
-    name = "diffsynth"
 
     def split_texts(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
@@ -87,8 +83,6 @@ class DiffSynth(Layout):
 class VideoXFun(Layout):
     """``metadata.json`` and flags for aigc-apps/VideoX-Fun, as in `scripts/wan2.1/train.sh`."""
 
-    name = "videox-fun"
-
     def split_texts(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
     ) -> Iterator[tuple[str, str]]:
@@ -120,7 +114,6 @@ class VideoXFun(Layout):
 class FastVideo(Layout):
     """``videos2caption.json`` and flags for hao-ai-lab/FastVideo's preprocessing."""
 
-    name = "fastvideo"
     folder = "videos"
 
     def split_texts(
@@ -160,8 +153,6 @@ class OpenSora(Layout):
     Its loader opens paths as they stand in the table, so they begin with `folder`. It fails at a caption that
     pandas reads as missing, such as "NA", so a space goes before those.
     """
-
-    name = "open-sora"
 
     def split_texts(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
@@ -206,7 +197,6 @@ class VideoFolder(Layout):
     JSON Lines, as a caption such as "NA" is read as missing from CSV, and "007" as a number.
     """
 
-    name = "videofolder"
     folder = ""
 
     def split_texts(

@@ -13,20 +13,10 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from tools.export import models
-from tools.export.trainers.base import (
-    Bucket,
-    Clip,
-    Judgement,
-    Piece,
-    Reason,
-    Rule,
-    Setup,
-    Trainer,
-    cropped,
-    played_speed,
-    speed_warnings,
-    too_short,
-)
+from tools.export.layouts import pairs
+from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
+from tools.export.trainers.reasons import cropped, played_speed, speed_warnings, too_short
 
 
 class AIToolkit(Trainer):
@@ -62,6 +52,7 @@ class AIToolkit(Trainer):
     extensions = (".mp4", ".avi", ".mov", ".webm", ".mkv", ".wmv", ".m4v", ".flv")
     any_case = True
     recursive = True
+    layout_class = pairs.AIToolkit
     layout = "`a.mp4` with `a.txt`, sub-folders too, or JSON `{path: {caption}}`"
     drops = "nothing"
     speed = "**changed with the clip's length**: `num_frames` frames are spread over the whole clip"

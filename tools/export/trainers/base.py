@@ -1,4 +1,4 @@
-"""What every trainer says of a clip: which pieces of it are trained on, or why none.
+"""What a trainer is: what it reads, how one trains with it, and what it does with each clip.
 
 A trainer is one file beside this one, with one subclass of `Trainer`. It says in numbers what the trainer's
 own code does with a file, also where that is not what one would wish.
@@ -10,128 +10,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tools.errors import UserError
 from tools.export.models import Model
+from tools.export.trainers.judgement import Bucket, Clip, Dropped, Judgement
 
-SPEED_TOLERANCE = 0.05
-"""A piece is called faster or slower from this relative difference on; below, frame numbers are rounded."""
-
-STRETCH_TOLERANCE = 0.02
-"""A picture is said to be stretched from this relative change of its aspect ratio on."""
-
-
-@dataclass(frozen=True)
-class Clip:
-    """What a trainer sees of one file.
-
-    Attributes:
-        name: The file, relative to the folder that the trainer reads.
-        width: Pixels, as shown.
-        height: Pixels, as shown.
-        num_frames: Frames in the file.
-        fps: Frames per second.
-        caption: Its text; "" where the caption file is empty, None where there is none.
-        has_audio: Whether it has a sound track.
-    """
-
-    name: str
-    width: int
-    height: int
-    num_frames: int
-    fps: float
-    caption: str | None = None
-    has_audio: bool = False
-
-    @property
-    def seconds(self) -> float:
-        """How long it is."""
-        return self.num_frames / self.fps
-
-
-@dataclass(frozen=True, order=True)
-class Bucket:
-    """Pieces of one shape, from which a trainer makes batches.
-
-    Attributes:
-        width: Pixels.
-        height: Pixels.
-        frames: Frames.
-        group: What else keeps pieces apart in the trainer, such as the aspect ratio; "" for nothing.
-    """
-
-    width: int
-    height: int
-    frames: int
-    group: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.width}x{self.height}x{self.frames}" + (f" ({self.group})" if self.group else "")
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A training example that a clip gives.
-
-    Attributes:
-        bucket: Its shape, with which it is batched.
-        first: Number of the first frame of the clip that it may show, from 0.
-        last: Number of the last one.
-        frames_used: Frames of the clip in it, each counted once.
-        speed: How fast its motion is where the model plays it: 2 is twice as fast, 1 is unchanged.
-        cropped: Share of the picture that is cut away, 0 to 1.
-        drawn: Frames of the clip from the first to the last that a draw shows, where the trainer draws the
-            place at random from `first` to `last`; 0 where the place is fixed.
-    """
-
-    bucket: Bucket
-    first: int
-    last: int
-    frames_used: int
-    speed: float = 1.0
-    cropped: float = 0.0
-    drawn: int = 0
-
-    @property
-    def anywhere(self) -> bool:
-        """Whether the place is drawn at random."""
-        return self.drawn > 0
-
-    @property
-    def span(self) -> int:
-        """Frames of the clip from the first to the last one that it shows."""
-        return self.drawn or self.last - self.first + 1
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a clip is lost or changed.
-
-    Attributes:
-        kind: Two or three words by which clips are counted, the same for all clips: "too short".
-        text: One sentence with the numbers of this clip.
-        remedy: What would help; "" where nothing would.
-    """
-
-    kind: str
-    text: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What a trainer does with one clip.
-
-    Attributes:
-        pieces: The training examples that it gives; empty if it is lost.
-        loss: Why it gives none; None if it gives one.
-        warnings: What happens to it that one would not expect.
-    """
-
-    pieces: tuple[Piece, ...] = ()
-    loss: Reason | None = None
-    warnings: tuple[Reason, ...] = ()
+if TYPE_CHECKING:
+    from tools.export.layouts.base import Layout
 
 
 @dataclass(frozen=True)
@@ -160,21 +46,6 @@ class Setup:
     def global_batch(self) -> int:
         """Examples in one step of training."""
         return self.batch_size * self.gpus * self.accumulation
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """Pieces of a bucket that a trainer leaves out because they fill no batch.
-
-    Attributes:
-        pieces: How many in each epoch.
-        reason: Why, and what would help.
-        ends_training: The trainer stops with an error rather than leave them out.
-    """
-
-    pieces: int
-    reason: Reason
-    ends_training: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,6 +81,7 @@ class Trainer(ABC):
         drops: One line for a table of trainers: what it leaves out in silence.
         speed: One line for a table of trainers: what it does to frame rates.
         layout: One line for a table of trainers: what it reads.
+        layout_class: Writes that into a folder, with the trainer's own configuration beside it.
     """
 
     name: ClassVar[str]
@@ -221,6 +93,7 @@ class Trainer(ABC):
     folder: ClassVar[str] = ""
     recursive: ClassVar[bool] = False
     layout: ClassVar[str] = ""
+    layout_class: ClassVar[type[Layout]]
     drops: ClassVar[str] = ""
     speed: ClassVar[str] = ""
 
@@ -283,73 +156,3 @@ class Trainer(ABC):
         else:
             here = parent == self.folder
         return here and (path.suffix.lower() if self.any_case else path.suffix) in self.extensions
-
-
-def unusable(clip: Clip) -> Reason | None:
-    """Why no trainer at all could use the clip, or None."""
-    if clip.num_frames < 1 or clip.width < 1 or clip.height < 1:
-        return Reason(
-            "unreadable", f"{clip.num_frames} frames of {clip.width}x{clip.height}: the file was not read"
-        )
-    if not 0 < clip.fps < float("inf"):
-        return Reason("no frame rate", f"fps is {clip.fps}", "add it with datautil --info")
-    return None
-
-
-def lost(kind: str, text: str, remedy: str = "") -> Judgement:
-    """The clip gives nothing."""
-    return Judgement(loss=Reason(kind, text, remedy))
-
-
-def too_short(frames: int, need: int, remedy: str = "") -> Judgement:
-    """The clip gives nothing, as the trainer counts `frames` frames in it and needs `need`."""
-    return lost(
-        "too short", f"{frames} frames, {need} needed", remedy or f"a smaller number of frames than {need}"
-    )
-
-
-def cropped(clip: Clip, width: int, height: int) -> float:
-    """Share of the picture that is cut away where it is scaled to cover width x height and cropped to it."""
-    own, wanted = clip.width * height, clip.height * width  # aspect ratios, multiplied by both heights
-    return 1 - min(own, wanted) / max(own, wanted)
-
-
-def played_speed(first: int, last: int, frames: int, clip: Clip, fps: float | None) -> float:
-    """How fast `frames` frames move that show the clip from frame `first` to `last`, played at `fps`.
-
-    Without `fps` the model is told the rate of the clip, and nothing changes.
-    """
-    if fps is None or frames < 2 or last <= first:
-        return 1.0
-    return (last - first) / (frames - 1) * fps / clip.fps
-
-
-def speed_warnings(pieces: Iterable[Piece]) -> tuple[Reason, ...]:
-    """Warnings of pieces that are faster or slower than the clip, one for each kind."""
-    found: dict[str, Reason] = {}
-    for piece in pieces:
-        if abs(piece.speed - 1) > SPEED_TOLERANCE:
-            kind = "faster" if piece.speed > 1 else "slower"
-            text = f"plays at {piece.speed:.2f} of its speed"
-            found.setdefault(kind, Reason(kind, text, "resample the clip to the model's frame rate"))
-    return tuple(found.values())
-
-
-def stretch_warning(clip: Clip, width: int, height: int) -> tuple[Reason, ...]:
-    """A warning if the picture is resized to width x height without keeping its aspect ratio."""
-    factor = (width / height) / (clip.width / clip.height)
-    if abs(factor - 1) <= STRETCH_TOLERANCE:
-        return ()
-    how = "wider" if factor > 1 else "narrower"
-    text = f"{clip.width}x{clip.height} becomes {width}x{height}: {max(factor, 1 / factor):.2f} times {how}"
-    return (Reason("stretched", text, "crop the clip to the bucket's aspect ratio first"),)
-
-
-def enlarged_warning(clip: Clip, width: int, height: int) -> tuple[Reason, ...]:
-    """A warning if the picture must be enlarged to cover width x height."""
-    factor = max(width / clip.width, height / clip.height)
-    if factor <= 1:
-        return ()
-    return (
-        Reason("enlarged", f"{clip.width}x{clip.height} is enlarged {factor:.2f} times", "a smaller size"),
-    )

@@ -8,15 +8,10 @@ training.
 from __future__ import annotations
 
 from tools.export import models
-from tools.export.trainers.base import (
-    Bucket,
-    Clip,
-    Judgement,
-    Piece,
-    Reason,
-    Rule,
-    Setup,
-    Trainer,
+from tools.export.layouts import folders
+from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
+from tools.export.trainers.reasons import (
     enlarged_warning,
     lost,
     played_speed,
@@ -39,6 +34,7 @@ class CogVideoX(Trainer):
     extensions = (".mp4", ".avi", ".mov", ".mkv", ".webm")
     any_case = True
     recursive = True
+    layout_class = folders.CogVideoX
     layout = "`prompts.txt` and `videos.txt`, one line a clip"
     drops = "nothing; an empty caption, or one of several lines, ends training"
     speed = "**changed with the clip's length**: every n-th frame, n = its frames // `num_frames`"

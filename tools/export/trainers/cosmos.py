@@ -8,19 +8,10 @@ frame is never shown. The picture is resized without keeping its aspect ratio.
 from __future__ import annotations
 
 from tools.export import models
-from tools.export.trainers.base import (
-    Bucket,
-    Clip,
-    Judgement,
-    Piece,
-    Reason,
-    Rule,
-    Setup,
-    Trainer,
-    enlarged_warning,
-    lost,
-    stretch_warning,
-)
+from tools.export.layouts import folders
+from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
+from tools.export.trainers.reasons import enlarged_warning, lost, stretch_warning
 
 
 class Cosmos(Trainer):
@@ -39,6 +30,7 @@ class Cosmos(Trainer):
     )
     models = (models.COSMOS_PREDICT_2_5,)
     folder = "videos"
+    layout_class = folders.Cosmos
     layout = "`videos/a.mp4` with `metas/a.txt`"
     drops = "**clips of 93 frames and fewer: another clip is drawn in their place**"
     speed = "unchanged; the frame rate is given to the model"

@@ -12,15 +12,10 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from tools.export import models
-from tools.export.trainers.base import (
-    Bucket,
-    Clip,
-    Judgement,
-    Piece,
-    Reason,
-    Rule,
-    Setup,
-    Trainer,
+from tools.export.layouts import tables
+from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
+from tools.export.trainers.reasons import (
     cropped,
     enlarged_warning,
     lost,
@@ -59,6 +54,7 @@ class DiffSynth(Trainer):
     extensions = (".mp4", ".avi", ".mov", ".wmv", ".mkv", ".flv", ".webm", ".gif")
     any_case = True
     recursive = True
+    layout_class = tables.DiffSynth
     layout = "`metadata.csv` (JSON, JSON Lines) with `video`, `prompt`"
     drops = "nothing; short clips are cut to what the model takes, down to one frame"
     speed = "resampled for LTX-2 and MiniMax-H3; **unchanged for Wan**, so too slow or too fast"

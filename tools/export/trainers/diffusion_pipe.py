@@ -13,23 +13,11 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from tools.export import models
+from tools.export.layouts import pairs
 from tools.export.models import FrameRule, Model
-from tools.export.trainers.base import (
-    Bucket,
-    Clip,
-    Dropped,
-    Judgement,
-    Piece,
-    Reason,
-    Rule,
-    Setup,
-    Trainer,
-    cropped,
-    enlarged_warning,
-    lost,
-    played_speed,
-    speed_warnings,
-)
+from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Dropped, Judgement, Piece, Reason
+from tools.export.trainers.reasons import cropped, enlarged_warning, lost, played_speed, speed_warnings
 
 
 class DiffusionPipe(Trainer):
@@ -85,6 +73,7 @@ class DiffusionPipe(Trainer):
         ".gif",
     )
     any_case = True
+    layout_class = pairs.DiffusionPipe
     layout = "`a.mp4` with `a.txt`, or `captions.json`; one flat folder"
     drops = "clips without a caption file, shorter than every frame bucket, what fills no batch of all GPUs"
     speed = "resampled to the model's frame rate"

@@ -12,21 +12,10 @@ import math
 from typing import Any, ClassVar
 
 from tools.export import models
-from tools.export.trainers.base import (
-    Bucket,
-    Clip,
-    Judgement,
-    Piece,
-    Reason,
-    Rule,
-    Setup,
-    Trainer,
-    cropped,
-    enlarged_warning,
-    lost,
-    played_speed,
-    speed_warnings,
-)
+from tools.export.layouts import tables
+from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
+from tools.export.trainers.reasons import cropped, enlarged_warning, lost, played_speed, speed_warnings
 
 
 class FastVideo(Trainer):
@@ -53,6 +42,7 @@ class FastVideo(Trainer):
         "do_temporal_sample": False,
     }
     folder = "videos"
+    layout_class = tables.FastVideo
     layout = "`videos/a.mp4` and `videos2caption.json` with `path`, `cap`, `fps`, `num_frames`, `resolution`"
     drops = "clips without a caption, **longer than twice what is trained on**, or with too few frames"
     speed = "resampled to `train_fps`"

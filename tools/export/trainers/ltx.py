@@ -14,20 +14,10 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from tools.export import models
-from tools.export.trainers.base import (
-    Bucket,
-    Clip,
-    Dropped,
-    Judgement,
-    Piece,
-    Reason,
-    Rule,
-    Setup,
-    Trainer,
-    cropped,
-    enlarged_warning,
-    too_short,
-)
+from tools.export.layouts import tables
+from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Dropped, Judgement, Piece, Reason
+from tools.export.trainers.reasons import cropped, enlarged_warning, too_short
 
 
 class LTXTrainer(Trainer):
@@ -55,6 +45,7 @@ class LTXTrainer(Trainer):
     extensions = (".mp4", ".mov", ".mkv", ".avi", ".webm")
     any_case = True
     recursive = True
+    layout_class = tables.LTXTrainer
     layout = "CSV, JSON or JSON Lines with `video`, `caption`"
     drops = "clips shorter than the shortest bucket; the last batch that is not full"
     speed = "unchanged: each clip's frame rate is kept beside it"

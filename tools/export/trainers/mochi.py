@@ -10,18 +10,10 @@ from __future__ import annotations
 import math
 
 from tools.export import models
-from tools.export.trainers.base import (
-    Bucket,
-    Clip,
-    Judgement,
-    Piece,
-    Reason,
-    Rule,
-    Setup,
-    Trainer,
-    cropped,
-    lost,
-)
+from tools.export.layouts import pairs
+from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
+from tools.export.trainers.reasons import cropped, lost
 
 FPS = 30
 
@@ -48,6 +40,7 @@ class Mochi(Trainer):
     models = (models.MOCHI_1,)
     extensions = (".mp4", ".mov")
     any_case = True
+    layout_class = pairs.Mochi
     layout = "`a.mp4` with `a.txt` in one flat folder"
     drops = "clips shorter than `num_frames` / 30 + 0.09 s, pictures smaller than 848x480"
     speed = "resampled to 30 fps"

@@ -13,15 +13,10 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 from tools.export import models
-from tools.export.trainers.base import (
-    Bucket,
-    Clip,
-    Judgement,
-    Piece,
-    Reason,
-    Rule,
-    Setup,
-    Trainer,
+from tools.export.layouts import pairs
+from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
+from tools.export.trainers.reasons import (
     cropped,
     enlarged_warning,
     lost,
@@ -64,6 +59,7 @@ class Musubi(Trainer):
     }
     extensions = (".mp4", ".webm", ".avi", ".mkv", ".mov", ".flv", ".wmv", ".m4v", ".mpg", ".mpeg")
     any_case = True
+    layout_class = pairs.Musubi
     layout = "`a.mp4` with `a.txt` in one flat folder, or JSON Lines with `video_path`, `caption`"
     drops = "clips shorter than every target"
     speed = "unchanged, so too slow or too fast, unless `source_fps` is set (one value for a data set)"

@@ -6,8 +6,10 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from tools.export import models
+from tools.export.layouts import shards, tables
 from tools.export.models import Model
-from tools.export.trainers.base import Bucket, Clip, Judgement, Piece, Reason, Rule, Setup, Trainer
+from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
 
 
 class Neutral(Trainer):
@@ -37,6 +39,7 @@ class VideoFolder(Neutral):
 
     name = "videofolder"
     rule = Rule("huggingface/datasets", "", "", ("https://huggingface.co/docs/hub/datasets-video",))
+    layout_class = tables.VideoFolder
     layout = "files and `metadata.csv`, `.jsonl` or `.parquet` with `file_name`"
 
 
@@ -45,6 +48,7 @@ class WebDataset(Neutral):
 
     name = "webdataset"
     rule = Rule("webdataset/webdataset", "", "", ("README.md",))
+    layout_class = shards.WebDataset
     layout = "tar files of `KEY.mp4`, `KEY.txt`, `KEY.json`"
 
     def judge(self, clip: Clip, setup: Setup) -> Judgement:
@@ -62,6 +66,7 @@ class MDS(Neutral):
 
     name = "mds"
     rule = Rule("mosaicml/streaming", "", "", ("https://docs.mosaicml.com/projects/streaming",))
+    layout_class = shards.MDS
     layout = "`index.json` and `shard.00000.mds`"
 
 
@@ -70,6 +75,7 @@ class LitData(Neutral):
 
     name = "litdata"
     rule = Rule("Lightning-AI/litData", "", "", ("README.md",))
+    layout_class = shards.LitData
     layout = "`index.json` and `chunk-*.bin`"
 
 
@@ -78,4 +84,5 @@ class Lance(Neutral):
 
     name = "lance"
     rule = Rule("lancedb/lance", "", "", ("https://lancedb.github.io/lance/blob.html",))
+    layout_class = shards.Lance
     layout = "one table, files in a column of blobs"

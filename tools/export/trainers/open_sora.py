@@ -15,22 +15,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from tools.export import models
+from tools.export.layouts import tables
 from tools.export.models import Model
-from tools.export.trainers.base import (
-    Bucket,
-    Clip,
-    Dropped,
-    Judgement,
-    Piece,
-    Reason,
-    Rule,
-    Setup,
-    Trainer,
-    cropped,
-    lost,
-    played_speed,
-    speed_warnings,
-)
+from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Dropped, Judgement, Piece, Reason
+from tools.export.trainers.reasons import cropped, lost, played_speed, speed_warnings
 
 _RATIOS = ((2.39, 1), (2, 1), (16, 9), (1.85, 1), (9, 16), (5, 8), (3, 2), (4, 3), (1, 1))
 """Width to height, as `ASPECT_RATIO_LD_LIST` has them."""
@@ -62,6 +51,7 @@ class OpenSora(Trainer):
     extensions = (".mp4", ".avi", ".mov", ".mkv", ".webm")
     any_case = True
     recursive = True
+    layout_class = tables.OpenSora
     layout = "CSV or Parquet with `path`, `text`, `num_frames`, `height`, `width`, `fps`"
     drops = (
         "clips below 0.8 of the smallest class's pixels or shorter than 5 frames; batches that are not full"

@@ -16,17 +16,11 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 from tools.export import models
+from tools.export.layouts import pairs
 from tools.export.models import FrameRule
-from tools.export.trainers.base import (
-    Bucket,
-    Clip,
-    Dropped,
-    Judgement,
-    Piece,
-    Reason,
-    Rule,
-    Setup,
-    Trainer,
+from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Dropped, Judgement, Piece, Reason
+from tools.export.trainers.reasons import (
     cropped,
     enlarged_warning,
     lost,
@@ -91,6 +85,7 @@ class SimpleTuner(Trainer):
     )
     any_case = True
     recursive = True
+    layout_class = pairs.SimpleTuner
     layout = "`a.mp4` with `a.txt`, or a Parquet, CSV or JSON Lines of captions; `multidatabackend.json`"
     drops = "clips below `min_frames` after trimming to 8k+1; **a small bucket ends training with an error**"
     speed = "unchanged, so too slow or too fast for the model"

@@ -14,21 +14,10 @@ import math
 from typing import Any, ClassVar
 
 from tools.export import models
-from tools.export.trainers.base import (
-    Bucket,
-    Clip,
-    Judgement,
-    Piece,
-    Reason,
-    Rule,
-    Setup,
-    Trainer,
-    cropped,
-    enlarged_warning,
-    lost,
-    played_speed,
-    speed_warnings,
-)
+from tools.export.layouts import tables
+from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
+from tools.export.trainers.reasons import cropped, enlarged_warning, lost, played_speed, speed_warnings
 
 _SHAPES = (
     "8:32 8:31 8:30 8:29 9:28 9:27 9:26 10:25 10:24 11:23 11:22 11:21 12:21 12:20 13:19 13:18 14:18 14:17 "
@@ -61,6 +50,7 @@ class VideoXFun(Trainer):
     extensions = (".mp4", ".mov", ".mkv", ".avi", ".webm")
     any_case = True
     recursive = True
+    layout_class = tables.VideoXFun
     layout = "JSON list or CSV of `file_path`, `text`, `type`"
     drops = "clips shorter than the stride: **another clip is drawn in their place**"
     speed = "each 2nd to 4th frame (`video_sample_stride`), whatever the frame rate"
