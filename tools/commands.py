@@ -104,6 +104,14 @@ COMMANDS: tuple[Command, ...] = (
         "transform.md",
     ),
     Command(
+        "failures",
+        "tools.failures.__main__",
+        "says what failed in a run and what to do; runs it again, packs a reproduction",
+        "tables, failures files",
+        "",
+        "troubleshooting.md",
+    ),
+    Command(
         "show",
         "tools.datasets.show",
         "prints the first rows, or with `--sort` the lowest or highest",

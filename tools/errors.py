@@ -4,32 +4,116 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
-FAILURE_KINDS: dict[str, str] = {
-    "missing": "there is no file at this path",
-    "not_a_file": "a folder, a named pipe, a socket or a device, not a regular file",
-    "empty": "the file has no bytes",
-    "unreadable": "no decoder recognises the file, or its index is missing",
-    "playlist": "a list of other files or addresses (HLS, DASH, ffconcat, SDP ...), which are not opened",
-    "no_video": "the file has no video stream (audio only, for example)",
-    "no_audio": "the file has no sound",
-    "silent": "the file has a sound track, but nothing is heard in it",
-    "decode": "the file opens, but the wanted pictures, or its sound, cannot be decoded",
-    "hdr": "its pictures are HDR, which was not wanted, or Dolby Vision without a usable base layer",
-    "too_short": "the file is shorter than what was asked of it",
-    "bad_value": "a cell of this row cannot be used",
-    "encode": "the output could not be written",
-    "timeout": "took longer than the time allowed for one file",
-    "memory": "needed more memory than allowed for one file",
-    "crash": "the worker process died on this file",
-    "killed": "the worker process was killed from outside: by the system, short of memory, or by hand",
-    "network": "the file could not be fetched: its server is out of reach, refuses, or keeps breaking off",
-    "too_large": "the file is larger than allowed",
-    "no_answer": "the model's words held no answer: it was cut off while thinking, for example",
-    "server": "the server gave no usable answer about this row",
-    "internal": "an error in the toolkit itself",
+
+class FailureHelp(NamedTuple):
+    """What a kind of failures means, in Markdown as it stands in docs/troubleshooting.md.
+
+    Attributes:
+        meaning: What has happened.
+        remedy: What the user can do.
+    """
+
+    meaning: str
+    remedy: str
+
+
+FAILURE_KINDS: dict[str, FailureHelp] = {
+    "missing": FailureHelp(
+        "there is no file at `path`, or the server answers 404 or 410",
+        "Relative paths are relative to the current folder: run the command in the right folder, "
+        "or use `datautil --abspath ROOT`. `datautil --ext` removes such rows",
+    ),
+    "not_a_file": FailureHelp(
+        "a folder, named pipe, socket or device",
+        "Correct `path`",
+    ),
+    "empty": FailureHelp(
+        "the file has 0 bytes",
+        "Copy or download it again",
+    ),
+    "unreadable": FailureHelp(
+        "no decoder recognises the file, its index is missing (an interrupted recording or "
+        "download), or permission is denied",
+        "See the message. `ffmpeg -v error -i FILE -f null -` gives more detail. Download the "
+        "file again, or repair it with a tool for its container",
+    ),
+    "playlist": FailureHelp(
+        "the file is a playlist of other files or URLs (HLS, DASH, SDP …), which are never opened",
+        "Download the media itself first",
+    ),
+    "no_video": FailureHelp(
+        "audio only, or an image where motion is measured",
+        "`datautil --vid-only` removes images",
+    ),
+    "no_audio": FailureHelp(
+        "no audio track, or none that overlaps the video",
+        "`datautil --has-audio true`; `--audio-track` selects another track",
+    ),
+    "silent": FailureHelp(
+        "an audio track that is silent",
+        "Lower `--silence` if the audio is quiet rather than absent",
+    ),
+    "decode": FailureHelp(
+        "the file opens, but required frames cannot be decoded",
+        "`check_integrity` reports where. Download it again, or remove the row",
+    ),
+    "hdr": FailureHelp(
+        "HDR video with `--hdr fail`, or Dolby Vision without a usable base layer",
+        "`--hdr tonemap` or `keep`; see docs/hdr.md",
+    ),
+    "too_short": FailureHelp(
+        "fewer frames or seconds than needed: `flow` needs 11 frames, `--start` must lie before the end",
+        "`datautil --fmin`, `--durationmin`",
+    ),
+    "bad_value": FailureHelp(
+        "a cell of the row is invalid: an empty caption, a timestamp that is not a list, an "
+        "address of a storage that is not known",
+        "Correct the cell, or `datautil --remove-empty-caption`, `--remove-empty-path`",
+    ),
+    "encode": FailureHelp(
+        "the new file could not be written, or an unrelated file has its name",
+        "See the message, which names the file to move",
+    ),
+    "timeout": FailureHelp(
+        "one file took longer than `--timeout` seconds",
+        "Increase it and use `--retry-failed timeout`. A file that hangs is damaged",
+    ),
+    "memory": FailureHelp(
+        "one worker needed more than `--max-memory` GiB",
+        "Increase it and decrease `--num-workers`; cut long or very large videos first",
+    ),
+    "crash": FailureHelp(
+        "this file crashed its worker process, for example in a decoder",
+        "Other rows are not affected. Try `--decoder decord`, or remove the row",
+    ),
+    "killed": FailureHelp(
+        "the worker was killed from outside twice, for example by the out-of-memory killer",
+        "Run the command again: it retries these rows. Use fewer workers",
+    ),
+    "network": FailureHelp(
+        "the server is unreachable, refuses, or keeps closing the connection",
+        "Check the address and credentials; `--retry-failed network`",
+    ),
+    "too_large": FailureHelp(
+        "the file exceeds your download limit",
+        "Raise `Limits.max_bytes`",
+    ),
+    "no_answer": FailureHelp(
+        "a reasoning model ran out of tokens before its answer",
+        "`--max-tokens 4096` or more",
+    ),
+    "server": FailureHelp(
+        "the model server gave no usable answer: a refusal, a content filter, invalid JSON",
+        "`--retry-failed server`, or another model",
+    ),
+    "internal": FailureHelp(
+        "a bug in vidsieve",
+        "Report it with the message. `TOOLS_DEBUG=1` prints the traceback",
+    ),
 }
-"""Every ``kind`` that can stand in a failures file, with its meaning."""
+"""Every ``kind`` that can stand in a failures file."""
 
 PASSING_KINDS = frozenset({"killed"})
 """Those that say nothing about the file: a later run tries again, unasked."""

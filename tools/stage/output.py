@@ -1,7 +1,7 @@
 """The table that a rank writes: what exists there already, what that was made from, how it is replaced.
 
-Every output has a receipt beside its ledger: its provenance (`tools.stage.provenance`), and digests of the
-files. Three rules make reruns and kills safe.
+Every output has a receipt beside its ledger: its provenance (`tools.stage.provenance`), digests of the
+files, and the command that was typed. Three rules make reruns and kills safe.
 
 * The receipt is written before the table is renamed, and names the table that it replaces. So after a kill
   between the two, the old table is known for what it is.
@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tools.base.command_line import command_line
 from tools.base.disk import write_whole, writing
 from tools.errors import UserError
 from tools.stage.failures import write_failures
@@ -160,6 +161,7 @@ class Output:
         """
         new = write_table(frame, self.state / f"{self.path.name}{table_extension(self.path)}")
         receipt = {**self._provenance.as_json(), "counts": counts, "outcomes": outcomes, "left": left}
+        receipt |= {"command": command_line(), "folder": str(Path.cwd())}
         receipt["output"] = digest_file(new)
         with self._locked():
             receipt["replaces"] = digest_file(self.path) if self.path.exists() else ""
