@@ -25,7 +25,13 @@ PAGE = ROOT / "docs" / "export.md"
 def trainers() -> str:
     """A row for each trainer: what it reads, drops and does to the frame rate, and where that was read."""
     rows = [
-        (f"`{trainer.name}`", trainer.layout, trainer.drops, trainer.speed, _read_at(trainer))
+        (
+            f"[`{trainer.name}`](trainers/{trainer.name}.md)",
+            trainer.layout,
+            trainer.drops,
+            trainer.speed,
+            _read_at(trainer),
+        )
         for trainer in TRAINERS.values()
     ]
     return _table(("trainer", "reads", "leaves out", "frame rate", "read at"), rows)

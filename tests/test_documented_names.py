@@ -26,8 +26,11 @@ from tools.datasets.operations import OPERATIONS  # noqa: E402
 from tools.scoring.scorers import SCORERS  # noqa: E402
 
 PINNED = ROOT / "tests" / "documented_names.txt"
-GENERATED = ROOT / "docs" / "commands"  # says what the commands say themselves
-PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").rglob("*.md")) - set(GENERATED.glob("*.md")))]
+GENERATED = [ROOT / "docs" / "commands", ROOT / "docs" / "trainers"]  # what the code says itself
+PAGES = [
+    ROOT / "README.md",
+    *(page for page in sorted((ROOT / "docs").rglob("*.md")) if page.parent not in GENERATED),
+]
 
 NOT_OURS = {"tools.scoring.redness", "tools.vq_module"}
 """Modules that pages show and the toolkit does not have: a reader is to write them."""

@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Write docs/trainers/NAME.md for each trainer, from `tools.export`.
+
+Usage: python scripts/trainer_pages.py          writes the pages
+       python scripts/trainer_pages.py --check  exits with 1 if they are not up to date
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from tools.export.items import Item  # noqa: E402
+from tools.export.models import Model  # noqa: E402
+from tools.export.presets import TRAINERS, Preset  # noqa: E402
+from tools.export.trainers.base import Rule, Trainer  # noqa: E402
+
+PAGES = ROOT / "docs" / "trainers"
+
+_FOLDER = "data/NAME"
+"""The exported folder."""
+_FPS = 24
+"""Of the clips shown, where the model has no frame rate of its own."""
+
+
+def page(trainer: Trainer) -> str:
+    """What it reads, what it leaves out, the command, and what is written."""
+    lines = [f"# {trainer.name}", "", *_prose(trainer), "", "| | |", "|---|---|"]
+    lines += [f"| {name} | {text} |" for name, text in _facts(trainer)]
+    lines += ["", *_command(trainer), *_written(trainer), ""]
+    lines.append("[All trainers compared, models, flags](../export.md)")
+    return "\n".join(lines) + "\n"
+
+
+def _prose(trainer: Trainer) -> Iterator[str]:
+    """What its module says of it; of one of several in a module, what its class says."""
+    module = inspect.getmodule(type(trainer))
+    neutral = trainer.models[0].name == "any"
+    text = inspect.getdoc(type(trainer) if neutral else module) or ""
+    yield from text.replace("``", "`").splitlines()
+
+
+def _facts(trainer: Trainer) -> Iterator[tuple[str, str]]:
+    yield "reads", trainer.layout
+    yield "leaves out", trainer.drops
+    yield "frame rate", trainer.speed
+    case = "" if trainer.any_case else ", in lower case"
+    yield "file types", " ".join(f"`{one}`" for one in trainer.extensions) + case
+    if trainer.layout_class.needs:
+        yield "needs", f"`pip install 'vidsieve[{trainer.name}]'`"
+    if trainer.options:
+        options = ", ".join(f"`{name}={value}`" for name, value in trainer.options.items())
+        yield "settings (`--set`)", options
+    if trainer.models[0].name != "any":
+        yield "models", ", ".join(f"`{Preset(model, trainer).name}`" for model in trainer.models)
+    yield "read at", _source(trainer.rule)
+
+
+def _source(rule: Rule) -> str:
+    if not rule.commit:
+        return f"[{rule.repository}](https://github.com/{rule.repository})"
+    names = ", ".join(
+        f"[{Path(file).name}](https://github.com/{rule.repository}/blob/{rule.commit}/{file})"
+        for file in rule.files
+    )
+    return f"{rule.repository}@{rule.commit[:7]}, {rule.date}: {names}"
+
+
+def _command(trainer: Trainer) -> Iterator[str]:
+    name = Preset(trainer.models[0], trainer).name
+    yield "<!-- not typed: needs clips that fill the buckets of the models -->"
+    yield "```bash"
+    yield f"python -m tools.export meta.csv --for {name} --explain"
+    yield f"python -m tools.export meta.csv --for {name} -o {_FOLDER}"
+    if not trainer.layout_class.sharded:
+        yield f"python -m tools.export --check {_FOLDER} --for {name}"
+    yield f"python -m tools.export --verify {_FOLDER}"
+    yield "```"
+    yield ""
+
+
+def _written(trainer: Trainer) -> Iterator[str]:
+    """The files of two clips, and those of them that are neither a clip nor a caption in full."""
+    model = trainer.models[0]
+    setup = trainer.setup(model)
+    layout = trainer.layout_class(trainer)
+    items = [_item(key, layout.media(key), trainer, model) for key in ("a", "b")]
+    texts = [] if layout.sharded else list(layout.texts(items, setup, _FOLDER))
+    names = sorted({*(item.file for item in items), *(path for path, _ in texts)})
+    if layout.sharded:
+        yield f"Clips are packed into `{_FOLDER}/shards/`; `--shards SIZE` says how large one is."
+        return
+    yield f"Two clips become, in `{_FOLDER}`: {', '.join(f'`{name}`' for name in names)}."
+    captions = {str(Path(item.file).with_suffix(".txt")) for item in items}
+    for path, text in texts:
+        if path in captions or Path(path).parent.name == "metas":
+            continue
+        yield ""
+        yield f"`{path}`:"
+        yield ""
+        yield "```text"
+        yield from text.rstrip("\n").splitlines()
+        yield "```"
+
+
+def _item(key: str, file: str, trainer: Trainer, model: Model) -> Item:
+    setup = trainer.setup(model)
+    width, height = model.sizes[0] if model.sizes else (1280, 720)
+    longest = max(trainer.lengths(setup), default=0)
+    frames = trainer.frames_for(longest, setup) if longest else 120
+    return Item(
+        key=key,
+        file=file,
+        width=width,
+        height=height,
+        num_frames=frames,
+        fps=model.fps or _FPS,
+        has_audio=model.sound,
+        caption=f"Caption of {key}.",
+        source_row="ab".index(key),
+        source_path=f"clips/{key}.mp4",
+    )
+
+
+def pages() -> dict[Path, str]:
+    """Every page by its file."""
+    return {PAGES / f"{name}.md": page(trainer) for name, trainer in TRAINERS.items()}
+
+
+def main() -> int:
+    """Writes the pages, or with ``--check`` says whether they are up to date."""
+    found = pages()
+    old = {path: path.read_text() for path in PAGES.glob("*.md")}
+    if "--check" in sys.argv[1:]:
+        return int(found != old)
+    PAGES.mkdir(exist_ok=True)
+    for path in old.keys() - found.keys():
+        path.unlink()
+    for path, text in found.items():
+        path.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
