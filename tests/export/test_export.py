@@ -197,6 +197,32 @@ def test_what_is_explained_is_what_is_written_and_what_the_trainer_takes(tmp_pat
     assert (tmp_path / "out_clips.failures.csv").exists()
 
 
+def test_without_frames_clips_of_all_lengths_are_used(tmp_path):
+    """By hand, at 16 fps of 25: 60, 40, 12 and 5 frames are 38, 25, 7 and 3, so 37, 25, 5 and too few."""
+    rows = []
+    for number in (60, 40, 12, 5):
+        source = make_video(tmp_path / f"v{number}.mp4", number, size=(320, 192), fps=25)
+        rows.append((source, 320, 192, number, 25, f"Clip {number}.", ""))
+    table = write_table(tmp_path / "m.csv", rows)
+    out = tmp_path / "out"
+    common = ("--for", "wan2.1@musubi", "--sizes", "256x160", "--num-workers", 0)
+    done = run_command(main, table, *common, "-o", out)
+    assert done.returncode == 0, done.stderr
+    assert "frames: 37 25 5, chosen from the lengths of the clips" in done.stdout
+    assert "musubi uses 3 of 3" in done.stdout
+    made = {path.stem: facts(path)[2:4] for path in sorted(out.rglob("*.mp4"))}
+    assert made == {"v12": (5, 16), "v40": (25, 16), "v60": (37, 16)}
+    assert sorted(path.name for path in out.glob("clips_*")) == [
+        "clips_25frames.jsonl", "clips_37frames.jsonl", "clips_5frames.jsonl",
+    ]  # fmt: skip
+    assert run_command(main, "--verify", out).returncode == 0
+    checked = run_command(main, "--check", out, *common)  # it knows what the folder was made with
+    assert "3 of 3 clips are used" in " ".join(checked.stdout.split())
+    assert "counted several times" not in checked.stdout
+    other = run_command(main, "--check", out, *common, "--frames", 37)
+    assert "1 of 3 clips are used" in " ".join(other.stdout.split())
+
+
 def test_sound_is_kept_where_the_model_hears_it(tmp_path):
     source = make_video(tmp_path / "a.mp4", 60, size=(320, 192), fps=24, audio="sine")
     table = write_table(tmp_path / "m.csv", [(source, 320, 192, 60, 24, "A dog.", "True")])
@@ -225,11 +251,11 @@ def test_files_as_they_are_are_linked(tmp_path):
 
 def test_a_killed_export_is_resumed_to_the_same_bytes(tmp_path):
     rows = []
-    for number in range(4):
-        source = make_video(tmp_path / f"v{number}.mp4", 60, size=(640, 384), fps=25)
-        rows.append((source, 640, 384, 60, 25, f"Clip {number}.", ""))
+    for number, frames in enumerate((60, 45, 30, 60)):
+        source = make_video(tmp_path / f"v{number}.mp4", frames, size=(640, 384), fps=25)
+        rows.append((source, 640, 384, frames, 25, f"Clip {number}.", ""))
     table = write_table(tmp_path / "m.csv", rows)
-    words = ["--for", WAN, "--frames", "33", "--sizes", "512x320", "--num-workers", "0"]
+    words = ["--for", WAN, "--sizes", "512x320", "--batch-size", "2", "--num-workers", "0"]
     broken = tmp_path / "run" / "out"
     broken.parent.mkdir()
     command = [sys.executable, "-m", "tools.export", str(table), *words]
@@ -302,6 +328,7 @@ def test_ranks_share_the_work_and_the_last_one_writes_the_texts(tmp_path):
     ("words", "says"),
     [
         (["--for", "wan2.1@diffusion-pip"], "there is no preset"),
+        (["--for", "cogvideox@cogvideo", "--frames", "9", "17"], "one number for all clips"),
         (["--for", WAN, "--frames", "80"], "4k+1 frames; near it: 77, 81"),
         (["--for", WAN, "--sizes", "850x480"], "multiples of 16"),
         (["--for", WAN, "--set", "num_repeat=2"], "no option 'num_repeat'"),
@@ -319,11 +346,18 @@ def test_what_is_wrong_on_the_command_line_is_said_before_anything_is_done(tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_nothing_to_write_is_an_error(tmp_path):
-    table = write_table(tmp_path / "m.csv", [("a.mp4", 320, 192, 10, 25, "A dog.", "")])
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ((1920, 1080, 7, 25), "4 frames at 16 fps, 5 needed (a longer clip)"),
+        ((320, 192, 10, 25), "too small"),  # and that is said, not that it is short
+    ],
+)
+def test_nothing_to_write_is_an_error(tmp_path, row, why):
+    table = write_table(tmp_path / "m.csv", [("a.mp4", *row, "A dog.", "")])
     done = run_command(main, table, "--for", WAN, "-o", tmp_path / "out")
     assert done.returncode == 1
-    assert "too short" in done.stdout
+    assert why in done.stdout
 
 
 def test_texts_of_others_are_not_replaced(tmp_path):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import cli
@@ -56,7 +58,11 @@ def _parser() -> cli.ArgumentParser:
 
     clips = parser.add_argument_group("clips")
     clips.add_argument(
-        "--frames", nargs="+", type=cli.whole_number(1), metavar="N", help="numbers of frames (the model's)"
+        "--frames",
+        nargs="+",
+        type=cli.whole_number(1),
+        metavar="N",
+        help="numbers of frames (by the clips' lengths)",
     )
     clips.add_argument("--sizes", nargs="+", type=_size, metavar="WxH", help="sizes (the model's smallest)")
     clips.add_argument(
@@ -162,8 +168,11 @@ def main(argv: list[str] | None = None) -> int:
         raise UserError(f"--shards: {chosen.trainer.name} reads no shards; of {', '.join(SHARDED)} alone")
     setup = _setup(args, chosen)
     if args.check:
+        from tools.export.check import exported_setup
         from tools.stage.options import run_options
 
+        if not args.frames:
+            setup = exported_setup(Path(args.check), chosen, setup)
         return run_check(args.check, chosen, setup, run_options(args))
     only_explain = args.explain or args.dry_run
     if not only_explain and not args.output_dir:
@@ -187,6 +196,8 @@ def _setup(args: argparse.Namespace, chosen: Preset) -> Setup:
         raise UserError(f"{chosen.name} takes every clip as it is: leave out --frames and --sizes")
     if args.frames:
         rule = model.frames
+        if len(set(args.frames)) > 1 and not chosen.trainer.several_lengths:
+            raise UserError(f"--frames: {chosen.trainer.name} has one number for all clips; give one")
         for frames in args.frames:
             if frames < rule.least or (frames - rule.rest) % rule.step:
                 below = max(rule.least, frames - (frames - rule.rest) % rule.step)
@@ -242,7 +253,9 @@ def _wanted(args: argparse.Namespace, chosen: Preset, setup: Setup) -> Wanted:
 
 
 def _run(args: argparse.Namespace, chosen: Preset, setup: Setup, *, only_explain: bool) -> int:
-    from tools.export.planning import plan_rows
+    from tools.export.batches import fill_batches
+    from tools.export.default_frames import by_length, choose_frames
+    from tools.export.planning import Planner
     from tools.export.render import row_lines, row_records, summary_lines
     from tools.table import read_table
 
@@ -256,7 +269,16 @@ def _run(args: argparse.Namespace, chosen: Preset, setup: Setup, *, only_explain
         for line in check_splits(named, args.split):
             print(line, file=sys.stderr)
         splits = [str(name) for name in named]
-    plans = list(plan_rows(table, args.meta, wanted))
+    planner, choice = Planner(table, args.meta, wanted), ""
+    if not args.frames:
+        setup, choice = choose_frames(setup, planner)
+    setup = by_length(setup, wanted)
+    planner.wanted = replace(wanted, setup=setup)
+    plans, shortened = fill_batches(list(planner.plans()), planner, splits)
+    notes = [choice] if choice else []
+    if shortened:
+        count = "1 clip is" if shortened == 1 else f"{shortened} clips are"
+        notes.append(f"{count} cut shorter than need be, to fill batches of {setup.global_batch}")
     if args.explain_out:
         import polars as pl
 
@@ -269,7 +291,7 @@ def _run(args: argparse.Namespace, chosen: Preset, setup: Setup, *, only_explain
         for line in row_lines(plans):
             print(line)
         print()
-    for line in summary_lines(plans, chosen, setup):
+    for line in (*notes, *summary_lines(plans, chosen, setup)):
         print(line)
     if only_explain:
         return 0

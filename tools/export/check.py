@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -89,6 +89,18 @@ def check_each(
     if not roots or not all(root.is_dir() for root in roots):  # made for another trainer
         roots = [folder]
     return [check(root, preset, setup, run) for root in roots]
+
+
+def exported_setup(folder: Path, preset: Preset, setup: Setup) -> Setup:
+    """The setup with the numbers of frames that a folder was exported with, if it was for this preset."""
+    if not (folder / MANIFEST).is_file():
+        return setup
+    manifest = read_manifest(folder)
+    made = manifest.get("setup") or {}
+    frames = made.get("frames")
+    if manifest.get("preset") != preset.name or not frames:
+        return setup
+    return replace(setup, frames=tuple(map(int, frames)), by_length=bool(made.get("by_length")))
 
 
 def _where(folder: Path, names: list[str], preset: Preset) -> str:

@@ -108,7 +108,7 @@ EXAMPLES = 3
 def judge(clip: Clip, trainer: Trainer, setup: Setup) -> Judgement:
     """What becomes of one clip: what no trainer could read is lost, the rest is for this trainer to say."""
     reason = unusable(clip)
-    return Judgement(loss=reason) if reason else trainer.judge(clip, setup)
+    return Judgement(loss=reason) if reason else trainer.judge(clip, trainer.setup_of(clip, setup))
 
 
 def explain(clips: Iterable[Clip], trainer: Trainer, setup: Setup) -> Explanation:

@@ -36,6 +36,11 @@ class FrameRule:
         frames -= (frames - self.rest) % self.step
         return frames if frames >= self.least else None
 
+    def all(self) -> list[int]:
+        """All numbers of frames that it takes, rising."""
+        first = self.least + (self.rest - self.least) % self.step
+        return list(range(first, self.most + 1, self.step))
+
     def _fits(self, frames: int) -> bool:
         return (frames - self.rest) % self.step == 0
 

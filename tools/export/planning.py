@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -85,30 +84,90 @@ class RowPlan:
     loss: Reason | None = None
 
 
-def plan_rows(table: pl.DataFrame, meta: str | Path, wanted: Wanted) -> Iterator[RowPlan]:
-    """Plan each row of a table, in order.
+@dataclass(frozen=True)
+class _Source:
+    """A row: the clip, its cells that the caption template names, and its picture without black bars."""
 
-    Args:
-        table: See `tools.export.clips.clips`; ``crop`` (``w:h:x:y``, of the technical scores) if it is there.
-        meta: What the table is called in messages.
+    clip: Clip
+    cells: dict[str, Any]
+    box: Box | None
+
+    @property
+    def inner(self) -> Clip:
+        """The clip without black bars."""
+        return replace(self.clip, width=self.box[0], height=self.box[1]) if self.box else self.clip
+
+
+class Planner:
+    """Plans the rows of a table.
+
+    Attributes:
         wanted: What is asked for.
-
-    Raises:
-        UserError: A column is missing.
     """
-    wanted.captions.check(table.columns)
-    if wanted.caption_column not in table.columns and not wanted.captions.allow_empty:
-        raise UserError(
-            f"{meta}: has no column {wanted.caption_column!r} of captions; --caption-column names another, "
-            "--allow-empty-captions writes clips without"
-        )
-    named = [name for name in wanted.captions.columns() if name in table.columns]
-    columns = table.select(named) if named else None
-    boxes = table["crop"].cast(pl.String).to_list() if "crop" in table.columns else None
-    for row, clip in enumerate(clips(table, meta, wanted.caption_column)):
-        cells = columns.row(row, named=True) if columns is not None else {}
-        box = None if boxes is None else clean_box(boxes[row], clip)
-        yield _plan(row, clip, cells, box, wanted)
+
+    def __init__(self, table: pl.DataFrame, meta: str | Path, wanted: Wanted) -> None:
+        """Read the columns that are needed.
+
+        Args:
+            table: See `tools.export.clips.clips`; ``crop`` (``w:h:x:y``, of the technical scores) if it is
+                there.
+            meta: What the table is called in messages.
+            wanted: What is asked for.
+
+        Raises:
+            UserError: A column is missing.
+        """
+        wanted.captions.check(table.columns)
+        if wanted.caption_column not in table.columns and not wanted.captions.allow_empty:
+            raise UserError(
+                f"{meta}: has no column {wanted.caption_column!r} of captions; --caption-column names "
+                "another, --allow-empty-captions writes clips without"
+            )
+        named = [name for name in wanted.captions.columns() if name in table.columns]
+        columns = table.select(named) if named else None
+        boxes = table["crop"].cast(pl.String).to_list() if "crop" in table.columns else None
+        self._sources = [
+            _Source(
+                clip,
+                columns.row(row, named=True) if columns is not None else {},
+                None if boxes is None else clean_box(boxes[row], clip),
+            )
+            for row, clip in enumerate(clips(table, meta, wanted.caption_column))
+        ]
+        self.wanted = wanted
+
+    def plans(self, wanted: Wanted | None = None) -> Iterator[RowPlan]:
+        """A plan for each row, in order; `wanted` stands for what was asked for."""
+        for row, source in enumerate(self._sources):
+            yield _plan(row, source, wanted or self.wanted)
+
+    def shorter(self, row: int, piece: Planned, length: int) -> Planned | None:
+        """A piece of a row cut to a smaller number of frames.
+
+        Args:
+            row: Of the table.
+            piece: What was planned of it.
+            length: Frames that the trainer is to use of it.
+
+        Returns:
+            The shorter piece from the same place, or around the same middle; None if there is none.
+        """
+        if piece.cut is None:
+            return None
+        wanted = replace(self.wanted, setup=replace(self.wanted.setup, frames=(length,), by_length=False))
+        source = self._sources[row]
+        there = replace(source.inner, num_frames=piece.clip.num_frames, fps=piece.clip.fps)
+        one = target(there, wanted.trainer, wanted.setup)
+        if isinstance(one, Reason):
+            return None
+        start = piece.cut.start + _before(there.num_frames, one, wanted)
+        found = _planned(source, one, start, self.wanted)
+        return None if isinstance(found, Reason) else found
+
+
+def plan_rows(table: pl.DataFrame, meta: str | Path, wanted: Wanted) -> Iterator[RowPlan]:
+    """Plan each row of a table, in order; see `Planner`."""
+    yield from Planner(table, meta, wanted).plans()
 
 
 def clean_box(cell: str | None, clip: Clip) -> Box | None:
@@ -121,15 +180,17 @@ def clean_box(cell: str | None, clip: Clip) -> Box | None:
     return (width, height, x, y) if inside and (width, height) != (clip.width, clip.height) else None
 
 
-def _plan(row: int, clip: Clip, cells: dict[str, Any], box: Box | None, wanted: Wanted) -> RowPlan:
+def _plan(row: int, source: _Source, wanted: Wanted) -> RowPlan:
+    clip = source.clip
     if reason := unusable(clip):
         return RowPlan(row, clip, loss=reason)
-    found = _as_it_is(clip, cells, wanted) if wanted.keep_source else _pieces(clip, cells, box, wanted)
+    found = _as_it_is(source, wanted) if wanted.keep_source else _pieces(source, wanted)
     return RowPlan(row, clip, loss=found) if isinstance(found, Reason) else RowPlan(row, clip, tuple(found))
 
 
-def _as_it_is(clip: Clip, cells: dict[str, Any], wanted: Wanted) -> list[Planned] | Reason:
-    caption = wanted.captions.caption(clip.caption, cells)
+def _as_it_is(source: _Source, wanted: Wanted) -> list[Planned] | Reason:
+    clip = source.clip
+    caption = wanted.captions.caption(clip.caption, source.cells)
     if isinstance(caption, Reason):
         return caption
     suffix = PurePosixPath(without_query(clip.name)).suffix
@@ -142,20 +203,18 @@ def _as_it_is(clip: Clip, cells: dict[str, Any], wanted: Wanted) -> list[Planned
     return judgement.loss or [Planned(None, seen, judgement)]
 
 
-def _pieces(clip: Clip, cells: dict[str, Any], box: Box | None, wanted: Wanted) -> list[Planned] | Reason:
-    inner = replace(clip, width=box[0], height=box[1]) if box else clip
+def _pieces(source: _Source, wanted: Wanted) -> list[Planned] | Reason:
+    inner = source.inner
     found: list[Planned] = []
     start, rest = 0, inner
     while True:
         one = target(rest, wanted.trainer, wanted.setup)
         if isinstance(one, Reason):
-            return found or _with_frames(one, rest, wanted)
+            return found or _with_frames(one, source, wanted)
         if not wanted.keep_small and (too_small := _too_small(inner, one)):
             return found or too_small
-        there = math.floor(rest.num_frames * one.fps / rest.fps + 0.01)  # as `target` counts
-        centred = wanted.place == "middle" and not wanted.windows
-        place = start + (max(0, there - one.num_frames) // 2 if centred else 0)
-        planned = _planned(inner, cells, box, one, place, wanted)
+        there = wanted.trainer.frames_there(rest, wanted.setup)  # as `target` counts
+        planned = _planned(source, one, start + _before(there, one, wanted), wanted)
         if isinstance(planned, Reason):
             return found or planned
         found.append(planned)
@@ -166,14 +225,32 @@ def _pieces(clip: Clip, cells: dict[str, Any], box: Box | None, wanted: Wanted) 
         rest = replace(inner, num_frames=left, fps=one.fps)
 
 
-def _with_frames(reason: Reason, clip: Clip, wanted: Wanted) -> Reason:
-    """The reason of a clip that is too short, with the number of frames that it has enough for."""
-    fps = wanted.trainer.rate(clip, wanted.setup)
-    there = math.floor(clip.num_frames * fps / clip.fps + 0.01)
-    fitting = wanted.setup.model.frames.longest(there)
+def _before(there: int, one: Target, wanted: Wanted) -> int:
+    """Frames that are left out before a piece."""
+    centred = wanted.place == "middle" and not wanted.windows
+    return max(0, there - one.num_frames) // 2 if centred else 0
+
+
+def _with_frames(reason: Reason, source: _Source, wanted: Wanted) -> Reason:
+    """The reason of a clip that is too short, with the number of frames that it has enough for.
+
+    Where it would be lost with that number too, the reason of that.
+    """
+    setup, trainer = wanted.setup, wanted.trainer
     if reason.kind != "too short":
         return reason
-    return replace(reason, remedy=f"--frames {fitting}" if fitting else "a longer clip")
+    there = trainer.frames_there(source.inner, setup)
+    legal = setup.model.frames.all()
+    fitting = max((n for n in legal if trainer.frames_for(n, setup) <= there), default=None)
+    if fitting is None:
+        return replace(reason, remedy="a longer clip")
+    shorter = replace(wanted, setup=replace(setup, frames=(fitting,), by_length=False), windows=False)
+    one = target(source.inner, trainer, shorter.setup)
+    if isinstance(one, Reason):  # too short again where the trainer's own settings say the lengths
+        return reason if one.kind == reason.kind else one
+    remains = None if wanted.keep_small else _too_small(source.inner, one)
+    planned = remains or _planned(source, one, 0, shorter)
+    return planned if isinstance(planned, Reason) else replace(reason, remedy=f"--frames {fitting}")
 
 
 def _too_small(clip: Clip, one: Target) -> Reason | None:
@@ -184,9 +261,8 @@ def _too_small(clip: Clip, one: Target) -> Reason | None:
     return Reason("too small", text, "a smaller --sizes, or --keep-small")
 
 
-def _planned(
-    clip: Clip, cells: dict[str, Any], box: Box | None, one: Target, start: int, wanted: Wanted
-) -> Planned | Reason:
+def _planned(source: _Source, one: Target, start: int, wanted: Wanted) -> Planned | Reason:
+    clip = source.inner
     sound = wanted.setup.model.sound and clip.has_audio
     written = replace(
         clip,
@@ -198,7 +274,7 @@ def _planned(
     )
     # What the template says of the clip is true of the file that is written.
     true = {name: getattr(written, name) for name in ("width", "height", "num_frames", "fps")}
-    caption = wanted.captions.caption(clip.caption, {**cells, **true})
+    caption = wanted.captions.caption(clip.caption, {**source.cells, **true})
     if isinstance(caption, Reason):
         return caption
     written = replace(written, caption=caption)
@@ -206,7 +282,8 @@ def _planned(
     if judgement.loss:
         return judgement.loss
     fps = None if one.fps == clip.fps else exact_rate(one.fps)
-    return Planned(Cut(start, one.num_frames, fps, one.width, one.height, box, sound), written, judgement)
+    cut = Cut(start, one.num_frames, fps, one.width, one.height, source.box, sound)
+    return Planned(cut, written, judgement)
 
 
 def exact_rate(fps: float) -> Fraction:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
+from tools.export.explain import judge
 from tools.export.trainers.base import Setup, Trainer
 from tools.export.trainers.judgement import Bucket, Clip, Reason, unusable
 
@@ -49,8 +49,7 @@ def target(clip: Clip, trainer: Trainer, setup: Setup) -> Target | Reason:
     if clip.width < 2 or clip.height < 2:
         return Reason("picture too small", f"{clip.width}x{clip.height} cannot be encoded")
     fps = trainer.rate(clip, setup)
-    # A hundredth of a frame is what rates written with three decimals miss.
-    there = math.floor(clip.num_frames * fps / clip.fps + 0.01)
+    there = trainer.frames_there(clip, setup)
     lengths = sorted({length for length in trainer.lengths(setup) if length > 1}, reverse=True)
     need = [(length, trainer.frames_for(length, setup)) for length in lengths]
     if not need:  # a format that takes everything
@@ -89,7 +88,7 @@ def _sized(clip: Clip, written: Clip, trainer: Trainer, setup: Setup) -> Target 
 
 def _bucket(written: Clip, trainer: Trainer, setup: Setup) -> Bucket | Reason:
     """Of the pieces of a clip the longest, then the largest, or why there is none."""
-    judgement = trainer.judge(written, setup)
+    judgement = judge(written, trainer, setup)
     if judgement.loss:
         return judgement.loss
     return max((piece.bucket for piece in judgement.pieces), key=_longest_then_largest)

@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -331,3 +332,61 @@ def test_the_text_is_the_same_each_time(name, tmp_path, video):
     setup = small_setup(layout.trainer)
     items = exported(tmp_path, layout, setup, video, CAPTIONS)
     assert list(layout.texts(items, setup)) == list(layout.texts(items, setup))
+
+
+def data_sets(root):
+    """What data sets of one number of frames each read of a folder: number and files, by each trainer's rule.
+
+    musubi's VideoDataset takes a clip for every target that it fills, ai-toolkit all of a list, and
+    SimpleTuner of a folder those of `min_frames` to `max_frames` frames.
+    """
+    if (root / "dataset.toml").exists():
+        for dataset in tomllib.loads((root / "dataset.toml").read_text("utf-8"))["datasets"]:
+            lines = Path(dataset["video_jsonl_file"]).read_text("ascii").splitlines()
+            for target_frames in dataset["target_frames"]:
+                rows = [json.loads(line) for line in lines]
+                yield target_frames, {row["video_path"]: row["caption"] for row in rows}
+    elif (root / "dataset.yaml").exists():
+        for dataset in yaml.safe_load((root / "dataset.yaml").read_text("utf-8"))["datasets"]:
+            captions = json.loads(Path(dataset["dataset_path"]).read_text("ascii"))
+            yield dataset["num_frames"], {path: entry["caption"] for path, entry in captions.items()}
+    else:
+        backends = json.loads((root / "multidatabackend.json").read_text("utf-8"))
+        clips = [backend for backend in backends if backend["dataset_type"] == "video"]
+        assert len({one["id"] for one in backends}) == len(backends)
+        assert len({one["cache_dir_vae"] for one in clips}) == len(clips)
+        for dataset in clips:
+            video = dataset["video"]
+            assert video["min_frames"] >= video["num_frames"]  # or the factory refuses it
+            inside = {}
+            for path in Path(dataset["instance_data_dir"]).glob("*.mp4"):
+                frames = int(path.read_text())
+                if video["min_frames"] <= frames <= video.get("max_frames", 10**6):
+                    inside[str(path)] = path.with_suffix(".txt").read_text("utf-8")
+            yield video["num_frames"], inside
+
+
+@pytest.mark.parametrize("splits", [("",), ("train", "val")], ids=["one", "splits"])
+@pytest.mark.parametrize("name", ["musubi", "ai-toolkit", "simpletuner"])
+def test_clips_of_several_lengths_are_in_one_data_set_each(name, splits, tmp_path):
+    """Files hold their number of frames alone, as text."""
+    layout = layout_of(name)
+    wanted = (17, 33, 81)
+    setup = replace(small_setup(layout.trainer), frames=wanted, by_length=True)
+    items = []
+    for number, frames in enumerate([81, 17, 33, 17, 81, 81]):
+        split = splits[number % len(splits)]
+        file = layout.media(f"clip-{number}", split)
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(str(frames))
+        caption = CAPTIONS[number % len(CAPTIONS)]
+        items.append(Item(f"clip-{number}", file, 256, 256, frames, 16.0, False, caption, number, "a", split))
+    for path, text in layout.texts(items, setup, str(tmp_path)):
+        (tmp_path / path).write_bytes(text.encode())
+    found = [
+        (Path(file).relative_to(tmp_path).as_posix(), frames, caption)
+        for split in splits
+        for frames, files in data_sets(tmp_path / split)
+        for file, caption in files.items()
+    ]
+    assert sorted(found) == sorted((item.file, item.num_frames, item.caption) for item in items)

@@ -63,7 +63,9 @@ def test_a_clip_shorter_than_the_stride_is_replaced_by_another():
 
 
 def test_a_short_clip_shortens_its_batch():
-    assert kinds(judge(clip(num_frames=100, fps=32))) == ["fewer frames"]
+    one = clip(num_frames=100, fps=32)
+    assert kinds(judge(one, batch_size=2)) == ["fewer frames"]
+    assert not kinds(judge(one))  # alone in its batch
 
 
 @pytest.mark.parametrize(("fps", "speed"), [(16, 2), (24, 32 / 24), (30, 32 / 30), (60, 32 / 60)])

@@ -91,6 +91,19 @@ class Layout(ABC):
                     found.append(f"{begin}bucket {bucket}: {reason.text}: {lost}{ends}{remedy}")
         return found
 
+    def by_length(self, items: Sequence[Item], setup: Setup, split: str) -> dict[int, list[Item]]:
+        """Clips by the number of frames of the data set that they are in, longest first.
+
+        Without `Setup.by_length` there is one data set, of the first number in the setup.
+        """
+        if not setup.by_length:
+            return {setup.frames[0]: list(items)}
+        root = self.root(split)
+        groups: dict[int, list[Item]] = {}
+        for item in items:
+            groups.setdefault(self.trainer.length_of(as_clip(item, root), setup), []).append(item)
+        return dict(sorted(groups.items(), reverse=True))
+
     def summary(self, items: Sequence[Item], setup: Setup, split: str) -> Summary:
         """What the trainer makes of the clips of one split."""
         root = self.root(split)

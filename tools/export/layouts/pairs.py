@@ -77,26 +77,33 @@ class Musubi(Pairs):
 
     Clips of another frame rate than the model's need `source_fps`, which is one value for a data set: they
     are listed in JSON Lines, one file and one data set for each rate. A slower rate has none, as frames are
-    left out but never repeated.
+    left out but never repeated. Clips of several numbers of frames (`Setup.by_length`) are likewise in a data
+    set for each, as in one a clip counts once for every target that it fills.
     """
 
     def settings(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
     ) -> Iterator[tuple[str, str]]:
-        """One data set, or one for each frame rate."""
-        groups = self._by_rate(items, setup)
+        """One data set, or one for each frame rate and number of frames."""
+        groups = {
+            (rate, length): group
+            for length, some in self.by_length(items, setup, split).items()
+            for rate, group in self._by_rate(some, setup).items()
+        }
+        rates = {rate for rate, _ in groups}
         datasets = []
-        for rate, group in groups.items():
+        for (rate, length), group in groups.items():
             if len(groups) == 1:
                 source = {"video_directory": place(folder, self.root(split))}
                 cache = place(folder, split, "cache")
             else:
-                name = f"clips_{rate:g}fps" if rate else "clips_model_fps"
+                name = _data_set_name(rate, length, len(rates) > 1, setup)
                 source = {"video_jsonl_file": place(folder, split, f"{name}.jsonl")}
                 cache = place(folder, split, f"cache_{name}")
                 rows = ({"video_path": place(folder, item.file), "caption": item.caption} for item in group)
                 yield f"{name}.jsonl", json_lines(rows)
-            datasets.append(toml_lines({**source, "cache_directory": cache, **self._frames(setup, rate)}))
+            frames = self._frames(setup, rate, length)
+            datasets.append(toml_lines({**source, "cache_directory": cache, **frames}))
         general = {
             "resolution": setup.sizes[0],
             "caption_extension": ".txt",
@@ -109,11 +116,12 @@ class Musubi(Pairs):
         )
         yield "dataset.toml", "\n".join([head, *(f"[[datasets]]\n{dataset}" for dataset in datasets)])
 
-    def _frames(self, setup: Setup, rate: float | None) -> dict[str, object]:
+    def _frames(self, setup: Setup, rate: float | None, length: int) -> dict[str, object]:
         option = lambda name: self.trainer.option(setup, name)  # noqa: E731
         how = option("frame_extraction")
+        targets = [length] if setup.by_length else sorted(set(setup.frames))
         return {
-            "target_frames": None if how == "full" else sorted(set(setup.frames)),
+            "target_frames": None if how == "full" else targets,
             "frame_extraction": how,
             "frame_stride": option("frame_stride") if how == "slide" else None,
             "frame_sample": option("frame_sample") if how == "uniform" else None,
@@ -141,18 +149,28 @@ class AIToolkit(Pairs):
     def settings(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
     ) -> Iterator[tuple[str, str]]:
-        """A section to put into ``config: process:``."""
-        dataset = {
-            "folder_path": place(folder, self.root(split)),
-            "caption_ext": "txt",
-            "resolution": sorted({math.isqrt(width * height) for width, height in setup.sizes}),
-            "num_frames": setup.frames[0],
-            **{name: self.trainer.option(setup, name) for name in self.trainer.options},
-        }
-        if setup.model.sound:
-            dataset["do_audio"] = any(item.has_audio for item in items)
-        lines = [f"{key}: {literal(value)}" for key, value in dataset.items()]
-        text = "datasets:\n  - " + "\n    ".join(lines) + "\n"
+        """A section to put into ``config: process:``, with a data set for each number of frames."""
+        groups = self.by_length(items, setup, split)
+        text = "datasets:\n"
+        for length, group in groups.items():
+            if len(groups) == 1:
+                source = {"folder_path": place(folder, self.root(split))}
+            else:
+                name = f"clips_{length}.json"
+                source = {"dataset_path": place(folder, split, name)}
+                captions = {place(folder, item.file): {"caption": item.caption} for item in group}
+                yield name, json_text(captions)
+            dataset = {
+                **source,
+                "caption_ext": "txt",
+                "resolution": sorted({math.isqrt(width * height) for width, height in setup.sizes}),
+                "num_frames": length,
+                **{name: self.trainer.option(setup, name) for name in self.trainer.options},
+            }
+            if setup.model.sound:
+                dataset["do_audio"] = any(item.has_audio for item in group)
+            lines = [f"{key}: {literal(value)}" for key, value in dataset.items()]
+            text += "  - " + "\n    ".join(lines) + "\n"
         train = f"train:\n  batch_size: {setup.batch_size}\n  gradient_accumulation: {setup.accumulation}\n"
         yield "dataset.yaml", bucket_comments(self.summary(items, setup, split).buckets) + text + train
 
@@ -164,17 +182,43 @@ class SimpleTuner(Pairs):
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
     ) -> Iterator[tuple[str, str]]:
         """The clips, cropped to their bucket, and where embeddings of captions are kept."""
+        groups = self.by_length(items, setup, split)
+        longest: int | None = None
+        datasets = []
+        for length, group in groups.items():
+            name = (split or "clips") + (f"-{length}" if len(groups) > 1 else "")
+            datasets.append(self._clips(group, setup, split, folder, (name, length, longest)))
+            longest = length - 1
+        captions = {
+            "id": f"{split}-text-embeds" if split else "text-embeds",
+            "type": "local",
+            "dataset_type": "text_embeds",
+            "default": True,
+            "cache_dir": place(folder, split, "cache", "text"),
+        }
+        yield "multidatabackend.json", json_text([*datasets, captions])
+
+    def _clips(
+        self,
+        items: Sequence[Item],
+        setup: Setup,
+        split: str,
+        folder: str,
+        part: tuple[str, int, int | None],
+    ) -> dict[str, object]:
+        """A data set of all clips of the folder with so many frames, and at most so many."""
         option = lambda name: self.trainer.option(setup, name)  # noqa: E731
+        name, length, longest = part
         width, height = setup.sizes[0]
         video = {
-            "num_frames": setup.frames[0],
-            "min_frames": option("min_frames") or setup.frames[0],
-            "max_frames": option("max_frames"),
+            "num_frames": length,
+            "min_frames": option("min_frames") or length,
+            "max_frames": option("max_frames") or longest,
             "bucket_strategy": option("bucket_strategy"),
             "frame_interval": option("frame_interval"),
         }
-        clips = {
-            "id": split or "clips",
+        clips: dict[str, object] = {
+            "id": name,
             "type": "local",
             "dataset_type": "video",
             "instance_data_dir": place(folder, self.root(split)),
@@ -187,20 +231,13 @@ class SimpleTuner(Pairs):
             "crop_aspect": "preserve",
             "repeats": option("repeats"),
             "train_batch_size": setup.batch_size,
-            "cache_dir_vae": place(folder, split, "cache", "vae"),
+            "cache_dir_vae": place(folder, split, "cache", "vae", str(length) if setup.by_length else ""),
             "video": {name: value for name, value in video.items() if value is not None},
         }
         if setup.model.sound and any(item.has_audio for item in items):
             silent = not all(item.has_audio for item in items)
             clips["audio"] = {"auto_split": True, "allow_zero_audio": silent}
-        captions = {
-            "id": f"{split}-text-embeds" if split else "text-embeds",
-            "type": "local",
-            "dataset_type": "text_embeds",
-            "default": True,
-            "cache_dir": place(folder, split, "cache", "text"),
-        }
-        yield "multidatabackend.json", json_text([clips, captions])
+        return clips
 
 
 class Finetrainers(Pairs):
@@ -237,6 +274,16 @@ class Mochi(Pairs):
         del items
         flags = [("--videos_dir", place(folder, self.root(split))), ("--num_frames", setup.frames[0])]
         yield "flags.txt", flags_text(flags)
+
+
+def _data_set_name(rate: float | None, length: int, rates: bool, setup: Setup) -> str:
+    """Such as ``clips_30fps_81frames``."""
+    parts = ["clips"]
+    if rates or not setup.by_length:
+        parts.append(f"{rate:g}fps" if rate else "model_fps")
+    if setup.by_length:
+        parts.append(f"{length}frames")
+    return "_".join(parts)
 
 
 def _filled(setup: Setup, buckets: Iterable[Bucket]) -> list[int]:

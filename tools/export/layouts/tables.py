@@ -74,7 +74,7 @@ class DiffSynth(Layout):
                     ("--data_file_keys", "video,input_audio" if sound else "video"),
                     *([("--extra_inputs", "input_audio")] if sound else []),
                     *size,
-                    ("--num_frames", setup.frames[0]),
+                    ("--num_frames", max(setup.frames)),
                 ]
             ),
         )
@@ -101,7 +101,7 @@ class VideoXFun(Layout):
                     ("--train_data_dir", place(folder, split)),
                     ("--train_data_meta", place(folder, split, "metadata.json")),
                     size,
-                    ("--video_sample_n_frames", setup.frames[0]),
+                    ("--video_sample_n_frames", max(setup.frames)),
                     ("--video_sample_stride", self.trainer.option(setup, "video_sample_stride")),
                     ("--train_batch_size", setup.batch_size),
                     ("--gradient_accumulation_steps", setup.accumulation),

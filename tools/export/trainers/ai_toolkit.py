@@ -78,6 +78,10 @@ class AIToolkit(Trainer):
             found.append(Reason("empty caption", "it is trained on with an empty prompt", "write a caption"))
         return Judgement(tuple(pieces), warnings=tuple(found))
 
+    def splits_by_length(self, setup: Setup) -> bool:
+        """A data set has one `num_frames`."""
+        return not self.option(setup, "auto_frame_count")
+
     def reads(self, names: Any) -> list[str]:
         """Files of the folder and of those in it, but for hidden ones and the folder of control pictures."""
         return [

@@ -6,13 +6,15 @@ own code does with a file, also where that is not what one would wish.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tools.errors import UserError
+from tools.export.lengths import few_lengths
 from tools.export.models import Model
 from tools.export.trainers.judgement import Bucket, Clip, Dropped, Judgement
 
@@ -32,6 +34,7 @@ class Setup:
         gpus: GPUs with their own data.
         accumulation: Batches of which the gradients are added.
         options: Other settings by the trainer's own names; those not given have the trainer's defaults.
+        by_length: Each number of frames is a data set of its own, with the clips that are cut to it.
     """
 
     model: Model
@@ -41,6 +44,7 @@ class Setup:
     gpus: int = 1
     accumulation: int = 1
     options: Mapping[str, Any] = field(default_factory=dict)
+    by_length: bool = False
 
     @property
     def global_batch(self) -> int:
@@ -73,6 +77,9 @@ class Trainer(ABC):
         rule: Where its rule was read.
         models: The models that it trains, as it takes them.
         options: Its own settings that change the judgement, by its own names, with its defaults.
+        several_lengths: Whether its configuration takes several numbers of frames.
+        most_lengths: How many are chosen for a table at most, as each makes buckets of its own; None for all
+            that its clips have.
         extensions: Names of files that it opens end in one of these; in lower case. Where a list names the
             files, those that users have.
         any_case: Whether extensions in capitals count too.
@@ -88,6 +95,8 @@ class Trainer(ABC):
     rule: ClassVar[Rule]
     models: ClassVar[tuple[Model, ...]]
     options: ClassVar[dict[str, Any]] = {}
+    several_lengths: ClassVar[bool] = True
+    most_lengths: ClassVar[int | None] = 5
     extensions: ClassVar[tuple[str, ...]] = (".mp4",)
     any_case: ClassVar[bool] = False
     folder: ClassVar[str] = ""
@@ -135,6 +144,32 @@ class Trainer(ABC):
         """Numbers of frames that its configuration asks for."""
         return list(setup.frames)
 
+    def one_length(self, setup: Setup) -> str:
+        """Why one number of frames is best for all clips; "" where several are."""
+        del setup
+        return "" if self.several_lengths else "its configuration has one number of frames"
+
+    def splits_by_length(self, setup: Setup) -> bool:
+        """Whether several numbers of frames are to be several data sets (`Setup.by_length`)."""
+        del setup
+        return False
+
+    def default_frames(
+        self, lengths: Sequence[int], setup: Setup, shortest: int | None = None
+    ) -> tuple[int, ...]:
+        """The numbers of frames that suit clips of some lengths.
+
+        Args:
+            lengths: Of each clip the longest number of frames of the model that it can be cut to.
+            setup: How one trains; its numbers of frames are not looked at.
+            shortest: With several numbers of frames, the shortest clip that must be used.
+
+        Returns:
+            The numbers of frames, rising: with one the most frames are trained on; with several all clips
+            are, and of those choices with this one the most frames.
+        """
+        return few_lengths(lengths, 1 if self.one_length(setup) else self.most_lengths, shortest)
+
     def rate(self, clip: Clip, setup: Setup) -> float:
         """The frame rate at which a file should be written. By default the model's, else the clip's."""
         return setup.model.fps or clip.fps
@@ -143,6 +178,22 @@ class Trainer(ABC):
         """Frames that a file at `rate` must have to give a piece of `length`. By default as many."""
         del setup
         return length
+
+    def frames_there(self, clip: Clip, setup: Setup) -> int:
+        """Frames of a clip at the rate at which it should be written."""
+        # A hundredth of a frame is what rates written with three decimals miss.
+        return math.floor(clip.num_frames * self.rate(clip, setup) / clip.fps + 0.01)
+
+    def length_of(self, clip: Clip, setup: Setup) -> int:
+        """Of the numbers of frames that of the data set in which a clip is, see `Setup.by_length`."""
+        # Frames are not repeated to fill a number that a slower clip has not.
+        there = min(self.frames_there(clip, setup), clip.num_frames)
+        fitting = [length for length in setup.frames if self.frames_for(length, setup) <= there]
+        return max(fitting, default=min(setup.frames))
+
+    def setup_of(self, clip: Clip, setup: Setup) -> Setup:
+        """The setup of the data set in which a clip is."""
+        return replace(setup, frames=(self.length_of(clip, setup),)) if setup.by_length else setup
 
     def option(self, setup: Setup, name: str) -> Any:
         """The value of one of its own settings, or the trainer's default."""

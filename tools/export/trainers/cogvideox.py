@@ -31,6 +31,7 @@ class CogVideoX(Trainer):
         ("finetune/datasets/utils.py", "finetune/datasets/t2v_dataset.py", "finetune/schemas/args.py"),
     )
     models = (models.COGVIDEOX, models.COGVIDEOX_1_5)
+    several_lengths = False
     extensions = (".mp4", ".avi", ".mov", ".mkv", ".webm")
     any_case = True
     recursive = True

@@ -29,6 +29,7 @@ class Cosmos(Trainer):
         ),
     )
     models = (models.COSMOS_PREDICT_2_5,)
+    several_lengths = False
     folder = "videos"
     layout_class = folders.Cosmos
     layout = "`videos/a.mp4` with `metas/a.txt`"

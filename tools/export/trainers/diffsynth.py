@@ -51,6 +51,7 @@ class DiffSynth(Trainer):
         models.MINIMAX_H3,
     )
     options: ClassVar[dict[str, Any]] = {"max_pixels": None}
+    most_lengths = None  # a clip shorter than --num_frames is cut to the next number below
     extensions = (".mp4", ".avi", ".mov", ".wmv", ".mkv", ".flv", ".webm", ".gif")
     any_case = True
     recursive = True
@@ -61,7 +62,7 @@ class DiffSynth(Trainer):
 
     def judge(self, clip: Clip, setup: Setup) -> Judgement:
         """The first frames, of the file for Wan, of the model's rate for the others."""
-        model, wanted = setup.model, setup.frames[0]
+        model, wanted = setup.model, max(setup.frames)
         resampled = not model.name.startswith("wan") and model.fps is not None
         rate = model.fps if resampled and model.fps else clip.fps
         there = math.floor(clip.seconds * rate) if resampled else clip.num_frames
@@ -76,7 +77,7 @@ class DiffSynth(Trainer):
         speed = played_speed(0, numbers[-1], frames, clip, model.fps)
         piece = Piece(Bucket(*size, frames), 0, numbers[-1], len(set(numbers)), speed, cropped(clip, *size))
         found = [*speed_warnings([piece]), *enlarged_warning(clip, *size)]
-        if frames < wanted:
+        if frames < min(there, wanted):
             text = f"{there} frames there, {frames} trained on, {wanted} asked for"
             found.append(Reason("fewer frames", text, "leave it out, or a smaller --num_frames"))
         if piece.frames_used < frames:

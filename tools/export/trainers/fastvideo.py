@@ -34,6 +34,7 @@ class FastVideo(Trainer):
         ),
     )
     models = (models.WAN_2_1, models.WAN_2_2_5B)
+    several_lengths = False
     options: ClassVar[dict[str, Any]] = {
         "train_fps": None,
         "speed_factor": 1.0,

@@ -76,6 +76,10 @@ class LTXTrainer(Trainer):
         given = self.option(setup, "buckets")
         return [frames for _, _, frames in given] if given else list(setup.frames)
 
+    def one_length(self, setup: Setup) -> str:
+        """Latents of several buckets do not stack."""
+        return "" if setup.batch_size == 1 else "several buckets need --batch-size 1"
+
     def dropped(self, counts: Mapping[Bucket, int], setup: Setup) -> dict[Bucket, Dropped]:
         """The rest of the one bucket, or all where several buckets are to make one batch."""
         if setup.batch_size == 1:

@@ -38,6 +38,7 @@ class Mochi(Trainer):
         ),
     )
     models = (models.MOCHI_1,)
+    several_lengths = False
     extensions = (".mp4", ".mov")
     any_case = True
     layout_class = pairs.Mochi

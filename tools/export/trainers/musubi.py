@@ -99,6 +99,10 @@ class Musubi(Trainer):
         enlarged = enlarged_warning(clip, width, height)
         return Judgement(pieces, warnings=(*speed_warnings(pieces), *enlarged, *empty, *_several(pieces)))
 
+    def splits_by_length(self, setup: Setup) -> bool:
+        """In one data set a clip counts once for every target that it fills."""
+        return self.option(setup, "frame_extraction") != "full"
+
     def _shown(self, clip: Clip, end: int | None, setup: Setup) -> Sequence[int]:
         """Numbers of the frames of the file that are read, up to frame `end` of the target rate.
 

@@ -46,6 +46,7 @@ class OpenSora(Trainer):
         ),
     )
     models = (models.OPEN_SORA_2,)
+    most_lengths = None  # as in stage1.py
     # bucket_config is {256: frames, 768: frames} for classes that differ in their numbers of frames.
     options: ClassVar[dict[str, Any]] = {"fps_max": 24, "bucket_config": None}
     extensions = (".mp4", ".avi", ".mov", ".mkv", ".webm")

@@ -94,8 +94,7 @@ class SimpleTuner(Trainer):
         """Trimmed to the model's rule, filtered by length, then the first frames."""
         if clip.caption is None:
             return lost("no caption", "its caption file is not found, which is an error", "write a caption")
-        rule, wanted = setup.model.frames, setup.frames[0]
-        trimmed = max((clip.num_frames - 1) // rule.step * rule.step + 1, 1)
+        wanted, trimmed = setup.frames[0], _trimmed(clip.num_frames, setup)
         least = self.option(setup, "min_frames") or wanted
         most = self.option(setup, "max_frames")
         if trimmed < least:
@@ -120,6 +119,19 @@ class SimpleTuner(Trainer):
             found.append(Reason("empty caption", "it is trained on with an empty prompt", "write a caption"))
         return Judgement((piece,), warnings=tuple(found))
 
+    def one_length(self, setup: Setup) -> str:
+        """Where they are set, there is one data set."""
+        return "" if self.splits_by_length(setup) else "min_frames and max_frames are of one data set"
+
+    def splits_by_length(self, setup: Setup) -> bool:
+        """A data set has one `num_frames`, below which `min_frames` must not be."""
+        return self.option(setup, "min_frames") is None and self.option(setup, "max_frames") is None
+
+    def length_of(self, clip: Clip, setup: Setup) -> int:
+        """By the frames of the file, to which `min_frames` and `max_frames` of each data set refer."""
+        trimmed = _trimmed(clip.num_frames, setup)
+        return max((length for length in setup.frames if length <= trimmed), default=min(setup.frames))
+
     def dropped(self, counts: Mapping[Bucket, int], setup: Setup) -> dict[Bucket, Dropped]:
         """Buckets that fill no batch over all GPUs: an error, or repeated if that is allowed."""
         if self.option(setup, "allow_dataset_oversubscription") and not self.option(setup, "repeats"):
@@ -139,6 +151,11 @@ class SimpleTuner(Trainer):
             return f"ar {round(size[0] / size[1], 2)}"
         interval = self.option(setup, "frame_interval") or 1
         return f"@{frames // interval * interval or frames}"
+
+
+def _trimmed(frames: int, setup: Setup) -> int:
+    step = setup.model.frames.step
+    return max((frames - 1) // step * step + 1, 1)
 
 
 def bucket_size(width: int, height: int, size: tuple[int, int], multiple: int) -> tuple[int, int]:

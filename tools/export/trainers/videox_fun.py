@@ -47,6 +47,7 @@ class VideoXFun(Trainer):
     models = (models.WAN_2_1, models.WAN_2_2_A14B)
     # As scripts/wan2.1/train.sh has it; the script's own default is 4.
     options: ClassVar[dict[str, Any]] = {"video_sample_stride": 2, "fix_sample_size": None}
+    most_lengths = None  # a clip shorter than --video_sample_n_frames is cut to 4k + 1
     extensions = (".mp4", ".mov", ".mkv", ".avi", ".webm")
     any_case = True
     recursive = True
@@ -57,7 +58,7 @@ class VideoXFun(Trainer):
 
     def judge(self, clip: Clip, setup: Setup) -> Judgement:
         """Every n-th frame of as many as there are, cut to 4k + 1."""
-        stride, wanted = self.option(setup, "video_sample_stride"), setup.frames[0]
+        stride, wanted = self.option(setup, "video_sample_stride"), max(setup.frames)
         sampled = min(wanted, clip.num_frames // stride)
         if sampled == 0:
             text = f"{clip.num_frames} frames at a stride of {stride}: another clip is drawn in its place"
@@ -73,12 +74,17 @@ class VideoXFun(Trainer):
             Bucket(*size, frames), 0, last, frames, speed, cropped(clip, *size), reach if anywhere else 0
         )
         found = [*speed_warnings([piece]), *enlarged_warning(clip, *size)]
-        if frames < (wanted - 1) // rule.step * rule.step + 1:
+        if frames < (wanted - 1) // rule.step * rule.step + 1 and setup.batch_size > 1:
             text = f"{clip.num_frames} frames at a stride of {stride} give {frames}: it shortens its batch"
             found.append(Reason("fewer frames", text, f"clips of {(wanted - 1) * stride + stride} frames"))
         if not (clip.caption or "").strip():
             found.append(Reason("empty caption", "it is trained on with an empty prompt", "write a caption"))
         return Judgement((piece,), warnings=tuple(found))
+
+    def one_length(self, setup: Setup) -> str:
+        """A shorter clip shortens the others of its batch."""
+        alone = setup.batch_size == 1
+        return "" if alone else "a shorter clip shortens its whole batch, unless --batch-size is 1"
 
     def rate(self, clip: Clip, setup: Setup) -> float:
         """The model's, times the stride."""
