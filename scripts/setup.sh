@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make the virtual environment .venv and install the toolkit into it.
-# Usage: scripts/setup.sh [EXTRA ...]   extras as in pyproject.toml: daft, decord, docs, ocr, rate, report, text, transnetv2, dev
+# Usage: scripts/setup.sh [EXTRA ...]   extras as in pyproject.toml: daft, decord, docs, lance, ocr, rate, report, text, transnetv2, dev
 # Does nothing when .venv already holds what pyproject.toml and constraints.txt ask for.
 set -euo pipefail
 cd "$(dirname "$0")/.."

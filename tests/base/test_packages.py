@@ -63,7 +63,7 @@ def test_what_is_imported_is_in_the_base_install_or_named_with_its_extra() -> No
         )
 
 
-NOT_HERE = {"streaming": "mosaicml-streaming", "lance": "pylance", "umap": "umap-learn"}
+NOT_HERE = {"lance": "pylance", "umap": "umap-learn"}
 """Packages that may not be installed here, and are called differently where they are."""
 
 

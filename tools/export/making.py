@@ -16,6 +16,8 @@ from tools.errors import UserError
 from tools.export.explain import judge
 from tools.export.folder import items_of, seen, strangers, write_texts
 from tools.export.items import Item
+from tools.export.layouts.shard_folder import ShardFolder
+from tools.export.layouts.shards import SIZE, Shards
 from tools.export.manifest import About, refuse_others, write_manifest
 from tools.export.planning import RowPlan, keys_of
 from tools.export.presets import Preset
@@ -82,9 +84,9 @@ def make(
     roots = {item.split: layout.root(item.split) for item in items}
     if args.prune:
         _remove_own(folder, output, strangers(folder, roots.values(), chosen.trainer, items))
-    write = getattr(layout, "write", None)
-    if write is not None:
-        write(folder, items, *([args.shards] if args.shards else []))
+    if isinstance(layout, Shards):
+        made = layout.write(folder, items, args.shards or SIZE)
+        _stale_shards(layout.stale(folder, made), prune=args.prune)
     texts = list(layout.texts(items, setup, str(folder)))
     write_texts(folder, texts, state_of(output), overwrite=options.overwrite, prune=args.prune)
     write_manifest(folder, items, _about(args, table, chosen, setup))
@@ -92,6 +94,19 @@ def make(
     for line in layout.warnings(items, setup):
         print(f"warning: {line}", file=sys.stderr)
     return 1 if options.strict and result.totals.failures else 0
+
+
+def _stale_shards(stale: Sequence[ShardFolder], *, prune: bool) -> None:
+    """Remove shards of an earlier run that are not of this export, or name them."""
+    for shards in stale:
+        if prune:
+            shards.remove()
+        else:
+            print(
+                f"warning: {shards.path}: an earlier run made these shards, which are not of this export; "
+                "--prune removes them",
+                file=sys.stderr,
+            )
 
 
 def _remove_own(folder: Path, output: Path, names: Sequence[str]) -> None:

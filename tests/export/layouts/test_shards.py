@@ -1,9 +1,14 @@
-"""Shards, read back by the package that reads them; those of WebDataset with Python's `tarfile` as well."""
+"""The folder of shards, and tar files as Python's `tarfile` reads them; see also `test_packages`."""
 
 import hashlib
 import json
+import pickle
+import shutil
+import subprocess
 import sys
 import tarfile
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +16,7 @@ from tools.errors import UserError
 from tools.export.items import Item
 from tools.export.presets import layout_of
 
+ROOT = Path(__file__).resolve().parents[3]
 CAPTIONS = ['A dög, "quoted"', "NA", "007", "狗 🐕"]
 
 
@@ -105,66 +111,91 @@ def test_a_size_of_nothing(tmp_path):
         layout.write(tmp_path, items, 0)
 
 
-@pytest.mark.parametrize(
-    ("name", "package"), [("mds", "streaming"), ("litdata", "litdata"), ("lance", "lance")]
-)
-def test_a_package_that_is_not_installed(name, package, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, package, None)  # what Python takes for not installed
-    layout, items = make(tmp_path, name)
-    with pytest.raises(
-        UserError, match=rf"--for {name}: package {package} .*pip install 'vidsieve\[{name}\]'"
-    ):
+def test_a_package_that_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lance", None)  # what Python takes for not installed
+    layout, items = make(tmp_path, "lance")
+    with pytest.raises(UserError, match=r"--for lance: package lance .*pip install 'vidsieve\[lance\]'"):
         layout.write(tmp_path, items)
     assert not (tmp_path / "shards").exists()
 
 
-def read_webdataset(folder):
-    import webdataset
-
-    tars = sorted(map(str, folder.glob("*.tar")))
-    for row in webdataset.WebDataset(tars, shardshuffle=False).decode():
-        yield row["__key__"], row["mp4"], row["txt"]
+def state(folder):
+    """Every file with its number and time: a file that was written anew has others."""
+    return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.rglob("*")}
 
 
-def read_mds(folder):
-    from streaming import StreamingDataset
-
-    data = StreamingDataset(local=str(folder), batch_size=1, shuffle=False)
-    for number in range(len(data)):
-        yield data[number]["key"], data[number]["video"], data[number]["caption"]
-
-
-def read_litdata(folder):
-    from litdata import StreamingDataset
-
-    data = StreamingDataset(str(folder))
-    for number in range(len(data)):
-        yield data[number]["key"], data[number]["video"], data[number]["caption"]
-
-
-def read_lance(folder):
-    import lance
-
-    data = lance.dataset(str(folder))
-    rows = data.to_table(columns=["key", "caption"]).to_pylist()
-    blobs = data.take_blobs("video", indices=list(range(len(rows))))
-    for row, blob in zip(rows, blobs, strict=True):
-        yield row["key"], blob.read(), row["caption"]
-
-
-@pytest.mark.parametrize(
-    ("name", "package", "read"),
-    [
-        ("webdataset", "webdataset", read_webdataset),
-        ("mds", "streaming", read_mds),
-        ("litdata", "litdata", read_litdata),
-        ("lance", "lance", read_lance),
-    ],
-)
-@pytest.mark.filterwarnings("ignore:An item was larger")
-def test_the_package_reads_every_clip_with_its_caption(name, package, read, tmp_path):
-    pytest.importorskip(package, reason=f"{package} is not installed: it reads --for {name}")
+@pytest.mark.parametrize("name", ["webdataset", "mds", "litdata", "lance"])
+def test_shards_of_the_same_clips_are_left_alone(name, tmp_path):
     layout, items = make(tmp_path, name)
-    layout.write(tmp_path, items, 2500)
-    expected = [(item.key, (tmp_path / item.file).read_bytes(), item.caption) for item in items]
-    assert list(read(tmp_path / "shards")) == expected
+    layout.write(tmp_path, items)
+    before = state(tmp_path / "shards")
+    layout.write(tmp_path, items)
+    assert state(tmp_path / "shards") == before
+
+
+def test_shards_are_made_anew_of_other_clips_captions_and_sizes(tmp_path):
+    layout, items = make(tmp_path)
+    layout.write(tmp_path, items)
+    before = state(tmp_path / "shards")
+    changes = [lambda: items.pop(), lambda: items.append(replace(items.pop(), caption="Another."))]
+    changes.append(lambda: (tmp_path / items[0].file).write_bytes(b"x" * 1000))
+    changes.append(lambda: (tmp_path / "shards" / "000000.tar").write_bytes(b"x" * 1000))
+    for change in changes:
+        change()
+        layout.write(tmp_path, items)
+        after = state(tmp_path / "shards")
+        assert not after.items() & before.items()
+        before = after
+    assert members(tmp_path / "shards" / "000000.tar")["c0.mp4"] == b"x" * 1000
+
+
+def test_a_file_of_others_among_shards_is_neither_removed_nor_mixed_up(tmp_path):
+    layout, items = make(tmp_path)
+    layout.write(tmp_path, items)
+    (tmp_path / "shards" / "mine.tar").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"has files that were not made by this command \(mine\.tar\)"):
+        layout.write(tmp_path, items[:2])
+    assert (tmp_path / "shards" / "mine.tar").read_bytes() == b"x"
+    with pytest.raises(UserError, match="not made by this command"):
+        layout.stale(tmp_path, [])[0].remove()
+    assert len(members(tmp_path / "shards" / "000000.tar")) == 12
+
+
+def test_shards_of_splits_that_are_no_more(tmp_path):
+    layout, first = make(tmp_path, split="train")
+    _, second = make(tmp_path, count=1, split="val")
+    layout.write(tmp_path, [*first, *second])
+    made = layout.write(tmp_path, first)
+    (stale,) = layout.stale(tmp_path, made)
+    assert stale.path == tmp_path / "val" / "shards"
+    shutil.rmtree(tmp_path / "val" / "clips")
+    stale.remove()
+    assert not (tmp_path / "val").exists()
+    assert layout.stale(tmp_path, made) == []
+
+
+KILLED = """
+import os, pathlib, pickle, shutil, sys
+layout, folder, items, place, step = pickle.loads(sys.stdin.buffer.read())
+setattr({"layout": layout, "shutil": shutil, "path": pathlib.Path}[place], step, lambda *_, **__: os._exit(9))
+layout.write(folder, items, 1)
+"""
+
+
+@pytest.mark.parametrize(("place", "step"), [("layout", "_add"), ("shutil", "rmtree"), ("path", "rename")])
+def test_a_run_that_is_killed_is_made_good_by_the_next(place, step, tmp_path):
+    """Killed in a shard, or between the folders: the next run makes the bytes of one that was not killed."""
+    layout, items = make(tmp_path / "other")
+    layout.write(tmp_path / "other", items[:2], 1)
+    layout, items = make(tmp_path / "out")
+    layout.write(tmp_path / "out", items, 1)
+    given = pickle.dumps((layout, tmp_path / "out", items[:2], place, step))
+    done = subprocess.run([sys.executable, "-c", KILLED], input=given, cwd=ROOT, check=False)
+    assert done.returncode == 9
+    layout.write(tmp_path / "out", items[:2], 1)
+    found = []
+    for folder in (tmp_path / "other", tmp_path / "out"):
+        assert sorted(path.name for path in folder.iterdir()) == [".shards.json", "clips", "shards"]
+        found.append({path.name: path.read_bytes() for path in (folder / "shards").iterdir()})
+    assert found[0] == found[1]
+    assert sorted(found[0]) == ["000000.tar", "000001.tar", "index.json"]

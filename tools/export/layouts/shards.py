@@ -1,8 +1,8 @@
-"""Formats that hold many clips in one file: WebDataset, MDS, LitData, Lance.
+"""Formats that hold many clips in one file: WebDataset and Lance; MDS and LitData are in `samples`.
 
 The clips are made in ``clips/`` first and packed into ``shards/`` when all of them are there, which comes
-into being as a whole. What is packed may then be removed; while it is there, making the same folder again
-goes on where it stopped.
+into being as a whole, and is left alone when it is made again of the same. What is packed may then be
+removed; while it is there, making the same folder again goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -11,29 +11,27 @@ import hashlib
 import importlib
 import io
 import json
-import shutil
 import tarfile
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tools.base.disk import make_folder, write_whole, writing
+from tools import __version__
 from tools.base.packages import missing_package, not_installed
 from tools.errors import UserError
 from tools.export.items import Item
 from tools.export.layouts.base import Layout, by_split, check, join
+from tools.export.layouts.clip_file import ClipFile
 from tools.export.layouts.formats import json_text
+from tools.export.layouts.shard_folder import SHARDS, ShardFolder
 from tools.export.layouts.tables import facts
 from tools.export.trainers.base import Setup
 
 SIZE = 1_000_000_000
 """Bytes of a shard, about."""
-
-SHARDS = "shards"
-_MARK = ".shards.json"
-"""Beside the folder of shards: that it was made here, so that it may be replaced."""
 
 
 class Shards(Layout):
@@ -74,29 +72,29 @@ class Shards(Layout):
             for item in group:
                 if not (folder / item.file).is_file():
                     raise UserError(f"{folder / item.file}: there is no such file: make the folder again")
-            self._replace(folder / split, folder, group, size)
+            shards, digest = ShardFolder(folder / split), self._made_of(folder, group, size)
+            if not shards.is_made_of(digest):
+                shards.replace(digest, partial(self.pack, folder=folder, items=group, size=size))
             made.append(join(split, SHARDS))
         return made
+
+    def _made_of(self, folder: Path, items: Sequence[Item], size: int) -> str:
+        """A digest of all that decides what is in the shards; of a clip its size and time of change."""
+        package = getattr(_imported(self.needs), "__version__", "") if self.needs else ""
+        digest = hashlib.sha256(repr((self.trainer.name, package, __version__, size)).encode())
+        for item in items:
+            state = (folder / item.file).stat()
+            digest.update(json.dumps([facts(item), item.file, state.st_size, state.st_mtime_ns]).encode())
+        return digest.hexdigest()
+
+    @staticmethod
+    def stale(folder: Path, made: Sequence[str]) -> list[ShardFolder]:
+        """Folders of shards in an exported folder that earlier runs made, of splits that are no more."""
+        return [one for one in ShardFolder.below(folder) if one.path not in {folder / name for name in made}]
 
     @abstractmethod
     def pack(self, target: Path, folder: Path, items: Sequence[Item], size: int) -> None:
         """Write the shards of one split into `target`, whose parent exists, and which does not yet."""
-
-    def _replace(self, parent: Path, folder: Path, items: Sequence[Item], size: int) -> None:
-        target, mark, temporary = parent / SHARDS, parent / _MARK, parent / f".{SHARDS}.tmp"
-        if target.exists() and not mark.exists():
-            raise UserError(f"{target}: was not made by this command: move it, or choose another folder")
-        make_folder(parent)
-        shutil.rmtree(temporary, ignore_errors=True)
-        try:
-            with writing(target):
-                self.pack(temporary, folder, items, size)
-                write_whole(mark, json_text({"format": self.trainer.name, "clips": len(items)}).encode())
-                if target.exists():
-                    shutil.rmtree(target)
-                temporary.rename(target)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 class WebDataset(Shards):
@@ -128,49 +126,13 @@ class WebDataset(Shards):
     def _add(self, tar: tarfile.TarFile, folder: Path, item: Item) -> None:
         path = folder / item.file
         entry = tarfile.TarInfo(f"{item.key}{path.suffix.lower()}")
-        entry.size = path.stat().st_size
-        with path.open("rb") as file:
-            tar.addfile(entry, file)
+        with ClipFile(path) as clip:
+            entry.size = clip.size
+            tar.addfile(entry, clip)  # type: ignore[arg-type]
         for suffix, text in ((".txt", item.caption), (".json", json.dumps(facts(item)))):
             entry = tarfile.TarInfo(f"{item.key}{suffix}")
             entry.size = len(text.encode())
             tar.addfile(entry, io.BytesIO(text.encode()))
-
-
-class MDS(Shards):
-    """Shards of MosaicML Streaming, with the video in column ``video`` as bytes."""
-
-    needs = "streaming"
-
-    def pack(self, target: Path, folder: Path, items: Sequence[Item], size: int) -> None:
-        """Each shard has its checksum in ``index.json``."""
-        streaming = _imported(self.needs)
-        columns = {"video": "bytes", "caption": "str", "key": "str", "source_path": "str", "fps": "float64"}
-        columns |= dict.fromkeys(("width", "height", "num_frames", "source_row", "has_audio"), "int")
-        limit = min(size, 2**32 - 1)  # offsets in a shard have 32 bits
-        with streaming.MDSWriter(
-            out=str(target), columns=columns, size_limit=limit, hashes=["sha256"]
-        ) as writer:
-            for item in items:
-                row = facts(item)
-                writer.write({**row, "has_audio": int(item.has_audio), "video": _bytes(folder, item)})
-
-
-class LitData(Shards):
-    """Chunks of LitData; each sample is a dictionary with the video in ``video`` as bytes."""
-
-    needs = "litdata"
-
-    def pack(self, target: Path, folder: Path, items: Sequence[Item], size: int) -> None:
-        """By the writer below `litdata.optimize`, in this process."""
-        _imported(self.needs)
-        module = importlib.import_module("litdata.streaming.writer")
-        target.mkdir()
-        writer = module.BinaryWriter(str(target), chunk_bytes=size)
-        for number, item in enumerate(items):
-            writer[number] = {**facts(item), "video": _bytes(folder, item)}
-        writer.done()
-        writer.merge(num_workers=1)
 
 
 class Lance(Shards):
@@ -191,7 +153,8 @@ class Lance(Shards):
 
         def batches() -> Iterator[pa.RecordBatch]:
             for item in items:
-                row = {**facts(item), "video": _bytes(folder, item)}
+                with ClipFile(folder / item.file) as clip:
+                    row = {**facts(item), "video": clip.read()}
                 yield pa.RecordBatch.from_pylist([row], schema=schema)
 
         reader = pa.RecordBatchReader.from_batches(schema, batches())
@@ -210,10 +173,6 @@ def _groups(folder: Path, items: Sequence[Item], size: int) -> Iterator[list[Ite
         total += length
     if group:
         yield group
-
-
-def _bytes(folder: Path, item: Item) -> bytes:
-    return (folder / item.file).read_bytes()
 
 
 def _digest(path: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from tools.export import models
-from tools.export.layouts import shards, tables
+from tools.export.layouts import samples, shards, tables
 from tools.export.models import Model
 from tools.export.trainers.base import Rule, Setup, Trainer
 from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
@@ -66,7 +66,7 @@ class MDS(Neutral):
 
     name = "mds"
     rule = Rule("mosaicml/streaming", "", "", ("https://docs.mosaicml.com/projects/streaming",))
-    layout_class = shards.MDS
+    layout_class = samples.MDS
     layout = "`index.json` and `shard.00000.mds`"
 
 
@@ -75,7 +75,7 @@ class LitData(Neutral):
 
     name = "litdata"
     rule = Rule("Lightning-AI/litData", "", "", ("README.md",))
-    layout_class = shards.LitData
+    layout_class = samples.LitData
     layout = "`index.json` and `chunk-*.bin`"
 
 

@@ -1,0 +1,120 @@
+"""The folder of shards: made as a whole, kept while nothing has changed, no file of others replaced."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tools.base.disk import make_folder, remove_quietly, write_whole, writing
+from tools.errors import UserError
+
+SHARDS = "shards"
+_MARK = ".shards.json"
+"""Beside the folder: what it was made of, and its files, so that it may be kept, or replaced."""
+
+_FEW = 3  # files that an error names
+
+
+class ShardFolder:
+    """The folder ``shards`` in another one.
+
+    Args:
+        parent: The folder that it is in.
+
+    Attributes:
+        path: The folder.
+    """
+
+    def __init__(self, parent: Path) -> None:
+        self.path = parent / SHARDS
+        self._parent, self._mark = parent, parent / _MARK
+
+    @classmethod
+    def below(cls, folder: Path) -> list[ShardFolder]:
+        """Those that were made in a folder, and in the folders in it: one for each split."""
+        marks = [folder / _MARK, *sorted(folder.glob(f"*/{_MARK}"))]
+        return [cls(mark.parent) for mark in marks if mark.is_file()]
+
+    def is_made_of(self, digest: str) -> bool:
+        """Whether the folder is what was made of that, untouched since."""
+        made = self._made()
+        return made.get("made_of") == digest and bool(made["files"]) and made["files"] == _listing(self.path)
+
+    def replace(self, digest: str, pack: Callable[[Path], None]) -> None:
+        """Make the folder anew; the one that is there stays until the new one is complete.
+
+        Args:
+            digest: Of what it is made of.
+            pack: Writes the shards into a folder that does not yet exist.
+
+        Raises:
+            UserError: There are files in it that were not made here.
+            DiskError: The disk is at fault.
+        """
+        self._refuse_others()
+        make_folder(self._parent)
+        temporary = self._parent / f".{SHARDS}.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        try:
+            with writing(self.path):
+                pack(temporary)
+                made = {"made_of": digest, "files": _listing(temporary)}
+                # Until the folders have changed places, files of both are known.
+                self._write({**made, "earlier": sorted(_listing(self.path))})
+                if self.path.exists():
+                    shutil.rmtree(self.path)
+                temporary.rename(self.path)
+                self._write(made)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def remove(self) -> None:
+        """Remove the folder, and the one that it is in if that is then empty.
+
+        Raises:
+            UserError: There are files in it that were not made here.
+            DiskError: The disk is at fault.
+        """
+        self._refuse_others()
+        with writing(self.path):
+            if self.path.exists():
+                shutil.rmtree(self.path)
+        remove_quietly(self._mark)
+        with suppress(OSError):
+            self._parent.rmdir()
+
+    def _refuse_others(self) -> None:
+        made = self._made()
+        own = {*made["files"], *made.get("earlier", ())}
+        if others := [name for name in _listing(self.path) if name not in own]:
+            shown = ", ".join(others[:_FEW]) + (", …" if len(others) > _FEW else "")
+            raise UserError(
+                f"{self.path}: has files that were not made by this command ({shown}): move them, or choose "
+                "another folder"
+            )
+        if self.path.exists() and not self._mark.exists():
+            raise UserError(f"{self.path}: was not made by this command: move it, or choose another folder")
+
+    def _made(self) -> dict[str, Any]:
+        with suppress(OSError, ValueError):
+            made = json.loads(self._mark.read_bytes())
+            if isinstance(made, dict) and isinstance(made.get("files"), dict):
+                return made
+        return {"files": {}}
+
+    def _write(self, made: dict[str, Any]) -> None:
+        write_whole(self._mark, json.dumps(made, indent=1).encode(), "the list of shards")
+
+
+def _listing(folder: Path) -> dict[str, list[int]]:
+    """Every file below a folder, with its size and the time of its last change."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if not path.is_dir():
+            state = path.lstat()
+            found[path.relative_to(folder).as_posix()] = [state.st_size, state.st_mtime_ns]
+    return found
