@@ -104,6 +104,14 @@ COMMANDS: tuple[Command, ...] = (
         "transform.md",
     ),
     Command(
+        "diff",
+        "tools.datasets.diff.__main__",
+        "says in which rows and cells two tables differ, and why",
+        "two tables",
+        "the `--output` you name",
+        "tables.md",
+    ),
+    Command(
         "failures",
         "tools.failures.__main__",
         "says what failed in a run and what to do; runs it again, packs a reproduction",

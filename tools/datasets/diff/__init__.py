@@ -1,0 +1,1 @@
+"""Rows and cells in which two tables differ, and why: `compare` finds them, `text` shows them."""
