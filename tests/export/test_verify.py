@@ -2,8 +2,11 @@
 
 import io
 import json
+import re
 import shutil
+import sys
 import tarfile
+from importlib.util import find_spec
 
 import polars as pl
 import pytest
@@ -11,7 +14,7 @@ import pytest
 from tools.errors import UserError
 from tools.export.check_text import verify_text
 from tools.export.items import Item
-from tools.export.layouts.shards import WebDataset
+from tools.export.layouts.shards import Shards
 from tools.export.manifest import CLIPS, FILES, MANIFEST, About, write_manifest
 from tools.export.presets import TRAINERS, layout_of, preset, presets
 from tools.export.verify import verify
@@ -21,7 +24,7 @@ WAN = "wan2.1@diffusion-pipe"
 FIRST = {one.trainer.name: one.name for one in reversed(presets())}
 
 
-def export(tmp_path, name=WAN, splits=("",), clips=3, **options):
+def export(tmp_path, name=WAN, splits=("",), clips=3, kept=False, **options):
     """A folder with media of any bytes, as its layout says; `verify` does not open them."""
     wanted = preset(name)
     layout, setup = layout_of(wanted.trainer.name), wanted.trainer.setup(wanted.model)
@@ -50,9 +53,9 @@ def export(tmp_path, name=WAN, splits=("",), clips=3, **options):
     for file, text in layout.texts(items, setup):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_bytes(text.encode())
-    if isinstance(layout, WebDataset):
-        layout.write(folder, items, 20_000)
-        for item in items:  # all is in the shards
+    if isinstance(layout, Shards):
+        layout.write(folder, items, 12_000)
+        for item in items if not kept else ():  # all is in the shards
             (folder / item.file).unlink()
     table = tmp_path / "meta.csv"
     frame = pl.DataFrame({"path": [f"films/{i}.mp4" for i in range(clips)]})
@@ -168,9 +171,9 @@ def test_no_manifest_is_one_line(tmp_path):
 def shards(tmp_path, samples):
     """Tar files as WebDataset reads them, made by tarfile."""
     folder = tmp_path / "out"
-    folder.mkdir()
-    with tarfile.open(folder / "000000.tar", "w") as tar:
-        for key, text in samples.items():
+    (folder / "shards").mkdir(parents=True)
+    with tarfile.open(folder / "shards" / "000000.tar", "w") as tar:
+        for key, text in samples:
             for suffix, content in (("mp4", key * 100), ("txt", text)):
                 member = tarfile.TarInfo(f"{key}.{suffix}")
                 member.size = len(content.encode())
@@ -187,20 +190,107 @@ def shards(tmp_path, samples):
     return folder
 
 
-def test_shards(tmp_path):
-    assert verify(shards(tmp_path, {"a": "A dog.", "b": "A cat."})).ok
+def test_tar_files_of_others(tmp_path):
+    assert verify(shards(tmp_path, [("a", "A dog."), ("b", "A cat.")])).ok
 
 
-def test_captions_and_counts_inside_of_shards(tmp_path):
-    folder = shards(tmp_path, {"a": "A dog.\nA cat.", "b": "", "c": "One too many."})
-    assert faults(folder) == {"captions": 2, "counts": 1}
+def test_captions_and_counts_inside_of_tar_files(tmp_path):
+    folder = shards(tmp_path, [("a", "A dog.\nA cat."), ("b", ""), ("c", "One too many."), ("a", "Twice.")])
+    assert faults(folder) == {"captions": 2, "extra clips": 2}
+    assert verify(folder).faults["extra clips"].examples == [
+        "shards/000000.tar: c is not in the list of clips",
+        "shards/000000.tar: a is there twice",
+    ]
 
 
-def test_a_torn_shard(tmp_path):
-    folder = shards(tmp_path, {"a": "A dog.", "b": "A cat."})
-    shard = folder / "000000.tar"
-    shard.write_bytes(b"\xff" * 2000)
-    assert faults(folder) == {"changed": 2, "counts": 1}
+def test_members_inside_of_tar_files(tmp_path):
+    """A key of two captions, with which WebDataset ends, and one without a video."""
+    folder = shards(tmp_path, [("a", "A dog.")])
+    with tarfile.open(folder / "shards" / "000000.tar", "a") as tar:
+        for name in ("a.txt", "b.txt"):
+            member = tarfile.TarInfo(name)
+            member.size = 6
+            tar.addfile(member, io.BytesIO(b"A cat."))
+    assert faults(folder) == {"changed": 1, "extra clips": 1, "missing": 1}
+
+
+def test_a_further_tar_file_would_be_read(tmp_path):
+    folder = shards(tmp_path, [("a", "A dog."), ("b", "A cat.")])
+    shutil.copy(folder / "shards" / "000000.tar", folder / "shards" / "000001.tar")
+    shutil.copy(folder / "shards" / "000000.tar", folder / "other.tar")
+    report = verify(folder)
+    assert report.faults["extra clips"].examples == [
+        "shards/000001.tar",
+        "shards/000001.tar: a is there twice",
+        "shards/000001.tar: b is there twice",
+    ]
+    assert report.notes == ["1 other file is in the folder that the export has not written"]
+
+
+with_lance = pytest.mark.skipif(find_spec("lance") is None, reason="pylance (extra: lance) is not installed")
+SHARDED = ["webdataset", "mds", "litdata", pytest.param("lance", marks=with_lance)]
+
+
+@pytest.mark.parametrize("trainer", SHARDED)
+def test_what_is_inside_of_shards(tmp_path, trainer, monkeypatch):
+    """Shards of another list of clips, in one split of two: a key, and a caption, are not as they were."""
+    monkeypatch.setattr("tools.export.verify.EXAMPLES", 50)
+    folder = export(tmp_path, trainer, ("train", "val"))
+    assert verify(folder).ok
+    layout = layout_of(trainer)
+    items = [
+        Item(key, f"val/clips/{key}.mp4", 832, 480, 97, 24.0, False, caption, 0, "a.mp4", "val")
+        for key, caption in (("kval0", ""), ("kval1", "A dog."), ("new", "A cat."))
+    ]
+    for item in items:
+        (folder / item.file).write_bytes(b"x" * 5000)
+    (folder / "val" / "clips" / "new.mp4").write_bytes(b"")
+    layout.write(folder, items, 12_000)
+    found = {
+        (kind, text.rpartition(": ")[0].partition("/shards")[0], re.split(r"shards[^:]*: ", text)[-1])
+        for kind, fault in verify(folder).faults.items()
+        for text in fault.examples
+        if ": " in text  # others are files of which the manifest knows another digest
+    }
+    assert found == {
+        ("extra clips", "val", "new is not in the list of clips"),
+        ("missing", "val", "new: an empty video"),
+        ("missing", "val", "no sample of clip kval2"),
+        ("captions", "val", "kval0: an empty caption"),
+    }
+
+
+@pytest.mark.parametrize("trainer", SHARDED)
+def test_a_torn_shard(tmp_path, trainer):
+    folder = export(tmp_path, trainer)
+    pattern = {"webdataset": "*.tar", "mds": "*.mds", "litdata": "*.bin", "lance": "data/*.lance"}[trainer]
+    shard = max((folder / "shards").glob(pattern), key=lambda path: path.stat().st_size)
+    shard.write_bytes(shard.read_bytes()[:-9000])
+    found = verify(folder).faults
+    assert found["changed"].count == 2 and set(found) <= {"changed"}
+    assert "cannot be read" in found["changed"].examples[1]
+
+
+@with_lance
+def test_shards_that_nothing_can_read_here(tmp_path, monkeypatch):
+    """Lance is not installed: the digests tell what is there, and a line says that no more was looked at."""
+    folder = export(tmp_path, "lance")
+    monkeypatch.setitem(sys.modules, "lance", None)
+    report = verify(folder)
+    assert report.ok
+    assert report.notes == [
+        "what is inside of the shards was not read: package lance is not installed: "
+        "pip install 'vidsieve[lance]'"
+    ]
+
+
+def test_clips_may_be_removed_when_they_are_packed(tmp_path):
+    folder = export(tmp_path, "webdataset", kept=True)
+    assert verify(folder).notes == []
+    shutil.rmtree(folder / "clips")
+    report = verify(folder)
+    assert report.ok
+    assert report.notes == ["3 clips are in the shards alone, no longer beside them"]
 
 
 def test_text_fits_the_terminal(tmp_path):

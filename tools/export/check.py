@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from tools.datasets.sources import SOURCES
 from tools.errors import MediaError, UserError
 from tools.export.explain import Explanation, explain
 from tools.export.found_captions import Found, found_captions
@@ -61,7 +62,7 @@ def check(folder: Path, preset: Preset, setup: Setup | None = None, run: RunOpti
 
     trainer = preset.trainer
     if trainer.name in SHARDED:
-        raise UserError(f"--check: {trainer.name} keeps clips inside of shards; --verify reads those back")
+        raise UserError(_inside_of_shards(trainer.name))
     if not folder.is_dir():
         raise UserError(f"--check {folder}: there is no such folder")
     names = list(files_in(folder))
@@ -76,6 +77,16 @@ def check(folder: Path, preset: Preset, setup: Setup | None = None, run: RunOpti
     ignored = [name for name in names if name not in opened and is_video(name)]
     explanation = explain(clips, trainer, setup)
     return Checked(folder, preset, setup, explanation, found.missing, found.unlisted, ignored, failures)
+
+
+def _inside_of_shards(trainer: str) -> str:
+    """What to do instead of judging shards in place."""
+    text = f"--check: {trainer} keeps clips inside of shards; --verify reads those of an export back"
+    if trainer not in SOURCES:
+        return text
+    return (
+        f"{text}, and tools.datasets.convert {trainer} DIR --extract CLIPS makes a table of those of others"
+    )
 
 
 def check_each(

@@ -20,7 +20,7 @@ from tools.export.layouts.shard_folder import ShardFolder
 from tools.export.layouts.shards import SIZE, Shards
 from tools.export.manifest import About, refuse_others, write_manifest
 from tools.export.planning import RowPlan, keys_of
-from tools.export.presets import Preset
+from tools.export.presets import Preset, layout_of
 from tools.export.stage import ExportStage
 from tools.export.trainers.base import Setup
 from tools.stage.new_files import MadeFiles
@@ -51,7 +51,6 @@ def make(
     Returns:
         The exit code: 0 only if there is a clip in the folder.
     """
-    from tools.export.presets import layout_of
     from tools.stage.runner import run_stage
     from tools.stage.summary import summary
 
@@ -190,6 +189,7 @@ def _report(
     rows = len({item.source_row for item in items})
     lost = sum(1 for plan in plans if plan.loss)
     failed = len(plans) - lost - rows
+    layout = layout_of(chosen.trainer.name)
     print()
     print(f"{folder}: {len(items)} clips of {rows} rows; {lost} rows lost, {failed} rows failed")
     print(f"{chosen.trainer.name} uses {len(items) - len(refused)} of {len(items)}")
@@ -197,8 +197,9 @@ def _report(
         print(f"warning: {item.file}: {reason.text}", file=sys.stderr)
     if others := strangers(folder, roots.values(), chosen.trainer, items):
         shown = ", ".join(others[:3])
+        effect = "which are in no shard" if layout.sharded else f"which {chosen.trainer.name} reads too"
         print(
-            f"warning: {len(others)} more files in {folder} that are not of this export, which "
-            f"{chosen.trainer.name} reads too; --prune removes those that an earlier run made: {shown}",
+            f"warning: {len(others)} more files in {folder} that are not of this export, {effect}; "
+            f"--prune removes those that an earlier run made: {shown}",
             file=sys.stderr,
         )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import tarfile
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from tools.base.disk import system_message
 from tools.errors import UserError
 from tools.export.found_captions import found_captions
+from tools.export.inside import Unreadable, samples
+from tools.export.layouts.shard_folder import SHARDS
 from tools.export.manifest import CLIPS, FILES, files_in, hours, read_list, read_manifest
 from tools.export.presets import SHARDED, layout_of, preset
 from tools.export.trainers.base import Trainer
@@ -85,17 +86,19 @@ def verify(folder: Path, *, quick: bool = False) -> Report:
         UserError: There is no manifest, or it is damaged.
     """
     report = Report(folder, read_manifest(folder))
-    known = _files(folder, report, quick)
     trainer = preset(str(report.manifest["preset"])).trainer
     splits = report.manifest.get("splits") or {"": {}}
     sharded = trainer.name in SHARDED
+    clips = list(read_list(folder / CLIPS)) if (folder / CLIPS).exists() else []
+    known = _files(folder, report, quick, {clip["file"] for clip in clips} if sharded else set())
+    if CLIPS not in known:
+        clips = []
     roots = {split: split if sharded else layout_of(trainer.name).root(split) for split in splits}
     _extra(folder, report, known, trainer, roots.values())
-    clips = list(read_list(folder / CLIPS)) if CLIPS in known and (folder / CLIPS).exists() else []
     _counts(report, clips)
     if sharded:
-        if trainer.name == "webdataset":
-            _tars(folder, report, sorted(name for name in known if name.endswith(".tar")))
+        for split in roots:
+            _inside(folder, report, trainer.name, split, clips)
         return report
     for clip in clips:
         if clip["file"] not in known:
@@ -106,8 +109,8 @@ def verify(folder: Path, *, quick: bool = False) -> Report:
     return report
 
 
-def _files(folder: Path, report: Report, quick: bool) -> set[str]:
-    """Compares every file of the list; returns their names."""
+def _files(folder: Path, report: Report, quick: bool, packed: Collection[str]) -> set[str]:
+    """Compares every file of the list; returns their names. Those that are packed in shards may be gone."""
     listed = report.manifest.get("files") or {}
     if digest_file(folder / FILES) != listed.get("sha256"):
         report.add("changed", FILES)
@@ -122,11 +125,16 @@ def _files(folder: Path, report: Report, quick: bool) -> set[str]:
         return name, size, "" if same else "changed"
 
     known: set[str] = set()
+    gone = 0
     for name, size, fault in _threaded(state, read_list(folder / FILES)):
         known.add(name)
         report.bytes += size
-        if fault:
+        if fault == "missing" and name in packed:
+            gone += 1
+        elif fault:
             report.add(fault, name)
+    if gone:
+        report.notes.append(f"{gone} clips are in the shards alone, no longer beside them")
     report.files = len(known)
     if report.files != listed.get("count"):
         report.add("counts", f"{report.files} files are listed, {listed.get('count')} in {FILES}'s summary")
@@ -148,13 +156,22 @@ def _extra(folder: Path, report: Report, known: set[str], trainer: Trainer, root
         inner = [
             name[len(root) + 1 if root else 0 :] for root in roots if not root or name.startswith(f"{root}/")
         ]
-        if trainer.reads(inner):
+        if _is_read(trainer, inner):
             report.add("extra clips", name)
         else:
             others += 1
     if others:
         files = "file is" if others == 1 else "files are"
         report.notes.append(f"{others} other {files} in the folder that the export has not written")
+
+
+def _is_read(trainer: Trainer, files: list[str]) -> bool:
+    """Whether a trainer would read a file; of formats with shards those that a pattern finds."""
+    if trainer.name in SHARDED:
+        return trainer.name == "webdataset" and any(
+            re.fullmatch(r"shards/[^/]+\.tar", name) for name in files
+        )
+    return bool(trainer.reads(files))
 
 
 def _counts(report: Report, clips: list[dict[str, Any]]) -> None:
@@ -199,22 +216,30 @@ def _caption(report: Report, name: str, caption: str | None) -> None:
         report.add("captions", f"{name}: a caption of several lines")
 
 
-def _tars(folder: Path, report: Report, shards: Iterable[str]) -> None:
-    """Samples and captions inside of tar files."""
-    samples = 0
-    for shard in shards:
-        try:
-            with tarfile.open(folder / shard) as file:
-                for member in file:
-                    if PurePosixPath(member.name).suffix != ".txt":
-                        continue
-                    samples += 1
-                    content = file.extractfile(member)
-                    text = content.read().decode("utf-8", errors="replace") if content else ""
-                    _caption(report, f"{shard}: {member.name}", text)
-        except FileNotFoundError:
-            continue  # reported as missing
-        except (OSError, tarfile.TarError) as error:
-            report.add("changed", f"{shard}: cannot be read: {system_message(error)}")
-    if samples != report.clips:
-        report.add("counts", f"{samples} samples in the shards, {report.clips} clips in the list")
+def _inside(folder: Path, report: Report, trainer: str, split: str, clips: Iterable[dict[str, Any]]) -> None:
+    """Samples of the shards of a split: each clip once, with a video and a caption."""
+    keys = {clip["key"] for clip in clips if (clip.get("split") or "") == split}
+    found: set[str] = set()
+    begin = f"{split}/" if split else ""
+    try:
+        for sample in samples(trainer, folder / split):
+            name = f"{begin}{sample.shard}: {sample.key}"
+            if sample.key in found:
+                report.add("extra clips", f"{name} is there twice")
+            elif sample.key not in keys:
+                report.add("extra clips", f"{name} is not in the list of clips")
+            found.add(sample.key)
+            if not sample.size:
+                report.add("missing", f"{name}: {'no video' if sample.size is None else 'an empty video'}")
+            if sample.twice:
+                report.add("extra clips", f"{name}: two members {sample.twice}")
+            _caption(report, name, sample.caption)
+    except Unreadable as error:
+        shard, why = error.args
+        report.add("changed", f"{begin}{shard}: {why}")
+        return  # what came behind it is not known
+    except UserError as error:  # the package that reads them is not there
+        report.notes.append(f"what is inside of the shards was not read: {error}")
+        return
+    for key in sorted(keys - found):
+        report.add("missing", f"{begin}{SHARDS}: no sample of clip {key}")
