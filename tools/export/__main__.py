@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import cli
+from tools.base.addresses import is_address, local_path
 from tools.errors import UserError
 from tools.export.folder_flags import add_folder_flags, run_check, run_verify
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tools.export.presets import Preset
     from tools.export.trainers.base import Setup
 
+_MAY_BE_REMOTE = ("output_dir", "check", "verify")
 _ENCODING = ("codec", "crf", "preset", "hdr")
 
 
@@ -41,13 +43,20 @@ def _parser() -> cli.ArgumentParser:
         python -m tools.export meta.csv --for ltx-2@ltx-trainer -o data/ltx --frames 49 --windows
         python -m tools.export meta.csv --for videofolder -o data/folder --split train:0.98,val:0.02
         python -m tools.export meta.csv --for webdataset -o data/shards --shards 1GB
+        python -m tools.export meta.csv --for wan2.2-a14b@musubi -o s3://bucket/wan --root /data/wan
         python -m tools.export --check data/others --for wan2.2-a14b@musubi
         python -m tools.export --verify data/wan
         """,
     )
+    parser.may_be_remote = lambda _: _MAY_BE_REMOTE
     parser.add_argument("meta", nargs="?", metavar="META", help="table of clips")
     parser.add_argument("--for", dest="preset_name", metavar="MODEL@TRAINER", help="who reads it, of --list")
-    parser.add_argument("-o", "--output-dir", metavar="DIR", help="folder of the data set")
+    parser.add_argument(
+        "-o",
+        "--output-dir",
+        metavar="DIR",
+        help="folder of the data set: a path, or an address such as s3://bucket/folder",
+    )
     parser.add_argument("--list", action="store_true", help="list all presets")
     parser.add_argument(
         "--explain",
@@ -117,6 +126,11 @@ def _parser() -> cli.ArgumentParser:
         "--accumulation", type=cli.whole_number(1), default=1, metavar="N", help="batches of one step (1)"
     )
     training.add_argument(
+        "--root",
+        metavar="PATH",
+        help="where DIR lies for training, in the configuration (DIR; of an address: the current folder)",
+    )
+    training.add_argument(
         "--set",
         nargs="+",
         default=[],
@@ -152,6 +166,8 @@ def main(argv: list[str] | None = None) -> int:
     from tools.export.presets import SHARDED, preset
     from tools.export.render import list_presets
 
+    for name in _MAY_BE_REMOTE:
+        setattr(args, name, local_path(getattr(args, name) or ""))
     if args.list:
         print(list_presets())
         return 0
@@ -299,8 +315,10 @@ def _run(args: argparse.Namespace, chosen: Preset, setup: Setup, *, only_explain
         print("error: nothing is left to be written", file=sys.stderr)
         return 1
 
-    from tools.export.making import make
-
+    if is_address(args.output_dir):
+        from tools.export.remote.making import make
+    else:
+        from tools.export.making import make
     return make(args, table, plans, chosen, setup, splits)
 
 

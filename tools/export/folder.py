@@ -33,12 +33,7 @@ def items_of(
         targets: The path of each row's file, as the stage took it in the end.
         splits: The split of each row; None for none.
     """
-    places: dict[str, tuple[int, int]] = {}
-    for plan, target in zip(plans, targets, strict=True):
-        if target:
-            count = len(plan.pieces)
-            names = [window_name(target, number, count) for number in range(1, count + 1)]
-            places |= {name: (plan.row, number) for number, name in enumerate(names)}
+    places = places_of(plans, targets)
     found = []
     for values in written:
         if values["relpath"] not in places:
@@ -60,6 +55,17 @@ def items_of(
         )
         found.append(((row, number), item))
     return [item for _, item in sorted(found, key=lambda one: one[0])]
+
+
+def places_of(plans: Sequence[RowPlan], targets: Sequence[str | None]) -> dict[str, tuple[int, int]]:
+    """The row of the source table, and the number of its piece, of each file that may be made."""
+    places: dict[str, tuple[int, int]] = {}
+    for plan, target in zip(plans, targets, strict=True):
+        if target:
+            count = len(plan.pieces)
+            names = [window_name(target, number, count) for number in range(1, count + 1)]
+            places |= {name: (plan.row, number) for number, name in enumerate(names)}
+    return places
 
 
 def seen(item: Item) -> Clip:
@@ -119,19 +125,27 @@ def write_texts(
     return list(wanted)
 
 
-def strangers(folder: Path, roots: Iterable[str], trainer: Trainer, items: Sequence[Item]) -> list[str]:
-    """Media files that the trainer would read beside those of the items.
-
-    Args:
-        folder: The exported folder.
-        roots: The folders below it that the trainer is given, one for each split; "" for the folder itself.
-        trainer: What reads it.
-        items: What was exported.
-    """
+def names_in(folder: Path) -> list[str]:
+    """The files below a folder, with ``/``; none of hidden folders."""
     names = []
     for below, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         names += [Path(below, name).relative_to(folder).as_posix() for name in sorted(files)]
+    return names
+
+
+def strangers(
+    names: Iterable[str], roots: Iterable[str], trainer: Trainer, items: Sequence[Item]
+) -> list[str]:
+    """Media files that the trainer would read beside those of the items.
+
+    Args:
+        names: Of the files in the exported folder.
+        roots: The folders below it that the trainer is given, one for each split; "" for the folder itself.
+        trainer: What reads it.
+        items: What was exported.
+    """
+    names = list(names)
     own = {item.file for item in items}
     found = []
     for root in dict.fromkeys(roots):

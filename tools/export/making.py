@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,7 +14,7 @@ from tools.base.addresses import without_query
 from tools.base.disk import writing
 from tools.errors import UserError
 from tools.export.explain import judge
-from tools.export.folder import items_of, seen, strangers, write_texts
+from tools.export.folder import items_of, names_in, seen, strangers, write_texts
 from tools.export.items import Item
 from tools.export.layouts.shard_folder import ShardFolder
 from tools.export.layouts.shards import SIZE, Shards
@@ -37,6 +37,7 @@ def make(
     chosen: Preset,
     setup: Setup,
     splits: Sequence[str] | None,
+    then: Callable[[list[Item]], object] | None = None,
 ) -> int:
     """Write the folder.
 
@@ -47,6 +48,7 @@ def make(
         chosen: The preset.
         setup: How one trains.
         splits: The split of each row; None for none.
+        then: Called with the clips of the folder when it is finished.
 
     Returns:
         The exit code: 0 only if there is a clip in the folder.
@@ -67,7 +69,9 @@ def make(
         **{name: getattr(args, name) for name in ("codec", "crf", "preset", "hdr")},
     )
     refuse_others(folder)
-    stage.plan_files(_targets(table, plans, layout, splits), [[p.cut for p in plan.pieces] for plan in plans])
+    stage.plan_files(
+        targets_of(table, plans, layout, splits), [[p.cut for p in plan.pieces] for plan in plans]
+    )
     try:
         result = run_stage(stage, args.meta, output=output, options=options)
     finally:
@@ -75,23 +79,24 @@ def make(
     print(summary(result), file=sys.stderr)
     if result.totals is None:  # the rank that finishes last writes the rest
         return 0
-    items = items_of(_written(output), plans, stage.targets, splits)
+    items = items_of(written_rows(output), plans, stage.targets, splits)
     if not items:
         first = f", the first: {result.failures[0]}" if result.failures else ""
         print(f"error: {args.meta}: no clip was written{first}", file=sys.stderr)
         return 1
     roots = {item.split: layout.root(item.split) for item in items}
     if args.prune:
-        _remove_own(folder, output, strangers(folder, roots.values(), chosen.trainer, items))
+        _remove_own(folder, output, strangers(names_in(folder), roots.values(), chosen.trainer, items))
     if isinstance(layout, Shards):
         made = layout.write(folder, items, args.shards or SIZE)
         _stale_shards(layout.stale(folder, made), prune=args.prune)
-    texts = list(layout.texts(items, setup, str(folder)))
+    texts = list(layout.texts(items, setup, args.root or str(folder)))
     write_texts(folder, texts, state_of(output), overwrite=options.overwrite, prune=args.prune)
-    write_manifest(folder, items, _about(args, table, chosen, setup))
-    _report(folder, roots, items, plans, chosen, setup)
-    for line in layout.warnings(items, setup):
-        print(f"warning: {line}", file=sys.stderr)
+    write_manifest(folder, items, about_of(args, table, chosen, setup))
+    others = strangers(names_in(folder), roots.values(), chosen.trainer, items)
+    report(str(folder), others, items, plans, chosen, setup)
+    if then is not None:
+        then(items)
     return 1 if options.strict and result.totals.failures else 0
 
 
@@ -138,13 +143,13 @@ _SAID = (
 """Flags that the manifest has besides those in the set-up of the trainer."""
 
 
-def _about(args: argparse.Namespace, table: pl.DataFrame, chosen: Preset, setup: Setup) -> About:
+def about_of(args: argparse.Namespace, table: pl.DataFrame, chosen: Preset, setup: Setup) -> About:
     """What the manifest says of where the data set comes from."""
     said = {name: getattr(args, name) for name in _SAID}
     return About(chosen, setup, Path(args.meta), table, args.typed, said)
 
 
-def _targets(
+def targets_of(
     table: pl.DataFrame, plans: Sequence[RowPlan], layout: Any, splits: Sequence[str] | None
 ) -> list[str | None]:
     """The path of each row's file; of a file that stays as it is with its own extension."""
@@ -161,7 +166,7 @@ def _targets(
     return found
 
 
-def _written(output: Path) -> list[dict[str, Any]]:
+def written_rows(output: Path) -> list[dict[str, Any]]:
     """The rows of the written table, of all ranks."""
     shard = current_shard()
     parts = [output] if shard.alone else [part_path(output, rank) for rank in range(shard.world)]
@@ -175,15 +180,26 @@ def _written(output: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _report(
-    folder: Path,
-    roots: Mapping[str, str],
+def report(
+    folder: str,
+    others: Sequence[str],
     items: Sequence[Item],
     plans: Sequence[RowPlan],
     chosen: Preset,
     setup: Setup,
 ) -> None:
-    """Print what is in the folder, as the trainer sees it."""
+    """Print what is in the folder, as the trainer sees it.
+
+    Args:
+        folder: Its path or address.
+        others: Files of others that the trainer reads, too.
+        items: What was written.
+        plans: What was planned.
+        chosen: The preset.
+        setup: How one trains.
+    """
+    from tools.export.presets import layout_of
+
     judged = [(item, judge(seen(item), chosen.trainer, setup).loss) for item in items]
     refused = [(item, reason) for item, reason in judged if reason is not None]
     rows = len({item.source_row for item in items})
@@ -195,7 +211,7 @@ def _report(
     print(f"{chosen.trainer.name} uses {len(items) - len(refused)} of {len(items)}")
     for item, reason in refused[:5]:
         print(f"warning: {item.file}: {reason.text}", file=sys.stderr)
-    if others := strangers(folder, roots.values(), chosen.trainer, items):
+    if others:
         shown = ", ".join(others[:3])
         effect = "which are in no shard" if layout.sharded else f"which {chosen.trainer.name} reads too"
         print(
@@ -203,3 +219,5 @@ def _report(
             f"--prune removes those that an earlier run made: {shown}",
             file=sys.stderr,
         )
+    for line in layout_of(chosen.trainer.name).warnings(items, setup):
+        print(f"warning: {line}", file=sys.stderr)

@@ -17,7 +17,7 @@ import json
 import os
 import platform
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -75,7 +75,12 @@ class About:
     time: str = ""
 
 
-def write_manifest(folder: Path, items: Sequence[Item], about: About) -> Path:
+def write_manifest(
+    folder: Path,
+    items: Sequence[Item],
+    about: About,
+    entries: Callable[[], Iterable[dict[str, Any]]] | None = None,
+) -> Path:
     """Write the manifest of a folder in which everything else is finished.
 
     Every file in it is read once. Hidden files and folders are not part of the data set.
@@ -84,6 +89,8 @@ def write_manifest(folder: Path, items: Sequence[Item], about: About) -> Path:
         folder: The exported folder.
         items: What was written, in any order.
         about: What it was made from.
+        entries: Gives all files but the manifest itself, in the order of `in_order`, where they are not in
+            `folder`; called when the list of clips is there.
 
     Returns:
         The path of ``dataset.json``.
@@ -104,7 +111,7 @@ def write_manifest(folder: Path, items: Sequence[Item], about: About) -> Path:
 
     def counted() -> Iterator[dict[str, Any]]:
         nonlocal count, size
-        for entry in hashed(folder, files_in(folder)):
+        for entry in hashed(folder, files_in(folder)) if entries is None else entries():
             count, size = count + 1, size + entry["bytes"]
             yield entry
 
@@ -229,6 +236,11 @@ def files_in(folder: Path) -> Iterator[str]:
             path = (below / name).as_posix()
             if not name.startswith(".") and path not in (MANIFEST, FILES):
                 yield path
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Files in the order of `files_in`: those of a folder before those of the folders in it."""
+    return sorted(names, key=lambda name: [*((1, part) for part in name.split("/")[:-1]), (0, name)])
 
 
 def hashed(folder: Path, files: Iterable[str]) -> Iterator[dict[str, Any]]:

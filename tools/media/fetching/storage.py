@@ -68,7 +68,9 @@ def copy_from_storage(
             invalid.
         OSError: The file cannot be written.
     """
-    copy = _Copy(_storage(url, options), url, file, limits, cancelled or threading.Event(), on_version, known)
+    copy = _Copy(
+        storage_of(url, options), url, file, limits, cancelled or threading.Event(), on_version, known
+    )
     failures = 0
     while True:
         before = file.tell()
@@ -81,11 +83,13 @@ def copy_from_storage(
         except _LocalError as error:
             raise error.cause from error
         except Exception as error:  # each storage has other exceptions
-            if isinstance(error, _FINAL) or "Credential" in type(error).__name__:
-                raise MediaError("network", url, f"the storage refuses: {_line(error)}") from error
+            if is_refusal(error):
+                raise MediaError("network", url, f"the storage refuses: {one_line(error)}") from error
             failures = 0 if file.tell() > before else failures + 1
             if failures > len(limits.pauses):
-                raise MediaError("network", url, f"the transfer failed too often: {_line(error)}") from error
+                raise MediaError(
+                    "network", url, f"the transfer failed too often: {one_line(error)}"
+                ) from error
         seconds = limits.pauses[max(0, failures - 1)] if limits.pauses else 0.0
         copy.cancelled.wait(seconds)
 
@@ -93,12 +97,17 @@ def copy_from_storage(
 def storage_version(url: str, options: Mapping[str, Any]) -> Version | None:
     """The version of an object that the storage has now; None if it cannot be asked."""
     try:
-        return Version.from_info(_storage(url, options).info(url))
+        return Version.from_info(storage_of(url, options).info(url))
     except Exception:  # each storage has other exceptions
         return None
 
 
-_FINAL = (PermissionError, ValueError, TypeError)  # retrying is useless
+def is_refusal(error: Exception) -> bool:
+    """Whether trying again is useless, by an exception of a storage."""
+    kinds = (PermissionError, ValueError, TypeError)
+    return isinstance(error, kinds) or any(
+        word in type(error).__name__ for word in ("Credential", "Validation")
+    )
 
 
 class _LocalError(Exception):
@@ -152,7 +161,14 @@ class _Copy:
             raise MediaError("timeout", self.url, f"took longer than {longest:g} s, which is the limit")
 
 
-def _storage(url: str, options: Mapping[str, Any]) -> Any:
+def storage_of(url: str, options: Mapping[str, Any]) -> Any:
+    """The file system of fsspec for an address.
+
+    Raises:
+        UserError: fsspec or the package of an object storage (`PACKAGES`) is not installed; options are
+            invalid.
+        MediaError: bad_value: there is no such storage.
+    """
     scheme = url.partition("://")[0].lower()
     try:
         import fsspec
@@ -165,12 +181,13 @@ def _storage(url: str, options: Mapping[str, Any]) -> Any:
         if package is not None and isinstance(error, (ImportError, ValueError)):
             raise not_installed(package, url) from None
         if package is not None:
-            raise UserError(f"{url}: the options of the storage are invalid: {_line(error)}") from None
+            raise UserError(f"{url}: the options of the storage are invalid: {one_line(error)}") from None
         # Only this row fails: the storage is unknown, or needs more than an address.
         if scheme not in fsspec.available_protocols():
             raise MediaError("bad_value", url, f"there is no storage called {scheme}") from None
-        raise MediaError("bad_value", url, f"this storage cannot be read: {_line(error)}") from None
+        raise MediaError("bad_value", url, f"this storage cannot be read: {one_line(error)}") from None
 
 
-def _line(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
+    """Kind and text of an exception of a storage, in one short line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]

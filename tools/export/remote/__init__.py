@@ -1,0 +1,1 @@
+"""Exports whose folder is at an address, in object storage."""
