@@ -89,6 +89,7 @@ def choose_frames(default: Sampling | None, policy: str | None, count: int | Non
         policy = "uniform_mid"
     if policy is None:
         policy = default.policy if default and default.count is not None else "first_middle_last"
+        policy += f"~{default.nearest}" if default and default.nearest else ""
     return parse_sampling(policy, count)
 
 
@@ -107,7 +108,8 @@ class FramesOption(Option):
         policy = default.policy if default is not None else "uniform_mid"
         frames = Option("frames of a video", Whole(1), shown=self.shown)
         which = Option(
-            f"which frames: {', '.join(SAMPLING_POLICIES)}; with a value: fps:2",
+            f"which frames: {', '.join(SAMPLING_POLICIES)}; with a value: fps:2; the key frames nearest to "
+            "them, which are decoded fast: middle~key",
             Text("POLICY"),
             shown=policy,
             everyday=False,

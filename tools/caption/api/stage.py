@@ -21,7 +21,7 @@ from tools.caption.reasoning import LENGTH
 from tools.errors import MediaError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import Frames
-from tools.media.reading.sampling import Sampling, parse_sampling
+from tools.media.reading.sampling import Sampling, parse_sampling, split_sampling
 from tools.options import option, options_field
 from tools.options.values import Choice, Number, Text, Whole
 from tools.stage.ledger_files import Outcome
@@ -247,7 +247,8 @@ class CaptionApiStage(ServerStage):
         self.resize = self.resize or None
         frames: Any = self.sampling or DEFAULT_POLICY
         if isinstance(frames, str):
-            count = (self.prompt.num_frames or _FRAMES) if frames == DEFAULT_POLICY else None
+            policy, text, _ = split_sampling(frames)
+            count = (self.prompt.num_frames or _FRAMES) if policy == DEFAULT_POLICY and not text else None
             self.sampling = parse_sampling(frames, count)
         if self.prompt.uses_text:
             self.required_columns = ("path", "text")

@@ -19,7 +19,7 @@ from tools.caption.reasoning import without_reasoning
 from tools.errors import MediaError, UserError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import Frames
-from tools.media.reading.sampling import Sampling, parse_sampling
+from tools.media.reading.sampling import Sampling, parse_sampling, split_sampling
 from tools.options import Option, option, option_field
 from tools.options.values import Choice, Number, Text, Whole
 from tools.stage.common_options import decoder_option, device_option, precision_option
@@ -113,7 +113,8 @@ class LlavaStage(Stage):
         self._group: Group | None = None
         frames: Any = self.sampling or DEFAULT_POLICY
         if isinstance(frames, str):
-            default = _FRAMES if frames.removeprefix("by_") in _COUNTED else None
+            policy, text, _ = split_sampling(frames)
+            default = _FRAMES if policy in _COUNTED and not text else None
             self.sampling = parse_sampling(frames, self.prompt.num_frames or default)
         if self.prompt.uses_text:
             self.required_columns = ("path", "text")

@@ -26,7 +26,7 @@ from tools.integrations.run import (
     with_columns,
     write_frame,
 )
-from tools.media.reading.requests import Frames
+from tools.media.reading.requests import Frames, chosen_frames
 from tools.stage.stage import Row, Stage
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _read_span(video: str, span: ClipSpan, stage: Stage) -> tuple[list[int], Fra
     within = span.frames(index)
     times = index.times[within.start : within.stop] - index.times[within.start]
     try:
-        numbers = [int(number) for number in _sampling_of(stage).indices(times)]
+        numbers = chosen_frames(_sampling_of(stage), index, within)
     except SamplingError as error:
         raise MediaError("too_short", video, str(error)) from None
     chosen = [within.start + number for number in numbers]

@@ -36,7 +36,7 @@ from tools.integrations.run import (
     with_columns,
     write_frame,
 )
-from tools.media.reading.requests import Frames
+from tools.media.reading.requests import Frames, chosen_frames
 from tools.media.reading.sampling import Sampling
 from tools.stage.shards import current_shard
 from tools.stage.stage import Row, Stage
@@ -82,8 +82,7 @@ class FrameExportStage(Stage):
             return {"frame_indices": numbers}
         index = index_of(video)
         within = span.frames(index)
-        times = index.times[within.start : within.stop] - index.times[within.start]
-        numbers = [int(number) for number in self.choice.indices(times)]
+        numbers = chosen_frames(self.choice, index, within)
         try:
             self._write(video, index, within, numbers, Path(folder))
             write_manifest(folder, {**expected, "frames": numbers})

@@ -12,7 +12,7 @@ import numpy as np
 from tools.errors import MediaError
 from tools.media.reading.decoders import check_decoder, decoder_for
 from tools.media.reading.extensions import is_image
-from tools.media.reading.sampling import SamplingError
+from tools.media.reading.sampling import Sampling, SamplingError
 
 if TYPE_CHECKING:
     from tools.media.reading.frames import Frame
@@ -124,7 +124,7 @@ def read_requests(
         return _read_image(path, requests)
     index = index_packets(path)
     times = index.times[: index.num_frames]
-    chosen = [_choose(path, request, times) for request in requests]
+    chosen = [_choose(path, request, index) for request in requests]
     needed = sorted(
         {number for numbers in chosen if not isinstance(numbers, MediaError) for number in numbers}
     )
@@ -170,11 +170,34 @@ def read_sampled(path: str | Path, choice: FrameChoice, *, decoder: str = "pyav"
     return frames
 
 
-def _choose(path: str | Path, request: FrameRequest, times: np.ndarray) -> list[int] | MediaError:
+def chosen_frames(choice: FrameChoice, index: PacketIndex, within: range | None = None) -> list[int]:
+    """Choose frames of a video, with the key frames that `Sampling.nearest` needs.
+
+    Args:
+        choice: The choice.
+        index: The packets of the video.
+        within: A range of its frames, which is taken for the whole video; by default all.
+
+    Returns:
+        Numbers of the frames, counted from the first of `within`.
+
+    Raises:
+        SamplingError: There are none.
+    """
+    within = range(index.num_frames) if within is None else within
+    times = index.times[within.start : within.stop]
+    times = times - times[:1]
+    if not isinstance(choice, Sampling):
+        return [int(number) for number in choice.indices(times)]
+    keys = index.key_frames - within.start
+    return choice.indices(times, keys[(keys >= 0) & (keys < len(within))])
+
+
+def _choose(path: str | Path, request: FrameRequest, index: PacketIndex) -> list[int] | MediaError:
     if request.choice is None:
         return []
     try:
-        return [int(number) for number in request.choice.indices(times)]
+        return chosen_frames(request.choice, index)
     except SamplingError as error:
         return MediaError("too_short", path, str(error))
 

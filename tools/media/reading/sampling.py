@@ -25,11 +25,15 @@ SAMPLING_POLICIES: dict[str, str] = {
 }
 """Every sampling policy by name, with its meaning."""
 
+NEAREST = ("key",)
+"""What ``POLICY~NAME`` may name: each chosen frame is replaced by the nearest one of this kind."""
+
 TIME_TOLERANCE = 0.001
 """Seconds by which a frame may start after the requested time: some containers round to milliseconds."""
 
 _DEFAULT_COUNTS = {"first_middle_last": 3, "opensora": 3, "uniform_mid": 3, "count_uniform": 8}
 _SINGLE = ("first", "middle")
+_REPEATING = ("opensora", "timestamps")  # these may choose a frame several times
 _ARGUMENTS = {
     "interval_time": "interval",
     "interval_frames": "step",
@@ -52,6 +56,12 @@ class Sampling:
     exceptions: ``opensora`` repeats frames of very short clips as the original does, and ``timestamps`` gives
     one frame for each timestamp between start and end, in ascending order.
 
+    With ``nearest="key"`` each chosen frame is replaced by the key frame nearest to it in time, of two the
+    earlier one, so that nothing else has to be decoded. A key frame that is nearest to several is taken once
+    (by the two exceptions above, as often as it is nearest). Key frames before start or after end are not
+    considered. The chosen frames themselves are read if there are fewer than two key frames, if one is
+    nearest to all of several chosen frames, or if the container does not say which frames they are.
+
     Attributes:
         policy: first_middle_last, opensora, middle, first, uniform_mid, count_uniform, interval_time,
             interval_frames, fps or timestamps; see `SAMPLING_POLICIES`.
@@ -64,6 +74,7 @@ class Sampling:
         start: Seconds; frames before it are not considered.
         end: Seconds; frames after it are not considered.
         max_frames: Keep only this many, the earliest ones.
+        nearest: ``key`` for the nearest key frames; None for the chosen frames themselves.
 
     Raises:
         UserError: An unknown policy, or a value that is missing or out of range.
@@ -79,6 +90,7 @@ class Sampling:
     start: float = 0.0
     end: float | None = None
     max_frames: int | None = None
+    nearest: str | None = None
 
     def __post_init__(self) -> None:
         if self.policy not in SAMPLING_POLICIES:
@@ -105,6 +117,11 @@ class Sampling:
         for value in self.timestamps or ():
             if not (math.isfinite(value) and value >= 0):
                 raise UserError(f"sampling {self.policy}: timestamps must be 0 or more seconds, not {value}")
+        if self.nearest not in (None, *NEAREST):
+            raise UserError(
+                f"sampling {self.policy}: Invalid nearest ({self.nearest}). "
+                f"Supported values are {', '.join(NEAREST)}."
+            )
         if not (math.isfinite(self.start) and self.start >= 0):
             raise UserError(f"sampling {self.policy}: start must be 0 or more seconds, not {self.start}")
         if self.end is not None and not self.end >= self.start:
@@ -116,11 +133,12 @@ class Sampling:
                 f"sampling {self.policy}: takes one frame, not {self.count}; try first_middle_last"
             )
 
-    def indices(self, times: np.ndarray) -> list[int]:
+    def indices(self, times: np.ndarray, keys: np.ndarray | None = None) -> list[int]:
         """Choose frames.
 
         Args:
             times: Float64, shape (frames,): when each frame starts, in seconds, ascending from 0.0.
+            keys: Int64: indices of the key frames, ascending, for `nearest`; None if they are not known.
 
         Returns:
             Indices into `times`, ascending.
@@ -130,8 +148,14 @@ class Sampling:
         """
         times = np.asarray(times, dtype=np.float64)
         first, last = self._window(times)
-        chosen = _CHOOSERS[self.policy](self, times, first, last)
-        return chosen[: self.max_frames]
+        chosen = _CHOOSERS[self.policy](self, times, first, last)[: self.max_frames]
+        if self.nearest is None or keys is None:
+            return chosen
+        keys = keys[(keys >= first) & (keys <= last)]
+        found = _nearest(keys, times, chosen) if len(keys) > 1 else chosen
+        if len(set(found)) == 1 < len(set(chosen)):
+            return chosen
+        return found if self.policy in _REPEATING else sorted(set(found))
 
     def asdict(self) -> dict[str, Any]:
         """The fields that are set, for JSON (tuples as lists). ``Sampling(**d)`` is the inverse."""
@@ -165,17 +189,16 @@ def parse_sampling(name: str, num_frames: int | None = None) -> Sampling:
         name: ``POLICY`` or ``POLICY:VALUE``, where the value is the policy's argument: a number of frames
             (``count_uniform:8``), seconds (``interval_time:0.5``), frames (``interval_frames:30``), frames
             per second (``fps:2``), a list (``timestamps:1,2.5``, ``opensora:0.1,0.5,0.9``). A leading
-            ``by_`` is ignored.
+            ``by_`` is ignored. With ``~key`` at the end, the key frames nearest to these.
         num_frames: Number of frames for the policies that have one, an upper limit for the others.
 
     Raises:
         UserError: Unknown name (the message lists the names) or an invalid value.
     """
-    policy, _, text = name.strip().partition(":")
-    policy = policy.removeprefix("by_")
+    policy, text, nearest = split_sampling(name)
     if policy not in SAMPLING_POLICIES:
         raise _unknown(policy)
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {} if nearest is None else {"nearest": nearest}
     if num_frames is not None:
         values["count" if policy in _DEFAULT_COUNTS or policy in _SINGLE else "max_frames"] = num_frames
     if text:
@@ -186,6 +209,13 @@ def parse_sampling(name: str, num_frames: int | None = None) -> Sampling:
             )
         values[key] = value
     return Sampling(policy, **values)
+
+
+def split_sampling(name: str) -> tuple[str, str, str | None]:
+    """The parts of ``POLICY:VALUE~NEAREST``; VALUE is empty and NEAREST None where it is left out."""
+    chosen, tilde, nearest = name.strip().partition("~")
+    policy, _, text = chosen.partition(":")
+    return policy.removeprefix("by_"), text, nearest if tilde else None
 
 
 def frame_at(times: np.ndarray, seconds: float) -> int:
@@ -213,6 +243,16 @@ def _example(policy: str) -> str:
 
 def _unknown(policy: str) -> UserError:
     return UserError(f"Invalid sampling ({policy}). Supported values are {', '.join(SAMPLING_POLICIES)}.")
+
+
+def _nearest(keys: np.ndarray, times: np.ndarray, chosen: list[int]) -> list[int]:
+    """For each chosen frame the key frame nearest in time; of two, the earlier one."""
+    moments, wanted = times[keys], times[chosen]
+    later = np.searchsorted(moments, wanted).clip(1, len(keys) - 1)
+    earlier = later - 1
+    # Equal distances of binary fractions of a second may differ in the last bits.
+    closer = moments[later] - wanted < wanted - moments[earlier] - 1e-9
+    return [int(i) for i in keys[np.where(closer, later, earlier)]]
 
 
 def _evenly(self: Sampling, times: np.ndarray, first: int, last: int) -> list[int]:

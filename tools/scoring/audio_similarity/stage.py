@@ -9,7 +9,7 @@ import numpy as np
 
 from tools.errors import MediaError
 from tools.media.reading.extensions import is_image
-from tools.media.reading.requests import FrameRequest, Frames
+from tools.media.reading.requests import FrameRequest, Frames, chosen_frames
 from tools.media.reading.sampling import SamplingError
 from tools.options import option
 from tools.options.values import Text
@@ -115,9 +115,12 @@ class ClapStage(SoundStage):
             assert frames.thumbnails is not None, "they are in the request"
             moments = [float(frames.times[i]) for i in self.sampling.choose(frames.thumbnails)]
         else:
-            times = np.zeros(1) if index is None else index.times[: index.num_frames]
+            times = np.zeros(1) if index is None else index.times
             try:
-                moments = [float(times[i]) for i in self.sampling.indices(times)]
+                numbers = (
+                    self.sampling.indices(times) if index is None else chosen_frames(self.sampling, index)
+                )
+                moments = [float(times[i]) for i in numbers]
             except SamplingError as error:
                 raise MediaError("too_short", path, str(error)) from None
         sound = read_windows(path, self.audio_path(row), moments, self.sound_settings, index)

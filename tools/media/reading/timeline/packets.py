@@ -153,6 +153,16 @@ class PacketIndex:
         begins = np.searchsorted(np.sort(self.positions), self.key_positions)
         return int(np.diff(np.append(begins, len(self.positions))).max())
 
+    @cached_property
+    def key_frames(self) -> np.ndarray:
+        """int64: numbers of the frames that are decoded alone, ascending.
+
+        None where packets are not pictures: there a frame is found by decoding the ones before it.
+        """
+        if self.counted or self.irregular:
+            return np.zeros(0, np.int64)
+        return np.flatnonzero(np.isin(self.positions, self.key_positions))
+
     def from_frame(self, number: int) -> PacketIndex:
         """This index with the size and orientation that pictures have from a frame on."""
         position = int(self.positions[number])
