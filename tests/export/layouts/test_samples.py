@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 
 import pytest
 
@@ -81,6 +82,7 @@ def test_litdata_tells_a_changed_data_set_from_a_copy(tmp_path):
     layout.write(tmp_path, items, 10**6)
     layout.write(tmp_path, items)
     assert index.read_bytes() == before
+    time.sleep(0.02)  # times of files are those of the last tick of the system's clock
     (tmp_path / items[0].file).write_bytes(b"x" * 1000)
     layout.write(tmp_path, items)
     assert json.loads(before)["updated_at"] != json.loads(index.read_bytes())["updated_at"]

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -143,6 +144,7 @@ def test_shards_are_made_anew_of_other_clips_captions_and_sizes(tmp_path):
     changes.append(lambda: (tmp_path / items[0].file).write_bytes(b"x" * 1000))
     changes.append(lambda: (tmp_path / "shards" / "000000.tar").write_bytes(b"x" * 1000))
     for change in changes:
+        time.sleep(0.02)  # times of files are those of the last tick of the system's clock
         change()
         layout.write(tmp_path, items)
         after = state(tmp_path / "shards")
@@ -198,6 +200,7 @@ def test_a_run_that_is_killed_is_made_good_by_the_next(place, step, tmp_path):
     found = []
     for folder in (tmp_path / "other", tmp_path / "out"):
         assert sorted(path.name for path in folder.iterdir()) == [".shards.json", "clips", "shards"]
-        found.append({path.name: path.read_bytes() for path in (folder / "shards").iterdir()})
+        files = (folder / ".shards.json", *(folder / "shards").iterdir())
+        found.append({path.name: path.read_bytes() for path in files})
     assert found[0] == found[1]
-    assert sorted(found[0]) == ["000000.tar", "000001.tar", "index.json"]
+    assert sorted(found[0]) == [".shards.json", "000000.tar", "000001.tar", "index.json"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,17 @@ class ShardFolder:
         marks = [folder / _MARK, *sorted(folder.glob(f"*/{_MARK}"))]
         return [cls(mark.parent) for mark in marks if mark.is_file()]
 
-    def is_made_of(self, digest: str) -> bool:
-        """Whether the folder is what was made of that, untouched since."""
+    def is_made_of(self, digest: str, clips: Iterable[Path]) -> bool:
+        """Whether the folder is what was made of that, and neither it nor one of the clips has changed since.
+
+        The list of shards is written last, and has no times in it, so that it is the same each time.
+        """
         made = self._made()
-        return made.get("made_of") == digest and bool(made["files"]) and made["files"] == _listing(self.path)
+        if made.get("made_of") != digest or not made["files"] or made["files"] != _listing(self.path):
+            return False
+        written = self._mark.stat().st_mtime_ns
+        files = chain((self.path / name for name in made["files"]), clips)
+        return all(max(state.st_mtime_ns, state.st_ctime_ns) <= written for state in map(Path.stat, files))
 
     def replace(self, digest: str, pack: Callable[[Path], None]) -> None:
         """Make the folder anew; the one that is there stays until the new one is complete.
@@ -110,11 +118,7 @@ class ShardFolder:
         write_whole(self._mark, json.dumps(made, indent=1).encode(), "the list of shards")
 
 
-def _listing(folder: Path) -> dict[str, list[int]]:
-    """Every file below a folder, with its size and the time of its last change."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if not path.is_dir():
-            state = path.lstat()
-            found[path.relative_to(folder).as_posix()] = [state.st_size, state.st_mtime_ns]
-    return found
+def _listing(folder: Path) -> dict[str, int]:
+    """Every file below a folder, with its size."""
+    files = (path for path in sorted(folder.rglob("*")) if not path.is_dir())
+    return {path.relative_to(folder).as_posix(): path.lstat().st_size for path in files}

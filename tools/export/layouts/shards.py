@@ -73,18 +73,18 @@ class Shards(Layout):
                 if not (folder / item.file).is_file():
                     raise UserError(f"{folder / item.file}: there is no such file: make the folder again")
             shards, digest = ShardFolder(folder / split), self._made_of(folder, group, size)
-            if not shards.is_made_of(digest):
+            if not shards.is_made_of(digest, (folder / item.file for item in group)):
                 shards.replace(digest, partial(self.pack, folder=folder, items=group, size=size))
             made.append(join(split, SHARDS))
         return made
 
     def _made_of(self, folder: Path, items: Sequence[Item], size: int) -> str:
-        """A digest of all that decides what is in the shards; of a clip its size and time of change."""
+        """A digest of all that decides what is in the shards, but for the content of clips."""
         package = getattr(_imported(self.needs), "__version__", "") if self.needs else ""
         digest = hashlib.sha256(repr((self.trainer.name, package, __version__, size)).encode())
         for item in items:
-            state = (folder / item.file).stat()
-            digest.update(json.dumps([facts(item), item.file, state.st_size, state.st_mtime_ns]).encode())
+            size = (folder / item.file).stat().st_size
+            digest.update(json.dumps([facts(item), item.file, size]).encode())
         return digest.hexdigest()
 
     @staticmethod
