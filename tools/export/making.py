@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -120,6 +121,15 @@ def _remove_own(folder: Path, output: Path, names: Sequence[str]) -> None:
         with writing(folder / name):
             if made.is_own(folder / name, name):
                 (folder / name).unlink()
+                _remove_empty((folder / name).parent, folder)
+
+
+def _remove_empty(below: Path, folder: Path) -> None:
+    """Remove folders that nothing is left in, up to the exported one."""
+    with suppress(OSError):
+        while below != folder:
+            below.rmdir()
+            below = below.parent
 
 
 _SAID = (

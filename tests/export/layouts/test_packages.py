@@ -123,3 +123,21 @@ def test_every_clip_is_read_as_it_was(name, splits, table, tmp_path, streaming):
         assert own[data][1] == caption
         assert key is None or own[data][0] == key
     assert verify(out).ok
+
+
+def test_what_an_earlier_run_left_is_named_and_pruned(table, tmp_path):
+    """Splits that are no more, with their clips; a file of somebody else stays."""
+    common = ["--for", "webdataset", "-o", tmp_path / "out", "--num-workers", 0]
+    run_command(main, table, *common, "--split", "train:0.5,val:0.5", "--seed", 3)
+    (tmp_path / "out" / "val" / "mine.txt").write_text("x")
+    done = run_command(main, table, *common, "--overwrite")
+    assert done.returncode == 0, done.stderr
+    assert f"{len(CLIPS)} more files in" in done.stderr and "which are in no shard" in done.stderr
+    for split in ("train", "val"):
+        assert f"out/{split}/shards: an earlier run made these shards" in done.stderr
+    done = run_command(main, table, *common, "--prune")
+    assert "more files" not in done.stderr and "shards" not in done.stderr
+    names = sorted(path.name for path in (tmp_path / "out").iterdir() if path.suffix != ".json")
+    assert names == ["clips", "shards", "val"]
+    assert [path.name for path in (tmp_path / "out" / "val").iterdir()] == ["mine.txt"]
+    assert verify(tmp_path / "out").ok
