@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -50,6 +51,8 @@ def _facts(trainer: Trainer) -> Iterator[tuple[str, str]]:
     yield "reads", trainer.layout
     yield "leaves out", trainer.drops
     yield "frame rate", trainer.speed
+    if trainer.models[0].name != "any":
+        yield "[numbers of frames](../export.md#numbers-of-frames)", _lengths(trainer)
     case = "" if trainer.any_case else ", in lower case"
     yield "file types", " ".join(f"`{one}`" for one in trainer.extensions) + case
     if trainer.layout_class.needs:
@@ -60,6 +63,17 @@ def _facts(trainer: Trainer) -> Iterator[tuple[str, str]]:
     if trainer.models[0].name != "any":
         yield "models", ", ".join(f"`{Preset(model, trainer).name}`" for model in trainer.models)
     yield "read at", _source(trainer.rule)
+
+
+def _lengths(trainer: Trainer) -> str:
+    """How many numbers of frames an export chooses, and how its configuration has them."""
+    setup = trainer.setup(trainer.models[0])
+    if trainer.one_length(setup):
+        return "one for all clips"
+    most = "every one that clips have" if trainer.most_lengths is None else f"up to {trainer.most_lengths}"
+    text = f"{most}, a data set for each" if trainer.splits_by_length(setup) else most
+    why = trainer.one_length(replace(setup, batch_size=2))
+    return f"{text}; one with `--batch-size` above 1: {why}" if why else text
 
 
 def _source(rule: Rule) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from tools.export.presets import preset
 from tools.export.trainers.judgement import Clip
 
 COLUMNS = ("path", "width", "height", "num_frames", "fps", "text", "has_audio")
+ROOT = Path(__file__).resolve().parents[2]
 WAN = "wan2.1@diffusion-pipe"
 
 
@@ -221,6 +223,34 @@ def test_without_frames_clips_of_all_lengths_are_used(tmp_path):
     assert "counted several times" not in checked.stdout
     other = run_command(main, "--check", out, *common, "--frames", 37)
     assert "1 of 3 clips are used" in " ".join(other.stdout.split())
+
+
+def test_a_motion_score_of_ffmpeg_in_the_caption(tmp_path, monkeypatch):
+    """The page's way to the column; by construction uniform pictures differ by 8 of 256 levels."""
+    (code,) = re.findall(r"```python\n([^`]*vmafmotion[^`]*)```", (ROOT / "docs" / "export.md").read_text())
+    still, moving = (
+        [np.full((192, 320, 3), 90 + step * n % 64, np.uint8) for n in range(9)] for step in (0, 8)
+    )
+    rows = [
+        (make_video(tmp_path / f"{name}.mp4", fps=16, pictures=pictures), 320, 192, 9, 16, "A dog.", "")
+        for name, pictures in (("still", still), ("moving", moving))
+    ]
+    table = write_table(tmp_path / "meta.csv", rows)
+    template = "{text} {fps:.0f} FPS, {vmafmotion:.1f} motion score."
+    words = ("--for", WAN, "--sizes", "256x160", "--explain", "--caption-template", template)
+    refused = run_command(main, table, *words)
+    assert refused.returncode == 2
+    assert "no column 'vmafmotion'" in refused.stderr and "docs/export.md" in refused.stderr
+    monkeypatch.chdir(tmp_path)
+    exec(code, {})
+    done = run_command(main, "meta_vmafmotion.csv", *words, "--explain-out", "why.csv")
+    assert done.returncode == 0, done.stderr
+    with Path("why.csv").open() as file:
+        first, second = (row["caption"] for row in csv.DictReader(file))
+    assert first == "A dog. 16 FPS, 0.0 motion score."
+    (score,) = re.findall(r"16 FPS, ([0-9.]+) motion score", second)
+    # Luma has 220 levels for 256; of nine pictures eight differ from the one before, one of them by 56.
+    assert float(score) == pytest.approx((7 * 8 + 56) * 220 / 256 / 9, abs=0.7)
 
 
 def test_sound_is_kept_where_the_model_hears_it(tmp_path):

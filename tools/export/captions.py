@@ -15,6 +15,13 @@ EMPTY = "no caption"
 """Kind of loss of rows whose caption is empty."""
 
 
+_VMAF_MOTION = (
+    "docs/export.md says how to add it with ffmpeg; the column motion of tools.scoring.optical_flow is "
+    "nearest, in frame diagonals per second"
+)
+"""Where to get what Open-Sora calls a motion score."""
+
+
 @dataclass(frozen=True)
 class Captions:
     """How captions are made.
@@ -59,7 +66,8 @@ class Captions:
         for name in self.columns():
             if name not in columns and name != "text":
                 known = ", ".join(columns)
-                raise UserError(f"--caption-template: there is no column {name!r}; there are {known}")
+                hint = f"; {_VMAF_MOTION}" if name.endswith("vmafmotion") else ""
+                raise UserError(f"--caption-template: there is no column {name!r}; there are {known}{hint}")
 
     def caption(self, text: str | None, cells: Mapping[str, Any]) -> str | Reason:
         """The caption of one row, or why there is none.

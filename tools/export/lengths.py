@@ -32,7 +32,9 @@ def few_lengths(lengths: Sequence[int], most: int | None, shortest: int | None =
         return tuple(known)
     below = [0, *accumulate(counts[length] for length in known)]  # clips shorter than each length
     # For each last number so far: frames that it and those above it give, and which these are.
-    best = {place: (length * (below[-1] - below[place]), (length,)) for place, length in enumerate(known)}
+    best: dict[int, tuple[int, tuple[int, ...]]] = {
+        place: (length * (below[-1] - below[place]), (length,)) for place, length in enumerate(known)
+    }
     for _ in range(most - 1):
         longer = dict(best)
         for place, length in enumerate(known):

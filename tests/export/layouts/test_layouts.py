@@ -234,6 +234,15 @@ def test_captions_that_pandas_takes_for_missing_stay_texts():
     assert plain.isna().tolist() == [True] * len(_MISSING) + [False, False]  # why the space is there
 
 
+@pytest.mark.parametrize("captions", [["007", "-1.5", "1e5"], ["5", "inf"], ["True", "FALSE"], ["12"]])
+def test_captions_that_are_numbers_all_of_them_stay_texts(captions):
+    files = texts("open-sora-2@open-sora", *({"caption": caption} for caption in captions))
+    read = pd.read_csv(io.StringIO(files["metadata.csv"]))["text"]
+    assert read.map(str.strip).tolist() == captions
+    plain = pd.read_csv(io.StringIO("text,n\n" + "".join(f'"{caption}",1\n' for caption in captions)))["text"]
+    assert plain.dtype.kind in "bif"  # why the space is there
+
+
 def test_cogvideo():
     files = texts("cogvideox@cogvideo", {"num_frames": 49}, {"num_frames": 49, "caption": "A cat."})
     assert files["prompts.txt"] == "A dog.\nA cat.\n"

@@ -151,7 +151,8 @@ class OpenSora(Layout):
     """``metadata.csv`` and ``config.py`` for hpcaitech/Open-Sora 2.0.
 
     Its loader opens paths as they stand in the table, so they begin with `folder`. It fails at a caption that
-    pandas reads as missing, such as "NA", so a space goes before those.
+    pandas reads as missing, such as "NA", and at captions that are numbers all of them, so a no-break space
+    goes before those: a blank to its tokenizers, but none to pandas.
     """
 
     def split_texts(
@@ -162,7 +163,7 @@ class OpenSora(Layout):
         rows = (
             (
                 place(folder, item.file),
-                f" {item.caption}" if item.caption in _MISSING else item.caption,
+                item.caption if _stays_text(item.caption) else f"\N{NO-BREAK SPACE}{item.caption}",
                 item.num_frames,
                 item.height,
                 item.width,
@@ -189,6 +190,17 @@ class OpenSora(Layout):
             f'bucket_config = {{\n    "_delete_": True,\n{"".join(lines)}}}\n',
         )
         yield "flags.txt", flags_text([("--dataset.data-path", table)])
+
+
+def _stays_text(cell: str) -> bool:
+    """Whether pandas reads a cell of a CSV as text, also where all others are like it."""
+    if cell in _MISSING or cell.lower() in ("true", "false"):
+        return False
+    try:
+        float(cell)
+    except ValueError:
+        return True
+    return False
 
 
 class VideoFolder(Layout):
