@@ -353,3 +353,14 @@ def _write_audio(
         for piece in resampler.resample(frame):
             out.mux(stream.encode(piece))
     out.mux(stream.encode(None))
+
+
+def process_exists(pid: int) -> bool:
+    """Whether there is a process with this id on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -287,11 +287,6 @@ def test_a_library_that_finds_no_room_in_a_worker_ends_the_run(tmp_path):
     assert isinstance(worker.call_guarded(fill, "a.mp4"), DiskError)
 
 
-def test_a_worker_without_room_for_its_note_ends_the_run(tmp_path):
-    task = worker.Task(0, b"", "a.mp4", b"", str(tmp_path / "gone"), None)
-    assert isinstance(worker.run(task), DiskError)
-
-
 def test_a_small_file_is_written_whole_or_not_at_all(tmp_path):
     write_whole(tmp_path / "note", b"before")
     with largest_file(1000), pytest.raises(DiskError, match="cannot write the note: File too large"):

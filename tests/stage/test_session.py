@@ -15,11 +15,11 @@ import polars as pl
 import pytest
 
 from tests.media.fetching.http_server import serve
+from tests.support import process_exists
 from tools.base.transfer import Limits
 from tools.errors import MediaError, UserError
 from tools.media.fetching.sources import FetchOptions, Source
 from tools.media.workers.pool import NOT_READY, WorkerPool
-from tools.media.workers.shared_memory import process_exists
 from tools.stage.run_options import RunOptions
 from tools.stage.session import Session, map_rows
 from tools.stage.stage import Stage

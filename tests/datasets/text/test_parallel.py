@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from tests.datasets.text import batch_functions
+from tests.support import process_exists
 from tools.datasets.text.cleaning import clean_caption, clean_captions
 from tools.datasets.text.parallel import map_texts
 from tools.datasets.text.prefixes import refine_captions
 from tools.errors import MediaError
-from tools.media.workers.shared_memory import process_exists
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import resource
 import signal
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from tools.errors import MediaError, UserError
+from tools.media.workers import worker
 
 _kept = []
 
@@ -54,6 +56,25 @@ def misbehave(what):
     return what * what
 
 
+def note_and_misbehave(argument):
+    """Note in a file that the job was begun; then see `misbehave`."""
+    folder, number, what = argument
+    with Path(folder, f"begun-{number}").open("a") as file:
+        file.write("x")
+    return misbehave(what) if what else number
+
+
+def wait_for_file(argument):
+    """Return the number, at once or when there is a file."""
+    number, file = argument
+    end = time.monotonic() + 60
+    while file and not Path(file).exists():
+        if time.monotonic() > end:
+            raise TimeoutError(file)
+        time.sleep(0.01)
+    return number
+
+
 def square_and_pid(number):
     return number * number, os.getpid()
 
@@ -82,10 +103,31 @@ def settings(_):
     }
 
 
-def die_while_writing(folder):
-    """Be killed in the middle of handing over a large array."""
-    Path(folder, f"unfinished-{os.getpid()}").write_bytes(b"x" * 1000)
-    os.kill(os.getpid(), signal.SIGKILL)
+def array_in_small_files(size):
+    """The same, in a process for which no file may grow beyond 100 kB, and so neither shared memory."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    return array(size)
+
+
+def same_in_small_files(argument):
+    """The argument, which goes back through the pipe."""
+    array_in_small_files(4)
+    return argument
+
+
+def work_and_die_while_handing_over(connection, memory, *others):
+    """A worker that is killed as it hands over its third result: it is at no job then."""
+
+    class Dying:
+        def put(self, number, *result):
+            if number % 10 == 7 and number < 20:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return memory.put(number, *result)
+
+        def __getattr__(self, name):
+            return getattr(memory, name)
+
+    worker.main(connection, Dying(), *others)
 
 
 def interrupt_then_sleep(parent):
@@ -121,12 +163,13 @@ def die_first(argument):
     return others
 
 
-def start_the_second_time(*about):
-    """Start of a worker, the first of which is killed at once."""
+def work_the_second_time(*about):
+    """A worker, the first of which is killed at once."""
     started = Path(os.environ["TEST_STARTED"])
     if not started.exists():
         started.touch()
         os.kill(os.getpid(), signal.SIGKILL)
+    worker.main(*about)
 
 
 def nap(argument):

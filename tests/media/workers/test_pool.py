@@ -1,9 +1,7 @@
 """The pool with real processes that really hang, die and eat memory."""
 
 import os
-import pickle
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -14,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.media.workers import lock_jobs, pool_jobs
-from tests.support import make_video
+from tests.media.workers import pool_jobs
+from tests.support import make_video, process_exists
 from tools.errors import MediaError, UserError
 from tools.media.workers import dispatch, worker
+from tools.media.workers.batch_size import MOST_JOBS
 from tools.media.workers.pool import WorkerPool, usable_cores
-from tools.media.workers.shared_memory import SharedMemory, pack_result, process_exists
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -89,6 +87,55 @@ def test_an_item_that_dies_at_once_is_never_lost():
     assert [getattr(r, "kind", r) for _, r in sorted(results.items())] == ["crash", 1] * 15
 
 
+def test_of_a_batch_the_job_at_which_its_worker_dies_is_lost_and_no_other_is_begun_twice(tmp_path):
+    what = {150: "segfault", 170: "exit 3", 190: "kill", 210: "hang", 230: "exit 0"}
+    arguments = [(str(tmp_path), i, what.get(i)) for i in range(400)]
+    results = run(pool_jobs.note_and_misbehave, arguments, timeout=1)
+    kinds = {i: result.kind for i, result in results.items() if isinstance(result, MediaError)}
+    assert kinds == {150: "crash", 170: "crash", 190: "killed", 210: "timeout", 230: "crash"}
+    assert all(results[i] == i for i in range(400) if i not in what)
+    begun = {i: (tmp_path / f"begun-{i}").stat().st_size for i in range(400)}
+    assert [i for i, times in begun.items() if times != 1] == [190, 230]  # once more, with no other
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_slow_job_holds_no_other_up(tmp_path, num_workers):
+    """It ends when the caller has seen the results before it, and with a second worker all others."""
+    go = tmp_path / "go"
+    slow, seen = 150, set()
+    others = set(range(slow) if num_workers == 1 else range(400)) - {slow}
+    if num_workers > usable_cores():
+        others = set(range(slow))
+    jobs = [(i, "", (i, str(go) if i == slow else None)) for i in range(400)]
+    with WorkerPool(num_workers) as pool:
+        for key, result in pool.imap_unordered(pool_jobs.wait_for_file, jobs):
+            assert result == key
+            seen.add(key)
+            if others <= seen:
+                go.touch()
+    assert seen == set(range(400))
+
+
+def test_large_arguments_and_large_results_at_once():
+    """More than a socket holds in both directions, so that one must not wait for the other."""
+    text = "x" * 300_000
+    with WorkerPool(1) as pool:
+        jobs = [(i, "", [text, i]) for i in range(100)]
+        for key, result in pool.imap_unordered(pool_jobs.same_in_small_files, jobs):
+            assert result == [text, key]
+
+
+def test_a_caller_that_stops_reading_leaves_the_pool_usable():
+    with WorkerPool(2) as pool:
+        jobs = [(i, "", i) for i in range(1000)]
+        results = pool.imap_unordered(pool_jobs.square_and_pid, jobs)
+        for _ in range(200):
+            next(results)
+        results.close()
+        again = {key: square for key, (square, _) in pool.imap_unordered(pool_jobs.square_and_pid, jobs)}
+    assert again == {i: i * i for i in range(1000)}
+
+
 def test_idle_workers_may_be_killed():
     pids = set()
 
@@ -141,16 +188,9 @@ def test_killing_workers_costs_no_file_its_good_name(tmp_path):
     assert len(blamed) <= 6  # it takes two kills each
 
 
-def test_a_job_that_pebble_does_not_stop_is_stopped_all_the_same(monkeypatch):
-    monkeypatch.setattr(dispatch, "_GRACE", 0.5)
-    monkeypatch.setattr(dispatch, "_STALL_SECONDS", 1.5)  # and the lock that the worker held is lost for good
-    results = run(lock_jobs.hang_with_the_lock, ["hang", *range(1, 8)], timeout=2.0)
-    assert (results.pop(0).kind, results) == ("timeout", {i: i for i in range(1, 8)})
-
-
 def test_workers_may_be_killed_before_they_take_a_job(monkeypatch, tmp_path):
     monkeypatch.setenv("TEST_STARTED", str(tmp_path / "started"))
-    monkeypatch.setattr(worker, "start", pool_jobs.start_the_second_time)
+    monkeypatch.setattr(worker, "main", pool_jobs.work_the_second_time)
     assert run(pool_jobs.misbehave, [3], num_workers=1) == {0: 9}
     assert (tmp_path / "started").exists()
 
@@ -158,7 +198,7 @@ def test_workers_may_be_killed_before_they_take_a_job(monkeypatch, tmp_path):
 def test_workers_that_never_take_a_job_end_the_run(monkeypatch):
     monkeypatch.setattr(dispatch, "_STALL_SECONDS", 0.5)
     monkeypatch.setattr(dispatch, "_MAX_STALLS", 1)
-    monkeypatch.setattr(worker, "start", pool_jobs.sleep_on)
+    monkeypatch.setattr(worker, "main", pool_jobs.sleep_on)
     with (
         WorkerPool(1) as pool,
         pytest.raises(UserError, match="take no jobs, even after 1"),
@@ -176,6 +216,21 @@ def test_memory_that_others_left_behind_fails_nobody():
     assert results[0].kind == "memory"
 
 
+def test_items_that_take_long_are_taken_one_by_one(tmp_path):
+    taken = []
+
+    def jobs():
+        for i in range(12):
+            taken.append(i)
+            yield i, "", (str(tmp_path), i)
+
+    with WorkerPool(1) as pool:
+        results = pool.imap_unordered(pool_jobs.nap, jobs())
+        for seen in range(1, 12):
+            next(results)
+            assert len(taken) <= seen + 1
+
+
 def test_items_are_taken_only_as_workers_get_free():
     taken = []
 
@@ -186,9 +241,9 @@ def test_items_are_taken_only_as_workers_get_free():
 
     with WorkerPool(1) as pool:
         results = pool.imap_unordered(pool_jobs.square_and_pid, jobs())
-        for seen in range(1, 50):
+        for seen in range(1, 500):
             next(results)
-            assert len(taken) <= seen + 3
+            assert len(taken) <= seen + 2 * MOST_JOBS
 
 
 def test_the_caller_is_called_while_there_is_nothing_to_do():
@@ -242,66 +297,17 @@ def test_large_arrays_arrive_whole_and_writable():
     result["matrix"][0] = 1  # an array on read-only memory would refuse
 
 
-def test_a_large_result_goes_through_a_file_and_leaves_none():
-    memory = SharedMemory()
-    try:
-        before = set(Path(memory.folder).iterdir())
-        packed = pack_result(pool_jobs.array(1_000_000), memory.folder)
-        assert Path(packed.file).stat().st_size == 1_000_000
-        assert not pack_result(pool_jobs.array(1000), memory.folder).file
-        assert np.array_equal(memory.unpack(packed)["matrix"], pool_jobs.array(1_000_000)["matrix"])
-        assert set(Path(memory.folder).iterdir()) == before
-    finally:
-        memory.close()
-    assert not Path(memory.folder).exists()
+def test_where_no_memory_can_be_shared_large_arrays_go_through_the_pipe():
+    results = run(pool_jobs.array_in_small_files, [1_000_000, 8, 2_000_000], num_workers=1)
+    for i, size in enumerate((1_000_000, 8, 2_000_000)):
+        assert np.array_equal(results[i]["matrix"], pool_jobs.array(size)["matrix"])
 
 
-def test_without_the_folder_large_arrays_go_through_the_pipe(tmp_path):
-    packed = pack_result(pool_jobs.array(1_000_000), str(tmp_path / "gone"))
-    assert packed.file == ""
-    assert np.array_equal(pickle.loads(packed.pickled)["row"], pool_jobs.array(1_000_000)["row"])
-
-
-def test_a_full_disk_makes_large_arrays_go_through_the_pipe():
-    memory = SharedMemory()
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        before = set(Path(memory.folder).iterdir())
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # the kernel refuses to write more
-        packed = pack_result(pool_jobs.array(1_000_000), memory.folder)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        assert (packed.file, set(Path(memory.folder).iterdir())) == ("", before)
-        assert np.array_equal(memory.unpack(packed)["matrix"], pool_jobs.array(1_000_000)["matrix"])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        memory.close()
-
-
-def test_half_written_arrays_of_killed_workers_are_removed():
-    with WorkerPool(1) as pool:
-        folder = Path(pool.shared_memory.folder)
-        results = list(pool.imap_unordered(pool_jobs.die_while_writing, [(0, "", str(folder))] * 3))
-        assert [r.kind for _, r in results] == ["killed"] * 3
-        assert [p.name for p in folder.iterdir()] == ["lock"]
-
-
-def test_folders_of_dead_parents_are_removed_and_those_of_living_ones_are_not():
-    script = (
-        "import os, signal; from tools.media.workers.shared_memory import SharedMemory; "
-        "h = SharedMemory(); print(h.folder)"
-    )
-    kill = "; os.kill(os.getpid(), signal.SIGKILL)"
-    ended = subprocess.run([sys.executable, "-uc", script + kill], cwd=ROOT, capture_output=True, text=True)
-    dead, alive = Path(ended.stdout.strip()), SharedMemory()
-    assert dead.is_dir()
-    hour_ago = time.time() - 3600
-    os.utime(dead, (hour_ago, hour_ago))
-    os.utime(alive.folder, (hour_ago, hour_ago))
-    try:
-        SharedMemory().close()
-        assert (dead.exists(), Path(alive.folder).exists()) == (False, True)
-    finally:
-        alive.close()
+def test_a_worker_that_is_killed_while_it_hands_over_costs_nothing_else(monkeypatch):
+    monkeypatch.setattr(worker, "main", pool_jobs.work_and_die_while_handing_over)
+    results = run(pool_jobs.array, [4000 * (i + 1) for i in range(20)])
+    for i in range(20):
+        assert np.array_equal(results[i]["matrix"], pool_jobs.array(4000 * (i + 1))["matrix"])
 
 
 CRAWLING = """
@@ -311,7 +317,6 @@ from tools.media.workers.pool import WorkerPool
 
 if __name__ == "__main__":
     with WorkerPool(2) as pool:
-        print(pool.shared_memory.folder, flush=True)
         list(pool.imap_unordered(crawl, [(i, "", (sys.argv[1], i)) for i in range(9)]))
 """
 
@@ -333,11 +338,10 @@ def test_no_worker_outlives_its_parent(tmp_path, ending):
         os.killpg(parent.pid, ending)  # as a terminal does: workers get it too, and leave it to the parent
     else:
         parent.send_signal(ending)
-    out, err = parent.communicate(timeout=600)
+    _, err = parent.communicate(timeout=600)
     assert wait_until(lambda: not any(process_exists(pid) for pid in workers))
     if ending == signal.SIGINT:
         assert "KeyboardInterrupt" in err
-        assert not Path(out.strip()).exists()
 
 
 def run_script(folder: Path, text: str) -> subprocess.CompletedProcess:

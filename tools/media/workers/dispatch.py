@@ -1,8 +1,8 @@
 """Dispatch jobs to worker processes, and decide what the death of a worker means for its job.
 
-Pebble kills a worker whose job exceeds the time limit and replaces one that died. What it misses is detected
-here from the markers that workers write for their jobs: deaths that Pebble does not notice, a time limit that
-it did not enforce, and a pool whose workers no longer take jobs.
+A worker gets several jobs at once if they are short, and gives each result back as it comes. It shows which
+job it is at, so its death costs that job alone: results of earlier ones are in the shared memory, later ones
+are given to others, as are those that wait behind a job that takes long.
 
 A file is blamed for a death only if it is clearly the cause. A job whose worker was killed from outside, or
 died for an unknown reason, is run again with no other job in progress.
@@ -10,25 +10,22 @@ died for an unknown reason, is run again with no other job in progress.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import pickle
-import signal
-import threading
+import selectors
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import CancelledError
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from concurrent.futures.process import BrokenProcessPool
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tools.base.disk import ALWAYS, disk_error
 from tools.errors import MediaError, UserError
 from tools.media.workers import worker
-from tools.media.workers.job_markers import JobMarkers, was_killed, worker_death_error
-from tools.media.workers.shared_memory import PackedResult
+from tools.media.workers.batch_size import BatchSize
+from tools.media.workers.exit_codes import was_killed, worker_death_error
+from tools.media.workers.shared_memory import unpack
+from tools.media.workers.worker_process import Result, WorkerProcess
 
 if TYPE_CHECKING:
     from tools.media.workers.pool import WorkerPool
@@ -42,32 +39,21 @@ NOT_READY: Any = object()
 POLL_SECONDS = 0.02
 """Seconds between polls for jobs that were not ready."""
 
-_RUNNING_PER_WORKER = 3  # one running, one ready to start, one whose result is on its way back
-_MAX_RETRIES = 5  # retries of a job that was lost, possibly not by its own fault
-_CHECK_SECONDS = 0.5  # also the longest delay until Ctrl-C is noticed
-_GRACE = 5.0  # seconds after the time limit; Pebble gives a worker 3 s to end before it kills it
-_STALL_SECONDS = 60.0  # seconds without any job taken; doubled at each restart that does not help
-_MAX_STARTS = 10  # times that all workers may be killed before one of them takes a job
-_MAX_STALLS = 4  # restarts of workers that take no jobs
-
-_RETRY: Any = object()  # instead of a result: the job is run again
+_CHECK_SECONDS = 0.5  # between checks of time limits
+_SLOW_SECONDS = 0.5  # after which others take the jobs that wait behind one
+_MOST_BYTES = 1 << 20  # of arguments that it is given at once
+_BYTES_AHEAD = 16 << 10  # of arguments that a busy worker is given: they wait in the socket
+_STALL_SECONDS = 60.0  # that a worker may take to start; doubled after each round that does not
+_MAX_STALLS = 4  # such rounds
+_MAX_STARTS = 10  # times in a row that workers may be killed while they start
 
 
 @dataclass
 class _Attempt:
-    """A job that was submitted to the workers.
+    """A job that was given to a worker; alone if no other may be in progress meanwhile."""
 
-    Attributes:
-        number: Number of the attempt.
-        job: The job.
-        alone: Whether no other job is in progress meanwhile.
-        since: When it was first seen running, `time.monotonic`.
-    """
-
-    number: int
     job: Job
     alone: bool
-    since: float | None = None
 
 
 class Dispatch:
@@ -81,234 +67,268 @@ class Dispatch:
         idle: Callable[[], None],
     ) -> None:
         self._pool = pool
-        self._memory = pool.shared_memory
         self._function = pickle.dumps(function)
         pool.import_script_for(self._function)
         self._jobs, self._idle = jobs, idle
-        self._max_running = pool.num_workers * _RUNNING_PER_WORKER
-        self._markers = JobMarkers(self._memory.folder)
-        self._running: dict[Any, _Attempt] = {}  # by future
-        self._done: deque[Any] = deque()
-        self._ready = threading.Semaphore(0)
-        self._queue: deque[Job] = deque()  # jobs to submit again
-        self._suspects: deque[Job] = deque()  # jobs to run again with no other in progress
-        self._next_number = 0
-        self._last_check = time.monotonic()
-        self._exited: set[Any] = set()  # futures whose worker was gone at the last check
-        self._killed: set[int] = set()  # workers that were killed here
-        self._idle_checks = 0  # checks in a row that found no job running
-        self._stalls = 0  # restarts of the pool for that
-        self._retries: Counter[Hashable] = Counter()  # of jobs that were lost for an unknown reason
-        self._progress = pool.has_worked  # since the last start of the pool
-        self._failed_starts = 0  # in a row, without a job taken
-        self._deaths = len(pool.context.ended())  # of workers, at the last start of the pool
+        self._size = BatchSize()
+        self._queue: deque[Job] = deque()  # to be given to a worker before others
+        self._suspects: deque[Job] = deque()  # to be run again with no other in progress
+        self._done: deque[tuple[Hashable, Any]] = deque()
         self._waiting = False  # the next job is not ready yet
+        self._alone = False  # a suspect is running
+        self._last_check = time.monotonic()
+        self._failed_starts = self._stalls = 0
+        self._selector = selectors.DefaultSelector()
 
     def results(self) -> Iterator[tuple[Hashable, Any]]:
         """Yield key and result of each job as they come."""
-        while True:
-            self._fill()
-            if not (self._running or self._queue or self._suspects or self._waiting):
-                return
-            yield from self._check_workers()
-            self._requeue_stranded()
-            if self._ready.acquire(timeout=POLL_SECONDS if self._waiting else _CHECK_SECONDS):
-                future = self._done.popleft()
-                if future in self._running:
-                    yield from self._finish(future)
-            else:
-                self._idle()
+        for process in self._pool.processes:
+            self._selector.register(process.connection, selectors.EVENT_READ, process)
+        try:
+            while True:
+                self._fill()
+                while self._done:
+                    yield self._done.popleft()
+                if not (self._running() or self._queue or self._suspects or self._waiting):
+                    return
+                self._wait()
+        finally:
+            self._selector.close()
+            if self._running():  # the caller wants no more
+                self._pool.stop()
+
+    def _running(self) -> bool:
+        return any(process.jobs for process in self._pool.processes)
 
     def _fill(self) -> None:
-        """Submit jobs up to the limit."""
-        if any(attempt.alone for attempt in self._running.values()):
+        """Give jobs to workers that are free or soon will be, and start workers for further jobs."""
+        if self._alone:
             return
         self._waiting = False
-        while len(self._running) < self._max_running:
-            job = self._queue.popleft() if self._queue else next(self._jobs, None)
-            if job is None or job is NOT_READY:
-                self._waiting = job is NOT_READY
+        for process in sorted(self._pool.processes, key=lambda process: len(process.jobs)):
+            if process.is_ready:
+                self._give(process)
+        self._start_processes()
+        if self._suspects and not self._queue and not self._running():
+            self._give_suspect()
+
+    def _give(self, process: WorkerProcess) -> None:
+        """Give a worker as many jobs as it should have."""
+        most = self._size.jobs
+        is_busy = bool(process.jobs)
+        if is_busy and (most == 1 or process.is_slow or len(process.jobs) > most // 2):
+            return
+        jobs: list[Job] = []
+        arguments: list[bytes] = []
+        limit = _BYTES_AHEAD if is_busy else _MOST_BYTES
+        while len(jobs) < most and limit > 0 and (job := self._next_job()) is not None:
+            argument = pickle.dumps(job[2])
+            limit -= len(argument)
+            if limit < 0 and is_busy:
+                self._queue.appendleft(job)
                 break
-            if not self._submit_or_restart(job, self._queue):
-                return
-        if not self._running and self._suspects:
-            self._submit_or_restart(self._suspects.popleft(), self._suspects)
+            jobs.append(job)
+            arguments.append(argument)
+        self._send(process, jobs, arguments)
 
-    def _submit_or_restart(self, job: Job, queue: deque[Job]) -> bool:
-        """Submit a job; if the pool is broken requeue it, and restart the pool once no other job is left."""
-        if self._submit(job, alone=queue is self._suspects):
-            return True
-        queue.appendleft(job)
-        if self._running:
-            return False
-        self._restart()
-        return True
+    def _give_suspect(self) -> None:
+        ready = next((process for process in self._pool.processes if process.is_ready), None)
+        if ready is not None:
+            job = self._suspects.popleft()
+            self._send(ready, [job], [pickle.dumps(job[2])], alone=True)
+        elif not self._pool.processes:
+            self._start_process()
 
-    def _submit(self, job: Job, *, alone: bool) -> bool:
-        """Submit a job to the pool; False if the pool is broken."""
-        number, self._next_number = self._next_number, self._next_number + 1
-        _, path, argument = job
-        folder, limit = self._memory.folder, self._pool.memory_bytes
-        task = worker.Task(number, self._function, path, pickle.dumps(argument), folder, limit)
-        try:
-            future = self._pool.schedule(task)
-        except RuntimeError:
-            return False
-        self._running[future] = _Attempt(number, job, alone)
-        future.add_done_callback(self._on_done)
-        return True
+    def _send(
+        self, process: WorkerProcess, jobs: list[Job], arguments: list[bytes], *, alone: bool = False
+    ) -> None:
+        if not jobs:
+            return
+        numbers = self._pool.numbers(len(jobs))
+        process.jobs.update(zip(numbers, (_Attempt(job, alone) for job in jobs), strict=True))
+        self._alone = alone
+        sent = [
+            worker.SentJob(number, job[1], argument)
+            for number, job, argument in zip(numbers, jobs, arguments, strict=True)
+        ]
+        if not process.send(self._function, self._pool.memory_bytes, sent):
+            self._bury(process)
 
-    def _on_done(self, future: Any) -> None:
-        self._done.append(future)
-        self._ready.release()
+    def _next_job(self) -> Job | None:
+        """The next job; None if there is none now."""
+        return self._queue.popleft() if self._queue or self._has_queued(1) else None
 
-    def _restart(self) -> None:
-        """Replace a broken pool: all its workers died while no job was running."""
-        ended = self._pool.context.ended()
-        killed = any(was_killed(code) for _, code in ended[self._deaths :])
-        self._failed_starts = 0 if self._progress else self._failed_starts + 1
-        if self._failed_starts == _MAX_STARTS:
-            raise UserError(
-                "worker processes are killed before they take a job; if the system is short of memory, use "
-                "fewer (--num-workers)"
-            )
-        if self._failed_starts and not killed:
-            worker.check_open_files()
-            raise UserError(
-                "worker processes cannot start; a script that defines the function they run must start them "
-                "under `if __name__ == '__main__':`, or use num_workers=0"
-            )
-        self._progress = False
-        self._pool.restart()
-        self._deaths = len(self._pool.context.ended())
-
-    def _finish(self, future: Any) -> Iterator[tuple[Hashable, Any]]:
-        """Yield the result of a job, or requeue it."""
-        from pebble import ProcessExpired
-
-        attempt = self._running.pop(future)
-        key, path, _ = attempt.job
-        self._exited.discard(future)
-        broken = future.cancelled() or isinstance(future.exception(), BrokenProcessPool)
-        pid = self._markers.pid(attempt.number) if broken else None
-        exited = broken and self._markers.has_exited(attempt.number)
-        was_started, was_finished = self._markers.clear(attempt.number)
-        self._progress |= was_started
-        try:
-            result = future.result()
-            if isinstance(result, PackedResult):
-                result = self._memory.unpack(result)
-        except FutureTimeoutError:
-            result = _RETRY if was_finished and self._retry(attempt) else self._timed_out(path)
-        except ProcessExpired as error:
-            result = self._judge(attempt, error.pid, error.exitcode, innocent=was_finished or not was_started)
-        except (BrokenProcessPool, CancelledError):
-            # Pebble breaks the pool if a worker dies before Pebble has read which job that worker took.
-            if not (was_started and exited):
-                self._requeue(attempt)
-                return
-            if (code := self._pool.context.exit_code(pid)) is not None:
-                result = self._judge(attempt, pid, code, innocent=was_finished)
-            elif self._retry(attempt, suspect=not was_finished):
-                return
+    def _has_queued(self, count: int) -> bool:
+        """Read jobs until so many are in the queue; whether there are."""
+        while len(self._queue) < count and not self._waiting:
+            job = next(self._jobs, None)
+            if job is None:
+                break
+            if job is NOT_READY:
+                self._waiting = True
             else:
-                result = MediaError("crash", path, "the worker process died each time it started this file")
-        except Exception as error:  # the result arrived, but cannot be unpacked
-            result = disk_error(path, error, ALWAYS) or MediaError(
-                "internal", path, f"{type(error).__name__}: {error}"
-            )
-        if result is not _RETRY:
-            yield self._finished(key, result)
+                self._queue.append(job)
+        return len(self._queue) >= count
 
-    def _finished(self, key: Hashable, result: Any) -> tuple[Hashable, Any]:
-        self._progress = self._pool.has_worked = True
-        self._idle_checks = self._stalls = 0
-        return key, result
+    def _start_processes(self) -> None:
+        """Start workers while there are jobs for which there is none."""
+        processes = self._pool.processes
+        free = sum(not process.jobs for process in processes)
+        while len(processes) < self._pool.num_workers and self._has_queued(free + 1):
+            self._start_process()
+            free += 1
 
-    def _timed_out(self, path: str) -> MediaError:
-        self._memory.remove_unfinished()
-        return MediaError("timeout", path, f"took longer than {self._pool.timeout:g} s")
+    def _start_process(self) -> None:
+        process = self._pool.start_process()
+        self._selector.register(process.connection, selectors.EVENT_READ, process)
 
-    def _judge(self, attempt: _Attempt, pid: int | None, exitcode: int | None, *, innocent: bool) -> Any:
-        """Decide what the death of its worker means for a job: a `MediaError`, or `_RETRY`.
+    def _wait(self) -> None:
+        """Wait until a worker has something to say, but not for long."""
+        events = self._selector.select(POLL_SECONDS if self._waiting else _CHECK_SECONDS)
+        for key, _ in events:
+            self._receive(key.data)
+        now = time.monotonic()
+        if now - self._last_check >= _CHECK_SECONDS:
+            self._last_check = now
+            for process in list(self._pool.processes):
+                self._check(process, now)
+        if not events:
+            self._idle()
+
+    def _receive(self, process: WorkerProcess) -> None:
+        if process not in self._pool.processes:  # buried since
+            return
+        try:
+            self._finish(process, process.receive())
+            self._failed_starts = self._stalls = 0
+            return
+        except (EOFError, OSError):
+            pass
+        except ValueError:  # the shared memory is damaged
+            process.kill()
+        self._bury(process)
+
+    def _finish(self, process: WorkerProcess, results: Iterable[Result]) -> None:
+        """Take results of a worker."""
+        for number, seconds, packed in results:
+            attempt = process.jobs.pop(number, None)
+            if attempt is None:  # it was revoked
+                continue
+            self._alone = False
+            if packed.pickled == worker.REVOKED:
+                self._requeue(attempt)
+                continue
+            key, path, _ = attempt.job
+            try:
+                result = unpack(packed)
+            except Exception as error:
+                result = disk_error(path, error, ALWAYS) or MediaError(
+                    "internal", path, f"{type(error).__name__}: {error}"
+                )
+            self._done.append((key, result))
+            if process.has_worked:
+                self._size.note(seconds)
+            process.has_worked = self._pool.has_worked = True
+            process.is_slow = False
+
+    def _check(self, process: WorkerProcess, now: float) -> None:
+        """Check whether a worker is alive, and for how long it has been at its job."""
+        if process.has_ended():
+            self._bury(process)
+        elif not process.is_ready:
+            if now - process.since > _STALL_SECONDS * 2**self._stalls:
+                self._restart_stalled()
+        elif process.jobs:
+            number, since = process.current()
+            limit = self._pool.timeout
+            if number is None or now - since < min(_SLOW_SECONDS, limit or _SLOW_SECONDS):
+                return
+            if limit is not None and now - since > limit:
+                process.kill()
+                self._bury(process, expired=number)
+            else:
+                self._relieve(process)
+
+    def _relieve(self, process: WorkerProcess) -> None:
+        """Take the results of a worker whose present job takes long, and the jobs behind it."""
+        process.is_slow = True
+        waiting = process.revoke_waiting() if len(process.jobs) > 1 else []
+        with suppress(ValueError):
+            self._finish(process, process.take())
+        for number in waiting:
+            if (attempt := process.jobs.pop(number, None)) is not None:
+                self._requeue(attempt)
+
+    def _bury(self, process: WorkerProcess, *, expired: int | None = None) -> None:
+        """Take what a dead worker has left, and decide what its death means for its jobs.
 
         Args:
-            attempt: The job.
-            pid: Process id of the worker.
-            exitcode: Exit code of the worker; None if unknown.
-            innocent: Whether the job had not started yet or was finished already.
+            process: The worker, which has ended or is about to.
+            expired: The job for which it was killed here, because of the time limit.
         """
-        self._memory.remove_unfinished()
-        if exitcode == worker.RETIRED:
-            self._requeue(attempt)
-            return _RETRY
-        # Pebble may blame a job whose worker died in the next one, or was killed here for the one before.
-        if (innocent or pid in self._killed) and self._retry(attempt):
-            return _RETRY
-        if (not exitcode or was_killed(exitcode)) and not attempt.alone:
-            self._suspects.append(attempt.job)
-            return _RETRY
-        failure = worker_death_error(attempt.job[1], exitcode)
+        if process not in self._pool.processes:
+            return
+        self._pool.processes.remove(process)
+        self._selector.unregister(process.connection)
+        was_ready = process.is_ready
+        results, code, last = process.end()
+        self._finish(process, results)
+        for number, attempt in process.jobs.items():
+            path = attempt.job[1]
+            if number != last or expired not in (None, last):
+                self._requeue(attempt)
+            elif expired == last:
+                limit = self._pool.timeout
+                self._done.append(
+                    (attempt.job[0], MediaError("timeout", path, f"took longer than {limit:g} s"))
+                )
+            elif (not code or was_killed(code)) and not attempt.alone:
+                self._suspects.append(attempt.job)
+            else:
+                self._done.append((attempt.job[0], self._blame(path, code)))
+        if process.jobs:
+            process.jobs.clear()
+            self._alone = False
+        if not was_ready:
+            self._count_failed_start(code)
+
+    def _requeue(self, attempt: _Attempt) -> None:
+        (self._suspects if attempt.alone else self._queue).append(attempt.job)
+
+    def _blame(self, path: str, code: int | None) -> MediaError:
+        failure = worker_death_error(path, code)
         limit = self._pool.memory_bytes
         if failure.kind == "crash" and limit is not None and limit < worker.IMPORTS:
             why = f"{failure.message}; the memory limit may be too low for its imports"
             return MediaError("memory", failure.path, why)
         return failure
 
-    def _check_workers(self) -> Iterator[tuple[Hashable, Any]]:
-        """Check which jobs are running, and yield results for those that Pebble has lost or did not stop.
+    def _count_failed_start(self, code: int | None) -> None:
+        """A worker died before it was ready.
 
-        Pebble takes exit code 0 for a normal end, and misses a worker that dies just as it takes a job.
+        Raises:
+            UserError: Workers cannot start.
         """
-        now = time.monotonic()
-        if now - self._last_check < _CHECK_SECONDS:
-            return
-        self._last_check = now
-        self._idle_checks += bool(self._running)
-        exited = set()
-        for future, attempt in list(self._running.items()):
-            if future.done():
-                self._idle_checks = 0
-            elif self._markers.has_exited(attempt.number):
-                exited.add(future)
-            elif pid := self._markers.running(attempt.number):
-                self._idle_checks = 0
-                attempt.since = attempt.since or now
-                limit = self._pool.timeout
-                if limit is not None and now - attempt.since > limit + _GRACE:
-                    self._kill(future, pid)
-                    yield self._finished(attempt.job[0], self._timed_out(attempt.job[1]))
-        lost = exited & self._exited  # at the last check too, so no result is on its way
-        self._exited = exited
-        for future in lost:
-            if future in self._running and not future.done():
-                yield from self._handle_lost(future)
-        if self._idle_checks * _CHECK_SECONDS >= _STALL_SECONDS * 2**self._stalls:
-            self._restart_stalled()
-
-    def _handle_lost(self, future: Any) -> Iterator[tuple[Hashable, Any]]:
-        """Judge a job whose worker exited unnoticed by Pebble."""
-        attempt = self._running.pop(future)
-        pid = self._markers.pid(attempt.number)
-        _, was_finished = self._markers.clear(attempt.number)
-        self._progress = True
-        future.cancel()
-        result = self._judge(attempt, pid, self._pool.context.exit_code(pid), innocent=was_finished)
-        if result is not _RETRY:
-            yield self._finished(attempt.job[0], result)
-
-    def _kill(self, future: Any, pid: int) -> None:
-        """Kill a worker that Pebble should have stopped."""
-        self._markers.clear(self._running.pop(future).number)
-        self._killed.add(pid)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        future.cancel()
+        self._failed_starts += 1
+        if code is not None and was_killed(code):
+            if self._failed_starts < _MAX_STARTS:
+                return
+            raise UserError(
+                "worker processes are killed before they take a job; if the system is short of memory, use "
+                "fewer (--num-workers)"
+            )
+        if self._failed_starts > self._pool.has_worked:
+            worker.check_open_files()
+            raise UserError(
+                "worker processes cannot start; a script that defines the function they run must start them "
+                "under `if __name__ == '__main__':`, or use num_workers=0"
+            )
 
     def _restart_stalled(self) -> None:
-        """Replace a pool whose workers take no jobs.
+        """Kill the workers that have not started for long; others are started in their place.
 
-        A worker that is killed while it holds the lock of the pipe to the parent never releases it.
+        Raises:
+            UserError: That was done too often.
         """
         if self._stalls == _MAX_STALLS:
             raise UserError(
@@ -316,34 +336,6 @@ class Dispatch:
                 "of memory or of processes"
             )
         self._stalls += 1
-        self._idle_checks = 0
-        for attempt in self._running.values():
-            self._markers.clear(attempt.number)
-            self._requeue(attempt)
-        self._running.clear()
-        self._pool.restart()
-
-    def _requeue_stranded(self) -> None:
-        """Requeue jobs that were submitted just as the pool broke: Pebble never completes their futures."""
-        if self._pool.is_active:
-            return
-        for future, attempt in list(self._running.items()):
-            if not future.done():
-                del self._running[future]
-                self._progress |= self._markers.clear(attempt.number)[0]
-                self._requeue(attempt)
-
-    def _requeue(self, attempt: _Attempt) -> None:
-        (self._suspects if attempt.alone else self._queue).append(attempt.job)
-
-    def _retry(self, attempt: _Attempt, *, suspect: bool = False) -> bool:
-        """Requeue a lost job, unless it was lost too often: it may kill its worker every time."""
-        key = attempt.job[0]
-        self._retries[key] += 1
-        if self._retries[key] > _MAX_RETRIES:
-            return False
-        if suspect:
-            self._suspects.append(attempt.job)
-        else:
-            self._requeue(attempt)
-        return True
+        for process in [process for process in self._pool.processes if not process.is_ready]:
+            process.kill()
+            self._bury(process)

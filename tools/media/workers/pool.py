@@ -1,33 +1,31 @@
 """A pool of worker processes that may hang, crash or run out of memory without ending the run.
 
-The processes come from Pebble, which kills a worker whose job exceeds the time limit and replaces one that
-died. This module adds the memory limit and results through shared memory; `dispatch` adds one kind of error
-for each kind of failure, and detects what Pebble misses. Workers are spawned, not forked: forking a process
-in which torch has run can hang the child.
+A worker has a connection of its own, over which it is given jobs, and memory that it shares with this process
+alone, which has its results and shows what it is at. So nothing that one worker holds when it is killed, no
+lock and no queue, is missed by the others; `dispatch` decides who does what, and what a death means. Workers
+are spawned, not forked: forking a process in which torch has run can hang the child.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from tools.base.disk import system_message
 from tools.base.temporary_folder import TemporaryFolder
 from tools.errors import DiskError, UserError
 from tools.media.workers import worker
 from tools.media.workers.dispatch import NOT_READY, POLL_SECONDS, Dispatch, Job
-from tools.media.workers.shared_memory import SharedMemory
-from tools.media.workers.spawning import WorkerContext, end_if_starting
+from tools.media.workers.spawning import end_if_starting
+from tools.media.workers.worker_process import WorkerProcess
 
 __all__ = ["NOT_READY", "Job", "WorkerPool", "usable_cores"]
-
-_END_WITHIN = 15.0  # seconds for Pebble to stop its workers and threads
 
 
 def usable_cores() -> int:
@@ -48,8 +46,9 @@ class WorkerPool:
             None for no limit.
 
     Attributes:
+        is_active: Whether the pool was entered and not left.
         has_worked: Whether a job has finished: then workers can start here, and others can replace them.
-        context: Starts the processes, and knows how they ended.
+        processes: Those that run; they are started when there are jobs for them, and stay.
     """
 
     def __init__(
@@ -59,78 +58,64 @@ class WorkerPool:
         self.timeout = timeout
         self.memory_bytes = memory_bytes
         self.has_worked = False
-        self.context = WorkerContext()
-        self._pool: Any = None
-        self._memory: SharedMemory | None = None
+        self.processes: list[WorkerProcess] = []
+        self.is_active = False
+        self._imports_script = False
+        self._next_number = 0
+        self._starter: ThreadPoolExecutor | None = None
         self._temporary: TemporaryFolder | None = None  # of the workers: what a killed one leaves is removed
 
     def __enter__(self) -> WorkerPool:
         if self.num_workers > 0:
             end_if_starting()
-            self._memory = SharedMemory()
             with suppress(OSError, DiskError):  # reported by jobs that need temporary files
                 self._temporary = TemporaryFolder(tempfile.gettempdir())
-            self._start()
+            self._starter = ThreadPoolExecutor(max_workers=1)
+        self.is_active = True
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stop()
-        for folder in (self._memory, self._temporary):
-            if folder is not None:
-                folder.close()
+        self.is_active = False
+        self.stop()
+        if self._starter is not None:
+            self._starter.shutdown()
+        if self._temporary is not None:
+            self._temporary.close()
 
-    @property
-    def is_active(self) -> bool:
-        """Whether jobs can be submitted: the pool was entered, not left, and is not broken."""
-        return self._pool is not None and self._pool.active if self.num_workers > 0 else True
-
-    @property
-    def shared_memory(self) -> SharedMemory:
-        """The folder for results of a pool that was entered."""
-        assert self._memory is not None, "there is none without workers"
-        return self._memory
-
-    def schedule(self, task: worker.Task) -> Any:
-        """Submit a job.
-
-        Returns:
-            Pebble's future of the result.
+    def start_process(self) -> WorkerProcess:
+        """Start one more worker.
 
         Raises:
-            RuntimeError: The pool is broken.
+            UserError: The system refuses.
         """
-        return self._pool.schedule(worker.run, args=(task,), timeout=self.timeout)
+        assert self._starter is not None, "the pool was not entered"
+        temporary = self._temporary and str(self._temporary.path)
+        try:
+            process = WorkerProcess(self._starter, temporary, imports_script=self._imports_script)
+        except OSError as error:
+            worker.check_open_files()
+            raise UserError(f"worker processes cannot start: {system_message(error)}") from error
+        self.processes.append(process)
+        return process
 
-    def restart(self) -> None:
-        """Replace the workers by new ones."""
-        self._stop()
-        self._start()
-
-    def _start(self) -> None:
-        from pebble import ProcessPool
-
-        _start_tracker()
-        self._pool = ProcessPool(
-            max_workers=self.num_workers,
-            initializer=worker.start,
-            initargs=(os.getpid(), self._temporary and str(self._temporary.path)),
-            context=self.context,
-        )
+    def numbers(self, count: int) -> range:
+        """Numbers for so many jobs, which no other job of the pool has."""
+        self._next_number += count
+        return range(self._next_number - count, self._next_number)
 
     def import_script_for(self, function: bytes) -> None:
         """Make workers import the main script if a pickled function is defined there."""
-        needed = b"__main__" in function
-        if needed and not self.context.imports_script and self.has_worked:
-            self.restart()
-        self.context.imports_script |= needed
+        if b"__main__" in function and not self._imports_script:
+            self.stop()
+            self._imports_script = True
 
-    def _stop(self) -> None:
-        if self._pool is not None:
-            self._pool.stop()
-            # All results are in, and workers die with this process: a pool that does not end is abandoned.
-            ending = threading.Thread(target=self._pool.join, daemon=True)
-            ending.start()
-            ending.join(_END_WITHIN)
+    def stop(self) -> None:
+        """Kill the workers, whatever they are at; a further run starts new ones."""
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.end()
+        self.processes.clear()
 
     def imap_unordered(
         self,
@@ -156,7 +141,7 @@ class WorkerPool:
         Raises:
             UserError: Workers cannot start, or the function raised one.
         """
-        if self._pool is None:
+        if self.num_workers == 0:
             results = (
                 (key, worker.call_guarded(partial(function, a), path)) for key, path, a in _ready(jobs)
             )
@@ -166,20 +151,6 @@ class WorkerPool:
             if isinstance(result, UserError):
                 raise result
             yield key, result
-
-
-def _start_tracker() -> None:
-    """Start multiprocessing's tracker of semaphores with SIGHUP blocked: closing a terminal must not end it.
-
-    It ends with this process; if it ended earlier, multiprocessing would print pages of tracebacks.
-    """
-    from multiprocessing import resource_tracker
-
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    try:
-        resource_tracker.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _ready(jobs: Iterable[Job]) -> Iterator[Job]:

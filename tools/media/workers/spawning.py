@@ -11,47 +11,24 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import current_process
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 _hiding = threading.Lock()
 
 
-class WorkerContext(SpawnContext):
-    """A multiprocessing context whose processes import the main script only on request.
+def new_process(target: Callable[..., None], args: tuple[Any, ...], *, imports_script: bool) -> SpawnProcess:
+    """A process that is not started yet, and that ends with this one.
 
-    Attributes:
-        imports_script: Whether processes started from now on do.
+    Args:
+        target: Importable by name.
+        args: Its arguments.
+        imports_script: Whether the process imports the main script, in which `target` is to find functions.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.imports_script = False
-        self._started: list[SpawnProcess] = []
-        self._ended: list[tuple[int, int]] = []
-
-    def Process(self, *args: Any, **options: Any) -> SpawnProcess:
-        """Create a process, as `multiprocessing.Process`."""
-        process = (SpawnProcess if self.imports_script else _ScriptlessProcess)(*args, **options)
-        self._started.append(process)
-        return process
-
-    def ended(self) -> list[tuple[int, int]]:
-        """Process id and exit code of each process whose end was noticed by the thread that waits for it."""
-        for process in list(self._started):
-            # Process.exitcode would wait for the process itself, and take the exit code from that thread.
-            popen = getattr(process, "_popen", None)
-            if popen is not None and popen.returncode is not None:
-                self._started.remove(process)  # it holds open files
-                self._ended.append((popen.pid, popen.returncode))
-        return self._ended
-
-    def exit_code(self, pid: int | None) -> int | None:
-        """Exit code of a process that ended; None if unknown."""
-        return next((code for number, code in reversed(self.ended()) if number == pid), None)
+    return (SpawnProcess if imports_script else _ScriptlessProcess)(target=target, args=args, daemon=True)
 
 
 class _ScriptlessProcess(SpawnProcess):

@@ -1,4 +1,4 @@
-"""The worker's side of the pool: what runs in the child process around the function of a job.
+"""The worker's side of the pool: what runs in the child process, batch after batch and job after job.
 
 Every new worker imports this module first, so it imports nothing slow.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import functools
+import multiprocessing
 import os
 import pickle
 import resource
@@ -19,16 +20,21 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tools.base.disk import ALWAYS, cannot_write, disk_error
+from tools.base.disk import ALWAYS, disk_error
 from tools.errors import DiskError, MediaError, UserError
-from tools.media.workers.shared_memory import PackedResult, pack_result
+from tools.media.workers.shared_memory import PackedResult, SharedMemory, pack, unpack
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 IMPORTS = 512 << 20
 """Bytes that suffice for the imports of a job."""
 RETIRED = 75
-"""Exit code of a worker that returned a job because earlier ones left it with too much memory in use."""
+"""Exit code of a worker that takes no further job because earlier ones left it with too much memory."""
+BLOCKED_SIGNALS = frozenset((signal.SIGINT,))
+"""Signals that are blocked while a worker starts; afterwards it ignores them."""
 
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -39,20 +45,87 @@ _MAY_BE_MEMORY = ("decode", "unreadable", "no_video", "no_audio", "encode", "int
 _OPEN_FILES = 64  # more than a worker ever has open
 _NEARLY = 64 << 20  # bytes below the limit; the allocation that failed
 
+REVOKED = b""
+"""Instead of the pickled result of a job that was revoked before it began."""
 
-class Task(NamedTuple):
-    """One job as it is sent to a worker.
+_MESSAGE_SECONDS = 0.002  # at most one message in this time while jobs are short
 
-    Function and argument are pickled: unpickling them imports the caller's modules, and an error there is
-    then one of the job, under its time limit.
+
+class SentJob(NamedTuple):
+    """A job as it is sent to a worker.
+
+    The argument is pickled, as the function of the batch is: unpickling them imports the caller's modules,
+    and an error there is then one of the job, under its time limit.
     """
 
     number: int
-    function: bytes
     path: str
     argument: bytes
-    folder: str
+
+
+class Batch(NamedTuple):
+    """Jobs that are sent to a worker at once; it does them one by one."""
+
+    function: bytes
     memory_bytes: int | None
+    jobs: list[SentJob]
+
+
+def main(connection: Connection, memory: SharedMemory, parent: int, temporary: str | None) -> None:
+    """A worker process, from its start to its end.
+
+    It sends one message when it is ready, and further ones when there are results in the shared memory. Such
+    messages are empty; one that is not is a result for which there was no shared memory.
+
+    Args:
+        connection: To the parent: batches come in, messages go out.
+        memory: Where results go.
+        parent: Process id of the parent.
+        temporary: Folder for temporary files, removed by the parent.
+    """
+    start(parent, temporary)
+    with suppress(EOFError, OSError):  # the parent is gone
+        worker = _Worker(connection, memory)
+        connection.send_bytes(b"")
+        while True:
+            worker.run(pickle.loads(connection.recv_bytes()))
+
+
+class _Worker:
+    def __init__(self, connection: Connection, memory: SharedMemory) -> None:
+        self._connection = connection
+        self._memory = memory
+        self._last_message = 0.0
+
+    def run(self, batch: Batch) -> None:
+        """Run the jobs of a batch, and hand over each result as it comes."""
+        memory = self._memory
+        for number, path, argument in batch.jobs:
+            if batch.memory_bytes is not None and _uses_much(batch.memory_bytes):
+                os._exit(RETIRED)
+            begun = time.monotonic()
+            if memory.begin(number):
+                packed = run(batch.function, path, argument, batch.memory_bytes)
+            else:
+                packed = PackedResult(REVOKED, [])
+            ended = time.monotonic()
+            memory.end()
+            if not memory.put(number, ended - begun, packed, self._send):
+                self._connection.send_bytes(
+                    pickle.dumps((number, ended - begun, _in_one_piece(packed, path)))
+                )
+            if ended - self._last_message >= _MESSAGE_SECONDS:
+                self._send()
+                self._last_message = ended
+        self._send()
+
+    def _send(self) -> None:
+        self._connection.send_bytes(b"")
+
+
+def _in_one_piece(packed: PackedResult, path: str) -> bytes:
+    result = call_guarded(lambda: pickle.dumps(unpack(packed)), path)
+    return result if isinstance(result, bytes) else pickle.dumps(result)
 
 
 def start(parent: int, temporary: str | None = None) -> None:
@@ -67,7 +140,8 @@ def start(parent: int, temporary: str | None = None) -> None:
     os.environ.update(dict.fromkeys(_THREAD_SETTINGS, "1"))  # read by numpy and cv2 when they are imported
     _use_one_thread()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # Pebble's handler waits for Python, and hides the cause
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED_SIGNALS)
+    multiprocessing.current_process().daemon = False  # a job may start processes of its own
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # the parent died before prctl
@@ -82,35 +156,34 @@ def _use_one_thread() -> None:
         torch.set_num_threads(1)
 
 
-def run(task: Task) -> PackedResult | MediaError | UserError:
+def run(function: bytes, path: str, argument: bytes, memory_bytes: int | None = None) -> PackedResult:
     """Run one job.
+
+    Args:
+        function: The function, pickled.
+        path: The file that is processed, for messages.
+        argument: Its argument, pickled.
+        memory_bytes: Address space that it may use beyond what the process has; None for no limit.
 
     Returns:
         The function's result, packed; a `MediaError` instead of it; or a `UserError` that ends the run.
     """
     try:
-        started_marker(task.folder, task.number).write_text(str(os.getpid()))
-    except OSError as error:
-        return cannot_write(task.folder, error)
-    if task.memory_bytes is not None and _uses_much(task.memory_bytes):
-        time.sleep(0.2)  # so that Pebble notices that the job was taken before it notices the exit
-        os._exit(RETIRED)
-    try:
-        function = _load(task.function)
+        loaded = _load(function)
     except Exception as error:
-        return UserError(
-            f"worker processes cannot load the function ({type(error).__name__}: {error}); "
-            "it must be defined in a module that can be imported, not in a notebook"
+        return pack(
+            UserError(
+                f"worker processes cannot load the function ({type(error).__name__}: {error}); "
+                "it must be defined in a module that can be imported, not in a notebook"
+            )
         )
-    if task.memory_bytes is not None:
-        _limit_memory(task.memory_bytes)
-    result = call_guarded(lambda: pack_result(function(pickle.loads(task.argument)), task.folder), task.path)
-    if isinstance(result, MediaError) and result.kind in _MAY_BE_MEMORY and _was_short(task.memory_bytes):
+    if memory_bytes is not None:
+        _limit_memory(memory_bytes)
+    result = call_guarded(lambda: pack(loaded(pickle.loads(argument))), path)
+    if isinstance(result, MediaError) and result.kind in _MAY_BE_MEMORY and _was_short(memory_bytes):
         result = MediaError("memory", result.path, f"{_TOO_MUCH} ({result.kind}: {result.message})")
     _after_first_job()
-    with suppress(OSError):  # a full disk is reported where results are written
-        finished_marker(task.folder, task.number).touch()
-    return result
+    return result if isinstance(result, PackedResult) else pack(result)
 
 
 def call_guarded(call: Callable[[], Any], path: str) -> Any:
@@ -171,16 +244,6 @@ def check_open_files() -> None:
             f"worker processes cannot start: a process may open only {limit} files; raise the limit "
             "(ulimit -n), and run the same command again"
         )
-
-
-def started_marker(folder: str, number: int) -> Path:
-    """File that says that a job was started; it contains the id of the process."""
-    return Path(folder) / f"job-{number}"
-
-
-def finished_marker(folder: str, number: int) -> Path:
-    """File that says that a job was finished: it is not the cause if its worker dies later."""
-    return Path(folder) / f"job-{number}-done"
 
 
 @functools.lru_cache(maxsize=2)

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from tools.errors import UserError
-from tools.media.workers.job_markers import was_killed
+from tools.media.workers.exit_codes import was_killed
 
 _TAIL = 400  # characters of stderr in an error
 _QUERY_SECONDS = 20  # for a query such as -version

@@ -1,0 +1,154 @@
+"""A worker process as its parent sees it: how it is started, what it was given, and what came back."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from typing import Any
+
+from tools.media.workers import worker
+from tools.media.workers.shared_memory import PackedResult, SharedMemory
+from tools.media.workers.spawning import new_process
+
+_SEND_SECONDS = 60  # that a worker may let its parent wait before it takes a batch
+_END_SECONDS = 5.0  # that a process may take to end after it was killed
+
+Result = tuple[int, float, PackedResult]
+"""Number of a job, seconds that it took, and its result."""
+
+
+class WorkerProcess:
+    """A worker process.
+
+    Args:
+        starter: A thread that lives as long as the worker is to live: Linux kills the worker with it.
+        temporary: Folder for temporary files.
+        imports_script: Whether it imports the main script.
+
+    Attributes:
+        jobs: What it was given and has not given back, by number, in its order.
+        is_ready: Whether it has started and takes jobs.
+        has_worked: Whether it has done a job: the first takes longer, because modules are imported.
+        is_slow: Whether its present job has been running for long.
+        since: When it was started, by `time.monotonic`.
+
+    Raises:
+        OSError: It cannot be started.
+    """
+
+    def __init__(self, starter: ThreadPoolExecutor, temporary: str | None, *, imports_script: bool) -> None:
+        self.jobs: dict[int, Any] = {}
+        self.is_ready = self.has_worked = self.is_slow = False
+        self.since = time.monotonic()
+        self._memory = SharedMemory()
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_SECONDS, 0))
+        self.connection = Connection(ours.detach())
+        try:
+            with Connection(theirs.detach()) as other_end:
+                args = (other_end, self._memory, os.getpid(), temporary)
+                self._process = new_process(worker.main, args, imports_script=imports_script)
+                starter.submit(_start, self._process).result()
+        except BaseException:
+            self.connection.close()
+            self._memory.close()
+            raise
+
+    def send(self, function: bytes, memory_bytes: int | None, jobs: list[worker.SentJob]) -> bool:
+        """Send jobs; return whether the worker takes them, and False if it is dead."""
+        try:
+            self.connection.send_bytes(pickle.dumps(worker.Batch(function, memory_bytes, jobs)))
+        except OSError:
+            return False
+        return True
+
+    def receive(self) -> Iterator[Result]:
+        """Results that came with one message; the first message says that the worker is ready.
+
+        Raises:
+            EOFError: The worker has ended.
+            OSError: Likewise.
+            ValueError: See `SharedMemory.take`.
+        """
+        message = self.connection.recv_bytes()
+        self.is_ready = True
+        if message:
+            number, seconds, pickled = pickle.loads(message)
+            yield number, seconds, PackedResult(pickled, [])
+        yield from self._memory.take()
+
+    def take(self) -> Iterator[Result]:
+        """Results of which no message has come yet.
+
+        Raises:
+            ValueError: See `SharedMemory.take`.
+        """
+        return self._memory.take()
+
+    def current(self) -> tuple[int | None, float]:
+        """Number of the present job, None if there is none, and since when it has been running."""
+        return self._memory.current()
+
+    def revoke_waiting(self) -> list[int]:
+        """Take back the jobs after the present one.
+
+        Returns:
+            Numbers of jobs that the worker will not begin, if their results have not come by now.
+        """
+        present, _ = self.current()
+        waiting = [number for number in self.jobs if present is None or number > present]
+        if waiting:
+            self._memory.revoke(waiting[0], waiting[-1])
+            time.sleep(0.001)  # one that the worker began before it could see this can be seen here
+            present, _ = self.current()
+        return [number for number in waiting if present is None or number > present]
+
+    def has_ended(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.exitcode is not None
+
+    def kill(self) -> None:
+        """Kill the process, without waiting for its end."""
+        self._process.kill()
+
+    def end(self) -> tuple[list[Result], int | None, int | None]:
+        """Wait for the end of a process that has ended or was killed.
+
+        Returns:
+            Results that it left, its exit code if known, and the number of the job in which it died, if any.
+        """
+        self._process.join(_END_SECONDS)
+        if self._process.exitcode is None:
+            self._process.kill()
+            self._process.join(_END_SECONDS)
+        results: list[Result] = []
+        with suppress(EOFError, OSError, ValueError):
+            results += self._memory.take()
+            while self.connection.poll():
+                results += self.receive()
+        number, _ = self.current()
+        code = self._process.exitcode
+        self.connection.close()
+        self._memory.close()
+        return results, code, number
+
+
+def _start(process: Any) -> None:
+    """Start a process in which Ctrl-C is blocked until it ignores it: the parent deals with that."""
+    # The tracker of semaphores must not end with a closed terminal: multiprocessing would print tracebacks.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    try:
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_SETMASK, before | worker.BLOCKED_SIGNALS)
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
