@@ -81,3 +81,6 @@ def test_columns_of_paths_need_no_folder(tmp_path, lance, monkeypatch, capsys):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="is no Lance data set"):
         read("empty")
+    lance.write_dataset(pa.table({"n": [1]}), "empty/train/shards")
+    with pytest.raises(UserError, match=r"is no Lance data set; there is one in it: empty/train/shards$"):
+        read("empty")

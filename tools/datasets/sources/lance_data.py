@@ -89,7 +89,11 @@ def _opened(place: str) -> Any:
     try:
         return lance.dataset(place)
     except (OSError, ValueError) as error:
-        raise UserError(f"{place}: is no Lance data set: {first_line(error)}") from None
+        inner = sorted(
+            str(path.parent) for depth in ("*", "*/*") for path in Path(place).glob(f"{depth}/_versions")
+        )
+        hint = f"; there is one in it: {', '.join(inner)}" if inner else f": {first_line(error)}"
+        raise UserError(f"{place}: is no Lance data set{hint}") from None
 
 
 def _columns(data: Any) -> dict[str, str]:

@@ -19,8 +19,9 @@ from typing import Any, BinaryIO
 from tools.base.disk import system_message
 from tools.datasets.sources import Found, SourceOptions
 from tools.datasets.sources.extracting import Extraction
-from tools.datasets.sources.records import RowTable, caption_of, file_id, renamed
+from tools.datasets.sources.records import TEXT_KEYS, RowTable, caption_of, file_id, renamed
 from tools.datasets.sources.shards import DAMAGED, Shard, find_shards, read_members
+from tools.datasets.sources.videofolder import split_of
 from tools.errors import MediaError, UserError
 
 _MEMBER = re.compile(r"((?:.*/)?[^./][^./]*)\.([^/]+)")
@@ -44,8 +45,9 @@ def read(places: Sequence[str], options: SourceOptions) -> Found:
 
     Columns of a row: path, id (file name without its extension), relpath (below DIR), text (the member .txt,
     .caption, .text or .cap, else the field text, caption, prompt or description; or the field
-    ``options.text_column``), shard, key, and the fields of .json members. A field called like another column
-    gets ``json_`` before its name.
+    ``options.text_column``), split (of folders called train, val, test …), shard, key, and the fields of
+    .json members but for one that repeats the caption. A field called like another column gets ``json_``
+    before its name.
     ``options.exts`` chooses other members than videos.
 
     Raises:
@@ -176,10 +178,17 @@ class _Reader:
                 text = caption_of(record, self._text_column)
             else:
                 text = texts.pop(kind).strip() if kind else caption_of(record)
+                # Others, and tools.export, write it into the fields as well.
+                record = {
+                    name: value for name, value in record.items() if name not in TEXT_KEYS or value != text
+                }
             for path, relpath in sample.media:
                 cells: dict[str, Any] = {"path": path, "id": file_id(relpath), "relpath": relpath}
                 if text is not None:
                     cells["text"] = text
+                split = split_of(relpath)
+                if split and "split" not in record:
+                    cells["split"] = split
                 cells |= {"shard": str(shard.path), "key": key}
                 cells |= renamed(texts, _COLUMNS, "member_")
                 cells |= renamed(record, {*_COLUMNS, *cells}, "json_")
