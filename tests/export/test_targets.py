@@ -5,7 +5,7 @@ import random
 import pytest
 
 from tools.export.presets import preset, presets
-from tools.export.targets import Target, target
+from tools.export.targets import Target, fitting_size, target
 from tools.export.trainers.judgement import Clip, Reason
 
 HARMLESS = {"enlarged", "dot in the name"}
@@ -107,3 +107,23 @@ def test_why_there_is_none():
     assert find("mochi-1@mochi", Clip("a", 640, 360, 300, 30)).kind == "picture too small"
     assert find("wan2.1@musubi", Clip("a", 0, 0, 0, 30)).kind == "unreadable"
     assert find("wan2.1@musubi", Clip("a", 1, 1, 300, 30)).kind == "picture too small"
+
+
+@pytest.mark.parametrize("name", ["wan2.2-a14b@diffusion-pipe", "wan2.1@musubi", "wan2.1@simpletuner"])
+@pytest.mark.parametrize("shape", [(640, 272), (272, 640), (192, 144), (400, 400)])
+def test_the_size_that_a_small_clip_fills_is_named(name, shape):
+    """The next larger one is not filled, and no smaller one is named: tried one by one here."""
+    chosen = preset(name)
+    setup = chosen.trainer.setup(chosen.model)
+    clip = Clip("a", *shape, 200, chosen.model.fps or 24, "A dog.")
+    found = fitting_size(clip, chosen.trainer, setup)
+    assert found is not None
+    width, height = setup.sizes[0]
+    step = chosen.model.multiple
+    filled = []
+    for wide in range(step, width + 1, step):
+        size = (wide, max(step, step * round(wide * height / width / step)))
+        one = target(clip, chosen.trainer, chosen.trainer.setup(chosen.model, sizes=(size,)))
+        if not isinstance(one, Reason) and one.bucket.width <= shape[0] and one.bucket.height <= shape[1]:
+            filled.append(size)
+    assert found == filled[-1]

@@ -19,7 +19,7 @@ from tools.export.captions import Captions
 from tools.export.clips import clips
 from tools.export.encode import Box, Cut
 from tools.export.explain import judge
-from tools.export.targets import Target, target
+from tools.export.targets import Target, fitting_size, target
 from tools.export.trainers.base import Setup, Trainer
 from tools.export.trainers.judgement import Clip, Judgement, Reason, unusable
 
@@ -211,7 +211,7 @@ def _pieces(source: _Source, wanted: Wanted) -> list[Planned] | Reason:
         one = target(rest, wanted.trainer, wanted.setup)
         if isinstance(one, Reason):
             return found or _with_frames(one, source, wanted)
-        if not wanted.keep_small and (too_small := _too_small(inner, one)):
+        if not wanted.keep_small and (too_small := _too_small(inner, one, wanted)):
             return found or too_small
         there = wanted.trainer.frames_there(rest, wanted.setup)  # as `target` counts
         planned = _planned(source, one, start + _before(there, one, wanted), wanted)
@@ -248,17 +248,19 @@ def _with_frames(reason: Reason, source: _Source, wanted: Wanted) -> Reason:
     one = target(source.inner, trainer, shorter.setup)
     if isinstance(one, Reason):  # too short again where the trainer's own settings say the lengths
         return reason if one.kind == reason.kind else one
-    remains = None if wanted.keep_small else _too_small(source.inner, one)
+    remains = None if wanted.keep_small else _too_small(source.inner, one, wanted)
     planned = remains or _planned(source, one, 0, shorter)
     return planned if isinstance(planned, Reason) else replace(reason, remedy=f"--frames {fitting}")
 
 
-def _too_small(clip: Clip, one: Target) -> Reason | None:
+def _too_small(clip: Clip, one: Target, wanted: Wanted) -> Reason | None:
     width, height = one.bucket.width, one.bucket.height
     if width <= clip.width and height <= clip.height:
         return None
     text = f"{clip.width}x{clip.height} is smaller than its bucket {width}x{height}"
-    return Reason("too small", text, "a smaller --sizes, or --keep-small")
+    size = fitting_size(clip, wanted.trainer, wanted.setup)
+    smaller = f"--sizes {size[0]}x{size[1]}, or " if size else ""
+    return Reason("too small", text, f"{smaller}--keep-small")
 
 
 def _planned(source: _Source, one: Target, start: int, wanted: Wanted) -> Planned | Reason:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from tools.export.explain import judge
@@ -62,6 +63,38 @@ def target(clip: Clip, trainer: Trainer, setup: Setup) -> Target | Reason:
         )
     written = replace(clip, num_frames=fitting[0][1], fps=fps, caption=clip.caption or "-")
     return _sized(clip, written, trainer, setup)
+
+
+def fitting_size(clip: Clip, trainer: Trainer, setup: Setup) -> tuple[int, int] | None:
+    """The largest size of the configuration's first aspect ratio of which a clip fills the bucket.
+
+    Args:
+        clip: One that is smaller than its bucket.
+        trainer: Who reads it.
+        setup: How one trains.
+
+    Returns:
+        Width and height for the configuration, or None: there is no size for so small a picture.
+    """
+    # Numbers of frames are chosen anew for other sizes, so this clip is given one that it has.
+    frames = setup.model.frames.longest(trainer.frames_there(clip, setup))
+    if frames is None:
+        return None
+    setup = replace(setup, frames=(frames,))
+    width, height = setup.sizes[0]
+    step = setup.model.multiple
+    # Buckets are rounded, so one of a few more pixels than the clip has may fit it.
+    most = math.isqrt(clip.width * clip.height * width // height) * 5 // 4 + step
+    for wide in range(min(width, most) // step, 0, -1):
+        size = wide * step, max(1, round(wide * height / width)) * step
+        found = target(clip, trainer, replace(setup, sizes=(size,)))
+        if (
+            isinstance(found, Target)
+            and found.bucket.width <= clip.width
+            and found.bucket.height <= clip.height
+        ):
+            return size
+    return None
 
 
 def _sized(clip: Clip, written: Clip, trainer: Trainer, setup: Setup) -> Target | Reason:

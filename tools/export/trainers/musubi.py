@@ -162,7 +162,7 @@ def _buckets(area: int) -> list[tuple[int, int]]:
     """
     root = int(math.sqrt(area))
     buckets = set()
-    for side in range(_down(root // 2), root + STEP, STEP):
+    for side in range(max(STEP, _down(root // 2)), root + STEP, STEP):
         other = _down(area // side)
         buckets |= {(side, other), (other, side)}
     return sorted(buckets)
