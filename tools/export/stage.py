@@ -24,7 +24,7 @@ from tools.media.writing.settings import check_encoding
 from tools.options import option, option_field
 from tools.options.values import Number, Text
 from tools.stage.owners import with_stem
-from tools.stage.stage import FAILURES, MADE_FILES, Row, origin
+from tools.stage.stage import FAILURES, MADE_FILES, ORIGIN, Row, origin
 
 if TYPE_CHECKING:
     from tools.export.encode import Cut
@@ -157,7 +157,9 @@ class ExportStage(FolderStage):
             return path  # linked by a run that was killed then
         try:
             with self.new_file(path, row) as new:
-                if cut is None:
+                if cut is None and ORIGIN in row:  # a temporary copy, or one of a cache
+                    copy_file(row["path"], new)
+                elif cut is None:
                     _link(row["path"], new)
                 else:
                     from tools.export.encode import Encoding, write_piece
