@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import email.utils
 import http.client
+import io
 import os
 import random
 import re
@@ -116,6 +117,28 @@ def fetch(
     if known is not None:
         transfer.total, transfer.version = known.size, known.for_range
     transfer.run()
+
+
+def file_version(
+    url: str, *, limits: Limits | None = None, cancelled: threading.Event | None = None
+) -> Version:
+    """The version of a file, its size among it, from one small request; tried as often as a download is.
+
+    Args:
+        url: See `fetch`.
+        limits: See `Limits`; bytes are not limited.
+        cancelled: Ends the attempts when set.
+
+    Raises:
+        TransferError: See there; ``status`` 404 says that there is no such file.
+    """
+    try:
+        address, authorization = _escaped(url)
+    except ValueError as error:
+        raise TransferError("refused", f"not an address ({error})") from error
+    question = _Question(address, authorization, io.BytesIO(), limits or Limits(), True, None, cancelled)
+    question.run()
+    return question.found
 
 
 def server_version(url: str, *, known: Version | None = None, timeout: float = 10.0) -> Version | None:
@@ -245,12 +268,13 @@ class _Transfer:
                 self._restart()
             raise _BrokenError(f"{here} of {self.total} bytes received")
 
-    def _open(self, offset: int) -> Any:
+    def _open(self, offset: int, wanted: str = "") -> Any:
+        """Ask for the file from an offset on, or for another range."""
         request = urllib.request.Request(self.url, headers=HEADERS)
         if self.authorization is not None:
             request.add_header("Authorization", self.authorization)
-        if offset:
-            request.add_header("Range", f"bytes={offset}-")
+        if offset or wanted:
+            request.add_header("Range", wanted or f"bytes={offset}-")
             if self.version:
                 request.add_header("If-Range", self.version)
         try:
@@ -324,6 +348,19 @@ class _Transfer:
             self.file.write(block)
             self._report_progress()
             self._check()
+
+
+@dataclass
+class _Question(_Transfer):
+    """A request for the first byte, which tells the size of all."""
+
+    found: Version = Version()
+
+    def _attempt(self) -> None:
+        self._check()
+        # An address that was signed for downloads allows no HEAD.
+        with self._open(0, "bytes=0-0") as response:
+            self.found = Version.from_headers(response.headers, response.status)
 
 
 def _escaped(url: str) -> tuple[str, str | None]:

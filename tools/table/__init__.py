@@ -1,7 +1,7 @@
 """Meta tables on disk: read, write, name, merge. No media, no torch."""
 
 from tools.columns import COLUMNS, PART_COLUMN, ROW_COLUMN
-from tools.table.checks import check_types, count_addresses, require_single_values
+from tools.table.checks import check_types, require_single_values
 from tools.table.files import (
     count_rows,
     numeric,
@@ -30,7 +30,6 @@ __all__ = [
     "ROW_COLUMN",
     "check_types",
     "concat_tables",
-    "count_addresses",
     "count_rows",
     "expand_inputs",
     "failures_path",

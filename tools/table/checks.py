@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from tools.base.addresses import ADDRESS, ELSEWHERE
 from tools.columns import COLUMNS
 from tools.errors import UserError
 from tools.table.formats import format_of
@@ -90,23 +89,3 @@ def require_single_values(schema: Mapping[str, pl.DataType], names: Iterable[str
 
 
 _SINGLE = {"String": "text", "Boolean": "truth value"}
-
-
-def count_addresses(frame: pl.DataFrame | pl.LazyFrame, source: str | Path) -> int:
-    """How many paths are addresses, for work that opens files of this machine.
-
-    Args:
-        frame: With a column path.
-        source: What the table is called.
-
-    Raises:
-        UserError: All are.
-    """
-    path = pl.col("path").cast(pl.String)
-    remote = path.str.contains(ADDRESS) & ~path.str.contains("^(?i)file://")
-    first, paths = path.filter(remote).first().alias("first"), (path != "").sum().alias("paths")
-    counts = frame.lazy().select(remote.sum(), first, paths).collect(engine="streaming")
-    number, example, count = counts.row(0)
-    if number and number == count:
-        raise UserError(f"{source}: every path in it is an address; {example} {ELSEWHERE}")
-    return number

@@ -125,6 +125,7 @@ class Context:
         failures: Files that could not be read; operations add to it.
         notes: Lines for the user; operations add to it.
         probed: Results of `--info`, by path, so that no file is opened twice.
+        sizes: Bytes of files at addresses, or why they are not known, so that no server is asked twice.
         condition: The ``--where`` condition that keeps the rows which --keep-hours and its kind keep; empty
             when it is all of them, None when there is no such operation.
     """
@@ -137,6 +138,7 @@ class Context:
     failures: list[MediaError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     probed: dict[tuple[str | None, bool], Any] = field(default_factory=dict)
+    sizes: dict[str, int | MediaError] = field(default_factory=dict)
     condition: str | None = None
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tools.base.addresses import local_path
 from tools.columns import COLUMNS, INFO
 from tools.datasets.operations.base import Context, Operation, Phase, Split, split_by
+from tools.errors import MediaError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -25,7 +27,6 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
     import polars as pl
 
     from tools.datasets.probe_stage import ProbeStage
-    from tools.errors import MediaError
     from tools.media.reading.timeline.packets import TIMING_REMARKS
     from tools.stage.failures import count_kinds
     from tools.stage.progress import spell_rate, spell_seconds
@@ -74,31 +75,71 @@ def _video_info(frame: pl.LazyFrame, value: object, context: Context) -> pl.Lazy
 
 
 def _ext(frame: pl.LazyFrame, value: object, context: Context) -> Split:
-    _note_addresses(frame, context)
-    return split_by(frame, filesize().is_not_null())
+    sizes = filesize(frame, context)
+    return split_by(frame, sizes.is_not_null() | unanswered(context))
 
 
-def _note_addresses(frame: pl.LazyFrame, context: Context) -> None:
-    """Note that paths which are addresses are not checked."""
-    from tools.table import count_addresses
+def filesize(frame: pl.LazyFrame, context: Context) -> pl.Expr:
+    """Size of each file in MiB; empty where there is none, and where no server says.
 
-    if number := count_addresses(frame, context.source):
-        context.notes.append(f"{number} paths are addresses, where no file is looked for")
-
-
-def filesize() -> pl.Expr:
-    """Size of each file in MiB; empty where there is none."""
+    Servers of files at addresses are asked at once. What is not known of those is a failure of its row.
+    """
     import polars as pl
 
+    _ask_servers(frame, context)
+
     def sizes(paths: pl.Series) -> pl.Series:
-        return pl.Series([_size(path) for path in paths], dtype=pl.Float64)
+        return pl.Series([_size(path, context) for path in paths], dtype=pl.Float64)
 
     return pl.col("path").fill_null("").map_batches(sizes, return_dtype=pl.Float64, is_elementwise=True)
 
 
-def _size(path: str) -> float | None:
+def unanswered(context: Context) -> pl.Expr:
+    """Whether it is not known if there is a file at an address, after `filesize`: its server did not say."""
+    import polars as pl
+
+    silent = [path for path, size in context.sizes.items() if _is_fault(size)]
+    return pl.col("path").cast(pl.String).is_in(silent).fill_null(False)
+
+
+def _is_fault(size: object) -> bool:
+    return isinstance(size, MediaError) and size.kind != "missing"
+
+
+def _ask_servers(frame: pl.LazyFrame, context: Context) -> None:
+    """Ask for the sizes of files at addresses that are not known yet."""
+    import polars as pl
+
+    from tools.base.addresses import ADDRESS
+    from tools.media.fetching.asking import ask_all, file_size
+    from tools.stage.failures import count_kinds
+    from tools.stage.progress import Progress
+    from tools.stage.remote_files import fetch_options, is_remote
+
+    path = pl.col("path").cast(pl.String)
+    found = frame.select(path.filter(path.str.contains(ADDRESS)).unique(maintain_order=True))
+    todo = [
+        address
+        for address in found.collect(engine="streaming").to_series().to_list()
+        if is_remote(address) and address not in context.sizes
+    ]
+    if not todo:
+        return
+    size = partial(file_size, options=fetch_options(context.options, todo))
+    with Progress(len(todo), "addresses", shown=context.options.progress) as progress:
+        answers = ask_all(size, todo, lambda size: progress.advance(1, _is_fault(size)))
+    context.sizes |= answers
+    if silent := [size for size in answers.values() if isinstance(size, MediaError) and _is_fault(size)]:
+        what = f"{len(silent)} of {len(todo)} files at addresses: whether they are there is not known"
+        context.notes.append(f"{what} ({count_kinds(silent)}); no row is removed for that")
+        context.failures += silent
+
+
+def _size(path: str, context: Context) -> float | None:
     import os
 
+    if "://" in path and (there := context.sizes.get(path)) is not None:
+        return there / 2**20 if isinstance(there, int) else None
     try:
         return os.stat(local_path(path)).st_size / 2**20  # noqa: PTH116  (pathlib takes three times as long here)
     except (OSError, ValueError):
@@ -106,8 +147,8 @@ def _size(path: str) -> float | None:
 
 
 def _filesize(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
-    _note_addresses(frame, context)
-    return frame.drop("filesize", strict=False).with_columns(filesize().alias("filesize"))
+    sizes = filesize(frame, context)
+    return frame.drop("filesize", strict=False).with_columns(sizes.alias("filesize"))
 
 
 OPERATIONS = (
@@ -140,6 +181,7 @@ OPERATIONS = (
         Phase.COSTLY,
         "_ext",
         requires=("path",),
+        opens_files=True,
     ),
     Operation(
         "filesize",
@@ -149,6 +191,7 @@ OPERATIONS = (
         "_filesize",
         requires=("path",),
         adds=("filesize",),
+        opens_files=True,
         everyday=False,
     ),
 )

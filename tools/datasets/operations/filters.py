@@ -31,8 +31,12 @@ def _threshold(short: str, column: str, bound: str) -> Operation:
     remark = _COMPUTED.get(column) or _UNKNOWN_STAYS.get(column) or "empty cells go"
 
     def apply(frame: pl.LazyFrame, value: Number, context: Context) -> Split:
-        number = _number(frame, column, f"{context.source}: --{short}{bound}")
+        number = _number(frame, column, context, f"{context.source}: --{short}{bound}")
         keep = number >= value if bound == "min" else number <= value
+        if column == "filesize":
+            from tools.datasets.operations.files import unanswered
+
+            keep = keep | unanswered(context)
         return split_by(frame, keep | number.is_null() if column in _UNKNOWN_STAYS else keep)
 
     return Operation(
@@ -44,10 +48,11 @@ def _threshold(short: str, column: str, bound: str) -> Operation:
         parse=Number,
         metavar="X",
         requires=() if column == "resolution" else ("path",) if column == "filesize" else (column,),
+        opens_files=column == "filesize",
     )
 
 
-def _number(frame: pl.LazyFrame, column: str, caller: str) -> pl.Expr:
+def _number(frame: pl.LazyFrame, column: str, context: Context, caller: str) -> pl.Expr:
     """The column as numbers, computed if it is missing."""
     from tools.datasets.operations.files import filesize
     from tools.table import numeric, require_columns
@@ -55,7 +60,7 @@ def _number(frame: pl.LazyFrame, column: str, caller: str) -> pl.Expr:
     if column in frame.collect_schema():
         return numeric(column)
     if column == "filesize":
-        return filesize()
+        return filesize(frame, context)
     require_columns(frame, ("height", "width"), caller)
     return numeric("height") * numeric("width")
 

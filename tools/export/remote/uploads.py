@@ -12,12 +12,12 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from tools.base.disk import make_folder, writing
+from tools.base.side_by_side import side_by_side
 from tools.base.versions import Version
 from tools.errors import MediaError, UserError
 from tools.media.fetching.remote_folder import RemoteFolder
@@ -224,8 +224,7 @@ class Uploads:
     @staticmethod
     def each(work: Callable[[T], R], over: Iterable[T]) -> list[R]:
         """Results of requests, several at a time."""
-        with ThreadPoolExecutor(_AT_ONCE) as threads:
-            return list(threads.map(work, over))
+        return list(side_by_side(work, over, _AT_ONCE))
 
     def _is_same(self, name: str, size: int, digest: str) -> bool:
         there = self.objects[name]

@@ -285,7 +285,7 @@ def copy_from_address(
                 address, file, limits=options.limits, cancelled=cancelled, known=known, on_version=on_version
             )
         except TransferError as error:
-            raise MediaError(*_judge(address, error)) from error
+            raise MediaError(*judged(address, error)) from error
         return
     from tools.media.fetching.storage import copy_from_storage
 
@@ -314,7 +314,8 @@ def version_at(
     return storage_version(address, options.storage)
 
 
-def _judge(url: str, error: TransferError) -> tuple[str, str, str]:
+def judged(url: str, error: TransferError) -> tuple[str, str, str]:
+    """Kind, path and message of the failure of a row, for that of a transfer."""
     if error.status in _GONE:
         return "missing", url, f"the server answers {error.reason}"
     kind = {"too_large": "too_large", "too_slow": "timeout"}.get(error.trouble, "network")

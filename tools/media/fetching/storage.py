@@ -94,6 +94,27 @@ def copy_from_storage(
         copy.cancelled.wait(seconds)
 
 
+def object_version(url: str, options: Mapping[str, Any], limits: Limits) -> Version:
+    """The version of an object, its size among it, with as many attempts as for a copy.
+
+    Raises:
+        MediaError: ``missing``, ``network``; ``bad_value``: unknown storage.
+        UserError: See `copy_from_storage`.
+    """
+    storage = storage_of(url, options)
+    for pause in (*limits.pauses, None):
+        try:
+            return Version.from_info(storage.info(url))
+        except FileNotFoundError as error:
+            raise MediaError("missing", url, "there is no such object") from error
+        except Exception as error:  # each storage has other exceptions
+            if is_refusal(error) or pause is None:
+                what = "refuses" if is_refusal(error) else "does not answer"
+                raise MediaError("network", url, f"the storage {what}: {one_line(error)}") from error
+        time.sleep(pause)
+    raise AssertionError("the last attempt returns or raises")
+
+
 def storage_version(url: str, options: Mapping[str, Any]) -> Version | None:
     """The version of an object that the storage has now; None if it cannot be asked."""
     try:
