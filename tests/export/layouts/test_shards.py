@@ -3,17 +3,19 @@
 import hashlib
 import json
 import pickle
+import resource
 import shutil
 import subprocess
 import sys
 import tarfile
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tools.errors import UserError
+from tools.errors import DiskError, UserError
 from tools.export.items import Item
 from tools.export.presets import layout_of
 
@@ -176,6 +178,32 @@ def test_shards_of_splits_that_are_no_more(tmp_path):
     stale.remove()
     assert not (tmp_path / "val").exists()
     assert layout.stale(tmp_path, made) == []
+
+
+@contextmanager
+def no_file_larger_than(size):
+    """The system refuses to write behind this byte of a file, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("name", ["webdataset", "mds", "litdata"])
+def test_a_disk_that_refuses_leaves_the_shards_that_were_there(name, tmp_path):
+    layout, items = make(tmp_path, name)
+    layout.write(tmp_path, items[:2])
+    before = state(tmp_path)
+    (tmp_path / items[2].file).write_bytes(b"x" * 300_000)
+    with (
+        no_file_larger_than(100_000),
+        pytest.raises(DiskError, match=r"shards: cannot be written: .*too large"),
+    ):
+        layout.write(tmp_path, items)
+    assert state(tmp_path).keys() == before.keys()
+    assert state(tmp_path / "shards").items() <= before.items()
 
 
 KILLED = """
