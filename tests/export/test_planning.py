@@ -1,4 +1,4 @@
-"""Plans of rows: names, boxes, rates, and every preset's pieces against its trainer's own rule."""
+"""Plans of rows: boxes, rates, and every preset's pieces against its trainer's own rule."""
 
 from __future__ import annotations
 
@@ -7,19 +7,9 @@ from fractions import Fraction
 import polars as pl
 import pytest
 
-from tools.export.planning import Wanted, clean_box, exact_rate, keys_of, plan_rows
+from tools.export.planning import Wanted, clean_box, exact_rate, plan_rows
 from tools.export.presets import presets
 from tools.export.trainers.judgement import Clip
-
-
-def test_keys_are_unique_without_dots_and_independent_of_order():
-    paths = ["x/a.b.mp4", "y/a_b.mp4", "x/c.mp4", "x/c.mp4", "C.mkv", "x/d_w001.mp4", "", None, "x/ä é.mp4"]
-    keys = keys_of(paths)
-    assert len({key.casefold() for key in keys}) == len(paths)
-    assert all(key and "." not in key and "/" not in key and " " not in key for key in keys)
-    back = keys_of(paths[:3][::-1])
-    assert keys_of(paths[:3]) == back[::-1]
-    assert keys_of(["x/e.mp4"]) == ["e"]
 
 
 @pytest.mark.parametrize(

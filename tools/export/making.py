@@ -17,10 +17,11 @@ from tools.errors import UserError
 from tools.export.explain import judge
 from tools.export.folder import items_of, names_in, seen, strangers, write_texts
 from tools.export.items import Item
+from tools.export.keys import keys_of
 from tools.export.layouts.shard_folder import ShardFolder
 from tools.export.layouts.shards import SIZE, Shards
 from tools.export.manifest import About, refuse_others, write_manifest
-from tools.export.planning import RowPlan, keys_of
+from tools.export.planning import RowPlan
 from tools.export.presets import Preset, layout_of
 from tools.export.stage import ExportStage
 from tools.export.trainers.base import Setup
