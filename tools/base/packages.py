@@ -17,6 +17,7 @@ EXTRAS: dict[str, str] = {
     "lingua": "text",
     "matplotlib": "report",
     "onnxruntime": "ocr",
+    "openvino": "ocr",
     "rapidocr": "ocr",
     "ray": "daft",
     "s3fs": "s3",

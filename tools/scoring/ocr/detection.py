@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tools.scoring.ocr.sessions import open_session, run_session, standardise
+from tools.scoring.ocr.backends import open_network
+from tools.scoring.ocr.sessions import standardise
 
 _MULTIPLE = 32  # sides that the network takes
 _MARKED = 0.3  # probability from which a pixel belongs to text
@@ -48,15 +49,22 @@ class TextDetector:
 
     Args:
         file: The network.
-        device: What `sessions.resolve_ocr_device` gave.
+        device: What `backends.choose_backend` gave.
+        backend: Likewise.
         threshold: Score that a candidate must exceed.
         limit_side: Longer side in pixels at which frames are read; larger ones are scaled down.
     """
 
     def __init__(
-        self, file: Path, *, device: str = "cpu", threshold: float = 0.3, limit_side: int = 1280
+        self,
+        file: Path,
+        *,
+        device: str = "cpu",
+        backend: str = "onnxruntime",
+        threshold: float = 0.3,
+        limit_side: int = 1280,
     ) -> None:
-        self._session = open_session(file, device)
+        self._network = open_network(file, device, backend)
         self.threshold = threshold
         self.limit_side = limit_side
 
@@ -74,7 +82,7 @@ class TextDetector:
         if (columns, rows) != (width, height):
             filter_ = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
             image = cv2.resize(image, (columns, rows), interpolation=filter_)
-        probability = run_session(self._session, standardise(image))[0, 0]
+        probability = self._network(standardise(image))[0, 0]
         scale = np.array([width / columns, height / rows])
         return [
             Candidate((corners * scale).astype(np.float32), score)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tools.errors import UserError
+from tools.scoring.ocr.backends import choose_backend
 from tools.scoring.ocr.detection import Candidate, TextDetector
 from tools.scoring.ocr.reading import Reading, TextReader
-from tools.scoring.ocr.sessions import find_models, resolve_ocr_device
+from tools.scoring.ocr.sessions import find_models
 
 CHECKS: dict[str, str] = {
     "reading": "a region that does not look like a line of text counts when it can be read",
@@ -66,6 +67,7 @@ class OcrScorer:
         limit_side: Longer side in pixels at which pictures are read; larger ones are scaled down,
             smaller ones are taken as they are. Regions are read at full size.
         check: A name of `CHECKS`.
+        backend: What computes the detection network: a name of `backends.BACKENDS`.
 
     Raises:
         UserError: A package is not installed, the device cannot be used, or a value is out of range.
@@ -78,12 +80,13 @@ class OcrScorer:
         threshold: float = 0.3,
         limit_side: int = 1280,
         check: str = "reading",
+        backend: str = "auto",
     ) -> None:
         check_options(threshold, limit_side, check)
         models = find_models()
-        device = resolve_ocr_device(device)
+        device, backend = choose_backend(device, backend)
         self._detect = TextDetector(
-            models.detection, device=device, threshold=threshold, limit_side=limit_side
+            models.detection, device=device, backend=backend, threshold=threshold, limit_side=limit_side
         )
         self._read = TextReader(models.recognition, device=device)
         self._check = check

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
 _CUDA = "CUDAExecutionProvider"
-_MEMORY_SIGNS = ("bad_alloc", "allocate memory", "out of memory")
+_MEMORY_SIGNS = ("bad_alloc", "allocate memory", "out of memory", "Resource temporarily unavailable")
+"""In messages; the last is a thread of OpenVINO that gets no stack."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def open_session(file: Path, device: str) -> InferenceSession:
         # Every size of frame is a new shape, and an exhaustive search takes seconds for each.
         settings = {"device_id": int(device.partition(":")[2]), "cudnn_conv_algo_search": "HEURISTIC"}
         providers.insert(0, (_CUDA, settings))
-    with _memory_errors():
+    with memory_errors():
         session = onnxruntime.InferenceSession(str(file), options, providers=providers)
     if device != "cpu" and session.get_providers()[0] != _CUDA:
         raise UserError(
@@ -118,8 +119,8 @@ def open_session(file: Path, device: str) -> InferenceSession:
 
 
 @contextmanager
-def _memory_errors() -> Iterator[None]:
-    """Raise Python's error for a lack of memory: ONNX Runtime has no such error."""
+def memory_errors() -> Iterator[None]:
+    """Raise Python's error for a lack of memory: ONNX Runtime and OpenVINO have no such error."""
     try:
         yield
     except Exception as error:
@@ -134,7 +135,7 @@ def run_session(session: InferenceSession, pixels: np.ndarray) -> np.ndarray:
     Raises:
         MemoryError: There is not enough.
     """
-    with _memory_errors():
+    with memory_errors():
         return np.asarray(session.run(None, {session.get_inputs()[0].name: pixels})[0])
 
 

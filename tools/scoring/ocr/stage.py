@@ -14,10 +14,11 @@ import polars as pl
 from tools.media.reading.sampling import Sampling
 from tools.options import option
 from tools.options.values import Choice, Number, Whole
+from tools.scoring.ocr.backends import BACKENDS, backend_version, choose_backend
 from tools.scoring.ocr.scorer import CHECKS, OcrScorer
-from tools.scoring.ocr.sessions import find_models, resolve_ocr_device
+from tools.scoring.ocr.sessions import find_models
 from tools.stage.common_options import decoder_option, device_option, frames_option
-from tools.stage.stage import Row, Stage
+from tools.stage.stage import REMARKS, Row, Stage
 
 if TYPE_CHECKING:
     from tools.media.reading.frames import Frame
@@ -54,24 +55,26 @@ class OcrStage(Stage):
     )
     check: str = option("reading", "which regions count", Choice(CHECKS), everyday=False)
     text: bool = option(False, "add ocr_text, what the frame with most text says")
+    backend: str = option("auto", "what computes the detection network", Choice(BACKENDS), everyday=False)
     device: str = device_option()
     decoder: str = decoder_option()
 
     def configure(self) -> None:
         """Check the options, and set what follows from them."""
         find_models()
-        self.output_columns: dict[str, Any] = {"ocr": pl.Int64, "ocr_area": pl.Float64}
+        self.output_columns: dict[str, Any] = {"ocr": pl.Int64, "ocr_area": pl.Float64, REMARKS: pl.Object}
         if self.text:
             self.output_columns["ocr_text"] = pl.String
 
     def find(self) -> None:
-        """Find the device."""
-        self.device = resolve_ocr_device(self.device)
+        """Find the device, and what is installed for it."""
+        self.device, self.backend = choose_backend(self.device, self.backend)
 
     def config(self) -> dict[str, Any]:
-        """What changes the values: the networks, the frames and the options; not where it runs."""
+        """What changes the values: the networks, their backend, the frames, the options; not the device."""
         return {
             "models": [f"rapidocr {version('rapidocr')}", *(file.name for file in _model_files())],
+            "backend": self.backend,
             "sampling": self.sampling.asdict(),
             "threshold": self.threshold,
             "limit_side": self.limit_side,
@@ -85,12 +88,12 @@ class OcrStage(Stage):
         images = [frame.image for frame in frames]
         if self.device != "cpu":
             return images
-        return self._values(images, _scorer("cpu", self.threshold, self.limit_side, self.check))
+        return self._values(images, self._scorer_on("cpu"))
 
     def setup(self) -> None:
         """Load the networks onto the GPU, when it is one."""
         if self.device != "cpu":
-            self._scorer = _scorer(self.device, self.threshold, self.limit_side, self.check)
+            self._scorer = self._scorer_on(self.device)
 
     def score(self, batch: list[Any]) -> list[dict[str, Any]]:
         """The values of each row; what workers finished is passed through."""
@@ -101,13 +104,17 @@ class OcrStage(Stage):
 
     def _values(self, images: list[np.ndarray], scorer: OcrScorer) -> dict[str, Any]:
         values = scorer.score(images, text=self.text)
-        return values | {"ocr_area": round(float(values["ocr_area"]), _DECIMALS)}
+        remark = f"detection network in {backend_version(self.backend)}"
+        return values | {"ocr_area": round(float(values["ocr_area"]), _DECIMALS), REMARKS: [remark]}
+
+    def _scorer_on(self, device: str) -> OcrScorer:
+        return _scorer(device, self.threshold, self.limit_side, self.check, self.backend)
 
 
 @lru_cache(maxsize=1)
-def _scorer(device: str, threshold: float, limit_side: int, check: str) -> OcrScorer:
+def _scorer(device: str, threshold: float, limit_side: int, check: str, backend: str) -> OcrScorer:
     """One for all jobs of a worker."""
-    return OcrScorer(device=device, threshold=threshold, limit_side=limit_side, check=check)
+    return OcrScorer(device=device, threshold=threshold, limit_side=limit_side, check=check, backend=backend)
 
 
 def _model_files() -> tuple[Any, ...]:
