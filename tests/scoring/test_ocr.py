@@ -189,14 +189,16 @@ def test_nothing_is_fetched(monkeypatch):
     assert OcrScorer(device="cpu").score([image], text=True)["ocr_text"] == "offline"
 
 
-def test_a_lack_of_memory_is_told_as_such():
+@pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
+def test_a_lack_of_memory_is_told_as_such(backend):
     """In a process that may take 60 MB more than it has; the network needs 200 for this picture."""
+    pytest.importorskip(backend, reason="the extra ocr is not installed")
     code = """if True:
         import resource
         import numpy as np
         from pathlib import Path
         from tools.scoring.ocr.scorer import OcrScorer
-        scorer = OcrScorer(device="cpu")
+        scorer = OcrScorer(device="cpu", backend="BACKEND")
         scorer.score([np.zeros((32, 32, 3), np.uint8)])
         used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (used + 60_000_000,) * 2)
@@ -205,7 +207,8 @@ def test_a_lack_of_memory_is_told_as_such():
         except MemoryError:
             print("memory")
     """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=600)
+    command = [sys.executable, "-c", code.replace("BACKEND", backend)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=600)
     assert done.stdout == "memory\n", done.stderr
 
 
