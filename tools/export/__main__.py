@@ -6,7 +6,6 @@ import argparse
 import re
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import cli
@@ -184,12 +183,10 @@ def main(argv: list[str] | None = None) -> int:
         raise UserError(f"--shards: {chosen.trainer.name} reads no shards; of {', '.join(SHARDED)} alone")
     setup = _setup(args, chosen)
     if args.check:
-        from tools.export.check import exported_setup
         from tools.stage.options import run_options
 
-        if not args.frames:
-            setup = exported_setup(Path(args.check), chosen, setup)
-        return run_check(args.check, chosen, setup, run_options(args))
+        how = {"as_exported": not args.frames, "trained_at": args.root or ""}
+        return run_check(args.check, chosen, setup, run_options(args), **how)
     only_explain = args.explain or args.dry_run
     if not only_explain and not args.output_dir:
         raise UserError("-o is missing: the folder that the data set goes to; or --explain")

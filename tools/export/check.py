@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from tools.datasets.sources import SOURCES
 from tools.errors import MediaError, UserError
 from tools.export.explain import Explanation, explain
+from tools.export.folder_files import FolderFiles
 from tools.export.found_captions import Found, found_captions
-from tools.export.manifest import MANIFEST, files_in, read_manifest
+from tools.export.layouts.base import join
+from tools.export.manifest import MANIFEST, read_manifest
 from tools.export.presets import SHARDED, Preset, layout_of
 from tools.export.trainers.base import Setup
 from tools.export.trainers.judgement import Clip
@@ -25,7 +27,7 @@ class Checked:
     """A folder as a trainer sees it.
 
     Attributes:
-        folder: The folder that the trainer is given.
+        folder: The path or address of the folder that the trainer is given.
         preset: What it would be trained with.
         setup: How.
         explanation: What becomes of each file.
@@ -35,7 +37,7 @@ class Checked:
         failures: File → why it could not be read.
     """
 
-    folder: Path
+    folder: str
     preset: Preset
     setup: Setup
     explanation: Explanation
@@ -45,7 +47,13 @@ class Checked:
     failures: Mapping[str, str]
 
 
-def check(folder: Path, preset: Preset, setup: Setup | None = None, run: RunOptions | None = None) -> Checked:
+def check(
+    folder: Path | FolderFiles,
+    preset: Preset,
+    setup: Setup | None = None,
+    run: RunOptions | None = None,
+    trained_at: str = "",
+) -> Checked:
     """Judge every file of a folder by the trainer's own arithmetic.
 
     Args:
@@ -54,6 +62,7 @@ def check(folder: Path, preset: Preset, setup: Setup | None = None, run: RunOpti
         preset: The trainer, and its model.
         setup: How one trains; as usual for the model by default.
         run: Workers that read the files.
+        trained_at: Where the folder lies for training, if not here.
 
     Raises:
         UserError: There is no such folder, nothing in it that the trainer reads, or the trainer reads shards.
@@ -63,20 +72,21 @@ def check(folder: Path, preset: Preset, setup: Setup | None = None, run: RunOpti
     trainer = preset.trainer
     if trainer.name in SHARDED:
         raise UserError(_inside_of_shards(trainer.name))
-    if not folder.is_dir():
-        raise UserError(f"--check {folder}: there is no such folder")
-    names = list(files_in(folder))
+    files = FolderFiles.of(folder)
+    if not files.exists():
+        raise UserError(f"--check {files.shown}: there is no such folder")
+    names = list(files.names())
     media = trainer.reads(names)
     if not media:
-        below = _where(folder, names, preset)
-        return check(folder / below, preset, setup, run)
-    found = found_captions(folder, trainer.name, media)
-    clips, failures = _probed(folder, found, run)
+        below = _where(files.shown, names, preset)
+        return check(files.below(below), preset, setup, run, trained_at and join(trained_at, below))
+    found = found_captions(files.texts, trainer.name, media, trained_at)
+    clips, failures = _probed(files, found, run)
     setup = setup or trainer.setup(preset.model)
     opened = set(media)
     ignored = [name for name in names if name not in opened and is_video(name)]
     explanation = explain(clips, trainer, setup)
-    return Checked(folder, preset, setup, explanation, found.missing, found.unlisted, ignored, failures)
+    return Checked(files.shown, preset, setup, explanation, found.missing, found.unlisted, ignored, failures)
 
 
 def _inside_of_shards(trainer: str) -> str:
@@ -90,20 +100,28 @@ def _inside_of_shards(trainer: str) -> str:
 
 
 def check_each(
-    folder: Path, preset: Preset, setup: Setup | None = None, run: RunOptions | None = None
+    folder: Path | FolderFiles,
+    preset: Preset,
+    setup: Setup | None = None,
+    run: RunOptions | None = None,
+    trained_at: str = "",
 ) -> list[Checked]:
     """As `check`; of an export with splits each split, as each is a data set of its own."""
+    files = FolderFiles.of(folder)
     splits: list[str] = []
-    if preset.trainer.name not in SHARDED and (folder / MANIFEST).is_file():
-        splits = [split for split in read_manifest(folder).get("splits") or {} if split]
-    roots = [folder / layout_of(preset.trainer.name).root(split) for split in splits]
-    if not roots or not all(root.is_dir() for root in roots):  # made for another trainer
-        roots = [folder]
-    return [check(root, preset, setup, run) for root in roots]
+    if preset.trainer.name not in SHARDED and (files.texts / MANIFEST).is_file():
+        splits = [split for split in read_manifest(files.texts).get("splits") or {} if split]
+    roots = [layout_of(preset.trainer.name).root(split) for split in splits]
+    if not roots or not all(files.below(root).exists() for root in roots):  # made for another trainer
+        roots = [""]
+    return [
+        check(files.below(root), preset, setup, run, trained_at and join(trained_at, root)) for root in roots
+    ]
 
 
-def exported_setup(folder: Path, preset: Preset, setup: Setup) -> Setup:
+def exported_setup(folder: Path | FolderFiles, preset: Preset, setup: Setup) -> Setup:
     """The setup with the numbers of frames that a folder was exported with, if it was for this preset."""
+    folder = FolderFiles.of(folder).texts
     if not (folder / MANIFEST).is_file():
         return setup
     manifest = read_manifest(folder)
@@ -114,7 +132,7 @@ def exported_setup(folder: Path, preset: Preset, setup: Setup) -> Setup:
     return replace(setup, frames=tuple(map(int, frames)), by_length=bool(made.get("by_length")))
 
 
-def _where(folder: Path, names: list[str], preset: Preset) -> str:
+def _where(folder: str, names: list[str], preset: Preset) -> str:
     """The one folder in a folder that the trainer finds clips in.
 
     Raises:
@@ -140,13 +158,16 @@ def _where(folder: Path, names: list[str], preset: Preset) -> str:
     raise UserError(f"{folder}: {trainer.name} reads {trainer.layout.replace('`', '')}; {there}")
 
 
-def _probed(folder: Path, found: Found, run: RunOptions | None) -> tuple[list[Clip], dict[str, str]]:
+def _probed(folder: FolderFiles, found: Found, run: RunOptions | None) -> tuple[list[Clip], dict[str, str]]:
     from tools.datasets.probe_stage import ProbeStage
+    from tools.stage.remote_files import fetch_options
+    from tools.stage.run_options import RunOptions
     from tools.stage.session import map_rows
 
     files = list(found.captions)
-    rows: list[dict[str, Any]] = [{"path": str(folder / file)} for file in files]
-    outcomes = map_rows(ProbeStage(as_video=True), rows, run, label="check")
+    rows: list[dict[str, Any]] = [{"path": folder.path(file)} for file in files]
+    fetch = fetch_options(run or RunOptions(), [row["path"] for row in rows])
+    outcomes = map_rows(ProbeStage(as_video=True), rows, run, label="check", fetch=fetch)
     clips, failures = [], {}
     for file, outcome in zip(files, outcomes, strict=True):
         caption = found.captions[file]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.base.addresses import is_address
 from tools.cli import ArgumentParser, advanced
 
 if TYPE_CHECKING:
+    from tools.export.folder_files import FolderFiles
     from tools.export.presets import Preset
     from tools.export.trainers.base import Setup
     from tools.stage.run_options import RunOptions
@@ -26,17 +30,35 @@ def add_folder_flags(parser: ArgumentParser) -> None:
     )
 
 
-def run_check(folder: str, chosen: Preset, setup: Setup, run: RunOptions) -> int:
+def run_check(
+    folder: str,
+    chosen: Preset,
+    setup: Setup,
+    run: RunOptions,
+    *,
+    as_exported: bool = False,
+    trained_at: str = "",
+) -> int:
     """Print what a trainer would do with a folder.
+
+    Args:
+        folder: Its path or address.
+        chosen: The preset.
+        setup: How one trains.
+        run: Workers that read the files.
+        as_exported: Take the numbers of frames that the folder was exported with.
+        trained_at: Where the folder lies for training, if not here.
 
     Returns:
         The exit code: 1 if it would use nothing.
     """
-    from tools.export.check import check_each
+    from tools.export.check import check_each, exported_setup
     from tools.export.check_text import check_text
     from tools.report.text_style import style_of
 
-    found = check_each(Path(folder), chosen, setup, run)
+    with _files(folder) as files:
+        setup = exported_setup(files, chosen, setup) if as_exported else setup
+        found = check_each(files, chosen, setup, run, trained_at)
     style = style_of(sys.stdout)
     print("\n\n".join(check_text(one, style) for one in found))
     return 0 if any(one.explanation.summary.used for one in found) else 1
@@ -52,6 +74,21 @@ def run_verify(folder: str, *, quick: bool = False) -> int:
     from tools.export.verify import verify
     from tools.report.text_style import style_of
 
-    report = verify(Path(folder), quick=quick)
+    with _files(folder, inside=not quick) as files:
+        report = verify(files, quick=quick)
     print(verify_text(report, style_of(sys.stdout)))
     return 0 if report.ok else 1
+
+
+@contextmanager
+def _files(folder: str, *, inside: bool = False) -> Iterator[FolderFiles]:
+    """The files at a path or an address."""
+    if is_address(folder):
+        from tools.export.remote.files import files_at
+
+        with files_at(folder, inside=inside) as files:
+            yield files
+    else:
+        from tools.export.folder_files import FolderFiles
+
+        yield FolderFiles(Path(folder))

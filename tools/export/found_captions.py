@@ -54,19 +54,20 @@ class Found:
     unlisted: list[str] = field(default_factory=list)
 
 
-def found_captions(folder: Path, trainer: str, media: Sequence[str]) -> Found:
+def found_captions(folder: Path, trainer: str, media: Sequence[str], trained_at: str = "") -> Found:
     """The clips that a trainer would read and their captions.
 
     Args:
         folder: The folder that the trainer is given.
         trainer: Its name.
         media: The files that it could open, as `tools.export.trainers.base.Trainer.reads` says.
+        trained_at: Where the folder lies for training, if not here.
 
     Raises:
         UserError: The table that its clips are listed in is not there, or cannot be read.
     """
     if trainer in _LISTINGS:
-        return _listed(folder, trainer, media)
+        return _listed(folder, trainer, media, trained_at)
     if trainer in _LINES and ((folder / "prompts.txt").exists() or trainer == "cogvideo"):
         return _by_line(folder, trainer, media)
     if trainer == "diffusion-pipe" and (folder / "captions.json").exists():
@@ -106,7 +107,7 @@ def _by_line(folder: Path, trainer: str, media: Sequence[str]) -> Found:
     return _matched(folder, "", zip(videos, prompts, strict=True), media)
 
 
-def _listed(folder: Path, trainer: str, media: Sequence[str]) -> Found:
+def _listed(folder: Path, trainer: str, media: Sequence[str], trained_at: str) -> Found:
     listing = _LISTINGS[trainer]
     tables = sorted(path for path in folder.iterdir() if path.suffix in _TABLES and path.name not in _OWN)
     rows = [row for path in tables for row in _rows(path, listing)]
@@ -118,7 +119,7 @@ def _listed(folder: Path, trainer: str, media: Sequence[str]) -> Found:
             f"{folder}: {trainer} reads clips that a table (CSV, JSON, JSON Lines or Parquet) lists, and "
             f"there is none with columns {columns}"
         )
-    return _matched(folder, listing.folder, rows, media)
+    return _matched(folder, listing.folder, rows, media, trained_at)
 
 
 def _rows(path: Path, listing: _Listing) -> Iterator[tuple[str, str | None]]:
@@ -141,7 +142,11 @@ def _rows(path: Path, listing: _Listing) -> Iterator[tuple[str, str | None]]:
 
 
 def _matched(
-    folder: Path, prefix: str, rows: Iterable[tuple[str, str | None]], media: Collection[str]
+    folder: Path,
+    prefix: str,
+    rows: Iterable[tuple[str, str | None]],
+    media: Collection[str],
+    trained_at: str = "",
 ) -> Found:
     """Rows of a list with the files of the folder."""
     found, known = Found(), set(media)
@@ -150,6 +155,7 @@ def _matched(
     above = [
         "".join(f"{part}/" for part in parts[-depth:]) for depth in range(1, min(len(parts), _ABOVE + 1))
     ]
+    above += [f"{trained_at.rstrip('/')}/"] if trained_at else []
     for given, caption in rows:
         file = PurePosixPath(prefix, given).as_posix()
         if file not in known:

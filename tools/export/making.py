@@ -156,7 +156,7 @@ _SAID = (
 
 def about_of(args: argparse.Namespace, table: pl.DataFrame, chosen: Preset, setup: Setup) -> About:
     """What the manifest says of where the data set comes from."""
-    said = {name: getattr(args, name) for name in _SAID}
+    said = {name: getattr(args, name) for name in _SAID} | ({"root": args.root} if args.root else {})
     return About(chosen, setup, Path(args.meta), table, args.typed, said)
 
 

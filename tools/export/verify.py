@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from tools.errors import UserError
+from tools.export.folder_files import FolderFiles
 from tools.export.found_captions import found_captions
 from tools.export.inside import Unreadable, samples
+from tools.export.layouts.base import join
 from tools.export.layouts.shard_folder import SHARDS
-from tools.export.manifest import CLIPS, FILES, files_in, hours, read_list, read_manifest
+from tools.export.manifest import CLIPS, FILES, hours, read_list, read_manifest
 from tools.export.presets import SHARDED, layout_of, preset
 from tools.export.trainers.base import Trainer
 from tools.stage.provenance import digest_file
@@ -43,7 +45,7 @@ class Report:
     """What was found.
 
     Attributes:
-        folder: The folder.
+        folder: The path or address of the folder.
         manifest: Its manifest.
         files: Files that were compared.
         bytes: Of those that are there.
@@ -53,7 +55,7 @@ class Report:
         notes: What is no fault: files of others beside those of the export, such as a trainer's cache.
     """
 
-    folder: Path
+    folder: str
     manifest: dict[str, Any]
     files: int = 0
     bytes: int = 0
@@ -75,7 +77,7 @@ class Report:
             fault.examples.append(text)
 
 
-def verify(folder: Path, *, quick: bool = False) -> Report:
+def verify(folder: Path | FolderFiles, *, quick: bool = False) -> Report:
     """Compare a folder with its manifest.
 
     Args:
@@ -85,17 +87,22 @@ def verify(folder: Path, *, quick: bool = False) -> Report:
     Raises:
         UserError: There is no manifest, or it is damaged.
     """
-    report = Report(folder, read_manifest(folder))
+    files = FolderFiles.of(folder)
+    folder = files.texts
+    report = Report(files.shown, read_manifest(folder))
     trainer = preset(str(report.manifest["preset"])).trainer
     splits = report.manifest.get("splits") or {"": {}}
     sharded = trainer.name in SHARDED
     clips = list(read_list(folder / CLIPS)) if (folder / CLIPS).exists() else []
-    known = _files(folder, report, quick, {clip["file"] for clip in clips} if sharded else set())
+    known = _files(files, report, quick, {clip["file"] for clip in clips} if sharded else set())
     if CLIPS not in known:
         clips = []
     roots = {split: split if sharded else layout_of(trainer.name).root(split) for split in splits}
-    _extra(folder, report, known, trainer, roots.values())
+    _extra(files, report, known, trainer, roots.values())
     _counts(report, clips)
+    if sharded and not files.whole:
+        report.notes.append("what is inside of the shards was not read")
+        return report
     if sharded:
         for split in roots:
             _inside(folder, report, trainer.name, split, clips)
@@ -103,30 +110,28 @@ def verify(folder: Path, *, quick: bool = False) -> Report:
     for clip in clips:
         if clip["file"] not in known:
             report.add("missing", f"{clip['file']} is a clip without a file")
-    _captions(
-        folder, report, trainer.name, roots, [clip for clip in clips if (folder / clip["file"]).exists()]
-    )
+    there = [clip for clip in clips if files.size(clip["file"]) is not None]
+    _captions(folder, report, trainer.name, roots, there)
     return report
 
 
-def _files(folder: Path, report: Report, quick: bool, packed: Collection[str]) -> set[str]:
+def _files(files: FolderFiles, report: Report, quick: bool, packed: Collection[str]) -> set[str]:
     """Compares every file of the list; returns their names. Those that are packed in shards may be gone."""
     listed = report.manifest.get("files") or {}
-    if digest_file(folder / FILES) != listed.get("sha256"):
+    if digest_file(files.texts / FILES) != listed.get("sha256"):
         report.add("changed", FILES)
 
     def state(entry: dict[str, Any]) -> tuple[str, int, str]:
-        path, name = folder / entry["file"], entry["file"]
-        try:
-            size = path.stat().st_size
-        except OSError:
+        name = entry["file"]
+        size = files.size(name)
+        if size is None:
             return name, 0, "missing"
-        same = size == entry.get("bytes") and (quick or digest_file(path) == entry.get("sha256"))
+        same = size == entry.get("bytes") and (quick or files.digest(name) == entry.get("sha256"))
         return name, size, "" if same else "changed"
 
     known: set[str] = set()
     gone = 0
-    for name, size, fault in _threaded(state, read_list(folder / FILES)):
+    for name, size, fault in _threaded(state, read_list(files.texts / FILES)):
         known.add(name)
         report.bytes += size
         if fault == "missing" and name in packed:
@@ -147,10 +152,12 @@ def _threaded(work: Any, entries: Iterator[dict[str, Any]]) -> Iterator[tuple[st
             yield from threads.map(work, some)
 
 
-def _extra(folder: Path, report: Report, known: set[str], trainer: Trainer, roots: Iterable[str]) -> None:
+def _extra(
+    files: FolderFiles, report: Report, known: set[str], trainer: Trainer, roots: Iterable[str]
+) -> None:
     """Files that the export has not written: clips that the trainer would read, and others."""
     others = 0
-    for name in files_in(folder):
+    for name in files.names():
         if name in known:
             continue
         inner = [
@@ -161,8 +168,8 @@ def _extra(folder: Path, report: Report, known: set[str], trainer: Trainer, root
         else:
             others += 1
     if others:
-        files = "file is" if others == 1 else "files are"
-        report.notes.append(f"{others} other {files} in the folder that the export has not written")
+        are = "file is" if others == 1 else "files are"
+        report.notes.append(f"{others} other {are} in the folder that the export has not written")
 
 
 def _is_read(trainer: Trainer, files: list[str]) -> bool:
@@ -194,11 +201,13 @@ def _counts(report: Report, clips: list[dict[str, Any]]) -> None:
 def _captions(
     folder: Path, report: Report, trainer: str, roots: Mapping[str, str], clips: list[dict[str, Any]]
 ) -> None:
+    trained_at = (report.manifest.get("options") or {}).get("root")
     for split, root in roots.items():
         files = [clip["file"] for clip in clips if (clip.get("split") or "") == split]
         inner = [file[len(root) + 1 :] if root else file for file in files]
         try:
-            found = found_captions(folder / root, trainer, inner)
+            place = join(trained_at, root) if trained_at else ""
+            found = found_captions(folder / root, trainer, inner, place)
         except UserError as error:
             report.add("captions", str(error))
             continue

@@ -40,6 +40,9 @@ class ObjectStore(LocalFileSystem):
         path = path.removeprefix("objects://").rstrip("/")
         return path if path.startswith(folder) else f"{folder}/{path}"
 
+    def get_file(self, rpath: str, lpath: str, **_: Any) -> None:
+        Path(lpath).write_bytes(Path(self._strip_protocol(rpath)).read_bytes())
+
     def put_file(self, lpath: str, rpath: str, mode: str = "overwrite", **_: Any) -> None:
         self.pipe_file(rpath, Path(lpath).read_bytes(), mode)
 
