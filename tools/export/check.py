@@ -37,7 +37,7 @@ class Checked:
         failures: File → why it could not be read.
     """
 
-    folder: str
+    folder: Path | str
     preset: Preset
     setup: Setup
     explanation: Explanation
@@ -132,7 +132,7 @@ def exported_setup(folder: Path | FolderFiles, preset: Preset, setup: Setup) -> 
     return replace(setup, frames=tuple(map(int, frames)), by_length=bool(made.get("by_length")))
 
 
-def _where(folder: str, names: list[str], preset: Preset) -> str:
+def _where(folder: Path | str, names: list[str], preset: Preset) -> str:
     """The one folder in a folder that the trainer finds clips in.
 
     Raises:

@@ -26,7 +26,7 @@ class FolderFiles:
 
     def __init__(self, folder: Path, shown: str = "") -> None:
         self.texts = folder
-        self.shown = shown or str(folder)
+        self.shown: Path | str = shown or folder
 
     @classmethod
     def of(cls, folder: Path | FolderFiles) -> FolderFiles:
@@ -58,4 +58,5 @@ class FolderFiles:
 
     def below(self, name: str) -> FolderFiles:
         """A folder in the folder; "" for itself."""
-        return FolderFiles(self.texts / name, f"{self.shown}/{name}") if name else self
+        shown = "" if isinstance(self.shown, Path) else f"{self.shown}/{name}"
+        return FolderFiles(self.texts / name, shown) if name else self

@@ -55,7 +55,7 @@ class Report:
         notes: What is no fault: files of others beside those of the export, such as a trainer's cache.
     """
 
-    folder: str
+    folder: Path | str
     manifest: dict[str, Any]
     files: int = 0
     bytes: int = 0
