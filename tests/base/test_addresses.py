@@ -100,6 +100,7 @@ def test_no_command_takes_an_address_for_its_table(module, here, capsys):
         "tools.datasets.transform": ["vid_resize", "s3://b/m.csv", "--output-dir", "o"],
         "tools.scene_cut.cut": ["s3://b/m.csv", "--save-dir", "clips"],
         "tools.datasets.save_first_frame": ["s3://b/m.csv", "--img-dir", "o"],
+        "tools.datasets.diff.__main__": ["s3://b/m.csv", "other.csv"],
         "tools.datasets.split": ["s3://b/m.csv", "--config", "c.json"],
         "tools.datasets.rate.__main__": ["s3://b/m.csv", "--ratings", "r.jsonl"],
         "tools.scoring.emscore.idf": ["s3://b/m.csv", "--output", "o.json"],
@@ -224,26 +225,6 @@ def test_clips_of_an_address_are_kept_when_their_table_is_lost(here, server):
     server.etag, server.files["/a%20b.mp4"] = '"2"', server.files["/a%20b.mp4"] + bytes(8)
     assert not cut.main([*command, "--overwrite"])
     assert clip.stat().st_mtime_ns > before.st_mtime_ns
-
-
-def test_captions_beside_addresses_are_not_looked_for(here):
-    Path("a b.txt").write_text("a caption")
-    meta = table("http://host/a.mp4", f"file://{here}/a%20b.mp4")
-    assert not datautil.main([meta, "--load-caption", "txt"])
-    (written,) = (file for file in Path().glob("meta_*.csv") if "failures" not in file.name)
-    assert read_table(written)["text"].to_list() == [None, "a caption"]
-    (failures,) = Path().glob("*.failures.csv")
-    assert read_table(failures).rows()[0][:2] == ("http://host/a.mp4", "bad_value")
-
-
-def test_a_table_of_addresses_is_refused_where_files_are_only_looked_for(here, capsys):
-    table("http://host/a.mp4", "s3://bucket/a.mp4")
-    said = "error: meta.csv: every path in it is an address; http://host/a.mp4 is an address, not a path"
-    for module, *arguments in (
-        ("tools.datasets.datautil", "--ext"),
-        ("tools.datasets.datautil", "--filesize"),
-    ):
-        assert refusal(module, ["meta.csv", *arguments], capsys).startswith(said)
 
 
 def test_addresses_stay_addresses_when_paths_are_rewritten(here):

@@ -14,8 +14,9 @@ _COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+:)/(?!/)")  # what pathlib mak
 ADDRESS = r"^[A-Za-z][A-Za-z0-9+.-]+://"
 """The beginning of an address, as a regular expression."""
 ELSEWHERE = (
-    "is an address, not a path on this machine: download it first, or mount its storage "
-    "(scores read and write addresses with --engine daft, see docs/daft.md)"
+    "is an address, not a path on this machine: copy what is there to this machine, or what is written here "
+    "to there, or mount its storage (scores with --engine daft read and write tables there, tools.export -o "
+    "writes data sets: docs/addresses.md)"
 )
 """The message for an address where only a path is supported."""
 
