@@ -203,6 +203,17 @@ def test_a_video_folder_needs_no_table(tmp_path):
     assert captions(tmp_path, "videofolder", ["a.mp4"]).captions == {"a.mp4": None}
 
 
+def test_a_video_folder_may_have_a_table_in_each_folder(tmp_path):
+    files = ["train/a.mp4", "val/x/b.mp4"]
+    for folder, name in (("train", "a.mp4"), ("val", "x/b.mp4"), ("val", "gone.mp4")):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        with (tmp_path / folder / "metadata.jsonl").open("a") as file:
+            file.write(json.dumps({"file_name": name, "caption": f"Of {name}."}) + "\n")
+    found = captions(tmp_path, "videofolder", files)
+    assert found.captions == {"train/a.mp4": "Of a.mp4.", "val/x/b.mp4": "Of x/b.mp4."}
+    assert (found.missing, found.unlisted) == (["val/gone.mp4"], [])
+
+
 def test_each_split_of_an_export_is_judged_for_itself(videos, tmp_path):
     for split, count in (("train", 2), ("val", 1)):
         names = [f"{split}{i}.mp4" for i in range(count)]

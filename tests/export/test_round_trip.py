@@ -52,7 +52,7 @@ def zipped(folder: Path) -> str:
 
 PLACES = {
     "videofolder": ("videofolder", str),
-    "jsonl": ("videofolder", lambda folder: str(folder / "metadata.jsonl")),
+    "jsonl": ("videofolder", lambda folder: str(folder / "train" / "metadata.jsonl")),
     "webdataset": ("webdataset", str),
     "tar.gz": ("webdataset", zipped),
     "lance": ("lance", lambda folder: str(folder / "shards")),

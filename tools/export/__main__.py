@@ -276,12 +276,14 @@ def _run(args: argparse.Namespace, chosen: Preset, setup: Setup, *, only_explain
     table = read_table(args.meta)
     splits: list[str] | None = None
     if args.split:
+        from tools.export.presets import layout_of
         from tools.export.splits import check_splits, split_rows
 
         named = split_rows(table, args.split, args.seed)
         for line in check_splits(named, args.split):
             print(line, file=sys.stderr)
         splits = [str(name) for name in named]
+        layout_of(chosen.trainer.name).check_splits(dict.fromkeys(splits))
     planner, choice = Planner(table, args.meta, wanted), ""
     if not args.frames:
         setup, choice = choose_frames(setup, planner)

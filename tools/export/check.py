@@ -111,7 +111,7 @@ def check_each(
     splits: list[str] = []
     if preset.trainer.name not in SHARDED and (files.texts / MANIFEST).is_file():
         splits = [split for split in read_manifest(files.texts).get("splits") or {} if split]
-    roots = [layout_of(preset.trainer.name).root(split) for split in splits]
+    roots = list(dict.fromkeys(layout_of(preset.trainer.name).root(split) for split in splits))
     if not roots or not all(files.below(root).exists() for root in roots):  # made for another trainer
         roots = [""]
     return [

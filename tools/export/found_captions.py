@@ -111,6 +111,8 @@ def _listed(folder: Path, trainer: str, media: Sequence[str], trained_at: str) -
     listing = _LISTINGS[trainer]
     tables = sorted(path for path in folder.iterdir() if path.suffix in _TABLES and path.name not in _OWN)
     rows = [row for path in tables for row in _rows(path, listing)]
+    if trainer == "videofolder":
+        rows += _of_folders(folder, listing, media)
     if not rows and trainer == "videofolder":  # a table is welcome there, not needed
         return Found(dict.fromkeys(media))
     if not rows:
@@ -120,6 +122,16 @@ def _listed(folder: Path, trainer: str, media: Sequence[str], trained_at: str) -
             f"there is none with columns {columns}"
         )
     return _matched(folder, listing.folder, rows, media, trained_at)
+
+
+def _of_folders(folder: Path, listing: _Listing, media: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Rows of the metadata files in the folders of a video folder, where names of files begin."""
+    folders = {parent for name in media for parent in list(PurePosixPath(name).parents)[:-1]}
+    for below in sorted(folders):
+        for suffix in _TABLES:
+            path = folder / below / f"metadata{suffix}"
+            if suffix != ".json" and path.is_file():
+                yield from ((f"{below}/{file}", caption) for file, caption in _rows(path, listing))
 
 
 def _rows(path: Path, listing: _Listing) -> Iterator[tuple[str, str | None]]:

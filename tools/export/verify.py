@@ -202,8 +202,8 @@ def _captions(
     folder: Path, report: Report, trainer: str, roots: Mapping[str, str], clips: list[dict[str, Any]]
 ) -> None:
     trained_at = (report.manifest.get("options") or {}).get("root")
-    for split, root in roots.items():
-        files = [clip["file"] for clip in clips if (clip.get("split") or "") == split]
+    for root in dict.fromkeys(roots.values()):
+        files = [clip["file"] for clip in clips if roots.get(clip.get("split") or "") == root]
         inner = [file[len(root) + 1 :] if root else file for file in files]
         try:
             place = join(trained_at, root) if trained_at else ""

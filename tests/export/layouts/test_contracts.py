@@ -213,6 +213,7 @@ def cogvideo(root):
 
 def videofolder(root):
     """Hugging Face: `file_name` from the folder of the metadata file; only one such file."""
+    root = root if (root / "metadata.jsonl").exists() else root / "train"
     assert len(list(root.glob("metadata.*"))) == 1
     for line in (root / "metadata.jsonl").read_text("utf-8").splitlines():
         row = json.loads(line)

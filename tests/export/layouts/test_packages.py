@@ -27,6 +27,8 @@ CLIPS = {
     "a/same.mp4": ("first", None, "first"),
     "b/same.mp4": ("second", None, "second"),
     ".hidden.mov": ("1e5", "hidden", "1e5"),
+    "a train arrives.mp4": ("A train.", "a_train_arrives", "A train."),
+    "test.1.mp4": ("null", "test_1", "null"),
 }
 
 
@@ -141,3 +143,42 @@ def test_what_an_earlier_run_left_is_named_and_pruned(table, tmp_path):
     assert names == ["clips", "shards", "val"]
     assert [path.name for path in (tmp_path / "out" / "val").iterdir()] == ["mine.txt"]
     assert verify(tmp_path / "out").ok
+
+
+def test_files_that_hugging_face_leaves_out(table, tmp_path):
+    """The rule by which `check` knows them, beside datasets itself, on folders that others made."""
+    import datasets
+
+    from tools.export.presets import TRAINERS
+
+    folders = [
+        ["a.mp4", "b_train.mp4"],
+        ["train.mp4", "my-test 1.mp4", "dog.mp4"],
+        ["training/a.mp4", "b.mp4", "other/c.mp4", "x/val_2/d.mp4"],
+        ["a.mp4", "b/contest.mp4", "strain.mp4"],
+        ["train1/a.mp4", "eval/train.mp4"],
+        ["holdout/a.mp4", "train/b.mp4"],
+        ["Train/a.mp4", "b.mp4"],
+    ]
+    for number, names in enumerate(folders):
+        root = tmp_path / str(number)
+        for name in names:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes((table.parent / "NA.mp4").read_bytes())
+        found = datasets.load_dataset("videofolder", data_dir=str(root), cache_dir=str(tmp_path / "cache"))
+        seen = [
+            Path(row["video"]["path"]).relative_to(root).as_posix()
+            for split in found.values()
+            for row in split.cast_column("video", datasets.Video(decode=False))
+        ]
+        assert sorted(seen) == sorted(TRAINERS["videofolder"].reads(names))
+
+
+@pytest.mark.parametrize("split", ["train:0.5,holdout:0.5", "a:0.5,b:0.5", "val:0.5,dev:0.5"])
+def test_splits_that_hugging_face_does_not_tell_apart(split, table, tmp_path):
+    done = run_command(
+        main, table, "--for", "videofolder", "-o", tmp_path / "out", "--split", split, "--seed", 3
+    )
+    assert done.returncode == 2
+    assert "call splits train, validation (or val) and test" in done.stderr
+    assert not (tmp_path / "out").exists()

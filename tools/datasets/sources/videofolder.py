@@ -30,6 +30,10 @@ _SPLIT_FOLDERS = {
     split: re.compile(rf"(?:^|.*[-._ 0-9])(?:{words.replace(' ', '|')})(?:[-._ 0-9].*)?$")
     for split, words in _SPLITS.items()
 }
+_SPLIT_NAMES = {
+    split: re.compile(rf"(?:.*[-._ 0-9])?(?:{words.replace(' ', '|')})[-._ 0-9]")
+    for split, words in _SPLITS.items()
+}
 
 
 def read(places: Sequence[str], options: SourceOptions) -> Found:
@@ -75,6 +79,12 @@ def split_of(relpath: str) -> str | None:
             if pattern.match(folder):
                 return split
     return None
+
+
+def split_of_name(relpath: str) -> str | None:
+    """The split that a file's own name tells; Hugging Face looks there if no folder of any file tells one."""
+    name = relpath.rpartition("/")[2]
+    return next((split for split, pattern in _SPLIT_NAMES.items() if pattern.match(name)), None)
 
 
 def _listed(root: Path, files: list[Path]) -> pl.DataFrame:

@@ -47,6 +47,14 @@ class Layout(ABC):
         """
         return join(split, self.folder) if self.inside else split
 
+    def check_splits(self, names: Iterable[str]) -> None:
+        """Make sure that the trainer can tell splits of these names apart; most are given one folder.
+
+        Raises:
+            UserError: It cannot.
+        """
+        del names
+
     def texts(self, items: Sequence[Item], setup: Setup, folder: str = ".") -> Iterator[tuple[str, str]]:
         r"""Every caption file, table and configuration.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from tools.datasets.sources.videofolder import split_of
+from tools.errors import UserError
 from tools.export.items import Item
 from tools.export.layouts.base import Layout, below, join, place
 from tools.export.layouts.formats import csv_text, flags_text, json_lines, json_text, literal
@@ -15,6 +17,10 @@ _MISSING = {
     *("-NaN", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN"),
 }
 """Cells that pandas reads as missing, also where they are quoted."""
+
+
+_TRAIN = "train"
+"""The split of Hugging Face's VideoFolder that clips without one are in."""
 
 
 class LTXTrainer(Layout):
@@ -204,22 +210,43 @@ def _stays_text(cell: str) -> bool:
 
 
 class VideoFolder(Layout):
-    """``metadata.jsonl`` beside the clips, for `VideoFolder` of Hugging Face's datasets and for its Hub.
+    """``train/metadata.jsonl`` beside the clips, for `VideoFolder` of Hugging Face's datasets and its Hub.
 
-    JSON Lines, as a caption such as "NA" is read as missing from CSV, and "007" as a number.
+    JSON Lines, as a caption such as "NA" is read as missing from CSV, and "007" as a number. Clips without a
+    split are in ``train``: where no folder is called like a split, names of files are searched for such
+    words, and files without them are left out.
     """
 
-    folder = ""
+    def media(self, key: str, split: str = "") -> str:
+        """A clip in the folder of its split."""
+        return join(split or _TRAIN, f"{key}.mp4")
+
+    def root(self, split: str = "") -> str:
+        """The exported folder, in which it finds all splits."""
+        del split
+        return ""
+
+    def check_splits(self, names: Iterable[str]) -> None:
+        """Each split has to be one of Hugging Face's: others would be left out, or mixed up."""
+        known: dict[str, str] = {}
+        for name in names:
+            split = split_of(f"{name}/a")
+            if split is None or split in known:
+                fault = f"knows no split {name}"
+                if split is not None:
+                    fault = f"takes {known[split]} and {name} for one split"
+                raise UserError(
+                    f"--split: videofolder {fault}; call splits train, validation (or val) and test"
+                )
+            known[split] = name
 
     def split_texts(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
     ) -> Iterator[tuple[str, str]]:
         """One line a clip, with what it was made of."""
         del setup, folder
-        yield (
-            "metadata.jsonl",
-            json_lines({"file_name": below(item.file, split), **facts(item)} for item in items),
-        )
+        rows = ({"file_name": below(item.file, split or _TRAIN), **facts(item)} for item in items)
+        yield join("" if split else _TRAIN, "metadata.jsonl"), json_lines(rows)
 
 
 def facts(item: Item) -> dict[str, object]:

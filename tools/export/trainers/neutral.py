@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any
 
+from tools.datasets.sources.videofolder import split_of, split_of_name
 from tools.export import models
 from tools.export.layouts import samples, shards, tables
 from tools.export.models import Model
@@ -35,12 +37,26 @@ class Neutral(Trainer):
 
 
 class VideoFolder(Neutral):
-    """VideoFolder of Hugging Face datasets, which the viewer of the Hub shows."""
+    """VideoFolder of Hugging Face datasets, which the viewer of the Hub shows.
+
+    Splits are found as in `data_files.py` of datasets 5.2: by names of folders, else by names of files, where
+    one of them has ``train``, ``val``, ``test`` or the like as a word in it; files of no split are left out.
+    Only where there are none, all files are one split.
+    """
 
     name = "videofolder"
     rule = Rule("huggingface/datasets", "", "", ("https://huggingface.co/docs/hub/datasets-video",))
     layout_class = tables.VideoFolder
     layout = "files and `metadata.csv`, `.jsonl` or `.parquet` with `file_name`"
+    drops = "**files whose folder is not called `train`, `val`, `test` …, where there is such a folder**"
+
+    def reads(self, names: Iterable[str]) -> list[str]:
+        """Those that are in a split, if there are splits."""
+        every = list(names)
+        for split in (split_of, split_of_name):
+            if any(split(name) for name in every):
+                return super().reads(name for name in every if split(name))
+        return super().reads(every)
 
 
 class WebDataset(Neutral):
