@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
-
-from tools.base.redirects import RedirectError, opener
 
 HEADERS = {"User-Agent": "vidsieve"}
 
@@ -117,6 +112,12 @@ def ask_version(url: str, authorization: str | None, known: Version | None, time
     Returns:
         The version; None if the server does not answer, or with an error.
     """
+    import http.client  # most runs ask no server
+    import urllib.error
+    import urllib.request
+
+    from tools.base.redirects import RedirectError, opener
+
     request = urllib.request.Request(url, headers={**HEADERS, "Range": "bytes=0-0"})
     if authorization is not None:
         request.add_header("Authorization", authorization)

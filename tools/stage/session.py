@@ -7,16 +7,15 @@ import weakref
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from tools.base.addresses import local_path
 from tools.base.log import LOG
 from tools.base.versions import Version
 from tools.errors import MediaError
 from tools.media.fetching.sources import FetchOptions, source_name
-from tools.media.reading.requests import NOTHING, Frames, read_requests
 from tools.stage.batches import Scoring
 from tools.stage.outcomes import Outcome, failed_kinds, with_path
+from tools.stage.prepare import prepare_row
 from tools.stage.run_options import RunOptions
 from tools.stage.stage import FAILURES, Row, Stage
 
@@ -119,7 +118,7 @@ class Session:
                         fetched = stack.enter_context(FetchedRows(rows, self._fetch, report, on_version))
                     scoring = stack.enter_context(Scoring(stage, self.options.batch_size, report))
                     jobs = fetched or ((key, str(row.get("path") or ""), row) for key, row in rows)
-                    prepare = partial(_prepare, stage)
+                    prepare = partial(prepare_row, stage)
                     for key, prepared in pool.imap_unordered(prepare, jobs, idle=scoring.poll):
                         key = str(key)
                         if fetched is not None:
@@ -185,23 +184,6 @@ def _log_internal_error(stage: Stage, results: list[tuple[str, Outcome]]) -> boo
             LOG.error("stage %s: an error in the toolkit itself, the first: %s", stage.name, error)
             return True
     return False
-
-
-def _prepare(stage: Stage, row: Row) -> Any:
-    """In the worker: read the frames that the stage takes, and let it prepare the row."""
-    path = row.get("path")
-    reads = stage.request != NOTHING
-    if not path and (reads or "path" in stage.required_columns):
-        raise MediaError("bad_value", "", "the cell of column path is empty")
-    if isinstance(path, str):
-        path = local_path(path)
-        row = {**row, "path": path}
-    frames: Frames | MediaError = Frames()
-    if reads:
-        (frames,) = read_requests(str(path), [stage.request], decoder=stage.decoder)
-        if isinstance(frames, MediaError):
-            raise frames
-    return stage.prepare(row, frames)
 
 
 def map_rows(

@@ -27,7 +27,7 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
     import polars as pl
 
     from tools.datasets.probe_stage import ProbeStage
-    from tools.media.reading.timeline.packets import TIMING_REMARKS
+    from tools.media.reading.timeline.remarks import TIMING_REMARKS
     from tools.stage.failures import count_kinds
     from tools.stage.progress import spell_rate, spell_seconds
     from tools.stage.remote_files import fetch_options

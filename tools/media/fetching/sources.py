@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tools.base.addresses import local_path, scheme
 from tools.base.disk import cannot_write
-from tools.base.transfer import Limits, TransferError, fetch, server_version
 from tools.base.versions import OnVersion, Version
 from tools.errors import MediaError, UserError
 from tools.media.reading.extensions import IMAGE_EXTENSIONS, VIDEO_EXTENSIONS, image_extension
 
 if TYPE_CHECKING:
+    from tools.base.transfer import Limits, TransferError
     from tools.media.fetching.cache import Cache
 
 Content = str | os.PathLike[str] | bytes | bytearray | memoryview
@@ -34,6 +34,14 @@ BASE64 = "base64"
 
 _DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?[^,]*?(;base64)?,", re.IGNORECASE)
 _GONE = (404, 410)
+
+# the module that speaks HTTP is imported where addresses are opened: most runs open none
+
+
+def _default_limits() -> Limits:
+    from tools.base.transfer import Limits
+
+    return Limits(pauses=(0.5, 1.0, 2.0, 4.0), timeout=30.0, time_limit=1800.0)
 
 
 @dataclass(frozen=True)
@@ -49,9 +57,7 @@ class FetchOptions:
     """
 
     folder: str | Path | None = None
-    limits: Limits = field(
-        default_factory=lambda: Limits(pauses=(0.5, 1.0, 2.0, 4.0), timeout=30.0, time_limit=1800.0)
-    )
+    limits: Limits = field(default_factory=_default_limits)
     ahead: int = 8
     storage: Mapping[str, Any] = field(default_factory=dict)
     cache: Cache | None = None
@@ -280,6 +286,8 @@ def copy_from_address(
         OSError: The file cannot be written.
     """
     if scheme(address) in ("http", "https"):
+        from tools.base.transfer import TransferError, fetch
+
         try:
             fetch(
                 address, file, limits=options.limits, cancelled=cancelled, known=known, on_version=on_version
@@ -308,6 +316,8 @@ def version_at(
     """
     options = options or FetchOptions()
     if scheme(address) in ("http", "https"):
+        from tools.base.transfer import server_version
+
         return server_version(address, known=known, timeout=min(10.0, options.limits.timeout))
     from tools.media.fetching.storage import storage_version
 

@@ -8,12 +8,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tools.base.packages import not_installed
-from tools.base.transfer import Limits
 from tools.base.versions import OnVersion, Version
 from tools.errors import MediaError, UserError
+
+if TYPE_CHECKING:
+    from tools.base.transfer import Limits
 
 _BLOCK = 1 << 20  # bytes
 PACKAGES = {

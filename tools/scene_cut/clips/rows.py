@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tools.media.reading.timeline.packets import TIMING_REMARKS
+from tools.media.reading.timeline.remarks import TIMING_REMARKS
 from tools.scene_cut.clips.cutting import Clip, CutResult
 from tools.scene_cut.shots.boundaries import SLICE
 from tools.stage.stage import MADE_FILES, REMARKS, Row, made_file, origin

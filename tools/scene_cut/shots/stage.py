@@ -15,7 +15,7 @@ from tools.base.addresses import refuse_address
 from tools.base.disk import make_folder
 from tools.errors import MediaError
 from tools.media.reading.extensions import is_image
-from tools.media.reading.timeline.packets import TIMING_REMARKS
+from tools.media.reading.timeline.remarks import TIMING_REMARKS
 from tools.media.writing.output_files import safe_join
 from tools.options import option, option_field
 from tools.options.values import Choice, Text, Whole

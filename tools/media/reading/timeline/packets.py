@@ -21,12 +21,6 @@ from tools.media.reading.timeline.clock import CONTINUOUS, Clock
 LONG_FRAME_SECONDS = 0.1
 """A frame that is on screen for longer (a slide, a screen recording) may belong to two scenes."""
 
-TIMING_REMARKS = {
-    "repaired": "damaged times were interpolated between their neighbours",
-    "restarted": "the clock restarts within the file; the parts were joined",
-}
-"""Remark about a file whose `PacketIndex.timing` is not ok."""
-
 
 class SizeChange(NamedTuple):
     """A change of the size or orientation of pictures.
