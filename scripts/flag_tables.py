@@ -14,18 +14,18 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib
 import importlib.util
 import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from unittest import mock
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from tools.cli import ArgumentParser  # noqa: E402
+from tools.cli import parser_of as parser_of_main  # noqa: E402
 
 _TABLE = re.compile(
     r"<!-- flags: (?P<module>[\w.]+)(?: / (?P<group>[^\n]+?))? -->\n.*?<!-- /flags -->", re.DOTALL
@@ -33,27 +33,15 @@ _TABLE = re.compile(
 _COMMON = {"--help", "--help-all", "--version"}
 
 
-class _Caught(Exception):
-    """A command was about to parse its command line; the argument is its parser."""
-
-
 @functools.cache
 def parser_of(module: str) -> argparse.ArgumentParser:
     """The parser of ``python -m module``, taken from its ``main`` when that begins to parse."""
 
-    def catch(self: argparse.ArgumentParser, *_: object, **__: object) -> None:
-        raise _Caught(self)
-
     spec = importlib.util.find_spec(module)
     if spec is None:
         raise ModuleNotFoundError(f"python -m {module}: no such module")
-    main = importlib.import_module(f"{module}.__main__" if spec.submodule_search_locations else module).main
-    with mock.patch.object(ArgumentParser, "parse_known_args", catch):
-        try:
-            main([])
-        except _Caught as caught:
-            return caught.args[0]
-    raise AssertionError(f"python -m {module} parses no command line")
+    name = f"{module}.__main__" if spec.submodule_search_locations else module
+    return parser_of_main(importlib.import_module(name).main)
 
 
 def rows_of(parser: argparse.ArgumentParser, group: str | None = None) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,9 @@ from tools.base.signals import Stopped, exit_code, stopping_on_signals
 from tools.commands import as_typed
 from tools.errors import DiskError, UserError, VidsieveError
 
+STEP_VARIABLE = "VIDSIEVE_STEP"
+"""Environment variable: what errors of a command begin with, when a step of a pipeline runs it."""
+
 
 class ArgumentParser(argparse.ArgumentParser):
     """argparse, with flags accepted in ``--dash-form`` and ``--underscore_form`` and one-line errors.
@@ -53,6 +56,8 @@ class ArgumentParser(argparse.ArgumentParser):
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
         """Parse after turning the underscores of flag names into dashes (values stay as typed)."""
+        if _taking_parser:
+            raise _Taken(self)
         args = sys.argv[1:] if args is None else args
         args = self._with_values([_dashed(a) for a in args])
         for flag in (arg.partition("=")[0] for arg in args):
@@ -134,7 +139,7 @@ class ArgumentParser(argparse.ArgumentParser):
         """Print one line and exit with 2."""
         if self.raises:
             raise UserError(message)
-        self.exit(2, f"error: {as_typed(message)} (see: {self.prog} --help)\n")
+        self.exit(2, f"error: {_of_step()}{as_typed(message)} (see: {self.prog} --help)\n")
 
 
 class _HelpAll(argparse.Action):
@@ -148,6 +153,26 @@ class _HelpAll(argparse.Action):
         assert isinstance(parser, ArgumentParser)
         sys.stdout.write(parser.format_help(everything=True))
         parser.exit()
+
+
+class _Taken(Exception):
+    """A command was about to parse its command line; the argument is its parser."""
+
+
+_taking_parser = False
+
+
+def parser_of(main: Callable[[list[str]], object]) -> ArgumentParser:
+    """The parser of a command, taken from its ``main`` when that begins to parse; nothing is done."""
+    global _taking_parser
+    _taking_parser = True
+    try:
+        main([])
+    except _Taken as taken:
+        return taken.args[0]
+    finally:
+        _taking_parser = False
+    raise ValueError(f"{main.__module__}: parses no command line")
 
 
 def advanced(action: argparse.Action) -> argparse.Action:
@@ -301,7 +326,12 @@ def _complain(line: str) -> None:
         import traceback
 
         traceback.print_exc()
-    print(f"error: {as_typed(line)}", file=sys.stderr)
+    print(f"error: {_of_step()}{as_typed(line)}", file=sys.stderr)
+
+
+def _of_step() -> str:
+    """Of a command that a pipeline runs, the step that an error is about."""
+    return os.environ.get(STEP_VARIABLE, "")
 
 
 def positive_number(text: str) -> float:

@@ -297,6 +297,14 @@ COMMANDS: tuple[Command, ...] = (
         "export.md",
     ),
     Command(
+        "pipeline",
+        "tools.pipeline.__main__",
+        "runs a chain of commands from one file; skips what is up to date, goes on after a kill",
+        "a TOML file with the steps",
+        "what the steps write",
+        "pipeline.md",
+    ),
+    Command(
         "operators",
         "tools.operators.__main__",
         "runs a script written for DataFlow or LAS",

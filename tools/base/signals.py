@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
@@ -71,3 +72,26 @@ def _ignore(number: int, frame: FrameType | None) -> None:
 def exit_code(stop: KeyboardInterrupt) -> int:
     """128 plus the number of the signal, as in shells: 130, 143 or 129."""
     return 128 + getattr(stop, "number", signal.SIGINT)
+
+
+def ending_with_parent(number: int) -> Callable[[], object] | None:
+    """What lets a child process end with its parent, as ``preexec_fn``; None where the system cannot.
+
+    A parent that is killed with SIGKILL leaves no program behind.
+
+    Args:
+        number: The signal that the child gets.
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    libc, pdeathsig = ctypes.CDLL(None), 1  # linux/prctl.h: PR_SET_PDEATHSIG
+    parent = os.getpid()
+
+    def in_child() -> None:
+        libc.prctl(pdeathsig, number)
+        if os.getppid() != parent:  # it died before it could be named
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return in_child

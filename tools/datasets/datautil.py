@@ -230,7 +230,8 @@ def _add_running_flags(group: argparse._ArgumentGroup) -> None:
             dataclasses.replace(made, everyday=False).add(group, name, default)
 
 
-def _settings(args: argparse.Namespace) -> Settings:
+def settings_of(args: argparse.Namespace) -> Settings:
+    """How operations are carried out, from a parsed command line."""
     options = RunOptions(
         num_workers=min(1, args.num_workers) if args.disable_parallel else args.num_workers,
         timeout=args.timeout,
@@ -256,7 +257,7 @@ def main(argv: list[str] | None = None) -> int:
         shard=args.shard,
         rejected=args.rejected,
         explained=args.explain,
-        settings=_settings(args),
+        settings=settings_of(args),
         overwrite=args.overwrite,
     )
     if result.explanation:
@@ -278,7 +279,7 @@ def main(argv: list[str] | None = None) -> int:
 def _show_stats(args: argparse.Namespace, operations: dict[str, Any]) -> int:
     from tools.report.summary import render_summary
 
-    print(render_summary(table_stats(args.input, operations, settings=_settings(args))))
+    print(render_summary(table_stats(args.input, operations, settings=settings_of(args))))
     return 0
 
 
@@ -293,7 +294,7 @@ def _show_plan(args: argparse.Namespace, operations: dict[str, Any]) -> int:
         output=args.output,
         format=args.format,
         shard=args.shard,
-        settings=_settings(args),
+        settings=settings_of(args),
         overwrite=args.overwrite,
     )
     check_rows(plan)

@@ -13,7 +13,7 @@ from tools.base.log import LOG
 from tools.errors import UserError
 
 
-def find_files(root: str | Path, exts: Collection[str]) -> list[Path]:
+def find_files(root: str | Path, exts: Collection[str] | None) -> list[Path]:
     """Files below a folder.
 
     Links to folders are followed, but each folder is searched once, so that cycles end and nothing is listed
@@ -23,7 +23,7 @@ def find_files(root: str | Path, exts: Collection[str]) -> list[Path]:
 
     Args:
         root: The folder.
-        exts: Extensions with their dot, in lower case; upper-case file names match too.
+        exts: Extensions with their dot, in lower case; upper-case file names match too. None for all files.
 
     Returns:
         Paths that begin with ``root`` as it was given, sorted by the text of the path below it.
@@ -55,12 +55,13 @@ def find_files(root: str | Path, exts: Collection[str]) -> list[Path]:
             LOG.warning("%s: left out, cannot read the folder: %s", folder, system_message(error))
     files = [Path(path) for path in found if _is_utf8(path)]
     if not files:
-        raise UserError(f"{root}: has no file that ends in {' '.join(exts)}")
+        ending = "" if exts is None else f" that ends in {' '.join(exts)}"
+        raise UserError(f"{root}: has no file{ending}")
     return sorted(files, key=lambda path: str(path.relative_to(root)))
 
 
 def _search(
-    folder: str, exts: Collection[str], found: list[str], here: deque[str], linked: deque[str]
+    folder: str, exts: Collection[str] | None, found: list[str], here: deque[str], linked: deque[str]
 ) -> None:
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -68,7 +69,7 @@ def _search(
                 continue
             if entry.is_dir():
                 (linked if entry.is_symlink() else here).append(entry.path)
-            elif os.path.splitext(entry.name)[1].lower() in exts:  # noqa: PTH122  (as above)
+            elif exts is None or os.path.splitext(entry.name)[1].lower() in exts:  # noqa: PTH122  (as above)
                 found.append(entry.path)
 
 

@@ -132,7 +132,7 @@ def count_rows(path: str | Path) -> int:
     form = format_of(path)
     _check_file(path)
     if (rows := form.known_rows(path)) is not None:
-        return rows
+        return int(rows)  # not one of NumPy's, which are no JSON
     try:
         return scan_table(path).select(pl.len()).collect(engine="streaming").item()
     except pl.exceptions.PolarsError as error:

@@ -7,10 +7,11 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from tools.base.signals import ending_with_parent
 from tools.errors import UserError
 from tools.media.workers.exit_codes import was_killed
 
@@ -104,7 +105,7 @@ def _run(program: str, arguments: Sequence[str], timeout: float | None) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,  # so that all it starts can be killed with it
-        preexec_fn=_die_with_parent(),
+        preexec_fn=ending_with_parent(signal.SIGKILL),
     )
     try:
         _, output = process.communicate(timeout=timeout)
@@ -121,24 +122,6 @@ def _run(program: str, arguments: Sequence[str], timeout: float | None) -> None:
         if process.returncode < 0:
             text += f" (killed by {signal.Signals(-process.returncode).name})"
         raise FfmpegError(text[-_TAIL:].strip() or f"exit code {process.returncode}", text)
-
-
-def _die_with_parent() -> Callable[[], object] | None:
-    """What lets a child die with its parent, on Linux: a worker that is killed leaves no program behind."""
-    import ctypes
-    import sys
-
-    if sys.platform != "linux":
-        return None
-    libc, pdeathsig = ctypes.CDLL(None), 1  # linux/prctl.h: PR_SET_PDEATHSIG
-    parent = os.getpid()
-
-    def in_child() -> None:
-        libc.prctl(pdeathsig, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before it could be named
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    return in_child
 
 
 def _installed() -> list[str]:

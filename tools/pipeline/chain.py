@@ -1,0 +1,261 @@
+"""Run the steps of a pipeline in their order: those that are not up to date, and what is made of them."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.base.log import LOG
+from tools.errors import UserError
+from tools.pipeline.document import Document
+from tools.pipeline.freshness import key_of, uses_weights
+from tools.pipeline.lines import Numbers, measure, results
+from tools.pipeline.plan import Step, plan_steps
+from tools.pipeline.running import command_of, run_step
+from tools.pipeline.state import State
+from tools.stage.progress import spell_seconds
+from tools.stage.provenance import digest_file
+from tools.table import count_rows
+
+
+@dataclass
+class Chain:
+    """The steps of a file, and what is known of them.
+
+    Attributes:
+        document: The file.
+        steps: Its steps.
+        state: What earlier runs have made.
+        first: Number of the first step that is run; those before it are taken as they are.
+        last: Number of the last one.
+        overwrite: Whether files that this pipeline has not written are replaced.
+        lines: What became of each step so far, and its numbers.
+        empty: Steps that had no rows to work on.
+    """
+
+    document: Document
+    steps: list[Step]
+    state: State
+    first: int = 0
+    last: int = -1
+    overwrite: bool = False
+    lines: list[tuple[Step, str, Numbers]] = field(default_factory=list)
+    empty: list[Step] = field(default_factory=list)
+
+    @property
+    def chosen(self) -> list[Step]:
+        """The steps between the first and the last one that are not left out."""
+        end = len(self.steps) if self.last < 0 else self.last + 1
+        return [step for step in self.steps[self.first : end] if not step.left_out]
+
+    def run(self, lock: int) -> int:
+        """Run the chain; say what was done.
+
+        Args:
+            lock: See `tools.pipeline.running.run_step`.
+
+        Returns:
+            The exit code: that of the step that failed, or 1 where a step had no rows to work on.
+        """
+        self.lines, self.empty = [], []
+        self._remove_foreign_steps()
+        code = 0
+        for step in self.chosen:
+            code = self._step(step, lock)
+            if code:
+                break
+        left_out = [(step, "", Numbers()) for step in self.steps if step.left_out]
+        order = {step.name: number for number, step in enumerate(self.steps)}
+        lines = sorted([*self.lines, *left_out], key=lambda line: order[line[0].name])
+        print(f"\n{results(lines)}", file=sys.stderr)
+        if not code and self.empty:
+            names = ", ".join(step.name for step in self.empty)
+            print(f"error: {self.document.path}: no rows were left for {names}", file=sys.stderr)
+            return 1
+        return code
+
+    def made(self) -> list[Path]:
+        """The table at the end of the chain, and what else it has written that is no table."""
+        there = [step for step in self.chosen if step.output is not None and step.output.exists()]
+        tables = [step.table for step in there if step.table is not None]
+        return [*tables[-1:], *(step.output for step in there if step.output and step.table is None)]
+
+    def _step(self, step: Step, lock: int) -> int:
+        missing = [path for path in step.inputs if not path.exists()]
+        if missing and any(other.output in missing for other in self.empty):
+            self.empty.append(step)
+            return 0
+        if step.inputs and not any(count_rows(path) for path in step.inputs):
+            self.empty.append(step)
+            self._forget(step)
+            return 0
+        record = self.state.of(step.name)
+        why = self.why(step)
+        if not why:
+            self.lines.append((step, "up to date", Numbers(**record.numbers)))
+            return 0
+        self._announce(step)
+        if step.output is not None:
+            self.state.check_owner(step.name, step.output, overwrite=self.overwrite)
+            record.begun = self.state.named(step.output)
+            record.key = ""
+            self.state.save()
+        begun = time.monotonic()
+        code = run_step(step, self.document.path, lock)
+        if code:
+            self._say_how_to_resume(step, code)
+            return code
+        numbers = measure(step, time.monotonic() - begun)
+        self._remember(step, numbers)
+        self.lines.append((step, "", numbers))
+        return 0
+
+    def why(self, step: Step) -> str:
+        """Why a step has to be run; empty where it is up to date. Its inputs have to be there.
+
+        Raises:
+            UserError: A table cannot be read.
+        """
+        record = self.state.of(step.name)
+        if step.output is None:
+            return "it prints"
+        if record.begun:
+            return "it was interrupted"
+        if not record.outputs:
+            return "it was never run"
+        if not step.does.reads_tables:
+            return "it looks for files"
+        if not self.state.has_outputs(step.name, step.output):
+            return "its output is not there, or was changed"
+        if not record.key:
+            return "what it reads has changed"
+        key = key_of(step, weights=record.weights)
+        if key is None:
+            return "it asks servers for files"
+        return "" if key == record.key else "its options, its input or its files have changed"
+
+    def _remember(self, step: Step, numbers: Numbers) -> None:
+        """Write down what a step has made; what is made of that is stale if it is not what it was."""
+        record = self.state.of(step.name)
+        record.numbers = numbers.as_json()
+        if step.output is not None and step.output.exists():
+            before = dict(record.outputs)
+            digest = "" if step.output.is_dir() else digest_file(step.output)
+            record.outputs = {self.state.named(step.output): digest}
+            record.weights = uses_weights(step)
+            stale = list(self._made_of(step)) if before != record.outputs or not digest else []
+            for other in stale:
+                self.state.of(other.name).key = ""
+            record.begun = ""
+            record.key = key_of(step, weights=record.weights) or ""
+            self.state.save()
+            for other in stale:
+                self._prune(other)
+            self.state.save()
+
+    def _made_of(self, step: Step) -> Iterator[Step]:
+        """The steps whose outputs are made of that of a step, one after the other."""
+        changed = {step.name}
+        for other in self.steps[self.steps.index(step) + 1 :]:
+            if changed & set(other.after):
+                changed.add(other.name)
+                yield other
+
+    def _forget(self, step: Step) -> None:
+        """Of a step that has nothing to work on any more, remove what it has made."""
+        if self.state.of(step.name).outputs:
+            self.state.of(step.name).key = ""
+            self._prune(step)
+            self.state.save()
+
+    def _remove_foreign_steps(self) -> None:
+        """Remove what steps have made that are not in the file now, are left out, or write elsewhere."""
+        now = {step.name: step for step in self.steps if not step.left_out}
+        for name in list(self.state.records):
+            step = now.get(name)
+            keep = [step.output] if step is not None and step.output is not None else []
+            self._say_pruned(self.state.prune(name, keep))
+            if step is None:
+                del self.state.records[name]
+        self.state.save()
+
+    def _prune(self, step: Step) -> None:
+        self._say_pruned(self.state.prune(step.name))
+
+    def _say_pruned(self, removed: Sequence[Path]) -> None:
+        for path in removed:
+            LOG.info("removed what is out of date: %s", path)
+
+    def _announce(self, step: Step) -> None:
+        number = self.steps.index(step) + 1
+        ranks = f" ({step.ranks} ranks)" if step.ranks > 1 else ""
+        print(f"\n== {number}/{len(self.steps)} {step.name}: {_reads_writes(step)}{ranks}", file=sys.stderr)
+
+    def _say_how_to_resume(self, step: Step, code: int) -> None:
+        what = f"stopped by signal {code - 128}" if code > 128 else f"ended with exit code {code}"
+        print(
+            f"{self.document.path}: step '{step.name}' {what}; "
+            "the same command goes on with it, and finished rows are kept",
+            file=sys.stderr,
+        )
+
+    def describe(self) -> list[str]:
+        """What a run would do, a few lines for each step; nothing is written."""
+        lines = []
+        changed: set[str] = set()
+        for number, step in enumerate(self.steps, 1):
+            head = f"{number}. {step.name}: {_reads_writes(step)}"
+            if step.left_out:
+                lines.append(f"{head}: left out: {step.left_out}")
+                continue
+            if step not in self.chosen:
+                lines.append(f"{head}: not chosen")
+                continue
+            upstream = sorted(changed & set(step.after))
+            ready = all(path.exists() for path in step.inputs)
+            if upstream:
+                why = f"after {' and '.join(upstream)}"
+            else:
+                why = self.why(step) if ready else "its input is not there"
+            if not why:
+                lines.append(f"{head}: up to date")
+                continue
+            # A step that only looks for files changes nothing while it finds the same ones.
+            if why != "it looks for files":
+                changed.add(step.name)
+            time_known = self._estimate(step)
+            lines += [f"{head}: to do, {why}{time_known}", f"   {command_of(step)}"]
+        return lines
+
+    def _estimate(self, step: Step) -> str:
+        """About how long a step would take, from its last run."""
+        last = Numbers(**self.state.of(step.name).numbers)
+        return f", about {spell_seconds(last.seconds)} as the last time" if last.seconds else ""
+
+
+def _reads_writes(step: Step) -> str:
+    reads = " ".join([path.name for path in step.inputs] or step.line)
+    arrow = f"{reads} -> {step.output.name}" if step.output is not None else reads
+    return f"{step.does.command.name} {arrow}"
+
+
+def open_chain(document: Document, *, first: str | None = None, last: str | None = None) -> Chain:
+    """The chain of a file, checked as far as it can be before any table is there.
+
+    Args:
+        document: The file.
+        first: Name of the first step to run; None for the first one.
+        last: Name of the last one.
+
+    Raises:
+        UserError: A step, a command or an option is unknown, or the state of earlier runs cannot be read.
+    """
+    begin = document.find(first, "--from") if first is not None else 0
+    end = document.find(last, "--to") if last is not None else len(document.steps) - 1
+    if begin > end:
+        raise UserError(f"--from {first} comes after --to {last}")
+    steps = plan_steps(document)
+    return Chain(document, steps, State(document.tables, document.path.stem), begin, end)

@@ -1,0 +1,167 @@
+"""What earlier runs of a pipeline have made from what: one file beside its tables, and one run at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tools.base.disk import make_folder, remove_quietly, write_whole, writing
+from tools.errors import UserError
+from tools.stage.failures import own_list, write_failures
+from tools.stage.provenance import digest_file
+from tools.stage.shards import STATE_FOLDER
+from tools.table import failures_path
+
+_PATIENCE = 60.0  # seconds in which what a killed run has started ends
+
+
+@dataclass
+class Record:
+    """What is known of a step from its last run.
+
+    Attributes:
+        key: What its outputs were made from, see `tools.pipeline.freshness`; empty when they are stale.
+        outputs: What it wrote and the digest of each; of a folder the digest is empty.
+        weights: Whether models took part, so that their files count.
+        begun: What it was about to write when it was started, if it has not ended since.
+        numbers: Rows, hours, seconds and failures, see `tools.pipeline.lines.Numbers`.
+    """
+
+    key: str = ""
+    outputs: dict[str, str] = field(default_factory=dict)
+    weights: bool = False
+    begun: str = ""
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+
+class State:
+    """The records of all steps of a pipeline, on disk.
+
+    Args:
+        folder: Folder of its tables.
+        name: Name of its file, without the extension.
+
+    Attributes:
+        records: By the names of steps.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self._folder = folder
+        self._file = folder / STATE_FOLDER / f"{name}.pipeline.json"
+        self.records: dict[str, Record] = {}
+        self._read()
+
+    def _read(self) -> None:
+        try:
+            steps = json.loads(self._file.read_bytes())["steps"]
+            self.records = {step: Record(**record) for step, record in steps.items()}
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+            raise UserError(f"{self._file}: cannot be read ({error}); move it away") from None
+
+    def of(self, step: str) -> Record:
+        """The record of a step; an empty one if it was never run."""
+        return self.records.setdefault(step, Record())
+
+    def save(self) -> None:
+        """Write it down, as a whole or not at all."""
+        steps = {name: asdict(record) for name, record in self.records.items()}
+        write_whole(self._file, json.dumps({"steps": steps}, indent=1).encode(), "the state of the pipeline")
+
+    def named(self, path: Path) -> str:
+        """What an output is called in the records: its path from the folder, which may be moved."""
+        return os.path.relpath(path, self._folder)
+
+    def check_owner(self, step: str, path: Path, *, overwrite: bool) -> None:
+        """Make sure that an output may be written: nothing is there, or what this pipeline has written.
+
+        Raises:
+            UserError: Another file has its name.
+        """
+        record = self.of(step)
+        if record.begun == self.named(path) or overwrite or not path.exists() or path.is_dir():
+            return
+        known = record.outputs.get(self.named(path))
+        if known is None:
+            why = "this pipeline has not written it"
+        elif known != digest_file(path):
+            why = "it was changed since this pipeline wrote it"
+        else:
+            return
+        raise UserError(f"{path}: is in the way, {why}; move it away, or --overwrite replaces it")
+
+    def has_outputs(self, step: str, path: Path) -> bool:
+        """Whether an output is as it was written."""
+        known = self.of(step).outputs.get(self.named(path))
+        if known is None:
+            return False
+        return path.is_dir() if not known else path.is_file() and digest_file(path) == known
+
+    def prune(self, step: str, keep: Iterable[Path] = ()) -> list[Path]:
+        """Remove the outputs of a step, with their failures files; those of others, or changed since, stay.
+
+        Finished rows are kept: they are in the ledger.
+
+        Args:
+            step: Whose.
+            keep: Outputs that stay.
+
+        Returns:
+            What was removed.
+        """
+        record = self.of(step)
+        kept = {self.named(path) for path in keep}
+        removed = []
+        for name, digest in record.outputs.items():
+            path = self._folder / name
+            if name in kept or not digest or not path.is_file() or digest_file(path) != digest:
+                continue
+            with writing(path):
+                path.unlink(missing_ok=True)
+            if own_list(failures_path(path)) is not None:
+                write_failures([], failures_path(path))
+            removed.append(path)
+        record.outputs = {name: digest for name, digest in record.outputs.items() if name in kept}
+        return removed
+
+    @contextmanager
+    def locked(self) -> Iterator[int]:
+        """Keep other runs of this pipeline away; yields a file to be inherited by what is started.
+
+        Raises:
+            UserError: Another run is at work, or something that a killed run has started.
+        """
+        make_folder(self._file.parent)
+        file = self._file.with_suffix(".lock")
+        with writing(file):
+            handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock(handle, self._file)
+            self._read()  # what another run has written meanwhile
+            for stray in self._file.parent.glob(f".{self._file.name}.*tmp"):
+                remove_quietly(stray)
+            yield handle
+        finally:
+            os.close(handle)
+
+
+def _lock(handle: int, file: Path) -> None:
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise UserError(f"{file}: another run of this pipeline is at work") from None
+            time.sleep(0.2)
+        except OSError:  # a file system without locks
+            return
