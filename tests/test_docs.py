@@ -109,6 +109,7 @@ GIVEN = {
     "hdr": "meta.csv",
     "ocr": "meta.csv",
     "optical_flow": "meta.csv",
+    "pipeline": "",
     "rate": "meta_scored.csv ratings.jsonl",
     "report": "meta.csv meta_info.csv meta_info_fmin1.csv meta_aes_flow.csv",
     "scene_detection": "meta_info_fmin1.csv meta.csv",
@@ -226,6 +227,8 @@ def test_a_page_can_be_typed_from_top_to_bottom(page, material, tmp_path, monkey
         give(place, name)
     for recipe in re.findall(r"```toml\n(\[recipe\]\n.*?)```", text_of(page), re.DOTALL):
         (place / "ours.toml").write_text(recipe)
+    for chain in re.findall(r"```toml\n(\[variables\]\n.*?)```", text_of(page), re.DOTALL):
+        (place / "chain.toml").write_text(chain)
     for ratings in re.findall(r"```jsonl\n(.*?)```", text_of(page), re.DOTALL):
         (place / "ratings.jsonl").write_text(ratings)
     config = place / "configs" / "opensora-v1-2" / "train" / "stage1.py"

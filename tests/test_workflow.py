@@ -137,6 +137,31 @@ def test_a_second_run_does_no_work_twice(place, first_run):
     assert run.stderr.count("complete already, nothing to do") == 4  # shots, clips, and two ranks
 
 
+CHAIN = """
+python -m tools.pipeline scripts/workflow.toml --set videos="${ROOT_VIDEO}" --set out="${ROOT_META}/../chain"
+"""
+
+
+def test_the_file_of_the_chain_makes_the_same_clips_and_then_is_up_to_date(place, first_run):
+    run = shell(place, CHAIN)
+    assert run.returncode == 0, run.stderr
+    typed = read_table(place / "META" / "meta_clips_info_fmin1.csv").drop("path")
+    made = read_table(place / "chain" / "meta" / "probed_clips.csv")
+    assert made.drop("path").equals(typed)
+    kept, scored = (read_table(place / "chain" / "meta" / f"{name}.csv") for name in ("kept", "copies"))
+    numbers = {name: scored[name].cast(pl.Float64) for name in ("motion", "static_ratio", "black_bars")}
+    good = (numbers["motion"] >= 0.005) & (numbers["static_ratio"] <= 0.5) & (numbers["black_bars"] <= 0.3)
+    assert kept["relpath"].to_list() == scored.filter(good & scored["dup_of"].is_null())["relpath"].to_list()
+    aesthetics = read_table(place / "chain" / "meta" / "aesthetics.csv").select("relpath", "aes").rows()
+    whole = dict(read_table(place / "META" / "meta_clips_info_fmin1_aes.csv").select("relpath", "aes").rows())
+    assert dict(aesthetics) == {name: whole[name] for name in kept["relpath"]}
+    again = shell(place, CHAIN)
+    assert again.returncode == run.returncode and again.stdout == run.stdout
+    assert (
+        again.stderr.count("up to date") == run.stderr.count("== ") - 2
+    )  # but for the two that look for files
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [

@@ -338,6 +338,11 @@ def typed_vidsieve() -> None:
     _typed_vidsieve = True
 
 
+def is_vidsieve_typed() -> bool:
+    """Whether the user has typed this command as ``vidsieve NAME``."""
+    return _typed_vidsieve
+
+
 def as_typed(text: str) -> str:
     """A text with commands named as the user types them: ``python -m tools.…``, or ``vidsieve NAME``."""
     if not _typed_vidsieve:

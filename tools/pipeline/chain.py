@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,11 +85,7 @@ class Chain:
         return [*tables[-1:], *(step.output for step in there if step.output and step.table is None)]
 
     def _step(self, step: Step, lock: int) -> int:
-        missing = [path for path in step.inputs if not path.exists()]
-        if missing and any(other.output in missing for other in self.empty):
-            self.empty.append(step)
-            return 0
-        if step.inputs and not any(count_rows(path) for path in step.inputs):
+        if self._has_no_rows(step):
             self.empty.append(step)
             self._forget(step)
             return 0
@@ -112,6 +109,15 @@ class Chain:
         self._remember(step, numbers)
         self.lines.append((step, "", numbers))
         return 0
+
+    def _has_no_rows(self, step: Step) -> bool:
+        """Whether there is nothing for a step to work on, as a step before it has removed every row."""
+        before = {other.name for other in self.empty} & set(step.after)
+        if not step.does.reads_tables:
+            return bool(before)
+        if before and not all(path.exists() for path in step.inputs):
+            return True
+        return not any(count_rows(path) for path in step.inputs)
 
     def why(self, step: Step) -> str:
         """Why a step has to be run; empty where it is up to date. Its inputs have to be there.
@@ -152,9 +158,7 @@ class Chain:
             record.begun = ""
             record.key = key_of(step, weights=record.weights) or ""
             self.state.save()
-            for other in stale:
-                self._prune(other)
-            self.state.save()
+            self._prune(stale)
 
     def _made_of(self, step: Step) -> Iterator[Step]:
         """The steps whose outputs are made of that of a step, one after the other."""
@@ -168,26 +172,25 @@ class Chain:
         """Of a step that has nothing to work on any more, remove what it has made."""
         if self.state.of(step.name).outputs:
             self.state.of(step.name).key = ""
-            self._prune(step)
-            self.state.save()
+            self._prune([step])
 
     def _remove_foreign_steps(self) -> None:
         """Remove what steps have made that are not in the file now, are left out, or write elsewhere."""
         now = {step.name: step for step in self.steps if not step.left_out}
+        removed = []
         for name in list(self.state.records):
             step = now.get(name)
             keep = [step.output] if step is not None and step.output is not None else []
-            self._say_pruned(self.state.prune(name, keep))
+            removed += self.state.prune(name, keep)
             if step is None:
                 del self.state.records[name]
         self.state.save()
+        _say_removed(removed)
 
-    def _prune(self, step: Step) -> None:
-        self._say_pruned(self.state.prune(step.name))
-
-    def _say_pruned(self, removed: Sequence[Path]) -> None:
-        for path in removed:
-            LOG.info("removed what is out of date: %s", path)
+    def _prune(self, steps: Iterable[Step]) -> None:
+        removed = [path for step in steps for path in self.state.prune(step.name)]
+        self.state.save()
+        _say_removed(removed)
 
     def _announce(self, step: Step) -> None:
         number = self.steps.index(step) + 1
@@ -234,6 +237,11 @@ class Chain:
         """About how long a step would take, from its last run."""
         last = Numbers(**self.state.of(step.name).numbers)
         return f", about {spell_seconds(last.seconds)} as the last time" if last.seconds else ""
+
+
+def _say_removed(paths: Sequence[Path]) -> None:
+    if paths:
+        LOG.info("removed what is out of date: %s", ", ".join(map(os.path.normpath, paths)))
 
 
 def _reads_writes(step: Step) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -175,11 +174,3 @@ def step_command(name: str) -> StepCommand:
     command = known[spelled]
     main = importlib.import_module(command.module).main
     return StepCommand(command, cli.parser_of(main))
-
-
-def typed(command: Command, line: Sequence[str], ranks: int = 1) -> list[str]:
-    """The words that run a command with this Python, on several ranks with torchrun."""
-    if ranks == 1:
-        return [sys.executable, "-m", command.typed, *line]
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
-    return [sys.executable, *torchrun, "-m", command.typed, *line]

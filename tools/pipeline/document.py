@@ -107,7 +107,7 @@ def unknown(what: str, given: str, known: Iterable[str]) -> str:
     """``no step 'sorce'; did you mean 'score'?``, or all that there are where none is near."""
     known = list(known)
     close = difflib.get_close_matches(given, known, n=1)
-    listed = f" (there are {', '.join(known)})" if len(known) < 40 else ""
+    listed = f" (there are {', '.join(known)})" if len(known) <= 30 else ""
     return f"no {what} '{given}'" + (f"; did you mean '{close[0]}'?" if close else listed)
 
 

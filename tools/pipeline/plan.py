@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools.base.packages import EXTRAS, how_to_install
+from tools.columns import COLUMNS
 from tools.errors import UserError
 from tools.pipeline.commands import StepCommand, step_command
 from tools.pipeline.document import Document, WrittenStep, unknown
 from tools.table import table_format
+from tools.table.where import columns_of
+
+_FILES_ALONE = {("video",), ("image",)}
+"""What convert makes tables of in which only the columns of the toolkit can be."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,8 @@ class _Planning:
             "" if left_out else does.check(checked),
             left_out,
         )
+        if "where" in written.options and does.command.name == "datautil":
+            self._check_condition(str(written.options["where"]))
         if not left_out and output is not None:
             other = self._writers.setdefault(output.absolute(), written.name)
             if other != written.name:
@@ -138,6 +146,21 @@ class _Planning:
         if not paths:
             raise UserError(f"input: {', '.join(written.inputs)}: left out, so nothing is left to read")
         return tuple(paths), tuple(after)
+
+    def _check_condition(self, where: str) -> None:
+        """Check a condition before hours of work are done: its grammar, and names like those of columns."""
+        used = columns_of(where)
+        steps = self._document.steps
+        sources = [step.words[:1] for step in steps if step_command(step.command).reads_tables is False]
+        if not sources or not set(sources) <= _FILES_ALONE:
+            return  # a table of the user's own has other columns, too
+        texts = {
+            str(value) for step in steps for value in step.options.values()
+        }  # tag makes the one it is told
+        for name in used:
+            close = difflib.get_close_matches(name, COLUMNS, n=1)
+            if name not in COLUMNS and name not in texts and close:
+                raise UserError(f"where: no command makes a column '{name}'; did you mean '{close[0]}'?")
 
     def _path(self, given: str, name: str) -> Path:
         """A table that is no step's; a name that is like that of a step is meant as one."""

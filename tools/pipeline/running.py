@@ -7,13 +7,15 @@ import shlex
 import signal
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 from tools.base.signals import Stopped, ending_with_parent
 from tools.cli import STEP_VARIABLE
-from tools.pipeline.commands import typed
+from tools.commands import as_typed, is_vidsieve_typed
 from tools.pipeline.plan import Step
 
+_TOOLS = Path(__file__).resolve().parents[1]
 _RANK_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 
 
@@ -31,28 +33,49 @@ def run_step(step: Step, document: Path, lock: int) -> int:
     Returns:
         The exit code; 128 plus the signal where one has ended it.
     """
-    code = _run(typed(step.does.command, step.full_line, step.ranks), step, document, lock)
+    code = _run(_words(step, step.ranks), step, document, lock)
     if code == 0 and step.ranks > 1:
-        code = _run(typed(step.does.command, step.full_line), step, document, lock)
+        code = _run(_words(step, 1), step, document, lock)
     return code
 
 
 def command_of(step: Step) -> str:
     """What could be typed in place of a step."""
-    words = typed(step.does.command, step.full_line, step.ranks)
-    return shlex.join(["torchrun" if step.ranks > 1 else "python", *words[3 if step.ranks > 1 else 1 :]])
+    run = "python"
+    if step.ranks > 1:
+        run = f"torchrun --standalone --nproc_per_node {step.ranks}"
+    return as_typed(f"{run} -m {step.does.command.typed} {shlex.join(step.full_line)}")
+
+
+def _words(step: Step, ranks: int) -> list[str]:
+    """The command of a step with this Python and these tools, as this command itself was run."""
+    words = [sys.executable]
+    if ranks > 1:
+        words += ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
+    if is_vidsieve_typed():  # perhaps in a folder with other tools, which -m would find
+        return [*words, str(_TOOLS.parent / "vidsieve_command.py"), step.does.command.name, *step.full_line]
+    return [*words, "-m", step.does.command.typed, *step.full_line]
+
+
+def _environment(step: Step, document: Path) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in _RANK_VARIABLES}
+    environment[STEP_VARIABLE] = f"{document}: step '{step.name}': "
+    if step.ranks > 1:
+        environment.setdefault("OMP_NUM_THREADS", "1")  # as torchrun does, which says so in five lines
+    if str(_TOOLS.parent) in sys.path and str(_TOOLS.parent) not in sysconfig.get_paths().values():
+        listed = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join([str(_TOOLS.parent), *([listed] if listed else [])])
+    return environment
 
 
 def _run(words: list[str], step: Step, document: Path, lock: int) -> int:
-    environment = {name: value for name, value in os.environ.items() if name not in _RANK_VARIABLES}
-    environment[STEP_VARIABLE] = f"{document}: step '{step.name}': "
     sys.stdout.flush()
     sys.stderr.flush()
     process = subprocess.Popen(
         words,
         stdin=subprocess.DEVNULL,
-        stdout=None if step.output is None else sys.stderr.fileno(),
-        env=environment,
+        stdout=None if step.output is None else 2,  # also where sys.stderr is a notebook's
+        env=_environment(step, document),
         pass_fds=(lock,),
         preexec_fn=ending_with_parent(signal.SIGTERM),
     )

@@ -8,6 +8,7 @@ Every column of a CSV is read as text, so that untouched cells are written as th
 
 from __future__ import annotations
 
+import difflib
 import os
 import stat
 from collections.abc import Iterable
@@ -150,6 +151,8 @@ def require_columns(frame: pl.LazyFrame | pl.DataFrame, names: Iterable[str], pa
         if name not in present:
             maker = COLUMNS[name].made_by if name in COLUMNS else ""
             hint = f"; `python -m {maker}` makes it" if maker else ""
+            if not maker and (close := difflib.get_close_matches(name, present, n=1)):
+                hint = f"; did you mean '{close[0]}'?"
             if len(present) == 1 and any(mark in present[0] for mark in ";\t|"):
                 hint = "; cells are separated by commas, in .tsv by tabs"
             raise UserError(f"{path}: no column '{name}' (it has: {', '.join(present)}){hint}")
