@@ -57,7 +57,7 @@ def measure(step: Step, taken: float) -> Numbers:
         return Numbers(rows_in, seconds=taken)
     frame = scan_table(table)
     length = frame.select(seconds(frame.collect_schema().names())).collect(engine="streaming")["seconds"]
-    hours = length.sum() / 3600 if length.null_count() < len(length) else None
+    hours = float(length.sum()) / 3600 if length.null_count() < len(length) else None
     return Numbers(rows_in, count_rows(table), hours, taken, failures_by_kind(table))
 
 
