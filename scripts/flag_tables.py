@@ -36,7 +36,6 @@ _COMMON = {"--help", "--help-all", "--version"}
 @functools.cache
 def parser_of(module: str) -> argparse.ArgumentParser:
     """The parser of ``python -m module``, taken from its ``main`` when that begins to parse."""
-
     spec = importlib.util.find_spec(module)
     if spec is None:
         raise ModuleNotFoundError(f"python -m {module}: no such module")
