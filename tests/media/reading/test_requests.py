@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.support import make_video
+from tests.support import make_video, read_barcode
 from tools.errors import MediaError
+from tools.media.reading import container
 from tools.media.reading.decoders import pyav
 from tools.media.reading.frames import iter_frames, read_frames
 from tools.media.reading.probe import probe
@@ -49,6 +50,25 @@ def test_requests_share_one_decode(tmp_path, decodes):
         assert frames.thumbnails is None
     assert not small and small.thumbnails.shape == (50, 18, 32)
     assert small.times == pytest.approx(times)
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mov", "mkv"])
+def test_a_file_with_an_index_is_opened_once(tmp_path, monkeypatch, suffix):
+    path = make_video(tmp_path / f"v.{suffix}", 50, open_gop=suffix == "mov")
+    opened = []
+    monkeypatch.setattr(
+        container,
+        "open_container",
+        lambda path, wrapped=container.open_container: opened.append(path) or wrapped(path),
+    )
+    for choice in (*CHOICES, Sampling("first"), Sampling("interval_frames", step=1, nearest="key")):
+        opened.clear()
+        frames = read_sampled(path, choice)
+        assert opened == [path]
+        for frame, alone in zip(frames, read_frames(path, [frame.index for frame in frames]), strict=True):
+            assert read_barcode(frame.image) == frame.index
+            assert (frame.pts, frame.time) == (alone.pts, alone.time)
+            assert np.array_equal(frame.image, alone.image)
 
 
 def test_thumbnails_are_means_of_the_luma(tmp_path):

@@ -15,6 +15,7 @@ from tools.media.reading.extensions import is_image
 from tools.media.reading.sampling import Sampling, SamplingError
 
 if TYPE_CHECKING:
+    from tools.media.reading.decoders.pyav import Decoder
     from tools.media.reading.frames import Frame
     from tools.media.reading.timeline.packets import PacketIndex
 
@@ -115,28 +116,31 @@ def read_requests(
         MediaError: The file as a whole cannot be read.
         UserError: The decoder is unknown or not installed.
     """
-    from tools.media.reading.decoders.pyav import damaged_frame
+    from tools.media.reading.container import open_video
+    from tools.media.reading.decoders.pyav import Decoder, damaged_frame
     from tools.media.reading.frames import Frame
-    from tools.media.reading.timeline.scan import index_packets
+    from tools.media.reading.timeline.scan import index_opened
 
     check_decoder(decoder)
     if is_image(path):
         return _read_image(path, requests)
-    index = index_packets(path)
-    times = index.times[: index.num_frames]
-    chosen = [_choose(path, request, index) for request in requests]
-    needed = sorted(
-        {number for numbers in chosen if not isinstance(numbers, MediaError) for number in numbers}
-    )
-    sizes = {request.thumbnails for request in requests if request.thumbnails is not None}
-    snapshots = {request.snapshots for request in requests if request.snapshots is not None}
-    sparse = {kind: set(kind.indices(times).tolist()) for kind in snapshots}
-    chosen_decoder = decoder_for(decoder, index)
-    if chosen_decoder.single_pass:
-        images, shown, small = _decode(path, index, needed, sizes, sparse)
-    else:
-        images = chosen_decoder.read_images(path, needed, index)
-        shown, small = _decode(path, index, (), sizes, sparse)[1:]
+    with open_video(path) as opened:
+        index, first = index_opened(path, *opened)
+        times = index.times[: index.num_frames]
+        chosen = [_choose(path, request, index) for request in requests]
+        needed = sorted(
+            {number for numbers in chosen if not isinstance(numbers, MediaError) for number in numbers}
+        )
+        sizes = {request.thumbnails for request in requests if request.thumbnails is not None}
+        snapshots = {request.snapshots for request in requests if request.snapshots is not None}
+        sparse = {kind: set(kind.indices(times).tolist()) for kind in snapshots}
+        chosen_decoder = decoder_for(decoder, index)
+        decoded = Decoder(path, index, opened=opened, first=first)
+        if chosen_decoder.single_pass:
+            images, shown, small = _decode(decoded, index, needed, sizes, sparse)
+        else:
+            images = chosen_decoder.read_images(path, needed, index)
+            shown, small = _decode(decoded, index, (), sizes, sparse)[1:]
     found: list[Frames | MediaError] = []
     for request, numbers in zip(requests, chosen, strict=True):
         if isinstance(numbers, MediaError):
@@ -203,7 +207,7 @@ def _choose(path: str | Path, request: FrameRequest, index: PacketIndex) -> list
 
 
 def _decode(
-    path: str | Path,
+    decoder: Decoder,
     index: PacketIndex,
     needed: Sequence[int],
     sizes: set[Size],
@@ -214,7 +218,6 @@ def _decode(
     Returns:
         Images by number; numbers of the frames that have thumbnails; thumbnails by size, and snapshots.
     """
-    from tools.media.reading.decoders.pyav import Decoder
     from tools.media.reading.pictures import PictureConverter
 
     in_full = PictureConverter(index)
@@ -228,7 +231,7 @@ def _decode(
     shown: list[int] = []
     small: dict[Size | Snapshots, list[np.ndarray]] = {kind: [] for kind in numbers}
     left = set(needed)
-    with Decoder(path, index) as decoder:
+    with decoder:
         for number, picture in decoder.pictures(every if sizes else needed):
             if picture.is_corrupt:
                 continue

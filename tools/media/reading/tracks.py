@@ -134,6 +134,12 @@ def choose_audio(
     return _first_choice(matching)
 
 
+def audio_codec(container: InputContainer, path: str | Path) -> str | None:
+    """Codec of the audio track that is used; None if there is none that can be decoded."""
+    stream = choose_audio(container, path)
+    return stream.codec_context.codec.canonical_name if stream is not None else None
+
+
 def describe(stream: Stream, *, kind: bool = False) -> str:
     """A track in a few words: codec and language, after its type on request."""
     context = stream.codec_context

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.error import FFmpegError
 
 from tools.errors import MediaError
@@ -28,6 +29,8 @@ OnDamage = Literal["keep", "drop", "raise"]
 _SKIPPABLE = ("h264", "mpeg1video", "mpeg2video", "mpeg4")
 _MAX_REORDERED = 16  # most pictures that decoders delay for reordering
 _SEEK_BY_BYTES = ("mpegts", "mpeg")
+# Formats with an index: a seek to the first packet leads to what opening the file again would.
+_SEEK_BY_INDEX = ("mov,mp4", "matroska,webm")
 
 
 class VideoFrame(NamedTuple):
@@ -124,17 +127,29 @@ class Decoder:
         path: The video.
         index: Its packets.
         threads: Decoder threads; "auto" takes one per core.
+        opened: The open video, which the caller closes; not together with `threads`.
+        first: Its first picture, see `tools.media.reading.timeline.scan.index_opened`.
     """
 
-    def __init__(self, path: str | Path, index: PacketIndex, *, threads: int | Literal["auto"] = 1) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        index: PacketIndex,
+        *,
+        threads: int | Literal["auto"] = 1,
+        opened: tuple[InputContainer, av.VideoStream] | None = None,
+        first: av.VideoFrame | None = None,
+    ) -> None:
         self.path = path
         self.index = index
         self._threads = 0 if threads == "auto" else threads
         self._opened = ExitStack()
         self._at_start = False
+        self._given = opened
+        self._first = first
 
     def __enter__(self) -> Decoder:
-        self._open()
+        self._use(*self._given) if self._given else self._open()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -156,9 +171,20 @@ class Decoder:
 
     def _by_groups(self, numbers: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
         for start, group in self._groups(numbers):
+            if (picture := self._known(start, group)) is not None:
+                yield group[0], picture
+                continue
             exact = yield from self._decode(start, group)
             if not exact:
                 yield from self._decode(0, group)
+
+    def _known(self, start: int, group: Sequence[int]) -> av.VideoFrame | None:
+        """The first picture, if nothing else has to be decoded and it is that of the group's only frame."""
+        picture = self._first
+        if picture is None or len(group) > 1 or picture.pts != start or picture.is_corrupt:
+            return None
+        self._first = None  # its time is set where it is used
+        return picture if self.index.positions[group[0]] == start else None
 
     def _groups(self, numbers: Sequence[int]) -> list[tuple[int, Sequence[int]]]:
         """Split frames into runs that are decoded without seeking: (first packet, frames)."""
@@ -226,7 +252,8 @@ class Decoder:
 
     def _packets_from(self, start: int) -> Iterator[tuple[int, av.Packet]]:
         """The packets from number `start`, with their numbers."""
-        if start and (landed := self._seek(start)) is not None:
+        returns = self._given is not None and self._container.format.name.startswith(_SEEK_BY_INDEX)
+        if (start or returns) and (landed := self._seek(start)) is not None:
             position = start
             yield position, landed
         else:
@@ -276,12 +303,14 @@ class Decoder:
 
     def _open(self) -> None:
         self._opened.close()
-        self._container, self._stream = self._opened.enter_context(
-            open_video(self.path, threads=self._threads)
-        )
-        self._context = self._stream.codec_context
-        self._stored = packets(self._container, self._stream)
+        self._given = None
+        self._use(*self._opened.enter_context(open_video(self.path, threads=self._threads)))
         self._at_start = True
+
+    def _use(self, container: InputContainer, stream: av.VideoStream) -> None:
+        self._container, self._stream = container, stream
+        self._context = stream.codec_context
+        self._stored = packets(container, stream)
         codec = self.index.codec
         self._skippable = codec in _SKIPPABLE or (
             codec == "hevc" and bitstream.hevc_has_one_layer(self._context.extradata)

@@ -22,7 +22,7 @@ from tools.media.reading.timeline.clock import times_are_valid
 from tools.media.reading.timeline.packets import PacketIndex, decode_packet, numbered, packets
 from tools.media.reading.timeline.size_changes import HeaderChanges, size_changes
 from tools.media.reading.timeline.timing import FrameTimes, stated_rate, time_frames
-from tools.media.reading.tracks import choose_audio
+from tools.media.reading.tracks import audio_codec
 
 # One packet is one picture by the rules of these formats. In the others (avi, mpegts, mpeg, flv, asf) packets
 # are split by a parser or by the muxer, so a few are decoded to check whether that is true.
@@ -52,34 +52,42 @@ def index_packets(path: str | Path) -> PacketIndex:
         MediaError: missing, not_a_file, empty, unreadable, no_video, or decode (no picture at all).
     """
     with open_video(path) as (container, stream):
-        scan = _scan(container, stream)
-        regular = container.format.name.startswith(_ONE_PICTURE_PER_PACKET)
-        # In these formats the first packet suffices, unless the times contradict the decoder.
-        contradictory = bool(stream.codec_context.has_b_frames) and _ascend(scan.pts)
-        pictures = _decode_all(
-            stream.codec_context, scan.head if contradictory or not regular else scan.head[:1]
-        )
-        if 0 < len(scan.tail) <= _LONGEST_TAIL and not _ends_complete(stream.codec_context, scan):
-            scan.damaged[-1] = True
-        form = container.format.name
-        reordered = bool(stream.codec_context.has_b_frames)
-        delay = _output_delay(stream.codec_context, scan.head) if form == "avi" else None
-        discontinuous = bool(container.format.flags & Flags.ts_discont.value)
-        ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-        rate = stream.average_rate or stream.guessed_rate
-        facts = {
-            "path": str(path),
-            "stream": stream.index,
-            "sample_aspect_ratio": Fraction(ratio) if ratio and ratio > 0 else Fraction(1),
-            "codec": scan.codec,
-            "has_audio": bool(container.streams.audio),
-            "stored_bytes": scan.bytes,
-            "audio_codec": _sound_codec(container, path),
-            "audio_tracks": len(container.streams.audio),
-        }
-        tag = stream.codec_context.codec_tag
-        time_base = stream.time_base
-        assert time_base is not None, "libav gives one to every stream"
+        return index_opened(path, container, stream)[0]
+
+
+def index_opened(
+    path: str | Path, container: InputContainer, stream: av.VideoStream
+) -> tuple[PacketIndex, av.VideoFrame]:
+    """`index_packets` of an open video, which is read to its end; and its first picture.
+
+    The ``pts`` of the picture is the number of its packet, from which alone it was decoded.
+    """
+    scan = _scan(container, stream)
+    regular = container.format.name.startswith(_ONE_PICTURE_PER_PACKET)
+    # In these formats the first packet suffices, unless the times contradict the decoder.
+    contradictory = bool(stream.codec_context.has_b_frames) and _ascend(scan.pts)
+    pictures = _decode_all(stream.codec_context, scan.head if contradictory or not regular else scan.head[:1])
+    if 0 < len(scan.tail) <= _LONGEST_TAIL and not _ends_complete(stream.codec_context, scan):
+        scan.damaged[-1] = True
+    form = container.format.name
+    reordered = bool(stream.codec_context.has_b_frames)
+    delay = _output_delay(stream.codec_context, scan.head) if form == "avi" else None
+    discontinuous = bool(container.format.flags & Flags.ts_discont.value)
+    ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
+    rate = stream.average_rate or stream.guessed_rate
+    facts = {
+        "path": str(path),
+        "stream": stream.index,
+        "sample_aspect_ratio": Fraction(ratio) if ratio and ratio > 0 else Fraction(1),
+        "codec": scan.codec,
+        "has_audio": bool(container.streams.audio),
+        "stored_bytes": scan.bytes,
+        "audio_codec": audio_codec(container, path),
+        "audio_tracks": len(container.streams.audio),
+    }
+    tag = stream.codec_context.codec_tag
+    time_base = stream.time_base
+    assert time_base is not None, "libav gives one to every stream"
     if form == "avi" and not reordered and None not in scan.dts:
         # AVI has no presentation times, and until libav knows that nothing is reordered, its guesses are one
         # picture late.
@@ -119,7 +127,7 @@ def index_packets(path: str | Path) -> PacketIndex:
         "timing": timed.timing,
         "clock": timed.clock,
     }
-    return _build(scan, timed, rate, facts)
+    return _build(scan, timed, rate, facts), first
 
 
 @dataclasses.dataclass
@@ -195,12 +203,6 @@ def _scan(container: InputContainer, stream: av.VideoStream) -> Scan:
     if not scan.keys:  # without marked key frames, decoding can only start at the beginning
         scan.suspicious = True
     return scan
-
-
-def _sound_codec(container: InputContainer, path: str | Path) -> str | None:
-    """Codec of the audio track that is used; None if there is none that can be decoded."""
-    stream = choose_audio(container, path)
-    return stream.codec_context.codec.canonical_name if stream is not None else None
 
 
 def _decode_all(context: av.VideoCodecContext, some: list[tuple[int, av.Packet]]) -> list[av.VideoFrame]:

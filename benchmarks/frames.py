@@ -1,0 +1,181 @@
+"""Three frames of a video: CPU time of exact frames and of key frames, beside OpenCV and decord.
+
+    python benchmarks/frames.py VIDEO... [--gops 30 60 250] [--repeat 5] [--ocr] [--json FILE]
+
+Each VIDEO is measured as it is, and with --gops encoded again with key frames at these distances (H.264, its
+first 10 seconds). `floor` opens the file once, reads its packets, and decodes what the three frames need,
+without converting a picture. All ways run in turn in one process, on one thread; figures are medians in
+milliseconds.
+
+With --ocr, the text regions of the frames at key frames are compared with those of the exact ones, in windows
+of 4 seconds; with --gops, of the encoded files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from tools.media.reading.decoders.pyav import Decoder
+from tools.media.reading.probe import index_packets
+from tools.media.reading.requests import read_sampled
+from tools.media.reading.sampling import Sampling
+
+EXACT = Sampling("first_middle_last", 3)
+NEAREST = Sampling("first_middle_last", 3, nearest="key")
+_SECONDS = 10
+_WINDOW = 4.0
+
+
+def encode(source: Path, target: Path, gop: int) -> Path:
+    """The first seconds of a video as H.264 with key frames at equal distances."""
+    with av.open(str(source)) as old, av.open(str(target), "w") as new:
+        stream = old.streams.video[0]
+        rate = Fraction(round(stream.average_rate or 25))
+        made = new.add_stream("libx264", rate=rate)
+        made.width, made.height = stream.width // 2 * 2, stream.height // 2 * 2
+        made.pix_fmt = "yuv420p"
+        made.options = {
+            "preset": "medium",
+            "crf": "20",
+            "x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0",
+        }
+        for number, picture in enumerate(old.decode(stream)):
+            if number >= rate * _SECONDS:
+                break
+            picture = picture.reformat(made.width, made.height, "yuv420p")
+            picture.pts, picture.time_base, picture.pict_type = number, 1 / rate, 0
+            new.mux(made.encode(picture))
+        new.mux(made.encode(None))
+    return target
+
+
+def ways(path: Path) -> dict[str, Callable[[], object]]:
+    index = index_packets(path)
+    numbers = EXACT.indices(index.times)
+
+    def floor() -> None:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            for _ in container.demux(stream):
+                pass
+            stream.codec_context.flush_buffers()
+            with Decoder(path, index, opened=(container, stream)) as decoder:
+                for _ in decoder.pictures(numbers):
+                    pass
+
+    def opencv() -> None:
+        import cv2
+
+        video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+        for number in numbers:
+            video.set(cv2.CAP_PROP_POS_FRAMES, number)
+            video.read()
+
+    def decord() -> None:
+        from decord import VideoReader
+
+        VideoReader(str(path), num_threads=1).get_batch(numbers).asnumpy()
+
+    return {
+        "floor": floor,
+        "exact": lambda: read_sampled(path, EXACT),
+        "key": lambda: read_sampled(path, NEAREST),
+        "OpenCV": opencv,
+        "decord": decord,
+    }
+
+
+def medians(functions: dict[str, Callable[[], object]], repeat: int) -> dict[str, float]:
+    """CPU milliseconds of each, run in turn."""
+    times: dict[str, list[float]] = {name: [] for name in functions}
+    for turn in range(repeat + 1):
+        for name, function in functions.items():
+            start = time.process_time()
+            function()
+            if turn:  # the first warms up
+                times[name].append(1e3 * (time.process_time() - start))
+    return {name: statistics.median(taken) for name, taken in times.items()}
+
+
+def text_regions(paths: list[Path]) -> dict[str, float]:
+    """How the text regions differ in windows that have two key frames or more."""
+    from tools.media.reading.requests import FrameRequest, read_requests
+    from tools.scoring.ocr.scorer import OcrScorer
+
+    scorer = OcrScorer(device="cpu")
+    exact, near, apart = [], [], []
+    for path in paths:
+        length = index_packets(path).duration
+        for start in np.arange(0, max(length - _WINDOW, 0) + 1e-9, _WINDOW):
+            limits = {"start": float(start), "end": float(start) + _WINDOW}
+            requests = [
+                FrameRequest(Sampling("first_middle_last", 3, nearest=kind, **limits))
+                for kind in (None, "key")
+            ]
+            found = read_requests(path, requests)
+            if any(isinstance(frames, Exception) for frames in found):
+                continue
+            numbers = [[frame.index for frame in frames] for frames in found]
+            if numbers[0] == numbers[1]:
+                continue  # read as without ~key
+            counts = [float(scorer.score([frame.image for frame in frames])["ocr"]) for frames in found]
+            exact.append(counts[0])
+            near.append(counts[1])
+            apart.append(abs(counts[1] - counts[0]))
+    return {
+        "windows": len(exact),
+        "mean_exact": float(np.mean(exact)),
+        "mean_key": float(np.mean(near)),
+        "mean_difference": float(np.mean(apart)),
+        "p90_difference": float(np.quantile(apart, 0.9)),
+        "same": float(np.mean(np.array(apart) < 1e-9)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
+    parser.add_argument("--gops", nargs="*", type=int, default=[])
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--ocr", action="store_true")
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        files = [] if args.ocr and args.gops else [(path.name, path) for path in args.videos]
+        for path in args.videos:
+            for gop in args.gops:
+                made = encode(path, Path(folder, f"{path.stem}_{gop}.mp4"), gop)
+                files.append((f"{path.name}, GOP {gop}", made))
+        if args.ocr:
+            report = text_regions([path for _, path in files])
+            print(json.dumps(report, indent=1))
+            rows.append(report)
+        else:
+            for name, path in files:
+                taken = medians(ways(path), args.repeat)
+                if not rows:
+                    print(f"| file | {' | '.join(taken)} | exact / floor | exact / key |")
+                    print(f"|{'---|' * (len(taken) + 3)}")
+                ratios = [taken["exact"] / taken["floor"], taken["exact"] / taken["key"]]
+                cells = [f"{value:.1f}" for value in taken.values()] + [f"{ratio:.2f}" for ratio in ratios]
+                print(f"| {name} | {' | '.join(cells)} |", flush=True)
+                rows.append({"file": name, **taken})
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1))
+
+
+if __name__ == "__main__":
+    main()
