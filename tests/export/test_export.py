@@ -221,6 +221,9 @@ def test_without_frames_clips_of_all_lengths_are_used(tmp_path):
     checked = run_command(main, "--check", out, *common)  # it knows what the folder was made with
     assert "3 of 3 clips are used" in " ".join(checked.stdout.split())
     assert "counted several times" not in checked.stdout
+    (out / "clips" / "dataset.json").write_text('{"splits": "of another program"}')
+    inner = run_command(main, "--check", out / "clips", *common)
+    assert "3 of 3 clips are used" in " ".join(inner.stdout.split())
     other = run_command(main, "--check", out, *common, "--frames", 37)
     assert "1 of 3 clips are used" in " ".join(other.stdout.split())
 

@@ -13,7 +13,7 @@ from tools.export.explain import Explanation, explain
 from tools.export.folder_files import FolderFiles
 from tools.export.found_captions import Found, found_captions
 from tools.export.layouts.base import join
-from tools.export.manifest import MANIFEST, read_manifest
+from tools.export.manifest import read_manifest
 from tools.export.presets import SHARDED, Preset, layout_of
 from tools.export.trainers.base import Setup
 from tools.export.trainers.judgement import Clip
@@ -109,8 +109,8 @@ def check_each(
     """As `check`; of an export with splits each split, as each is a data set of its own."""
     files = FolderFiles.of(folder)
     splits: list[str] = []
-    if preset.trainer.name not in SHARDED and (files.texts / MANIFEST).is_file():
-        splits = [split for split in read_manifest(files.texts).get("splits") or {} if split]
+    if preset.trainer.name not in SHARDED:
+        splits = [split for split in _manifest(files.texts).get("splits") or {} if split]
     roots = list(dict.fromkeys(layout_of(preset.trainer.name).root(split) for split in splits))
     if not roots or not all(files.below(root).exists() for root in roots):  # made for another trainer
         roots = [""]
@@ -120,16 +120,30 @@ def check_each(
 
 
 def exported_setup(folder: Path | FolderFiles, preset: Preset, setup: Setup) -> Setup:
-    """The setup with the numbers of frames that a folder was exported with, if it was for this preset."""
-    folder = FolderFiles.of(folder).texts
-    if not (folder / MANIFEST).is_file():
-        return setup
-    manifest = read_manifest(folder)
-    made = manifest.get("setup") or {}
-    frames = made.get("frames")
-    if manifest.get("preset") != preset.name or not frames:
-        return setup
-    return replace(setup, frames=tuple(map(int, frames)), by_length=bool(made.get("by_length")))
+    """The setup with the numbers of frames that a folder was exported with, if it was for this preset.
+
+    Args:
+        folder: The exported folder, or one in it that the trainer is given, such as ``train/clips``.
+        preset: What it would be trained with.
+        setup: How, but for the numbers of frames.
+    """
+    files = FolderFiles.of(folder)
+    texts = files.texts.absolute()
+    for one in (texts, *texts.parents[:2]) if files.whole else (texts,):
+        manifest = _manifest(one)
+        made = manifest.get("setup") or {}
+        if manifest.get("preset") == preset.name and made.get("frames"):
+            frames = tuple(map(int, made["frames"]))
+            return replace(setup, frames=frames, by_length=bool(made.get("by_length")))
+    return setup
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """What the manifest of an export says; nothing where there is none, or a file of others of its name."""
+    try:
+        return read_manifest(folder)
+    except UserError:
+        return {}
 
 
 def _where(folder: Path | str, names: list[str], preset: Preset) -> str:
