@@ -111,6 +111,17 @@ def test_only_clips_that_can_be_used_count():
     assert line.startswith("frames: 81, ")
 
 
+def test_what_a_clip_needs_at_least_is_said_and_not_what_was_chosen():
+    """Four frames at 16 fps, where the model takes five; the other clips have 81."""
+    plans, setup, _ = planned("wan2.1@diffusion-pipe", table((0.25, 5.2), (Fraction(16),)))
+    assert setup.frames == (81,)
+    assert (plans[0].loss.text, plans[0].loss.remedy) == ("4 frames at 16 fps, 5 needed", "a longer clip")
+    _, _, line = planned("mochi-1@mochi", table((5.2, 5.2), (Fraction(30),)))
+    assert line.endswith(
+        "its configuration has one number of frames, and all 2 clips that can be used have 85"
+    )
+
+
 def test_pieces_of_a_long_clip_take_the_longest_number_first():
     """By hand, at 16 fps: 9 s are 144 frames, 81 and 63, of which 61 are 4k + 1; 7 s are 81 and 31."""
     frame = table((9.0, 7.0, 2.1, 1.1), (Fraction(16),))

@@ -88,7 +88,7 @@ def _line(setup: Setup, usable: Sequence[Usable], one: str) -> str:
     length, shortest = setup.frames[0], min(clip.length for clip in usable)
     line = f"frames: {length} (--frames sets another): {one}, and "
     if shortest == length:
-        return f"{line}all clips have {length}"
+        return f"{line}all {len(usable)} clips that can be used have {length}"
     used = [clip for clip in usable if clip.length >= length]
     return (
         f"{line}with {length} most seconds are used, {_hours(used, length)} h of {len(used)} of "

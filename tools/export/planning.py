@@ -241,7 +241,8 @@ def _with_frames(reason: Reason, source: _Source, wanted: Wanted) -> Reason:
     legal = setup.model.frames.all()
     fitting = max((n for n in legal if trainer.frames_for(n, setup) <= there), default=None)
     if fitting is None:
-        return replace(reason, remedy="a longer clip")
+        fps, least = trainer.rate(source.inner, setup), trainer.frames_for(legal[0], setup)
+        return replace(reason, text=f"{there} frames at {fps:g} fps, {least} needed", remedy="a longer clip")
     shorter = replace(wanted, setup=replace(setup, frames=(fitting,), by_length=False), windows=False)
     one = target(source.inner, trainer, shorter.setup)
     if isinstance(one, Reason):  # too short again where the trainer's own settings say the lengths
