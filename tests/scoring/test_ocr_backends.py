@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +95,15 @@ def test_what_it_computes_does_not_depend_on_what_came_before(monkeypatch):
     found = [(size, network(pictures[size])) for size in (*sizes, *reversed(sizes))]
     assert all(output.tobytes() == alone[size] for size, output in found)
     assert network._compiled.cache_info().misses > len(sizes)  # some were compiled again
+
+
+def test_threads_take_turns():
+    """Each gets the output for its own picture, as it is when nobody else asks."""
+    network = OpenVinoNetwork(find_models().detection)
+    pictures = [standardise(page(96, 64, (text, 24, 255))) for text in ("one", "two", "three", "four")] * 4
+    alone = [network(pixels).tobytes() for pixels in pictures]
+    with ThreadPoolExecutor(4) as threads:
+        assert [output.tobytes() for output in threads.map(network, pictures)] == alone
 
 
 def test_float32_on_one_thread_that_is_not_pinned():

@@ -7,6 +7,7 @@ lines of any length; for it OpenVINO is no faster, and ONNX Runtime stays.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import lru_cache, partial
 from importlib.metadata import version
@@ -118,6 +119,7 @@ class OpenVinoNetwork:
             self._core = openvino.Core()
             self._model = self._core.read_model(file)
         self._compiled = lru_cache(_COMPILED)(self._compile)
+        self._lock = threading.Lock()  # a request computes one picture at a time
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """The output for an input, both float32.
@@ -127,7 +129,7 @@ class OpenVinoNetwork:
         """
         batch, channels, height, width = pixels.shape
         any_size = height * width < _OWN_SIZE
-        with memory_errors():
+        with memory_errors(), self._lock:
             request = self._compiled((batch, channels, -1, -1) if any_size else pixels.shape)
             return request.infer([pixels], share_inputs=True)[0].copy()  # the next one overwrites it
 
