@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.base.log import LOG
-from tools.errors import UserError
+from tools.errors import DiskError, UserError
 from tools.pipeline.document import Document
 from tools.pipeline.freshness import key_of, uses_weights
 from tools.pipeline.lines import Numbers, measure, results
@@ -65,7 +65,12 @@ class Chain:
         self._remove_foreign_steps()
         code = 0
         for step in self.chosen:
-            code = self._step(step, lock)
+            try:
+                code = self._step(step, lock)
+            except DiskError:
+                raise
+            except UserError as error:
+                raise self.document.error(step.name, error) from None
             if code:
                 break
         left_out = [(step, "", Numbers()) for step in self.steps if step.left_out]
