@@ -115,7 +115,9 @@ def test_what_a_clip_needs_at_least_is_said_and_not_what_was_chosen():
     """Four frames at 16 fps, where the model takes five; the other clips have 81."""
     plans, setup, _ = planned("wan2.1@diffusion-pipe", table((0.25, 5.2), (Fraction(16),)))
     assert setup.frames == (81,)
-    assert (plans[0].loss.text, plans[0].loss.remedy) == ("4 frames at 16 fps, 5 needed", "a longer clip")
+    loss = plans[0].loss
+    assert loss is not None
+    assert (loss.text, loss.remedy) == ("4 frames at 16 fps, 5 needed", "a longer clip")
     _, _, line = planned("mochi-1@mochi", table((5.2, 5.2), (Fraction(30),)))
     assert line.endswith(
         "its configuration has one number of frames, and all 2 clips that can be used have 85"
