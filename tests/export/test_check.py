@@ -101,11 +101,6 @@ def test_nothing_to_read(tmp_path):
         checked(tmp_path)
 
 
-def test_shards_are_for_verify(tmp_path):
-    with pytest.raises(UserError, match="--verify"):
-        checked(tmp_path, "webdataset", frames=())
-
-
 def test_text_fits_the_terminal(videos, tmp_path, monkeypatch):
     names = {f"{'very long name ' * 5}{i}.mp4": ("short.mp4", "x") for i in range(4)}
     lay_out(videos, tmp_path, {**FILES, **names, "sub/x.mp4": ("long.mp4", "y")})

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from tools.datasets.sources import SOURCES
 from tools.errors import MediaError, UserError
 from tools.export.explain import Explanation, explain
 from tools.export.folder_files import FolderFiles
@@ -71,7 +70,10 @@ def check(
 
     trainer = preset.trainer
     if trainer.name in SHARDED:
-        raise UserError(_inside_of_shards(trainer.name))
+        raise UserError(
+            f"--check: {trainer.name} keeps clips inside of shards, which are read on this machine alone: "
+            "download the folder; in Python tools.export.check_shards does it"
+        )
     files = FolderFiles.of(folder)
     if not files.exists():
         raise UserError(f"--check {files.shown}: there is no such folder")
@@ -87,16 +89,6 @@ def check(
     ignored = [name for name in names if name not in opened and is_video(name)]
     explanation = explain(clips, trainer, setup)
     return Checked(files.shown, preset, setup, explanation, found.missing, found.unlisted, ignored, failures)
-
-
-def _inside_of_shards(trainer: str) -> str:
-    """What to do instead of judging shards in place."""
-    text = f"--check: {trainer} keeps clips inside of shards; --verify reads those of an export back"
-    if trainer not in SOURCES:
-        return text
-    return (
-        f"{text}, and tools.datasets.convert {trainer} DIR --extract CLIPS makes a table of those of others"
-    )
 
 
 def check_each(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tools.base.addresses import is_address
 from tools.cli import ArgumentParser, advanced
+from tools.errors import UserError
 
 if TYPE_CHECKING:
     from tools.export.folder_files import FolderFiles
@@ -52,6 +53,8 @@ def run_check(
     Returns:
         The exit code: 1 if it would use nothing.
     """
+    if chosen.trainer.layout_class.sharded and not is_address(folder):
+        return _check_shards(Path(folder), chosen.trainer.name)
     from tools.export.check import check_each, exported_setup
     from tools.export.check_text import check_text
     from tools.report.text_style import style_of
@@ -62,6 +65,18 @@ def run_check(
     style = style_of(sys.stdout)
     print("\n\n".join(check_text(one, style) for one in found))
     return 0 if any(one.explanation.summary.used for one in found) else 1
+
+
+def _check_shards(folder: Path, trainer: str) -> int:
+    from tools.export.check_shards import check_shards, shards_text
+    from tools.report.text_style import style_of
+
+    if not folder.is_dir():
+        raise UserError(f"--check {folder}: there is no such folder")
+    found = check_shards(folder, trainer)
+    style = style_of(sys.stdout)
+    print("\n\n".join(shards_text(one, trainer, style) for one in found))
+    return 0 if any(one.used for one in found) else 1
 
 
 def run_verify(folder: str, *, quick: bool = False) -> int:

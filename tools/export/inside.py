@@ -16,15 +16,19 @@ from tools.base.disk import system_message
 from tools.base.packages import not_installed
 from tools.export.layouts.sample_files import read_samples
 from tools.export.layouts.samples import INDEX, indexed
-from tools.export.layouts.shard_folder import SHARDS
 
 _VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".gif", ".ts", ".flv", ".wmv", ".mpg")
 _MEMBER = re.compile(r"((?:.*/)?[^./]+)(\.[^/]*)", re.DOTALL)
 """Key of a member up to the first dot of its name, and what follows."""
 
 
+_ARROW = b"LDARW01\0"
+_CAPTIONS = ("caption", "text", "prompt")
+"""What captions are called in data sets of others, the more telling first."""
+
+
 class Unreadable(Exception):
-    """A shard cannot be read; ``args`` are its path and why."""
+    """A shard cannot be read; ``args`` are its name and why."""
 
 
 @dataclass(frozen=True)
@@ -32,42 +36,44 @@ class Sample:
     """One sample of a shard.
 
     Attributes:
-        shard: The shard, below the folder that was asked for.
-        key: Its key.
+        shard: The shard.
+        key: Its key; of data sets of others without keys its number.
         caption: None where it has none.
         size: Bytes of its video; None where it has none.
-        twice: A member that it has twice; "" for none.
+        others: Kinds of its other members, in tar files.
+        twice: A kind of member that it has twice; "" for none.
     """
 
     shard: str
     key: str
     caption: str | None
     size: int | None
+    others: tuple[str, ...] = ()
     twice: str = ""
 
 
-def samples(trainer: str, folder: Path) -> Iterator[Sample]:
-    """The samples of an exported data set of one split, in their order.
+def samples(trainer: str, shards: Path, name: str) -> Iterator[Sample]:
+    """The samples of one folder of shards, in their order.
 
     Args:
         trainer: webdataset, mds, litdata or lance.
-        folder: The folder with the folder of shards in it.
+        shards: The folder.
+        name: What it is called in names of shards.
 
     Raises:
         Unreadable: A shard or the index is missing or damaged; samples before it were given.
         UserError: The package that reads them is not installed.
     """
-    shards = folder / SHARDS
     try:
-        yield from _READERS[trainer](shards)
+        yield from _READERS[trainer](shards, f"{name}/" if name else "")
     except (OSError, ValueError, RuntimeError) as error:  # Lance raises all of them
-        raise Unreadable(SHARDS, f"cannot be read: {system_message(error)}") from None
+        raise Unreadable(name or str(shards), f"cannot be read: {system_message(error)}") from None
 
 
-def _webdataset(shards: Path) -> Iterator[Sample]:
+def _webdataset(shards: Path, begin: str) -> Iterator[Sample]:
     """As `webdataset` reads tar files: members of one key follow one another."""
     for path in sorted(shards.glob("*.tar")):
-        name = f"{SHARDS}/{path.name}"
+        name = f"{begin}{path.name}"
         try:
             with tarfile.open(path) as tar:
                 yield from _of_tar(tar, name)
@@ -89,38 +95,85 @@ def _of_tar(tar: tarfile.TarFile, name: str) -> Iterator[Sample]:
                 caption = content.read().decode("utf-8", errors="replace") if content else None
             elif kind in _VIDEOS:
                 size = member.size
+        others = tuple(kind for kind in dict.fromkeys(kinds) if kind not in (".txt", ".json", *_VIDEOS))
         twice = next((kind for kind in kinds if kinds.count(kind) > 1), "")
-        yield Sample(name, key, caption, size, twice)
+        yield Sample(name, key, caption, size, others, twice)
 
 
-def _indexed(shards: Path) -> Iterator[Sample]:
+def _indexed(shards: Path, begin: str) -> Iterator[Sample]:
     """MDS and LitData, whose index names the shards."""
     form, listed = indexed(json.loads((shards / INDEX).read_bytes()))
+    total = 0
     for file, count in listed:
-        name, found = f"{SHARDS}/{file}", 0
+        name, found = f"{begin}{file}", 0
         try:
-            for values in read_samples(shards / file, form):
+            for values in _rows_of_arrow(shards / file) or read_samples(shards / file, form):
+                video = next((values[field] for field, kind in form.fields.items() if kind == "bytes"), None)
+                yield _sample(name, values, total + found, video)
                 found += 1
-                yield Sample(name, values["key"], values["caption"], values["video"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError) as error:
             raise Unreadable(name, f"cannot be read: {system_message(error)}") from None
         if found != count:
             raise Unreadable(name, f"has {found} samples, {count} in its index")
+        total += found
 
 
-def _lance(shards: Path) -> Iterator[Sample]:
+def _rows_of_arrow(path: Path) -> Iterator[dict[str, Any]] | None:
+    """Rows of a chunk that litdata 0.2.76 writes of flat samples: an Arrow file, its length, a mark.
+
+    Of bytes how many there are. None if it is no such chunk.
+    """
+    size, end = path.stat().st_size, 4 + len(_ARROW)
+    with path.open("rb") as file:
+        file.seek(max(0, size - end))
+        tail = file.read()
+    length = int.from_bytes(tail[:4], "little")
+    return _arrow_rows(path, size - end - length, length) if tail[4:] == _ARROW else None
+
+
+def _arrow_rows(path: Path, begin: int, length: int) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    with pa.memory_map(str(path)) as mapped:
+        mapped.seek(begin)
+        batches = pa.ipc.open_file(pa.BufferReader(mapped.read_buffer(length)))
+        for number in range(batches.num_record_batches):
+            batch = batches.get_batch(number)
+            columns = {
+                name: pc.binary_length(column) if "binary" in str(column.type) else column
+                for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            }
+            yield from pa.table(columns).to_pylist()
+
+
+def _lance(shards: Path, begin: str) -> Iterator[Sample]:
     try:
         lance: Any = importlib.import_module("lance")
     except ModuleNotFoundError:
         raise not_installed("lance") from None
-    for batch in lance.dataset(str(shards)).to_batches(columns=["key", "caption", "video"]):
+    data = lance.dataset(str(shards))
+    bytes_like = [
+        field.name for field in data.schema if "binary" in str(field.type) or "blob" in str(field.type)
+    ]
+    video = next((name for name in ("video", *bytes_like) if name in bytes_like), None)
+    texts = [field.name for field in data.schema if str(field.type) in ("string", "large_string")]
+    columns = [name for name in ("key", *_CAPTIONS) if name in texts] + ([video] if video else [])
+    number = 0
+    for batch in data.to_batches(columns=columns):
         for row in batch.to_pylist():
-            video = row["video"]  # where it lies, and its size
-            size = video["size"] if isinstance(video, dict) else None if video is None else len(video)
-            yield Sample(SHARDS, row["key"], row["caption"], size)
+            blob = row.get(video)  # where it lies, and its size
+            size = blob["size"] if isinstance(blob, dict) else None if blob is None else len(blob)
+            yield _sample(begin.rstrip("/"), row, number, size)
+            number += 1
 
 
-_READERS: dict[str, Callable[[Path], Iterator[Sample]]] = {
+def _sample(shard: str, values: dict[str, Any], number: int, size: int | None) -> Sample:
+    caption = next((values[name] for name in _CAPTIONS if isinstance(values.get(name), str)), None)
+    return Sample(shard, str(values.get("key", number)), caption, size)
+
+
+_READERS: dict[str, Callable[[Path, str], Iterator[Sample]]] = {
     "webdataset": _webdataset,
     "mds": _indexed,
     "litdata": _indexed,

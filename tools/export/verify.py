@@ -39,6 +39,12 @@ class Fault:
     count: int = 0
     examples: list[str] = field(default_factory=list)
 
+    def add(self, text: str) -> None:
+        """Counts one file."""
+        self.count += 1
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(text)
+
 
 @dataclass
 class Report:
@@ -71,10 +77,7 @@ class Report:
 
     def add(self, kind: str, text: str) -> None:
         """Counts one file."""
-        fault = self.faults.setdefault(kind, Fault())
-        fault.count += 1
-        if len(fault.examples) < EXAMPLES:
-            fault.examples.append(text)
+        self.faults.setdefault(kind, Fault()).add(text)
 
 
 def verify(folder: Path | FolderFiles, *, quick: bool = False) -> Report:
@@ -231,8 +234,8 @@ def _inside(folder: Path, report: Report, trainer: str, split: str, clips: Itera
     found: set[str] = set()
     begin = f"{split}/" if split else ""
     try:
-        for sample in samples(trainer, folder / split):
-            name = f"{begin}{sample.shard}: {sample.key}"
+        for sample in samples(trainer, folder / split / SHARDS, f"{begin}{SHARDS}"):
+            name = f"{sample.shard}: {sample.key}"
             if sample.key in found:
                 report.add("extra clips", f"{name} is there twice")
             elif sample.key not in keys:
@@ -245,7 +248,7 @@ def _inside(folder: Path, report: Report, trainer: str, split: str, clips: Itera
             _caption(report, name, sample.caption)
     except Unreadable as error:
         shard, why = error.args
-        report.add("changed", f"{begin}{shard}: {why}")
+        report.add("changed", f"{shard}: {why}")
         return  # what came behind it is not known
     except UserError as error:  # the package that reads them is not there
         report.notes.append(f"what is inside of the shards was not read: {error}")

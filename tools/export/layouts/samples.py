@@ -137,6 +137,8 @@ def indexed(index: Any) -> tuple[Form, list[tuple[str, int]]]:
         if config.get("compression") or config.get("encryption") or config["item_loader"] != "PyTreeLoader":
             raise ValueError("its chunks are compressed, encrypted, or of another kind")
         names = json.loads(json.loads(config["data_spec"])[1]["context"])
+        if len(names) != len(config["data_format"]):
+            raise ValueError("its samples are no dictionaries of single values")
         fields = dict(zip(names, config["data_format"], strict=True))
         return Form(fields, True), [(one["filename"], one["chunk_size"]) for one in index["chunks"]]
     except (KeyError, IndexError, TypeError) as error:
