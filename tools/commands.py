@@ -305,6 +305,14 @@ COMMANDS: tuple[Command, ...] = (
         "pipeline.md",
     ),
     Command(
+        "doctor",
+        "tools.doctor.__main__",
+        "says what this machine can do (packages, codecs, weights …), and what mends the rest",
+        "",
+        "",
+        "troubleshooting.md",
+    ),
+    Command(
         "operators",
         "tools.operators.__main__",
         "runs a script written for DataFlow or LAS",

@@ -13,7 +13,7 @@ from tools.commands import COMMANDS, Command
 from tools.errors import UserError
 from tools.pipeline.document import unknown
 
-_NOT_STEPS = ("operators", "pipeline", "weights")
+_NOT_STEPS = ("doctor", "operators", "pipeline", "weights")
 """Commands that are no step: they work on no table, and make none."""
 
 _NO_TABLE = {"report": ".html", "export": "", "emscore_idf": ".json"}
