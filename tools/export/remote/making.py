@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import hashlib
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
@@ -60,7 +61,7 @@ def make(
     address = args.output_dir.rstrip("/")
     name = f"{address.rpartition('/')[2]}_clips{table_extension(args.meta)}"
     output = Path(args.output or Path(args.meta).absolute().with_name(name))
-    uploads = Uploads(RemoteFolder(args.output_dir), state_of(output) / "objects.jsonl")
+    uploads = Uploads(RemoteFolder(args.output_dir), _list_of(address, output))
     uploads.refresh()
     if not args.overwrite:
         uploads.refuse(MANIFEST)
@@ -189,7 +190,13 @@ def _beside(address: str, output: Path) -> Uploads | None:
     parent = address.rpartition("/")[0]
     if parent.endswith("/"):
         return None
-    return Uploads(RemoteFolder(parent), state_of(output) / "table_objects.jsonl")
+    return Uploads(RemoteFolder(parent), _list_of(parent, output))
+
+
+def _list_of(address: str, output: Path) -> Path:
+    """The list of the objects that were written below an address, beside the ledger of the table."""
+    digits = hashlib.sha256(address.encode(errors="surrogatepass")).hexdigest()[:10]
+    return state_of(output) / f"objects_{digits}.jsonl"
 
 
 def _upload_table(uploads: Uploads | None, output: Path, *, foreign: bool) -> str:

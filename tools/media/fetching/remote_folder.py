@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds before each further attempt of a request."""
 
 _BLOCK = 1 << 20  # bytes
+_LARGE = 32 << 20  # bytes; such a file is written with no other large one at the same time
 _NOT_WRITTEN = ("file", "http", "https", "data")
 
 
@@ -52,6 +54,7 @@ class RemoteFolder:
             raise UserError(f"{address}: the bucket is missing, as in s3://bucket/folder")
         require_storage(address)
         self.address = address.rstrip("/")
+        self._large = threading.Lock()
         self._pauses = tuple(PAUSES if pauses is None else pauses)
         try:
             self._storage = storage_of(address, options or {})
@@ -83,7 +86,7 @@ class RemoteFolder:
         return {
             path.removeprefix(begin): _version(info)
             for path, info in sorted(found.items())
-            if path.startswith(begin) and info.get("type") != "directory"
+            if path.startswith(begin) and not path.endswith("/") and info.get("type") != "directory"
         }
 
     def version(self, name: str) -> Version | None:
@@ -155,8 +158,11 @@ class RemoteFolder:
                 options = {}  # an S3 of others that knows no If-None-Match
                 write(*arguments)
 
+        # Storages keep much of a large file in memory, parts of it side by side.
+        alone = self._large if size > _LARGE else nullcontext()
         try:
-            self._tried(put, self / name, "cannot be written")
+            with alone:
+                self._tried(put, self / name, "cannot be written")
         except FileNotFoundError as error:
             raise UserError(f"{self / name}: cannot be written: {one_line(error)}") from None
         version = self.version(name)
