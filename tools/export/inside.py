@@ -141,7 +141,7 @@ def _arrow_rows(path: Path, begin: int, length: int) -> Iterator[dict[str, Any]]
         for number in range(batches.num_record_batches):
             batch = batches.get_batch(number)
             columns = {
-                name: pc.binary_length(column) if "binary" in str(column.type) else column
+                name: pc.call_function("binary_length", [column]) if "binary" in str(column.type) else column
                 for name, column in zip(batch.schema.names, batch.columns, strict=True)
             }
             yield from pa.table(columns).to_pylist()
