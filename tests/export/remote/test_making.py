@@ -107,7 +107,6 @@ def test_a_killed_export_ends_with_the_same_objects(bucket, table, expected, tmp
     assert done.returncode == 0, done.stderr
     assert exported(bucket / "data" / "wan", table) == expected
     assert not list((tmp_path / ".vidsieve").rglob("*.mp4"))
-    assert sorted(path.name for path in bucket.parent.iterdir()) == ["bucket"]
 
 
 def test_nothing_of_others_is_replaced(bucket, table):
@@ -201,6 +200,16 @@ def test_a_refusal_ends_the_run_at_once(bucket, table):
     done = export(table)
     assert done.returncode == 2
     assert "the storage refuses: PermissionError: access denied; check its credentials" in done.stderr
+
+
+def test_no_manifest_says_that_an_export_is_finished_which_is_not(bucket, table):
+    assert export(table).returncode == 0
+    ObjectStore.fails = [None, *([OSError("unavailable")] * 40)]
+    assert export(table, "--crf", 30, "--overwrite").returncode == 1
+    assert not (bucket / "data" / "wan" / "dataset.json").exists()
+    ObjectStore.fails = []
+    assert export(table, "--crf", 30, "--overwrite").returncode == 0
+    assert run_command(main, "--verify", ADDRESS).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tools.errors import MediaError
+from tools.export.manifest import MANIFEST
 from tools.export.stage import ExportStage
 from tools.stage.stage import FAILURES, MADE_FILES
 
@@ -59,8 +60,13 @@ class UploadingStage(ExportStage):
         return made is not None and all(self._uploads.has(*entry) for entry in made)
 
     def setup(self) -> None:
-        """Make sure that the encoder works, and end what a killed run has left half-uploaded."""
+        """Make sure that the encoder works, and end what a killed run has left half-uploaded.
+
+        The manifest of an earlier export goes: it must not say that this one, if it is killed, is finished.
+        """
         super().setup()
+        if self._mine(MANIFEST):
+            self._uploads.remove({MANIFEST} & self._uploads.objects.keys())
         self._uploads.end_open_uploads(self._mine)
 
     def remove_leftovers(self) -> None:
