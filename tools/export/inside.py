@@ -16,8 +16,8 @@ from tools.base.disk import system_message
 from tools.base.packages import not_installed
 from tools.export.layouts.sample_files import read_samples
 from tools.export.layouts.samples import INDEX, indexed
+from tools.media.reading.extensions import VIDEO_EXTENSIONS
 
-_VIDEOS = (".mp4", ".mov", ".mkv", ".avi", ".webm", ".m4v", ".gif", ".ts", ".flv", ".wmv", ".mpg")
 _MEMBER = re.compile(r"((?:.*/)?[^./]+)(\.[^/]*)", re.DOTALL)
 """Key of a member up to the first dot of its name, and what follows."""
 
@@ -93,9 +93,10 @@ def _of_tar(tar: tarfile.TarFile, name: str) -> Iterator[Sample]:
             if kind == ".txt":
                 content = tar.extractfile(member)
                 caption = content.read().decode("utf-8", errors="replace") if content else None
-            elif kind in _VIDEOS:
+            elif kind in VIDEO_EXTENSIONS:
                 size = member.size
-        others = tuple(kind for kind in dict.fromkeys(kinds) if kind not in (".txt", ".json", *_VIDEOS))
+        known = (".txt", ".json", *VIDEO_EXTENSIONS)
+        others = tuple(kind for kind in dict.fromkeys(kinds) if kind not in known)
         twice = next((kind for kind in kinds if kinds.count(kind) > 1), "")
         yield Sample(name, key, caption, size, others, twice)
 
