@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tools.errors import UserError
 from tools.pipeline.__main__ import main
 from tools.table import read_table, write_table
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 
 NUMBERS = """
@@ -110,6 +112,7 @@ def test_what_an_option_changes_is_done_again_with_all_that_follows(place, capfd
     plan = capfd.readouterr().out
     assert "2. kept: datautil rows.csv -> kept.csv: to do, its options, its input or its files" in plan
     assert "3. ordered: datautil kept.csv -> ordered.csv: to do, after kept" in plan
+    assert re.search(r"rows\.csv -> kept\.csv: to do, .*, about [\d.]+ s by its last run\n", plan)
     assert numbers("ordered") == ["3", "2"]  # a dry run writes nothing
     assert run("--set", "least=3", "--to", "kept") == 0
     assert numbers("kept") == ["3"]
@@ -308,6 +311,7 @@ def test_clips_and_tables_are_those_of_typed_commands_whatever_the_ranks(expecte
     assert made() == expected
     lines = outcomes(told)
     assert lines["probed"][-2:] == ["(unreadable", "1)"] and lines["probed"][2:4] == ["3", "2"]
+    assert "what to do: python -m tools.failures out/tables/probed.csv\n" in told
     assert read_table("out/tables/kept.csv")["relpath"].to_list() == ["light one_scene-0.mp4"]
     assert run("--dry-run") == 0  # the number of ranks changes nothing
     assert capfd.readouterr().out.count("up to date") == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.base.log import LOG
+from tools.commands import as_typed
 from tools.errors import DiskError, UserError
 from tools.pipeline.document import Document
 from tools.pipeline.freshness import key_of, uses_weights
@@ -20,6 +22,9 @@ from tools.pipeline.state import State
 from tools.stage.progress import spell_seconds
 from tools.stage.provenance import digest_file
 from tools.table import count_rows
+
+_LOOKS = "it looks for files (if it finds others, the steps after it are to do, too)"
+"""Why a step that reads no table is always run."""
 
 
 @dataclass
@@ -77,6 +82,9 @@ class Chain:
         order = {step.name: number for number, step in enumerate(self.steps)}
         lines = sorted([*self.lines, *left_out], key=lambda line: order[line[0].name])
         print(f"\n{results(lines)}", file=sys.stderr)
+        failed = [str(step.table) for step, _, numbers in self.lines if numbers.failed and step.table]
+        if failed:
+            print(f"what failed, and what to do: {_typed_failures(failed)}", file=sys.stderr)
         if not code and self.empty:
             names = ", ".join(step.name for step in self.empty)
             print(f"error: {self.document.path}: no rows were left for {names}", file=sys.stderr)
@@ -138,7 +146,7 @@ class Chain:
         if not record.outputs:
             return "it was never run"
         if not step.does.reads_tables:
-            return "it looks for files"
+            return _LOOKS
         if not self.state.has_outputs(step.name, step.output):
             return "its output is not there, or was changed"
         if not record.key:
@@ -231,17 +239,24 @@ class Chain:
             if not why:
                 lines.append(f"{head}: up to date")
                 continue
-            # A step that only looks for files changes nothing while it finds the same ones.
-            if why != "it looks for files":
+            if why != _LOOKS:
                 changed.add(step.name)
-            time_known = self._estimate(step)
-            lines += [f"{head}: to do, {why}{time_known}", f"   {command_of(step)}"]
+            lines += [f"{head}: to do, {why}{self._estimate(step, ready)}", f"   {command_of(step)}"]
         return lines
 
-    def _estimate(self, step: Step) -> str:
-        """About how long a step would take, from its last run."""
+    def _estimate(self, step: Step, ready: bool) -> str:
+        """About how long a step would take, from the time and the rows of its last run."""
         last = Numbers(**self.state.of(step.name).numbers)
-        return f", about {spell_seconds(last.seconds)} as the last time" if last.seconds else ""
+        if not last.seconds:
+            return ""
+        share = 1.0
+        if ready and last.rows_in:
+            share = sum(map(count_rows, step.inputs)) / last.rows_in
+        return f", about {spell_seconds(last.seconds * share)} by its last run"
+
+
+def _typed_failures(tables: Sequence[str]) -> str:
+    return as_typed(f"python -m tools.failures {shlex.join(tables)}")
 
 
 def _say_removed(paths: Sequence[Path]) -> None:
