@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from tools.scoring.ocr.sessions import open_session, run_session, standardise
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 _HEIGHT = 48  # pixels that the network takes
 _SHORTEST = 320  # pixels to which shorter lines are filled up, as in training
@@ -51,15 +55,17 @@ class Reading(NamedTuple):
 class TextReader:
     """Reads regions of images, one at a time: what one says does not depend on the others.
 
+    On a CPU the network is loaded when the first line is read: many files have none.
+
     Args:
         file: The network; its metadata have the characters.
         device: What `sessions.resolve_ocr_device` gave.
     """
 
     def __init__(self, file: Path, *, device: str = "cpu") -> None:
-        self._session = open_session(file, device)
-        characters = self._session.get_modelmeta().custom_metadata_map["character"].splitlines()
-        self._characters = ["", *characters, " "]  # the first is CTC's blank
+        self._open = lru_cache(1)(partial(_open, file, device))
+        if device != "cpu":  # where threads share it
+            self._open()
 
     def __call__(self, image: np.ndarray, corners: np.ndarray) -> Reading:
         """Read one region; one that is not clear is read upside down, too.
@@ -85,18 +91,8 @@ class TextReader:
         pixels = standardise(cv2.resize(np.ascontiguousarray(line), (columns, _HEIGHT)))
         if columns < _SHORTEST:
             pixels = np.pad(pixels, ((0, 0), (0, 0), (0, 0), (0, _SHORTEST - columns)))
-        return self._decode(run_session(self._session, pixels)[0])
-
-    def _decode(self, probabilities: np.ndarray) -> Reading:
-        """The best character of each step, repetitions and blanks left out (greedy CTC decoding)."""
-        best = probabilities.argmax(axis=1)
-        kept = best != 0
-        kept[1:] &= best[1:] != best[:-1]
-        if not kept.any():
-            return Reading("", 0.0)
-        text = "".join(self._characters[number] for number in best[kept])
-        confidence = float(probabilities.max(axis=1)[kept].mean())
-        return Reading(" ".join(text.split()), confidence)
+        session, characters = self._open()
+        return _decode(run_session(session, pixels)[0], characters)
 
 
 def cut_out(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
@@ -112,3 +108,22 @@ def cut_out(image: np.ndarray, corners: np.ndarray) -> np.ndarray:
         image, matrix, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
     )
     return np.rot90(line) if height >= _UPRIGHT * width else line
+
+
+def _open(file: Path, device: str) -> tuple[InferenceSession, list[str]]:
+    """A recognition network, and the character of each of its outputs."""
+    session = open_session(file, device)
+    characters = session.get_modelmeta().custom_metadata_map["character"].splitlines()
+    return session, ["", *characters, " "]  # the first is CTC's blank
+
+
+def _decode(probabilities: np.ndarray, characters: list[str]) -> Reading:
+    """The best character of each step, repetitions and blanks left out (greedy CTC decoding)."""
+    best = probabilities.argmax(axis=1)
+    kept = best != 0
+    kept[1:] &= best[1:] != best[:-1]
+    if not kept.any():
+        return Reading("", 0.0)
+    text = "".join(characters[number] for number in best[kept])
+    confidence = float(probabilities.max(axis=1)[kept].mean())
+    return Reading(" ".join(text.split()), confidence)
