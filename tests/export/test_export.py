@@ -312,6 +312,20 @@ def test_a_killed_export_is_resumed_to_the_same_bytes(tmp_path):
     assert files_below(broken) == resumed
 
 
+def test_a_file_that_cannot_be_read_is_not_linked_into_the_folder(tmp_path):
+    """The trainer would find it there."""
+    good = make_video(tmp_path / "a.mp4", 40, size=(320, 192), fps=16)
+    bad = tmp_path / "b.mp4"
+    bad.write_bytes(b"no video")
+    rows = [(path, 320, 192, 40, 16, "A dog.", "") for path in (good, bad)]
+    table = write_table(tmp_path / "m.csv", rows)
+    words = ("--frames", 17, "--keep-source", "--num-workers", 0)
+    done = run_command(main, table, "--for", WAN, "-o", tmp_path / "out", *words)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "out" / "clips").iterdir()) == ["a.mp4", "a.txt"]
+    assert "unreadable" in (tmp_path / "out_clips.failures.csv").read_text()
+
+
 def test_what_earlier_runs_left_is_named_and_pruned(tmp_path):
     rows = []
     for name in "ab":

@@ -137,8 +137,13 @@ class ExportStage(FolderStage):
         for number, cut in enumerate(cuts, 1):
             name = window_name(row[TARGET], number, len(cuts))
             try:
-                path = self._write(row, name, cut)
-                rows.append(self._values(row, name, path))
+                if cut is None:  # one that cannot be read is not brought into the folder
+                    values = self._values(row, name, row["path"])
+                    path = self._write(row, name, cut)
+                else:
+                    path = self._write(row, name, cut)
+                    values = self._values(row, name, path)
+                rows.append({"path": str(path), "id": path.stem, **values})
             except MediaError as error:  # of one piece; the others may be whole
                 failures.append(error)
                 continue
@@ -170,13 +175,12 @@ class ExportStage(FolderStage):
             raise MediaError(error.kind, row["path"], error.message) from None
         return path
 
-    def _values(self, row: Row, name: str, path: Path) -> dict[str, Any]:
+    def _values(self, row: Row, name: str, path: Path | str) -> dict[str, Any]:
+        """What the table says of a file, by the file itself or by the source that it is a copy of."""
         from tools.media.reading.probe import index_packets, media_info
 
         info = media_info(index_packets(path))
         return {
-            "path": str(path),
-            "id": path.stem,
             "relpath": name,
             "source": origin(row),
             "num_frames": info.num_frames,
