@@ -17,6 +17,7 @@ import pytest
 
 from tests.support import make_video
 from tools.errors import UserError
+from tools.pipeline import chain
 from tools.pipeline.__main__ import main
 from tools.table import read_table, write_table
 
@@ -134,6 +135,20 @@ def test_files_behind_the_rows_and_in_the_command_line_count(place, capfd):
     (place / "3.mp4").write_text("longer")
     assert run("--dry-run") == 0
     assert capfd.readouterr().out.count("up to date") == 0
+
+
+def test_a_file_that_changes_while_a_step_runs_leaves_the_step_to_do(place, capfd, monkeypatch):
+    real = chain.run_step
+
+    def run_and_change(*given):
+        code = real(*given)
+        (place / "3.mp4").write_text("longer")
+        return code
+
+    monkeypatch.setattr(chain, "run_step", run_and_change)
+    assert run("--from", "kept", "--to", "kept", "--set", "least=1") == 0
+    assert run("--set", "least=1", "--dry-run") == 0
+    assert "kept.csv: to do, its options, its input or its files have changed" in capfd.readouterr().out
 
 
 def test_steps_may_be_chosen(place):

@@ -14,7 +14,7 @@ from tools.base.log import LOG
 from tools.commands import as_typed
 from tools.errors import DiskError, UserError
 from tools.pipeline.document import Document
-from tools.pipeline.freshness import key_of, uses_weights
+from tools.pipeline.freshness import key_of, uses_weights, with_weights
 from tools.pipeline.lines import Numbers, measure, results
 from tools.pipeline.plan import Step, plan_steps
 from tools.pipeline.running import command_of, run_step
@@ -103,7 +103,8 @@ class Chain:
             self._forget(step)
             return 0
         record = self.state.of(step.name)
-        why = self.why(step)
+        key = key_of(step)  # before the run: a file that changes meanwhile makes the step stale
+        why = self.why(step, key)
         if not why:
             self.lines.append((step, "up to date", Numbers(**record.numbers)))
             return 0
@@ -119,7 +120,7 @@ class Chain:
             self._say_how_to_resume(step, code)
             return code
         numbers = measure(step, time.monotonic() - begun)
-        self._remember(step, numbers)
+        self._remember(step, key, numbers)
         self.lines.append((step, "", numbers))
         return 0
 
@@ -132,11 +133,12 @@ class Chain:
             return True
         return not any(count_rows(path) for path in step.inputs)
 
-    def why(self, step: Step) -> str:
-        """Why a step has to be run; empty where it is up to date. Its inputs have to be there.
+    def why(self, step: Step, key: str | None) -> str:
+        """Why a step has to be run; empty where it is up to date.
 
-        Raises:
-            UserError: A table cannot be read.
+        Args:
+            step: The step.
+            key: What it would be made from, see `tools.pipeline.freshness.key_of`.
         """
         record = self.state.of(step.name)
         if step.output is None:
@@ -151,12 +153,15 @@ class Chain:
             return "its output is not there, or was changed"
         if not record.key:
             return "what it reads has changed"
-        key = key_of(step, weights=record.weights)
         if key is None:
             return "it asks servers for files"
-        return "" if key == record.key else "its options, its input or its files have changed"
+        return (
+            ""
+            if record.key == (with_weights(key) if record.weights else key)
+            else "its options, its input or its files have changed"
+        )
 
-    def _remember(self, step: Step, numbers: Numbers) -> None:
+    def _remember(self, step: Step, key: str | None, numbers: Numbers) -> None:
         """Write down what a step has made; what is made of that is stale if it is not what it was."""
         record = self.state.of(step.name)
         record.numbers = numbers.as_json()
@@ -169,7 +174,7 @@ class Chain:
             for other in stale:
                 self.state.of(other.name).key = ""
             record.begun = ""
-            record.key = key_of(step, weights=record.weights) or ""
+            record.key = with_weights(key) if key and record.weights else key or ""
             self.state.save()
             self._prune(stale)
 
@@ -235,7 +240,7 @@ class Chain:
             if upstream:
                 why = f"after {' and '.join(upstream)}"
             else:
-                why = self.why(step) if ready else "its input is not there"
+                why = self.why(step, key_of(step)) if ready else "its input is not there"
             if not why:
                 lines.append(f"{head}: up to date")
                 continue

@@ -19,15 +19,11 @@ from tools.table import scan_table
 _BATCH = 50_000  # paths of a table that are in memory at once
 
 
-def key_of(step: Step, *, weights: bool) -> str | None:
+def key_of(step: Step) -> str | None:
     """The digest of what a step is made from; None for a step that has to look for itself.
 
-    It has the command line, versions, tables, the size and time of each file that is named in a table, files
-    that are named in the command line, and the weights that are here. Ranks change nothing.
-
-    Args:
-        step: The step.
-        weights: Whether models take part.
+    It has the command line, versions, tables, the size and time of each file that is named in a table, and
+    files that are named in the command line. Ranks change nothing.
 
     Raises:
         UserError: A table cannot be read.
@@ -44,8 +40,16 @@ def key_of(step: Step, *, weights: bool) -> str | None:
         "tables": [digest_file(path) for path in step.inputs],
         "files": files,
         "named": [file_sha256(path) for path in _named_files(step)],
-        "weights": _weights() if weights else None,
     }
+    return _digest(parts)
+
+
+def with_weights(key: str) -> str:
+    """The key of a step in which models take part: it has the weights that are here, too."""
+    return _digest([key, _weights()])
+
+
+def _digest(parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts).encode(errors="surrogatepass")).hexdigest()
 
 
