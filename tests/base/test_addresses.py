@@ -93,7 +93,7 @@ def test_addresses_of_files_are_paths():
         assert local_path(text) == text
 
 
-@pytest.mark.parametrize("module", RUNNABLE)
+@pytest.mark.parametrize("module", [name for name in RUNNABLE if "doctor" not in name])  # it reads no table
 def test_no_command_takes_an_address_for_its_table(module, here, capsys):
     arguments = {
         "tools.datasets.convert": ["video", "s3://b/m.csv", "--output", "o.csv"],
