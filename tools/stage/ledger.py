@@ -18,7 +18,8 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, MutableMapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from tools.stage.outcomes import Outcome
 from tools.stage.stage import VECTOR, Row, Stage
 
 _LOCK_TRIES = 10  # a tenth of a second apart
+_UNPACKED = 10_000  # outcomes that are looked at together
 
 
 def stage_config(stage: Stage) -> dict[str, Any]:
@@ -57,7 +59,8 @@ def digest_outcomes(outcomes: Iterable[Outcome]) -> str:
 def row_key(row: Row) -> str:
     """Fingerprint of a row: the cells that its stage reads, and size and time of its file."""
     try:
-        status = Path(local_path(row["path"])).stat()
+        # Not Path.stat(): Path keeps every part of every path for good.
+        status = os.stat(os.fspath(local_path(row["path"])))  # noqa: PTH116
         file = [status.st_size, status.st_mtime_ns]
     except (OSError, ValueError, TypeError, KeyError):  # no file, or a stage that reads none
         file = []
@@ -102,12 +105,12 @@ class Ledger:
             found = LedgerFiles(self._path, self._config, keys)
         except OSError as error:
             raise UserError(f"{folder}: cannot read the ledger: {system_message(error)}") from None
-        self.outcomes: dict[str, Outcome] = found.outcomes
+        self.outcomes: MutableMapping[str, Outcome] = found.outcomes
         self.versions: dict[str, Version] = found.versions
         self._vectors: dict[str, VectorPlace | None] = found.vectors
         self._run = found.last_run + 1
         self._readers: dict[Path, int] = {}  # open files of vectors
-        foreign = list(unfit(self.outcomes)) if unfit else []
+        foreign = [key for part in _parts(self.outcomes) for key in unfit(part)] if unfit else []
         for key in foreign:
             self._drop(key)
         self.notice = self._report(found, len(foreign))
@@ -253,6 +256,13 @@ class Ledger:
             with writing(self._path, "the ledger"):
                 os.write(file, b"\n")
         return file
+
+
+def _parts(outcomes: Mapping[str, Outcome]) -> Iterator[dict[str, Outcome]]:
+    """The same, so many at a time that they fit into memory unpacked."""
+    keys = iter(list(outcomes))
+    while part := {key: outcomes[key] for key in islice(keys, _UNPACKED)}:
+        yield part
 
 
 def _write_all(file: int, data: bytes) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from tools.base.versions import Version
 from tools.errors import MediaError
-from tools.stage.outcomes import Outcome
+from tools.stage.packed_outcomes import PackedOutcomes
 
 VectorPlace = tuple[Path, int, int, int]
 """Where a vector is: file, first byte, numbers, checksum of its bytes."""
@@ -52,7 +52,7 @@ class LedgerFiles:
         self._own = own
         self._config = config
         self._keys = keys
-        self.outcomes: dict[str, Outcome] = {}
+        self.outcomes = PackedOutcomes()
         self.vectors: dict[str, VectorPlace | None] = {}
         self.versions: dict[str, Version] = {}
         self.last_run = 0

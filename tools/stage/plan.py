@@ -53,7 +53,7 @@ class RunPlan:
     table: pl.DataFrame
     rows: pl.DataFrame
     keys: list[str]
-    paths: list[str]
+    paths: pl.Series
     provenance: Provenance
     output: Output
     vectors: VectorFile | None
@@ -79,12 +79,13 @@ def plan_run(
     stage.ready(report=True)
     # The whole table first: what follows from it must not depend on the rank.
     planned = stage.claim(stage.plan(table), target)
-    rows = planned.select(stage.input_columns(planned.columns))[list(shard.rows(table.height))]
+    rows = planned.select(stage.input_columns(planned.columns))
+    rows = rows if shard.alone else rows[list(shard.rows(table.height))]
     keys = [row_key(row) for row in rows.iter_rows(named=True)]
     provenance = Provenance(
         stage_config(stage), digest_file(meta), digest(keys), shard.world, options.on_error
     )
-    paths = paths_of(rows)
+    paths = path_series(rows)
     fetch = fetch_options(options, paths) if "path" in stage.required_columns else None
     written = Output(target, shard, provenance, meta)
     vectors = VectorFile(stage.vector_file, shard, written.state) if stage.vector_file else None
@@ -128,11 +129,16 @@ def check_columns(stage: Stage, table: pl.DataFrame, name: str | Path) -> None:
     require_single_values(table.schema, ("path",) if stage.takes_lists else stage.required_columns, name)
 
 
-def paths_of(rows: pl.DataFrame) -> list[str]:
+def path_series(rows: pl.DataFrame) -> pl.Series:
     """The file of each row; empty where there is none."""
     if "path" not in rows.columns:
-        return [""] * rows.height
-    return rows["path"].cast(pl.String).fill_null("").to_list()
+        return pl.repeat("", rows.height, dtype=pl.String, eager=True)
+    return rows["path"].cast(pl.String).fill_null("")
+
+
+def paths_of(rows: pl.DataFrame) -> list[str]:
+    """The same as a list."""
+    return path_series(rows).to_list()
 
 
 def open_ledger(stage: Stage, plan: RunPlan, *, read_only: bool = False) -> Ledger:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import polars as pl
 
@@ -15,6 +16,8 @@ from tools.stage.stage import Stage
 from tools.stage.vectors import VectorFile
 from tools.table import PART_COLUMN, ROW_COLUMN
 
+_UNPACKED = 10_000  # outcomes that are unpacked at once
+
 
 def is_in_output(outcome: Outcome, options: RunOptions) -> bool:
     """Whether a row with this outcome goes to the output."""
@@ -25,9 +28,9 @@ def write_vectors(
     vectors: VectorFile,
     ledger: Ledger,
     numbers: Sequence[int],
-    keys: list[str],
-    paths: list[str],
-    outcomes: list[Outcome],
+    keys: Sequence[str],
+    paths: Sequence[str] | pl.Series,
+    outcomes: Iterable[Outcome],
     options: RunOptions,
 ) -> None:
     """Write the vectors of the rows of this rank's output, in their order."""
@@ -37,42 +40,50 @@ def write_vectors(
     )
 
 
-def value_series(stage: Stage, outcomes: Sequence[Outcome]) -> list[pl.Series]:
+def value_series(stage: Stage, outcomes: Iterable[Outcome]) -> list[pl.Series]:
     """The columns that a stage adds, for one row for each outcome; a failed row has empty cells."""
-    values = [{} if isinstance(outcome, MediaError) else outcome for outcome in outcomes]
-    return [
-        pl.Series(name, [row.get(name) for row in values], dtype=dtype)
-        for name, dtype in stage.added_columns.items()
-    ]
+    columns = stage.added_columns
+    parts: dict[str, list[pl.Series]] = {
+        name: [pl.Series(name, [], dtype=dtype)] for name, dtype in columns.items()
+    }
+    remaining = iter(outcomes)
+    while part := list(islice(remaining, _UNPACKED)):
+        values = [{} if isinstance(outcome, MediaError) else outcome for outcome in part]
+        for name, dtype in columns.items():
+            parts[name].append(pl.Series(name, [row.get(name) for row in values], dtype=dtype))
+    return [pl.concat(parts[name], rechunk=True) for name in columns]
 
 
 def output_frame(
     stage: Stage,
     table: pl.DataFrame,
     shard: Shard,
-    numbers: list[int],
-    outcomes: list[Outcome],
+    numbers: Sequence[int],
+    outcomes: Iterable[Outcome],
     options: RunOptions,
 ) -> pl.DataFrame:
     """Rows of the input, with the stage's columns: where they were, or at the end."""
     columns = stage.added_columns
-    rows: list[tuple[int, Outcome]]
+    rows: Iterable[Outcome] = outcomes
     if stage.one_to_many:
-        rows = [
+        made = [
             (number, row)
             for number, outcome in zip(numbers, outcomes, strict=True)
             if not isinstance(outcome, MediaError)
             for row in outcome["rows"]
         ]
-    else:
-        rows = [
+        numbers, rows = [number for number, _ in made], [row for _, row in made]
+    elif options.on_error == "drop":
+        kept = [
             (number, outcome)
             for number, outcome in zip(numbers, outcomes, strict=True)
             if is_in_output(outcome, options)
         ]
-    numbers = [number for number, _ in rows]
-    frame = table[numbers].drop([name for name in stage.stale_columns(table.columns) if name not in columns])
-    frame = frame.with_columns(value_series(stage, [outcome for _, outcome in rows]))
+        numbers, rows = [number for number, _ in kept], [outcome for _, outcome in kept]
+    if numbers != range(table.height):
+        table = table[list(numbers)]
+    frame = table.drop([name for name in stage.stale_columns(table.columns) if name not in columns])
+    frame = frame.with_columns(value_series(stage, rows))
     if stage.one_to_many:  # the rows are about something new: its columns come first
         frame = frame.select(*columns, pl.exclude(*columns))
     if not shard.alone:

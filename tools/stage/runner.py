@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tools.stage.failures import own_list, remove_strays, write_failures
 from tools.stage.ledger import Ledger, digest_outcomes
 from tools.stage.outcomes import Outcome, count_remarks, failures_of, with_path
 from tools.stage.output import Counts
+from tools.stage.packed_outcomes import RowOutcomes
 from tools.stage.plan import RunPlan, drop_changed_files, open_ledger, plan_run, remaining_rows
 from tools.stage.progress import Progress
 from tools.stage.rank_progress import RankProgress
@@ -21,7 +23,7 @@ from tools.stage.results import output_frame, write_vectors
 from tools.stage.run_options import RunOptions
 from tools.stage.session import Session, map_rows
 from tools.stage.shards import STATE_FOLDER
-from tools.stage.stage import Stage
+from tools.stage.stage import REMARKS, Stage
 
 __all__ = ["STATE_FOLDER", "RunOptions", "RunResult", "map_rows", "run_stage"]
 
@@ -103,19 +105,25 @@ def run_stage(
             written.refuse_changed(overwrite=options.overwrite)
         todo, later = remaining_rows(stage, ledger, plan, options)
         reused = sum(key not in todo and key not in later for key in plan.keys)
+        fresh = len(todo)
         if todo:
             ledger.forget(todo)
             _process(stage, plan, todo, ledger, options)
-        # Of the rows that go to the output: their numbers in the table, keys and files.
-        rows = zip(plan.shard.rows(plan.table.height), plan.keys, plan.paths, strict=True)
-        kept = [row for row in rows if row[1] not in later]
-        numbers = [number for number, _, _ in kept]
-        keys, paths = [key for _, key, _ in kept], [path for _, _, path in kept]
-        outcomes = [with_path(ledger.outcomes[key], path) for key, path in zip(keys, paths, strict=True)]
-        failures = [f for o, path in zip(outcomes, paths, strict=True) for f in failures_of(o, path)]
-        counts = Counts(len(keys), sum(isinstance(o, MediaError) for o in outcomes), len(failures))
+            todo.clear()  # of a large table it takes much memory
+        # Of the rows that go to the output: their numbers in the table, keys, files and outcomes.
+        numbers: Sequence[int] = plan.shard.rows(plan.table.height)
+        keys, paths = plan.keys, plan.paths
+        if later:
+            kept = [i for i, key in enumerate(keys) if key not in later]
+            numbers, keys, paths = [numbers[i] for i in kept], [keys[i] for i in kept], paths[kept]
+        outcomes = RowOutcomes(ledger.outcomes, keys, paths)
+        failures, failed = [], 0
+        for outcome, path in zip(outcomes, paths, strict=True):
+            failures += failures_of(outcome, path)
+            failed += isinstance(outcome, MediaError)
+        counts = Counts(len(keys), failed, len(failures))
         digest = digest_outcomes(outcomes)
-        complete = exists and not todo and written.has_outcomes(digest)
+        complete = exists and not fresh and written.has_outcomes(digest)
         remove_strays(written.failures)
         listed = own_list(written.failures)
         if not complete or bool(failures) != bool(listed):
@@ -139,9 +147,9 @@ def run_stage(
         already_complete=complete,
         totals=written.totals(),
         vectors=vectors.path if vectors else None,
-        remarks=count_remarks(outcomes),
+        remarks=count_remarks(outcomes) if REMARKS in stage.output_columns else {},
         left=len(plan.keys) - len(keys),
-        fresh=len(todo),
+        fresh=fresh,
         seconds=time.monotonic() - begun,
         added=added,
     )

@@ -24,7 +24,7 @@ from tools.media.reading.requests import Frames
 from tools.media.reading.sampling import Sampling, parse_sampling, split_sampling
 from tools.options import option, options_field
 from tools.options.values import Choice, Number, Text, Whole
-from tools.stage.ledger_files import Outcome
+from tools.stage.outcomes import Outcome
 from tools.stage.stage import REMARKS, Row, Stage
 from tools.stage.values import check_values
 

@@ -43,6 +43,7 @@ _NO_ROOM_FOR_CODE = ("failed to map segment", "annot allocate memory")  # the dy
 _TOO_MUCH = "needed more memory than one worker may use"
 _MAY_BE_MEMORY = ("decode", "unreadable", "no_video", "no_audio", "encode", "internal")
 _OPEN_FILES = 64  # more than a worker ever has open
+_PAGE = resource.getpagesize()
 _NEARLY = 64 << 20  # bytes below the limit; the allocation that failed
 
 REVOKED = b""
@@ -283,8 +284,14 @@ def _peak() -> int:
 
 def _address_space() -> int:
     """Address space in use, in bytes; 0 if the system does not report it."""
+    file = _memory_report()
+    return 0 if file is None else int(os.pread(file, 32, 0).split()[0]) * _PAGE
+
+
+@functools.cache
+def _memory_report() -> int | None:
+    """An open file that has the memory of this process in pages; None if the system has none."""
     try:
-        pages = Path("/proc/self/statm").read_text().split()[0]
-        return int(pages) * resource.getpagesize()
+        return os.open("/proc/self/statm", os.O_RDONLY)
     except OSError:
-        return 0
+        return None

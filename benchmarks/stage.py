@@ -1,0 +1,118 @@
+"""What the machinery around a stage costs: CPU time and memory per row, the start of a run, the speed-up.
+
+    python benchmarks/stage.py [VIDEO...] [--rows 20000] [--rounds 5] [--json FILE]
+
+Each figure is the median of several rounds, in which this project and what it is compared with take turns,
+each in a process of its own. Per row, the cost of a short run is subtracted from that of a long one, so
+imports and the start of processes do not count. The peer is `concurrent.futures.ProcessPoolExecutor`, which
+loses the whole run when a worker dies. With videos, the start of a run of one row and the speed-up by two
+workers and two ranks are timed; these are wall times, for an otherwise idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+FEW = 200  # rows of the short run
+
+
+def measure(kind: str, stage: str, rows: int, workers: int) -> dict[str, float]:
+    """CPU seconds and peak memory of one run, in a process of its own; see `benchmarks/stage_rows.py`."""
+    command = [sys.executable, "-m", "benchmarks.stage_rows", kind, stage, str(rows), str(workers)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def cost_per_row(kind: str, stage: str, rows: int, workers: int) -> float:
+    """Microseconds of CPU time per row."""
+    few, many = (measure(kind, stage, count, workers)["cpu"] for count in (FEW, FEW + rows))
+    return 1e6 * (many - few) / rows
+
+
+def memory_per_row(rows: int) -> float:
+    """Bytes of the peak memory of the parent per row."""
+    few, many = (measure("run", "nothing", count, 0)["peak"] for count in (rows // 10, rows // 10 + rows))
+    return (many - few) / rows
+
+
+def wall_seconds(videos: list[str], *, workers: int = 1, ranks: int = 1) -> float:
+    """Seconds that the technical measures of some videos take."""
+    with tempfile.TemporaryDirectory() as folder:
+        meta = Path(folder) / "meta.csv"
+        meta.write_text("path\n" + "".join(f"{Path(video).resolve()}\n" for video in videos))
+        command = [sys.executable, "-m", "tools.scoring.technical.inference", str(meta), "--quiet"]
+        command += ["--num-workers", str(workers)]
+        begun = time.monotonic()
+        running = [
+            subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env={**os.environ, "RANK": str(rank), "WORLD_SIZE": str(ranks)},
+                stdout=subprocess.DEVNULL,
+            )
+            for rank in range(ranks)
+        ]
+        codes = [process.wait() for process in running]
+        if any(codes):
+            sys.exit("a run failed")
+        return time.monotonic() - begun
+
+
+def compare(rounds: int, **tasks: Callable[[], float]) -> dict[str, float]:
+    """Median of each task; the tasks take turns."""
+    found: dict[str, list[float]] = {name: [] for name in tasks}
+    for _ in range(rounds):
+        for name, task in tasks.items():
+            found[name].append(task())
+    return {name: statistics.median(values) for name, values in found.items()}
+
+
+def main() -> None:
+    """Measure, print, and write JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("videos", nargs="*")
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    figures: dict[str, dict[str, float]] = {}
+    for stage, rows in (("nothing", args.rows), ("pictures", args.rows // 8)):
+        cost = compare(
+            args.rounds,
+            workers=lambda stage=stage, rows=rows: cost_per_row("run", stage, rows, 2),
+            alone=lambda stage=stage, rows=rows: cost_per_row("run", stage, rows, 0),
+            executor=lambda stage=stage, rows=rows: cost_per_row("executor", stage, rows, 2),
+        )
+        figures[f"{stage}, us of CPU time per row"] = {**cost, "ratio": cost["workers"] / cost["executor"]}
+    figures["memory, bytes per row"] = compare(args.rounds, parent=lambda: memory_per_row(5 * args.rows))
+    if args.videos:
+        times = compare(
+            args.rounds,
+            start=lambda: wall_seconds(args.videos[:1]),
+            one_worker=lambda: wall_seconds(args.videos),
+            two_workers=lambda: wall_seconds(args.videos, workers=2),
+            two_ranks=lambda: wall_seconds(args.videos, ranks=2),
+        )
+        speed_up = {name: times["one_worker"] / times[name] for name in ("two_workers", "two_ranks")}
+        figures["seconds"] = times
+        figures["speed-up"] = speed_up
+    for name, values in figures.items():
+        print(f"{name}: " + ", ".join(f"{label} {value:.3g}" for label, value in values.items()))
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

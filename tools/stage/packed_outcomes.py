@@ -1,0 +1,75 @@
+"""The outcomes of many rows in little memory."""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+
+import polars as pl
+
+from tools.errors import MediaError
+from tools.stage.outcomes import Outcome, with_path
+
+_FAILURE = -1  # instead of the number of a set of columns
+
+
+class PackedOutcomes(MutableMapping[str, Outcome]):
+    """Outcomes by the keys of their rows, each as a few bytes: a dict of two numbers takes 250, packed 60.
+
+    Values must be plain, as `tools.stage.values.check_values` makes them; they come back to the last bit.
+    """
+
+    def __init__(self) -> None:
+        self._packed: dict[str, bytes] = {}
+        self._columns: list[tuple[str, ...]] = []
+        self._numbers: dict[tuple[str, ...], int] = {}
+
+    def __setitem__(self, key: str, outcome: Outcome) -> None:
+        if isinstance(outcome, MediaError):
+            self._packed[key] = marshal.dumps((_FAILURE, outcome.kind, outcome.path, outcome.message))
+            return
+        columns = tuple(outcome)
+        number = self._numbers.setdefault(columns, len(self._columns))
+        if number == len(self._columns):
+            self._columns.append(columns)
+        self._packed[key] = marshal.dumps((number, *outcome.values()))
+
+    def __getitem__(self, key: str) -> Outcome:
+        number, *values = marshal.loads(self._packed[key])
+        if number == _FAILURE:
+            return MediaError(*values)
+        return dict(zip(self._columns[number], values, strict=True))
+
+    def __delitem__(self, key: str) -> None:
+        del self._packed[key]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._packed
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+
+class RowOutcomes:
+    """The outcomes of rows, in their order; each is made as it is read, with the name of its file.
+
+    Args:
+        outcomes: Outcomes by key.
+        keys: The key of each row.
+        paths: The file of each row.
+    """
+
+    def __init__(self, outcomes: Mapping[str, Outcome], keys: Sequence[str], paths: pl.Series) -> None:
+        self._outcomes = outcomes
+        self._keys = keys
+        self._paths = paths
+
+    def __iter__(self) -> Iterator[Outcome]:
+        for key, path in zip(self._keys, self._paths, strict=True):
+            yield with_path(self._outcomes[key], path)
+
+    def __len__(self) -> int:
+        return len(self._keys)
