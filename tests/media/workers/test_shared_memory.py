@@ -5,6 +5,7 @@ import random
 import resource
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -122,6 +123,19 @@ def test_the_present_job_and_the_revoked_ones_are_seen(ends):
     assert parent.current()[0] is None
     parent.revoke(2, 4)
     assert [worker.begin(number) for number in range(1, 7)] == [True, False, False, False, True, True]
+
+
+@pytest.mark.parametrize("forbidden", [False, True])
+def test_where_memory_has_no_files_a_temporary_file_without_a_name_does(monkeypatch, tmp_path, forbidden):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if forbidden:
+        monkeypatch.setattr(os, "memfd_create", lambda *_: os.open(tmp_path / "missing" / "x", os.O_RDONLY))
+    else:
+        monkeypatch.delattr(os, "memfd_create")
+    memory = SharedMemory()
+    assert memory.put(0, 0.0, pack(array(100_000)), fail)
+    assert list(tmp_path.iterdir()) == [] and os.fstat(memory._file).st_nlink == 0
+    memory.close()
 
 
 @pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os._exit(3)"])

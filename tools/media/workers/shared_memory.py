@@ -15,6 +15,7 @@ import struct
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing import reduction
 from typing import Any, NamedTuple
 
@@ -205,7 +206,8 @@ def _received(handle: Any) -> SharedMemory:
 def _anonymous_file() -> int:
     """A file without a name, in memory where the system can."""
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("vidsieve-results")
+        with suppress(OSError):  # some containers forbid it
+            return os.memfd_create("vidsieve-results")
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
 
