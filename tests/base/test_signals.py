@@ -55,23 +55,19 @@ def test_a_signal_ends_a_command_and_leaves_nothing_behind(meta, tmp_path, numbe
     command = [sys.executable, "-m", "tools.scene_cut.cut", str(meta), "--output", str(out)]
     command += ["--save_dir", str(tmp_path / "clips"), "--quiet", "--engine", engine]
     environment = {**os.environ, "TMPDIR": str(temporary)}
-    shared = set(Path("/dev/shm").glob("vidsieve-*"))
     running = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env=environment, start_new_session=True
     )
     until = time.monotonic() + 60
     while not list((tmp_path / "clips").glob("*.mp4")) and time.monotonic() < until:
         time.sleep(0.02)
-    own = {
-        path for path in set(Path("/dev/shm").glob("vidsieve-*")) - shared if _is_held_by(path, running.pid)
-    }
-    assert own
+    assert list(temporary.iterdir())
+    assert not [path for path in Path("/dev/shm").glob("vidsieve-*") if _is_held_by(path, running.pid)]
     (os.killpg if to_group else os.kill)(running.pid, number)
     _, said = running.communicate(timeout=60)
     assert running.returncode == code
     name = signal.Signals(number).name
     assert said == f"error: interrupted by {name}; run the same command again to go on\n"
-    assert [path for path in own if path.exists()] == []
     assert list(temporary.iterdir()) == []
     assert list(tmp_path.rglob("*.part")) == []
     until = time.monotonic() + 10
