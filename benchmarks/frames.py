@@ -3,7 +3,7 @@
     python benchmarks/frames.py VIDEO... [--gops 30 60 250] [--repeat 5] [--ocr] [--json FILE]
 
 Each VIDEO is measured as it is, and with --gops encoded again with key frames at these distances (H.264, its
-first 10 seconds). `floor` opens the file once, reads its packets, and decodes what the three frames need,
+first --seconds). `floor` opens the file once, reads its packets, and decodes what the three frames need,
 without converting a picture. All ways run in turn in one process, on one thread; figures are medians in
 milliseconds.
 
@@ -32,11 +32,10 @@ from tools.media.reading.sampling import Sampling
 
 EXACT = Sampling("first_middle_last", 3)
 NEAREST = Sampling("first_middle_last", 3, nearest="key")
-_SECONDS = 10
 _WINDOW = 4.0
 
 
-def encode(source: Path, target: Path, gop: int) -> Path:
+def encode(source: Path, target: Path, gop: int, seconds: int) -> Path:
     """The first seconds of a video as H.264 with key frames at equal distances."""
     with av.open(str(source)) as old, av.open(str(target), "w") as new:
         stream = old.streams.video[0]
@@ -50,7 +49,7 @@ def encode(source: Path, target: Path, gop: int) -> Path:
             "x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0",
         }
         for number, picture in enumerate(old.decode(stream)):
-            if number >= rate * _SECONDS:
+            if number >= rate * seconds:
                 break
             picture = picture.reformat(made.width, made.height, "yuv420p")
             picture.pts, picture.time_base, picture.pict_type = number, 1 / rate, 0
@@ -148,6 +147,7 @@ def main() -> None:
     )
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
     parser.add_argument("--gops", nargs="*", type=int, default=[])
+    parser.add_argument("--seconds", type=int, default=10, help="length of the encoded files")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--ocr", action="store_true")
     parser.add_argument("--json", type=Path)
@@ -157,7 +157,7 @@ def main() -> None:
         files = [] if args.ocr and args.gops else [(path.name, path) for path in args.videos]
         for path in args.videos:
             for gop in args.gops:
-                made = encode(path, Path(folder, f"{path.stem}_{gop}.mp4"), gop)
+                made = encode(path, Path(folder, f"{path.stem}_{gop}.mp4"), gop, args.seconds)
                 files.append((f"{path.name}, GOP {gop}", made))
         if args.ocr:
             report = text_regions([path for _, path in files])

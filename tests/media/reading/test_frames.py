@@ -369,3 +369,23 @@ def test_packed_pictures_as_old_encoders_stored_them(tmp_path):
     assert (probe(path).num_frames, probe(path).fps) == (61, 25.0)
     assert numbers(iter_frames(path)) == shown
     assert numbers(read_frames(path, [60, 3, 17])) == [60, 3, 17]
+
+
+@pytest.mark.parametrize("width", [192, 98, 62])  # libav pads the rows of the last two
+@pytest.mark.parametrize("form", ["rgb24", "bgr24", "gray"])
+def test_pixels_are_those_that_pyav_copies(tmp_path, width, form):
+    path = make_video(tmp_path / "v.mp4", 3, size=(width, 66))
+    frames = list(iter_frames(path, format=form, size=(width, 66)))
+    for frame, given in zip(iter_video_frames(path), frames, strict=True):
+        copied = frame.picture.to_ndarray(format=form, interpolation="BICUBIC")
+        assert np.array_equal(given.image, copied)
+        assert given.image.flags.writeable and given.image.flags.c_contiguous
+
+
+def test_arrays_are_no_memory_of_the_decoder(tmp_path):
+    pictures = [np.full((64, 64, 3), value, np.uint8) for value in (10, 10, 90)]
+    path = make_video(tmp_path / "v.avi", pictures=pictures, codec="ffv1", pix_fmt="bgr0")
+    plain = [frame.image.copy() for frame in iter_frames(path)]
+    for frame, expected in zip(iter_frames(path), plain, strict=True):
+        assert np.array_equal(frame.image, expected)
+        frame.image[:] = 0

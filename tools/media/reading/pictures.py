@@ -82,7 +82,7 @@ class PictureConverter:
                 interpolation=self._interpolation.upper(),
                 threads=1,
             )
-            array = scaled.to_ndarray()
+            array = scaled.to_ndarray() if scaled is picture else _pixels(scaled)
         return np.ascontiguousarray(self._orientation.apply(array))
 
     def _letterboxed(self, picture: av.VideoFrame, other: PacketIndex) -> np.ndarray:
@@ -175,6 +175,15 @@ def _tone_map(hdr: Hdr, bits: int) -> Callable[[np.ndarray], np.ndarray]:
     from tools.media.reading.colour.tonemap import ToneMap
 
     return ToneMap(hdr, bits=bits)
+
+
+def _pixels(picture: av.VideoFrame) -> np.ndarray:
+    """The pixels of a picture in one plane: its own memory, which lives on with the array."""
+    plane = picture.planes[0]
+    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    if picture.format.name == "gray":
+        return rows[: picture.height, : picture.width]
+    return rows[: picture.height, : 3 * picture.width].reshape(picture.height, picture.width, 3)
 
 
 def _in_format(rgb: np.ndarray, form: PixelFormat) -> np.ndarray:

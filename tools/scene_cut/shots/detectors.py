@@ -106,6 +106,8 @@ def _build(detector: str, options: Mapping[str, Any], min_scene_len: int | float
     from scenedetect import detectors
     from scenedetect.detector import FlashFilter
 
+    from tools.scene_cut.shots.content import FastAdaptiveDetector, FastContentDetector
+
     given = {name: value for name, value in options.items() if value is not None}
     if "weights" in given:
         given["weights"] = detectors.ContentDetector.Components(*parse_weights(given["weights"]))
@@ -114,8 +116,8 @@ def _build(detector: str, options: Mapping[str, Any], min_scene_len: int | float
     if "method" in given:
         given["method"] = detectors.ThresholdDetector.Method[given["method"].upper()]
     names = {
-        "adaptive": detectors.AdaptiveDetector,
-        "content": detectors.ContentDetector,
+        "adaptive": FastAdaptiveDetector,
+        "content": FastContentDetector,
         "threshold": detectors.ThresholdDetector,
         "hash": detectors.HashDetector,
         "histogram": detectors.HistogramDetector,
