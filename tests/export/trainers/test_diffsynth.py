@@ -83,3 +83,24 @@ def test_an_empty_caption_is_warned_of():
 
 def test_unknown_extensions_are_not_read():
     assert TRAINER.reads(["a.mp4", "b/c.WEBM", "d.mpg", "e.gif"]) == ["a.mp4", "b/c.WEBM", "e.gif"]
+
+
+@pytest.mark.parametrize(
+    ("written", "used"),
+    [(97, 89), (98, 97), (121, 113), (122, 121)],
+)
+def test_frames_are_counted_in_the_duration_that_ffmpeg_prints(written, used):
+    """What `UnifiedDataset` of modelscope/DiffSynth-Studio, commit fed7b18, gave for such files of 24 fps.
+
+    diffsynth/core/data/operators.py takes `duration` of imageio's reader, which has two decimals.
+    """
+    (piece,) = judge(clip(num_frames=written, fps=24), "ltx-2", frames=(121,)).pieces
+    assert piece.bucket.frames == used
+
+
+@pytest.mark.parametrize(("length", "written"), [(9, 9), (97, 98), (121, 122)])
+def test_a_file_has_the_frames_that_are_counted(length, written):
+    """Durations of two decimals by hand: 9 frames are 0.38 s, so 9.12; 98 are 4.08 s, so 97.92."""
+    setup = TRAINER.setup(MODELS["ltx-2"], frames=(length,))
+    assert TRAINER.frames_for(length, setup) == written
+    assert TRAINER.frames_for(81, TRAINER.setup(MODELS["wan2.1"])) == 81

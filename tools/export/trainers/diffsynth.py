@@ -1,12 +1,15 @@
 """DiffSynth-Studio: the first frames of a file; the frame rate counts for LTX-2 and MiniMax-H3, not for Wan.
 
 A clip shorter than `num_frames` is cut to the next number that the model takes, down to a single frame.
+Where the frame rate counts, so does the duration that FFmpeg prints, of two decimals: 121 frames at 24 fps
+are 5.04 s, and so 120 frames, of which 113 are used. Such a file needs one frame more.
 With `--height` and `--width` the picture is scaled to cover that size and cropped; without them it keeps
 its own, scaled down to `--max_pixels` and cut to multiples. One example is one batch on each GPU.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from typing import Any, ClassVar
@@ -63,9 +66,9 @@ class DiffSynth(Trainer):
     def judge(self, clip: Clip, setup: Setup) -> Judgement:
         """The first frames, of the file for Wan, of the model's rate for the others."""
         model, wanted = setup.model, max(setup.frames)
-        resampled = not model.name.startswith("wan") and model.fps is not None
+        resampled = _resampled(setup)
         rate = model.fps if resampled and model.fps else clip.fps
-        there = math.floor(clip.seconds * rate) if resampled else clip.num_frames
+        there = _counted(clip.num_frames, clip.fps, rate) if resampled else clip.num_frames
         if there < 1:
             return too_short(there, 1)
         frames = wanted if there >= wanted else _shortened(there, model.frames.step, model.frames.rest)
@@ -87,6 +90,13 @@ class DiffSynth(Trainer):
             found.append(Reason("empty caption", text, "write a caption"))
         return Judgement((piece,), warnings=tuple(found))
 
+    def frames_for(self, length: int, setup: Setup) -> int:
+        """As many as are counted in the printed duration: one more where that is rounded down."""
+        fps = setup.model.fps
+        if not _resampled(setup) or fps is None:
+            return length
+        return next(frames for frames in itertools.count(length) if _counted(frames, fps, fps) >= length)
+
     def _size(self, clip: Clip, setup: Setup) -> tuple[int, int]:
         most = self.option(setup, "max_pixels")
         if most is None:
@@ -97,6 +107,17 @@ class DiffSynth(Trainer):
             width, height = int(width / scale), int(height / scale)
         multiple = setup.model.multiple
         return width // multiple * multiple, height // multiple * multiple
+
+
+def _resampled(setup: Setup) -> bool:
+    """Whether the model's frame rate is kept to."""
+    return not setup.model.name.startswith("wan") and setup.model.fps is not None
+
+
+def _counted(frames: int, fps: float, rate: float) -> int:
+    """Frames at `rate` that the loader counts in a file: of its duration in hundredths of a second."""
+    seconds = math.floor(frames / fps * 100 + 0.5) / 100
+    return math.floor(seconds * rate)
 
 
 def _shortened(frames: int, step: int, rest: int) -> int:
