@@ -63,6 +63,7 @@ def test_lists_are_typed_as_each_flag_takes_them(tmp_path):
         step("scores", "scoring", options=scores, ranks=2)
         + step("small", "transform img_resize", options='{ output_dir = "small", length = 64 }')
         + step("text", "datautil", options='{ select = ["path", "id"] }')
+        + step("ours", "export", options='{ for = "wan2.1@musubi", output-dir = "d" }', input='"scores"')
         + step("page", "report", options='{ recipe = ["cosmos", "goku-480p"] }', input='"scores"'),
     )
     assert [command_of(one) for one in steps[1:]] == [
@@ -71,6 +72,8 @@ def test_lists_are_typed_as_each_flag_takes_them(tmp_path):
         "python -m tools.datasets.transform img_resize t/scores.csv --output-dir=small --length=64 "
         "--output=t/small.csv --overwrite",
         "python -m tools.datasets.datautil t/small.csv --select path id --output=t/text.csv --overwrite",
+        "python -m tools.export t/scores.csv --for=wan2.1@musubi --output-dir=d --output=t/ours.csv "
+        "--overwrite",
         "python -m tools.report t/scores.csv --recipe=cosmos --recipe=goku-480p --output=t/page.html "
         "--overwrite",
     ]

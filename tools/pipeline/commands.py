@@ -16,8 +16,8 @@ from tools.pipeline.document import unknown
 _NOT_STEPS = ("doctor", "operators", "pipeline", "weights")
 """Commands that are no step: they work on no table, and make none."""
 
-_NO_TABLE = {"report": ".html", "export": "", "emscore_idf": ".json"}
-"""Extension of what a command writes to ``--output`` where that is no table; of a folder it is empty."""
+_NO_TABLE = {"report": ".html", "emscore_idf": ".json"}
+"""Extension of what a command writes to ``--output`` where that is no table."""
 
 _SOURCES = ("convert",)
 """Commands that read no table."""
