@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import av
 import numpy as np
@@ -179,7 +179,7 @@ def _tone_map(hdr: Hdr, bits: int) -> Callable[[np.ndarray], np.ndarray]:
 
 def _pixels(picture: av.VideoFrame) -> np.ndarray:
     """The pixels of a picture in one plane: its own memory, which lives on with the array."""
-    plane = picture.planes[0]
+    plane: Any = picture.planes[0]  # has the buffer protocol, unlike PyAV's stub
     rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
     if picture.format.name == "gray":
         return rows[: picture.height, : picture.width]
