@@ -1,9 +1,9 @@
 """CPU seconds that each step of the whole chain takes for a clip: what a core does, and what a fleet needs.
 
-The videos you name go through probing, shot detection, cutting and scoring, each step as its command with one
-worker process. CPU time of all processes is counted. What starting takes is taken off: the chain runs once with
-each video, and once with each under several names. Aesthetic scores have random weights, which do not change
-the time.
+The videos you name go through probing, shot detection, cutting and scoring, each step as its command with
+one worker process. CPU time of all processes is counted. What starting takes is taken off: the chain runs
+once with each video, and once with each under several names. Aesthetic scores have random weights, which do
+not change the time.
 
     python benchmarks/chain.py VIDEO... [--head FILE] [--repeat 3] [--json FILE]
 """
