@@ -18,7 +18,7 @@ from tools.errors import UserError
 _OLDEST = (3, 10)
 _LEAST_SPACE = 2 << 30  # bytes for the environment's cache, clips and tables of the quickstart
 _LEAST_FILES = 256  # open files: some for each worker process
-_LEAST_SHARED = 32 << 20  # bytes: frames cross from workers through shared memory
+_LEAST_SHARED = 32 << 20  # bytes; workers have memory of their own, Ray keeps its objects there
 _SHARED = Path("/dev/shm")
 
 
@@ -87,7 +87,7 @@ def _shared_memory() -> Finding:
     detail = f"{_SHARED}: {_size(usage.free)} of {_size(usage.total)} free"
     if usage.free < _LEAST_SHARED or not os.access(_SHARED, os.W_OK):
         mend = f"mount -o remount,size=2G {_SHARED}, or docker run --shm-size 2g"
-        return Finding("machine", "shared memory", PROBLEM, detail, mend)
+        return Finding("machine", "shared memory", MISSING, f"{detail}, little for Ray", mend)
     return Finding("machine", "shared memory", OK, detail)
 
 
