@@ -106,8 +106,10 @@ def test_each_file_is_decoded_once(clip_environment, media, monkeypatch):
             return super().__enter__()
 
     monkeypatch.setattr(pyav, "Decoder", Counted)
-    scan = scanning.index_packets
-    monkeypatch.setattr(scanning, "index_packets", lambda path: (scanned.append(path), scan(path))[1])
+    scan = scanning.index_opened
+    monkeypatch.setattr(
+        scanning, "index_opened", lambda path, *opened: (scanned.append(path), scan(path, *opened))[1]
+    )
     stages = tuple(make_scorer(name, typed_options(name, FLAGS.get(name, []))) for name in SCORES)
     videos = [str(media["long"]), str(media["short"])]
     outcomes = map_rows(FusedStage(stages=stages), [{"path": p, "text": "the cat"} for p in videos], OPTIONS)
