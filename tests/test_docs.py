@@ -75,6 +75,7 @@ PAGES = [ROOT / "README.md", ROOT / "pretrained_models" / "README.md", *sorted((
 
 REASONS = {
     "needs clips that fill the buckets of the models",
+    "needs clones of the trainers",
     "needs weights",
     "needs a model",
     "needs a model or a server",
