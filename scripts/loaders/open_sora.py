@@ -39,7 +39,7 @@ def run(clone: Path, folder: Path, seen: Seen, setup: dict[str, Any]) -> None:
     module("opensora.utils.logger", log_message=lambda *_, **__: None, is_main_process=lambda: True)
     data = importlib.import_module("opensora.datasets.datasets")
     sampling = importlib.import_module("opensora.datasets.sampler")
-    sampling.sync_object_across_devices = lambda made, *_, **__: made
+    vars(sampling)["sync_object_across_devices"] = lambda made, *_, **__: made
     pandas.DataFrame.parallel_apply = lambda self, *args, **kwargs: self.apply(*args, **kwargs)  # type: ignore[attr-defined]
     config: dict[str, Any] = {}
     exec((folder / "config.py").read_text("utf-8"), config)
