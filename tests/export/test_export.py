@@ -382,6 +382,7 @@ def test_ranks_share_the_work_and_the_last_one_writes_the_texts(tmp_path):
         (["--for", WAN, "--caption-template", "{text} {motoin:.1f}"], "'motoin'"),
         (["--for", WAN, "--caption-template", "{text.__class__}"], "is no column"),
         (["--for", WAN, "--caption-column", "caption"], "'caption'"),
+        (["--for", "wan2.1@musubi", "--root", "/data/[a]"], "musubi takes [ in a path for a pattern"),
         ([], "--for is missing"),
     ],
 )

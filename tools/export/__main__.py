@@ -6,6 +6,7 @@ import argparse
 import re
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import cli
@@ -162,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     args.typed = sys.argv[1:] if argv is None else list(argv)
 
-    from tools.export.presets import SHARDED, preset
+    from tools.export.presets import SHARDED, layout_of, preset
     from tools.export.render import list_presets
 
     for name in _MAY_BE_REMOTE:
@@ -190,7 +191,14 @@ def main(argv: list[str] | None = None) -> int:
     only_explain = args.explain or args.dry_run
     if not only_explain and not args.output_dir:
         raise UserError("-o is missing: the folder that the data set goes to; or --explain")
+    if not only_explain and (place := args.root or _here(args.output_dir)):
+        layout_of(chosen.trainer.name).check_place(place)
     return _run(args, chosen, setup, only_explain=only_explain)
+
+
+def _here(folder: str) -> str:
+    """The path of a folder on this machine; "" for an address, to which nothing in a configuration leads."""
+    return "" if is_address(folder) else str(Path(folder).absolute())
 
 
 def _setup(args: argparse.Namespace, chosen: Preset) -> Setup:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import ClassVar
 
+from tools.errors import UserError
 from tools.export.explain import Summary, explain
 from tools.export.items import Item
 from tools.export.trainers.base import Setup, Trainer
@@ -26,15 +27,29 @@ class Layout(ABC):
         inside: Whether the trainer is given that folder, and not the one above it.
         needs: Import name of an optional package that writing needs; "" for none.
         sharded: Whether many clips are in one file.
+        unfit: Characters that the path of the folder must not have, as the trainer takes it for a pattern.
     """
 
     folder: ClassVar[str] = "clips"
     inside: ClassVar[bool] = False
     needs: ClassVar[str] = ""
     sharded: ClassVar[bool] = False
+    unfit: ClassVar[str] = ""
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
+
+    def check_place(self, folder: str) -> None:
+        """Check the path at which the trainer will find the folder.
+
+        Raises:
+            UserError: The trainer would find nothing there.
+        """
+        if wrong := [character for character in self.unfit if character in folder]:
+            raise UserError(
+                f"{folder}: {self.trainer.name} takes {' '.join(wrong)} in a path for a pattern and finds "
+                "nothing: choose another -o, or --root"
+            )
 
     def media(self, key: str, split: str = "") -> str:
         """The media file of a clip, relative to the exported folder."""

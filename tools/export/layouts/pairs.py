@@ -79,7 +79,11 @@ class Musubi(Pairs):
     are listed in JSON Lines, one file and one data set for each rate. A slower rate has none, as frames are
     left out but never repeated. Clips of several numbers of frames (`Setup.by_length`) are likewise in a data
     set for each, as in one a clip counts once for every target that it fills.
+
+    Cached latents are found by ``glob.glob`` in `cache_directory`, which is not escaped.
     """
+
+    unfit = "*?["
 
     def settings(
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
