@@ -327,7 +327,8 @@ def test_there_is_one_way_in():
             writes = [a.value for a in call.args[1:2] if isinstance(a, ast.Constant)] == ["w"]
             if name in guarded and not writes:
                 found.add((name, file.relative_to(root).as_posix()))
-    assert found == {(name, file) for name, file in guarded.items() if file}
+    own_bytes = {("av.open", "doctor/codecs.py")}  # it reads what it has written to memory itself
+    assert found == {(name, file) for name, file in guarded.items() if file} | own_bytes
 
 
 def test_a_table_with_playlists_costs_their_rows_and_no_connection(secret, listener, tmp_path):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,8 @@ def test_the_ring_is_used_again_and_grows_with_what_is_put_in():
 
 def test_a_worker_that_is_faster_than_its_parent_waits_and_nothing_is_overwritten(ends):
     parent, worker = ends
-    sizes = [random.Random(1).choice((10, 3000, 70_000, 200_000)) for _ in range(400)]
+    draw = random.Random(1)
+    sizes = [draw.choice((10, 3000, 70_000, 200_000)) for _ in range(400)]
     waits = []
 
     def work():
@@ -80,10 +82,13 @@ def test_a_worker_that_is_faster_than_its_parent_waits_and_nothing_is_overwritte
     thread = threading.Thread(target=work)
     thread.start()
     received = []
+    deadline = time.monotonic() + 60
+    while not waits and time.monotonic() < deadline:  # nothing is taken until it has to wait
+        time.sleep(0.001)
+    assert waits
     while len(received) < len(sizes):
         received += results_of(parent)
     thread.join()
-    assert waits
     assert [number for number, _ in received] == list(range(len(sizes)))
     for (number, result), size in zip(received, sizes, strict=True):
         assert np.array_equal(result, array(size, number))

@@ -61,8 +61,8 @@ def test_what_fails_by_itself_is_not_run_again(program, tmp_path, kills, encoder
 def test_a_program_whose_parent_died_while_it_was_started_does_not_run():
     """The hook runs in a grandchild, so the parent that it is to die with is not the one that made it."""
     script = (
-        "import os; from tools.media.writing.ffmpeg_program import _die_with_parent\n"
-        "hook = _die_with_parent()\n"
+        "import os, signal; from tools.base.signals import ending_with_parent\n"
+        "hook = ending_with_parent(signal.SIGKILL)\n"
         "if not (child := os.fork()):\n"
         "    if not (grandchild := os.fork()): hook(); os._exit(0)\n"
         "    os._exit(os.WTERMSIG(os.waitpid(grandchild, 0)[1]))\n"
