@@ -77,6 +77,7 @@ LOADERS = {
     "cosmos": Loader("cosmos-predict2.5@cosmos"),
     "open-sora": Loader("open-sora-2@open-sora"),
     "cogvideo": Loader("cogvideox@cogvideo", ("finetune", "")),
+    "finetrainers": Loader("wan2.1@finetrainers"),
     "mochi": Loader("mochi-1@mochi", ("demos/fine_tuner",)),
 }
 
