@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 import re
-import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from tools.base.toml_files import read_toml
 from tools.doctor.findings import MISSING, OK, PROBLEM, Finding
 from tools.errors import first_line
 
@@ -75,8 +75,7 @@ def _broken(distribution: str) -> str:
 def _requirements() -> dict[str, list[str]]:
     """Requirements by extra, those of the project itself under an empty name."""
     if _PROJECT.is_file():  # a checkout, installed or not
-        tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
-        project = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]
+        project = read_toml(_PROJECT)["project"]
         extras = project["optional-dependencies"]
         own = {name: texts for name, texts in extras.items() if name not in _NOT_FOR_USERS}
         return {"": project["dependencies"], **own}

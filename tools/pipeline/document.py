@@ -26,16 +26,14 @@ A step may also have ``input`` (names of steps, or paths; the table of the step 
 from __future__ import annotations
 
 import difflib
-import importlib
 import re
 import shlex
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.base.disk import system_message
+from tools.base.toml_files import read_toml
 from tools.errors import UserError
 
 FORMATS = ("csv", "parquet", "jsonl")
@@ -149,15 +147,10 @@ class _Reading:
         return Document(self.path, Path(tables), kind, tuple(self._step(step) for step in steps))
 
     def _toml(self) -> dict[str, Any]:
-        tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
         try:
-            return tomllib.loads(self.path.read_text(encoding="utf-8"))
-        except UnicodeDecodeError:
-            raise self._error("the file is not UTF-8") from None
-        except OSError as error:
-            raise self._error(f"cannot be read: {system_message(error)}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise self._error(f"not TOML: {error}") from None
+            return read_toml(self.path)
+        except ValueError as error:
+            raise self._error(str(error)) from None
 
     def _check_name(self, step: dict[str, Any], number: int, before: list[Any]) -> None:
         name = step.get("name")

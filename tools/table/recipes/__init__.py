@@ -26,15 +26,13 @@ A step has either ``where`` or ``left_out``.
 from __future__ import annotations
 
 import difflib
-import importlib
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.base.disk import system_message
+from tools.base.toml_files import read_toml
 from tools.columns import COLUMNS
 from tools.errors import UserError
 
@@ -223,15 +221,10 @@ class _Reading:
         return Recipe(self.given, head["title"], source, head.get("kept", ""), steps)
 
     def _document(self) -> dict[str, Any]:
-        tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
         try:
-            return tomllib.loads(self.path.read_text(encoding="utf-8"))
-        except UnicodeDecodeError:
-            raise self._error("the file is not UTF-8") from None
-        except OSError as error:
-            raise self._error(f"cannot be read: {system_message(error)}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise self._error(f"not TOML: {error}") from None
+            return read_toml(self.path)
+        except ValueError as error:
+            raise self._error(str(error)) from None
 
     def _step(self, raw: Any, number: int, source: str) -> RecipeStep:
         where = f"step {number}"
