@@ -122,9 +122,15 @@ def flow_figures(device: str, pairs: int) -> list[dict[str, Any]]:
             model(*few)
 
     line("as Open-Sora", "fp32", reference, few.shape[1])
-    for precision in ("fp32",) if device == "cpu" else ("fp32", "fp16", "bf16"):
-        estimate = GMFlowEstimator(model, device=device, precision=precision, threads=usable_cores())
-        line("GMFlowEstimator", precision, lambda e=estimate: e(pictures), pairs)
+    ways = [("fp32", False)]
+    if device != "cpu":
+        ways += [("fp16", False), ("bf16", False), ("fp16", True)]
+    for precision, compiled in ways:
+        estimate = GMFlowEstimator(
+            model, device=device, precision=precision, compile=compiled, threads=usable_cores()
+        )
+        name = "GMFlowEstimator, compiled" if compiled else "GMFlowEstimator"
+        line(name, precision, lambda e=estimate: e(pictures), pairs)
     return found
 
 

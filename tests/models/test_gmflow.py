@@ -118,8 +118,10 @@ def test_other_checkpoints_are_refused(state, tmp_path):
 
 
 @pytest.mark.gpu
-def test_a_gpu_agrees_with_the_cpu(checkpoint):
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_gpu_agrees_with_the_cpu(checkpoint, compiled):
     some = pairs(64, 96, 6)  # more than one batch, the last one not full
-    flow = load_gmflow(checkpoint, device="cuda")(some)
+    on_gpu = load_gmflow(checkpoint, device="cuda", compile=compiled)
+    flow = on_gpu(some)
     assert np.abs(flow - load_gmflow(checkpoint, device="cpu")(some)).max() < 1e-3
-    assert np.array_equal(load_gmflow(checkpoint, device="cuda")(some[5:])[0], flow[5])
+    assert np.array_equal(on_gpu(some[5:])[0], flow[5])

@@ -161,6 +161,11 @@ def test_a_clip_scores_the_same_in_any_batch(checkpoint):
     assert score_clips(load_gmflow(checkpoint, device="cpu", threads=1), clips[2:]) == together[2:]
 
 
+def test_a_cpu_compiles_nothing(checkpoint):
+    with pytest.raises(UserError, match=r"--compile: .* on a GPU alone"):
+        OpticalFlowStage(weights=str(checkpoint), device="cpu", compile=True)
+
+
 def test_missing_weights_name_both_ways_on(tmp_path, videos):
     table = write_table(pl.DataFrame({"path": [str(videos["ten"])]}), tmp_path / "meta.csv")
     done = command(table, HOME=str(tmp_path), VIDSIEVE_WEIGHTS=str(tmp_path), VIDSIEVE_GMFLOW="gone.pth")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from tools.errors import UserError, first_line
 from tools.models.clip_checkpoint import CLIPCheckpoint, find_clip
 from tools.models.clip_openai import openai_config, read_openai_checkpoint, to_transformers
 from tools.models.clip_preprocess import OPENAI_PICTURES, Pictures, normalize_crops
+from tools.models.compiled import CompiledForward
 from tools.models.device import resolve_device, resolve_precision
 from tools.models.forward import ForwardPasses
 from tools.models.quick_gelu import use_fused_quick_gelu
@@ -106,11 +106,8 @@ class CLIPEncoder:
         import torch
 
         self._model: Any = model  # transformers leaves open what its functions return, and its config's parts
-        self._image_forward = self._images
-        self._compiled = not compile  # nothing left to compile
-        if compile:
-            self._image_forward = torch.compile(self._images)
-        else:
+        self._image_forward = CompiledForward(self._images) if compile else self._images
+        if not compile:
             use_fused_quick_gelu(model, device)
         self._passes = ForwardPasses(
             device, batch_size=_GPU_BATCH, threads=threads or torch.get_num_threads()
@@ -216,19 +213,9 @@ class CLIPEncoder:
             part = part.to(self.device)
             return forward(prepare(part) if prepare else part).float()
 
-        if forward is self._image_forward and not self._compiled:
-            self._compile(lambda: self._passes(step, rows[:1]))
+        if isinstance(forward, CompiledForward):
+            forward.prepare(lambda: self._passes(step, rows[:1]))
         return self._passes(step, rows)
-
-    def _compile(self, first_pass: Callable[[], object]) -> None:
-        """Compile in one pass alone, before several threads run at a time."""
-        try:
-            first_pass()
-        except Exception as error:  # many kinds: no C++ compiler, an unsupported GPU, a failing pass
-            raise UserError(
-                f"torch.compile fails here ({first_line(error)}); do without --compile"
-            ) from error
-        self._compiled = True
 
 
 def _load_file(source: CLIPCheckpoint, dtype: torch.dtype) -> CLIPModel:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tools.errors import UserError
+from tools.models.compiled import CompiledForward
 from tools.models.device import resolve_device, resolve_precision
 from tools.models.forward import ForwardPasses
 from tools.models.tensors import read_tensors
@@ -21,7 +22,12 @@ _GPU_BATCH = 8  # pairs in one forward pass, which takes 5 GB at 320 x 576
 
 
 def load_gmflow(
-    path: str | Path, *, device: str = "auto", precision: str = "auto", threads: int | None = None
+    path: str | Path,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    compile: bool = False,
+    threads: int | None = None,
 ) -> GMFlowEstimator:
     """Load a checkpoint of GMFlow with two scales and six refinements.
 
@@ -30,6 +36,7 @@ def load_gmflow(
         device: See `tools.models.device.resolve_device`.
         precision: ``auto`` and ``fp32`` compute as the weights were trained; ``bf16`` and ``fp16`` convolve
             and attend with fewer digits, and match in fp32 all the same.
+        compile: Run the network through ``torch.compile``, which takes a minute or two to start.
         threads: Pairs computed at a time on a CPU; by default PyTorch's number of threads.
 
     Raises:
@@ -42,7 +49,7 @@ def load_gmflow(
     model = GMFlow()
     _load_strictly(model, path)
     model = model.eval().requires_grad_(False).to(device)
-    return GMFlowEstimator(model, device=device, precision=precision, threads=threads)
+    return GMFlowEstimator(model, device=device, precision=precision, compile=compile, threads=threads)
 
 
 class GMFlowEstimator:
@@ -52,15 +59,22 @@ class GMFlowEstimator:
         model: The network, on its device, in fp32.
         device: ``cpu`` or ``cuda:N``.
         precision: ``fp32``, ``bf16`` or ``fp16``.
+        compile: Run it through ``torch.compile``.
         threads: Pairs computed at a time on a CPU.
     """
 
     def __init__(
-        self, model: GMFlow, *, device: str, precision: str = "fp32", threads: int | None = None
+        self,
+        model: GMFlow,
+        *,
+        device: str,
+        precision: str = "fp32",
+        compile: bool = False,
+        threads: int | None = None,
     ) -> None:
         import torch
 
-        self._model = model
+        self._forward = CompiledForward(model) if compile else model
         self._passes = ForwardPasses(
             device, batch_size=_GPU_BATCH, threads=threads or torch.get_num_threads()
         )
@@ -89,6 +103,8 @@ class GMFlowEstimator:
         if len(pairs) == 0:
             return np.empty((0, height, width, 2), np.float32)
         rows = torch.from_numpy(np.ascontiguousarray(pairs))
+        if isinstance(self._forward, CompiledForward):
+            self._forward.prepare(lambda: self._passes(self._step, rows[:1]))
         return self._passes(self._step, rows).numpy()
 
     def _step(self, rows: torch.Tensor) -> torch.Tensor:
@@ -97,7 +113,7 @@ class GMFlowEstimator:
         half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.precision)
         pictures = rows.to(self.device).float().permute(1, 0, 4, 2, 3).contiguous()
         with torch.autocast(self.device.split(":")[0], dtype=half, enabled=half is not None):
-            return self._model(*pictures).float().permute(0, 2, 3, 1).contiguous()
+            return self._forward(*pictures).float().permute(0, 2, 3, 1).contiguous()
 
 
 def _load_strictly(model: GMFlow, path: str | Path) -> None:
