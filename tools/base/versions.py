@@ -118,7 +118,7 @@ def ask_version(url: str, authorization: str | None, known: Version | None, time
 
     from tools.base.redirects import RedirectError, opener
 
-    request = urllib.request.Request(url, headers={**HEADERS, "Range": "bytes=0-0"})
+    request = urllib.request.Request(url, headers={**HEADERS, "Range": "bytes=0-0"})  # noqa: S310 (opened by `opener`)
     if authorization is not None:
         request.add_header("Authorization", authorization)
     if known and known.etag:

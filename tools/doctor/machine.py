@@ -19,7 +19,7 @@ _OLDEST = (3, 10)
 _LEAST_SPACE = 2 << 30  # bytes for the environment's cache, clips and tables of the quickstart
 _LEAST_FILES = 256  # open files: some for each worker process
 _LEAST_SHARED = 32 << 20  # bytes; workers have memory of their own, Ray keeps its objects there
-_SHARED = Path("/dev/shm")
+_SHARED = Path("/dev/shm")  # noqa: S108 (only looked at)
 
 
 def machine_findings() -> Iterator[Finding]:
