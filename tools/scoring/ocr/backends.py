@@ -19,6 +19,7 @@ import numpy as np
 
 from tools.base.packages import not_installed
 from tools.errors import UserError
+from tools.models.openvino_cpu import openvino_settings
 from tools.scoring.ocr.sessions import memory_errors, open_session, resolve_ocr_device, run_session
 
 if TYPE_CHECKING:
@@ -36,13 +37,6 @@ BACKENDS: dict[str, str] = {
 
 _COMPILED = 3  # sizes that stay compiled; one of 1280 x 704 pixels takes 130 MB
 _OWN_SIZE = 640 * 640  # pixels from which a size has a compiled network of its own
-_SETTINGS = {
-    "INFERENCE_PRECISION_HINT": "f32",
-    "INFERENCE_NUM_THREADS": 1,  # the workers share the cores, and a sum always has the same order
-    "NUM_STREAMS": 1,
-    "PERFORMANCE_HINT": "LATENCY",
-    "ENABLE_CPU_PINNING": False,  # else every worker would choose the first core
-}
 
 
 def choose_backend(device: str, backend: str) -> tuple[str, str]:
@@ -136,4 +130,4 @@ class OpenVinoNetwork:
     def _compile(self, shape: tuple[int, ...]) -> InferRequest:
         model = self._model.clone()
         model.reshape(list(shape))
-        return self._core.compile_model(model, "CPU", _SETTINGS).create_infer_request()
+        return self._core.compile_model(model, "CPU", openvino_settings()).create_infer_request()
