@@ -111,6 +111,7 @@ GIVEN = {
     "ocr": "meta.csv",
     "optical_flow": "meta.csv",
     "pipeline": "",
+    "provenance": "",
     "rate": "meta_scored.csv ratings.jsonl",
     "report": "meta.csv meta_info.csv meta_info_fmin1.csv meta_aes_flow.csv",
     "scene_detection": "meta_info_fmin1.csv meta.csv",

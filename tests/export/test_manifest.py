@@ -20,8 +20,9 @@ from tools.export.manifest import (
     write_manifest,
 )
 from tools.export.presets import preset
-from tools.export.provenance import steps_of, weights_in
+from tools.export.provenance import steps_of
 from tools.models.published import WEIGHTS
+from tools.stage.provenance import weights_in
 from tools.stage.run_options import RunOptions
 from tools.stage.runner import run_stage
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tools.errors import UserError
 
+_USER = re.compile(r"(?<=://)[^/@\s]+@")
 _COLLAPSED = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+:)/(?!/)")  # what pathlib makes of an address
 
 ADDRESS = r"^[A-Za-z][A-Za-z0-9+.-]+://"
@@ -42,6 +43,12 @@ def is_address(path: str | Path) -> bool:
 def without_query(text: str) -> str:
     """An HTTP address without what follows ``?`` or ``#``, for the name of its file; other text unchanged."""
     return re.split("[?#]", text, maxsplit=1)[0] if scheme(text) in ("http", "https") else text
+
+
+def without_secrets(text: str) -> str:
+    """A text in which addresses have no user, password and query: what may be shown to others."""
+    text = re.sub(r"\b[a-z][\w+.-]*://\S+", lambda found: without_query(found[0]), text)
+    return _USER.sub("", text)
 
 
 def local_path(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 from tools.errors import UserError
 
@@ -60,3 +61,16 @@ def not_installed(package: str, what: str = "") -> UserError:
     """
     begin = f"{what}: " if what else ""
     return UserError(f"{begin}package {package} is not installed: {how_to_install(package)}")
+
+
+def versions_of(distributions: Iterable[str]) -> dict[str, str]:
+    """The versions of packages, by the names under which they are published; of those that are installed."""
+    from importlib import metadata
+
+    found = {}
+    for name in distributions:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

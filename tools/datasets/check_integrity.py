@@ -39,8 +39,10 @@ def split_by_integrity(table: str | Path) -> dict[str, tuple[Path, int]]:
     import polars as pl
 
     from tools.table import read_table, table_stem, write_table
+    from tools.table.recording import Recording
 
     table = Path(table)
+    recording = Recording([table])
     frame = read_table(table)
     intact = (pl.col("intact").cast(pl.String) == "true").fill_null(False)
     stem = table_stem(table).removesuffix("_integrity")
@@ -48,6 +50,7 @@ def split_by_integrity(table: str | Path) -> dict[str, tuple[Path, int]]:
     for name, rows in (("intact", frame.filter(intact)), ("broken", frame.filter(~intact))):
         path = table.with_name(f"{stem}_{name}{table.suffix}")
         written[name] = (write_table(rows, path, inputs=[table]), rows.height)
+        recording.write(path, rows.columns)
     return written
 
 

@@ -125,6 +125,7 @@ def main(argv: list[str] | None = None) -> None:
 
     from tools.stage.failures import count_kinds, write_failures
     from tools.table import failures_path, refuse_inputs, refuse_loss, table_format, write_table
+    from tools.table.recording import Recording
 
     source = SOURCES[args.dataset]
     output = Path(args.output or source.output.format(split=args.split or "train"))
@@ -147,10 +148,13 @@ def main(argv: list[str] | None = None) -> None:
         path_column=args.path_column,
         text_column=args.text_column,
     )
+    recording = Recording(options={"dataset": args.dataset, "root": args.root, **dataclasses.asdict(options)})
     found = read_source(args.dataset, args.root, options)
     refuse_inputs(output, found.inputs)
     refuse_loss(output, found.table.columns, overwrite=args.overwrite)
+    recording.add(found.inputs)
     path = write_table(found.table, output, inputs=found.inputs)
+    recording.write(path, found.table.columns, made=found.table.columns)
     listed = write_failures(found.failures, failures_path(output))
     print(f"{found.table.height} {found.noun}", file=sys.stderr)
     for note in found.notes:

@@ -18,6 +18,7 @@ from tools.datasets.edit import (
 )
 from tools.datasets.operations import OPERATIONS, Operation, Phase
 from tools.datasets.operations.filters import THRESHOLDS, VALUES, threshold_examples
+from tools.errors import UserError
 from tools.options import options_of
 from tools.stage.run_options import RunOptions
 
@@ -181,6 +182,13 @@ def _add_output_flags(group: argparse._ArgumentGroup) -> None:
         help="show counts, hours and quantiles of the result, and write nothing",
     )
     cli.abridged(stats, "show a summary of the result, write nothing")
+    stale = group.add_argument(
+        "--stale",
+        action="store_true",
+        help="list the columns that were made by other weights or versions than those of today, with the "
+        "commands that make them again, and write nothing; exits with 1 if there are any",
+    )
+    cli.abridged(stale, "list columns made by other weights or versions")
     trial = group.add_argument(
         "--dry-run",
         action="store_true",
@@ -245,6 +253,8 @@ def main(argv: list[str] | None = None) -> int:
     """Parse the command line, run, and report."""
     args = _parser().parse_args(argv)
     operations = {name: getattr(args, name) for name in OPERATIONS}
+    if args.stale:
+        return _show_stale(args, operations)
     if args.stats:
         return _show_stats(args, operations)
     if args.dry_run:
@@ -281,6 +291,17 @@ def _show_stats(args: argparse.Namespace, operations: dict[str, Any]) -> int:
 
     print(render_summary(table_stats(args.input, operations, settings=settings_of(args))))
     return 0
+
+
+def _show_stale(args: argparse.Namespace, operations: dict[str, Any]) -> int:
+    from tools.datasets.stale import find_stale, stale_text
+    from tools.table import expand_inputs
+
+    if given := [OPERATIONS[name].flag for name, value in operations.items() if value not in (None, False)]:
+        raise UserError(f"--stale looks at tables as they are; give it without {given[0]}")
+    found = [find_stale(path) for path in expand_inputs(args.input)]
+    print(stale_text(found))
+    return int(any(one.stale or one.unknown for one in found))
 
 
 def _show_plan(args: argparse.Namespace, operations: dict[str, Any]) -> int:

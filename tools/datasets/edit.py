@@ -16,8 +16,10 @@ from tools.datasets.outputs import (
     no_name,
     output_paths,
     output_target,
+    record_run,
     write_output,
     write_rejected,
+    write_sidecars,
 )
 from tools.datasets.pipeline import (
     Plan,
@@ -25,6 +27,7 @@ from tools.datasets.pipeline import (
     check_columns,
     checked,
     explain,
+    rejected_rows,
     run_operations,
 )
 from tools.datasets.replay import repeat_notes
@@ -166,6 +169,7 @@ def run_datautil(
     check_rows(plan)
     if rejected is not None:
         check_rejected(Path(rejected), plan, overwrite=overwrite)
+    recording = record_run(plan)
     steps = run_operations(plan.frame, plan.values, plan.context)
     final = steps[-1].after if steps else plan.frame
     result = DatautilResult([], 0, 0, plan.context.failures, notes=plan.context.notes)
@@ -178,6 +182,10 @@ def run_datautil(
     rows = count_rows_of(plan) if plan.values or not _is_json(plan.paths) else None
     all_kept = "union" not in plan.values and all(step.removed is None for step in steps)
     written = write_output(final, plan, rows if all_kept else None)
+    tables = dict.fromkeys(written, final.collect_schema().names())
+    if result.rejected and (rows_removed := rejected_rows(steps)) is not None:
+        tables[result.rejected] = rows_removed.collect_schema().names()
+    write_sidecars(recording, plan, tables)
     result.outputs, result.rows_out = list(written), sum(written.values())
     if shard and (others := further_shards(plan)):
         result.notes.append(f"{others[0]}: of an earlier run with more shards ({len(others)} such tables)")

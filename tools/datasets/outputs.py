@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,11 @@ from tools.errors import UserError
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from tools.table.recording import Recording
+
+_SETS = ("difference", "intersection", "union", "update_text")
+"""Operations with another table: they compute nothing."""
 
 
 def no_name(values: Mapping[str, Any]) -> str:
@@ -55,6 +60,50 @@ def check_rejected(path: Path, plan: Plan, *, overwrite: bool) -> None:
         raise UserError(f"{path}: the table of rejected rows would be that of the others; name another")
     added = (column for name, value in plan.values.items() for column in OPERATIONS[name].added(value))
     refuse_loss(path, {*plan.frame.collect_schema(), *added, REASON_COLUMN}, overwrite=overwrite)
+
+
+def record_run(plan: Plan) -> Recording:
+    """What a run reads, and what computes its values, for the sidecars of its tables; before the work."""
+    from tools.datasets.operations.sets import other_tables
+    from tools.table.recording import Recording
+
+    first = plan.frame.collect_schema()
+    takes: dict[Path, Callable[[str], bool]] = {}
+    of_others: tuple[Callable[[str], bool], ...] = (
+        lambda column: False,
+        lambda column: column not in first,
+        lambda column: True,
+        lambda column: column == "text",
+    )
+    for name, takes_column in zip(_SETS, of_others, strict=True):
+        if name in plan.values:
+            takes |= dict.fromkeys(other_tables({name: plan.values[name]}), takes_column)
+    takes |= dict.fromkeys(plan.paths, lambda column: True)
+    stages = []
+    for name in ("info", "video_info"):
+        if name in plan.values:
+            from tools.datasets.probe_stage import ProbeStage
+            from tools.stage.recorded import stage_records
+
+            stages = stage_records(ProbeStage(as_video=name == "video_info"))
+    options: dict[str, Any] = {"seed": plan.context.seed}
+    for name, value in plan.values.items():
+        options[name] = " ".join(OPERATIONS[name].words(value)[1:]) or True
+    return Recording(plan.read, stages=stages, options=options, takes=takes)
+
+
+def write_sidecars(recording: Recording, plan: Plan, tables: Mapping[Path, Iterable[str]]) -> None:
+    """Write the sidecar of each of some tables that a run has written, by path, with its columns."""
+    made: set[str] = set()
+    changed: set[str] = set()
+    for name, value in plan.values.items():
+        if name not in _SETS:
+            own = set(OPERATIONS[name].added(value))
+            changed |= own & set(OPERATIONS[name].needed(value))
+            made |= own
+    changed |= made & {"text"}  # a caption that an operation does not find stays as it was
+    for path, columns in tables.items():
+        recording.write(path, columns, made={*made, REASON_COLUMN} - changed, changed=changed)
 
 
 def write_rejected(path: Path, plan: Plan, steps: Sequence[Step]) -> Path:

@@ -86,11 +86,14 @@ def split_by_bucket(
         table_stem,
     )
     from tools.table.formats import table_extension
+    from tools.table.recording import Recording
 
     training = read_bucket_config(config)
     if seed is not None:
         _check_probabilities(training, config)
     paths = expand_inputs(inputs)
+    options = {"config": config, "limit": limit, "frame_interval": frame_interval, "seed": seed}
+    recording = Recording(paths, options=options)
     stem = shorten("+".join(table_stem(path) for path in paths))
     target = output_path(paths[0].with_name(stem + table_extension(paths[0])), "_split", output=output)
     table_format(target)
@@ -114,6 +117,8 @@ def split_by_bucket(
     chosen = _first_rows(found, limit)
     labels = pl.Series(BUCKET_COLUMN, [names[index] for index in found[chosen]])
     outputs = _write(frame, pl.Series(chosen), labels, target, paths, per_bucket)
+    for path in outputs:
+        recording.write(path, [*frame.collect_schema(), BUCKET_COLUMN], made=(BUCKET_COLUMN,))
     return SplitResult(
         outputs,
         _counts(found, names),

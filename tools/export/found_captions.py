@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tools.base.disk import system_message
 from tools.errors import UserError
+from tools.table.sidecar import is_sidecar
 
 
 class _Listing(NamedTuple):
@@ -110,6 +111,7 @@ def _by_line(folder: Path, trainer: str, media: Sequence[str]) -> Found:
 def _listed(folder: Path, trainer: str, media: Sequence[str], trained_at: str) -> Found:
     listing = _LISTINGS[trainer]
     tables = sorted(path for path in folder.iterdir() if path.suffix in _TABLES and path.name not in _OWN)
+    tables = [path for path in tables if not is_sidecar(path)]
     rows = [row for path in tables for row in _rows(path, listing)]
     if trainer == "videofolder":
         rows += _of_folders(folder, listing, media)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tools.models.published import WEIGHTS
 from tools.stage.output import read_receipt
-from tools.stage.provenance import digests_in
+from tools.stage.provenance import weights_in
 from tools.stage.shards import STATE_FOLDER
 from tools.table import table_stem
 
@@ -67,15 +65,3 @@ def _before(table: Path, receipts: dict[Path, Any]) -> Path | None:
     stem = table_stem(table)
     named = [path for path in receipts if stem.startswith(f"{table_stem(path)}_")]
     return max(named, key=lambda path: (len(table_stem(path)), path.name), default=None)
-
-
-def weights_in(options: Any) -> list[dict[str, str]]:
-    """Every SHA-256 in the options of a stage: ``option``, ``sha256``, and of published files ``title``."""
-    published = {file.sha256: file for file in WEIGHTS.values()}
-    found = []
-    for name, digest in digests_in(json.loads(json.dumps(options, default=str))):
-        one = {"option": name, "sha256": digest}
-        if file := published.get(digest):
-            one |= {"title": file.title, "licence": file.licence}
-        found.append(one)
-    return found

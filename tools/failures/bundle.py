@@ -12,15 +12,15 @@ import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 import polars as pl
 
 from tools import __version__
-from tools.base.addresses import is_address, without_query
+from tools.base.addresses import is_address, without_secrets
 from tools.base.disk import writing
+from tools.base.packages import versions_of
 from tools.errors import UserError
 from tools.failures.reading import Failed
 from tools.failures.retry import recorded_command
@@ -33,7 +33,6 @@ WHOLE = 512 << 20
 
 _PACKAGES = ("torch", "av", "opencv-python-headless", "polars", "numpy", "pillow", "scenedetect-headless")
 _SECRET = re.compile(r"key|token|secret|password|credential|auth", re.IGNORECASE)
-_USER = re.compile(r"(?<=://)[^/@\s]+@")
 _KEPT_TEXT = ("timestamp", "codec", "pixel_format", "container", "audio_codec")
 _PIECE = 1 << 20
 
@@ -179,8 +178,7 @@ def _renamed(text: str, names: dict[str, str]) -> str:
 
 def harmless(text: str) -> str:
     """A text in which addresses have no user, password and query, and the home folder is ``~``."""
-    text = re.sub(r"\b[a-z][\w+.-]*://\S+", lambda found: without_query(found[0]), text)
-    return _USER.sub("", text).replace(str(Path.home()), "~")
+    return without_secrets(text).replace(str(Path.home()), "~")
 
 
 def harmless_words(words: Sequence[str]) -> Iterator[str]:
@@ -196,9 +194,4 @@ def harmless_words(words: Sequence[str]) -> Iterator[str]:
 def versions() -> dict[str, str]:
     """Versions of what takes part: the toolkit, Python, the system and packages."""
     found = {"vidsieve": __version__, "python": platform.python_version(), "system": platform.platform()}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return {**found, **dict.fromkeys(_PACKAGES, "not installed"), **versions_of(_PACKAGES)}

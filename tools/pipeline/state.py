@@ -18,6 +18,7 @@ from tools.stage.failures import own_list, write_failures
 from tools.stage.provenance import digest_file
 from tools.stage.shards import STATE_FOLDER
 from tools.table import failures_path
+from tools.table.sidecar import remove_sidecar
 
 _PATIENCE = 60.0  # seconds in which what a killed run has started ends
 
@@ -106,7 +107,9 @@ class State:
         return path.is_dir() if not known else path.is_file() and digest_file(path) == known
 
     def prune(self, step: str, keep: Iterable[Path] = ()) -> list[Path]:
-        """Remove the outputs of a step, with their failures files; those of others, or changed since, stay.
+        """Remove the outputs of a step, with what is beside them; those of others, or changed since, stay.
+
+        Beside a table are its failures file and its sidecar.
 
         Finished rows are kept: they are in the ledger.
 
@@ -124,6 +127,7 @@ class State:
             path = self._folder / name
             if name in kept or not digest or not path.is_file() or digest_file(path) != digest:
                 continue
+            remove_sidecar(path)
             with writing(path):
                 path.unlink(missing_ok=True)
             if own_list(failures_path(path)) is not None:

@@ -32,6 +32,7 @@ from tools.stage.provenance import FILES_CHANGED, Provenance, digest_file
 from tools.stage.shards import STATE_FOLDER, Shard
 from tools.table import failures_path, part_path, split_part, table_extension, table_stem, write_table
 from tools.table.files import Table
+from tools.table.sidecar import remove_sidecar
 
 
 class Counts(NamedTuple):
@@ -133,6 +134,7 @@ class Output:
         return sorted(p for p in found if (part := split_part(p)) and part[0] == self._target)
 
     def _remove_part(self, path: Path) -> None:
+        remove_sidecar(path)
         with writing(path):
             path.unlink(missing_ok=True)
             self._receipt(path).unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import Any
 from tools.base.disk import system_message
 from tools.errors import UserError
 from tools.models.digests import read_sha256
+from tools.models.published import WEIGHTS
 
 FILES_CHANGED = "from files that have changed since"
 
@@ -92,6 +93,18 @@ def digests_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, (list, tuple)):
         for inner in value:
             yield from digests_in(inner, name)
+
+
+def weights_in(options: Any) -> list[dict[str, str]]:
+    """Every SHA-256 in the options of a stage: ``option``, ``sha256``, and of published files ``title``."""
+    published = {file.sha256: file for file in WEIGHTS.values()}
+    found = []
+    for name, digest in digests_in(json.loads(json.dumps(options, default=str))):
+        one = {"option": name, "sha256": digest}
+        if file := published.get(digest):
+            one |= {"title": file.title, "licence": file.licence}
+        found.append(one)
+    return found
 
 
 def digest_file(path: Path) -> str:

@@ -19,11 +19,14 @@ from tools.stage.packed_outcomes import RowOutcomes
 from tools.stage.plan import RunPlan, drop_changed_files, open_ledger, plan_run, remaining_rows
 from tools.stage.progress import Progress
 from tools.stage.rank_progress import RankProgress
+from tools.stage.recorded import stage_records
 from tools.stage.results import output_frame, write_vectors
 from tools.stage.run_options import RunOptions
 from tools.stage.session import Session, map_rows
 from tools.stage.shards import STATE_FOLDER
 from tools.stage.stage import REMARKS, Stage
+from tools.table.files import column_names
+from tools.table.recording import Recording
 
 __all__ = ["STATE_FOLDER", "RunOptions", "RunResult", "map_rows", "run_stage"]
 
@@ -97,6 +100,7 @@ def run_stage(
     options = options or RunOptions()
     plan = plan_run(stage, meta, output=output, options=options)
     written, vectors = plan.output, plan.vectors
+    recording = Recording([meta], stages=stage_records(stage))
     if vectors:
         vectors.check_existing((Path(meta), written.path), overwrite=options.overwrite)
     exists = written.check_existing(overwrite=options.overwrite)
@@ -133,6 +137,9 @@ def run_stage(
             frame = output_frame(stage, plan.table, plan.shard, numbers, outcomes, options)
             added = frame.select(list(stage.added_columns))
             written.write(frame, counts, digest, left=len(later))
+            recording.write(written.path, frame.columns, made=stage.added_columns)
+        else:
+            recording.write_missing(written.path, column_names(written.path), made=stage.added_columns)
         if vectors:
             write_vectors(vectors, ledger, numbers, keys, paths, outcomes, options)
     if not later:

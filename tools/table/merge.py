@@ -17,12 +17,14 @@ from tools.table.formats import format_of
 from tools.table.formats.csv_format import CsvFormat
 from tools.table.formats.types import lists_as_text
 from tools.table.names import is_failures_file, part_path, split_part
+from tools.table.sidecar import is_sidecar
 
 
 def expand_inputs(patterns: Sequence[str | Path]) -> list[Path]:
     """Turn names and glob patterns into files, in the order given; ``part2`` comes before ``part10``.
 
-    Failures files are left out of what a pattern matches (a name that is spelled out is taken as it is).
+    Failures files and sidecars are left out of what a pattern matches (a name that is spelled out is taken as
+    it is; of several, as the shell makes them of a pattern, those of sidecars are left out, too).
 
     Raises:
         UserError: A name does not exist or is an address, or a pattern matches nothing.
@@ -31,10 +33,11 @@ def expand_inputs(patterns: Sequence[str | Path]) -> list[Path]:
     for pattern in patterns:
         refuse_address(pattern)
         if Path(pattern).exists():
-            found.append(Path(pattern))
+            if len(patterns) == 1 or not is_sidecar(pattern):
+                found.append(Path(pattern))
             continue
         matches = [Path(p) for p in glob.glob(str(pattern), recursive=True)]
-        matches = [p for p in matches if not is_failures_file(p)]
+        matches = [p for p in matches if not is_failures_file(p) and not is_sidecar(p)]
         if not matches:
             what = (
                 "the pattern matches no table" if glob.has_magic(str(pattern)) else "there is no such table"

@@ -11,7 +11,7 @@ def _parser() -> cli.ArgumentParser:
     parser = cli.ArgumentParser(
         "tools.datasets.diff",
         "Say in which rows and cells two tables differ. Where both were made by commands of the toolkit,\n"
-        "their receipts say why: other options, weights or versions, another input, changed files.",
+        "their sidecars say why: other options, weights or versions, another input, changed files.",
         """
         python -m tools.datasets.diff old/meta_aes.csv new/meta_aes.csv
         python -m tools.datasets.diff a.csv b.parquet --by id --tolerance 1e-6
@@ -48,16 +48,20 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
 
     from tools.datasets.diff.compare import compare, read_whole
-    from tools.datasets.diff.text import as_table, difference_text, reasons
+    from tools.datasets.diff.text import as_table, difference_text
+    from tools.datasets.diff.why import reasons
     from tools.report.text_style import style_of
     from tools.table import write_table
+    from tools.table.recording import Recording
 
     (a, files_a), (b, files_b) = read_whole(args.a), read_whole(args.b)
     found = compare(a, b, key=args.by, columns=args.columns, tolerance=args.tolerance)
-    why = [] if found.is_empty else reasons([files_a, files_b])
+    why = [] if found.is_empty else reasons([files_a, files_b], found)
     print(difference_text(found, (args.a, args.b), why, args.examples, style_of(sys.stdout)))
     if args.output:
-        write_table(as_table(found), args.output, inputs=[*files_a, *files_b])
+        table = as_table(found)
+        write_table(table, args.output, inputs=[*files_a, *files_b])
+        Recording([*files_a, *files_b]).write(args.output, table.columns, made=table.columns)
     return int(args.exit_code and not found.is_empty)
 
 

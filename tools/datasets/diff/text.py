@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import polars as pl
 
 from tools.datasets.diff.compare import ColumnChange, Difference
 from tools.report.terminal import one_line, shortened
 from tools.report.text_style import Style
-from tools.stage.output import read_receipt
-from tools.stage.provenance import config_difference
 
 
 def difference_text(
@@ -22,7 +19,7 @@ def difference_text(
     Args:
         found: Of `tools.datasets.diff.compare.compare`.
         names: What the two tables are called.
-        why: Of `reasons`.
+        why: Of `tools.datasets.diff.why.reasons`.
         examples: Rows and cells that are shown of each kind.
         style: How wide the terminal is.
     """
@@ -56,25 +53,6 @@ def _change_lines(change: ColumnChange, examples: int, style: Style) -> Iterator
     for row in change.cells.head(examples).iter_rows(named=True):
         key, a, b = (one_line("(empty)" if row[name] is None else row[name]) for name in ("key", "a", "b"))
         yield f"    {shortened(key, room, keep_end=True)}  {shortened(a, room)} → {shortened(b, room)}"
-
-
-def reasons(files: Sequence[Sequence[Path]]) -> list[str]:
-    """Why values differ, as far as the receipts of the stages that made the tables say it.
-
-    Args:
-        files: Of each of the two tables the files that it is in.
-    """
-    first, second = (read_receipt(group[0]) for group in files)
-    if first is None or second is None:
-        return []
-    found = []
-    if first["ask"] != second["ask"] and "stage" in first["ask"] and "stage" in second["ask"]:
-        found.append(f"made with other options: {config_difference(first['ask'], second['ask'], 'then')}")
-    if first["input"] != second["input"]:
-        found.append("made from different input tables")
-    elif first["rows"] != second["rows"] and first["world"] == second["world"]:
-        found.append("the files behind the rows have changed")
-    return found
 
 
 def as_table(found: Difference) -> pl.DataFrame:

@@ -23,6 +23,7 @@ from tools.stage.provenance import Provenance, digest_file
 from tools.stage.shards import Shard
 from tools.table import output_path, refuse_inputs, refuse_loss, scan_table, table_format, write_table
 from tools.table.files import unreadable
+from tools.table.recording import Recording
 
 FEWEST = 20
 """Rated rows below which nothing is learned: an interval of the rank correlation would be wider than 0.9."""
@@ -104,6 +105,7 @@ def rate_table(
     if model is not None and model not in MODELS:
         raise UserError(f"Invalid model ({model}). Supported values are {', '.join(MODELS)}.")
     read = [meta, *map(Path, ratings), *([Path(embeddings)] if embeddings is not None else [])]
+    recording = Recording(read, takes=dict.fromkeys(read[1:], _nothing))
     said = read_ratings(ratings)
     frame = scan_table(meta)
     target = output_path(meta, "_rate", output=output)
@@ -144,8 +146,9 @@ def rate_table(
     known = int(np.isfinite(suitability).sum())
     written = Output(target, Shard(), provenance, meta)
     written.write(table, Counts(len(matrix), len(matrix) - known, 0), "")
+    recording.write(written.path, table.collect_schema(), made=PREDICTED)
     if following is not None:
-        _write_next(frame, added, chosen, following, read)
+        recording.write(following, _write_next(frame, added, chosen, following, read), made=PREDICTED)
     return RateResult(
         written.path,
         following,
@@ -206,7 +209,8 @@ def _cells(values: np.ndarray) -> pl.Series:
 
 def _write_next(
     frame: pl.LazyFrame, added: pl.DataFrame, chosen: np.ndarray, path: Path, read: Sequence[Path]
-) -> None:
+) -> list[str]:
+    """Write the rows to rate next; returns the columns."""
     index = "\0row"
     order = pl.DataFrame({index: pl.Series(chosen).cast(pl.UInt32)})
     try:
@@ -221,3 +225,9 @@ def _write_next(
     rows = order.join(rows, on=index, how="left", maintain_order="left")
     table = pl.concat([rows, added[chosen]], how="horizontal").drop(index)
     write_table(table, path, inputs=read)
+    return table.columns
+
+
+def _nothing(column: str) -> bool:
+    """Which columns of a table of ratings go to the output."""
+    return False

@@ -20,7 +20,7 @@ from tools.base.packages import how_to_install
 from tools.errors import PASSING_KINDS, MediaError, UserError, VidsieveError
 from tools.integrations.daft.connection import connect
 from tools.integrations.daft.packages import import_daft
-from tools.integrations.daft.parts import Layout, Parts, state_folder
+from tools.integrations.daft.parts import Layout, Parts, error_column, state_folder
 from tools.integrations.daft.resources import Workers, share_of_a_machine, spread_workers
 from tools.integrations.daft.stage_udf import StageWorker, daft_type, outcome_of, outcomes_udf, portion
 from tools.integrations.daft.storage import Folder, local_table
@@ -31,6 +31,7 @@ from tools.stage.output import Counts
 from tools.stage.plan import paths_of, read_input
 from tools.stage.progress import Progress
 from tools.stage.provenance import Provenance, digest_file
+from tools.stage.recorded import stage_records
 from tools.stage.run_options import RunOptions
 from tools.stage.runner import RunResult
 from tools.stage.shards import current_shard
@@ -38,6 +39,8 @@ from tools.stage.spec import StageSpec
 from tools.stage.stage import Stage
 from tools.table import failures_path, output_path, table_extension
 from tools.table.formats.types import contract_types
+from tools.table.recording import Recording
+from tools.table.sidecar import SUFFIX, folder_digest, is_content
 
 _ATTEMPTS = 3  # without a finished part, before the run ends with an error
 _LARGEST_PART = 1000  # rows
@@ -103,6 +106,7 @@ def run_on_daft(
         table = read_input(stage, meta, file=file)
         stage.ready(report=True)
         provenance = Provenance(stage_config(stage), digest_file(file), "", 0, options.on_error)
+        recording = Recording([file], names=[str(meta)], stages=stage_records(stage))
     connect(where.ray)
     workers = _workers(where, options)
     layout = _layout(table.height, where, workers)
@@ -113,6 +117,7 @@ def run_on_daft(
     todo = [part for part in range(parts.layout.parts) if part not in done]
     if todo:
         _Run(stage, table, parts, options, where).finish(todo)
+    _write_sidecar(target, parts, recording, table.columns, stage)
     seconds = time.monotonic() - begun
     return dataclasses.replace(_result(target, parts, done, todo), seconds=seconds)
 
@@ -293,6 +298,23 @@ def _result(target: str, parts: Parts, done: set[int], todo: Sequence[int]) -> R
         remarks=dict(remarks),
         fresh=sum(len(layout.rows_of(part)) for part in todo),
     )
+
+
+def _write_sidecar(
+    target: str, parts: Parts, recording: Recording, columns: Sequence[str], stage: Stage
+) -> None:
+    """Write where the values come from beside the folder of parts."""
+    made = [*stage.added_columns, error_column(stage)]
+    columns = list(dict.fromkeys([*columns, *made]))
+    if not is_address(target):
+        recording.write(target, columns, made=made)
+        return
+    url, _, name = target.rpartition("/")
+    folder = Folder(url)
+    there = folder.read(f"{name}{SUFFIX}")
+    if there is None or is_content(there):  # a file of the user's stays
+        digest = folder_digest(parts.folder.sizes())
+        folder.write(f"{name}{SUFFIX}", recording.content(name, digest, columns, made))
 
 
 def _write_failures(target: str, failures: Sequence[MediaError]) -> Any:

@@ -86,6 +86,13 @@ class Folder:
                 return []
         return sorted(name.rstrip("/").rpartition("/")[2] for name in found)
 
+    def sizes(self) -> dict[str, int]:
+        """Sizes of the files in bytes, by name."""
+        with self._user_errors():
+            self._storage.invalidate_cache()
+            found = self._storage.ls(self._root, detail=True)
+        return {file["name"].rstrip("/").rpartition("/")[2]: file["size"] for file in found}
+
     def read(self, name: str) -> bytes | None:
         """The bytes of a file; None when there is none."""
         with self._user_errors():

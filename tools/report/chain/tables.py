@@ -15,6 +15,7 @@ from tools.report.chain.losses import is_rejected_table
 from tools.table import is_failures_file, merge_tables, split_part, table_stem
 from tools.table.files import column_names
 from tools.table.formats import FORMATS, format_of
+from tools.table.sidecar import is_sidecar
 
 _OUTCOMES = ("_intact", "_broken")  # of check_integrity: halves of a table
 _RATINGS = {"path", "id", "rating", "keep", "reason", "defects", "note", "rater", "time"}
@@ -93,8 +94,8 @@ def tables_among(files: Sequence[Path]) -> Found:
 def tables_in(folder: Path) -> Found:
     """Tables of a folder; the folders in it are not looked into.
 
-    Files that cannot be steps are left out: failures files, rejected rows, ratings, tables without rows of
-    files, and what cannot be read.
+    Files that cannot be steps are left out: failures files, sidecars, rejected rows, ratings, tables without
+    rows of files, and what cannot be read.
     """
     found = Found()
     columns: dict[Path, list[str]] = {}
@@ -122,7 +123,7 @@ def tables_in(folder: Path) -> Found:
 
 
 def _may_be_table(file: Path) -> bool:
-    if file.name.startswith(".") or not file.is_file() or is_failures_file(file):
+    if file.name.startswith(".") or not file.is_file() or is_failures_file(file) or is_sidecar(file):
         return False
     try:
         return format_of(file) in FORMATS.values()

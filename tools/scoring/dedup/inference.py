@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -92,7 +93,9 @@ def write_duplicates(
     from tools.models.device import resolve_device
     from tools.scoring.dedup.duplicates import METHODS, mark_duplicates
     from tools.table import read_table, table_extension, table_stem, write_table
+    from tools.table.recording import Recording
 
+    recording = Recording([fingerprints], options={**dataclasses.asdict(options), "method": method})
     device = resolve_device(device) if method == "clip" else "cpu"
     source = read_table(fingerprints)
     table = mark_duplicates(
@@ -110,8 +113,10 @@ def write_duplicates(
             output: table.filter(pl.col("dup_of").is_null()),
             output.with_name(name): table.filter(pl.col("dup_of").is_not_null()),
         }
+    made = [name for name in table.columns if name not in source.columns or name == "dup_of"]
     for path, rows in parts.items():
         write_table(rows, path, inputs=[fingerprints])
+        recording.write(path, rows.columns, made=made)
     cells = source[METHODS[method][0]].cast(pl.String)
     compared = int((cells.fill_null("") != "").sum())
     kept = table["dup_of"].drop_nulls()
