@@ -20,6 +20,7 @@ from tools.errors import UserError
 from tools.pipeline import chain
 from tools.pipeline.__main__ import main
 from tools.table import read_table, write_table
+from tools.table.sidecar import is_sidecar
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
@@ -177,7 +178,8 @@ def test_tables_of_steps_that_are_gone_are_removed(place):
     Path("chain.toml").write_text(renamed.replace("[pipeline]", '[pipeline]\nformat = "parquet"'))
     assert run() == 0
     left = {path.name for path in Path("out put").glob("*.*") if path.is_file()}
-    assert left == {"kept.parquet", "last.parquet", "mine.csv", "rows.parquet"}
+    made = ["kept.parquet", "last.parquet", "rows.parquet"]
+    assert left == {*made, *(f"{name}.provenance.json" for name in made), "mine.csv"}
     assert pl.read_parquet("out put/last.parquet")["number"].to_list() == [3, 2]
 
 
@@ -315,9 +317,9 @@ def expected(typed, monkeypatch) -> dict[str, bytes]:
 
 
 def made() -> dict[str, bytes]:
-    """The tables and clips of the folder."""
+    """The tables and clips of the folder; sidecars have the command, and when it was run."""
     found = [*Path("out/tables").glob("[!.]*"), *Path("out/my clips").glob("[!.]*")]
-    return {str(path): path.read_bytes() for path in found}
+    return {str(path): path.read_bytes() for path in found if not is_sidecar(path)}
 
 
 def test_clips_and_tables_are_those_of_typed_commands_whatever_the_ranks(expected, capfd):

@@ -188,7 +188,7 @@ def _add_output_flags(group: argparse._ArgumentGroup) -> None:
         help="list the columns that were made by other weights or versions than those of today, with the "
         "commands that make them again, and write nothing; exits with 1 if there are any",
     )
-    cli.abridged(stale, "list columns made by other weights or versions")
+    cli.advanced(stale)
     trial = group.add_argument(
         "--dry-run",
         action="store_true",
