@@ -168,9 +168,10 @@ def test_a_stage_may_read_no_file_at_all(tmp_path):
 
 def test_a_later_success_counts_whichever_rank_had_it(run, meta):
     fault = meta.with_name("f1")
+    (meta.with_name("f0")).write_bytes(b"x")  # as long as f1, so that this goes to rank 1
     for rank in range(2):
         run(rank, 2, LastDigitStage(bad="1"))
-    assert digits(meta.with_name("meta_digit_part1.csv"))[0] is None
+    assert None in digits(meta.with_name("meta_digit_part1.csv"))
 
     class Mended(LastDigitStage):
         def prepare(self, row, frames):

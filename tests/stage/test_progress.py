@@ -14,8 +14,9 @@ import pytest
 from tools.errors import MediaError
 from tools.stage import progress as module
 from tools.stage.progress import Progress, spell_rate, spell_seconds
-from tools.stage.rank_progress import Count, RankProgress
+from tools.stage.sample import Rates
 from tools.stage.shards import Shard
+from tools.stage.status_file import Count, StatusFile
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -74,48 +75,52 @@ def test_quiet_and_further_ranks_show_none(monkeypatch, quick):
 
 def test_ranks_of_one_launcher_add_up(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "3")
-    first, second, third = (RankProgress(tmp_path, Shard(rank, 3)) for rank in range(3))
+    first, second, third = (StatusFile(tmp_path, Shard(rank, 3)) for rank in range(3))
     assert first.label(first.others()) == "rank 0 of 3"
-    first.publish(Count(4, 0))
-    second.publish(Count(5, 2, 1))
-    assert first.others() == {1: Count(5, 2, 1)}
+    for status, count in ((first, Count(4, 0)), (second, Count(5, 2, 1, 7.5))):
+        (tmp_path / f"rank{0 if status is first else 1}.jsonl").touch()
+        status.publish(count)
+    assert first.others() == {1: Count(5, 2, 1, 7.5)}
     assert first.label(first.others()) == "2 of 3 ranks"
-    third.publish(Count(3, 3, 0))
+    (tmp_path / "rank2.jsonl").touch()
+    third.publish(Count(3, 3, 0, 0.0))
     assert first.label(first.others()) == "3 ranks"
-    third.remove_files()
-    assert first.others()[2] == Count(3, 3, 0)  # it is counted as long as there is a bar
-    first.remove_files()
-    second.publish(Count(5, 5, 1))
-    second.remove_files()
-    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_rank_that_is_done_before_the_first_has_begun_is_counted(tmp_path, monkeypatch):
-    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
-    quick, first = (RankProgress(tmp_path, Shard(rank, 2)) for rank in (1, 0))
-    quick.publish(Count(3, 3))
-    quick.remove_files()
-    first.publish(Count(4))
-    assert first.others() == {1: Count(3, 3)}
-    first.remove_files()
-    assert list(tmp_path.iterdir()) == []
+def publish(folder, rank, world, count):
+    (folder / f"rank{rank}.jsonl").touch()
+    StatusFile(folder, Shard(rank, world)).publish(count)
 
 
 def test_counts_of_another_launcher_are_not_added(tmp_path, monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "yesterday")
-    RankProgress(tmp_path, Shard(1, 2)).publish(Count(9, 9))
+    publish(tmp_path, 1, 2, Count(9, 9))
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "today")
-    assert RankProgress(tmp_path, Shard(0, 2)).others() == {}
-    RankProgress(tmp_path, Shard(1, 4)).publish(Count(9, 9))
-    assert RankProgress(tmp_path, Shard(0, 4)).others() == {1: Count(9, 9)}
-    # on another machine: there are two ranks on each
-    RankProgress(tmp_path, Shard(2, 4)).publish(
-        Count(5, 5)
-    )  # on another machine: there are two ranks on each
-    assert RankProgress(tmp_path, Shard(0, 4)).others() == {1: Count(9, 9)}
+    assert StatusFile(tmp_path, Shard(0, 2)).others() == {}
+    publish(tmp_path, 1, 4, Count(9, 9))
+    assert StatusFile(tmp_path, Shard(0, 2)).others() == {}
+    assert StatusFile(tmp_path, Shard(0, 4)).others() == {1: Count(9, 9)}
+    publish(tmp_path, 2, 4, Count(5, 5))  # on another machine: there are two ranks on each
+    assert StatusFile(tmp_path, Shard(0, 4)).others() == {1: Count(9, 9)}
     monkeypatch.delenv("LOCAL_WORLD_SIZE")
-    assert RankProgress(tmp_path, Shard(0, 2)).others() == {}
+    assert StatusFile(tmp_path, Shard(0, 2)).others() == {}
+
+
+def test_the_time_left_follows_the_work_and_not_the_rows(monkeypatch):
+    monkeypatch.setattr(module.time, "monotonic", lambda: clock)
+    clock = 100.0
+    progress = Progress(100, "aes", shown=False, cost=1000.0)
+    with progress:
+        clock = 110.0
+        progress.advance(10, cost=900.0)
+        assert progress.left() == pytest.approx(10.0)  # by half of both: a tenth, and nine tenths
+        progress.rates = Rates(0.0, 1.0)
+        assert progress.left() == pytest.approx(10 / 9)
+        progress.rates = Rates(1.0, 0.0)
+        assert progress.left() == pytest.approx(90.0)
+        progress.advance(90, cost=100.0)
+        assert progress.left() == 0.0
 
 
 def test_two_ranks_share_one_bar_on_a_terminal(tmp_path):
@@ -145,7 +150,6 @@ def test_two_ranks_share_one_bar_on_a_terminal(tmp_path):
     states = re.findall(r"(crc, [^:\r]*): +\d+%.*? (\d+)/(\d+) ", shown.decode())
     assert ("crc, 2 ranks", "11") in {(label, rows) for label, _, rows in states}
     assert not any("rank 1 of" in label for label, _, _ in states)
-    assert not list((tmp_path / ".vidsieve").rglob("*.progress"))
 
 
 @pytest.mark.parametrize(

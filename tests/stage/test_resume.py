@@ -21,11 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def meta(tmp_path) -> Path:
-    """Thirteen files, the first of them named twice."""
+    """Thirteen files, the first of them named twice; by its columns all are as long, so none is first."""
     for i in range(13):
         (tmp_path / f"f{i:02}.bin").write_bytes(bytes([i]) * (1 if i % 2 else 100_000))
     paths = sorted(str(p) for p in tmp_path.glob("*.bin"))
-    return write_table(pl.DataFrame({"path": [*paths, paths[0]], "id": ["007"] * 14}), tmp_path / "meta.csv")
+    columns = {"path": [*paths, paths[0]], "id": ["007"] * 14, "num_frames": [9] * 14, "resolution": [4] * 14}
+    return write_table(pl.DataFrame(columns), tmp_path / "meta.csv")
 
 
 def start(meta, *flags, rank=0, world=1):

@@ -1,10 +1,14 @@
 """Dry runs of every per-row command: they say what the real run then does, and leave nothing behind."""
 
+import dataclasses
 import importlib
+import json
 import re
 import tempfile
+import time
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from tests.support import make_video
@@ -13,7 +17,10 @@ from tools.datasets import datautil
 from tools.errors import UserError
 from tools.scene_cut import cut
 from tools.scoring.technical import inference as technical
-from tools.table import read_table
+from tools.stage.run_options import RunOptions
+from tools.stage.stage import Stage
+from tools.stage.trial import dry_run
+from tools.table import read_table, write_table
 
 VIDEOS = 5
 
@@ -80,10 +87,12 @@ def test_it_tells_and_leaves_nothing(command, here, capsys):
     first, reads, writes, _, rows, *rest = capsys.readouterr().out.splitlines()
     assert (first, rows) == ("dry run: nothing is written", f"rows: {VIDEOS} to do")
     assert is_table_of_all(reads) and writes.startswith("writes meta_")
+    assert rest[0].startswith(f"on trial: {VIDEOS} rows, ")
+    assert re.fullmatch(r"work: [\d.e-]+ CPU hours, [\d.]+ (bytes|kB|MB) written", rest[-2])
     if "--model" in command:
-        assert rest == ["time: not estimated, a trial would send requests, which may cost money"]
+        assert rest[-1] == "time: not estimated, a trial would send requests, which may cost money"
+        assert re.match(r"requests: [\d,]+ tokens in, [\d,]+ tokens out at most \(", rest[-3])
     else:
-        assert rest[0].startswith(f"on trial: {VIDEOS} rows, ")
         assert re.match(r"time: about [\d.]+ (s|min) \(to start [\d.]+ s, then [\d.]+ rows/s\)$", rest[-1])
         if "caption" not in command and "integrity" not in command:  # for which the file is no failure
             assert "1 failed: unreadable 1" in rest[0] and "broken.mp4: unreadable: " in rest[1]
@@ -141,6 +150,44 @@ def test_rows_that_all_fail_give_no_estimate(here, capsys):
     assert capsys.readouterr().out.splitlines()[-1] == "time: not estimated, every row on trial failed"
 
 
+def test_json_has_the_numbers_alone(here, capsys):
+    assert type_in(COMMANDS["technical"], "--dry-run", "--json") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert (found["output"], found["rows"], found["todo"]) == ("meta_technical.csv", VIDEOS, VIDEOS)
+    assert found["estimate"]["rows"] == VIDEOS and found["estimate"]["gpu_hours"] is None
+
+
+def test_an_estimate_is_that_of_the_run(tmp_path, capsys):
+    """By construction: 300 rows of 0 to 40 ms, of which the table says how long they are."""
+    lengths = [i % 40 + 1 for i in range(290)] + [1000] * 10
+    rows = pl.DataFrame({"path": ["x"] * 300, "id": list(map(str, range(300))), "num_frames": lengths})
+    meta = write_table(rows.with_columns(resolution=pl.lit(1)), tmp_path / "meta.csv")
+    dry_run(FramesStage(0.0002), meta, options=RunOptions(num_workers=0, progress=False), as_json=True)
+    found = json.loads(capsys.readouterr().out)["estimate"]
+    assert found["measured"] < 30
+    # Sleeping takes a little longer than it should, on a busy machine more.
+    assert 0.9 < found["seconds"] / (0.0002 * sum(lengths)) < 2.5
+    assert found["cpu_hours"] * 3600 < found["seconds"] / 2
+
+
+@dataclasses.dataclass
+class FramesStage(Stage):
+    """Sleeps so many seconds for each frame."""
+
+    name = "frames"
+    suffix = "_frames"
+    required_columns = ("path", "num_frames")
+    optional_columns = ("id",)
+    output_columns = {"slept": pl.Float64}
+
+    seconds: float = 0.0
+
+    def prepare(self, row, frames):
+        time.sleep(self.seconds * int(row["num_frames"]))
+        return {"slept": 1.0}
+
+
 def test_the_first_rank_alone_speaks(here, capsys, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank, rows in (("1", 0), ("0", 1)):
@@ -149,7 +196,7 @@ def test_the_first_rank_alone_speaks(here, capsys, monkeypatch):
         assert capsys.readouterr().out.count("rows of rank 0 of 2: 3 to do") == rows
 
 
-@pytest.mark.parametrize("flags", [["--limit", "2"], ["--dry-run"]])
+@pytest.mark.parametrize("flags", [["--limit", "2"], ["--dry-run"], ["--status"]])
 def test_daft_has_neither(flags, here):
     with pytest.raises(UserError, match=f"^{flags[0]}: not with --engine daft"):
         technical.main(["meta.csv", "--engine", "daft", *flags])

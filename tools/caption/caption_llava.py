@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from tools import cli
 from tools.options import read_options
 from tools.stage.command import StageCommand
-from tools.stage.options import run_command
+from tools.stage.options import STATUS, run_command
 from tools.stage.stage import weights_later
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def main(argv: list[str] | None = None) -> int:
     from tools.models.device import resolve_device
 
     args = COMMAND.parser().parse_args(argv)
+    if args.dry_run == STATUS:  # without the processes that the run has
+        return run_command(lambda: COMMAND.make_stage(args), args)
     layout = find_layout(GroupSizes(**read_options(args, GroupSizes)))
     if layout.tp_size == 1:
         return run_command(lambda: COMMAND.make_stage(args), args)

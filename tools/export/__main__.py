@@ -165,6 +165,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from tools.export.presets import SHARDED, layout_of, preset
     from tools.export.render import list_presets
+    from tools.stage.options import STATUS
 
     for name in _MAY_BE_REMOTE:
         setattr(args, name, local_path(getattr(args, name) or ""))
@@ -182,6 +183,8 @@ def main(argv: list[str] | None = None) -> int:
     chosen = preset(args.preset_name)
     if args.shards and chosen.trainer.name not in SHARDED:
         raise UserError(f"--shards: {chosen.trainer.name} reads no shards; of {', '.join(SHARDED)} alone")
+    if args.dry_run == STATUS:
+        return _status(args)
     setup = _setup(args, chosen)
     if args.check:
         from tools.stage.options import run_options
@@ -194,6 +197,16 @@ def main(argv: list[str] | None = None) -> int:
     if not only_explain and (place := args.root or _here(args.output_dir)):
         layout_of(chosen.trainer.name).check_place(place)
     return _run(args, chosen, setup, only_explain=only_explain)
+
+
+def _status(args: argparse.Namespace) -> int:
+    """How far the run is that writes the folder; see `tools.stage.status.show_status`."""
+    from tools.export.making import clips_table
+    from tools.stage.status import show_status
+
+    if not args.output_dir:
+        raise UserError("--status: -o is missing: the folder that the data set goes to")
+    return show_status(clips_table(args), as_json=args.json)
 
 
 def _here(folder: str) -> str:

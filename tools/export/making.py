@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from tools.base.addresses import without_query
+from tools.base.addresses import is_address, without_query
 from tools.base.disk import writing
 from tools.errors import UserError
 from tools.export.explain import judge
@@ -60,7 +60,7 @@ def make(
 
     layout = layout_of(chosen.trainer.name)
     folder = Path(args.output_dir).absolute()
-    output = Path(args.output or f"{folder}_clips{table_extension(args.meta)}")
+    output = clips_table(args)
     if folder in output.absolute().parents:
         raise UserError(f"--output {output}: must not lie in {args.output_dir}, which the trainer reads")
     options = run_options(args)
@@ -175,6 +175,16 @@ def targets_of(
             path = str(PurePosixPath(path).with_suffix(PurePosixPath(without_query(plan.source.name)).suffix))
         found.append(path)
     return found
+
+
+def clips_table(args: argparse.Namespace) -> Path:
+    """The table of clips: beside the folder, or where that is in object storage, beside the source table."""
+    if args.output:
+        return Path(args.output)
+    if is_address(args.output_dir):
+        name = args.output_dir.rstrip("/").rpartition("/")[2]
+        return Path(args.meta).absolute().with_name(f"{name}_clips{table_extension(args.meta)}")
+    return Path(f"{Path(args.output_dir).absolute()}_clips{table_extension(args.meta)}")
 
 
 def written_rows(output: Path) -> list[dict[str, Any]]:

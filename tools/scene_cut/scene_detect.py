@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tools import cli
 from tools.options import read_options
 from tools.stage.command import StageCommand
-from tools.stage.options import run_command
+from tools.stage.options import STATUS, run_command
 from tools.stage.stage import weights_later
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def main(argv: list[str] | None = None) -> int:
     with weights_later():
         stage = _make_stage(args)
     code = run_command(stage, args)
-    print(stage.detector_used(), file=sys.stderr)
+    if args.dry_run != STATUS:
+        print(stage.detector_used(), file=sys.stderr)
     return code
 
 

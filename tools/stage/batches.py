@@ -112,19 +112,25 @@ class Scoring:
         stage: Scores the rows.
         largest: Most rows of a batch.
         finished: Called in the caller's thread with keys and outcomes.
+        timed: Called before it with the keys of a batch, and the seconds and CPU seconds that it took.
     """
 
     def __init__(
-        self, stage: Stage, largest: int, finished: Callable[[list[tuple[str, Outcome]]], None]
+        self,
+        stage: Stage,
+        largest: int,
+        finished: Callable[[list[tuple[str, Outcome]]], None],
+        timed: Callable[[list[str], float, float], None] | None = None,
     ) -> None:
         self._scorer = BatchScorer(stage)
         self._seconds = stage.batch_seconds
         self._largest = largest
         self._size = min(largest, _FIRST_BATCH)
         self._finished = finished
+        self._timed = timed
         self._collected: list[tuple[str, Any]] = []
         self._waits_since = 0.0
-        self._running: list[Future[tuple[list[tuple[str, Outcome]], float]]] = []
+        self._running: list[Future[tuple[list[tuple[str, Outcome]], float, float]]] = []
         self._thread = ThreadPoolExecutor(max_workers=1)
 
     def __enter__(self) -> Scoring:
@@ -160,17 +166,19 @@ class Scoring:
             self._running.append(self._thread.submit(self._score, self._collected))
             self._collected = []
 
-    def _score(self, batch: list[tuple[str, Any]]) -> tuple[list[tuple[str, Outcome]], float]:
-        start = time.monotonic()
+    def _score(self, batch: list[tuple[str, Any]]) -> tuple[list[tuple[str, Outcome]], float, float]:
+        start, cpu = time.monotonic(), time.process_time()
         outcomes = self._scorer.score([prepared for _, prepared in batch])
-        seconds = time.monotonic() - start
-        return list(zip((key for key, _ in batch), outcomes, strict=True)), seconds
+        seconds, cpu = time.monotonic() - start, time.process_time() - cpu
+        return list(zip((key for key, _ in batch), outcomes, strict=True)), seconds, cpu
 
     def _take(self, waiting: int) -> None:
         """Report finished batches; wait until no more than ``waiting`` are left."""
         while self._running and (len(self._running) > waiting or self._running[0].done()):
-            outcomes, seconds = self._running[0].result()
+            outcomes, seconds, cpu = self._running[0].result()
             self._running.pop(0)
+            if self._timed is not None:
+                self._timed([key for key, _ in outcomes], seconds, cpu)
             self._finished(outcomes)
             if len(outcomes) >= self._size:  # the time of a smaller batch is no guide
                 fitting = max(_SMALLEST_BATCH, int(len(outcomes) / max(seconds, 1e-3) * self._seconds))

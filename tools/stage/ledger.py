@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 
-from tools.base.addresses import local_path
 from tools.base.disk import cannot_write, system_message, writing
 from tools.base.versions import Version
 from tools.errors import MediaError, UserError
+from tools.stage.costs import file_state
 from tools.stage.ledger_files import LedgerFiles, VectorPlace, sealed
 from tools.stage.outcomes import Outcome
 from tools.stage.stage import VECTOR, Row, Stage
@@ -56,15 +56,14 @@ def digest_outcomes(outcomes: Iterable[Outcome]) -> str:
     return whole.hexdigest()
 
 
-def row_key(row: Row) -> str:
-    """Fingerprint of a row: the cells that its stage reads, and size and time of its file."""
-    try:
-        # Not Path.stat(): Path keeps every part of every path for good.
-        status = os.stat(os.fspath(local_path(row["path"])))  # noqa: PTH116
-        file = [status.st_size, status.st_mtime_ns]
-    except (OSError, ValueError, TypeError, KeyError):  # no file, or a stage that reads none
-        file = []
-    return digest([row, file])
+def row_key(row: Row, file: list[int] | None = None) -> str:
+    """Fingerprint of a row: the cells that its stage reads, and size and time of its file.
+
+    Args:
+        row: The cells.
+        file: See `tools.stage.costs.file_state`, where that is known.
+    """
+    return digest([row, file_state(row.get("path")) if file is None else file])
 
 
 class Ledger:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tools import cli
 from tools.commands import ENGINES
+from tools.errors import UserError
 from tools.options import options_of
 from tools.stage.run_options import RunOptions
 from tools.stage.stage import weights_later
@@ -17,6 +18,10 @@ from tools.stage.stage import weights_later
 if TYPE_CHECKING:
     from tools.stage.runner import RunResult
     from tools.stage.stage import Stage
+
+
+STATUS = "status"
+"""Value of ``args.dry_run`` for ``--status``."""
 
 
 def add_stage_arguments(
@@ -52,6 +57,20 @@ def add_stage_arguments(
         action="store_true",
         help="say what would be done, to how many rows, and about how long it would take; write nothing",
     )
+    # The same destination: a command that does nothing for --dry-run does nothing for --status either.
+    group.add_argument(
+        "--status",
+        action="store_const",
+        const=STATUS,
+        dest="dry_run",
+        help="say how far the run of the same command is, which may be at work elsewhere; exit code: 0 "
+        "finished, 3 running, 4 ended before its end, 5 never begun",
+    )
+    cli.advanced(
+        group.add_argument(
+            "--json", action="store_true", help="with --dry-run or --status: one line of JSON, for scripts"
+        )
+    )
     if engine:
         for module in ENGINES.values():
             importlib.import_module(module).add_engine_arguments(parser)
@@ -81,22 +100,30 @@ def run_command(
 
     Returns:
         The exit code: 1 when every row failed, or one did under ``--strict``. Of several ranks the one that
-        finishes last judges for all; `torchrun` kills the other ranks when one ends with an error.
+        finishes last judges for all; `torchrun` kills the other ranks when one ends with an error. For
+        ``--status`` that of `tools.stage.status.show_status`.
     """
     options = run_options(args)
+    if args.json and not args.dry_run:
+        raise UserError("--json goes with --dry-run or --status")
     if callable(stage):
         with weights_later():
             stage = stage()
     engine = getattr(args, "run_on", None)
     for module in ENGINES.values() if "run_on" in args else ():
         importlib.import_module(module).check_engine_arguments(args)
+    if args.dry_run == STATUS:
+        from tools.stage.status import show_status
+        from tools.table import output_path
+
+        return show_status(output_path(args.meta, stage.suffix, output=args.output), as_json=args.json)
     if engine is not None:
         result = importlib.import_module(ENGINES[engine]).run_on_engine(stage, args, options)
     else:
         if args.dry_run:
             from tools.stage.trial import dry_run
 
-            dry_run(stage, args.meta, output=args.output, options=options)
+            dry_run(stage, args.meta, output=args.output, options=options, as_json=args.json)
             return 0
         from tools.stage.runner import run_stage
 

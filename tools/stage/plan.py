@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from tools.base.addresses import refuse_address
 from tools.base.log import LOG
 from tools.errors import PASSING_KINDS, MediaError, UserError
 from tools.media.fetching.sources import FetchOptions
+from tools.stage.costs import file_state, row_costs
+from tools.stage.dealing import rows_of_rank
 from tools.stage.ledger import Ledger, digest, row_key, stage_config
 from tools.stage.outcomes import failed_kinds
 from tools.stage.output import Output
 from tools.stage.provenance import Provenance, digest_file
 from tools.stage.remote_files import changed_files, fetch_options, is_remote
 from tools.stage.run_options import RunOptions
-from tools.stage.shards import Shard, current_shard
+from tools.stage.shards import STATE_FOLDER, Shard, current_shard
 from tools.stage.stage import Stage
 from tools.stage.values import unfit
 from tools.stage.vectors import VectorFile, check_vector_name
@@ -38,9 +44,11 @@ class RunPlan:
     """What a run is about, before any work.
 
     Attributes:
-        shard: This rank's share.
+        shard: This rank.
         table: The input.
+        numbers: Numbers of this rank's rows in the table.
         rows: The cells that the stage reads, of this rank's rows.
+        costs: About how much work each of them is, see `tools.stage.costs`; float32.
         keys: Their keys in the ledger.
         paths: Their files; empty where there is none.
         provenance: What the output is made from.
@@ -51,7 +59,9 @@ class RunPlan:
 
     shard: Shard
     table: pl.DataFrame
+    numbers: Sequence[int]
     rows: pl.DataFrame
+    costs: np.ndarray
     keys: list[str]
     paths: pl.Series
     provenance: Provenance
@@ -61,11 +71,23 @@ class RunPlan:
 
 
 def plan_run(
-    stage: Stage, meta: str | Path, *, output: str | Path | None = None, options: RunOptions
+    stage: Stage,
+    meta: str | Path,
+    *,
+    output: str | Path | None = None,
+    options: RunOptions,
+    read_only: bool = False,
 ) -> RunPlan:
-    """Read and check the table of a run; nothing is written, and no file of a row is opened.
+    """Read and check the table of a run; no file of a row is opened.
 
-    Arguments and errors are those of `tools.stage.runner.run_stage`.
+    Errors are those of `tools.stage.runner.run_stage`.
+
+    Args:
+        stage: What to do with each row.
+        meta: The table.
+        output: Where to write; see `run_stage`.
+        options: How to run.
+        read_only: Write nothing; otherwise the first of several ranks may write down who gets which rows.
     """
     shard = current_shard()
     refuse_address(meta)
@@ -77,19 +99,35 @@ def plan_run(
     table = read_input(stage, meta)
     check_types(table.schema, target)
     stage.ready(report=True)
+    fingerprint = digest_file(meta)
+    state = target.parent / STATE_FOLDER / target.name
+    # What rows cost to process depends on their files alone; without any, all cost the same.
+    about = table if "path" in stage.required_columns else table.select(stage.required_columns)
+    numbers = rows_of_rank(shard, about, state, fingerprint, read_only=read_only)
+    stage.take_rows(numbers)
     # The whole table first: what follows from it must not depend on the rank.
     planned = stage.claim(stage.plan(table), target)
     rows = planned.select(stage.input_columns(planned.columns))
-    rows = rows if shard.alone else rows[list(shard.rows(table.height))]
-    keys = [row_key(row) for row in rows.iter_rows(named=True)]
-    provenance = Provenance(
-        stage_config(stage), digest_file(meta), digest(keys), shard.world, options.on_error
-    )
+    if not shard.alone:
+        rows, about = rows[list(numbers)], about[list(numbers)]
+    keys, costs = _keys_and_costs(rows, about)
+    provenance = Provenance(stage_config(stage), fingerprint, digest(keys), shard.world, options.on_error)
     paths = path_series(rows)
     fetch = fetch_options(options, paths) if "path" in stage.required_columns else None
     written = Output(target, shard, provenance, meta)
     vectors = VectorFile(stage.vector_file, shard, written.state) if stage.vector_file else None
-    return RunPlan(shard, table, rows, keys, paths, provenance, written, vectors, fetch)
+    return RunPlan(shard, table, numbers, rows, costs, keys, paths, provenance, written, vectors, fetch)
+
+
+def _keys_and_costs(rows: pl.DataFrame, about: pl.DataFrame) -> tuple[list[str], np.ndarray]:
+    """The keys of rows, and about how much work each is; no file is asked twice for its size."""
+    keys: list[str] = []
+    sizes = array("d")
+    for row in rows.iter_rows(named=True):
+        file = file_state(row.get("path"))
+        keys.append(row_key(row, file))
+        sizes.append(file[0] if file else math.nan)
+    return keys, row_costs(about, np.frombuffer(sizes)).astype(np.float32)
 
 
 def read_input(stage: Stage, meta: str | Path, *, file: Path | None = None) -> pl.DataFrame:

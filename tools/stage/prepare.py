@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, NamedTuple
 
 from tools.base.addresses import local_path
 from tools.errors import MediaError
@@ -29,3 +30,27 @@ def prepare_row(stage: Stage, row: Row) -> Any:
         if isinstance(frames, MediaError):
             raise frames
     return stage.prepare(row, frames)
+
+
+class Timed(NamedTuple):
+    """What became of a row in a worker, and the time that it took.
+
+    Attributes:
+        result: What `prepare_row` returned, or the error that it raised.
+        seconds: Time.
+        cpu: CPU time.
+    """
+
+    result: Any
+    seconds: float
+    cpu: float
+
+
+def prepare_timed(stage: Stage, row: Row) -> Timed:
+    """As `prepare_row`, and measure it; a failure is the result."""
+    begun, cpu = time.monotonic(), time.process_time()
+    try:
+        result = prepare_row(stage, row)
+    except MediaError as error:
+        result = error
+    return Timed(result, time.monotonic() - begun, time.process_time() - cpu)

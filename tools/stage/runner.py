@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Container
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,18 +15,18 @@ from tools.errors import MediaError
 from tools.media.workers.spawning import end_if_starting
 from tools.stage.failures import own_list, remove_strays, write_failures
 from tools.stage.ledger import Ledger, digest_outcomes
-from tools.stage.outcomes import Outcome, count_remarks, failures_of, with_path
+from tools.stage.outcomes import count_remarks, failed_kinds, failures_of
 from tools.stage.output import Counts
 from tools.stage.packed_outcomes import RowOutcomes
 from tools.stage.plan import RunPlan, drop_changed_files, open_ledger, plan_run, remaining_rows
-from tools.stage.progress import Progress
-from tools.stage.rank_progress import RankProgress
+from tools.stage.processing import process_rows
 from tools.stage.recorded import stage_records
 from tools.stage.results import output_frame, write_vectors
 from tools.stage.run_options import RunOptions
-from tools.stage.session import Session, map_rows
+from tools.stage.session import map_rows
 from tools.stage.shards import STATE_FOLDER
 from tools.stage.stage import REMARKS, Stage
+from tools.stage.status_file import StatusFile
 from tools.table.files import column_names
 from tools.table.recording import Recording
 
@@ -104,18 +106,19 @@ def run_stage(
     if vectors:
         vectors.check_existing((Path(meta), written.path), overwrite=options.overwrite)
     exists = written.check_existing(overwrite=options.overwrite)
-    with open_ledger(stage, plan) as ledger:
+    with open_ledger(stage, plan) as ledger, ExitStack() as stack:
         if drop_changed_files(ledger, plan) and exists:
             written.refuse_changed(overwrite=options.overwrite)
         todo, later = remaining_rows(stage, ledger, plan, options)
         reused = sum(key not in todo and key not in later for key in plan.keys)
         fresh = len(todo)
+        status = stack.enter_context(_status_of(plan, ledger, todo, later, reused))
         if todo:
             ledger.forget(todo)
-            _process(stage, plan, todo, ledger, options)
+            process_rows(stage, plan, todo, ledger, options, status)
             todo.clear()  # of a large table it takes much memory
         # Of the rows that go to the output: their numbers in the table, keys, files and outcomes.
-        numbers: Sequence[int] = plan.shard.rows(plan.table.height)
+        numbers = plan.numbers
         keys, paths = plan.keys, plan.paths
         if later:
             kept = [i for i, key in enumerate(keys) if key not in later]
@@ -162,19 +165,15 @@ def run_stage(
     )
 
 
-def _process(stage: Stage, plan: RunPlan, todo: dict[str, int], ledger: Ledger, options: RunOptions) -> None:
-    """Run the stage over the remaining rows, by key and number; outcomes go to the ledger as they come."""
-    ranks = None if plan.shard.alone else RankProgress(plan.output.state, plan.shard)
-    with (
-        Progress(len(todo), stage.name, shown=options.progress, ranks=ranks) as progress,
-        Session(stage, options, fetch=plan.fetch) as session,
-    ):
-        on_version = None if plan.fetch is None else ledger.versions.__setitem__
-
-        def finished(results: list[tuple[str, Outcome]]) -> None:
-            ledger.add([(key, with_path(outcome, plan.paths[todo[key]])) for key, outcome in results])
-            progress.count(results)
-
-        session.process(
-            ((key, plan.rows.row(n, named=True)) for key, n in todo.items()), finished, on_version
-        )
+def _status_of(
+    plan: RunPlan, ledger: Ledger, todo: Container[str], later: Container[str], reused: int
+) -> StatusFile:
+    """The record of this run, with the failures of the rows that earlier runs have finished."""
+    kinds = Counter(
+        kind
+        for key in (plan.keys if reused else ())
+        if key not in todo and key not in later
+        for kind in failed_kinds(ledger.outcomes[key])
+    )
+    rows = sum(key not in later for key in plan.keys) if later else len(plan.keys)
+    return StatusFile(plan.output.state, plan.shard, rows=rows, earlier=reused, failures=kinds)

@@ -15,13 +15,14 @@ from tools.errors import MediaError
 from tools.media.fetching.sources import FetchOptions, source_name
 from tools.stage.batches import Scoring
 from tools.stage.outcomes import Outcome, failed_kinds, with_path
-from tools.stage.prepare import prepare_row
+from tools.stage.prepare import Timed, prepare_row, prepare_timed
 from tools.stage.run_options import RunOptions
 from tools.stage.stage import FAILURES, Row, Stage
 
 if TYPE_CHECKING:
     from tools.media.workers.pool import WorkerPool
     from tools.stage.fetched_rows import FetchedRows
+    from tools.stage.meter import Meter
 
 __all__ = ["RunOptions", "Session", "map_rows"]
 
@@ -82,6 +83,7 @@ class Session:
         rows: Iterable[tuple[str, Row]],
         finished: Callable[[list[tuple[str, Outcome]]], None],
         on_version: Callable[[str, Version], object] | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Run the stage over a stream of rows; see `map_rows` for rows in memory.
 
@@ -89,6 +91,7 @@ class Session:
             rows: Key and row, each key once.
             finished: Called in this thread with keys and outcomes, in the order in which rows finish.
             on_version: Called with the key of a row and the version of its file, where a server tells that.
+            meter: Measures what rows take.
 
         Raises:
             UserError: See `Stage.setup`, `Stage.prepare` and `Stage.score`.
@@ -105,6 +108,8 @@ class Session:
                 results = [(key, fetched.named(key, outcome)) for key, outcome in results]
             # Without `self`: workers refer to it, and would keep a session from being collected.
             logged = logged or _log_internal_error(stage, results)
+            if meter is not None:
+                meter.finished(results)
             finished(results)
 
         with self._lock:
@@ -116,11 +121,15 @@ class Session:
                         from tools.stage.fetched_rows import FetchedRows
 
                         fetched = stack.enter_context(FetchedRows(rows, self._fetch, report, on_version))
-                    scoring = stack.enter_context(Scoring(stage, self.options.batch_size, report))
+                    timed = None if meter is None else meter.scored
+                    scoring = stack.enter_context(Scoring(stage, self.options.batch_size, report, timed))
                     jobs = fetched or ((key, str(row.get("path") or ""), row) for key, row in rows)
-                    prepare = partial(prepare_row, stage)
+                    prepare = partial(prepare_row if meter is None else prepare_timed, stage)
                     for key, prepared in pool.imap_unordered(prepare, jobs, idle=scoring.poll):
                         key = str(key)
+                        if meter is not None and isinstance(prepared, Timed):
+                            meter.prepared(key, prepared.seconds, prepared.cpu)
+                            prepared = prepared.result
                         if fetched is not None:
                             fetched.release(key)
                         if isinstance(prepared, MediaError):

@@ -112,7 +112,8 @@ class StageContract:
             `FAILURES`.
         row_columns: For such a stage, the columns of its output rows, with their types.
         vector_file: File for the `VECTOR` of each row, a name that ends in .npy or .parquet; None for none.
-        no_trial: Why a dry run cannot process a few rows on trial; empty where it can.
+        no_trial: Why the time cannot be estimated from a few rows on trial; empty where it can.
+        spent_how: How `spent` was found out on trial, as the end of a sentence.
         batch_seconds: Batches that take longer are made smaller: a kill loses at most that much work.
     """
 
@@ -130,7 +131,9 @@ class StageContract:
     row_columns: Columns = {}
     vector_file: str | None = None
     no_trial: str = ""
+    spent_how: str = ""
     batch_seconds: float = 10.0
+    _rows_here: Sequence[int] | None = None
     _arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     _is_ready: bool = False
 
@@ -242,6 +245,14 @@ class Stage(StageContract):
         """
         raise NotImplementedError  # the one method that every stage writes
 
+    def take_rows(self, numbers: Sequence[int]) -> None:
+        """Learn which rows of the table this rank processes, before `plan`."""
+        self._rows_here = numbers
+
+    def own_rows(self, total: int) -> Sequence[int]:
+        """Numbers of the rows that this rank processes, of a table with so many rows."""
+        return range(total) if self._rows_here is None else self._rows_here
+
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Derive from the whole table what a single row cannot know, as further optional columns.
 
@@ -296,6 +307,10 @@ class Stage(StageContract):
         Runs in the parent; a batch mixes rows of many files. The default returns what `prepare` returned.
         """
         return batch
+
+    def spent(self) -> tuple[int, dict[str, float]]:
+        """Tokens and the like that were used so far: for how many rows, and how much of each."""
+        return 0, {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave models behind: what starts with an underscore does not travel to workers."""

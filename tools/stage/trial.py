@@ -1,42 +1,62 @@
-"""A dry run: what a run would do, and about how long it would take, from a few rows processed on trial."""
+"""A dry run: what a run would do, and about what it would take, from at most 30 rows processed on trial."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
+
 from tools.base.disk import system_message
 from tools.base.temporary_folder import TemporaryFolder
 from tools.errors import MediaError, UserError
-from tools.media.fetching.sources import FetchOptions
+from tools.media.fetching.sources import source_name
 from tools.media.workers.pool import usable_cores
+from tools.stage.estimate import Estimate, estimate
 from tools.stage.failures import count_kinds
-from tools.stage.outcomes import Outcome
+from tools.stage.meter import Meter, uses_gpu
+from tools.stage.outcomes import Outcome, with_path
 from tools.stage.plan import RunPlan, drop_changed_files, open_ledger, plan_run, remaining_rows
 from tools.stage.progress import spell_rate, spell_seconds
 from tools.stage.run_options import RunOptions
+from tools.stage.sample import Sample
 from tools.stage.session import Session
 from tools.stage.stage import Row, Stage
 
-_FEWEST_ROWS, _MOST_ROWS = 4, 32  # of one round; between them, one for each worker
-_LONG = 10.0  # seconds of a first round in which what starting took no longer matters
+_ROUNDS = 3
+_LONG = 20.0  # seconds after which no further round begins
 
 
-def dry_run(stage: Stage, meta: str | Path, *, output: str | Path | None = None, options: RunOptions) -> None:
+def dry_run(
+    stage: Stage,
+    meta: str | Path,
+    *,
+    output: str | Path | None = None,
+    options: RunOptions,
+    as_json: bool = False,
+) -> None:
     """Print what `tools.stage.runner.run_stage` would do with the same arguments; of several ranks the first.
 
     A few rows are processed as in a run, in worker processes and with the models; what they write goes to a
     temporary folder, which is removed. The stage cannot be used afterwards.
 
+    Args:
+        stage: The stage.
+        meta: The table.
+        output: Where it would write.
+        options: How it would run.
+        as_json: One line of JSON instead, with the numbers alone.
+
     Raises:
         UserError: What would end the run: a missing column, missing weights, an output that must not be
             replaced.
     """
-    plan = plan_run(stage, meta, output=output, options=options)
+    plan = plan_run(stage, meta, output=output, options=options, read_only=True)
     if plan.shard.rank:
         return
     if plan.vectors:
@@ -47,17 +67,18 @@ def dry_run(stage: Stage, meta: str | Path, *, output: str | Path | None = None,
         if drop_changed_files(ledger, plan) and exists:
             plan.output.refuse_changed(overwrite=options.overwrite)
         todo, later = remaining_rows(stage, ledger, plan, options)
+    said = print if not as_json else (lambda *_, **__: None)
     for line in _describe(stage, meta, plan, len(todo), len(later), exists=exists):
-        print(line, flush=True)
-    if not todo:
-        return
-    if stage.no_trial:
-        print(f"time: not estimated, {stage.no_trial}")
-        return
-    rows = [plan.rows.row(number, named=True) for number in _spread(list(todo.values()), 2 * _round(options))]
-    fetch = plan.fetch and dataclasses.replace(plan.fetch, cache=None)  # of which nothing stays
-    for line in _estimate(stage, rows, len(todo), options, fetch):
-        print(line, flush=True)
+        said(line, flush=True)
+    trial = _Trial(stage, plan, options) if todo else None
+    if trial is not None:
+        trial.run(np.fromiter(todo.values(), np.int64, len(todo)))
+        for line in trial.lines():
+            said(line, flush=True)
+    if as_json:
+        found = None if trial is None else trial.estimate
+        what = {"output": str(plan.output.path), "rows": len(plan.keys), "todo": len(todo)}
+        print(json.dumps({**what, "estimate": None if found is None else found.as_json()}))
 
 
 def _describe(
@@ -83,48 +104,119 @@ def _describe(
     ]
 
 
-def _round(options: RunOptions) -> int:
-    """Rows of a round: a few, the same number for each worker."""
-    workers = max(1, min(options.num_workers, usable_cores()))
-    return min(_MOST_ROWS, workers * -(-_FEWEST_ROWS // workers))
+class _Trial:
+    """Some rows of a run, processed on trial.
 
+    Args:
+        stage: The stage.
+        plan: What the run is about.
+        options: How it would run.
 
-def _spread(numbers: Sequence[int], count: int) -> list[int]:
-    """Some of the numbers, evenly spread over all: long videos are often neighbours."""
-    if len(numbers) <= count:
-        return list(numbers)
-    return [numbers[i * len(numbers) // count] for i in range(count)]
+    Attributes:
+        estimate: What the run would take; None where that is not known.
+    """
 
+    def __init__(self, stage: Stage, plan: RunPlan, options: RunOptions) -> None:
+        self._stage = stage
+        self._plan = plan
+        self._options = dataclasses.replace(options, progress=False)
+        self._outcomes: list[Outcome] = []
+        self._loading = 0.0
+        self._wall = 0.0  # of the rounds that were measured
+        self.estimate: Estimate | None = None
 
-def _estimate(
-    stage: Stage, rows: list[Row], total: int, options: RunOptions, fetch: FetchOptions | None
-) -> Iterator[str]:
-    """Process rows on trial; yield lines on them, and on the time that all would take."""
-    options = dataclasses.replace(options, progress=False)
-    with closing(_temporary_folder()) as folder, Session(stage, options, fetch=fetch) as session:
-        stage.write_under(folder.path / "made")
+    def run(self, numbers: np.ndarray) -> None:
+        """Process a sample of the rows with these numbers."""
+        plan, stage = self._plan, self._stage
+        sample = Sample.of(plan.costs[numbers])
+        self._meter = Meter(sample, {str(i): i for i in sample.numbers.tolist()})
+        rows = {i: plan.rows.row(int(numbers[i]), named=True) for i in sample.numbers.tolist()}
+        fetch = plan.fetch and dataclasses.replace(plan.fetch, cache=None)  # of which nothing stays
+        with (
+            closing(_temporary_folder()) as folder,
+            Session(stage, self._options, fetch=fetch) as session,
+        ):
+            stage.write_under(folder.path / "made")
+            begun = time.monotonic()
+            session.setup()
+            self._rounds(session, rows)
+            self._loading = max(0.0, time.monotonic() - begun - self._wall)
+            if self._meter.prepare:
+                self.estimate = self._estimated()
+
+    def _rounds(self, session: Session, rows: dict[int, Row]) -> None:
+        """Process the rows in rounds, each of which is spread over all costs, until it has taken long enough.
+
+        First come the cheapest ones, one for each worker: in it workers start and import modules, so it
+        counts only if there is no other.
+        """
+        chosen = list(rows)  # the most expensive first
+        workers = max(1, min(self._options.num_workers, usable_cores()))
+        first = chosen[-min(workers, max(1, len(chosen) // 2)) :]
+        rest = chosen[: -len(first)]
+        rounds = [rest[start::_ROUNDS] for start in range(_ROUNDS)]
+        until = time.monotonic() + _LONG
+        self._round(session, rows, first)
+        for part in filter(None, rounds):
+            if first:
+                self._meter.forget(first)
+                self._wall, first = 0.0, []
+            self._round(session, rows, part)
+            if time.monotonic() > until:
+                break
+
+    def _round(self, session: Session, rows: dict[int, Row], part: Sequence[int]) -> None:
         begun = time.monotonic()
-        session.setup()
-        loading = time.monotonic() - begun
-        # In the first round workers start and import modules; its time counts only if there is no second.
-        outcomes, seconds = _timed(session, rows[::2])
-        per_row = seconds / len(outcomes)
-        if seconds < _LONG and len(rows) > 1:
-            further, again = _timed(session, rows[1::2])
-            per_row = min(per_row, again / len(further))
-            loading += seconds - per_row * len(outcomes)
-            outcomes += further
-    failures = [outcome for outcome in outcomes if isinstance(outcome, MediaError)]
-    if failures:
-        yield f"on trial: {len(outcomes)} rows, {len(failures)} failed: {count_kinds(failures)}"
-        yield f"the first: {failures[0]}"
-    else:
-        yield f"on trial: {len(outcomes)} rows, none failed"
-    if len(failures) == len(outcomes):
-        yield "time: not estimated, every row on trial failed"
-        return
-    rate = f"to start {spell_seconds(loading)}, then {spell_rate(1 / max(per_row, 1e-6))}"
-    yield f"time: about {spell_seconds(loading + total * per_row)} ({rate})"
+
+        def finished(results: list[tuple[str, Outcome]]) -> None:
+            self._outcomes += [
+                with_path(outcome, source_name(rows[int(key)].get("path"))) for key, outcome in results
+            ]
+
+        session.process(((str(number), rows[number]) for number in part), finished, meter=self._meter)
+        self._wall += time.monotonic() - begun
+
+    def _estimated(self) -> Estimate:
+        plan, meter, cores = self._plan, self._meter, usable_cores()
+        found = estimate(
+            meter,
+            workers=min(self._options.num_workers, cores),
+            cores=cores,
+            gpu=uses_gpu(),
+            ranks=plan.shard.world,
+            table_bytes=float(plan.table.estimated_size()) / plan.table.height * meter.sample.rows,
+        )
+        rows, spent = self._stage.spent()
+        requests = {name: value / rows * found.rows for name, value in spent.items()} if rows else {}
+        seconds = found.seconds
+        if plan.fetch is not None:  # the network may be the slowest of all
+            seconds = self._wall / len(meter.prepare) * meter.sample.rows
+        if self._stage.no_trial:
+            seconds = None
+        return dataclasses.replace(found, seconds=seconds, requests=requests)
+
+    def lines(self) -> Iterator[str]:
+        """What was found: failures, and what the run would take."""
+        failures = [outcome for outcome in self._outcomes if isinstance(outcome, MediaError)]
+        if failures:
+            yield f"on trial: {len(self._outcomes)} rows, {len(failures)} failed: {count_kinds(failures)}"
+            yield f"the first: {failures[0]}"
+        else:
+            yield f"on trial: {len(self._outcomes)} rows, none failed"
+        found = self.estimate
+        if found is None or len(failures) == len(self._outcomes):
+            self.estimate = None
+            yield "time: not estimated, every row on trial failed"
+            return
+        if found.requests:
+            yield f"requests: {found.asked()}{self._stage.spent_how}"
+        yield f"work: {found.work()}"
+        if found.seconds is None:
+            yield f"time: not estimated, {self._stage.no_trial}"
+            return
+        rate = spell_rate(self._meter.sample.rows / max(found.seconds, 1e-6))
+        loading = spell_seconds(self._loading)
+        yield f"time: about {spell_seconds(self._loading + found.seconds)} (to start {loading}, then {rate})"
 
 
 def _temporary_folder() -> TemporaryFolder:
@@ -135,9 +227,3 @@ def _temporary_folder() -> TemporaryFolder:
         raise UserError(
             f"{path}: no folder for rows on trial: {system_message(error)}; set TMPDIR to another"
         ) from None
-
-
-def _timed(session: Session, rows: list[Row]) -> tuple[list[Outcome], float]:
-    begun = time.monotonic()
-    outcomes = session.map_rows(rows)
-    return outcomes, time.monotonic() - begun

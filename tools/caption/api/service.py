@@ -105,6 +105,12 @@ class Service:
         """Name and port of the server: ``localhost:8000``."""
         return self._parts().netloc
 
+    def cost(self, prompt: float, completion: float) -> float | None:
+        """What so many tokens cost; None where no price is given."""
+        if not (self.price_in or self.price_out):
+            return None
+        return (prompt * self.price_in + completion * self.price_out) / 1e6
+
     def key_header(self, key: str) -> dict[str, str]:
         """The header that carries the key.
 

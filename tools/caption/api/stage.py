@@ -15,6 +15,8 @@ import polars as pl
 from tools.caption.api.answers import Answer
 from tools.caption.api.pictures import DETAILS, chat_messages, encode_jpeg
 from tools.caption.api.service import Service
+from tools.caption.api.tokens import HOW, prompt_tokens
+from tools.caption.api.usage import Usage
 from tools.caption.prompt_options import DEFAULT_POLICY, prompt_frames_option, prompt_option
 from tools.caption.prompts import Prompt
 from tools.caption.reasoning import LENGTH
@@ -31,7 +33,7 @@ from tools.stage.values import check_values
 if TYPE_CHECKING:
     from tools.caption.api.client import ChatClient
     from tools.caption.api.journal import Journal
-    from tools.caption.api.usage import Totals, Usage
+    from tools.caption.api.usage import Totals
 
 _FRAMES = 3
 _BATCHES_OF = 8
@@ -60,6 +62,7 @@ class ServerStage(Stage):
     """
 
     no_trial = "a trial would send requests, which may cost money"
+    spent_how = HOW
     version = 3
     batch_seconds = 3600.0  # answers are safe in the journal: a kill loses none of them
 
@@ -88,6 +91,7 @@ class ServerStage(Stage):
         self._reasoning_is_unmarked = False
         self._journal: Journal | None = None
         self._client: ChatClient | None = None
+        self._on_trial: list[int] | None = None  # tokens of the prompts that were not sent
 
     def config(self) -> dict[str, Any]:
         """What changes the answers: everything but how the server is reached."""
@@ -135,8 +139,14 @@ class ServerStage(Stage):
         """
         raise NotImplementedError  # every subclass writes it
 
+    def write_under(self, folder: Path) -> None:
+        """Send nothing: a dry run counts tokens."""
+        self._on_trial = []
+
     def setup(self) -> None:
         """Read the key, and the answers of earlier runs."""
+        if self._on_trial is not None:
+            return
         from tools.caption.api.client import ChatClient
         from tools.caption.api.journal import Journal
 
@@ -152,6 +162,9 @@ class ServerStage(Stage):
         """
         from tools.caption.api.client import ChatRequest
 
+        if self._on_trial is not None:
+            self._on_trial += [prompt_tokens(row.messages.tobytes(), self.model) for row in batch]
+            return [dict.fromkeys(self.output_columns) for _ in batch]
         assert self._client is not None, "setup comes first"
         answers = {row.key: self._stored(row) for row in batch}
         missing = {row.key: row for row in batch if answers[row.key] is None}
@@ -196,6 +209,20 @@ class ServerStage(Stage):
     def totals(self) -> Totals | None:
         """Answers, retries and tokens; None before `setup`."""
         return self._client.totals if self._client else None
+
+    def spent(self) -> tuple[int, dict[str, float]]:
+        """Tokens of the answers so far, and their cost; on trial those of the prompts, and what may come."""
+        if self._on_trial is not None:
+            rows = len(self._on_trial)
+            usage, most = Usage(sum(self._on_trial), rows * self.max_tokens), " at most"
+        elif (totals := self.totals) is not None:
+            rows, usage, most = totals.answered, totals.usage, ""
+        else:
+            return 0, {}
+        spent: dict[str, float] = {"tokens in": usage.prompt, f"tokens out{most}": usage.completion}
+        if (cost := self.service.cost(usage.prompt, usage.completion)) is not None:
+            spent[f"cost{most}"] = cost
+        return rows, spent
 
     def cancel(self) -> None:
         """Drop requests in flight and send no others; called from another thread."""

@@ -65,7 +65,6 @@ def _cost(runs: str, usage: Usage, service: Service) -> str:
     line = f"tokens, {runs}: {usage.prompt:,} in, {usage.completion:,} out"
     if usage.unknown:
         line += f" ({usage.unknown} answers came without a count)"
-    if service.price_in or service.price_out:
-        cost = (usage.prompt * service.price_in + usage.completion * service.price_out) / 1e6
+    if (cost := service.cost(usage.prompt, usage.completion)) is not None:
         line += f"; cost: {cost:.4f}"
     return line

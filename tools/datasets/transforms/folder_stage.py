@@ -19,7 +19,6 @@ from tools.options.values import Text
 from tools.stage.ledger import digest
 from tools.stage.new_files import MadeFiles, new_file
 from tools.stage.owners import FileNames, NameRequest, with_digits
-from tools.stage.shards import current_shard
 from tools.stage.stage import MADE_FILES, Row, Stage, made_file
 
 
@@ -109,7 +108,7 @@ class FolderStage(Stage):
         )
 
     def _with_targets(self, table: pl.DataFrame, targets: list[str | None]) -> pl.DataFrame:
-        self._own = [own for row in current_shard().rows(table.height) if (own := targets[row])]
+        self._own = [own for row in self.own_rows(table.height) if (own := targets[row])]
         return table.with_columns(pl.Series(TARGET, targets, dtype=pl.String))
 
     def write_under(self, folder: Path) -> None:

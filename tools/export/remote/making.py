@@ -30,7 +30,7 @@ from tools.stage.failures import own_list
 from tools.stage.options import run_options
 from tools.stage.owners import parts_of, state_of
 from tools.stage.shards import current_shard
-from tools.table import failures_path, split_part, table_extension
+from tools.table import failures_path, split_part
 
 _OWN = (MANIFEST, CLIPS, FILES)
 
@@ -59,8 +59,7 @@ def make(
         The exit code: 0 only if there is a clip in the folder.
     """
     address = args.output_dir.rstrip("/")
-    name = f"{address.rpartition('/')[2]}_clips{table_extension(args.meta)}"
-    output = Path(args.output or Path(args.meta).absolute().with_name(name))
+    output = making.clips_table(args)
     uploads = Uploads(RemoteFolder(args.output_dir), _list_of(address, output))
     uploads.refresh()
     if not args.overwrite:
@@ -104,7 +103,7 @@ def _make(
     )
     targets = making.targets_of(table, plans, layout, splits)
     stage.plan_files(targets, [[piece.cut for piece in plan.pieces] for plan in plans])
-    stage.upload_to(uploads, partial(_is_mine, places_of(plans, targets)))
+    stage.upload_to(uploads, partial(_is_mine, stage, places_of(plans, targets), table.height))
     try:
         result = run_stage(stage, args.meta, output=output, options=options)
     finally:
@@ -136,13 +135,12 @@ def _make(
     return 1 if options.strict and result.totals.failures else 0
 
 
-def _is_mine(places: Mapping[str, tuple[int, int]], name: str) -> bool:
+def _is_mine(stage: UploadingStage, places: Mapping[str, tuple[int, int]], total: int, name: str) -> bool:
     """Whether an object is written by this rank alone: by one of its rows, or when all rows are done."""
-    shard = current_shard()
     if name not in places:
-        return shard.rank == 0
+        return current_shard().rank == 0
     row, _ = places[name]
-    return row % shard.world == shard.rank
+    return row in stage.own_rows(total)
 
 
 def _says_where(layout: Any, items: Sequence[Item], setup: Setup) -> bool:

@@ -58,10 +58,13 @@ def check_engine_arguments(args: argparse.Namespace) -> None:
     Raises:
         UserError: A flag of Daft without ``--engine daft``, or one that does not go with it.
     """
+    from tools.stage.options import STATUS
+
     if args.run_on == "daft":
         for name in ("limit", "dry_run"):
-            if getattr(args, name):
-                raise UserError(f"{_flag(name)}: not with --engine daft")
+            if given := getattr(args, name):
+                flag = "--status" if given == STATUS else _flag(name)
+                raise UserError(f"{flag}: not with --engine daft")
         return
     for name in _OPTIONS:
         if getattr(args, name) is not None:

@@ -141,7 +141,7 @@ class CutStage(Stage):
 
     def _with_stems(self, table: pl.DataFrame, stems: list[str]) -> pl.DataFrame:
         relpaths = _paths(table)[1] or [None] * len(stems)
-        self._own = {(relpaths[row], stems[row]) for row in current_shard().rows(table.height)}
+        self._own = {(relpaths[row], stems[row]) for row in self.own_rows(table.height)}
         self._stems = {path: path in self._own for path in zip(relpaths, stems, strict=True)}
         return table.with_columns(pl.Series(_STEM, stems, dtype=pl.String))
 

@@ -149,8 +149,9 @@ def main(argv: list[str] | None = None) -> int:
     """Parse the command line, compute fingerprints, and compare them."""
     args = COMMAND.parser().parse_args(argv)
 
+    from tools.errors import UserError
     from tools.scoring.dedup.duplicates import METHODS, DuplicateOptions, check_options
-    from tools.stage.options import run_command
+    from tools.stage.options import STATUS, run_command
     from tools.stage.shards import current_shard
     from tools.stage.stage import weights_later
     from tools.table import output_path, scan_table, table_stem
@@ -178,6 +179,8 @@ def main(argv: list[str] | None = None) -> int:
         if code and not args.strict:  # no row has a fingerprint
             return code
         _copy_failures(fingerprints, output)
+    if args.dry_run == STATUS:
+        raise UserError(f"--status: {meta} has fingerprints, and comparing them is no run of rows")
     if args.dry_run:
         print("dry run: nothing is written")
         print(f"reads {meta}, which has fingerprints, and compares them")

@@ -1,0 +1,127 @@
+"""Process the remaining rows of a run: a sample first, then longest first; outcomes go to the ledger."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping
+
+import numpy as np
+
+from tools.media.workers.pool import usable_cores
+from tools.stage.dealing import longest_first
+from tools.stage.estimate import Estimate, estimate, rates_of
+from tools.stage.ledger import Ledger
+from tools.stage.meter import Meter, uses_gpu
+from tools.stage.outcomes import Outcome, with_path
+from tools.stage.plan import RunPlan
+from tools.stage.progress import Progress, spell_seconds
+from tools.stage.run_options import RunOptions
+from tools.stage.sample import Sample
+from tools.stage.session import Session
+from tools.stage.stage import Stage
+from tools.stage.status_file import StatusFile
+
+_MANY = 100  # rows; of fewer no sample comes first
+_LONG = 60.0  # seconds; of a run that takes less nothing is said beforehand
+
+
+def process_rows(
+    stage: Stage,
+    plan: RunPlan,
+    todo: Mapping[str, int],
+    ledger: Ledger,
+    options: RunOptions,
+    status: StatusFile,
+) -> None:
+    """Run the stage over the remaining rows.
+
+    Args:
+        stage: The stage.
+        plan: What the run is about.
+        todo: The rows, by their keys: their numbers in the plan.
+        ledger: Where outcomes go as they come.
+        options: How.
+        status: Where the progress is written down.
+    """
+    numbers = np.fromiter(todo.values(), np.int64, len(todo))
+    costs = plan.costs[numbers]
+    order = longest_first(costs)
+    meter = None
+    if len(order) >= _MANY:
+        sample = Sample.of(costs)
+        order = np.concatenate([sample.numbers, order[~np.isin(order, sample.numbers)]])
+        meter = Meter(sample, {plan.keys[numbers[i]]: int(i) for i in sample.numbers})
+    forecast = None if meter is None else _Forecast(stage, plan, meter, options, status)
+    with (
+        Progress(
+            len(todo),
+            stage.name,
+            shown=options.progress,
+            status=status,
+            cost=float(costs.sum(dtype=np.float64)),
+            note=None if forecast is None else forecast.line,
+        ) as progress,
+        Session(stage, options, fetch=plan.fetch) as session,
+    ):
+        if forecast is not None:
+            forecast.progress = progress
+        on_version = None if plan.fetch is None else ledger.versions.__setitem__
+
+        def finished(results: list[tuple[str, Outcome]]) -> None:
+            ledger.add([(key, with_path(outcome, plan.paths[todo[key]])) for key, outcome in results])
+            progress.count(results, float(sum(plan.costs[todo[key]] for key, _ in results)))
+
+        rows = ((plan.keys[n], plan.rows.row(n, named=True)) for n in numbers[order].tolist())
+        session.process(rows, finished, on_version, meter)
+
+
+class _Forecast:
+    """The estimate of a run from the rows of a sample, which are processed first; it is made once."""
+
+    def __init__(
+        self, stage: Stage, plan: RunPlan, meter: Meter, options: RunOptions, status: StatusFile
+    ) -> None:
+        self._stage = stage
+        self._plan = plan
+        self._meter = meter
+        self._options = options
+        self._status = status
+        self._begun = time.monotonic()
+        self._is_made = False
+        self.progress: Progress | None = None
+
+    def line(self) -> str | None:
+        """What is said of a long run, as soon as the sample is done."""
+        if self._is_made or not self._meter.is_complete or self.progress is None:
+            return None
+        self._is_made = True
+        if not self._meter.prepare:  # each of them ended its worker
+            return None
+        self.progress.rates = rates_of(self._meter)
+        found = self._estimate()
+        self._status.publish(estimate=found.as_json())
+        if found.seconds is None or found.seconds < _LONG:
+            return None
+        parts = [f"about {spell_seconds(found.seconds)} in all", found.work()]
+        if asked := found.asked():
+            parts.append(asked)
+        return f"by the first {found.measured} rows: {', '.join(parts)}"
+
+    def _estimate(self) -> Estimate:
+        plan, cores = self._plan, usable_cores()
+        found = estimate(
+            self._meter,
+            workers=min(self._options.num_workers, cores),
+            cores=cores,
+            gpu=uses_gpu(),
+            ranks=plan.shard.world,
+            table_bytes=float(plan.table.estimated_size()) / plan.table.height * self._meter.sample.rows,
+        )
+        rows, spent = self._stage.spent()
+        requests = {name: value / rows * found.rows for name, value in spent.items()} if rows else {}
+        seconds = found.seconds
+        if plan.fetch is not None or rows:  # what waits for others is as fast as they are
+            left = self.progress.left() if self.progress else None
+            seconds = None if left is None else time.monotonic() - self._begun + left
+        return dataclasses.replace(found, seconds=seconds, requests=requests)
