@@ -153,7 +153,7 @@ class Progress:
             return self._own, self._label
         others = self._status.others()
         counts = [self._own, *others.values()]
-        rows, done, failed = (sum(count[i] for count in counts) for i in range(3))
+        rows, done, failed = map(sum, zip(*(count[:3] for count in counts), strict=True))
         left = [count.left for count in counts if count.left is not None]
         return Count(
             rows, done, failed, max(left, default=None)

@@ -10,6 +10,7 @@ import base64
 import io
 import json
 import math
+from typing import Any
 
 HOW = " (4 characters of text a token; pictures as OpenAI or Qwen2-VL count them)"
 """How `prompt_tokens` counts, as the end of a sentence."""
@@ -34,12 +35,14 @@ def prompt_tokens(messages: bytes, model: str) -> int:
     count = 0.0
     for message in json.loads(messages):
         content = message["content"]
-        for part in [{"text": content}] if isinstance(content, str) else content:
+        parts: list[dict[str, Any]] = [{"text": content}] if isinstance(content, str) else content
+        for part in parts:
             if "image_url" in part:
                 picture = part["image_url"]
                 data = base64.b64decode(picture["url"].partition(",")[2])
                 with Image.open(io.BytesIO(data)) as image:  # the header alone is read
-                    count += picture_tokens(*image.size, model, picture.get("detail"))
+                    width, height = image.size
+                count += picture_tokens(width, height, model, picture.get("detail"))
             else:
                 count += len(part.get("text") or "") / _CHARACTERS
     return math.ceil(count)
