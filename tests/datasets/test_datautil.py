@@ -1,5 +1,6 @@
 """Names and meanings are those documented for Open-Sora's datautil."""
 
+import csv
 import json
 import os
 import re
@@ -454,3 +455,26 @@ def test_help_is_quick():
     )
     assert run.returncode == 0
     assert not re.search(r"\| +(polars|pandas|torch|av|numpy)$", run.stderr, re.MULTILINE)
+
+
+@pytest.mark.parametrize("flags", [["--fmin", "10"], ["--where", "num_frames < 30"], ["--sort", "path"]])
+@pytest.mark.parametrize("separator", [",", "\t"])
+def test_cells_with_quotes_keep_them_whatever_the_other_tables_have(tmp_path, flags, separator):
+    """Tables without a quote are written without looking for cells that need one, all others with."""
+    odd = 'x,y "z"\tw'
+    for name, text in (("a", "plain"), ("b", odd)):
+        with (tmp_path / f"{name}.csv").open("w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(
+                [["path", "num_frames", "text"], *([f"{name}{i}", i, text] for i in range(50))]
+            )
+    with (tmp_path / "t.tsv").open("w", newline="") as file:
+        csv.writer(file, delimiter="\t", lineterminator="\n").writerows(
+            [["path", "num_frames", "text"], *([f"t{i}", i, "a, b"] for i in range(50))]
+        )
+    out = tmp_path / ("o.csv" if separator == "," else "o.tsv")
+    for inputs in (["a.csv"], ["a.csv", "b.csv"], ["t.tsv"], ["a.csv", "t.tsv"]):
+        paths = [str(tmp_path / name) for name in inputs]
+        datautil.main([*paths, *flags, "--output", str(out)])
+        with out.open(newline="") as file:
+            texts = {row["text"] for row in csv.DictReader(file, delimiter=separator)}
+        assert texts == {{"a": "plain", "b": odd, "t": "a, b"}[name[0]] for name in inputs}

@@ -107,8 +107,10 @@ def plan_datautil(
         ", ".join(map(str, paths)),
         settings.options or RunOptions(),
         settings.seed,
-        settings.lang_threshold,
-        settings.per_source,
+        lang_threshold=settings.lang_threshold,
+        per_source=settings.per_source,
+        scratch=target.parent if writes else None,
+        table=(frame, paths[0]) if len(paths) == 1 else None,
     )
     schema = frame.collect_schema()
     columns = check_columns(schema, values, context.source)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.datasets.operations import OPERATIONS, name_suffix
+from tools.datasets.operations import OPERATIONS, Phase, name_suffix
 from tools.datasets.pipeline import REASON_COLUMN, Plan, Settings, Step, rejected_rows
 from tools.errors import UserError
 
@@ -125,7 +125,8 @@ def write_output(frame: pl.LazyFrame, plan: Plan, rows: int | None) -> dict[Path
     from tools.table import write_and_count
 
     if plan.outputs == [plan.target]:
-        return {plan.target: write_and_count(frame, plan.target, inputs=plan.read, rows=rows)}
+        quotes = not needs_no_quotes(plan)
+        return {plan.target: write_and_count(frame, plan.target, inputs=plan.read, rows=rows, quotes=quotes)}
     table = frame.collect(engine="streaming")
     if rows is not None and table.height != rows:
         source = plan.context.source
@@ -136,6 +137,25 @@ def write_output(frame: pl.LazyFrame, plan: Plan, rows: int | None) -> dict[Path
         start, rows = sum(written.values()), small + (number < larger)
         written[output] = write_and_count(table.slice(start, rows), output, inputs=plan.read)
     return written
+
+
+_UNCHANGED = {
+    Phase.EMPTY_CELLS, Phase.CELLS, Phase.REPEATED_PATHS, Phase.BOUNDS, Phase.EMPTIED, Phase.EXPRESSION,
+    Phase.SORTING, Phase.REPEATED_TEXTS, Phase.AMOUNT, Phase.CHOICE,
+}  # fmt: skip
+"""When operations are carried out that remove rows or order them, and leave cells as they are."""
+
+
+def needs_no_quotes(plan: Plan) -> bool:
+    """Whether cells go from CSV to CSV as they are, and none was in quotes."""
+    from tools.table.formats import format_of
+
+    form = format_of(plan.target)
+    return (
+        all(OPERATIONS[name].phase in _UNCHANGED or name == "difference" for name in plan.values)
+        and all(format_of(path) is form for path in plan.paths)
+        and form.needs_no_quotes(plan.paths)
+    )
 
 
 def further_shards(plan: Plan) -> list[Path]:

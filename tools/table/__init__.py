@@ -5,6 +5,7 @@ from tools.table.checks import check_types, require_single_values
 from tools.table.files import (
     count_rows,
     numeric,
+    pick_rows,
     read_table,
     require_columns,
     scan_table,
@@ -39,6 +40,7 @@ __all__ = [
     "numeric",
     "output_path",
     "part_path",
+    "pick_rows",
     "read_table",
     "refuse_inputs",
     "refuse_loss",

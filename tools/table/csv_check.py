@@ -36,12 +36,14 @@ class CheckedCsv:
         rows: Number of its rows.
         source: What Polars is to read: the file, or a corrected copy.
         separator: Between cells.
+        quotes: Whether ``source`` has a quote anywhere; without one a line is a row.
     """
 
     names: list[str]
     rows: int
     source: Path | bytes
     separator: str
+    quotes: bool = True
 
 
 def check_csv(path: Path, separator: str = ",") -> CheckedCsv:
@@ -56,9 +58,9 @@ def check_csv(path: Path, separator: str = ",") -> CheckedCsv:
         OSError: It cannot be read.
     """
     names = csv_header(path, separator)
-    rows = _count_if_regular(path, separator, len(names))
-    if rows is not None:
-        return CheckedCsv(names, rows, path, separator)
+    counted = _count_if_regular(path, separator, len(names))
+    if counted is not None:
+        return CheckedCsv(names, counted[0] - 1, path, separator, counted[1])
     source, rows = corrected_csv(path, separator)
     return CheckedCsv(names, rows, source, separator)
 
@@ -67,20 +69,22 @@ class _Irregular(Exception):
     """The file contains something that readers parse differently."""
 
 
-def _count_if_regular(path: Path, separator: str, columns: int) -> int | None:
-    """Rows of a file that is UTF-8 and whose rows, cells and quotes are beyond doubt; None for any other."""
+def _count_if_regular(path: Path, separator: str, columns: int) -> tuple[int, bool] | None:
+    """As `_count`, of a file that is UTF-8 and whose rows, cells and quotes are beyond doubt; else None."""
     if encoding(path) != "utf-8-sig":
         return None
     borders = _borders(path)
     if len(borders) > 2:
         try:
             with ThreadPoolExecutor(len(borders) - 1) as pool:
-                pieces = pool.map(lambda piece: _count(path, separator, columns, *piece), pairwise(borders))
-                return sum(pieces) - 1
+                pieces = list(
+                    pool.map(lambda piece: _count(path, separator, columns, *piece), pairwise(borders))
+                )
+                return sum(rows for rows, _ in pieces), any(quotes for _, quotes in pieces)
         except _Irregular:
             pass  # or a border between two pieces is in a cell of several lines
     try:
-        return _count(path, separator, columns) - 1
+        return _count(path, separator, columns)
     except _Irregular:
         return None
 
@@ -99,8 +103,10 @@ def _borders(path: Path) -> list[int]:
     return sorted(borders)
 
 
-def _count(path: Path, separator: str, columns: int, start: int = 0, end: int | None = None) -> int:
-    """Rows of a piece of a file, with the header, to its end where none is given.
+def _count(
+    path: Path, separator: str, columns: int, start: int = 0, end: int | None = None
+) -> tuple[int, bool]:
+    """Rows of a piece of a file, with the header, to its end where none is given; and if it has quotes.
 
     Raises:
         _Irregular: There is something in it that readers do not agree on.
@@ -113,7 +119,7 @@ def _count(path: Path, separator: str, columns: int, start: int = 0, end: int | 
         for buffer, size in line_blocks(stream, None if end is None else end - start):
             scan.add(buffer, size)
     scan.end()
-    return scan.rows
+    return scan.rows, scan.quotes
 
 
 class _Scan:
@@ -127,10 +133,12 @@ class _Scan:
 
     Attributes:
         rows: Rows that ended, with the header.
+        quotes: Whether there is a quote.
     """
 
     def __init__(self, separator: str, columns: int, *, begins: bool, exact: bool) -> None:
         self.rows = 0
+        self.quotes = False
         self._separator = ord(separator)
         self._columns = columns
         self._begins = begins
@@ -155,7 +163,9 @@ class _Scan:
             raise _Irregular
         returns = buffer.find(b"\r", 0, size) >= 0
         self._in_row = block[-1] != _LF
-        if self._exact or self._inside or buffer.find(b'"', 0, size) >= 0:
+        quotes = buffer.find(b'"', 0, size) >= 0
+        self.quotes |= quotes
+        if self._exact or self._inside or quotes:
             self._add_signs(block, returns)
         else:
             self._add_plain(block, returns)
@@ -170,12 +180,12 @@ class _Scan:
         """A block that begins outside quotes and has none."""
         import numpy as np
 
-        ends = block == _LF
-        if block[0] == _LF or (ends[1:] & ends[:-1]).any():
+        ends = np.flatnonzero(block == _LF)
+        if block[0] == _LF or (np.diff(ends) == 1).any():
             raise _Irregular  # a blank line
         if returns:
             _check_returns(block, np.flatnonzero(block == _CR))
-        rows = np.count_nonzero(ends)
+        rows = len(ends)
         separators = np.count_nonzero(block == self._separator)
         if separators != (rows + self._in_row) * (self._columns - 1):
             raise _Irregular  # a row that is too short, or too long

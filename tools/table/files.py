@@ -24,6 +24,7 @@ from tools.table.formats import FORMATS, format_of
 from tools.table.formats.types import text_columns
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 Table = Union[pl.DataFrame, pl.LazyFrame, "pd.DataFrame"]
@@ -121,6 +122,24 @@ def to_lazy(frame: Table) -> pl.LazyFrame:
         return pl.from_pandas(frame).lazy()
     except (ValueError, TypeError, pl.exceptions.PolarsError) as error:  # Arrow's errors are among these
         raise UserError(f"the frame: cannot be read: {first_line(error)}") from None
+
+
+_PICKED = 1 << 28  # bytes of rows that are picked; more are not held in memory
+
+
+def pick_rows(path: str | Path, keep: np.ndarray, share: float) -> pl.LazyFrame | None:
+    """Some rows of a table without parsing the others; None where that does not pay.
+
+    Args:
+        path: A table that `scan_table` has opened.
+        keep: For each row whether it is wanted, Boolean (rows).
+        share: How many of the rows these are, 0 to 1.
+    """
+    path = Path(path)
+    form = format_of(path)
+    if share > 0.25 or path.stat().st_size * share > _PICKED:
+        return None
+    return form.picked(path, keep)
 
 
 def count_rows(path: str | Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -40,7 +41,12 @@ def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] 
 
 
 def write_and_count(
-    frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = (), rows: int | None = None
+    frame: Table,
+    path: str | Path,
+    *,
+    inputs: Iterable[str | Path] = (),
+    rows: int | None = None,
+    quotes: bool = True,
 ) -> int:
     """As `write_table`, but returns the number of rows written.
 
@@ -49,6 +55,7 @@ def write_and_count(
         path: As there.
         inputs: As there.
         rows: How many rows there have to be; when it is another number, nothing is written.
+        quotes: False where no cell has a separator, a quote or the end of a line in it.
     """
     path = Path(path)
     form = format_of(path)
@@ -65,8 +72,11 @@ def write_and_count(
         temporary = Path(name)
         schema = lazy.collect_schema()
         check_types(schema, path)
-        writing = form.sink(lazy, temporary)
-        counted = pl.collect_all([writing, lazy.select(pl.len())], engine="streaming")[1].item()
+        count = _Count()
+        writing = (form.sink if quotes else form.sink_unquoted)(count.of(lazy), temporary)
+        count.rows = 0  # a format may have looked at the rows before
+        writing.collect(engine="streaming")
+        counted = count.rows
         if rows is not None and counted != rows:
             raise UserError(f"{read}: {counted} of {rows} rows were read; did a table change meanwhile?")
         form.finish(temporary)
@@ -86,6 +96,28 @@ def write_and_count(
         if temporary is not None:
             remove_quietly(temporary)
     return counted
+
+
+class _Count:
+    """Counts the rows of a table that pass, so that it need not be read, or sorted, twice."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._lock = threading.Lock()
+
+    def of(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """The same table."""
+        schema = frame.collect_schema()
+        if not schema:
+            return frame
+        name, dtype = next(iter(schema.items()))
+        passing = pl.col(name).map_batches(self._pass, return_dtype=dtype, is_elementwise=True)
+        return frame.with_columns(passing)
+
+    def _pass(self, cells: pl.Series) -> pl.Series:
+        with self._lock:
+            self.rows += cells.len()
+        return cells
 
 
 def refuse_inputs(path: Path, inputs: Iterable[str | Path]) -> None:

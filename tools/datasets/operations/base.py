@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import polars as pl
 
     from tools.errors import MediaError
@@ -120,6 +122,8 @@ class Context:
         source: What the table is called in error messages.
         options: Workers, time limit and progress of operations that open files or work on texts.
         seed: For what is random.
+        scratch: Folder for temporary files of what does not fit into memory; None for that of the system.
+        table: The input, if it is one file and no operation has changed it: its frame and its path.
         lang_threshold: Least confidence for --lang, 0 to 1; None for its default.
         per_source: Rows that --sample and --balance take of one source video at most; None for any number.
         failures: Files that could not be read; operations add to it.
@@ -133,6 +137,8 @@ class Context:
     source: str
     options: RunOptions
     seed: int = 42
+    scratch: Path | None = None
+    table: tuple[pl.LazyFrame, Path] | None = None
     lang_threshold: float | None = None
     per_source: int | None = None
     failures: list[MediaError] = field(default_factory=list)

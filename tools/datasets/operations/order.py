@@ -2,45 +2,119 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools.datasets.operations.base import Context, Operation, Phase, Split, count, split_by
 
 if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    from polars.datatypes import DataTypeClass
+
+
+def sort_rows(
+    frame: pl.LazyFrame, column: str, *, descending: bool, scratch: Path | None = None
+) -> pl.LazyFrame:
+    """Sort by number when every filled cell is one, else by text; empty cells come last.
+
+    Args:
+        frame: The table; it may be larger than memory if the column has texts or numbers.
+        column: What to sort by.
+        descending: Largest first.
+        scratch: Folder for temporary files; None for that of the system.
+    """
     import polars as pl
 
+    from tools.table import numeric
+    from tools.table.external_sort import batches_of, external_sort, sample_of
 
-def sort_rows(frame: pl.LazyFrame, column: str, *, descending: bool) -> pl.LazyFrame:
-    """Sort by number when every filled cell is one, else by text; empty cells come last."""
+    key = pl.col(column)
+    dtype = frame.collect_schema()[column]
+    if dtype.is_float():
+        key = key.fill_nan(None)
+    elif not dtype.is_integer() and dtype != pl.String:
+        return frame.sort(key, descending=descending, nulls_last=True, maintain_order=True)
+    all_numbers = True
+
+    def looked_at(batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        nonlocal all_numbers
+        for batch in batches:
+            if all_numbers and dtype == pl.String:
+                all_numbers = not batch.select(_words(column)).item()
+            yield batch
+
+    sample, rows = sample_of(looked_at(batches_of(frame.select(column))))
+    if dtype == pl.String and all_numbers:
+        key = numeric(column)
+    keys = sample.select(key).to_series()
+    return external_sort(frame, key, keys, rows, _scratch(scratch), descending=descending)
+
+
+def _words(column: str) -> pl.Expr:
+    """Whether a filled cell of a column of text is no number."""
     import polars as pl
 
     from tools.table import numeric
 
-    key = pl.col(column)
-    dtype = frame.collect_schema()[column]
-    if dtype == pl.String:
-        filled = ~key.str.strip_chars().str.to_lowercase().is_in(["", "nan"])  # null where the cell is
-        words = (filled & numeric(column).is_null()).any()
-        if not frame.select(words).collect(engine="streaming").item():
-            key = numeric(column)
-    elif dtype.is_float():
-        key = key.fill_nan(None)
-    return frame.sort(key, descending=descending, nulls_last=True, maintain_order=True)
+    filled = ~pl.col(column).str.strip_chars().str.to_lowercase().is_in(["", "nan"])  # null where the cell is
+    return (filled & numeric(column).is_null()).any()
+
+
+def _scratch(folder: Path | None) -> Path:
+    """Where temporary files go; the folder of an output may not be there yet."""
+    return folder if folder is not None and folder.is_dir() else Path(tempfile.gettempdir())
 
 
 def _descending(frame: pl.LazyFrame, column: str, context: Context) -> pl.LazyFrame:
-    return sort_rows(frame, column, descending=True)
+    return sort_rows(frame, column, descending=True, scratch=context.scratch)
 
 
 def _ascending(frame: pl.LazyFrame, column: str, context: Context) -> pl.LazyFrame:
-    return sort_rows(frame, column, descending=False)
+    return sort_rows(frame, column, descending=False, scratch=context.scratch)
+
+
+_ROW = "row\0"
+
+
+def _of_rows(values: np.ndarray, dtype: DataTypeClass) -> pl.Expr:
+    """A column with a value for each row, by the number of the row in the column `_ROW`."""
+    import polars as pl
+
+    def look_up(numbers: pl.Series) -> pl.Series:
+        return pl.Series(values[numbers.to_numpy()])
+
+    return pl.col(_ROW).map_batches(look_up, return_dtype=dtype, is_elementwise=True)
+
+
+def _rows_of(frame: pl.LazyFrame, context: Context) -> int:
+    import polars as pl
+
+    from tools.table import count_rows
+
+    if context.table is not None and context.table[0] is frame:
+        return count_rows(context.table[1])  # known already, most often
+    return frame.select(pl.len()).collect(engine="streaming").item()
 
 
 def _shuffle(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame:
     import numpy as np
+    import polars as pl
 
-    table = frame.collect(engine="streaming")
-    return table[np.random.RandomState(context.seed).permutation(table.height)].lazy()
+    from tools.table.external_sort import external_sort
+
+    rows = _rows_of(frame, context)
+    order = np.random.RandomState(context.seed).permutation(rows)
+    place = np.empty(rows, np.uint32)
+    place[order] = np.arange(rows, dtype=np.uint32)
+    del order
+    sample = pl.Series(np.linspace(0, rows, 1000, dtype=np.uint32))
+    numbered = frame.with_row_index(_ROW)
+    return external_sort(numbered, _of_rows(place, pl.UInt32), sample, rows, _scratch(context.scratch)).drop(
+        _ROW
+    )
 
 
 def _sample(frame: pl.LazyFrame, number: int, context: Context) -> Split:
@@ -48,17 +122,29 @@ def _sample(frame: pl.LazyFrame, number: int, context: Context) -> Split:
     import numpy as np
     import polars as pl
 
+    from tools.table import pick_rows
     from tools.table.source_videos import source_video
 
-    table = frame.collect(engine="streaming")
-    rank = np.random.RandomState(context.seed).permutation(table.height)
+    rows = _rows_of(frame, context)
+    rank = np.random.RandomState(context.seed).permutation(rows)
     if context.per_source:
-        sources = table.select(source_video(table.columns).alias("source"), rank=pl.Series(rank))
-        turn = sources.select(pl.col("rank").rank().over("source")).to_series().to_numpy()
+        columns = frame.collect_schema().names()
+        sources = frame.select(source_video(columns).alias("source")).collect(engine="streaming")
+        turn = (
+            sources.with_columns(rank=pl.Series(rank))
+            .select(pl.col("rank").rank().over("source"))
+            .to_series()
+            .to_numpy()
+        )
         rank = np.lexsort((rank, turn)).argsort()
-        rank[turn > context.per_source] = table.height
-    keep = pl.Series(rank < min(number, table.height))
-    return Split(table.filter(keep).lazy(), table.filter(~keep).lazy())
+        rank[turn > context.per_source] = rows
+    keep = rank < min(number, rows)
+    numbered = frame.with_row_index(_ROW)
+    kept, removed = (numbered.filter(_of_rows(mask, pl.Boolean)).drop(_ROW) for mask in (keep, ~keep))
+    if context.table is not None and context.table[0] is frame:
+        picked = pick_rows(context.table[1], keep, number / max(rows, 1))
+        kept = kept if picked is None else picked
+    return Split(kept, removed)
 
 
 def _head(frame: pl.LazyFrame, number: int, context: Context) -> Split:

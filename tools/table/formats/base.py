@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,6 +11,7 @@ import polars as pl
 from tools.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     from polars.datatypes import DataTypeClass
 
     ColumnType = pl.DataType | DataTypeClass  # inside a list, types may be classes
@@ -52,6 +53,10 @@ class TableFormat:
         """A lazy frame that writes a table to a file when it is collected."""
         raise NotImplementedError
 
+    def sink_unquoted(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+        """The same for cells of which none has a separator, a quote or the end of a line in it."""
+        return self.sink(frame, path)
+
     def finish(self, path: Path) -> None:
         """Complete a file that `sink` has written."""
 
@@ -62,6 +67,19 @@ class TableFormat:
     def known_rows(self, path: Path) -> int | None:
         """Number of rows if it can be found without parsing the cells."""
         return None
+
+    def picked(self, path: Path, keep: np.ndarray) -> pl.LazyFrame | None:
+        """Some rows of a table, without parsing the others; None where that cannot be done.
+
+        Args:
+            path: The table.
+            keep: For each row whether it is wanted, Boolean (rows).
+        """
+        return None
+
+    def needs_no_quotes(self, paths: Iterable[Path]) -> bool:
+        """Whether all cells of some tables can be written as CSV without quotes."""
+        return False
 
     def find_fault(self, names: Collection[str]) -> UserError | None:
         """The line that makes a table unreadable.

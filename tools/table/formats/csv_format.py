@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
 from tools.base.disk import system_message
 from tools.errors import UserError
 from tools.table.csv_check import CheckedCsv, check_csv
+from tools.table.csv_lines import picked_lines
 from tools.table.csv_rows import csv_header, csv_rows
 from tools.table.formats.base import TableFormat, compression
 from tools.table.formats.types import lists_as_text
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # Bytes; a file may be written twice within one tick of its clock, but hardly one of this size.
 _SMALL = 1 << 20
@@ -56,6 +61,7 @@ class CsvFormat(TableFormat):
             infer_schema=False,
             glob=False,
             separator=self.separator,
+            quote_char='"' if any(table.quotes for table in tables) else None,  # without is quicker
         )
 
     def is_plain(self, path: Path) -> bool:
@@ -64,6 +70,17 @@ class CsvFormat(TableFormat):
             return False
         table = self._checked(path)
         return table.source == path and self._scan([table]).collect_schema().names() == table.names
+
+    def picked(self, path: Path, keep: np.ndarray) -> pl.LazyFrame | None:
+        """The lines of these rows; None where a row may have several."""
+        table = self._checked(path)
+        if table.source != path or table.quotes or compression(path) != "uncompressed":
+            return None
+        return self._scan([replace(table, source=picked_lines(path, keep))])
+
+    def needs_no_quotes(self, paths: Iterable[Path]) -> bool:
+        """Whether none of them has a quote."""
+        return all(not self._checked(path).quotes for path in paths)
 
     def _checked(self, path: Path) -> CheckedCsv:
         """The result of the check; large tables are checked once, as long as they stay the same."""
@@ -78,9 +95,21 @@ class CsvFormat(TableFormat):
 
     def sink(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
         """Lists and records are written as JSON."""
-        text = _without_blank_lines(lists_as_text(frame))
-        return text.sink_csv(
-            path, lazy=True, separator=self.separator, compression=compression(path), check_extension=False
+        return self._sink(_without_blank_lines(lists_as_text(frame)), path, "necessary")
+
+    def sink_unquoted(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+        """Without a look for cells that need quotes it is quicker."""
+        alone = len(frame.collect_schema()) == 1  # its empty cells need quotes
+        return self.sink(frame, path) if alone else self._sink(frame, path, "never")
+
+    def _sink(self, frame: pl.LazyFrame, path: Path, quotes: Literal["necessary", "never"]) -> pl.LazyFrame:
+        return frame.sink_csv(
+            path,
+            lazy=True,
+            separator=self.separator,
+            compression=compression(path),
+            check_extension=False,
+            quote_style=quotes,
         )
 
     def column_names(self, path: Path) -> list[str]:
