@@ -20,6 +20,7 @@ def _parser() -> cli.ArgumentParser:
         python -m tools.pipeline scripts/workflow.toml --set videos=/data/videos --dry-run
         python -m tools.pipeline workflow.toml --set shots.detector=adaptive --to cut
         python -m tools.pipeline workflow.toml --watch
+        python -m tools.pipeline workflow.toml --status
         """,
     )
     parser.add_argument("file", metavar="FILE", help="the steps, in TOML: see docs/pipeline.md")
@@ -38,8 +39,17 @@ def _parser() -> cli.ArgumentParser:
         help="begin with this step; what those before it made is used as it is",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="show the steps, what is to do and why; write nothing"
+        "--dry-run",
+        action="store_true",
+        help="show the steps, what is to do and why, and about what it takes; write nothing",
     )
+    parser.add_argument(
+        "--status",
+        action="store_true",
+        help="say how far the run of the same command is, which may be at work elsewhere; exit code: 0 "
+        "finished, 3 running, 4 ended before its end, 5 never begun",
+    )
+    cli.advanced(parser.add_argument("--json", action="store_true", help="with --status: one line of JSON"))
     parser.add_argument(
         "--watch", action="store_true", help="then wait for new files, which go through alone"
     )
@@ -69,6 +79,12 @@ def main(argv: list[str] | None = None) -> int:
 
     chain = open_chain(read_document(args.file, args.set), first=args.first, last=args.to)
     chain.overwrite = args.overwrite
+    if args.json and not args.status:
+        raise UserError("--json goes with --status")
+    if args.status:
+        from tools.pipeline.status import show_chain_status
+
+        return show_chain_status(chain, as_json=args.json)
     if args.dry_run:
         return _show(args, chain.describe())
     with chain.state.locked() as lock:

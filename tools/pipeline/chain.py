@@ -14,6 +14,7 @@ from tools.base.log import LOG
 from tools.commands import as_typed
 from tools.errors import DiskError, UserError
 from tools.pipeline.document import Document
+from tools.pipeline.estimates import Sum, by_last_run, step_estimate
 from tools.pipeline.freshness import key_of, uses_weights, with_weights
 from tools.pipeline.lines import Numbers, measure, results
 from tools.pipeline.plan import Step, plan_steps
@@ -227,6 +228,7 @@ class Chain:
         """What a run would do, a few lines for each step; nothing is written."""
         lines = []
         changed: set[str] = set()
+        total = Sum()
         for number, step in enumerate(self.steps, 1):
             head = f"{number}. {step.name}: {_reads_writes(step)}"
             if step.left_out:
@@ -246,18 +248,21 @@ class Chain:
                 continue
             if why != _LOOKS:
                 changed.add(step.name)
-            lines += [f"{head}: to do, {why}{self._estimate(step, ready)}", f"   {command_of(step)}"]
-        return lines
+            about, *more = self._estimate(step, total, ready=ready and not upstream)
+            lines += [f"{head}: to do, {why}{about}", *more, f"   {command_of(step)}"]
+        return [*lines, *filter(None, [total.line()])]
 
-    def _estimate(self, step: Step, ready: bool) -> str:
-        """About how long a step would take, from the time and the rows of its last run."""
-        last = Numbers(**self.state.of(step.name).numbers)
-        if not last.seconds:
-            return ""
-        share = 1.0
-        if ready and last.rows_in:
-            share = sum(map(count_rows, step.inputs)) / last.rows_in
-        return f", about {spell_seconds(last.seconds * share)} by its last run"
+    def _estimate(self, step: Step, total: Sum, *, ready: bool) -> list[str]:
+        """About what a step would take: the end of its line, and further lines."""
+        found = step_estimate(step, self.document.path) if ready else None
+        if found is not None and found.seconds is not None:
+            total.add(found.seconds, found)
+            about = f", about {spell_seconds(found.seconds)} by {found.measured} rows on trial"
+            return [about, f"   {found.work()}"]
+        seconds = by_last_run(step, Numbers(**self.state.of(step.name).numbers), ready=ready)
+        total.add(seconds, found)
+        asked = [f"   {found.asked()}"] if found is not None and found.requests else []
+        return ["" if seconds is None else f", about {spell_seconds(seconds)} by its last run", *asked]
 
 
 def _typed_failures(tables: Sequence[str]) -> str:

@@ -22,7 +22,7 @@ _NO_TABLE = {"report": ".html", "emscore_idf": ".json"}
 _SOURCES = ("convert",)
 """Commands that read no table."""
 
-_BY_PIPELINE = ("output", "overwrite", "dry-run", "help", "help-all", "version", "list-recipes")
+_BY_PIPELINE = ("output", "overwrite", "dry-run", "status", "help", "help-all", "version", "list-recipes")
 """Flags that a step cannot have."""
 
 
@@ -144,6 +144,7 @@ _INSTEAD = {
     "output": ": it has a key output",
     "overwrite": ": a pipeline replaces what it has written itself, and nothing else",
     "dry-run": ": python -m tools.pipeline has --dry-run",
+    "status": ": python -m tools.pipeline has --status",
 }
 
 

@@ -39,6 +39,27 @@ def run_step(step: Step, document: Path, lock: int) -> int:
     return code
 
 
+def try_step(step: Step, document: Path) -> str:
+    """What the dry run of a step prints as JSON, empty if it fails; the first rank speaks for all.
+
+    Args:
+        step: The step, of a command that works row by row.
+        document: The file of the pipeline.
+    """
+    ranks = {"RANK": "0", "WORLD_SIZE": str(step.ranks), "LOCAL_WORLD_SIZE": str(step.ranks)}
+    done = subprocess.run(
+        [*_words(step, 1), "--dry-run", "--json"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=_environment(step, document) | (ranks if step.ranks > 1 else {}),
+        preexec_fn=ending_with_parent(signal.SIGTERM),
+        check=False,
+    )
+    return "" if done.returncode else done.stdout
+
+
 def command_of(step: Step) -> str:
     """What could be typed in place of a step."""
     run = "python"

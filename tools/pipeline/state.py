@@ -136,6 +136,26 @@ class State:
         record.outputs = {name: digest for name, digest in record.outputs.items() if name in kept}
         return removed
 
+    def is_locked(self) -> bool:
+        """Whether a run of this pipeline, or something that it has started, is at work."""
+        try:
+            handle = os.open(self._lock_file, os.O_RDONLY)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:  # a file system without locks
+            return False
+        finally:
+            os.close(handle)
+        return False
+
+    @property
+    def _lock_file(self) -> Path:
+        return self._file.with_suffix(".lock")
+
     @contextmanager
     def locked(self) -> Iterator[int]:
         """Keep other runs of this pipeline away; yields a file to be inherited by what is started.
@@ -144,9 +164,8 @@ class State:
             UserError: Another run is at work, or something that a killed run has started.
         """
         make_folder(self._file.parent)
-        file = self._file.with_suffix(".lock")
-        with writing(file):
-            handle = os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+        with writing(self._lock_file):
+            handle = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             _lock(handle, self._file)
             self._read()  # what another run has written meanwhile

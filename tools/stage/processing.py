@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from array import array
 from collections.abc import Mapping
 
 import numpy as np
@@ -72,7 +73,8 @@ def process_rows(
             ledger.add([(key, with_path(outcome, plan.paths[todo[key]])) for key, outcome in results])
             progress.count(results, float(sum(plan.costs[todo[key]] for key, _ in results)))
 
-        rows = ((plan.keys[n], plan.rows.row(n, named=True)) for n in numbers[order].tolist())
+        in_order = array("q", numbers[order].tobytes())  # a list of numbers takes four times the memory
+        rows = ((plan.keys[n], plan.rows.row(n, named=True)) for n in in_order)
         session.process(rows, finished, on_version, meter)
 
 
