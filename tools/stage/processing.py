@@ -45,14 +45,7 @@ def process_rows(
         options: How.
         status: Where the progress is written down.
     """
-    numbers = np.fromiter(todo.values(), np.int64, len(todo))
-    costs = plan.costs[numbers]
-    order = longest_first(costs)
-    meter = None
-    if len(order) >= _MANY:
-        sample = Sample.of(costs)
-        order = np.concatenate([sample.numbers, order[~np.isin(order, sample.numbers)]])
-        meter = Meter(sample, {plan.keys[numbers[i]]: int(i) for i in sample.numbers})
+    order, cost, meter = _in_order(plan, todo)
     forecast = None if meter is None else _Forecast(stage, plan, meter, options, status)
     with (
         Progress(
@@ -60,7 +53,7 @@ def process_rows(
             stage.name,
             shown=options.progress,
             status=status,
-            cost=float(costs.sum(dtype=np.float64)),
+            cost=cost,
             note=None if forecast is None else forecast.line,
         ) as progress,
         Session(stage, options, fetch=plan.fetch) as session,
@@ -73,9 +66,24 @@ def process_rows(
             ledger.add([(key, with_path(outcome, plan.paths[todo[key]])) for key, outcome in results])
             progress.count(results, float(sum(plan.costs[todo[key]] for key, _ in results)))
 
-        in_order = array("q", numbers[order].tobytes())  # a list of numbers takes four times the memory
-        rows = ((plan.keys[n], plan.rows.row(n, named=True)) for n in in_order)
+        rows = ((plan.keys[n], plan.rows.row(n, named=True)) for n in order)
         session.process(rows, finished, on_version, meter)
+
+
+def _in_order(plan: RunPlan, todo: Mapping[str, int]) -> tuple[array[int], float, Meter | None]:
+    """The numbers of the rows in the order in which they are processed, their costs together, and a meter.
+
+    The meter is for the rows of a sample, which come first; a run of few rows has none.
+    """
+    numbers = np.fromiter(todo.values(), np.uint32, len(todo))
+    costs = plan.costs[numbers]
+    order, meter = longest_first(costs), None
+    if len(order) >= _MANY:
+        sample = Sample.of(costs)
+        order = np.concatenate([sample.numbers, order[~np.isin(order, sample.numbers)]])
+        meter = Meter(sample, {plan.keys[numbers[i]]: int(i) for i in sample.numbers})
+    # Four bytes a row; a list of numbers would take nine times as many.
+    return array("I", numbers[order].tobytes()), float(costs.sum(dtype=np.float64)), meter
 
 
 class _Forecast:
