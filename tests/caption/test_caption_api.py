@@ -61,7 +61,7 @@ def describe(request, number):
 
 @pytest.fixture
 def numbered(tmp_path):
-    """A table of pictures that say which they are."""
+    """A table of pictures that say which they are; by column filesize none is first."""
 
     def make(count, **columns):
         folder = tmp_path / "pictures"
@@ -70,7 +70,8 @@ def numbered(tmp_path):
             Image.fromarray(barcode_picture(n, 160, 96)).save(folder / f"{n}.png")
         meta = tmp_path / "meta.csv"
         paths = [str(folder / f"{n}.png") for n in range(count)]
-        pl.DataFrame({"id": [f"{n:03}" for n in range(count)], "path": paths, **columns}).write_csv(meta)
+        table = {"id": [f"{n:03}" for n in range(count)], "path": paths, "filesize": [1.0] * count}
+        pl.DataFrame({**table, **columns}).write_csv(meta)
         return meta
 
     return make
@@ -102,7 +103,7 @@ def test_every_row_gets_its_own_caption_from_a_server_that_fails_half_of_the_tim
     output = meta.with_name("meta_caption.csv")
     assert told.out.splitlines()[-1] == str(output)
     table = read(output)
-    assert table.columns == ["id", "path", "note", "text", "text_finish"]
+    assert table.columns == ["id", "path", "filesize", "note", "text", "text_finish"]
     assert table["text"].to_list() == [f"Picture number {n}. It is striped." for n in range(30)]
     assert table["text_finish"].to_list() == ["stop"] * 30
     assert table.drop("text", "text_finish").equals(read(meta))
@@ -160,7 +161,13 @@ def test_the_existing_caption_goes_into_the_prompt_and_an_image_has_the_prompt_o
     asked = {number_of(request): words(request) for request in server.requests}
     assert "A zebra crossing in Bonn." in asked[0] and asked[0].startswith(PROMPTS["image"].request)
     assert asked[1] == PROMPTS["image"].request
-    assert read(meta.with_name("meta_caption.csv")).columns == ["id", "path", "text", "text_finish"]
+    assert read(meta.with_name("meta_caption.csv")).columns == [
+        "id",
+        "path",
+        "filesize",
+        "text",
+        "text_finish",
+    ]
 
 
 def test_rows_that_failed_have_empty_cells_and_a_reason_and_are_retried_on_demand(numbered, capsys):

@@ -112,7 +112,9 @@ def run_stage(
         todo, later = remaining_rows(stage, ledger, plan, options)
         reused = sum(key not in todo and key not in later for key in plan.keys)
         fresh = len(todo)
-        status = stack.enter_context(_status_of(plan, ledger, todo, later, reused))
+        status = _status_of(plan, ledger, todo, later, reused)
+        if todo or not exists or not status.was_finished:  # else nothing is done, and nothing written
+            stack.enter_context(status)
         if todo:
             ledger.forget(todo)
             process_rows(stage, plan, todo, ledger, options, status)

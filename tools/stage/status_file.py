@@ -104,6 +104,12 @@ class StatusFile:
         self.publish(state=FINISHED if error is None else STOPPED, why=why)
 
     @property
+    def was_finished(self) -> bool:
+        """Whether the last run of this rank, and of as many ranks, has ended well."""
+        last = read_record(self._folder, self._shard.rank)
+        return last is not None and (last["state"], last["world"]) == (FINISHED, self._shard.world)
+
+    @property
     def several(self) -> bool:
         """Whether there are other ranks."""
         return not self._shard.alone
