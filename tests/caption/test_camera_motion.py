@@ -12,6 +12,7 @@ import pytest
 
 from tests.caption.moving_camera import Move, film, film_to, fractal
 from tests.support import make_video, remux
+from tools.caption.camera_motion.background import Votes, cheapest
 from tools.caption.camera_motion.labels import LABELS, CameraMotion, classify, smooth, strongest_run
 from tools.caption.camera_motion.path import choose_steps, follow_camera
 from tools.caption.camera_motion.stage import CameraMotionStage
@@ -222,6 +223,23 @@ def test_same_values_in_workers_and_with_many_threads(videos_dir):
         cv2.setNumThreads(before)
     there = map_rows(CameraMotionStage(), rows[::-1], RunOptions(num_workers=2, progress=False))
     assert here == there[::-1]
+
+
+def test_the_cheapest_motion_is_that_of_the_definition():
+    """Cost: the sum of squared distances by the limit, 1 at most. Among equal motions it is the first."""
+    random = np.random.default_rng(0)
+    start, end = random.uniform(-1, 1, (2, 40, 2)) @ [1, 1j]
+    weight = random.uniform(0, 1, 40)
+    votes = Votes(start, end, np.array([1 / 300, 1 / 180]), weight, np.zeros(40, int))
+    for _ in range(20):
+        a, b = random.normal(0, 1, (2, 12, 2)) @ [1, 1j]
+        true = random.choice(12, 3, replace=False)
+        b[true] = b[true[0]] = (end - a[true[0]] * start)[0]
+        a[true] = a[true[0]]
+        off = a[:, None] * start + b[:, None] - end
+        distance = np.hypot(off.real * 300, off.imag * 180)
+        costs = np.minimum(distance / 0.4, 1) ** 2 @ weight
+        assert cheapest(votes, a, b, weight) == costs.argmin() == true.min()
 
 
 def test_steps_are_the_same_seconds_at_any_rate():

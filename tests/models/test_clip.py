@@ -111,6 +111,20 @@ def test_a_feature_depends_on_its_own_image_alone(state, pixels, encoder, tmp_pa
         assert torch.equal(other.encode_images(pixels), together)
 
 
+def test_in_bf16_a_feature_depends_on_its_own_row_alone(tmp_path):
+    """Of ViT-L/14's 257 tokens, which no block of a matrix product divides."""
+    shape = Shape(image_size=224, patch=14, width=128)
+    path = save_state(random_state(shape), tmp_path / "clip.pt")
+    pixels = torch.from_numpy(np.random.default_rng(8).standard_normal((6, 3, 224, 224)).astype(np.float32))
+    tokens = torch.from_numpy(random_tokens(6, shape)).long()
+    clip = load_clip(path, device="cpu", precision="bf16", threads=2)
+    for encode, rows in ((clip.encode_images, pixels), (clip.encode_text, tokens)):
+        together = encode(rows)
+        assert torch.equal(torch.cat([encode(row[None]) for row in rows]), together)
+        assert torch.equal(encode(rows.flip(0)).flip(0), together)
+        assert torch.equal(encode(rows[1:]), together[1:])
+
+
 def test_encoding_leaves_pytorchs_threads_as_they_were(pixels, encoder):
     before = torch.get_num_threads()
     try:
@@ -323,6 +337,17 @@ def test_passes_that_do_not_fit_on_a_gpu_are_halved(tmp_path):
     assert gpu._passes.batch_size < 64
     assert np.abs((halved - whole).numpy()).max() < 1e-4
     assert torch.equal(gpu.encode_crops(crops[3:7]), halved[3:7])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_quick_gelu_in_place_gives_what_that_of_transformers_gives(dtype):
+    x = torch.randn(100, 257).mul_(4).to(dtype)
+    before, model = x.clone(), torch.nn.Sequential(QuickGELUActivation())
+    expected = model(x)
+    use_fused_quick_gelu(model, "cpu")
+    assert not isinstance(model[0], QuickGELUActivation)
+    assert torch.equal(model(x), expected)
+    assert torch.equal(x, before)
 
 
 @pytest.mark.gpu

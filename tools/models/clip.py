@@ -2,7 +2,8 @@
 
 A feature depends on its own image (or text) and on nothing else: not on what else is in the batch, nor on the
 number of CPU threads. Matrix products of another shape, or split over another number of threads, differ in
-their last bits, so every forward pass has the same shape and, on a CPU, one thread; several run at a time.
+their last bits, so every forward pass has the same shape and, on a CPU, one thread; several run at a time. A
+pass has a few rows where that is faster and a row's place among them makes no difference.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tools.models.clip_checkpoint import CLIPCheckpoint, find_clip
 from tools.models.clip_openai import openai_config, read_openai_checkpoint, to_transformers
 from tools.models.clip_preprocess import OPENAI_PICTURES, Pictures, normalize_crops
 from tools.models.compiled import CompiledForward
-from tools.models.device import resolve_device, resolve_precision
+from tools.models.device import cpu_has_matrix_units, resolve_device, resolve_precision
 from tools.models.forward import ForwardPasses
 from tools.models.quick_gelu import use_fused_quick_gelu
 from tools.models.strict import for_inference, load_strictly
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from transformers import CLIPModel
 
 _GPU_BATCH = 64  # images in one forward pass on a GPU; a shorter last batch is filled up
+_AMX_BATCH = 4  # the same in bf16 on a CPU with AMX: 30 % faster than one, and as fast as 8
 
 
 def load_clip(
@@ -110,7 +112,10 @@ class CLIPEncoder:
         if not compile:
             use_fused_quick_gelu(model, device)
         self._passes = ForwardPasses(
-            device, batch_size=_GPU_BATCH, threads=threads or torch.get_num_threads()
+            device,
+            batch_size=_GPU_BATCH,
+            threads=threads or torch.get_num_threads(),
+            cpu_batch_size=_AMX_BATCH if precision == "bf16" and cpu_has_matrix_units() else 1,
         )
         self.digest, self.device, self.precision = digest, device, precision
         self.pictures = pictures

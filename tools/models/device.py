@@ -84,6 +84,11 @@ def cpu_multiplies_bf16() -> bool:
     return has_bf16(cpu_flags())
 
 
+def cpu_has_matrix_units() -> bool:
+    """Whether this CPU has AMX for bf16, which multiplies larger matrices faster than small ones."""
+    return "amx_bf16" in cpu_flags()
+
+
 def has_bf16(flags: Set[str]) -> bool:
     """Whether flags of a CPU name AMX with bf16, or AVX512-BF16."""
     return not flags.isdisjoint({"amx_bf16", "avx512_bf16"})

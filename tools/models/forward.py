@@ -1,7 +1,8 @@
 """Forward passes whose results do not depend on what else is computed.
 
 Matrix products of another shape, or split over another number of threads, differ in their last bits. So
-every pass has the same shape: on a CPU one row on one thread, several at a time; on a GPU a filled-up batch.
+every pass has the same shape: a batch, filled up where rows are missing. On a CPU it is small, often one row,
+and on one thread; several are computed at a time.
 """
 
 from __future__ import annotations
@@ -26,14 +27,17 @@ class ForwardPasses:
         device: ``cpu`` or ``cuda:N``.
         batch_size: Rows of a pass on a GPU.
         threads: Passes at a time on a CPU.
+        cpu_batch_size: Rows of a pass on a CPU. With more than one, the result of a row must not depend on
+            its place in the batch; kernels for float32 do not promise that.
 
     Attributes:
         batch_size: See above; halved whenever a pass does not fit into the memory of the GPU.
     """
 
-    def __init__(self, device: str, *, batch_size: int, threads: int) -> None:
+    def __init__(self, device: str, *, batch_size: int, threads: int, cpu_batch_size: int = 1) -> None:
         self._device = device
         self._threads = threads
+        self._cpu_batch_size = cpu_batch_size
         self.batch_size = batch_size
 
     def __call__(self, step: Step, rows: torch.Tensor) -> torch.Tensor:
@@ -49,22 +53,23 @@ class ForwardPasses:
         import torch
 
         with torch.inference_mode():
-            parts = self._one_by_one(step, rows) if self._device == "cpu" else self._what_fits(step, rows)
+            parts = self._on_threads(step, rows) if self._device == "cpu" else self._what_fits(step, rows)
             return torch.cat(parts)
 
-    def _one_by_one(self, step: Step, rows: torch.Tensor) -> list[torch.Tensor]:
+    def _on_threads(self, step: Step, rows: torch.Tensor) -> list[torch.Tensor]:
         import torch
 
-        def single(row: torch.Tensor) -> torch.Tensor:
+        def one_pass(part: torch.Tensor) -> torch.Tensor:
             torch.set_num_threads(1)  # applies to the calling thread, as does inference_mode
             with torch.inference_mode():
                 # a copy, because kernels round differently at other addresses
-                return step(row.clone())
+                return step(_filled(part, self._cpu_batch_size).clone())[: len(part)]
 
+        parts = rows.split(self._cpu_batch_size)
         before = torch.get_num_threads()
         try:
-            with ThreadPoolExecutor(min(self._threads, len(rows))) as pool:
-                return list(pool.map(single, rows.split(1)))
+            with ThreadPoolExecutor(min(self._threads, len(parts))) as pool:
+                return list(pool.map(one_pass, parts))
         finally:
             torch.set_num_threads(before)
 
@@ -89,9 +94,7 @@ class ForwardPasses:
         parts = rows.split(self.batch_size)
 
         def copied(part: torch.Tensor) -> torch.Tensor:
-            # repeat a real row: the model may not accept others (for example token positions)
-            filling = part[-1:].expand(self.batch_size - len(part), *part.shape[1:])
-            pinned = torch.cat([part, filling]).pin_memory()
+            pinned = _filled(part, self.batch_size).pin_memory()
             with torch.cuda.stream(copying):
                 return pinned.to(self._device, non_blocking=True)
 
@@ -106,3 +109,12 @@ class ForwardPasses:
                 if number < len(parts):
                     ahead = copied(parts[number])
         return [result.cpu() for result in results]
+
+
+def _filled(part: torch.Tensor, count: int) -> torch.Tensor:
+    """Rows, filled up with the last one: the model may not accept others (for example token positions)."""
+    import torch
+
+    if len(part) == count:
+        return part
+    return torch.cat([part, part[-1:].expand(count - len(part), *part.shape[1:])])

@@ -11,7 +11,7 @@ import pytest
 from tests.scoring.technical.scenes import canvas, filmed, pan, read, rendered
 from tests.support import run_ffmpeg
 from tools.media.reading.frames import iter_frames
-from tools.scoring.technical.interlacing import field_order, interlaced_share
+from tools.scoring.technical.interlacing import combing, field_order, interlaced_share
 from tools.scoring.technical.scorer import measure
 
 PAN = pan(60, speed=3)
@@ -61,6 +61,16 @@ def test_a_still_picture_and_a_cut_are_no_interlacing():
     other = cv2.cvtColor(canvas(180, 320, 2), cv2.COLOR_RGB2GRAY)
     assert not field_order(still, still)
     assert not field_order(still, other)
+
+
+def test_only_what_moves_counts():
+    """The second differences of the frames woven, at the pixels that count."""
+    random = np.random.default_rng(1)
+    even, odd = random.integers(0, 256, (2, 10, 7)).astype(np.uint8)
+    where = random.random((8, 7)) < 0.5
+    lines = woven(even, odd).astype(int)
+    expected = np.abs(lines[:-2] - 2 * lines[1:-1] + lines[2:])[where].sum()
+    assert combing(even, odd, np.where(where, 255, 0).astype(np.uint8)) == expected
 
 
 def test_pulldown_is_interlaced_in_three_frames_of_five():

@@ -130,6 +130,14 @@ def test_real_film_of_one_rate_has_that_rate(videos_dir, tmp_path, name, rate):
     assert found["true_fps"] == pytest.approx(rate, rel=0.02)
 
 
+def test_changes_are_those_of_the_pixels_that_change_most():
+    """1 % of 400 pixels are 4; many pixels change as much as the last of them."""
+    pictures = np.random.default_rng(2).integers(0, 9, (5, 20, 20)).astype(np.uint8) * 31
+    differences = np.abs(np.diff(pictures.astype(int), axis=0)).reshape(4, -1)
+    most = np.sort(differences, axis=1)[:, -4:].mean(axis=1)
+    assert np.array_equal(frame_changes(pictures), np.stack([most, differences.mean(axis=1)], axis=1))
+
+
 def test_repeats_without_a_rhythm_are_left_to_their_size():
     rng = np.random.default_rng(0)
     thumbnails = rng.integers(0, 255, (90, 90, 160)).astype(np.uint8)

@@ -19,7 +19,7 @@ from tools.scoring.technical.colour import colour_statistics, opponent_channels
 from tools.scoring.technical.niqe import niqe, niqe_features
 from tools.scoring.technical.niqe_model import NiqeModel, load_niqe_model
 from tools.scoring.technical.sharpness import sharpness
-from tools.scoring.technical.spectrum import typical_factor, upscale_factor
+from tools.scoring.technical.spectrum import strongest_steps, typical_factor, upscale_factor
 
 
 def luma(image: np.ndarray) -> np.ndarray:
@@ -126,6 +126,19 @@ def test_pictures_without_blocks_have_a_blockiness_of_about_1(seed):
     assert blocks(np.full((64, 64, 3), 90, np.uint8)) == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("shape", [(32, 32), (35, 41), (68, 130)])
+def test_the_profile_follows_its_definition(shape):
+    """Steps less the larger of those beside them, in sums of float64 over whole lines."""
+    image = np.random.default_rng(4).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    picture = opponent_channels(image)[..., 0]
+    for found, lines in zip(grid_profile(picture), (picture, picture.T), strict=True):
+        steps = np.abs(np.diff(lines, axis=1))
+        excess = (steps[:, 1:-1] - np.maximum(steps[:, :-2], steps[:, 2:])).clip(0, 16)
+        means = excess.mean(axis=0, dtype=np.float64)
+        expected = [np.median(means[(position - 1) % 8 :: 8]) for position in range(8)]
+        assert found.tolist() == expected
+
+
 def test_blockiness_finds_a_grid_that_does_not_begin_at_the_corner():
     picture = as_jpeg(canvas(360, 640, 3), 20)
     assert blocks(picture[3:, 5:]) == pytest.approx(blocks(picture), rel=0.05)
@@ -199,6 +212,14 @@ def test_soft_film_is_told_from_film_enlarged_twofold(videos_dir, name, frame, m
     for how in (Image.Resampling.BICUBIC, Image.Resampling.LANCZOS):
         doubled = [resized(picture, 2, how) for picture in film]
         assert typical_factor([upscale_factor(luma(picture)) for picture in doubled]) > 1.75
+
+
+@pytest.mark.parametrize("width", [64, 95, 96, 97, 160])
+def test_the_strongest_step_of_each_window(width):
+    rows = np.random.default_rng(5).uniform(0, 255, (3, width)).astype(np.float32)
+    starts = range(0, width - 63, 32)
+    steps = [np.abs(np.diff(rows[:, start : start + 64])).max(axis=1) for start in starts]
+    assert np.array_equal(strongest_steps(rows), np.stack(steps, axis=1))
 
 
 def test_pictures_without_edges_have_no_upscale_factor():

@@ -35,6 +35,9 @@ class Tracks:
     cell: np.ndarray
 
 
+_NO_TRACKS = Tracks(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, np.int64))
+
+
 @dataclass(frozen=True)
 class Region:
     """The part of the picture without black bars, in pixels, ends exclusive."""
@@ -129,7 +132,7 @@ def follow(first: np.ndarray, second: np.ndarray, corners: np.ndarray, region: R
     import cv2
 
     if not len(corners):
-        return Tracks(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, np.int64))
+        return _NO_TRACKS
     options: dict[str, Any] = {
         "nextPts": None,
         "winSize": (_WINDOW, _WINDOW),
@@ -137,11 +140,14 @@ def follow(first: np.ndarray, second: np.ndarray, corners: np.ndarray, region: R
         "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.003),
         "minEigThreshold": 1e-5,
     }
-    there, found, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, **options)
-    back, returned, _ = cv2.calcOpticalFlowPyrLK(second, first, there, **options)
     height, width = first.shape
-    good = (found[:, 0] == 1) & (returned[:, 0] == 1)
-    good &= np.hypot(*(back - corners).T) < _RETURN
-    good &= (there >= 0).all(axis=1) & (there[:, 0] <= width - 1) & (there[:, 1] <= height - 1)
+    there, found, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, **options)
+    seen = (found[:, 0] == 1) & (there >= 0).all(axis=1)
+    seen &= (there[:, 0] <= width - 1) & (there[:, 1] <= height - 1)
+    corners, there = corners[seen], there[seen]
+    if not len(corners):
+        return _NO_TRACKS
+    back, returned, _ = cv2.calcOpticalFlowPyrLK(second, first, there, **options)
+    good = (returned[:, 0] == 1) & (np.hypot(*(back - corners).T) < _RETURN)
     start = corners[good].astype(np.float64)
     return Tracks(start, there[good].astype(np.float64), cells_of(start, region))

@@ -33,10 +33,21 @@ class Clip:
     """
 
     flow_pictures: list[np.ndarray]
-    pictures: dict[int, np.ndarray]
+    pictures: Mapping[int, np.ndarray]
     times: dict[int, float]
     pairs: list[MotionPair]
     pixel: tuple[float, float]
+
+
+class _Scaled(dict[int, np.ndarray]):
+    """Pictures on the grid by number of the frame, each scaled when it is first used."""
+
+    def __init__(self, images: Mapping[int, np.ndarray], scale: Callable[[np.ndarray], np.ndarray]) -> None:
+        super().__init__()
+        self._images, self._scale = images, scale
+
+    def __missing__(self, number: int) -> np.ndarray:
+        return self.setdefault(number, self._scale(self._images[number]))
 
 
 def make_clip(
@@ -44,6 +55,8 @@ def make_clip(
     times: np.ndarray,
     choice: FlowChoice,
     flow_picture: Callable[[np.ndarray], np.ndarray] = averaged_picture,
+    *,
+    as_needed: bool = False,
 ) -> Clip:
     """Bring the frames of a video onto the grid.
 
@@ -52,17 +65,20 @@ def make_clip(
         times: Seconds of all frames of the video, float64, shape (frames,).
         choice: Which frames.
         flow_picture: How they are scaled for ``flow``.
+        as_needed: Scale the pictures for ``motion`` when they are used: most of those for a short step are
+            not. The clip then holds all images.
 
     Raises:
         SamplingError: The video is too short.
     """
     numbers = choice.flow_frames(times)
-    scaled = {number: flow_picture(images[number]) for number in set(numbers)}
+    averaged = _Scaled(images, averaged_picture)
+    scaled = averaged if flow_picture is averaged_picture else _Scaled(images, flow_picture)
     pairs = choice.motion(times) if choice.motion_pairs else []
     used = {number for pair in pairs for number in dataclasses.astuple(pair)} - {None}
     return Clip(
         flow_pictures=[scaled[number] for number in numbers],
-        pictures={number: averaged_picture(images[number]) for number in sorted(used)},
+        pictures=averaged if as_needed else {number: averaged[number] for number in sorted(used)},
         times={number: float(times[number]) for number in sorted(used)},
         pairs=pairs,
         pixel=pixel_size(*images[numbers[0]].shape[:2]),

@@ -149,7 +149,7 @@ class OpticalFlowStage(Stage):
         images = {frame.index: frame.image for frame in frames}
         scale = sampled_picture if self.method == "gmflow" else averaged_picture
         try:
-            clip = make_clip(images, frames.times, self.sampling, scale)
+            clip = make_clip(images, frames.times, self.sampling, scale, as_needed=self.method == "dis")
         except SamplingError as error:
             raise MediaError("too_short", row["path"], str(error)) from None
         if self.method == "gmflow":

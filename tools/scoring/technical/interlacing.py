@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 _MOVES = 6  # luma by which a pixel has to change to count
@@ -34,19 +35,20 @@ def field_order(current: np.ndarray, following: np.ndarray) -> int:
     height = current.shape[0] // 2 * 2
     if height < 4:
         return 0
-    now, then = current[:height].astype(np.int16), following[:height].astype(np.int16)
-    moving = np.abs(now - then) > _MOVES
+    now, then = current[:height], following[:height]
+    moving = cv2.compare(cv2.absdiff(now, then), _MOVES, cv2.CMP_GT)
     rows = moving[:-2] | moving[1:-1] | moving[2:]
-    share = float(rows.mean())
+    count = np.count_nonzero(rows)
+    share = count / rows.size
     if share < _ENOUGH:
         return 0
-    top, bottom = _comb(now, then)[rows].mean(), _comb(then, now)[rows].mean()
+    top, bottom = combing(now, then, rows) / count, combing(then, now, rows) / count
     less, more = sorted((top, bottom))
     chance = _CHANCE / share
     if more <= (1 + _ASYMMETRY[0] + chance) * less:
         return 0
     if more <= (1 + _ASYMMETRY[1] + chance) * less:
-        still = min(less, _comb(now, now)[rows].mean(), _comb(then, then)[rows].mean())
+        still = min(less, combing(now, now, rows) / count, combing(then, then, rows) / count)
         if more - less < _OF_MOTION * (more - still):
             return 0
     return 1 if top > bottom else -1
@@ -63,8 +65,21 @@ def interlaced_share(orders: Sequence[int]) -> float:
     return abs(sum(orders)) / len(orders)
 
 
-def _comb(even: np.ndarray, odd: np.ndarray) -> np.ndarray:
-    """Second difference across lines of the even lines of one frame woven with the odd lines of another."""
-    woven = even.copy()
-    woven[1::2] = odd[1::2]
-    return np.abs(woven[:-2] + woven[2:] - 2 * woven[1:-1])
+def combing(even: np.ndarray, odd: np.ndarray, where: np.ndarray) -> float:
+    """Second differences across lines of the even lines of one frame woven with the odd lines of another.
+
+    Args:
+        even: uint8, shape (height, width), of an even height.
+        odd: The same.
+        where: uint8, shape (height - 2, width): 255 at the pixels that count, else 0.
+
+    Returns:
+        The sum of their absolute values.
+    """
+    total = 0.0
+    for first, outer, inner in ((0, even, odd), (1, odd, even)):
+        some = where[first::2]
+        beside = np.add(outer[first:-2:2] & some, outer[first + 2 :: 2] & some, dtype=np.int16)
+        between = (inner[first + 1 : -1 : 2] & some).astype(np.int16)
+        total += cv2.norm(beside, 2 * between, cv2.NORM_L1)
+    return total

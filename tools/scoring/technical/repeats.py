@@ -24,12 +24,16 @@ def frame_changes(thumbnails: np.ndarray) -> np.ndarray:
         float64, shape (n - 1, 2): the mean absolute difference, in luma, of the 1 % of the pixels that change
         most, so that a small thing that moves in a still picture counts; and that of all pixels.
     """
-    keep = max(1, round(thumbnails[0].size * _LOCAL))
-    changes = np.empty((len(thumbnails) - 1, 2))
-    for i in range(len(changes)):
-        difference = cv2.absdiff(thumbnails[i], thumbnails[i + 1]).ravel()
-        changes[i] = np.partition(difference, -keep)[-keep:].mean(), difference.mean()
-    return changes
+    size = thumbnails[0].size
+    keep = max(1, round(size * _LOCAL))
+    counts = np.zeros((len(thumbnails) - 1, 256))  # of pixels, by how much they change
+    for i, count in enumerate(counts):
+        difference = cv2.absdiff(thumbnails[i], thumbnails[i + 1])
+        count[:] = cv2.calcHist([difference], [0], None, [256], [0, 256]).ravel()
+    levels = np.arange(256)
+    above = np.cumsum(counts[:, ::-1], axis=1)[:, ::-1] - counts  # pixels that change more
+    most = np.minimum(counts, np.maximum(keep - above, 0))  # of the 1 %
+    return np.stack([most @ levels / keep, counts @ levels / size], axis=1)
 
 
 def find_repeats(changes: np.ndarray, times: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,7 +56,7 @@ def measure(
     values: dict[str, Any] = {column: None for name in measures for column in MEASURES[name].columns}
     if any(MEASURES[name].frames for name in measures):
         lumas = [cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY) for frame in frames]
-        brightest = np.maximum.reduce(lumas)
+        brightest = functools.reduce(np.maximum, lumas)
         if "black_bars" in measures:
             small = None if thumbnails is None else thumbnails.max(axis=0)
             box = bars.find_picture(brightest, small)

@@ -1,0 +1,80 @@
+"""Four scorers alone and in one run: CPU seconds of each, and their ratio to a plain decode.
+
+    python benchmarks/fused.py VIDEO... [--rounds 5] [--json FILE]
+
+The scorers that need no model: technical measures, DIS flow, camera motion, fingerprints. Each of them, all
+in one run (as `tools.scoring` does it), and decoding alone take turns in one process; the figures are medians
+of several rounds. `by dearest` is the run of all four by the most expensive of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"))
+
+from tools.caption.camera_motion.stage import CameraMotionStage
+from tools.media.reading.decoders.pyav import iter_video_frames
+from tools.media.reading.requests import Frames
+from tools.scoring.dedup.stage import FingerprintStage
+from tools.scoring.fused import FusedStage
+from tools.scoring.optical_flow.stage import OpticalFlowStage
+from tools.scoring.technical.stage import TechnicalStage
+
+
+def tasks(path: Path) -> dict[str, Callable[[], object]]:
+    """What is timed, by name."""
+    stages = (TechnicalStage(), OpticalFlowStage(method="dis"), CameraMotionStage(), FingerprintStage())
+    row = {"path": str(path)}
+    found: dict[str, Callable[[], object]] = {"decode": lambda: sum(1 for _ in iter_video_frames(path))}
+    for stage in stages:
+        alone = FusedStage(stages=(stage,))
+        found[stage.name] = lambda alone=alone: alone.prepare(row, Frames())
+    found["all"] = lambda: FusedStage(stages=stages).prepare(row, Frames())
+    return found
+
+
+def measure(path: Path, rounds: int) -> dict[str, float]:
+    """Median CPU seconds of each task; they take turns."""
+    spent: dict[str, list[float]] = {}
+    todo = tasks(path)
+    todo["all"]()  # imports, and tables that are made once
+    for _ in range(rounds):
+        for name, work in todo.items():
+            start = time.process_time()
+            work()
+            spent.setdefault(name, []).append(time.process_time() - start)
+    return {name: statistics.median(seconds) for name, seconds in spent.items()}
+
+
+def main() -> None:
+    """Measure, print, and write JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("videos", nargs="+", type=Path)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    figures: dict[str, dict[str, float]] = {}
+    for path in args.videos:
+        found = measure(path, args.rounds)
+        if not figures:
+            names = [*found, "all by decode", "all by dearest"]
+            print(f"| file | {' | '.join(names)} |\n|{'---|' * (len(names) + 1)}")
+        dearest = max(seconds for name, seconds in found.items() if name not in ("decode", "all"))
+        found |= {"all by decode": found["all"] / found["decode"], "all by dearest": found["all"] / dearest}
+        figures[path.name] = found
+        print(f"| {path.name} | {' | '.join(f'{value:.3f}' for value in found.values())} |", flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
