@@ -97,8 +97,8 @@ FAILURE_KINDS: dict[str, FailureHelp] = {
         "Check the address and credentials; `--retry-failed network`",
     ),
     "too_large": FailureHelp(
-        "the file exceeds your download limit",
-        "Raise `Limits.max_bytes`",
+        "a picture has more pixels than `--max-pixels`, or a file more bytes than your download limit",
+        "Raise the limit (`--max-pixels`, `Limits.max_bytes`) and use `--retry-failed too_large`",
     ),
     "no_answer": FailureHelp(
         "a reasoning model ran out of tokens before its answer",

@@ -24,7 +24,7 @@ from tools.stage.run_options import RunOptions
 
 __all__ = ["DatautilResult", "Settings", "filter_table", "main", "run_datautil", "table_stats"]
 
-_FETCHING = ("cache", "cache_size", "fetch_ahead")  # options of `RunOptions`, for --info
+_PROBING = ("max_pixels", "cache", "cache_size", "fetch_ahead")  # options of `RunOptions`, for --info
 
 FORMATS = ("csv", "tsv", "parquet", "jsonl", "json")
 
@@ -234,7 +234,7 @@ def _add_running_flags(group: argparse._ArgumentGroup) -> None:
     ):
         cli.advanced(action)
     for name, made, default in options_of(RunOptions):
-        if name in _FETCHING:
+        if name in _PROBING:
             dataclasses.replace(made, everyday=False).add(group, name, default)
 
 
@@ -244,7 +244,7 @@ def settings_of(args: argparse.Namespace) -> Settings:
         num_workers=min(1, args.num_workers) if args.disable_parallel else args.num_workers,
         timeout=args.timeout,
         progress=not args.quiet,
-        **{name: getattr(args, name) for name in _FETCHING},
+        **{name: getattr(args, name) for name in _PROBING},
     )
     return Settings(args.seed, args.lang_threshold, args.per_source, options, args.by, args.hours, args.rows)
 

@@ -60,11 +60,16 @@ def check_file_integrity(path: str | Path, *, audio_track: str | None = None) ->
 
     Returns:
         The verdict; a file that is missing or cannot be opened is not intact.
+
+    Raises:
+        MediaError: too_large.
     """
     try:
         check_file(path)
         return _check_image(path) if is_image(path) else _Video(path, audio_track).check()
     except MediaError as error:
+        if error.kind == "too_large":  # nothing was judged
+            raise
         at = None if error.kind in _NOT_THERE else 0.0
         return Integrity(False, at, 0, 0, f"{error.kind}: {error.message}")
 
@@ -76,6 +81,8 @@ def _check_image(path: str | Path) -> Integrity:
         read_image(path)
         _, form, _ = image_info(path)
     except MediaError as error:
+        if error.kind == "too_large":
+            raise
         return Integrity(False, 0.0, 1, 0, f"{error.kind}: {error.message}")
     if form in ("jpeg", "mpo") and (complaint := _jpeg_complaint(path)):
         return Integrity(False, 0.0, 1, 1, complaint)

@@ -7,6 +7,7 @@ run on the device.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 """Mean of the channels R, G, B of CLIP's training images, in the range 0 to 1 (openai/CLIP)."""
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 """Standard deviation of the channels R, G, B of CLIP's training images (openai/CLIP)."""
+
+
+_MOST_PIXELS = 1 << 26  # that a picture is scaled to as a whole
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,28 @@ def clip_crop(
     scaled = (int(size * width / shorter), int(size * height / shorter))
     if pictures.squash:
         scaled = size, size
-    if scaled != image.size:
-        image = image.resize(scaled, Image.Resampling[pictures.interpolation.upper()])
     left, top = round((scaled[0] - size) / 2), round((scaled[1] - size) / 2)
+    resampling = Image.Resampling[pictures.interpolation.upper()]
+    if scaled[0] * scaled[1] > _MOST_PIXELS:  # a picture thousands of times as long as high: the crop alone
+        (x, right, across), (y, bottom, down) = (
+            _source_of(start, size, side, side_scaled)
+            for start, side, side_scaled in zip((left, top), image.size, scaled, strict=True)
+        )
+        window = image.crop((x, y, right, bottom)).convert("RGB")
+        # Pillow's box has 24 bits for a number, so it is counted from near it.
+        box = (left * across - x, top * down - y, (left + size) * across - x, (top + size) * down - y)
+        return np.asarray(window.resize((size, size), resampling, box))
+    if scaled != image.size:
+        image = image.resize(scaled, resampling)
     return np.asarray(image.crop((left, top, left + size, top + size)).convert("RGB"))
+
+
+def _source_of(start: int, size: int, side: int, scaled: int) -> tuple[int, int, float]:
+    """The pixels of a side that decide `size` pixels of the scaled side from `start` on; and their ratio."""
+    factor = side / scaled
+    margin = 3 * math.ceil(max(1.0, factor))  # bicubic takes two on each side
+    first = max(0, math.floor(start * factor) - margin)
+    return first, min(side, math.ceil((start + size) * factor) + margin), factor
 
 
 def normalize_crops(crops: torch.Tensor, pictures: Pictures = OPENAI_PICTURES) -> torch.Tensor:

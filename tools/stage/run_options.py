@@ -10,6 +10,7 @@ from typing import Any
 
 from tools.cli import OptionalValue, advanced
 from tools.errors import UserError, failure_kinds
+from tools.media.reading.limits import MAX_PIXELS, VARIABLE
 from tools.options import Option, check_options, option, option_field
 from tools.options.values import Choice, Number, Text, Whole
 
@@ -66,6 +67,14 @@ class RunOptions:
         "GiB one worker may take",
         Number(0, above=True, metavar="GB"),
         flag="max-memory",
+        none=True,
+        everyday=False,
+    )
+    max_pixels: int | None = option(
+        None,
+        "pixels one picture may have, checked before it is decoded",
+        Whole(1),
+        shown=f"{MAX_PIXELS}, or ${VARIABLE}",
         none=True,
         everyday=False,
     )

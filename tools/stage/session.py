@@ -124,7 +124,8 @@ class Session:
                     timed = None if meter is None else meter.scored
                     scoring = stack.enter_context(Scoring(stage, self.options.batch_size, report, timed))
                     jobs = fetched or ((key, str(row.get("path") or ""), row) for key, row in rows)
-                    prepare = partial(prepare_row if meter is None else prepare_timed, stage)
+                    function = prepare_row if meter is None else prepare_timed
+                    prepare = partial(function, stage, self.options.max_pixels)
                     for key, prepared in pool.imap_unordered(prepare, jobs, idle=scoring.poll):
                         key = str(key)
                         if meter is not None and isinstance(prepared, Timed):

@@ -259,6 +259,7 @@ class _Run:
             num_workers=workers.num_workers,
             timeout=options.timeout,
             memory_gb=options.memory_gb,
+            max_pixels=options.max_pixels,
             cache=options.cache,
             cache_size=options.cache_size,
             fetch_ahead=options.fetch_ahead,

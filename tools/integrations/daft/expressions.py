@@ -212,7 +212,7 @@ def technical_score(
     return _score(TechnicalStage, alone, {"path": path}, options.pop("struct", False), options)
 
 
-_RUN = ("gpus", "max_concurrency", "batch_size", "num_workers", "cpus", "timeout", "memory_gb")
+_RUN = ("gpus", "max_concurrency", "batch_size", "num_workers", "cpus", "timeout", "memory_gb", "max_pixels")
 
 
 def _score(

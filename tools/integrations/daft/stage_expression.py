@@ -39,6 +39,7 @@ def score_with(
     cpus: float | None = None,
     timeout: float | None = 600.0,
     memory_gb: float | None = 4.0,
+    max_pixels: int | None = None,
     **further_cells: Expression,
 ) -> Expression:
     """Any stage as an expression.
@@ -62,6 +63,7 @@ def score_with(
         cpus: CPUs of each worker, as Ray counts them; by default one for each decoding process.
         timeout: Seconds that preparing one row may take; None for no limit.
         memory_gb: Memory that one decoding process may take, GiB; None for no limit.
+        max_pixels: Pixels one picture may have; None for the default.
         further_cells: As `cells`: ``path=col("video_path")``.
 
     Returns:
@@ -90,6 +92,7 @@ def score_with(
         num_workers=num_workers,
         timeout=timeout,
         memory_gb=memory_gb,
+        max_pixels=max_pixels,
         progress=False,
     )
     worker = StageWorker(spec, tuple(cells), options, actors=share_of_a_machine(workers))

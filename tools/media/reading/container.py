@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,15 @@ from tools.base.addresses import ELSEWHERE, is_address
 from tools.base.disk import ALWAYS, disk_error, system_message
 from tools.errors import MediaError
 from tools.media.reading import formats
+from tools.media.reading.limits import check_pixels, max_pixels
 from tools.media.reading.tracks import choose_video, decodable
 
 # A QuickTime file may say that its samples lie in another file.
 _OPTIONS = {**formats.LIBAV_OPTIONS, "enable_drefs": "0", "use_absolute_path": "0"}
+_LIMIT = "max_pixels"  # libav's option: larger pictures are refused before there is memory for them
+_LEAST = 1 << 20  # pixels: decoders count some of what they work with, too
+_MARGINS = 128  # pixels around a picture, which decoders may add
+_HEADERS_ONLY = {**_OPTIONS, "codec_whitelist": "none"}
 
 
 def check_file(path: str | Path) -> Path:
@@ -57,7 +62,7 @@ def open_container(path: str | Path) -> InputContainer:
     """
     # With the prefix "a:b.mp4" is not taken for a protocol, the options prevent a file from opening others,
     # and metadata in a wrong encoding is no reason to refuse a video.
-    return av.open(f"file:{path}", options=_OPTIONS, metadata_errors="replace")
+    return av.open(f"file:{path}", options=_OPTIONS | _limit(), metadata_errors="replace")
 
 
 def open_error(path: str | Path, error: Exception) -> MediaError:
@@ -85,7 +90,7 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
         The container and its video stream. Packets of other streams are skipped.
 
     Raises:
-        MediaError: missing, not_a_file, empty, playlist, unreadable, no_video.
+        MediaError: missing, not_a_file, empty, playlist, unreadable, no_video, too_large.
     """
     path = check_file(path)
     try:
@@ -94,9 +99,12 @@ def open_video(path: str | Path, *, threads: int = 1) -> Iterator[tuple[InputCon
         raise disk_error(path, error, ALWAYS) or open_error(path, error) from None
     try:
         stream = _choose_stream(container, path)
+        width, height = _stated_size(path, stream)
+        check_pixels(path, width, height)
         for other in container.streams:
             if other.index != stream.index:
                 other.discard = Discard.all
+        stream.codec_context.options = _limit((width + _MARGINS) * (height + _MARGINS))
         stream.codec_context.thread_count = threads
         stream.thread_type = "AUTO"
         yield container, stream
@@ -121,6 +129,23 @@ def _choose_stream(container: InputContainer, path: Path) -> av.VideoStream:
     if not decodable(stream):
         raise MediaError("unreadable", path, "there is no decoder for its video stream")
     return stream
+
+
+def _limit(least: int = _LEAST) -> dict[str, str]:
+    """Libav's own limit, which keeps it from taking memory; `check_pixels` has the exact one."""
+    return {_LIMIT: str(max(max_pixels(), _LEAST, least))}
+
+
+def _stated_size(path: Path, stream: av.VideoStream) -> tuple[int, int]:
+    """Width and height of pictures as the headers state them, (0, 0) if they do not."""
+    context = stream.codec_context
+    if context.width:
+        return context.width, context.height
+    # libav forgets the size of pictures that it has refused. Without decoders it reads the headers alone.
+    with suppress(FFmpegError, OSError), av.open(f"file:{path}", options=_HEADERS_ONLY) as opened:
+        context = opened.streams[stream.index].codec_context
+        return context.width, context.height
+    return 0, 0
 
 
 def _kind(mode: int) -> str:

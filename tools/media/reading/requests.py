@@ -253,12 +253,12 @@ def _read_image(path: str | Path, requests: Sequence[FrameRequest]) -> list[Fram
     from PIL import Image
 
     from tools.media.reading.frames import Frame
-    from tools.media.reading.images import read_image
+    from tools.media.reading.images import gray_image, read_image
 
     image = read_image(path)
 
     def grey(size: Size) -> np.ndarray:
-        return np.asarray(Image.fromarray(image).convert("L").resize(size, Image.Resampling.BOX))[None]
+        return np.asarray(gray_image(image).resize(size, Image.Resampling.BOX))[None]
 
     found: list[Frames | MediaError] = []
     for request in requests:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from PIL import Image
 
 VIEWING_LINES = 360
 """Shorter side, in pixels, at which every picture is judged."""
+
+_MOST_PIXELS = 1 << 23  # at that size: a picture more than 64 times as long as high is judged smaller
 
 
 def sharpness(luma: np.ndarray) -> float:
@@ -26,7 +30,7 @@ def sharpness(luma: np.ndarray) -> float:
         Squared luma, from 0 on. It rises with contrast, texture and noise too; see docs/technical.md.
     """
     height, width = luma.shape
-    scale = VIEWING_LINES / min(height, width)
+    scale = min(VIEWING_LINES / min(height, width), math.sqrt(_MOST_PIXELS / (height * width)))
     size = (max(3, round(width * scale)), max(3, round(height * scale)))
     if size != (width, height):
         luma = np.asarray(Image.fromarray(luma).resize(size, Image.Resampling.LANCZOS))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+_AV1_FRAMES = (3, 6, 7)  # OBU_FRAME_HEADER, OBU_FRAME, OBU_REDUNDANT_FRAME_HEADER
+
 
 def nal_length_size(codec: str, extradata: bytes | None) -> int | None:
     """Bytes of the length before each NAL unit of H.264/HEVC as stored in mp4, mov and mkv.
@@ -32,6 +34,19 @@ def hevc_has_one_layer(extradata: bytes | None) -> bool:
     return bool(extradata) and len(extradata) >= 23 and extradata[0] == 1 and (extradata[21] >> 3) & 7 == 1
 
 
+def units_fit(packet: memoryview, codec: str, length_size: int | None) -> bool:
+    """Whether the units of a packet fill it; True for codecs, and ways to store them, without such units.
+
+    Args:
+        packet: The bytes.
+        codec: Name of the codec.
+        length_size: See `nal_length_size`.
+    """
+    if length_size:
+        return nal_units_fit(packet, length_size)
+    return codec != "av1" or obus_fit(packet)
+
+
 def nal_units_fit(packet: memoryview, length_size: int) -> bool:
     """Whether the NAL units of a packet fill it exactly and none is empty.
 
@@ -44,6 +59,32 @@ def nal_units_fit(packet: memoryview, length_size: int) -> bool:
             return False
         at += length_size + length
     return at == end
+
+
+def obus_fit(packet: memoryview) -> bool:
+    """Whether the open bitstream units of an AV1 packet fill it exactly, and one of them has a frame.
+
+    AV1 bitstream specification, 5.3 (obu_header), 6.2.2 (obu_type) and 4.10.5 (leb128). Decoders refuse the
+    rest of a packet in which a size is wrong, and ignore reserved bits.
+    """
+    at, end = 0, len(packet)
+    has_frame = False
+    while at < end:
+        header = packet[at]
+        at += 2 if header & 4 else 1  # obu_extension_flag
+        has_frame |= header >> 3 & 15 in _AV1_FRAMES
+        if not header & 2:  # no size: it fills the packet
+            return has_frame
+        size = shift = 0
+        more = True
+        while more:
+            if at == end or shift > 49:  # eight bytes at most
+                return False
+            size |= (packet[at] & 127) << shift
+            more = packet[at] > 127
+            at, shift = at + 1, shift + 7
+        at += size
+    return has_frame and at == end
 
 
 def is_hidden(codec: str) -> Callable[[memoryview], bool] | None:

@@ -14,6 +14,7 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from tools.media.reading.colour.hdr import Hdr
+from tools.media.reading.limits import check_pixels
 from tools.media.reading.orientation import Orientation
 from tools.media.reading.sampling import TIME_TOLERANCE, frame_at
 from tools.media.reading.timeline.clock import CONTINUOUS, Clock
@@ -169,6 +170,17 @@ class PacketIndex:
         if (width, height, orientation) == (self.coded_width, self.coded_height, self.orientation):
             return self
         return dataclasses.replace(self, coded_width=width, coded_height=height, orientation=orientation)
+
+    def within_limits(self) -> PacketIndex:
+        """This index, if no picture has too many pixels: with square ones, or after a change of the size.
+
+        Raises:
+            MediaError: too_large.
+        """
+        check_pixels(self.path, *self.displayed_size, "with square pixels its pictures have")
+        for change in self.size_changes:
+            check_pixels(self.path, change.width, change.height, "later pictures have")
+        return self
 
     def frame_at(self, seconds: float) -> int:
         """The frame on screen at a time: the last that starts at or before it, within 1 ms; at least 0."""

@@ -49,7 +49,7 @@ def index_packets(path: str | Path) -> PacketIndex:
     Invalid times are repaired, see `tools.media.reading.timeline.clock` and `PacketIndex.timing`.
 
     Raises:
-        MediaError: missing, not_a_file, empty, unreadable, no_video, or decode (no picture at all).
+        MediaError: missing, not_a_file, empty, unreadable, no_video, too_large, or decode (no picture).
     """
     with open_video(path) as (container, stream):
         return index_opened(path, container, stream)[0]
@@ -127,7 +127,7 @@ def index_opened(
         "timing": timed.timing,
         "clock": timed.clock,
     }
-    return _build(scan, timed, rate, facts), first
+    return _build(scan, timed, rate, facts).within_limits(), first
 
 
 @dataclasses.dataclass
@@ -195,8 +195,8 @@ def _scan(container: InputContainer, stream: av.VideoStream) -> Scan:
         scan.durations.append(packet.duration or 0)
         # Transport streams flag every lost byte, but decoders continue.
         whole = unbounded or not packet.is_corrupt
-        if length_size and whole:
-            whole = bitstream.nal_units_fit(memoryview(packet), length_size)
+        if whole:
+            whole = bitstream.units_fit(memoryview(packet), codec, length_size)
         scan.damaged.append(not whole)
         if codec == "mpeg4" and bitstream.repeats_or_packs(memoryview(packet)):
             scan.suspicious = True
