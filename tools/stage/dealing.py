@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from tools.base.disk import write_whole, writing
+from tools.base.disk import remove_quietly, write_whole, writing
 from tools.stage.costs import are_known, file_sizes, row_costs
 from tools.stage.shards import Shard
 
@@ -106,6 +106,9 @@ def _written_down(file: Path, world: int, table: pl.DataFrame, read_only: bool) 
             found = deal(row_costs(table, file_sizes(table)), world)
             data = found.tobytes()
             write_whole(file, zlib.crc32(data).to_bytes(_CHECKSUM, "little") + data, "who gets which rows")
+            for old in file.parent.glob(f"ranks{world}-*.dealt"):  # of another input, which this one replaces
+                if old != file:
+                    remove_quietly(old)
     return found
 
 

@@ -18,9 +18,10 @@ STATE_FOLDER = ".vidsieve"
 
 @dataclass(frozen=True)
 class Shard:
-    """One rank's share of a table: rows rank, rank + world, rank + 2 world, ...
+    """One rank of several.
 
-    Interleaving spreads long videos, which are often neighbours, over the ranks.
+    Which rows of a table it processes follows from how long they are, see `tools.stage.dealing`; rows of
+    which nothing is known go to the ranks in turn.
 
     Attributes:
         rank: Number of this rank, from 0.
@@ -41,7 +42,7 @@ class Shard:
         return f"{self.rank}/{self.world}"
 
     def rows(self, total: int) -> range:
-        """Numbers of this rank's rows in a table of ``total`` rows."""
+        """Numbers of this rank's rows where ``total`` rows are dealt out in turn."""
         return range(self.rank, total, self.world)
 
     def output(self, output: Path) -> Path:
