@@ -95,7 +95,7 @@ def plan_datautil(
     settings = settings or Settings()
     values = checked(operations or {}, settings)
     paths = expand_inputs(inputs)
-    target = output_target(paths, values, settings, output, format)
+    target = output_target(inputs, paths, values, settings, output, format)
     read = [*paths, *other_tables(values)]
     if writes and not shard and output is None and target in paths:
         raise UserError(f"{target}: {no_name(values)}")

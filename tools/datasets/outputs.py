@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +30,14 @@ def no_name(values: Mapping[str, Any]) -> str:
 
 
 def output_target(
+    inputs: Sequence[str | Path],
     paths: list[Path],
     values: Mapping[str, Any],
     settings: Settings,
     output: str | Path | None,
     format: str | None,
 ) -> Path:
-    """Where to write: never the name of an input."""
+    """Where to write: never the name of an input. The table of a folder is written beside it."""
     from tools.table import output_path, shorten, split_part, table_extension, table_format, table_stem
 
     if output is not None:
@@ -43,7 +45,10 @@ def output_target(
         return Path(output)
     first = paths[0]
     wholes = [part[0] for part in map(split_part, paths) if part]
-    if 1 < len(paths) == len(wholes) and len(set(wholes)) == 1:
+    if len(inputs) == 1 and Path(inputs[0]).is_dir():
+        folder = Path(inputs[0]).resolve()
+        first, stem = folder.with_name(folder.name + table_extension(first)), folder.name
+    elif 1 < len(paths) == len(wholes) and len(set(wholes)) == 1:
         first, stem = wholes[0], table_stem(wholes[0])
     else:
         stem = "+".join(table_stem(path) for path in paths)
@@ -127,16 +132,53 @@ def write_output(frame: pl.LazyFrame, plan: Plan, rows: int | None) -> dict[Path
     if plan.outputs == [plan.target]:
         quotes = not needs_no_quotes(plan)
         return {plan.target: write_and_count(frame, plan.target, inputs=plan.read, rows=rows, quotes=quotes)}
-    table = frame.collect(engine="streaming")
-    if rows is not None and table.height != rows:
-        source = plan.context.source
-        raise UserError(f"{source}: {table.height} of {rows} rows were read; did a table change meanwhile?")
-    small, larger = divmod(table.height, len(plan.outputs))
-    written: dict[Path, int] = {}
-    for number, output in enumerate(plan.outputs):
-        start, rows = sum(written.values()), small + (number < larger)
-        written[output] = write_and_count(table.slice(start, rows), output, inputs=plan.read)
-    return written
+    with kept_rows(frame, plan) as (table, height):
+        if rows is not None and height != rows:
+            source = plan.context.source
+            raise UserError(f"{source}: {height} of {rows} rows were read; did a table change meanwhile?")
+        small, larger = divmod(height, len(plan.outputs))
+        written: dict[Path, int] = {}
+        for number, output in enumerate(plan.outputs):
+            start, rows = sum(written.values()), small + (number < larger)
+            written[output] = write_and_count(table.slice(start, rows), output, inputs=plan.read)
+        return written
+
+
+_IN_MEMORY = 100_000  # rows
+
+
+@contextmanager
+def kept_rows(frame: pl.LazyFrame, plan: Plan) -> Iterator[tuple[pl.LazyFrame, int]]:
+    """A table whose rows are read more than once, and how many there are; a large one in a temporary file."""
+    import polars as pl
+
+    from tools.base.disk import cannot_write, errno_of
+    from tools.base.temporary_folder import TemporaryFolder
+    from tools.table.external_sort import scratch_folder
+    from tools.table.files import unreadable
+
+    folder = None
+    try:
+        try:
+            head = frame.head(_IN_MEMORY + 1).collect(engine="streaming")
+            if head.height > _IN_MEMORY:
+                folder = TemporaryFolder(scratch_folder(plan.context.scratch))
+                path = folder.path / "rows.arrow"
+                frame.sink_ipc(path, compression="uncompressed", engine="streaming")
+                table = pl.scan_ipc(path)
+                height = table.select(pl.len()).collect().item()
+            else:
+                table, height = head.lazy(), head.height
+        except pl.exceptions.PolarsError as error:
+            if folder is not None and errno_of(error):
+                raise cannot_write(folder.path, error, "a temporary file") from None
+            raise unreadable(plan.context.source, error) from None
+        except OSError as error:
+            raise cannot_write(plan.target.parent, error, "a temporary file") from None
+        yield table, height
+    finally:
+        if folder is not None:
+            folder.close()
 
 
 _UNCHANGED = {

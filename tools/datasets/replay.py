@@ -38,7 +38,7 @@ def commands_for(plan: Plan) -> list[str]:
         return [_command(plan.paths, _with_condition(values, condition), plan.context)]
     first = {name: value for name, value in values.items() if OPERATIONS[name].phase < Phase.AMOUNT}
     rest = {name: value for name, value in values.items() if name not in first}
-    between = output_target(plan.paths, first, Settings(plan.context.seed), None, None)
+    between = output_target(plan.paths, plan.paths, first, Settings(plan.context.seed), None, None)
     return [
         _command(plan.paths, first, plan.context),
         _command([between], _with_condition(rest, condition), plan.context),

@@ -8,6 +8,7 @@ that a column of few values takes no more memory than any other. Equal keys stay
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,11 @@ _SAMPLED = 64  # one row of so many
 _BATCH = 50_000  # rows
 _KEY = "key\0"
 _RANGE = "range\0"
+
+
+def scratch_folder(wanted: Path | None) -> Path:
+    """Where temporary files go: the folder of an output, or that of the system if it is not there yet."""
+    return wanted if wanted is not None and wanted.is_dir() else Path(tempfile.gettempdir())
 
 
 def batches_of(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:

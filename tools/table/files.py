@@ -43,6 +43,11 @@ def scan_table(path: str | Path) -> pl.LazyFrame:
         UserError: There is no such file, it is not a table, or it cannot be read.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UserError(
+            f"{path}: not a table but a folder; if it holds the parts of a table, make one file of them: "
+            f"python -m tools.datasets.datautil {path} --output meta.parquet"
+        )
     form = format_of(path)
     _check_file(path)
     try:

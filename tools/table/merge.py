@@ -12,16 +12,17 @@ import polars as pl
 from tools.base.addresses import refuse_address
 from tools.columns import PART_COLUMN, ROW_COLUMN
 from tools.errors import UserError
-from tools.table.files import scan_table, unreadable
-from tools.table.formats import format_of
-from tools.table.formats.csv_format import CsvFormat
-from tools.table.formats.types import lists_as_text
+from tools.table.files import column_names, scan_table, unreadable
+from tools.table.formats import format_of, table_extension
+from tools.table.formats.types import lists_as_text, text_columns
 from tools.table.names import is_failures_file, part_path, split_part
 from tools.table.sidecar import is_sidecar
 
 
 def expand_inputs(patterns: Sequence[str | Path]) -> list[Path]:
-    """Turn names and glob patterns into files, in the order given; ``part2`` comes before ``part10``.
+    """Turn names, folders and patterns into files, in the order given; ``part2`` comes before ``part10``.
+
+    A folder gives the files of `tables_in`.
 
     Failures files and sidecars are left out of what a pattern matches (a name that is spelled out is taken as
     it is; of several, as the shell makes them of a pattern, those of sidecars are left out, too).
@@ -32,6 +33,9 @@ def expand_inputs(patterns: Sequence[str | Path]) -> list[Path]:
     found: list[Path] = []
     for pattern in patterns:
         refuse_address(pattern)
+        if Path(pattern).is_dir():
+            found += tables_in(Path(pattern))
+            continue
         if Path(pattern).exists():
             if len(patterns) == 1 or not is_sidecar(pattern):
                 found.append(Path(pattern))
@@ -45,6 +49,46 @@ def expand_inputs(patterns: Sequence[str | Path]) -> list[Path]:
             raise UserError(f"{pattern}: {what}")
         found += sorted(matches, key=_natural)
     return found
+
+
+def tables_in(folder: Path) -> list[Path]:
+    """The files of a table that is a folder, as Spark, Daft and Polars write it.
+
+    Left out are failures files, files that are no table, and names that begin with a dot or ``_``.
+
+    Raises:
+        UserError: There is none; they differ in their format or columns, so that they are not one table; or
+            folders have names such as ``year=2024``, which hold a column.
+    """
+    found = sorted((p for p in folder.rglob("*") if _is_part(p.relative_to(folder), p)), key=_natural)
+    if not found:
+        raise UserError(f"{folder}: the folder holds no table")
+    if keyed := next((p.parent for p in found if "=" in str(p.relative_to(folder).parent)), None):
+        raise UserError(
+            f"{keyed}: the name of the folder holds a column, which is not read; write the table without "
+            f"partition keys, with Polars: pl.scan_parquet({str(folder)!r}).sink_parquet('meta.parquet')"
+        )
+    first, columns = found[0], set(column_names(found[0]))
+    for path in found[1:]:
+        odd = columns.symmetric_difference(column_names(path))
+        if odd or format_of(path) is not format_of(first):
+            what = f"columns ({', '.join(sorted(odd))})" if odd else "formats"
+            raise UserError(
+                f"{folder}: {first.name} and {path.name} have different {what}, so they are not parts of one "
+                "table; name the tables, or give a pattern"
+            )
+    return found
+
+
+def _is_part(below: Path, path: Path) -> bool:
+    hidden = any(name.startswith((".", "_")) for name in below.parts)
+    return (
+        not hidden
+        and bool(table_extension(path))
+        and path.is_file()
+        and not is_failures_file(path)
+        and not is_sidecar(path)
+    )
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
@@ -82,16 +126,19 @@ def merge_tables(paths: Sequence[str | Path]) -> pl.LazyFrame:
 
 
 def _under_each_other(frames: dict[Path, pl.LazyFrame]) -> pl.LazyFrame:
-    """As `concat_tables`; plain CSVs of one header are read one after the other, which takes less memory."""
-    headers = {tuple(frame.collect_schema().names()) for frame in frames.values()}
+    """As `concat_tables`; files with the same columns are read one after the other where their format can.
+
+    That takes less memory, and lets many files be one table.
+    """
+    headers = {tuple(frame.collect_schema().items()) for frame in frames.values()}
     formats = {format_of(path) for path in frames}
     if len(frames) > 1 and len(headers) == len(formats) == 1:
-        form = formats.pop()
-        if isinstance(form, CsvFormat) and all(form.is_plain(path) for path in frames):
-            try:
-                return form.scan_all(list(frames))
-            except (pl.exceptions.PolarsError, OSError) as error:
-                raise unreadable(next(iter(frames)), error) from None
+        try:
+            together = formats.pop().scan_together(list(frames))
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise unreadable(next(iter(frames)), error) from None
+        if together is not None:
+            return text_columns(together)
     return concat_tables(list(frames.values()))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +28,7 @@ def sort_rows(
     import polars as pl
 
     from tools.table import numeric
-    from tools.table.external_sort import batches_of, external_sort, sample_of
+    from tools.table.external_sort import batches_of, external_sort, sample_of, scratch_folder
 
     key = pl.col(column)
     dtype = frame.collect_schema()[column]
@@ -50,7 +49,7 @@ def sort_rows(
     if dtype == pl.String and all_numbers:
         key = numeric(column)
     keys = sample.select(key).to_series()
-    return external_sort(frame, key, keys, rows, _scratch(scratch), descending=descending)
+    return external_sort(frame, key, keys, rows, scratch_folder(scratch), descending=descending)
 
 
 def _words(column: str) -> pl.Expr:
@@ -61,11 +60,6 @@ def _words(column: str) -> pl.Expr:
 
     filled = ~pl.col(column).str.strip_chars().str.to_lowercase().is_in(["", "nan"])  # null where the cell is
     return (filled & numeric(column).is_null()).any()
-
-
-def _scratch(folder: Path | None) -> Path:
-    """Where temporary files go; the folder of an output may not be there yet."""
-    return folder if folder is not None and folder.is_dir() else Path(tempfile.gettempdir())
 
 
 def _descending(frame: pl.LazyFrame, column: str, context: Context) -> pl.LazyFrame:
@@ -103,7 +97,7 @@ def _shuffle(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFra
     import numpy as np
     import polars as pl
 
-    from tools.table.external_sort import external_sort
+    from tools.table.external_sort import external_sort, scratch_folder
 
     rows = _rows_of(frame, context)
     order = np.random.RandomState(context.seed).permutation(rows)
@@ -112,9 +106,9 @@ def _shuffle(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFra
     del order
     sample = pl.Series(np.linspace(0, rows, 1000, dtype=np.uint32))
     numbered = frame.with_row_index(_ROW)
-    return external_sort(numbered, _of_rows(place, pl.UInt32), sample, rows, _scratch(context.scratch)).drop(
-        _ROW
-    )
+    return external_sort(
+        numbered, _of_rows(place, pl.UInt32), sample, rows, scratch_folder(context.scratch)
+    ).drop(_ROW)
 
 
 def _sample(frame: pl.LazyFrame, number: int, context: Context) -> Split:

@@ -5,6 +5,7 @@ To add one, write a `TableFormat` in a module beside this one, and list it in `F
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,13 @@ class ParquetFormat(TableFormat):
     def scan(self, path: Path) -> pl.LazyFrame:
         """As Polars reads it."""
         return pl.scan_parquet(path, glob=False)
+
+    def scan_together(self, paths: Sequence[Path]) -> pl.LazyFrame | None:
+        """Unless a column has different types in them, of which Polars knows none in common."""
+        schemas = [pl.read_parquet_schema(path) for path in paths]
+        if any(schema != schemas[0] for schema in schemas):
+            return None
+        return pl.scan_parquet(list(paths), glob=False)
 
     def sink(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
         """Text columns get their type in the contract where that loses no cell."""

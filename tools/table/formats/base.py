@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -48,6 +48,13 @@ class TableFormat:
             UserError: It cannot be read; Polars' errors and `OSError` become one in `scan_table`.
         """
         raise NotImplementedError
+
+    def scan_together(self, paths: Sequence[Path]) -> pl.LazyFrame | None:
+        """Files with the same columns as one table, in their order; None where they have to be read apart.
+
+        Errors as `scan`.
+        """
+        return None
 
     def sink(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
         """A lazy frame that writes a table to a file when it is collected."""

@@ -45,6 +45,10 @@ class CsvFormat(TableFormat):
         """A table of text columns."""
         return self.scan_all([path])
 
+    def scan_together(self, paths: Sequence[Path]) -> pl.LazyFrame | None:
+        """Plain files only."""
+        return self.scan_all(paths) if all(self.is_plain(path) for path in paths) else None
+
     def scan_all(self, paths: Sequence[Path]) -> pl.LazyFrame:
         """Tables with the same header, whose rows follow each other."""
         tables = [self._checked(path) for path in paths]
