@@ -29,6 +29,7 @@ from tools.base.disk import cannot_write, system_message, writing
 from tools.base.versions import Version
 from tools.errors import MediaError, UserError
 from tools.stage.costs import file_state
+from tools.stage.ledger_compaction import compact
 from tools.stage.ledger_files import LedgerFiles, VectorPlace, sealed
 from tools.stage.outcomes import Outcome
 from tools.stage.stage import VECTOR, Row, Stage
@@ -233,28 +234,44 @@ class Ledger:
             raise cannot_write(self._path, error, "the ledger") from None
 
     def _open(self) -> int:
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        except OSError as error:
-            raise cannot_write(self._path, error, "the ledger") from None
+        """The file of this rank, locked; its last line has an end, and few of its lines are replaced ones."""
         for _ in range(_LOCK_TRIES):
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
+            except OSError as error:
+                raise cannot_write(self._path, error, "the ledger") from None
+            if _lock(file) and _is_at(file, self._path):
                 break
-            except BlockingIOError:  # `is_running` of another rank has the lock for a moment
-                time.sleep(0.1)
-            except OSError:  # a file system without locks
-                break
-        else:
             os.close(file)
+            time.sleep(0.1)
+        else:
             name = self._path.parent.name
             raise UserError(f"{name}: the same command is running already ({self._path.stem})")
         size = os.fstat(file).st_size
         if size and os.pread(file, 1, size - 1) != b"\n":  # end a line that a kill has cut off
             with writing(self._path, "the ledger"):
                 os.write(file, b"\n")
-        return file
+        return compact(self._path, file)
+
+
+def _lock(file: int) -> bool:
+    """Lock a file; False while `is_running` of another rank has the lock, or a process writes the file."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        pass
+    return True
+
+
+def _is_at(file: int, path: Path) -> bool:
+    """Whether an open file is the one at a path: a compaction may have put another one there meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(file), path.stat())
+    except OSError:
+        return False
 
 
 def _parts(outcomes: Mapping[str, Outcome]) -> Iterator[dict[str, Outcome]]:
