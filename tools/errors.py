@@ -143,6 +143,16 @@ class DiskError(UserError):
     """
 
 
+class OrderError(UserError):
+    """The results of a model are not in the order of its rows, see `tools.stage.order_check`. The run ends.
+
+    Attributes:
+        keys: Rows that were finished since the order was last known to be right; they are not kept.
+    """
+
+    keys: tuple[str, ...] = ()
+
+
 class MediaError(VidsieveError):
     """One file (one row) could not be processed; the run goes on.
 

@@ -6,16 +6,18 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from PIL import Image
 
 from tests.models.openai_clip import save_state
 from tests.scoring.clip_files import SHAPE, pictures
-from tools.errors import MediaError, UserError
+from tools.errors import MediaError, OrderError, UserError
 from tools.media.reading.requests import FrameRequest, read_requests, read_sampled
 from tools.media.reading.sampling import Sampling
 from tools.models.clip import CLIPEncoder, load_clip
 from tools.scoring.aesthetic.stage import AestheticStage
 from tools.scoring.clip_features import CLIPFeatures, fingerprint, image_features
 from tools.scoring.clip_stage import setup_together
+from tools.scoring.fused import FusedStage
 from tools.scoring.matching.stage import MatchingStage
 from tools.scoring.quality.stage import QualityStage
 from tools.stage.runner import RunOptions, map_rows, run_stage
@@ -195,3 +197,43 @@ def test_crops_travel_to_the_workers_and_back(clip_environment, media):
     assert map_rows(stage, rows, RunOptions(num_workers=2, progress=False, batch_size=3)) == inline
     crops = stage.prepare(rows[0], read_sampled(media["long"], stage.sampling)).crops
     assert crops.dtype == np.uint8 and crops.shape == (2, 32, 32, 3)
+
+
+@pytest.fixture
+def twelve(tmp_path):
+    rng = np.random.default_rng(0)
+    found = []
+    for number in range(12):
+        picture = Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8))
+        picture.resize((48, 48), Image.Resampling.BICUBIC).save(tmp_path / f"{number}.png")
+        found.append({"path": str(tmp_path / f"{number}.png"), "text": "a cat"})
+    return found
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("together", [False, True])
+def test_clip_in_another_order_is_caught(clip_environment, twelve, monkeypatch, precision, together):
+    """Also where several scores share CLIP's features, which are remembered."""
+
+    def stage():
+        match = MatchingStage(device="cpu", precision=precision)
+        return FusedStage(stages=(match,)) if together else match
+
+    fine = map_rows(stage(), twelve, OPTIONS)
+    original = CLIPEncoder.encode_crops
+    encoded = []
+
+    def counted(self, crops):
+        encoded.append(len(crops))
+        return original(self, crops)
+
+    monkeypatch.setattr(CLIPEncoder, "encode_crops", counted)
+    monkeypatch.setattr(MatchingStage, "checks_order", False)
+    assert map_rows(stage(), twelve, OPTIONS) == fine  # to the last digit
+    without = sum(encoded)
+    monkeypatch.setattr(MatchingStage, "checks_order", True)
+    assert map_rows(stage(), twelve, OPTIONS) == fine
+    assert sum(encoded) == 2 * without + 1
+    monkeypatch.setattr(CLIPEncoder, "encode_crops", lambda self, crops: original(self, crops).flip(0))
+    with pytest.raises(OrderError, match="match"):
+        map_rows(stage(), twelve, OPTIONS)

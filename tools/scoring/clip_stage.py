@@ -66,6 +66,7 @@ class CLIPStage(Stage):
     """
 
     reads_texts = False
+    checks_order = True
 
     sampling: Sampling = frames_option(FIRST_MIDDLE_LAST, "3", limits=True)
     clip_model: str = clip_model_option("ViT-L/14")
@@ -197,6 +198,12 @@ class CLIPStage(Stage):
             ]
         scored = iter(values)
         return [next(scored) if good else _no_number() for good in finite]
+
+    def as_other_row(self, prepared: Any, number: int) -> Any:
+        """A row whose crops are not taken for those of another, so that they go through CLIP."""
+        if not isinstance(prepared, CLIPRow):  # a row that needs no CLIP
+            return prepared
+        return prepared._replace(keys=tuple(b"%d %b" % (number, key) for key in prepared.keys))
 
     def score_features(self, features: list[np.ndarray], extras: list[Any]) -> list[dict[str, Any]]:
         """Turn features into values.

@@ -53,6 +53,7 @@ class FusedStage(Stage):
             column: dtype for stage in self.stages for column, dtype in stage.output_columns.items()
         }
         self.output_columns |= dict.fromkeys(_LISTS, pl.Object)
+        self.checks_order = any(stage.checks_order for stage in self.stages)
         self.vector_file = next((stage.vector_file for stage in self.stages if stage.vector_file), None)
 
     def required_weights(self) -> list[RequiredWeights]:
@@ -91,6 +92,13 @@ class FusedStage(Stage):
         """What each scorer prepares, or the `MediaError` that keeps it from doing so."""
         found = read_requests(row["path"], [stage.request for stage in self.stages], decoder=self.decoder)
         return [_prepare(stage, row, own) for stage, own in zip(self.stages, found, strict=True)]
+
+    def as_other_row(self, prepared: list[Any], number: int) -> list[Any]:
+        """The row as each scorer makes it another one."""
+        return [
+            row if isinstance(row, MediaError) else stage.as_other_row(row, number)
+            for stage, row in zip(self.stages, prepared, strict=True)
+        ]
 
     def setup(self) -> None:
         """Load the models of all."""

@@ -11,7 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from tools.base.disk import ALWAYS, disk_error
-from tools.errors import MediaError, UserError
+from tools.errors import MediaError, OrderError, UserError
+from tools.stage.order_check import ROWS_PER_CHECK, OrderCheck
 from tools.stage.outcomes import Outcome
 from tools.stage.stage import Stage
 from tools.stage.values import check_values
@@ -123,6 +124,9 @@ class Scoring:
         timed: Callable[[list[str], float, float], None] | None = None,
     ) -> None:
         self._scorer = BatchScorer(stage)
+        self._order = OrderCheck(stage, largest) if stage.checks_order else None
+        self._until_check = 0  # rows until a batch is checked
+        self._unchecked: list[str] = []  # finished since the order was last known to be right
         self._seconds = stage.batch_seconds
         self._largest = largest
         self._size = min(largest, _FIRST_BATCH)
@@ -130,7 +134,7 @@ class Scoring:
         self._timed = timed
         self._collected: list[tuple[str, Any]] = []
         self._waits_since = 0.0
-        self._running: list[Future[tuple[list[tuple[str, Outcome]], float, float]]] = []
+        self._running: list[tuple[Future[tuple[list[tuple[str, Outcome]], float, float]], bool]] = []
         self._thread = ThreadPoolExecutor(max_workers=1)
 
     def __enter__(self) -> Scoring:
@@ -151,7 +155,9 @@ class Scoring:
         if not self._collected:
             self._waits_since = time.monotonic()
         self._collected.append((key, prepared))
-        if len(self._collected) >= self._size:
+        # The known row takes a place of a batch: one pass more on a GPU would cost much.
+        taken = self._order is not None and self._order.has_row and self._until_check <= 0
+        if len(self._collected) + taken >= self._size:
             self._submit()
         self.poll()
 
@@ -163,23 +169,40 @@ class Scoring:
 
     def _submit(self) -> None:
         if self._collected:
-            self._running.append(self._thread.submit(self._score, self._collected))
+            checked = self._order is not None and self._until_check <= 0
+            self._until_check = ROWS_PER_CHECK if checked else self._until_check - len(self._collected)
+            self._running.append((self._thread.submit(self._score, self._collected, checked), checked))
             self._collected = []
 
-    def _score(self, batch: list[tuple[str, Any]]) -> tuple[list[tuple[str, Outcome]], float, float]:
+    def _score(
+        self, batch: list[tuple[str, Any]], checked: bool
+    ) -> tuple[list[tuple[str, Outcome]], float, float]:
         start, cpu = time.monotonic(), time.process_time()
-        outcomes = self._scorer.score([prepared for _, prepared in batch])
+        prepared = [row for _, row in batch]
+        if checked and self._order is not None:
+            outcomes = self._order.score(self._scorer.score, prepared)
+        else:
+            outcomes = self._scorer.score(prepared)
         seconds, cpu = time.monotonic() - start, time.process_time() - cpu
         return list(zip((key for key, _ in batch), outcomes, strict=True)), seconds, cpu
 
     def _take(self, waiting: int) -> None:
         """Report finished batches; wait until no more than ``waiting`` are left."""
-        while self._running and (len(self._running) > waiting or self._running[0].done()):
-            outcomes, seconds, cpu = self._running[0].result()
+        while self._running and (len(self._running) > waiting or self._running[0][0].done()):
+            future, checked = self._running[0]
+            try:
+                outcomes, seconds, cpu = future.result()
+            except OrderError as error:
+                error.keys = tuple(self._unchecked)
+                raise
             self._running.pop(0)
             if self._timed is not None:
                 self._timed([key for key, _ in outcomes], seconds, cpu)
             self._finished(outcomes)
+            if checked:
+                self._unchecked.clear()
+            elif self._order is not None:
+                self._unchecked += [key for key, _ in outcomes]
             if len(outcomes) >= self._size:  # the time of a smaller batch is no guide
                 fitting = max(_SMALLEST_BATCH, int(len(outcomes) / max(seconds, 1e-3) * self._seconds))
                 self._size = min(self._largest, self._scorer.fits, 4 * len(outcomes), fitting)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from tools.errors import OrderError
 from tools.media.workers.pool import usable_cores
 from tools.stage.dealing import longest_first
 from tools.stage.estimate import Estimate, estimate, rates_of
@@ -44,6 +45,10 @@ def process_rows(
         ledger: Where outcomes go as they come.
         options: How.
         status: Where the progress is written down.
+
+    Raises:
+        OrderError: See `tools.stage.order_check`; what was finished since the last check is struck out.
+        UserError: See `Session.process`.
     """
     order, cost, meter = _in_order(plan, todo)
     forecast = None if meter is None else _Forecast(stage, plan, meter, options, status)
@@ -67,7 +72,11 @@ def process_rows(
             progress.count(results, float(sum(plan.costs[todo[key]] for key, _ in results)))
 
         rows = ((plan.keys[n], plan.rows.row(n, named=True)) for n in order)
-        session.process(rows, finished, on_version, meter)
+        try:
+            session.process(rows, finished, on_version, meter)
+        except OrderError as error:
+            ledger.forget(error.keys)
+            raise
 
 
 def _in_order(plan: RunPlan, todo: Mapping[str, int]) -> tuple[array[int], float, Meter | None]:

@@ -114,6 +114,9 @@ class StageContract:
         vector_file: File for the `VECTOR` of each row, a name that ends in .npy or .parquet; None for none.
         no_trial: Why the time cannot be estimated from a few rows on trial; empty where it can.
         spent_how: How `spent` was found out on trial, as the end of a sentence.
+        checks_order: Whether a known row is scored among others now and then, to prove the order of the
+            results (`tools.stage.order_check`): for stages with a model. Then `Stage.score` must not do more
+            than score, as it gets that row several times.
         batch_seconds: Batches that take longer are made smaller: a kill loses at most that much work.
     """
 
@@ -132,6 +135,7 @@ class StageContract:
     vector_file: str | None = None
     no_trial: str = ""
     spent_how: str = ""
+    checks_order: bool = False
     batch_seconds: float = 10.0
     _rows_here: Sequence[int] | None = None
     _arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
@@ -311,6 +315,17 @@ class Stage(StageContract):
     def spent(self) -> tuple[int, dict[str, float]]:
         """Tokens and the like that were used so far: for how many rows, and how much of each."""
         return 0, {}
+
+    def as_other_row(self, prepared: Any, number: int) -> Any:
+        """A copy of a prepared row, made so that it is computed anew and not remembered.
+
+        Override where `score` knows rows again that it has had before.
+
+        Args:
+            prepared: What `prepare` returned.
+            number: Of the copy.
+        """
+        return prepared
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave models behind: what starts with an underscore does not travel to workers."""

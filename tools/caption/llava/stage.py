@@ -65,6 +65,7 @@ class LlavaStage(Stage):
 
     name = "caption"
     suffix = "_caption"
+    checks_order = True
     version = 3
     output_columns = {
         "text": pl.String,

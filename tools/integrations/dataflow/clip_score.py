@@ -77,6 +77,12 @@ class PerClipStage(Stage):
             FRAME_NUMBERS: pl.List(pl.Int64),
         }
         self.batch_seconds = self.stage.batch_seconds
+        self.checks_order = self.stage.checks_order
+
+    def as_other_row(self, prepared: Any, number: int) -> Any:
+        """As the other stage makes it another one."""
+        inner, origin, numbers = prepared
+        return self.stage.as_other_row(inner, number), origin, numbers
 
     def setup(self) -> None:
         """Load the models of the other stage."""

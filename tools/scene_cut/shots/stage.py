@@ -81,6 +81,7 @@ class SceneDetectStage(Stage):
 
     name = "timestamp"
     suffix = "_timestamp"
+    checks_order = True
     version = 2
     optional_columns = (_STATS_NAME,)
     output_columns = {

@@ -67,6 +67,7 @@ class SoundStage(Stage):
     name = "audio"
     version = 2
     suffix = "_audio"
+    checks_order = True
     takes_lists = True
     output_columns = {
         "audio_match": pl.Float64,

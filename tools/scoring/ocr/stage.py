@@ -40,6 +40,7 @@ class OcrStage(Stage):
 
     name = "ocr"
     suffix = "_ocr"
+    checks_order = True
 
     sampling: Sampling = frames_option(Sampling("first_middle_last", 3), "3")
     threshold: float = option(

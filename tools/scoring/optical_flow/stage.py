@@ -47,6 +47,7 @@ class OpticalFlowStage(Stage):
 
     name = "flow"
     suffix = "_flow"
+    checks_order = True
     output_columns = {
         "flow": pl.Float64,
         "motion": pl.Float64,
