@@ -11,7 +11,7 @@ import copy
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -158,7 +158,7 @@ def _size(value: Any) -> int:
     return sum(map(_size, value)) if isinstance(value, (tuple, list)) else 0
 
 
-def _says_something(outcome: Outcome) -> bool:
+def _says_something(outcome: Outcome) -> TypeGuard[dict[str, Any]]:
     """Whether an outcome has values by which it can be told from others."""
     if isinstance(outcome, MediaError):
         return False

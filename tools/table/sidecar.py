@@ -239,21 +239,22 @@ def is_content(content: bytes) -> bool:
 def _checked(found: Any) -> dict[str, Any] | None:
     if not isinstance(found, dict) or found.get(_FORMAT) != _VERSION:
         return None
-    table, steps, columns = (found.get(name) for name in ("table", "steps", "columns"))
-    sound = isinstance(table, dict) and isinstance(steps, dict) and isinstance(columns, dict)
-    if not sound or "bytes" not in table or found.get("step") not in steps:
+    table, steps, columns = found.get("table"), found.get("steps"), found.get("columns")
+    if not (isinstance(table, dict) and isinstance(steps, dict) and isinstance(columns, dict)):
+        return None
+    if "bytes" not in table or found.get("step") not in steps:
         return None
     sound = all(isinstance(names, list) and set(names) <= steps.keys() for names in columns.values())
-    return found if sound and all(_is_step(step) for step in steps.values()) else None
+    return found if sound and all(map(_is_step, steps.values())) else None
 
 
 def _is_step(step: Any) -> bool:
     if not isinstance(step, dict):
         return False
-    lists = [step.get(name) for name in ("command", "inputs", "stages")]
-    return all(isinstance(one, list) for one in lists) and all(
-        isinstance(one, dict) for one in (*lists[1], *lists[2])
-    )
+    inputs, stages = step.get("inputs"), step.get("stages")
+    if not (isinstance(step.get("command"), list) and isinstance(inputs, list) and isinstance(stages, list)):
+        return False
+    return all(isinstance(one, dict) for one in (*inputs, *stages))
 
 
 def _without_runs(document: Any) -> Any:
