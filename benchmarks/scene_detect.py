@@ -1,6 +1,6 @@
 """Accuracy and cost of the shot detectors; prints the tables of docs/scene_detection.md.
 
-Usage: python benchmarks/scene_detect.py FOLDER [--costs]
+Usage: python benchmarks/scene_detect.py FOLDER [--costs] [--json FILE]
 
 FOLDER holds videos and a manifest.json with their labelled cuts ("hard": first frames of new shots,
 "gradual": first and last frame of dissolves and fades).
@@ -14,6 +14,8 @@ import json
 import logging
 import os
 import time
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from tools.media.reading.decoders.pyav import iter_video_frames
@@ -23,6 +25,8 @@ from tools.scene_cut.shots.scenes import detect_scenes
 
 TOLERANCE = 1  # frames by which a hard cut may be off
 AROUND = 5  # frames before and behind a dissolve in which its cut may lie
+REPEATS = 3
+COST_FILES = ["skv_bikes.mp4", "sam2_bedroom.mp4", "psd_testvideo.mp4", "gradio_a.mp4", "sam2_02_cups.mp4"]
 
 
 def our_cuts(path: Path, detector: str) -> list[int]:
@@ -54,7 +58,8 @@ def their_times(path: Path, detector: str) -> list[float] | None:
     return [int(start.seconds * 1000 + 0.001) / 1000 for start, _ in scenes][1:]
 
 
-def accuracy(folder: Path, labelled: list[dict]) -> None:
+def accuracy(folder: Path, labelled: list[dict]) -> list[dict]:
+    rows = []
     print("| detector | precision | recall | F1 | dissolves and fades found |\n|---|---|---|---|---|")
     for detector in DETECTORS:
         right = wrong = missed = gradual_found = gradual_all = 0
@@ -79,20 +84,25 @@ def accuracy(folder: Path, labelled: list[dict]) -> None:
         print(
             f"| {detector} | {precision:.3f} | {recall:.3f} | {f1:.3f} | {gradual_found} of {gradual_all} |"
         )
+        rows.append({"detector": detector, "precision": precision, "recall": recall, "f1": f1})
+        rows[-1] |= {"gradual_found": gradual_found, "gradual": gradual_all}
+    return rows
 
 
-def agreement(folder: Path, names: list[str]) -> None:
+def agreement(folder: Path, names: list[str]) -> dict:
+    detectors = [detector for detector in DETECTORS if detector not in ("transnetv2", "fast")]
     print("\n| file | detector | PySceneDetect's detect(), seconds | here |\n|---|---|---|---|")
     same = 0
     for name in names:
-        for detector in [d for d in DETECTORS if d != "transnetv2"]:
+        for detector in detectors:
             ours, theirs = our_times(folder / name, detector), their_times(folder / name, detector)
             equal = _same_times(ours, theirs)
             same += equal
             if not equal:
                 told = "reads no frame" if theirs is None else theirs
                 print(f"| {name} | {detector} | {told} | {ours} |")
-    print(f"\n{same} of {len(names) * (len(DETECTORS) - 1)} cut lists are the same.")
+    print(f"\n{same} of {len(names) * len(detectors)} cut lists are the same.")
+    return {"same": same, "of": len(names) * len(detectors)}
 
 
 def _same_times(ours: list[float], theirs: list[float] | None) -> bool:
@@ -102,28 +112,33 @@ def _same_times(ours: list[float], theirs: list[float] | None) -> bool:
     return all(abs(a - b) < 0.002 for a, b in zip(ours, theirs, strict=True))
 
 
-def costs(folder: Path, names: list[str]) -> None:
-    print("\n| file | plain decode, CPU s | adaptive here | PySceneDetect's detect() |\n|---|---|---|---|")
+def costs(folder: Path, names: list[str]) -> list[dict]:
+    """CPU seconds of the whole process by those of a plain decode, all in turn."""
+    runs: dict[str, Callable[[Path], object]] = {
+        "plain decode": lambda path: deque(iter_video_frames(path, index=index_packets(path)), 0),
+        "adaptive": lambda path: our_cuts(path, "adaptive"),
+        "detect()": lambda path: their_times(path, "adaptive"),
+        "fast": lambda path: our_cuts(path, "fast"),
+        "hash": lambda path: our_cuts(path, "hash"),
+    }
+    for run in runs.values():  # imports and networks
+        run(folder / names[0])
+    print(
+        f"| file | plain decode, CPU s | {' | '.join(list(runs)[1:])} |\n|---|---|{'---|' * (len(runs) - 1)}"
+    )
+    rows = []
     for name in names:
-        path = folder / name
-
-        def decode(path: Path = path) -> None:
-            for _ in iter_video_frames(path, index=index_packets(path)):
-                pass
-
-        plain = _cpu(decode)
-        ours = _cpu(lambda path=path: our_cuts(path, "adaptive"))
-        theirs = _cpu(lambda path=path: their_times(path, "adaptive"))
-        print(f"| {name} | {plain:.2f} | {ours / plain:.2f} x | {theirs / plain:.2f} x |")
-
-
-def _cpu(work: object, repeats: int = 3) -> float:
-    seconds = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        seconds.append(time.process_time() - start)
-    return sorted(seconds)[repeats // 2]
+        seconds: dict[str, list[float]] = {what: [] for what in runs}
+        for _ in range(REPEATS):
+            for what, run in runs.items():
+                start = time.process_time()
+                run(folder / name)
+                seconds[what].append(time.process_time() - start)
+        found = {what: sorted(values)[REPEATS // 2] for what, values in seconds.items()}
+        plain = found.pop("plain decode")
+        print(f"| {name} | {plain:.2f} | {' | '.join(f'{s / plain:.2f} x' for s in found.values())} |")
+        rows.append({"file": name, "plain_decode": plain, **found})
+    return rows
 
 
 def main() -> None:
@@ -132,14 +147,18 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--costs", action="store_true", help="measure CPU time instead of accuracy")
+    parser.add_argument("--json", type=Path, help="write the figures there")
     args = parser.parse_args()
     logging.disable(logging.CRITICAL)
     videos = [v for v in json.loads((args.folder / "manifest.json").read_text()) if v["frames"]]
+    names = [video["file"] for video in videos]
     if args.costs:
-        costs(args.folder, ["skv_bikes.mp4", "sam2_bedroom.mp4", "psd_testvideo.mp4", "gradio_a.mp4"])
-        return
-    accuracy(args.folder, [v for v in videos if v["shots"] and "hard" in v["shots"]])
-    agreement(args.folder, [v["file"] for v in videos])
+        figures = {"costs": costs(args.folder, [name for name in COST_FILES if name in names] or names)}
+    else:
+        labelled = [v for v in videos if v["shots"] and "hard" in v["shots"]]
+        figures = {"accuracy": accuracy(args.folder, labelled), "agreement": agreement(args.folder, names)}
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ COMMAND = StageCommand(
     python -m tools.scene_cut.scene_detect meta_info_fmin1.csv
     python -m tools.scene_cut.scene_detect meta.csv --detector content --threshold 30 --max-seconds 20
     python -m tools.scene_cut.scene_detect meta.csv --detector transnetv2
+    python -m tools.scene_cut.scene_detect meta.csv --fast
     python -m tools.scene_cut.scene_detect meta.csv --detector adaptive    # the cuts of Open-Sora's tools
     """,
     defaults={"detector": None, "min_scene_len": None},  # whether they are given decides on the detector
@@ -45,7 +46,7 @@ def _make_stage(args: argparse.Namespace) -> SceneDetectStage:
     given = {name: value for name, value in options.items() if value is not None}
     # adaptive was the default before there was auto: a line with flags of its kind means what it meant then
     old_flags = given["options"] or "min_scene_len" in given or given["frame_skip"] or "stats_dir" in given
-    given.setdefault("detector", "adaptive" if old_flags else AUTO)
+    given.setdefault("detector", "adaptive" if old_flags and not given["fast"] else AUTO)
     return SceneDetectStage(**given)
 
 

@@ -15,7 +15,10 @@ _DIFFERENT = 12.0  # root mean square, in luma, by which two shots differ
 _UNLIKE = 0.6  # correlation above which two pictures are of the same shot
 RESIDUE = 0.35
 """Largest residue of a mixture, relative to the difference of the two pictures."""
-_BLOCK = 1024  # frames worked on at a time
+_BLOCK = 128  # frames worked on at a time
+_SLACK = (
+    0.03  # of shares and squared residues that products of float32 numbers give, more than they are off by
+)
 
 
 def find_mixtures(
@@ -35,34 +38,57 @@ def find_mixtures(
             middle rules out most cuts at once.
 
     Returns:
-        Numbers of the first and the last frames: the two differ, and those at `parts` between them are
-        mixtures of the two with the expected shares.
+        Numbers of the first and the last frames, the shortest first: the two differ, and those at `parts`
+        between them are mixtures of the two with the expected shares.
     """
     found: list[tuple[int, int]] = []
     for start in range(0, len(pictures), _BLOCK):
         block = np.asarray(pictures[start : start + _BLOCK + max(lengths, default=0)], np.float32)
-        moments = block.mean(axis=1), np.einsum("ij,ij->i", block, block) / block.shape[1]
+        products, means = block @ block.T, block.mean(axis=1)
         for length in lengths:
             stop = min(_BLOCK, len(block) - length)
             if stop > 0:
-                firsts = _unlike(block, length, moments, stop)
+                firsts = _unlike(products, means, block.shape[1], length, stop)
+                firsts = _with_middle(products, firsts, length, uneven, parts[0])
                 firsts = _mixtures(block, firsts, length, uneven, parts)
                 found += [(start + first, start + first + length) for first in firsts]
-    return found
+    return sorted(found, key=lambda ends: (ends[1] - ends[0], ends[0]))
 
 
-def _unlike(block: np.ndarray, length: int, moments: tuple[np.ndarray, np.ndarray], stop: int) -> np.ndarray:
+def _unlike(products: np.ndarray, means: np.ndarray, pixels: int, length: int, stop: int) -> np.ndarray:
     """First frames, before `stop`, that may differ from those `length` later; fast, without false negatives.
 
     The limits are slightly wider than the exact ones, because of rounding of sums in float32.
+
+    Args:
+        products: Inner product of each frame and each other.
+        means: Mean of each frame.
+        pixels: Numbers in a frame.
+        length: Frames from the first to the last.
+        stop: How many frames may be the first.
     """
-    mean, square = moments
     one, other = slice(0, stop), slice(length, length + stop)
-    product = np.einsum("ij,ij->i", block[one], block[other]) / block.shape[1]
-    deviation = np.sqrt(np.maximum(square - mean**2, 0))
-    alike = product - mean[one] * mean[other] > (_UNLIKE + 0.01) * deviation[one] * deviation[other] + 1
+    square = np.diagonal(products) / pixels
+    product = np.diagonal(products, length)[:stop] / pixels
+    deviation = np.sqrt(np.maximum(square - means**2, 0))
+    alike = product - means[one] * means[other] > (_UNLIKE + 0.01) * deviation[one] * deviation[other] + 1
     near = square[one] + square[other] - 2 * product < 0.99 * _DIFFERENT**2
     return np.flatnonzero(~alike & ~near)
+
+
+def _with_middle(
+    products: np.ndarray, firsts: np.ndarray, length: int, uneven: float, part: float
+) -> np.ndarray:
+    """First frames for which the frame at `part` may be a mixture; as `_unlike`."""
+    lasts, middles = firsts + length, firsts + round(part * length)
+    first, last, middle = (products[i, i] for i in (firsts, lasts, middles))
+    across = products[firsts, lasts]
+    energy = np.maximum(first + last - 2 * across, 1)
+    to_last = products[middles, lasts] - products[middles, firsts] - across + first  # (m - a) (b - a)
+    share = to_last / energy
+    rest = (middle + first - 2 * products[middles, firsts]) / energy - share**2
+    even = np.abs(share - round(part * length) / length) < uneven + _SLACK
+    return firsts[even & (rest < RESIDUE**2 + _SLACK)]
 
 
 def _mixtures(

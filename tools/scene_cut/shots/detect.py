@@ -32,24 +32,24 @@ def detect_scenes(
 
     Args:
         path: The video.
-        detector: ``transnetv2``, ``adaptive``, ``content``, ``hash``, ``histogram`` or ``threshold``;
-            ``auto`` is transnetv2 where it is installed and has a GPU or a core, else hash with
-            `trim_transitions`.
+        detector: ``transnetv2``, ``fast``, ``adaptive``, ``content``, ``hash``, ``histogram`` or
+            ``threshold``; ``auto`` is transnetv2 where it is installed and has a GPU or a core, else hash
+            with `trim_transitions`.
         options: Options of the detector (``{"threshold": 30}``), not with ``auto``; the others have
             PySceneDetect's defaults.
         min_scene_len: Shortest shot: frames (15, "15", "15f") or seconds (0.6, "0.6s", "00:00:00.600").
-            Not for transnetv2.
+            Not for transnetv2 and fast.
         start_time: What lies before is left out: seconds (12.5, "12.5s", "00:00:12.500"), or the number of
             the first frame to search ("30f").
         end_time: What starts then or later is left out; written as `start_time` is, "60f" is the first
             frame left out.
         max_seconds: Shots that are longer are sliced into consecutive parts of at most this length.
         frame_skip: Frames left out after each one that is examined: faster only where detection, not
-            decoding, is slow, and cuts may be missed. Not for transnetv2.
+            decoding, is slow, and cuts may be missed. Not for transnetv2 and fast.
         trim_transitions: Leave out the frames of dissolves and fades that the mixture test finds. With
-            transnetv2 they always are.
-        stats_path: Where to write what the detector measured on each frame, as CSV. Not for transnetv2, nor
-            with `frame_skip`.
+            transnetv2 and fast they always are.
+        stats_path: Where to write what the detector measured on each frame, as CSV. Not for transnetv2 and
+            fast, nor with `frame_skip`.
         device: For transnetv2: ``auto``, ``cpu`` or ``cuda``.
 
     Returns:

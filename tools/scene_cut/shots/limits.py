@@ -24,6 +24,9 @@ class FrameNumber(int):
 Position = Fraction | FrameNumber
 """Seconds since the first frame, or a frame number."""
 
+DIVIDE_AT_TRANSITIONS = ("transnetv2", "fast")
+"""Detectors other than PySceneDetect's: they have none of its limits, and always leave out transitions."""
+
 MIN_SCENE_LEN = 15
 """PySceneDetect's default, in frames."""
 
@@ -44,7 +47,7 @@ def check_order(start_time: Position | None, end_time: Position | None) -> None:
 def limits_without_transnetv2(
     min_scene_len: int | float, frame_skip: int, *, with_stats: bool = False
 ) -> list[str]:
-    """Flags that are given and not for transnetv2, which examines all frames and has no shortest shot.
+    """Flags that are given and not for `DIVIDE_AT_TRANSITIONS`.
 
     Args:
         min_scene_len: Shortest shot.
@@ -71,13 +74,13 @@ def check_usable(
         with_stats: Whether what it measures is to be written.
 
     Raises:
-        UserError: TransNetV2 does not support one of them; and PySceneDetect's numbers are those of a frame
+        UserError: The detector does not support one of them; and PySceneDetect's numbers are those of a frame
             and the one before it, so none may be left out.
     """
-    if detector == "transnetv2":
+    if detector in DIVIDE_AT_TRANSITIONS:
         given = limits_without_transnetv2(min_scene_len, frame_skip, with_stats=with_stats)
         if given:
-            raise UserError(f"{', '.join(given)}: not for detector transnetv2")
+            raise UserError(f"{', '.join(given)}: not for detector {detector}")
     if with_stats and frame_skip:
         raise UserError("--stats-dir needs every frame: leave out --frame-skip")
 

@@ -105,6 +105,11 @@ class TransNetOptions:
     threshold: float = option(0.5, "probability above which a frame is in a transition", Number(0, 1))
 
 
+@dataclasses.dataclass
+class FastOptions:
+    """Detector fast has no options."""
+
+
 DETECTORS: dict[str, type] = {
     "adaptive": AdaptiveOptions,
     "content": ContentOptions,
@@ -112,8 +117,9 @@ DETECTORS: dict[str, type] = {
     "hash": HashOptions,
     "histogram": HistogramOptions,
     "transnetv2": TransNetOptions,
+    "fast": FastOptions,
 }
-"""Every detector with its options; ``min_scene_len`` is common to all but transnetv2.
+"""Every detector with its options; ``min_scene_len`` is common to all but transnetv2 and fast.
 
 Ranges are those of PySceneDetect 0.7's own command and classes.
 """

@@ -13,7 +13,7 @@ import polars as pl
 
 from tools.base.addresses import refuse_address
 from tools.base.disk import make_folder
-from tools.errors import MediaError
+from tools.errors import MediaError, UserError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.timeline.remarks import TIMING_REMARKS
 from tools.media.writing.output_files import safe_join
@@ -22,7 +22,9 @@ from tools.options.values import Choice, Text, Whole
 from tools.scene_cut.shots.boundaries import Shot, gaps_at_cuts, shots_between
 from tools.scene_cut.shots.choice import AUTO, ChosenDetector, check_auto_options, choose_detector
 from tools.scene_cut.shots.detectors import find_cuts
+from tools.scene_cut.shots.fast import find_cuts_fast
 from tools.scene_cut.shots.limits import (
+    DIVIDE_AT_TRANSITIONS,
     LENGTH,
     MIN_SCENE_LEN,
     POSITION,
@@ -125,7 +127,7 @@ class SceneDetectStage(Stage):
     )
     frame_skip: int = option(0, "frames left out after each one that is examined", Whole(0), everyday=False)
     trim_transitions: bool = option(
-        False, "leave out the frames of dissolves and fades; transnetv2 always does"
+        False, "leave out the frames of dissolves and fades; transnetv2 and fast always do"
     )
     stats_dir: str | None = option(
         None,
@@ -134,12 +136,20 @@ class SceneDetectStage(Stage):
         everyday=False,
     )
     device: str = device_option("where transnetv2 runs")
+    fast: bool = option(
+        False,
+        "detector fast: hard cuts by packets, key frames and reference frames, without decoding the rest",
+    )
 
     def configure(self) -> None:
         """Check options that must go together, and set what follows from them."""
         check_order(self.start_time, self.end_time)
         self._choice: ChosenDetector | None = None
         self._network: TransNet | None = None
+        if self.fast:
+            if self.detector not in (AUTO, "fast"):
+                raise UserError(f"--fast is a detector of its own: not with --detector {self.detector}")
+            self.detector = "fast"
         if self.detector == AUTO:
             check_auto_options(self.options)
         else:
@@ -167,7 +177,7 @@ class SceneDetectStage(Stage):
             )
             self._use(choose_detector(device=self.device, options=self.options, limits=given))
             self._check_detector()
-        self.trim_transitions |= self.detector == "transnetv2"  # it always does
+        self.trim_transitions |= self.detector in DIVIDE_AT_TRANSITIONS
 
     def _use(self, choice: ChosenDetector) -> None:
         """Go on as if the user had named the detector; so does a stage that is created from the spec."""
@@ -179,7 +189,8 @@ class SceneDetectStage(Stage):
 
     def detector_used(self) -> str:
         """A line for the user: which detector finds the shots, why, with ``auto``, and what computed it."""
-        trimmed = " --trim-transitions" if self.trim_transitions and self.detector != "transnetv2" else ""
+        optional = self.detector not in DIVIDE_AT_TRANSITIONS
+        trimmed = " --trim-transitions" if self.trim_transitions and optional else ""
         why = f" ({AUTO}: {self._choice.reason})" if self._choice else ""
         computed = f"; {self._network.backend()}" if self._network else ""
         return f"detector {self.detector}{trimmed}{why}{computed}"
@@ -243,17 +254,20 @@ class SceneDetectStage(Stage):
             from tools.scene_cut.shots.transnet import read_small_frames
 
             return Search(index, frames_searched, pictures=read_small_frames(path, index, frames_searched))
-        cuts, transitions = find_cuts(
-            path,
-            index,
-            frames_searched,
-            self.detector,
-            self.options,
-            min_scene_len=self.min_scene_len,
-            frame_skip=self.frame_skip,
-            stats_path=stats_path,
-            made=MadeFiles(self.stats_dir, self.output) if self.stats_dir and self.output else None,
-        )
+        if self.detector == "fast":
+            cuts, transitions = find_cuts_fast(path, index, frames_searched)
+        else:
+            cuts, transitions = find_cuts(
+                path,
+                index,
+                frames_searched,
+                self.detector,
+                self.options,
+                min_scene_len=self.min_scene_len,
+                frame_skip=self.frame_skip,
+                stats_path=stats_path,
+                made=MadeFiles(self.stats_dir, self.output) if self.stats_dir and self.output else None,
+            )
         gaps = gaps_at_cuts(cuts, transitions, trim=self.trim_transitions)
         return Search(index, frames_searched, shots=shots_between(gaps, frames_searched))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import operator
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Container, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -129,6 +129,8 @@ class Decoder:
         threads: Decoder threads; "auto" takes one per core.
         opened: The open video, which the caller closes; not together with `threads`.
         first: Its first picture, see `tools.media.reading.timeline.scan.index_opened`.
+        loop_filter: Smooth the edges of blocks, as the format demands. Without, pictures are close to the
+            true ones, and take a sixth to a quarter less time.
     """
 
     def __init__(
@@ -139,6 +141,7 @@ class Decoder:
         threads: int | Literal["auto"] = 1,
         opened: tuple[InputContainer, av.VideoStream] | None = None,
         first: av.VideoFrame | None = None,
+        loop_filter: bool = True,
     ) -> None:
         self.path = path
         self.index = index
@@ -147,6 +150,8 @@ class Decoder:
         self._at_start = False
         self._given = opened
         self._first = first
+        self._loop_filter = loop_filter
+        self._certain: Container[int] | None = None
 
     def __enter__(self) -> Decoder:
         self._use(*self._given) if self._given else self._open()
@@ -155,15 +160,20 @@ class Decoder:
     def __exit__(self, *error: object) -> None:
         self._opened.close()
 
-    def pictures(self, numbers: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+    def pictures(
+        self, numbers: Sequence[int], certain: Container[int] | None = None
+    ) -> Iterator[tuple[int, av.VideoFrame]]:
         """Decode frames; each group of pictures is decoded once, from its key frame to the last one.
 
         Args:
             numbers: Frame numbers, ascending, without duplicates.
+            certain: Those that may not be left out; by default all. Of the others only those are decoded that
+                these, or frames that the decoder cannot skip, refer to.
 
         Yields:
             Frame number and picture, in presentation order. Frames that cannot be decoded are left out.
         """
+        self._certain = certain
         shown = self._count(numbers) if self.index.counted else self._by_groups(numbers)
         for number, picture in shown if self.index.timing == "ok" else _ascending(shown):
             picture.pts, picture.time_base = int(self.index.pts[number]), self.index.time_base
@@ -211,7 +221,8 @@ class Decoder:
         for position, packet in self._packets_from(start):
             if start and position == start:
                 awaited = position
-            needed = position in left or position == awaited
+            needed = position in left and (self._certain is None or left[position] in self._certain)
+            needed |= position == awaited
             for picture in self._decode_packet(numbered(position, packet), needed):
                 if picture.pts == awaited and not picture.is_corrupt:
                     awaited = None
@@ -260,6 +271,7 @@ class Decoder:
             position = -1
             if not self._at_start:
                 self._open()
+            self._at_start = False
         for packet in self._stored:
             position += 1
             if position >= start:
@@ -310,6 +322,8 @@ class Decoder:
     def _use(self, container: InputContainer, stream: av.VideoStream) -> None:
         self._container, self._stream = container, stream
         self._context = stream.codec_context
+        if not self._loop_filter:
+            self._context.options = {"skip_loop_filter": "all"}
         self._stored = packets(container, stream)
         codec = self.index.codec
         self._skippable = codec in _SKIPPABLE or (

@@ -49,6 +49,7 @@ class PacketIndex:
         time_base: Seconds per tick of `pts`; of the stream, or finer where times were repaired.
         pts: int64, shape (frames,): presentation time of each frame, ascending.
         positions: int64, shape (frames,): which packet of the stream (in stored order) holds each frame.
+        sizes: int64, shape (frames,): bytes of the packet of each frame.
         key_positions: int64: packets at which decoding can start, in stored order.
         key_pts: int64: their presentation times.
         key_stamps: int64: their presentation times in the file, in ticks of its stream.
@@ -83,6 +84,7 @@ class PacketIndex:
     time_base: Fraction
     pts: np.ndarray
     positions: np.ndarray
+    sizes: np.ndarray
     key_positions: np.ndarray
     key_pts: np.ndarray
     key_stamps: np.ndarray

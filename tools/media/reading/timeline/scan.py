@@ -142,6 +142,7 @@ class Scan:
         durations: Its duration in ticks; 0 if unknown.
         positions: Its number among all packets of the stream.
         damaged: Whether it is incomplete.
+        sizes: Its bytes.
         keys: Packets at which decoding can start: number, pts and dts.
         head: The first packets from a key frame on, with their numbers.
         tail: The packets of the last group of pictures, with their numbers.
@@ -157,6 +158,7 @@ class Scan:
     durations: list[int] = dataclasses.field(default_factory=list)
     positions: list[int] = dataclasses.field(default_factory=list)
     damaged: list[bool] = dataclasses.field(default_factory=list)
+    sizes: list[int] = dataclasses.field(default_factory=list)
     keys: list[tuple[int, int | None, int | None]] = dataclasses.field(default_factory=list)
     head: list[tuple[int, av.Packet]] = dataclasses.field(default_factory=list)
     tail: list[tuple[int, av.Packet]] = dataclasses.field(default_factory=list)
@@ -166,7 +168,7 @@ class Scan:
 
     def keep(self, chosen: list[bool]) -> None:
         """Remove packets that are not frames."""
-        for name in ("pts", "dts", "durations", "positions", "damaged"):
+        for name in ("pts", "dts", "durations", "positions", "damaged", "sizes"):
             setattr(self, name, [v for v, kept in zip(getattr(self, name), chosen, strict=True) if kept])
 
 
@@ -193,6 +195,7 @@ def _scan(container: InputContainer, stream: av.VideoStream) -> Scan:
         scan.pts.append(packet.pts)
         scan.dts.append(packet.dts)
         scan.durations.append(packet.duration or 0)
+        scan.sizes.append(packet.size)
         # Transport streams flag every lost byte, but decoders continue.
         whole = unbounded or not packet.is_corrupt
         if whole:
@@ -338,6 +341,7 @@ def _build(scan: Scan, timed: FrameTimes, rate: Fraction | None, facts: dict[str
         time_base=timed.time_base,
         pts=pts,
         positions=positions[order],
+        sizes=np.array(scan.sizes, np.int64)[order],
         key_positions=columns[0],
         key_pts=columns[1],
         key_stamps=columns[2],
