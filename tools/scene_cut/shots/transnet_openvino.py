@@ -66,13 +66,11 @@ class OpenVinoWindows:
     def _coarse(self) -> bool:
         return "bf16" in self._requests
 
-    def __call__(
-        self, windows: Sequence[np.ndarray], pictures: np.ndarray, decisive: Collection[float]
-    ) -> np.ndarray:
+    def __call__(self, windows: np.ndarray, pictures: np.ndarray, decisive: Collection[float]) -> np.ndarray:
         """The outputs for each window.
 
         Args:
-            windows: For each, the numbers of its frames.
+            windows: int64, shape (windows, frames): for each, the numbers of its frames.
             pictures: uint8, shape (frames, height, width, 3), RGB.
             decisive: Probabilities to which outputs will be compared.
 
@@ -86,14 +84,14 @@ class OpenVinoWindows:
             near = [np.abs(logits - _logit(value)) < DOUBT for value in decisive]
             again = np.flatnonzero(np.any(near, axis=(0, 2, 3))) if near else again
         if len(again):
-            exact = self._run("f32", [windows[number] for number in again], pictures)
+            exact = self._run("f32", windows[again], pictures)
             if len(again) == len(windows):
                 logits = exact
             else:
                 logits[again] = exact
         return _sigmoid(logits)
 
-    def _run(self, precision: str, windows: Sequence[np.ndarray], pictures: np.ndarray) -> np.ndarray:
+    def _run(self, precision: str, windows: np.ndarray, pictures: np.ndarray) -> np.ndarray:
         free = self._requests[precision]
 
         def logits(window: np.ndarray) -> np.ndarray:
@@ -158,7 +156,8 @@ def _convolutions(network: Any, shape: Sequence[int]) -> openvino.Model:
         at = ops.avg_pool(ops.add(at, first), [1, 2, 2], [0, 0, 0], [0, 0, 0], [1, 2, 2], False)
         means.append(ops.reduce_mean(at, np.array([3, 4])))
     features = ops.reshape(ops.transpose(at, np.array([0, 2, 3, 4, 1])), np.array([1, shape[0], -1]), False)
-    return openvino.Model([features, ops.concat(means, 1)], [frames])
+    model: Any = openvino.Model  # whose base class the stubs take for another
+    return model([features, ops.concat(means, 1)], [frames])
 
 
 def _dilated(layer: Any, at: Any) -> Any:
