@@ -1,21 +1,25 @@
-"""datautil against pandas as Open-Sora's tool uses it: `read_csv`, one operation, `to_csv`.
+"""datautil against pandas as Open-Sora's tool uses it, and against the same query in plain Polars.
 
-    python benchmarks/datautil.py [--rows 5000000] [--folder DIR] [--only NAME ...]
+    python benchmarks/datautil.py [--rows 2000000] [--rounds 3] [--folder DIR] [--only NAME ...] [--json FILE]
 
-The table is made: paths, ids, sizes, scores, and a caption of about 200 characters. Each way of each task is
-a process of its own, one after the other; wall time and peak memory include its start. Both results are
-compared, row by row, before a figure is printed. pandas cleans captions with diffusers' own copy of the T5
-cleaning, twice, as Open-Sora does it; that task needs ``pip install --no-deps diffusers requests``.
+The table is made: paths, ids, sizes, scores, and a caption of about 200 characters. pandas does
+`read_csv`, one operation and `to_csv`; Polars `scan_csv` of texts, the operation and `sink_csv`,
+with one thread. Each way of each task is a process of its own, in turn; counted are the CPU seconds
+(user and system) less those for a table of 1,000 rows, which are the start, medians of the rounds,
+and the peak memory. The results of pandas and datautil are compared, row by row, before a figure is
+printed. pandas cleans captions with diffusers' own copy of the T5 cleaning, twice, as Open-Sora
+does it; that task needs ``pip install --no-deps diffusers requests``.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 CLEANED = 200_000  # rows of the table of captions; a loop over all of them would take hours
@@ -67,7 +71,9 @@ def make_tables(rows_as_text: str) -> None:
 TASKS = {
     "one threshold": (["meta.csv"], ["--aesmin", "5"]),
     "three thresholds": (["meta.csv"], ["--aesmin", "5", "--flowmin", "2", "--fmin", "48"]),
+    "where": (["meta.csv"], ["--where", "aes >= 5 and not text.isna()"]),
     "sort": (["meta.csv"], ["--sort", "aes"]),
+    "sample": (["meta.csv"], ["--sample", "20000"]),
     f"merge {PARTS} parts": ([f"piece{part}.csv" for part in range(PARTS)], []),
     "difference": (["meta.csv"], ["--difference", "done.csv"]),
     "clean captions": (["captions.csv"], ["--clean-caption"]),
@@ -86,6 +92,10 @@ def with_pandas(task: str) -> None:
             data = data[data["num_frames"] >= 48]
             data = data[data["aes"] >= 5]
             data = data[data["flow"] >= 2]
+        case "where":
+            data = data[(data["aes"] >= 5) & ~data["text"].isna()]
+        case "sample":
+            data = data.sample(20_000, random_state=0)
         case "sort":
             data = data.sort_values(by="aes", ascending=False)
         case "difference":
@@ -93,6 +103,31 @@ def with_pandas(task: str) -> None:
         case "clean captions":
             data["text"] = data["text"].apply(reference_cleaning())
     data.to_csv("theirs.csv", index=False)
+
+
+def with_polars(task: str) -> None:
+    """The same query in plain Polars."""
+    import polars as pl
+
+    data = pl.scan_csv(TASKS[task][0], infer_schema=False)
+    aes, flow, frames = (pl.col(name).cast(pl.Float64) for name in ("aes", "flow", "num_frames"))
+    match task:
+        case "one threshold":
+            data = data.filter(aes >= 5)
+        case "three thresholds":
+            data = data.filter(aes >= 5, flow >= 2, frames >= 48)
+        case "where":
+            data = data.filter(aes >= 5, pl.col("text").is_not_null())
+        case "sample":
+            data = data.collect(engine="streaming").sample(20_000, seed=0).lazy()
+        case "sort":
+            data = data.sort(aes, descending=True, nulls_last=True, maintain_order=True)
+        case "difference":
+            done = pl.scan_csv("done.csv", infer_schema=False).select("path")
+            data = data.join(done, on="path", how="anti", maintain_order="left")
+        case "clean captions":
+            return
+    data.sink_csv("polars.csv")
 
 
 def reference_cleaning() -> object:
@@ -103,18 +138,19 @@ def reference_cleaning() -> object:
     return lambda text: clean(pipeline, clean(pipeline, text))
 
 
-def timed(command: list[str], folder: Path) -> tuple[float, float]:
-    """Wall seconds and peak GiB of the largest of its processes."""
+def timed(command: list[str], folder: Path, output: str = "") -> tuple[float, float]:
+    """CPU seconds and peak GiB of a process that writes a file, which is not there before."""
     path = os.pathsep.join(
         [str(Path(__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     )
-    environment = {**os.environ, "PYTHONPATH": path}
-    started = time.perf_counter()
+    environment = {**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"}
+    if output:  # what is replaced has to be removed, which takes time, too
+        (folder / output).unlink(missing_ok=True)
     process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{' '.join(command)}: exit status {status}")
-    return time.perf_counter() - started, usage.ru_maxrss / 2**20
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
 
 
 def check_equal(task: str) -> None:
@@ -129,39 +165,64 @@ def check_equal(task: str) -> None:
         raise SystemExit(f"{task}: the results differ")
 
 
-STEPS = {"make": make_tables, "pandas": with_pandas, "check": check_equal}
+STEPS = {"make": make_tables, "pandas": with_pandas, "polars": with_polars, "check": check_equal}
+OUTPUTS = {"datautil": "ours.csv", "pandas": "theirs.csv", "polars": "polars.csv"}
+
+
+def compare(task: str, rounds: int, folder: Path, step: list[str]) -> dict[str, float]:
+    """Seconds and GiB of each way of a task."""
+    inputs, flags = TASKS[task]
+    module = [sys.executable, "-m", "tools.datasets.datautil", *inputs, *flags, "--output", "ours.csv"]
+    commands = {"pandas": [*step, "pandas", task], "datautil": [*module, "--quiet", "--overwrite"]}
+    if task != "clean captions":
+        commands["polars"] = [*step, "polars", task]
+    found: dict[str, list[tuple[float, float]]] = {way: [] for way in commands}
+    for _ in range(rounds):
+        for way, command in commands.items():
+            few = timed(command, folder / "few", OUTPUTS[way])
+            many = timed(command, folder, OUTPUTS[way])
+            found[way].append((many[0] - few[0], many[1]))
+    if task != "sample":  # which rows is a matter of each one's random numbers
+        timed([*step, "check", task], folder)
+    figures: dict[str, float] = {}
+    for way, values in found.items():
+        figures[f"{way} s"], figures[f"{way} GiB"] = map(statistics.median, zip(*values, strict=True))
+    figures["faster than pandas"] = figures["pandas s"] / figures["datautil s"]
+    if "polars s" in figures:
+        figures["of polars"] = figures["datautil s"] / figures["polars s"]
+    return figures
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rows", type=int, default=5_000_000)
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where the tables are made, and kept")
     parser.add_argument("--only", nargs="+", choices=tuple(TASKS), default=tuple(TASKS))
+    parser.add_argument("--json", type=Path)
     parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.step:
         STEPS[args.step[0]](args.step[1])
         return
     folder = args.folder or Path(tempfile.mkdtemp())
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "few").mkdir(parents=True, exist_ok=True)
     # This process stays small: the peak of a child is at least that of its parent when it starts.
     step = [sys.executable, str(Path(__file__).resolve()), "--step"]
     timed([*step, "make", str(args.rows)], folder)
+    timed([*step, "make", "1000"], folder / "few")
     print(f"{args.rows} rows, {(folder / 'meta.csv').stat().st_size / 2**30:.2f} GiB")
-    print("| task | pandas s | GiB | datautil s | GiB | faster | memory |\n|---|---|---|---|---|---|---|")
+    figures: dict[str, dict[str, float]] = {}
     for task in args.only:
-        inputs, flags = TASKS[task]
-        module = [sys.executable, "-m", "tools.datasets.datautil"]
-        ours = timed([*module, *inputs, *flags, "--output", "ours.csv", "--quiet"], folder)
-        theirs = timed([*step, "pandas", task], folder)
-        timed([*step, "check", task], folder)
+        figures[task] = compare(task, args.rounds, folder, step)
         print(
-            f"| {task} | {theirs[0]:.1f} | {theirs[1]:.2f} | {ours[0]:.1f} | {ours[1]:.2f} "
-            f"| {theirs[0] / ours[0]:.1f} | {ours[1] / theirs[1]:.2f} |",
+            f"{task}: " + ", ".join(f"{name} {value:.2f}" for name, value in figures[task].items()),
             flush=True,
         )
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + "\n")
 
 
 if __name__ == "__main__":
