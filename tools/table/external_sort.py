@@ -75,7 +75,7 @@ def external_sort(
     limit = _BUFFER
     for batch in batches_of(frame.with_columns(key.alias(_KEY))):
         held.append(batch)
-        size += batch.estimated_size()
+        size += int(batch.estimated_size())
         done += batch.height
         if size < limit:
             continue
