@@ -25,12 +25,14 @@ class PlannedCut:
         plan: Its frames; more than those of the scene where packets are copied.
         mode: How it is cut.
         copied: Seconds of picture that are copied.
+        copied_frames: The same in frames.
         note: Why it is cut in another mode than the requested one.
     """
 
     plan: Plan
     mode: str
     copied: float = 0.0
+    copied_frames: int = 0
     note: str = ""
 
 
@@ -90,7 +92,7 @@ class CopyCutter:
     def plan_cut(self, plan: Plan) -> PlannedCut:
         """Widen the plan to whole groups of pictures."""
         plan = copy_plan(self._index, plan)
-        return PlannedCut(plan, "copy", copied=float(plan.duration))
+        return PlannedCut(plan, "copy", copied=float(plan.duration), copied_frames=len(plan.frames))
 
     def write(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
         """Copy."""
@@ -106,20 +108,21 @@ class SmartCutter:
         from tools.media.writing.smart import SmartSource
 
         self.size = (settings.shape.width, settings.shape.height)
-        self._index, self._settings = index, settings
+        self._index = index
         self._source = SmartSource(index, settings)
 
     def plan_cut(self, plan: Plan) -> PlannedCut:
         """Find out how much can be copied."""
         middle = self._source.middle(plan.frames)
         if middle is None:
-            return PlannedCut(plan, "smart")
+            return PlannedCut(plan, "exact", note="they have no group of pictures that can be copied")
         first = middle.frames.start - plan.frames.start
         ticks = plan.ticks[first + len(middle.frames)] - plan.ticks[first]
-        return PlannedCut(plan, "smart", copied=float(ticks * plan.time_base))
+        copied = float(ticks * plan.time_base)
+        return PlannedCut(plan, "smart", copied=copied, copied_frames=len(middle.frames))
 
     def write(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
-        """Copy and encode; clips without any closed group of pictures are encoded as a whole."""
+        """Copy and encode; clips without any group of pictures that can be copied are encoded as a whole."""
         whole = []
         for job in jobs:
             middle = self._source.middle(job.plan.frames)
@@ -127,7 +130,7 @@ class SmartCutter:
                 whole.append(job)
             else:
                 yield job, self._source.write(job, middle)
-        yield from write_exact(self._index, whole, self._settings)
+        yield from write_exact(self._index, whole, self._source.settings)
 
 
 def make_cutter(

@@ -1,46 +1,29 @@
-"""H.264 as files store it: NAL units, parameter sets, and the avcC record (ISO/IEC 14496-15, 5.3.3.1).
-
-Encoded pictures can be joined with copied ones in one stream when their parameter sets have numbers that the
-source does not use: both sets then lie in the file's header, and each picture names its own.
-"""
+"""H.264 parameter sets, and the avcC record in which files store them (ISO/IEC 14496-15, 5.3.3.1)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Iterable, Sequence
 
-_IDR, _SPS, _PPS = 5, 7, 8
-_START_CODE = re.compile(rb"\x00\x00\x01")
+from tools.media.writing.nal_units import Bits, split_annexb, unescape, with_length
+
+SPS, PPS = 7, 8
+"""NAL unit types (ITU-T H.264, table 7-1): sequence and picture parameter set."""
 _MAX_SETS = 31  # sequence parameter sets are numbered 0 to 31
+_WITH_CHROMA = (100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135)  # profile_idc, 7.3.2.1.1
 
 
-def split_annexb(data: bytes) -> list[bytes]:
-    """The NAL units of a byte stream with start codes (ITU-T H.264, Annex B)."""
-    starts = [match.end() for match in _START_CODE.finditer(data)]
-    ends = [start - 3 for start in starts[1:]] + [len(data)]
-    return [data[a:b].rstrip(b"\x00") for a, b in zip(starts, ends, strict=True)]
+def unit_type(unit: bytes) -> int:
+    """nal_unit_type."""
+    return unit[0] & 0x1F
 
 
-def split_lengths(data: bytes, length_size: int) -> list[bytes]:
-    """The NAL units of a packet in which each follows its length."""
-    units, at = [], 0
-    while at + length_size <= len(data):
-        length = int.from_bytes(data[at : at + length_size], "big")
-        at += length_size
-        units.append(data[at : at + length])
-        at += length
-    return units
-
-
-def is_idr(packet: bytes, length_size: int | None) -> bool:
-    """Whether a packet is a picture before which the decoder forgets everything.
-
-    Args:
-        packet: The packet.
-        length_size: Bytes of the lengths; None for start codes.
-    """
-    units = split_annexb(packet) if length_size is None else split_lengths(packet, length_size)
-    return any(unit and unit[0] & 0x1F == _IDR for unit in units)
+def set_key(unit: bytes) -> tuple[int, int] | None:
+    """Type and number of a parameter set; None for other NAL units."""
+    kind = unit_type(unit)
+    if kind not in (SPS, PPS):
+        return None
+    return kind, Bits(unescape(unit[4 if kind == SPS else 1 :])[:8]).ue()
 
 
 class ParameterSets:
@@ -57,21 +40,9 @@ class ParameterSets:
             self.sps, at = _read_sets(extradata, 5, 0x1F)
             self.pps, self._rest = _read_sets(extradata, at, 0xFF)
         else:
-            units = split_annexb(extradata)
-            self.sps = [unit for unit in units if unit[0] & 0x1F == _SPS]
-            self.pps = [unit for unit in units if unit[0] & 0x1F == _PPS]
-
-    @property
-    def profile(self) -> int:
-        """profile_idc of the first sequence parameter set."""
-        return self.sps[0][1]
-
-    def free_number(self) -> int | None:
-        """A number that no parameter set has; None when all are taken."""
-        taken = {_ue(_unescape(unit[4:])) for unit in self.sps} | {
-            _ue(_unescape(unit[1:])) for unit in self.pps
-        }
-        return next((n for n in range(1, _MAX_SETS + 1) if n not in taken), None)
+            units = [unit for unit in split_annexb(extradata) if unit]
+            self.sps = [unit for unit in units if unit_type(unit) == SPS]
+            self.pps = [unit for unit in units if unit_type(unit) == PPS]
 
     def merged(self, other: ParameterSets) -> bytes:
         """This stream's header with the parameter sets of another stream added."""
@@ -83,21 +54,105 @@ class ParameterSets:
         return (
             head
             + bytes([0xE0 | len(sps)])
-            + b"".join(_with_length(unit, 2) for unit in sps)
+            + b"".join(with_length(unit, 2) for unit in sps)
             + bytes([len(pps)])
-            + b"".join(_with_length(unit, 2) for unit in pps)
+            + b"".join(with_length(unit, 2) for unit in pps)
             + self._extradata[self._rest :]
         )
 
 
-def as_lengths(packet: bytes, length_size: int) -> bytes:
-    """Turn a packet with start codes into one with lengths, without the sets that the header has."""
-    units = [u for u in split_annexb(packet) if u[0] & 0x1F not in (_SPS, _PPS)]
-    return b"".join(_with_length(unit, length_size) for unit in units)
+def free_number(taken: Iterable[tuple[int, int]]) -> int | None:
+    """A number that no parameter set has; None when all are taken."""
+    numbers = {number for _, number in taken}
+    return next((n for n in range(1, _MAX_SETS + 1) if n not in numbers), None)
 
 
-def _with_length(unit: bytes, size: int) -> bytes:
-    return len(unit).to_bytes(size, "big") + unit
+@dataclasses.dataclass(frozen=True)
+class SliceForm:
+    """What the parameter sets say about slice headers (7.3.3).
+
+    Attributes:
+        number_bits: Bits of frame_num.
+        order_bits: Bits of pic_order_cnt_lsb; 0 where the order of pictures is that of decoding.
+        second_order: Whether delta_pic_order_cnt_bottom follows it.
+        cabac: Whether slices are coded arithmetically, from a whole byte on.
+        references: How many references slices have in each list where they do not say it.
+        weights: Whether P and B slices have weights.
+        deblocking: Whether slices say how they are filtered.
+        redundant: Whether they have redundant_pic_cnt.
+    """
+
+    number_bits: int
+    order_bits: int
+    second_order: bool
+    cabac: bool
+    references: tuple[int, int]
+    weights: tuple[bool, bool]
+    deblocking: bool
+    redundant: bool
+
+
+def slice_forms(sets: Sequence[bytes]) -> dict[int, SliceForm]:
+    """The forms of slice headers by the number of their picture parameter set.
+
+    Raises:
+        ValueError: Some set is incomplete, or of a kind that is not supported: fields, slice groups, colours
+            that are coded separately, orders of pictures that depend on a cycle.
+    """
+    orders = {set_key(unit): _read_sps(unit) for unit in sets if unit_type(unit) == SPS}
+    forms = {}
+    for unit in sets:
+        if unit_type(unit) != PPS:
+            continue
+        bits = Bits(unescape(unit[1:]))
+        own, sps = bits.ue(), bits.ue()
+        if (SPS, sps) not in orders:
+            raise ValueError("no sequence parameter set")
+        number_bits, order_bits = orders[SPS, sps]
+        cabac, second_order = bits.flag(), bits.flag()
+        if bits.ue():
+            raise ValueError("slice groups")
+        references = bits.ue() + 1, bits.ue() + 1
+        weights = bits.flag(), bits.u(2) == 1
+        bits.se(), bits.se(), bits.se()  # quantisers
+        deblocking, _, redundant = bits.flag(), bits.flag(), bits.flag()
+        second_order = second_order and bool(order_bits)
+        forms[own] = SliceForm(
+            number_bits, order_bits, second_order, cabac, references, weights, deblocking, redundant
+        )
+    return forms
+
+
+def _read_sps(unit: bytes) -> tuple[int, int]:
+    """Bits of frame_num and of pic_order_cnt_lsb (7.3.2.1.1)."""
+    bits = Bits(unescape(unit[4:]))
+    bits.ue()
+    if unit[1] in _WITH_CHROMA:
+        chroma = bits.ue()
+        if chroma == 3 and bits.flag():
+            raise ValueError("colours that are coded separately")
+        bits.ue(), bits.ue(), bits.flag()  # bit depths, lossless
+        if bits.flag():
+            for number in range(8 if chroma != 3 else 12):
+                if bits.flag():
+                    _skip_scaling_list(bits, 16 if number < 6 else 64)
+    number_bits = bits.ue() + 4
+    kind = bits.ue()
+    if kind == 1:
+        raise ValueError("an order in cycles")
+    order_bits = bits.ue() + 4 if kind == 0 else 0
+    bits.ue(), bits.flag(), bits.ue(), bits.ue()  # references, gaps, width, height
+    if not bits.flag():
+        raise ValueError("fields")
+    return number_bits, order_bits
+
+
+def _skip_scaling_list(bits: Bits, size: int) -> None:
+    last = following = 8
+    for _ in range(size):
+        if following:
+            following = (last + bits.se()) % 256
+        last = following or last
 
 
 def _read_sets(record: bytes, at: int, mask: int) -> tuple[list[bytes], int]:
@@ -108,27 +163,4 @@ def _read_sets(record: bytes, at: int, mask: int) -> tuple[list[bytes], int]:
         length = int.from_bytes(record[at : at + 2], "big")
         sets.append(record[at + 2 : at + 2 + length])
         at += 2 + length
-    return sets, at
-
-
-def _unescape(data: bytes) -> bytes:
-    """Remove the bytes that keep start codes from appearing by chance (7.4.1)."""
-    return data.replace(b"\x00\x00\x03", b"\x00\x00")
-
-
-def _ue(data: bytes) -> int:
-    """The Exp-Golomb number that data begins with (9.1)."""
-    bits = _bits(data)
-    zeros = 0
-    while next(bits) == 0:
-        zeros += 1
-    value = 1
-    for _ in range(zeros):
-        value = 2 * value + next(bits)
-    return value - 1
-
-
-def _bits(data: bytes) -> Iterator[int]:
-    for byte in data[:8]:
-        for shift in range(7, -1, -1):
-            yield byte >> shift & 1
+    return [unit for unit in sets if unit], at

@@ -1,9 +1,8 @@
-"""Smart cutting: whole groups of pictures are copied, only the frames at a clip's ends are encoded. H.264."""
+"""Smart cutting of H.264 and HEVC: groups of pictures are copied, only frames at the ends are encoded."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import pairwise
@@ -17,16 +16,16 @@ from tools.errors import MediaError
 from tools.media.reading.container import open_video
 from tools.media.reading.frames import iter_video_frames
 from tools.media.reading.orientation import UPRIGHT
-from tools.media.reading.timeline.bitstream import nal_length_size
-from tools.media.reading.timeline.packets import PacketIndex, packets
+from tools.media.reading.timeline.packets import PacketIndex
+from tools.media.writing.codecs import offered_formats
 from tools.media.writing.copying import NotCopyable, check_copyable, copied_stream, decoding_ticks
 from tools.media.writing.encode import Job, atomic_video, configure, encoding, open_output
 from tools.media.writing.exact import EncodeSettings, damage, sound_of
-from tools.media.writing.h264 import ParameterSets, as_lengths, is_idr
+from tools.media.writing.joins import DEPTHS
 from tools.media.writing.picture import Colours, PictureTransform
 from tools.media.writing.plan import Plan
+from tools.media.writing.starts import SourceStarts, Start
 
-_PROFILES = {66: "baseline", 77: "main", 100: "high"}  # profile_idc; x264 has no other for 8-bit 4:2:0
 _GLOBAL_HEADER = 1 << 22  # libavcodec/avcodec.h: AV_CODEC_FLAG_GLOBAL_HEADER
 
 
@@ -36,11 +35,13 @@ class Middle:
 
     Attributes:
         frames: The source frames, not empty.
-        first: Number of the first packet; there are as many as frames.
+        start: Where it starts.
+        positions: Numbers of its packets, in stored order.
     """
 
     frames: range
-    first: int
+    start: Start
+    positions: list[int]
 
 
 class _Stored(NamedTuple):
@@ -58,42 +59,44 @@ class SmartSource:
         index: Its packets.
         settings: How the ends of clips are encoded.
 
+    Attributes:
+        settings: The same, for pictures with as many bits as those of the source.
+
     Raises:
         NotCopyable: Clips of it have to be encoded as a whole; the message says why.
     """
 
     def __init__(self, index: PacketIndex, settings: EncodeSettings) -> None:
         self._pix_fmt = _check(index, settings)
-        self._index, self._settings = index, settings
-        starts = set()
-        with open_video(index.path) as (container, stream):
-            self._extradata = stream.codec_context.extradata or b""
-            self._length_size = nal_length_size("h264", self._extradata)
-            for position, packet in enumerate(packets(container, stream)):
-                if packet.is_keyframe and is_idr(bytes(packet), self._length_size):
-                    starts.add(position)
-        self._sets = ParameterSets(self._extradata)
-        if not self._sets.sps or self._sets.profile not in _PROFILES:
-            raise NotCopyable("its H.264 profile is not one that can be matched")
-        self._number = self._sets.free_number()
-        if self._number is None:
-            raise NotCopyable("it uses all numbers of parameter sets")
-        self._starts = self._closed(starts)
+        deep = dataclasses.replace(settings.codec, deep=True)
+        self._index, self.settings = index, dataclasses.replace(settings, codec=deep)
+        self._starts = SourceStarts(index, DEPTHS[self._pix_fmt])
+        self._join = self._starts.join
+        if self._join.encoder != settings.codec.encoder:
+            family = settings.codec.family
+            raise NotCopyable(f"{index.codec} is copied in part into {index.codec} alone, not into {family}")
+        if self._pix_fmt not in offered_formats(self._join.encoder):
+            raise NotCopyable(f"{self._join.encoder} does not encode {self._pix_fmt} here")
 
     def middle(self, frames: range) -> Middle | None:
         """Find the frames of a clip that can be copied; None when there are none.
 
-        They begin with a closed group of pictures. They end where no frame is missing before another one,
-        which need not be the end of a group: nothing that is left refers to what was dropped.
+        They begin with a group of pictures, without those that are shown before its first one: they may need
+        what is stored before. They end where no frame is missing before another one, which need not be the
+        end of a group: nothing that is left refers to what was dropped.
         """
-        at = int(np.searchsorted(self._starts, frames.start))
-        if at == len(self._starts) or self._starts[at] >= frames.stop:
+        start = self._starts.first(frames)
+        if start is None:
             return None
-        start = int(self._starts[at])
-        positions = self._index.positions[start : frames.stop] - self._index.positions[start]
-        complete = np.maximum.accumulate(positions) == np.arange(len(positions))
+        stored = self._index.positions[start.frame : frames.stop]
+        before = self._index.positions[: start.frame]
+        leading = np.sort(before[before > start.position])
+        places = stored - start.position - np.searchsorted(leading, stored)
+        complete = np.maximum.accumulate(places) == np.arange(len(places))
         count = int(np.flatnonzero(complete)[-1]) + 1
-        return Middle(range(start, start + count), int(self._index.positions[start]))
+        if start.open and count == 1:
+            return None  # libav takes the references that it lacks for pictures of what follows at once
+        return Middle(range(start.frame, start.frame + count), start, np.sort(stored[:count]).tolist())
 
     def write(self, job: Job, middle: Middle) -> bool | MediaError:
         """Write one clip.
@@ -109,41 +112,33 @@ class SmartSource:
             with encoding(job.path):
                 head, head_sets = self._encode(job, range(frames.start, middle.frames.start))
                 tail, tail_sets = self._encode(job, range(middle.frames.stop, frames.stop))
-                if head_sets and tail_sets and head_sets.sps != tail_sets.sps:
+                if head_sets and tail_sets and head_sets != tail_sets:
                     raise MediaError("encode", job.path, "the two ends are encoded in different ways")
                 return self._write(job, middle, head, tail, head_sets or tail_sets)
         except MediaError as error:
             return error
 
-    def _closed(self, starts: set[int]) -> np.ndarray:
-        """The frames at which decoding can start afresh, no frame of one side stored on the other."""
-        positions = self._index.positions
-        before = np.concatenate([[-1], np.maximum.accumulate(positions)[:-1]])
-        after = np.minimum.accumulate(positions[::-1])[::-1]
-        closed = (before < positions) & (after == positions)
-        return np.flatnonzero(closed & np.isin(positions, sorted(starts)))
-
     def _write(
-        self, job: Job, middle: Middle, head: list[_Stored], tail: list[_Stored], sets: ParameterSets | None
+        self, job: Job, middle: Middle, head: list[_Stored], tail: list[_Stored], sets: list[bytes]
     ) -> bool:
         plan = job.plan
         offset = middle.frames.start - plan.frames.start
         order = np.argsort(self._index.positions[middle.frames.start : middle.frames.stop])
         copied = [plan.ticks[offset + int(number)] for number in order]
         ticks = [p.tick for p in head] + copied + [p.tick for p in tail]
-        sound = sound_of(self._index, plan, self._settings.sound)
+        sound = sound_of(self._index, plan, self.settings.sound)
         with ExitStack() as files:
             part = files.enter_context(atomic_video(job.path, len(plan.frames), replace=job.replace))
             out = files.enter_context(open_output(part, job.comment))
             container, source = files.enter_context(open_video(self._index.path))
             stream = copied_stream(out, source, self._index.sample_aspect_ratio)
             stream.time_base = plan.time_base
-            if sets is not None:
-                stream.codec_context.extradata = self._sets.merged(sets)
+            stream.codec_context.codec_tag = self._join.tag(complete=self._starts.header_is_complete)
+            if sets:
+                stream.codec_context.extradata = self._join.header(sets)
             if sound is not None:
                 sound.open(out)
-            between = zip(self._packets(container, source, middle), copied, strict=True)
-            stored = [*head, *(_Stored(bytes(p), tick, p.is_keyframe) for p, tick in between), *tail]
+            stored = [*head, *self._copied(container, source, middle, copied, joined=bool(head)), *tail]
             for packet in _timed(plan, stored, decoding_ticks(ticks)):
                 packet.stream = stream
                 if sound is not None and packet.pts is not None:
@@ -153,52 +148,48 @@ class SmartSource:
                 sound.write_until(None)
         return sound is not None
 
+    def _copied(
+        self,
+        container: InputContainer,
+        stream: av.VideoStream,
+        middle: Middle,
+        ticks: list[int],
+        *,
+        joined: bool,
+    ) -> Iterator[_Stored]:
+        """The packets of the middle, which follow others if it is joined."""
+        source = list(self._packets(container, stream, middle))
+        data = (bytes(packet) for packet in source)
+        stored = self._starts.decodable(middle.start, data, first=not joined)
+        for packet, changed, tick in zip(source, stored, ticks, strict=True):
+            yield _Stored(changed, tick, packet.is_keyframe)
+
     def _packets(
         self, container: InputContainer, stream: av.VideoStream, middle: Middle
     ) -> Iterator[av.Packet]:
-        """The packets of the middle; a seek that lands right saves reading what lies before."""
-        if self._index.timing != "ok":  # damaged times cannot be searched
-            stored = packets(container, stream)
-            yield from itertools.islice(stored, middle.first, middle.first + len(middle.frames))
-            return
-        key = int(np.searchsorted(self._index.key_positions, middle.first))
-        left = len(middle.frames)
-        container.seek(int(self._index.key_dts[key]), stream=stream, backward=True)
-        reading = packets(container, stream)
-        for packet in reading:
-            if packet.is_keyframe and packet.pts == self._index.key_stamps[key]:
+        wanted, last = set(middle.positions), middle.positions[-1]
+        for position, packet in self._starts.packets(container, stream, middle.start):
+            if position in wanted:
                 yield packet
-                left -= 1
-                break
-            if packet.is_keyframe and (packet.pts or 0) > self._index.key_stamps[key]:
-                break
-        if left == len(middle.frames):  # too late; count from the beginning
-            with open_video(self._index.path) as (container, stream):
-                for position, packet in enumerate(packets(container, stream)):
-                    if position >= middle.first and left:
-                        yield packet
-                        left -= 1
-            return
-        while left and (packet := next(reading, None)) is not None:
-            yield packet
-            left -= 1
+            if position >= last:
+                return
 
-    def _encode(self, job: Job, frames: range) -> tuple[list[_Stored], ParameterSets | None]:
-        """Encode one end of a clip, with parameter sets under a number that the source does not use."""
+    def _encode(self, job: Job, frames: range) -> tuple[list[_Stored], list[bytes]]:
+        """Encode one end of a clip, with parameter sets under numbers that the source does not use."""
         if not frames:
-            return [], None
+            return [], []
         context: av.VideoCodecContext | None = None
         encoded: list[av.Packet] = []
         for number, _, picture in iter_video_frames(
             self._index.path,
             frames=frames,
-            threads=self._settings.threads,
+            threads=self.settings.threads,
             on_damage="raise",
             index=self._index,
         ):
             if context is None:
                 colours = Colours.of(picture)
-                upright = PictureTransform(self._index, self._settings.shape, self._pix_fmt, colours)
+                upright = PictureTransform(self._index, self.settings.shape, self._pix_fmt, colours)
                 context = self._encoder(job.plan, colours)
             picture = upright(picture)
             picture.pts = job.plan.ticks[number - job.plan.frames.start]
@@ -206,30 +197,25 @@ class SmartSource:
             encoded += context.encode(picture)
         assert context is not None, "some frame came, as none may be missing"
         encoded += context.encode(None)
-        sets = ParameterSets(
-            bytes(context.extradata or encoded[0])
-        )  # without a header, the first packet has them
-        data = [as_lengths(bytes(p), self._length_size) if self._length_size else bytes(p) for p in encoded]
-        pairs = zip(data, encoded, strict=True)
-        return [_Stored(d, p.pts, p.is_keyframe) for d, p in pairs if p.pts is not None], sets
+        stored, sets = [], []
+        for packet in encoded:
+            data, sets = self._join.own(bytes(packet), bytes(context.extradata or b""))
+            assert packet.pts is not None, "encoders keep the times of pictures"
+            stored.append(_Stored(data, packet.pts, packet.is_keyframe))
+        return stored, sets
 
     def _encoder(self, plan: Plan, colours: Colours) -> av.VideoCodecContext:
-        context = av.CodecContext.create("libx264", "w")
-        options = self._settings.options()
-        options["profile"] = _PROFILES[self._sets.profile]
-        given = options.get("x264-params")
-        options["x264-params"] = ":".join(filter(None, [given, f"sps-id={self._number}"]))
+        context = av.CodecContext.create(self._join.encoder, "w")
         configure(
             context,
-            options,
+            self._join.options(self.settings.options()),
             plan,
-            self._settings.shape,
+            self.settings.shape,
             self._pix_fmt,
             colours,
-            threads=self._settings.threads,
+            threads=self.settings.threads,
         )
-        if self._length_size:
-            context.flags |= _GLOBAL_HEADER
+        context.flags |= _GLOBAL_HEADER
         context.open()
         return context
 
@@ -237,10 +223,6 @@ class SmartSource:
 def _check(index: PacketIndex, settings: EncodeSettings) -> str:
     """Refuse a source whose pictures cannot be matched; return their pixel format."""
     check_copyable(index)
-    if index.codec != "h264" or settings.codec.encoder != "libx264":
-        raise NotCopyable(
-            f"copying in part is for h264 to h264, not {index.codec} to {settings.codec.family}"
-        )
     stored = (index.coded_width, index.coded_height)
     if (
         index.orientation != UPRIGHT
@@ -252,7 +234,7 @@ def _check(index: PacketIndex, settings: EncodeSettings) -> str:
         raise NotCopyable("the size of the pictures changes within the file")
     if index.hdr is not None:
         raise NotCopyable("the pictures are HDR")
-    if index.pix_fmt not in ("yuv420p", "yuvj420p"):
+    if index.pix_fmt not in DEPTHS:
         raise NotCopyable(f"the pixel format {index.pix_fmt} is not one that can be matched")
     first = next(iter_video_frames(index.path, frames=range(1), index=index), None)
     if first is None or first.picture.interlaced_frame:

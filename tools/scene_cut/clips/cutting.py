@@ -47,6 +47,7 @@ class Clip:
         has_audio: Whether it has a sound track.
         mode: How it was cut in fact.
         copied_seconds: Seconds of picture copied without loss; the rest was encoded.
+        copied_frames: The same in frames.
         snap_start: Seconds by which it begins before its scene (mode copy).
         snap_end: Seconds by which it ends after its scene (mode copy).
         seconds_left: Seconds of the scene that were cut off because of `max_seconds`.
@@ -69,6 +70,7 @@ class Clip:
     has_audio: bool
     mode: str
     copied_seconds: float = 0.0
+    copied_frames: int = 0
     snap_start: float = 0.0
     snap_end: float = 0.0
     seconds_left: float = 0.0
@@ -247,7 +249,7 @@ def _write(
 
 def _cutter(index: PacketIndex, options: CutOptions, sound: SoundFormat | None) -> Cutter:
     settings = EncodeSettings(
-        find_codec(options.codec),
+        find_codec(options.codec_for(index.codec)),
         options.crf,
         options.preset,
         clip_shape(index, options.shorter_size),
@@ -284,6 +286,7 @@ def _clip(
         has_audio=False,
         mode=planned.mode,
         copied_seconds=planned.copied,
+        copied_frames=planned.copied_frames,
         snap_start=float(requested.start - plan.start),
         snap_end=float(plan.end - requested.end),
         seconds_left=float(plan.left),

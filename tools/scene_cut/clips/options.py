@@ -24,6 +24,10 @@ ENGINES = ("pyav", "ffmpeg")
 """What encodes: libav in this process, or the ffmpeg program."""
 VERSION = 4
 """Raised whenever the same options would give other clips."""
+_SMART_VERSION = 5  # the same, of mode smart
+DEFAULT_CODEC = "h264"
+SMART_CODECS = ("h264", "hevc")
+"""Codecs of which clips can be copied in part."""
 
 _MAX_FPS = 1000
 
@@ -81,7 +85,12 @@ class CutOptions:
         Choice(ENGINES),
         everyday=False,
     )
-    codec: str = option("h264", "h264, hevc, av1, vp9, or an encoder such as h264_nvenc", Text("NAME"))
+    codec: str | None = option(
+        None,
+        "h264, hevc, av1, vp9, or an encoder such as h264_nvenc",
+        Text("NAME"),
+        shown="h264; in mode smart, that of the source if it is h264 or hevc",
+    )
     crf: float | None = option(
         None, "quality in the encoder's scale, lower is better", _Quality(metavar="Q"), shown="18 for h264"
     )
@@ -118,10 +127,10 @@ class CutOptions:
                 f"Invalid max_seconds ({self.max_seconds:g}). Supported values are numbers from min_seconds "
                 f"({self.min_seconds:g}) on."
             )
-        check_encoding(self.codec, self.crf, self.preset)
+        check_encoding(self.codec_for(), self.crf, self.preset)
         if self.mode == "copy" and (self.shorter_size or self.target_fps):
             raise UserError("mode copy encodes nothing: it cannot change the size or the frame rate")
-        check_hdr(self.hdr, self.codec if self.mode != "copy" else None)
+        check_hdr(self.hdr, self.codec_for() if self.mode != "copy" else None)
         if self.mode != "exact" and self.engine == "ffmpeg":
             raise UserError(f"mode {self.mode} has no engine ffmpeg; leave out --engine")
 
@@ -130,9 +139,20 @@ class CutOptions:
         """Whether HDR pictures stay HDR."""
         return self.hdr == "keep" or self.mode == "copy"
 
+    def codec_for(self, source: str = "") -> str:
+        """What encodes.
+
+        Args:
+            source: Codec of the source; without it, what encodes if the source does not matter.
+        """
+        default = source if self.mode == "smart" and source in SMART_CODECS else DEFAULT_CODEC
+        return self.codec or default
+
     def config(self) -> dict[str, object]:
         """Everything that changes the clips, as JSON."""
-        values = dataclasses.asdict(self) | {"version": VERSION}
+        values = dataclasses.asdict(self) | {"version": VERSION, "codec": self.codec_for()}
+        if self.mode == "smart":
+            values |= {"codec": self.codec, "version": _SMART_VERSION}
         del values["threads"]
         hdr = self.hdr or ("keep" if self.mode == "copy" else "tonemap")
         return values | {"target_fps": str(self.target_fps) if self.target_fps else None, "hdr": hdr}

@@ -37,6 +37,8 @@ def clip_values(row: Row, result: CutResult, save_dir: str) -> dict[str, Any]:
             "left": sum(clip.seconds_left for clip in result.clips),
             "notes": [clip.note for clip in result.clips if clip.note],
             "hdr": [clip.hdr for clip in result.clips if clip.hdr],
+            "frames": sum(clip.num_frames for clip in result.clips),
+            "copied": sum(clip.copied_frames for clip in result.clips),
             "mixed": sum(clip.mixed and clip.mode != "copy" for clip in result.clips),
         },
         MADE_FILES: [made_file(clip.path) for clip in result.clips],

@@ -94,6 +94,8 @@ class CutStage(Stage):
             "notes": {},
             "hdr": {},
             "mixed": 0,
+            "frames": 0,
+            "copied": 0,
             "renamed": 0,
         }
 
@@ -165,7 +167,7 @@ class CutStage(Stage):
             from tools.media.writing.ffmpeg_cutter import check_ffmpeg_encoder
 
             check = check_ffmpeg_encoder
-        check(find_codec(self.options.codec), crf=self.options.crf, preset=self.options.preset)
+        check(find_codec(self.options.codec_for()), crf=self.options.crf, preset=self.options.preset)
 
     def prepare(self, row: Row, frames: list[Frame]) -> dict[str, Any]:
         """Cut one source."""
@@ -193,6 +195,8 @@ class CutStage(Stage):
             self._counts["skipped"] += counts["skipped"]
             self._counts["left"] += counts["left"]
             self._counts["mixed"] += counts["mixed"]
+            for what in ("frames", "copied"):
+                self._counts[what] += counts.get(what, 0)  # ledgers of earlier versions have none
             for what in ("notes", "hdr"):
                 for text in counts[what]:
                     self._counts[what][text] = self._counts[what].get(text, 0) + 1
@@ -261,6 +265,9 @@ class CutStage(Stage):
             lines.append(
                 f"{self._counts['left']:.1f} s lie beyond the {self.options.max_seconds:g} s of their clips"
             )
+        if self.options.mode == "smart" and (frames := self._counts["frames"]):
+            copied = self._counts["copied"]
+            lines.append(f"{copied} of {frames} frames copied ({copied / frames:.1%}), the others encoded")
         lines += [
             f"{count} clips cut exactly instead: {note}" for note, count in self._counts["notes"].items()
         ]
