@@ -2,8 +2,8 @@
 
 Pictures shown after a recovery point do not need those stored before it, but only an IDR picture may begin a
 stream, or follow pictures with other parameter sets. So the slices of the recovery point become those of an
-IDR picture (ITU-T H.264, 7.3.3), and the pictures up to the next one are numbered from it on. Only the headers
-of slices change: what follows them is the same, bit for bit.
+IDR picture (ITU-T H.264, 7.3.3), and the pictures up to the next one are numbered from it on. Only headers of
+slices change: what follows them is the same, bit for bit.
 """
 
 from __future__ import annotations

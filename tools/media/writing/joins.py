@@ -211,7 +211,10 @@ class _Hevc:
         self._numbers = numbers
 
     def options(self, options: dict[str, str]) -> dict[str, str]:
-        return options | {"profile": self._profile}
+        # Where parts join, libav gives all pictures at once that it keeps for reordering, and decord fails if
+        # that is more than one. So what is encoded needs no reordering.
+        params = f"{options['x265-params']}:bframes=0"
+        return options | {"profile": self._profile, "x265-params": params}
 
     def own(self, packet: bytes, header: bytes) -> tuple[bytes, list[bytes]]:
         sets = [hevc.renumbered(unit, self._numbers) for unit in units_of(header, None) if hevc.set_key(unit)]

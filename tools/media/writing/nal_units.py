@@ -1,8 +1,8 @@
 """NAL units, which H.264 and HEVC streams consist of: how they are joined into packets, and their bits.
 
 Both standards have the same byte stream (ITU-T H.264 and H.265, Annex B), the same bytes that keep start
-codes from appearing by chance (7.4.1, 7.4.2), and the same Exp-Golomb numbers (9.1, 9.2). In mp4 and Matroska,
-each unit follows its length instead (ISO/IEC 14496-15).
+codes from appearing by chance (7.4.1, 7.4.2), and the same Exp-Golomb numbers (9.1, 9.2). In mp4 and
+Matroska, each unit follows its length instead (ISO/IEC 14496-15).
 """
 
 from __future__ import annotations
