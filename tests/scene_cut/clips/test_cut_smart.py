@@ -63,7 +63,7 @@ ODD = {
     ),
     "scaling matrices": ("h264", X264 + "cqm=jvt:aud=1"),
     "temporal layers": ("hevc", X265 + "temporal-layers=3"),
-    "sets in each group": ("hevc", X265 + "repeat-headers=1:ref=5:bframes=8:wpp=1"),
+    "sets in each group": ("hevc", X265 + "repeat-headers=1:ref=5:bframes=4:wpp=1"),
 }
 
 
