@@ -1,27 +1,32 @@
 """Cutting: one pass over a video against one ffmpeg process for each scene, as Open-Sora's script has it.
 
-    python benchmarks/cut.py VIDEO [--seconds 2] [--modes]
+    python benchmarks/cut.py VIDEO... [--seconds 2] [--repeat 3] [--modes] [--json FILE]
 
-The video is cut into scenes of equal length. Each way runs in a process of its own, one after the other; wall
-and CPU time include its start. PSNR is that of the luma against the source, over all frames of all clips; it
-counts as wrong a frame that is another one than the source shows at that place. ``--modes`` also times copy
-and smart.
+Each video is cut into scenes of equal length. Each way runs in a process of its own, one after the other, and
+again `--repeat` times in turn; the figures are medians of CPU seconds. "start" is Python's, with all imports,
+which a worker of the command pays once for all its videos: it is not in "CPU s". ffmpeg's start, for each
+scene, is. "times" is Open-Sora's CPU time by that of the way.
+
+PSNR and SSIM (of every fifth frame) are those of the luma against the source, over all clips; wrong is a
+frame that is another one than the source shows at that place. ``--modes`` also measures smart and copy.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 from tools.media.reading.probe import index_packets
@@ -29,6 +34,10 @@ from tools.media.workers.pool import usable_cores
 from tools.media.writing.ffmpeg_program import find_ffmpeg
 from tools.media.writing.plan import Scene, frames_of
 from tools.scene_cut.clips.cutting import CutOptions, cut_clips
+
+Way = Callable[[Path, list[Scene], Path], None]
+SSIM_STEP = 5  # it is that of every fifth frame
+OPEN_SORA = "a process per scene, crf 23 medium (Open-Sora)"
 
 
 def equal_scenes(path: Path, seconds: float) -> list[Scene]:
@@ -43,6 +52,8 @@ def ours(path: Path, scenes: list[Scene], folder: Path, **options: object) -> No
     result = cut_clips(path, scenes, folder, options=CutOptions(keep_audio=False, **options))
     if result.failures:
         raise SystemExit(str(result.failures))
+    frames = sum(clip.num_frames for clip in result.clips)
+    (folder / "copied").write_text(str(sum(clip.copied_frames for clip in result.clips) / frames))
 
 
 def process_per_scene(path: Path, scenes: list[Scene], folder: Path, encoding: list[str]) -> None:
@@ -50,37 +61,23 @@ def process_per_scene(path: Path, scenes: list[Scene], folder: Path, encoding: l
     for number, (start, end) in enumerate(scenes):
         place = folder / f"{path.stem}_scene-{number}.mp4"
         window = ["-ss", f"{float(start):.3f}", "-i", str(path), "-t", f"{float(end - start):.3f}"]
-        command = [
-            find_ffmpeg(),
-            "-nostdin",
-            "-v",
-            "error",
-            "-y",
-            *window,
-            "-map",
-            "0:v:0",
-            *encoding,
-            str(place),
-        ]
-        subprocess.run(command, check=True)
+        common = [find_ffmpeg(), "-nostdin", "-v", "error", "-y"]
+        subprocess.run([*common, *window, "-map", "0:v:0", *encoding, str(place)], check=True)
 
 
-def ways(cores: int, modes: bool) -> dict[str, object]:
+def ways(modes: bool) -> dict[str, Way]:
     same = ["-c:v", "libx264", "-crf", "18", "-preset", "veryfast"]
-    table: dict[str, object] = {
-        "a process per scene, crf 23 medium (Open-Sora)": lambda p, s, f: process_per_scene(p, s, f, []),
+    table: dict[str, Way] = {
+        OPEN_SORA: lambda p, s, f: process_per_scene(p, s, f, []),
         "a process per scene, crf 18 veryfast": lambda p, s, f: process_per_scene(p, s, f, same),
-        "exact, 1 thread": lambda p, s, f: ours(p, s, f, threads=1),
-        f"exact, {cores} threads": lambda p, s, f: ours(p, s, f, threads=cores),
-        f"exact, {cores} threads, crf 23 medium": lambda p, s, f: ours(
-            p, s, f, threads=cores, crf=23, preset="medium"
-        ),
-        f"exact, {cores} threads, engine ffmpeg": lambda p, s, f: ours(
-            p, s, f, threads=cores, engine="ffmpeg"
-        ),
+        "exact, fast": lambda p, s, f: ours(p, s, f, quality="fast"),
+        "exact (balanced)": lambda p, s, f: ours(p, s, f),
+        "exact, best": lambda p, s, f: ours(p, s, f, quality="best"),
     }
     if modes:
-        table["smart, 1 thread"] = lambda p, s, f: ours(p, s, f, mode="smart")
+        table[f"exact, {usable_cores()} threads"] = lambda p, s, f: ours(p, s, f, threads=usable_cores())
+        table["exact, engine ffmpeg"] = lambda p, s, f: ours(p, s, f, engine="ffmpeg")
+        table["smart"] = lambda p, s, f: ours(p, s, f, mode="smart")
         table["copy"] = lambda p, s, f: ours(p, s, f, mode="copy")
     return table
 
@@ -91,14 +88,37 @@ def luma(path: Path) -> Iterator[np.ndarray]:
             return
         container.streams.video[0].thread_type = "AUTO"
         for picture in container.decode(video=0):
-            yield picture.to_ndarray()[: picture.height].astype(np.int16)
+            rows = picture.to_ndarray()[: picture.height]  # 4:2:0: the luma comes first
+            yield rows if rows.dtype == np.uint8 else (rows // 4).astype(np.uint8)
 
 
-def compare(path: Path, scenes: list[Scene], folder: Path) -> tuple[float, int, int]:
-    """PSNR of all clips, frames that are not those of their scene, and bytes."""
+def ssim(one: np.ndarray, other: np.ndarray) -> float:
+    """Wang et al. 2004: windows of 11 x 11 pixels with a Gaussian of 1.5."""
+
+    def mean(values: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(values, (11, 11), 1.5)
+
+    first, second = mean(one), mean(other)
+    products, squares = first * second, first**2 + second**2
+    covariance, variances = mean(one * other) - products, mean(one**2 + other**2) - squares
+    small, smaller = (0.03 * 255) ** 2, (0.01 * 255) ** 2
+    return float(
+        (
+            (2 * products + smaller) * (2 * covariance + small) / ((squares + smaller) * (variances + small))
+        ).mean()
+    )
+
+
+def squared(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean squared error."""
+    return float(((one.astype(np.float32) - other) ** 2).mean())
+
+
+def compare(path: Path, scenes: list[Scene], folder: Path) -> dict[str, float]:
+    """PSNR and SSIM of all clips, frames that are not those of their scene, and bytes."""
     index = index_packets(path)
     source = list(luma(path))
-    squares, pixels, wrong, size = 0.0, 0, 0, 0
+    errors, likeness, wrong, size = [], [], 0, 0
     for number, scene in enumerate(scenes):
         frames = frames_of(index, scene)
         place = next(folder.glob(f"*_scene-{number}.*"))
@@ -106,54 +126,91 @@ def compare(path: Path, scenes: list[Scene], folder: Path) -> tuple[float, int, 
         got = list(luma(place))
         wrong += abs(len(got) - len(frames))
         for own, picture in zip(frames, got, strict=False):
-            error = {i: float(((source[i] - picture) ** 2.0).mean()) for i in _around(own, len(source))}
-            squares, pixels = squares + error[own], pixels + 1
+            near = [i for i in (own - 1, own, own + 1) if 0 <= i < len(source)]
+            error = {i: squared(source[i][::4, ::4], picture[::4, ::4]) for i in near}
             wrong += error[own] > 2 * min(error.values()) + 1
-    return 10 * math.log10(255**2 / max(squares / pixels, 1e-9)), wrong, size
+            errors.append(squared(source[own], picture))
+            if own % SSIM_STEP == 0:
+                likeness.append(ssim(source[own].astype(np.float32), picture.astype(np.float32)))
+    psnr = 10 * math.log10(255**2 / max(float(np.mean(errors)), 1e-9))
+    return {"psnr": psnr, "ssim": float(np.mean(likeness)), "wrong": wrong, "bytes": size}
 
 
-def _around(own: int, total: int) -> list[int]:
-    return [i for i in (own - 1, own, own + 1) if 0 <= i < total]
+def cpu_of(command: list[str]) -> float:
+    """CPU seconds of a process and of those that it starts."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def measure(video: Path, args: argparse.Namespace) -> list[dict[str, object]]:
+    scenes = equal_scenes(video, args.seconds)
+    print(f"{video.name}, {len(scenes)} scenes")
+    command = [
+        sys.executable,
+        __file__,
+        str(video),
+        "--seconds",
+        str(args.seconds),
+        *["--modes"] * args.modes,
+    ]
+    names = list(ways(args.modes))
+    seconds: dict[str, list[float]] = {name: [] for name in ["start", *names]}
+    found: dict[str, dict[str, float]] = {}
+    for turn in range(args.repeat):
+        seconds["start"].append(cpu_of([*command, "--way", "none", "--folder", "."]))
+        for name in names:
+            with tempfile.TemporaryDirectory() as folder:
+                seconds[name].append(cpu_of([*command, "--way", name, "--folder", folder]))
+                if not turn:
+                    found[name] = compare(video, scenes, Path(folder)) if name != "copy" else _size(folder)
+                    copied = Path(folder, "copied")
+                    found[name]["copied"] = float(copied.read_text()) if copied.exists() else 0.0
+    start = statistics.median(seconds["start"])
+    open_sora = statistics.median(seconds[OPEN_SORA]) - start
+    print(f"start {start:.2f} s")
+    print(f"{'':48}{'CPU s':>8}{'times':>7}{'MB':>8}{'PSNR':>8}{'SSIM':>9}{'wrong':>7}{'copied':>8}")
+    rows: list[dict[str, object]] = []
+    for name in names:
+        cpu = statistics.median(seconds[name]) - start
+        row = {"video": video.name, "way": name, "cpu_s": cpu, "times": open_sora / cpu, "start_s": start}
+        rows.append(row | found[name])
+        shown = found[name]
+        line = f"{name:48}{cpu:8.2f}{open_sora / cpu:7.2f}{shown['bytes'] / 1e6:8.2f}"
+        if "psnr" in shown:
+            line += f"{shown['psnr']:8.2f}{shown['ssim']:9.5f}{shown['wrong']:7}{shown['copied']:8.0%}"
+        print(line, flush=True)
+    return rows
+
+
+def _size(folder: str) -> dict[str, float]:
+    return {"bytes": sum(path.stat().st_size for path in Path(folder).glob("*_scene-*"))}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("video", type=Path)
+    parser.add_argument("videos", type=Path, nargs="+")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a scene (2)")
-    parser.add_argument("--modes", action="store_true", help="time copy and smart too")
+    parser.add_argument("--repeat", type=int, default=3, help="how often each way runs (3)")
+    parser.add_argument(
+        "--modes", action="store_true", help="also several threads, engine ffmpeg, smart, copy"
+    )
+    parser.add_argument("--json", type=Path)
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    scenes = equal_scenes(args.video, args.seconds)
-    every = ways(usable_cores(), args.modes)
     if args.way:
-        every[args.way](args.video, scenes, args.folder)
+        if args.way != "none":
+            video = args.videos[0]
+            ways(args.modes)[args.way](video, equal_scenes(video, args.seconds), args.folder)
         return
-    print(f"{args.video.name}, {len(scenes)} scenes, {usable_cores()} cores")
-    print(f"{'':48}{'wall s':>8}{'CPU s':>8}{'MB':>8}{'PSNR':>8}{'wrong':>7}")
-    for name in every:
-        with tempfile.TemporaryDirectory() as folder:
-            command = [
-                sys.executable,
-                __file__,
-                str(args.video),
-                "--seconds",
-                str(args.seconds),
-                "--way",
-                name,
-            ]
-            before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-            subprocess.run([*command, "--folder", folder, *["--modes"] * args.modes], check=True)
-            wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
-            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            if name == "copy":
-                size = sum(p.stat().st_size for p in Path(folder).iterdir())
-                print(f"{name:48}{wall:8.2f}{cpu:8.2f}{size / 1e6:8.2f}       -      -")
-                continue
-            psnr, wrong, size = compare(args.video, scenes, Path(folder))
-            print(f"{name:48}{wall:8.2f}{cpu:8.2f}{size / 1e6:8.2f}{psnr:8.2f}{wrong:7}")
+    cv2.setNumThreads(1)
+    rows = [row for video in args.videos for row in measure(video, args)]
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -78,3 +78,49 @@ def test_fingerprints_have_the_quality_as_python_gave_it() -> None:
 def test_python_gets_the_same_errors(name: str, value: object, supported: str) -> None:
     with pytest.raises(UserError, match=rf"^Invalid {name} \(.*\)\. Supported values are {supported}\.$"):
         CutOptions(**{name: value})
+
+
+@pytest.mark.parametrize("words", [("--crf", "20"), ("--preset", "fast"), ("--crf", "0", "--preset", "fast")])
+def test_a_quality_and_its_numbers_exclude_each_other(words: tuple[str, ...]) -> None:
+    with pytest.raises(
+        UserError, match=f"^quality fast sets crf and preset: leave out --quality or {words[0]}$"
+    ):
+        options_of("--quality", "fast", *words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--mode", "copy"), "mode copy encodes nothing: it has no quality"),
+        (("--codec", "mpeg4"), "the encoder mpeg4 has no quality best; set --crf and --preset"),
+        (("--codec", "h264_nvenc"), "the encoder h264_nvenc has no quality best"),
+    ],
+)
+def test_where_there_is_no_quality(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        options_of("--quality", "best", *words)
+
+
+def test_balanced_is_the_default() -> None:
+    """Clips of earlier versions, whose fingerprints know of no quality, are not cut again."""
+    assert CutOptions(quality="balanced").config() == CutOptions().config()
+    assert "quality" not in CutOptions().config() and CutOptions().config()["codec"] == "h264"
+    names = ("fast", "balanced", "best")
+    for mode in ("exact", "smart"):
+        configs = [str(CutOptions(quality=name, mode=mode).config()) for name in names]
+        assert len(set(configs)) == 3
+    assert options_of("--quality", "balanced", "--codec", "h264_nvenc").codec == "h264_nvenc"
+
+
+@pytest.mark.parametrize(
+    ("words", "source", "codec"),
+    [
+        ((), "hevc", "h264"),
+        (("--mode", "smart"), "hevc", "hevc"),
+        (("--mode", "smart"), "h264", "h264"),
+        (("--mode", "smart"), "vp9", "h264"),
+        (("--mode", "smart", "--codec", "h264"), "hevc", "h264"),
+    ],
+)
+def test_what_encodes(words: tuple[str, ...], source: str, codec: str) -> None:
+    assert options_of(*words).codec_for(source) == codec

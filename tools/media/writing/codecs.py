@@ -5,13 +5,27 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tools.base.cpu import cpu_flags
 from tools.errors import UserError
 
 if TYPE_CHECKING:
     from tools.media.reading.colour.hdr import Hdr
+
+
+class Setting(NamedTuple):
+    """Quality and speed of an encoder.
+
+    Attributes:
+        crf: Quality.
+        preset: Speed.
+        params: Further parameters of x264.
+    """
+
+    crf: int
+    preset: str
+    params: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +40,8 @@ class Codec:
         quality: Name of the option that sets the quality.
         speed: Name of the option that sets the speed; None when there is none.
         deep: Whether 10-bit sources stay 10-bit. H.264 with 10 bits plays in no hardware and no browser.
+        fast: What `QUALITIES` "fast" means; None if it is unknown.
+        best: The same of "best"; "balanced" are the defaults.
     """
 
     encoder: str
@@ -35,14 +51,56 @@ class Codec:
     quality: str = "crf"
     speed: str | None = "preset"
     deep: bool = True
+    fast: Setting | None = None
+    best: Setting | None = None
 
+    def setting(self, quality: str | None) -> Setting:
+        """The setting for one of `QUALITIES`; the default for None.
+
+        Raises:
+            UserError: It is unknown.
+        """
+        if quality in (None, "balanced"):
+            return Setting(self.crf, self.preset)
+        found = self.fast if quality == "fast" else self.best
+        if found is None:
+            raise UserError(
+                f"the encoder {self.encoder} has no quality {quality}; set --crf and --preset, or choose "
+                f"--codec {', '.join(CODECS)}"
+            )
+        return found
+
+
+QUALITIES = {
+    "fast": "least time",
+    "balanced": "the default settings",
+    "best": "closest to the source",
+}
+"""Settings of quality and speed by name, see docs/cutting.md."""
 
 CODECS: dict[str, Codec] = {
-    # x264: closer to the source than crf 23 medium at less than half the CPU time, see docs/cutting.md.
-    "h264": Codec("libx264", "h264", 18, "veryfast", deep=False),
-    "hevc": Codec("libx265", "hevc", 20, "fast"),
-    "av1": Codec("libsvtav1", "av1", 22, "8"),
-    "vp9": Codec("libvpx-vp9", "vp9", 24, "4", speed="cpu-used"),
+    # x264: closer to the source than crf 23 medium at less than half the CPU time, see docs/cutting.md. What
+    # "fast" leaves out, to choose B pictures and weights, takes a third of the time and gains little.
+    "h264": Codec(
+        "libx264",
+        "h264",
+        18,
+        "veryfast",
+        deep=False,
+        fast=Setting(17, "superfast", "b-adapt=0:weightp=0"),
+        best=Setting(16, "fast"),
+    ),
+    "hevc": Codec("libx265", "hevc", 20, "fast", fast=Setting(20, "ultrafast"), best=Setting(16, "medium")),
+    "av1": Codec("libsvtav1", "av1", 22, "8", fast=Setting(22, "10"), best=Setting(16, "6")),
+    "vp9": Codec(
+        "libvpx-vp9",
+        "vp9",
+        24,
+        "4",
+        speed="cpu-used",
+        fast=Setting(24, "5"),
+        best=Setting(18, "2"),
+    ),
 }
 """The codecs by their short names."""
 
@@ -76,6 +134,7 @@ def encoder_options(
     preset: str | None = None,
     threads: int = 1,
     hdr: Hdr | None = None,
+    quality: str | None = None,
 ) -> dict[str, str]:
     """The options of an encoder, as libav and the ffmpeg program take them.
 
@@ -86,19 +145,23 @@ def encoder_options(
         threads: Threads it may use.
         hdr: Of pictures that stay HDR: what the display that they were graded on can show, and how light they
             are, go into the stream where the encoder can (libx265, libsvtav1).
+        quality: One of `QUALITIES`, instead of `crf` and `preset`.
     """
-    quality = codec.crf if crf is None else crf
-    options = {codec.quality: f"{quality:g}"}
+    setting = codec.setting(quality)
+    number = setting.crf if crf is None else crf
+    options = {codec.quality: f"{number:g}"}
     if codec.quality == "global_quality" and not codec.speed:
         # libav's scale for encoders with a quantiser and no scale of their own: FF_QP2LAMBDA a step
-        options = {"flags": "+qscale", "global_quality": str(round(quality * 118))}
+        options = {"flags": "+qscale", "global_quality": str(round(number * 118))}
     if codec.speed:
-        options[codec.speed] = preset or codec.preset
+        options[codec.speed] = preset or setting.preset
     if codec.encoder.startswith("libx264") and "avx512f" in cpu_flags():  # also libx264rgb
         # With AVX-512, x264's macroblock tree reads memory that nobody wrote (core 165; what it gives changes
         # with MALLOC_PERTURB_), and clips differ from run to run. AVX2 takes as long, and gives the pictures
         # of CPUs without AVX-512.
-        options["x264-params"] = "asm=avx2"
+        options["x264-params"] = ":".join(filter(None, ["asm=avx2", setting.params]))
+    elif setting.params:
+        options["x264-params"] = setting.params
     elif codec.encoder == "libx265":
         # Without frame threads x265 is slower by itself, but loses nothing to waiting among many workers.
         frames = ":frame-threads=1" if threads == 1 else ""

@@ -43,6 +43,7 @@ class EncodeSettings:
         sound: Format of the sound; None for silent clips.
         threads: Threads of the decoder and of each encoder.
         kept_hdr: How pixel values map to light in clips that stay HDR; None converts them to SDR.
+        quality: Quality and speed by name, instead of `crf` and `preset`.
     """
 
     codec: Codec
@@ -52,11 +53,17 @@ class EncodeSettings:
     sound: SoundFormat | None
     threads: int = 1
     kept_hdr: Hdr | None = None
+    quality: str | None = None
 
     def options(self) -> dict[str, str]:
         """The encoder's options."""
         return encoder_options(
-            self.codec, crf=self.crf, preset=self.preset, threads=self.threads, hdr=self.kept_hdr
+            self.codec,
+            crf=self.crf,
+            preset=self.preset,
+            threads=self.threads,
+            hdr=self.kept_hdr,
+            quality=self.quality,
         )
 
 

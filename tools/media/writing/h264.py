@@ -114,7 +114,7 @@ def slice_forms(sets: Sequence[bytes]) -> dict[int, SliceForm]:
             raise ValueError("slice groups")
         references = bits.ue() + 1, bits.ue() + 1
         weights = bits.flag(), bits.u(2) == 1
-        bits.se(), bits.se(), bits.se()  # quantisers
+        bits.skip("eee")  # quantisers
         deblocking, _, redundant = bits.flag(), bits.flag(), bits.flag()
         second_order = second_order and bool(order_bits)
         forms[own] = SliceForm(
@@ -131,7 +131,7 @@ def _read_sps(unit: bytes) -> tuple[int, int]:
         chroma = bits.ue()
         if chroma == 3 and bits.flag():
             raise ValueError("colours that are coded separately")
-        bits.ue(), bits.ue(), bits.flag()  # bit depths, lossless
+        bits.skip("eeu")  # bit depths, lossless
         if bits.flag():
             for number in range(8 if chroma != 3 else 12):
                 if bits.flag():
@@ -141,7 +141,7 @@ def _read_sps(unit: bytes) -> tuple[int, int]:
     if kind == 1:
         raise ValueError("an order in cycles")
     order_bits = bits.ue() + 4 if kind == 0 else 0
-    bits.ue(), bits.flag(), bits.ue(), bits.ue()  # references, gaps, width, height
+    bits.skip("euee")  # references, gaps, width, height
     if not bits.flag():
         raise ValueError("fields")
     return number_bits, order_bits

@@ -151,13 +151,11 @@ def _skip_to_marking(bits: Bits, form: SliceForm, kind: int) -> None:
         while while_given and bits.ue() != 3:
             bits.ue()
     if lists and form.weights[kind]:
-        bits.ue(), bits.ue()
-        for count in counts:
-            for _ in range(count):
-                for values in (2, 4):  # luma, chroma
-                    if bits.flag():
-                        for _ in range(values):
-                            bits.se()
+        bits.skip("ee")
+        for _ in range(sum(counts)):
+            for values in (2, 4):  # luma, chroma
+                if bits.flag():
+                    bits.skip("e" * values)
 
 
 def _with_header(begin: str, bits: Bits, plain: bytes, form: SliceForm, kind: int) -> bytes:
@@ -170,7 +168,7 @@ def _with_header(begin: str, bits: Bits, plain: bytes, form: SliceForm, kind: in
         bits.ue()
     bits.se()
     if form.deblocking and bits.ue() != 1:
-        bits.se(), bits.se()
+        bits.skip("ee")
     header = begin + bits.text[at : bits.at]
     data = plain[-(-bits.at // 8) :]
     return to_bytes(header + "1" * (-len(header) % 8)) + data

@@ -147,7 +147,7 @@ def renumbered(unit: bytes, numbers: Numbers) -> bytes:
         text = f"{numbers.vps:04b}{bits.text[4:at]}{ue_bits(numbers.sps)}{bits.text[bits.at :]}"
     elif kind == PPS:
         bits = Bits(plain)
-        bits.ue(), bits.ue()
+        bits.skip("ee")
         text = ue_bits(numbers.pps) + ue_bits(numbers.sps) + bits.text[bits.at :]
     elif kind in _PICTURES:
         bits = Bits(plain[:_HEADER])

@@ -97,6 +97,16 @@ class Bits:
         code = self.ue()
         return (code + 1) // 2 if code % 2 else -(code // 2)
 
+    def skip(self, kinds: str) -> None:
+        """Read what is not needed.
+
+        Args:
+            kinds: "u" for a bit, "e" for an Exp-Golomb number, signed or not, for each.
+        """
+        for kind in kinds:
+            read = self.flag if kind == "u" else self.ue
+            read()
+
 
 def ue_bits(number: int) -> str:
     """An Exp-Golomb number as bits."""

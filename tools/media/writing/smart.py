@@ -206,6 +206,7 @@ class SmartSource:
 
     def _encoder(self, plan: Plan, colours: Colours) -> av.VideoCodecContext:
         context = av.CodecContext.create(self._join.encoder, "w")
+        assert isinstance(context, av.VideoCodecContext)
         configure(
             context,
             self._join.options(self.settings.options()),

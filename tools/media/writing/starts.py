@@ -175,6 +175,7 @@ class SourceStarts:
         last = int(self._index.positions[frames.start : frames.stop].max())
         wanted = set(stored[stored <= last].tolist())
         context = av.CodecContext.create(self._index.codec, "r")
+        assert isinstance(context, av.VideoCodecContext)
         context.extradata = self._extradata
         with open_video(self._index.path) as (container, stream):
             source = []

@@ -256,6 +256,7 @@ def _cutter(index: PacketIndex, options: CutOptions, sound: SoundFormat | None) 
         sound,
         options.threads,
         index.hdr if options.keeps_hdr else None,
+        options.quality,
     )
     return make_cutter(
         index,

@@ -8,6 +8,7 @@ from typing import Any
 
 from tools import cli
 from tools.errors import UserError
+from tools.media.writing.codecs import QUALITIES, find_codec
 from tools.media.writing.hdr import HDR_OPTION, check_hdr
 from tools.media.writing.settings import check_encoding
 from tools.options import Option, check_options, option, option_field
@@ -91,6 +92,9 @@ class CutOptions:
         Text("NAME"),
         shown="h264; in mode smart, that of the source if it is h264 or hevc",
     )
+    quality: str | None = option(
+        None, "quality and speed by name, instead of --crf and --preset", Choice(QUALITIES), shown="balanced"
+    )
     crf: float | None = option(
         None, "quality in the encoder's scale, lower is better", _Quality(metavar="Q"), shown="18 for h264"
     )
@@ -127,7 +131,13 @@ class CutOptions:
                 f"Invalid max_seconds ({self.max_seconds:g}). Supported values are numbers from min_seconds "
                 f"({self.min_seconds:g}) on."
             )
+        if self.quality and (self.crf is not None or self.preset):
+            given = "crf" if self.crf is not None else "preset"
+            raise UserError(f"quality {self.quality} sets crf and preset: leave out --quality or --{given}")
+        if self.quality and self.mode == "copy":
+            raise UserError("mode copy encodes nothing: it has no quality; leave out --quality")
         check_encoding(self.codec_for(), self.crf, self.preset)
+        find_codec(self.codec_for()).setting(self.quality)
         if self.mode == "copy" and (self.shorter_size or self.target_fps):
             raise UserError("mode copy encodes nothing: it cannot change the size or the frame rate")
         check_hdr(self.hdr, self.codec_for() if self.mode != "copy" else None)
@@ -153,6 +163,9 @@ class CutOptions:
         values = dataclasses.asdict(self) | {"version": VERSION, "codec": self.codec_for()}
         if self.mode == "smart":
             values |= {"codec": self.codec, "version": _SMART_VERSION}
-        del values["threads"]
+        del values["threads"], values["quality"]
+        if self.quality not in (None, "balanced"):
+            codecs = SMART_CODECS if self.mode == "smart" and not self.codec else (self.codec_for(),)
+            values["quality"] = [find_codec(codec).setting(self.quality) for codec in codecs]
         hdr = self.hdr or ("keep" if self.mode == "copy" else "tonemap")
         return values | {"target_fps": str(self.target_fps) if self.target_fps else None, "hdr": hdr}
