@@ -191,10 +191,12 @@ def cheapest(votes: Votes, a: np.ndarray, b: np.ndarray, weight: np.ndarray) -> 
     Returns:
         Its number; of equal ones, the first.
     """
-    x, y = votes.start.real, votes.start.imag
-    places, across, down = np.stack([x, y, np.ones(len(x))]), votes.unit[0], votes.unit[1]
-    squares = np.square((np.stack([a.real, -a.imag, b.real], 1) @ places - votes.end.real) / across)
-    squares += np.square((np.stack([a.imag, a.real, b.imag], 1) @ places - votes.end.imag) / down)
+    (scale, turn), (right, down) = (np.real(a), np.imag(a)), (np.real(b), np.imag(b))
+    places = np.stack([np.real(votes.start), np.imag(votes.start), np.ones(len(votes.start))])
+    off = np.stack([scale, -turn, right], axis=1) @ places - np.real(votes.end)
+    squares = np.square(off / votes.unit[0])
+    off = np.stack([turn, scale, down], axis=1) @ places - np.imag(votes.end)
+    squares += np.square(off / votes.unit[1])
     squares *= (2 / _FAR) ** 2
     costs = np.minimum(squares, 1.0, out=squares) @ weight
     best = int(np.argmin(costs))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
@@ -36,12 +38,40 @@ _CERTAIN = _Limits(0.6, 0.75, 0.25)
 _GOES_ON = _Limits(0.8, 0.5, 0.5)  # beside a window with the same rhythm
 
 
-class _Rhythm(NamedTuple):
-    """Places of repeats, and all changes by those of the new pictures beside them: shape (n - 1,) each."""
+class _Rhythm:
+    """Repeats at fixed places, and all changes by those of the new pictures beside them.
 
-    repeats: np.ndarray
-    quotient: np.ndarray
-    along: np.ndarray
+    Args:
+        is_new: bool, shape (n - 1,): which changes are those of new pictures.
+        size: Logarithms of the changes, shape (n - 1, 2).
+        products: Gives what `_products` does; it is called where directions matter.
+
+    Attributes:
+        repeats: bool, shape (n - 1,).
+        quotient: Logarithm of each change by the geometric mean of those beside it: float64, shape (n - 1,).
+    """
+
+    def __init__(self, is_new: np.ndarray, size: np.ndarray, products: Callable[[], np.ndarray]) -> None:
+        at = np.flatnonzero(is_new)
+        position = np.searchsorted(at, np.arange(len(is_new)))
+        self._after = at[np.minimum(position, len(at) - 1)]
+        self._before = at[np.maximum(position - 1, 0)]
+        self._products = products
+        self.repeats = ~is_new
+        self.quotient = (size - (size[self._before] + size[self._after]) / 2).max(axis=1)
+
+    @functools.cached_property
+    def along(self) -> np.ndarray:
+        """The larger of the projections of each change on those beside it, by their length: float64."""
+        products = self._products()
+        numbers, most = np.arange(len(self.repeats)), products.shape[1]
+        along = np.zeros(len(numbers))
+        for other in (self._before, self._after):
+            lag = np.abs(numbers - other)
+            product = products[np.maximum(numbers, other), np.minimum(lag, most - 1)]
+            share = product / np.maximum(products[other, 0], 1.0)
+            along = np.maximum(along, np.where(lag < most, share, 0.0))
+        return along
 
 
 def find_cadence(thumbnails: np.ndarray, changes: np.ndarray) -> np.ndarray:
@@ -65,13 +95,13 @@ def find_cadence(thumbnails: np.ndarray, changes: np.ndarray) -> np.ndarray:
     repeated = np.zeros(count, bool)
     if count < _FEWEST:
         return repeated
-    products = _products(thumbnails, max(places for _, places in _RATIOS))
+    products = functools.cache(lambda: _products(thumbnails, max(places for _, places in _RATIOS)))
     size = np.log(np.maximum(changes, 1e-3))
-    rhythms = []
-    for new, places in _RATIOS:
-        for shift in range(places):
-            is_new = _new_places(count, new, places, shift)
-            rhythms.append(_Rhythm(~is_new, *_beside(size, products, is_new)))
+    rhythms = [
+        _Rhythm(_new_places(count, new, places, shift), size, products)
+        for new, places in _RATIOS
+        for shift in range(places)
+    ]
     last = max(0, count - _WINDOW)
     windows = [slice(start, start + _WINDOW) for start in (*range(0, last, _STEP), last)]
     found: list[int | None] = []
@@ -117,43 +147,17 @@ def _products(thumbnails: np.ndarray, most: int) -> np.ndarray:
     return products
 
 
-def _beside(size: np.ndarray, products: np.ndarray, is_new: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each change by those of the new pictures before and after it, in size and in direction.
-
-    Returns:
-        Logarithm of the quotient with their geometric mean, and the larger of its two projections on them;
-        both float64, shape (n - 1,).
-    """
-    count = len(size)
-    at = np.flatnonzero(is_new)
-    numbers = np.arange(count)
-    position = np.searchsorted(at, numbers)
-    after = at[np.minimum(position, len(at) - 1)]
-    before = at[np.maximum(position - 1, 0)]
-    quotient = (size - (size[before] + size[after]) / 2).max(axis=1)
-    along = np.zeros(count)
-    most = products.shape[1]
-    for other in (before, after):
-        lag = np.abs(numbers - other)
-        product = products[np.maximum(numbers, other), np.minimum(lag, most - 1)]
-        share = product / np.maximum(products[other, 0], 1.0)
-        along = np.maximum(along, np.where(lag < most, share, 0.0))
-    return quotient, along
-
-
 def _fits(rhythm: _Rhythm, changes: np.ndarray, window: slice, limits: _Limits) -> bool:
-    """Whether the repeats of a rhythm are there."""
+    """Whether the repeats of a rhythm are there; most rhythms fail the first test."""
     repeats, local = rhythm.repeats[window], changes[window, 0]
+    lower = rhythm.quotient[window][repeats]
+    if lower.mean() >= np.log(limits.less):
+        return False
     motion = np.median(local[~repeats])
     if motion < _MOTION:
         return False
-    lower = rhythm.quotient[window][repeats]
     low = (lower < np.log(_EACH)) & (local[repeats] < max(_REFINES[0], _REFINES[1] * motion))
-    return bool(
-        lower.mean() < np.log(limits.less)
-        and low.mean() >= limits.most
-        and np.median(rhythm.along[window][repeats]) < limits.along
-    )
+    return bool(low.mean() >= limits.most and np.median(rhythm.along[window][repeats]) < limits.along)
 
 
 def _explained(size: np.ndarray, repeats: np.ndarray) -> float:

@@ -36,7 +36,7 @@ def field_order(current: np.ndarray, following: np.ndarray) -> int:
     if height < 4:
         return 0
     now, then = current[:height], following[:height]
-    moving = cv2.compare(cv2.absdiff(now, then), _MOVES, cv2.CMP_GT)
+    _, moving = cv2.threshold(cv2.absdiff(now, then), _MOVES, 255, cv2.THRESH_BINARY)
     rows = moving[:-2] | moving[1:-1] | moving[2:]
     count = np.count_nonzero(rows)
     share = count / rows.size
