@@ -37,7 +37,7 @@ def field_order(current: np.ndarray, following: np.ndarray) -> int:
         return 0
     now, then = current[:height], following[:height]
     _, moving = cv2.threshold(cv2.absdiff(now, then), _MOVES, 255, cv2.THRESH_BINARY)
-    rows = moving[:-2] | moving[1:-1] | moving[2:]
+    rows = cv2.bitwise_or(cv2.bitwise_or(moving[:-2], moving[1:-1]), moving[2:])
     count = np.count_nonzero(rows)
     share = count / rows.size
     if share < _ENOUGH:
