@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -24,6 +24,7 @@ WHEN_WRITING = ALWAYS | frozenset((*_CLOSED, *_GONE, errno.EIO, errno.ENOENT))
 """Errors that are the disk's fault when writing. ENOENT: the folder existed before and was removed."""
 
 _NUMBER = re.compile(r"\(os error (\d+)\)")  # in the text of Rust's errors: those of Polars have no errno
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # file systems that know nothing like it
 _PROBE = 1 << 16  # bytes
 _BLOCK = 1 << 20  # bytes
 
@@ -108,6 +109,52 @@ def make_folder(folder: str | Path, option: str = "") -> None:
         raise disk_error(path, error) or UserError(why) from None
 
 
+def sync(path: str | Path) -> None:
+    """Write a file, or the names in a folder, through to the disk, where a power loss cannot take them.
+
+    Raises:
+        OSError: The disk refuses: full, or damaged.
+    """
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        sync_open(file)
+    finally:
+        os.close(file)
+
+
+def sync_open(file: int) -> None:
+    """As `sync`, for an open file."""
+    try:
+        os.fsync(file)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+
+
+def sync_names(folders: Iterable[Path]) -> None:
+    """Write the names of the files in folders through to the disk.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    for folder in folders:
+        with suppress(PermissionError):  # it may be written and not read
+            sync(folder)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, in place of one that is there: it survives a power loss whole.
+
+    A file system may otherwise keep the new name and lose the content.
+
+    Raises:
+        OSError: The disk refuses.
+    """
+    sync(temporary)
+    temporary.replace(path)
+    sync_names([path.parent])
+
+
 def write_whole(path: Path, content: bytes, what: str = "") -> None:
     """Write a small file atomically: under a hidden name beside it, then renamed.
 
@@ -122,7 +169,7 @@ def write_whole(path: Path, content: bytes, what: str = "") -> None:
     try:
         with writing(path, what):
             temporary.write_bytes(content)
-            temporary.replace(path)
+            publish(temporary, path)
     finally:
         remove_quietly(temporary)
 

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.base.disk import cannot_write, system_message, writing
+from tools.base.disk import cannot_write, sync, sync_names, sync_open, system_message, writing
 from tools.base.versions import Version
 from tools.errors import MediaError, UserError
 from tools.stage.costs import file_state
@@ -34,6 +34,7 @@ from tools.stage.ledger_files import LedgerFiles, VectorPlace, sealed
 from tools.stage.outcomes import Outcome
 from tools.stage.stage import VECTOR, Row, Stage
 
+_SYNC_SECONDS = 5.0  # a power loss costs the rows that finished since
 _LOCK_TRIES = 10  # a tenth of a second apart
 _UNPACKED = 10_000  # outcomes that are looked at together
 
@@ -109,6 +110,7 @@ class Ledger:
         self.versions: dict[str, Version] = found.versions
         self._vectors: dict[str, VectorPlace | None] = found.vectors
         self._run = found.last_run + 1
+        self._synced, self._unsynced, self._has_name = time.monotonic(), False, False
         self._readers: dict[Path, int] = {}  # open files of vectors
         foreign = [key for part in _parts(self.outcomes) for key in unfit(part)] if unfit else []
         for key in foreign:
@@ -119,6 +121,13 @@ class Ledger:
         return self
 
     def __exit__(self, *error: object) -> None:
+        try:
+            if self._file >= 0 and self._unsynced:
+                self._sync()
+        finally:
+            self._close()
+
+    def _close(self) -> None:
         for file in (self._file, *self._readers.values()):
             if file >= 0:
                 os.close(file)
@@ -230,8 +239,25 @@ class Ledger:
     def _append(self, lines: Iterable[dict[str, Any]]) -> None:
         try:
             _write_all(self._file, b"".join(map(sealed, lines)))
+            self._unsynced = True
+            if time.monotonic() - self._synced >= _SYNC_SECONDS:
+                self._sync()
         except OSError as error:
             raise cannot_write(self._path, error, "the ledger") from None
+
+    def _sync(self) -> None:
+        """Write what was appended through to the disk; vectors first, as lines say where they are."""
+        try:
+            vectors = self._path.with_suffix(".vectors")
+            if vectors.exists():
+                sync(vectors)
+            sync_open(self._file)
+            if not self._has_name:
+                sync_names(list(self._path.parents)[:3])  # of the output, its state and all states
+                self._has_name = True
+        except OSError as error:
+            raise cannot_write(self._path, error, "the ledger") from None
+        self._synced, self._unsynced = time.monotonic(), False
 
     def _open(self) -> int:
         """The file of this rank, locked; its last line has an end, and few of its lines are replaced ones."""

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tools.base.command_line import command_line
-from tools.base.disk import write_whole, writing
+from tools.base.disk import publish, write_whole, writing
 from tools.errors import UserError
 from tools.stage.failures import write_failures
 from tools.stage.ledger_files import CHECKSUM, is_running, sealed, unsealed
@@ -169,7 +169,7 @@ class Output:
             receipt["replaces"] = digest_file(self.path) if self.path.exists() else ""
             write_whole(self._receipt(self.path), sealed(receipt), "the receipt")
             with writing(self.path, "the table"):
-                new.replace(self.path)
+                publish(new, self.path)
         for file in self.state.iterdir():  # temporary files of runs that were killed while they wrote
             if file.name.startswith(f".{new.name}.") and ".tmp" in file.name:
                 file.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from tools.base.addresses import local_path
-from tools.base.disk import cannot_write
+from tools.base.disk import cannot_write, publish
 from tools.errors import UserError
 from tools.stage.shards import STATE_FOLDER
 from tools.table import shorten, split_part, table_extension, table_stem
@@ -186,7 +186,7 @@ class FileNames:
             file.parent.mkdir(parents=True, exist_ok=True)
             temporary = file.with_name(f".{_NAMES}.{os.getpid()}.tmp")
             temporary.write_text(text, encoding="ascii")
-            temporary.replace(file)
+            publish(temporary, file)
         remember_table(self._list, self._table)
 
     @contextmanager

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from pathlib import Path
 
 import polars as pl
 
+from tools.base.disk import sync_names, writing
 from tools.errors import MediaError
 from tools.stage.ledger import Ledger
 from tools.stage.outcomes import Outcome, failed_kinds
 from tools.stage.run_options import RunOptions
 from tools.stage.shards import Shard
-from tools.stage.stage import Stage
+from tools.stage.stage import MADE_FILES, Stage
 from tools.stage.vectors import VectorFile
 from tools.table import PART_COLUMN, ROW_COLUMN
 
@@ -22,6 +24,18 @@ _UNPACKED = 10_000  # outcomes that are unpacked at once
 def is_in_output(outcome: Outcome, options: RunOptions) -> bool:
     """Whether a row with this outcome goes to the output."""
     return options.on_error == "keep" or not failed_kinds(outcome)
+
+
+def sync_made_files(outcomes: Iterable[Outcome]) -> None:
+    """Before a table says that its files are there: write their names through to the disk, once a folder.
+
+    Raises:
+        DiskError: The disk refuses.
+    """
+    made = (outcome.get(MADE_FILES) or () for outcome in outcomes if not isinstance(outcome, MediaError))
+    folders = {Path(path).absolute().parent for files in made for path, *_ in files}
+    with writing("the folders of new files"):
+        sync_names({place for folder in folders for place in (folder, *folder.parents) if place.is_dir()})
 
 
 def write_vectors(

@@ -21,11 +21,11 @@ from tools.stage.packed_outcomes import RowOutcomes
 from tools.stage.plan import RunPlan, drop_changed_files, open_ledger, plan_run, remaining_rows
 from tools.stage.processing import process_rows
 from tools.stage.recorded import stage_records
-from tools.stage.results import output_frame, write_vectors
+from tools.stage.results import output_frame, sync_made_files, write_vectors
 from tools.stage.run_options import RunOptions
 from tools.stage.session import map_rows
 from tools.stage.shards import STATE_FOLDER
-from tools.stage.stage import REMARKS, Stage
+from tools.stage.stage import MADE_FILES, REMARKS, Stage
 from tools.stage.status_file import StatusFile
 from tools.table.files import column_names
 from tools.table.recording import Recording
@@ -140,6 +140,8 @@ def run_stage(
         added = None
         if not complete:
             frame = output_frame(stage, plan.table, plan.shard, numbers, outcomes, options)
+            if MADE_FILES in stage.output_columns:
+                sync_made_files(outcomes)
             added = frame.select(list(stage.added_columns))
             written.write(frame, counts, digest, left=len(later))
             recording.write(written.path, frame.columns, made=stage.added_columns)

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.base.disk import remove_quietly, writing
+from tools.base.disk import publish, remove_quietly, writing
 from tools.table.names import name_bytes, shorten
 
 SUFFIX = ".provenance.json"
@@ -137,7 +137,7 @@ def write_sidecar(table: Path, known: Sidecar) -> Path:
     try:
         with writing(path, "where the table comes from"):
             temporary.write_bytes(as_bytes(document))
-            temporary.replace(path)
+            publish(temporary, path)
     finally:
         remove_quietly(temporary)
     return path

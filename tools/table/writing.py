@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tools.base.disk import WHEN_WRITING, cannot_write, check_disk, errno_of, remove_quietly
+from tools.base.disk import WHEN_WRITING, cannot_write, check_disk, errno_of, publish, remove_quietly
 from tools.errors import UserError
 from tools.table.checks import check_types
 from tools.table.files import Table, column_names, to_lazy, unreadable
@@ -81,7 +81,7 @@ def write_and_count(
             raise UserError(f"{read}: {counted} of {rows} rows were read; did a table change meanwhile?")
         form.finish(temporary)
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        publish(temporary, path)
     except OSError as error:
         raise cannot_write(path, error, "the table") from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:

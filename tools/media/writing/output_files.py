@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from tools.base.disk import disk_error, system_message
+from tools.base.disk import disk_error, sync, system_message
 from tools.errors import MediaError
 
 PART_SUFFIX = ".part"
@@ -114,7 +114,7 @@ def finished_name(name: str) -> str | None:
 
 
 def move_finished(part: Path, path: Path, *, replace: bool) -> None:
-    """Rename a finished file.
+    """Rename a finished file, whose content is on the disk by then.
 
     Args:
         part: The file.
@@ -125,6 +125,7 @@ def move_finished(part: Path, path: Path, *, replace: bool) -> None:
         FileExistsError: A file exists there and is not to be replaced.
         OSError: The disk refuses.
     """
+    sync(part)
     if replace:
         part.replace(path)
         return
