@@ -12,7 +12,7 @@ from tools import __version__
 from tools.base.addresses import local_path, refuse_address
 from tools.base.disk import disk_error
 from tools.base.packages import missing_package
-from tools.base.signals import Stopped, exit_code, stopping_on_signals
+from tools.base.signals import Stopped, end_with_torchrun, exit_code, stopping_on_signals
 from tools.commands import as_typed
 from tools.errors import DiskError, UserError, VidsieveError
 
@@ -261,6 +261,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     from tools.base.log import show_log
 
     show_log()
+    end_with_torchrun()
     try:
         with stopping_on_signals():
             code = main() or 0

@@ -21,7 +21,8 @@ from PIL import Image
 
 from tests.support import make_video
 from tools import cli
-from tools.base.disk import ALWAYS, check_disk, copy_file, disk_error, system_message, write_whole
+from tools.base.disk import ALWAYS, check_disk, copy_file, disk_error, system_message
+from tools.base.temporary_files import write_whole
 from tools.caption import caption_checks
 from tools.datasets import analyze, datautil, save_first_frame, transform
 from tools.errors import DiskError, MediaError

@@ -122,6 +122,19 @@ def test_a_rank_that_torchrun_ends_says_nothing(rank, says):
     assert (done.returncode, bool(done.stderr)) == (143, says)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells a process of its parent's end")
+def test_a_rank_ends_with_a_torchrun_that_is_killed(tmp_path):
+    rank = "import time; from tools import cli; cli.run(lambda: print(1, flush=True) or time.sleep(60))"
+    launcher = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {rank!r}])"
+    environment = {**os.environ, "TORCHELASTIC_RUN_ID": "x"}
+    words = [sys.executable, "-c", launcher]
+    with subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, text=True) as launched:
+        assert launched.stdout is not None and launched.stdout.readline() == "1\n"
+        launched.kill()
+        assert launched.stdout.read() == ""  # until the rank has closed it
+    assert launched.returncode == -signal.SIGKILL
+
+
 def test_handlers_are_those_of_before_once_a_command_has_ended():
     before = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
     with pytest.raises(SystemExit):

@@ -230,8 +230,40 @@ def test_a_killed_run_pays_for_no_answer_twice(numbered):
     table = read(meta.with_name("meta_caption.csv"))
     assert table["text"].to_list() == [f"Picture number {n}. It is striped." for n in range(24)]
     twice = len(answered) - len(set(answered))
-    assert twice <= 2 * 2  # two kills, each of which cut off the answers of at most two open requests
+    assert twice <= 2  # SIGKILL cut off the answers of at most two open requests, Ctrl-C waits for them
     assert "with the runs before it" in done.stderr
+
+
+def test_a_server_that_knows_idempotency_keys_is_paid_once_for_each_row(numbered):
+    """It keeps its answers by the key, as the IETF's draft has it; what was under way at a kill is there."""
+    meta = numbered(12)
+    stored, bodies = {}, {}
+
+    def behave(request, number):
+        key = server.headers[number]["Idempotency-Key"]
+        assert bodies.setdefault(key, request) == request
+        if key not in stored:
+            stored[key] = answer("<think>", finish="length") if number_of(request) == 3 else None
+            stored[key] = stored[key] or describe(request, number)
+            time.sleep(0.08)
+        return stored[key]
+
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with ChatServer(behave, key=KEY) as server:
+        words = command(meta, server, "--concurrency", "4")
+        arguments = [sys.executable, "-m", "tools.caption.caption_api", *words]
+        for stop_at in (3, 8):
+            process = subprocess.Popen(arguments, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+            wait_until(lambda at=stop_at: len(stored) >= at, process)
+            process.kill()
+            process.wait()
+        assert main(words) == 0
+        assert len(stored) == 12 < len(server.requests)
+        texts = read(meta.with_name("meta_caption.csv"))["text"].to_list()
+        assert texts == [None if n == 3 else f"Picture number {n}. It is striped." for n in range(12)]
+        assert main([*words, "--retry-failed"]) == 0
+        assert len(stored) == 13  # an answer of no use is not asked for under its old key
+        assert not list(meta.parent.rglob("answers*"))
 
 
 def test_answers_of_no_use_are_paid_once_too(numbered):

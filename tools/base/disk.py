@@ -155,25 +155,6 @@ def publish(temporary: Path, path: Path) -> None:
     sync_names([path.parent])
 
 
-def write_whole(path: Path, content: bytes, what: str = "") -> None:
-    """Write a small file atomically: under a hidden name beside it, then renamed.
-
-    The hidden name is always the same, so killed processes leave at most one file. Only one process at a time
-    may write.
-
-    Raises:
-        DiskError: The disk is at fault.
-        UserError: The name is.
-    """
-    temporary = path.with_name(f".{path.name[:100]}.tmp")
-    try:
-        with writing(path, what):
-            temporary.write_bytes(content)
-            publish(temporary, path)
-    finally:
-        remove_quietly(temporary)
-
-
 def remove_quietly(path: Path) -> None:
     """Remove a temporary file if it exists and can be removed: the error that left it is reported already."""
     with suppress(OSError):
@@ -225,19 +206,6 @@ def disk_error_in(path: str | Path, output: str) -> DiskError | None:
     signs = {os.strerror(number): number for number in sorted(ALWAYS)} | {"SIGXFSZ": errno.EFBIG}
     number = next((number for sign, number in signs.items() if sign in output), None)
     return None if number is None else DiskError(f"{path}: {_described(number)}")
-
-
-@contextmanager
-def temporary_folder() -> Iterator[Path]:
-    """A folder for temporary files, removed with its contents when the block ends.
-
-    Raises:
-        DiskError: No such folder can be written.
-    """
-    with writing("a temporary folder"):
-        temporary = tempfile.TemporaryDirectory(prefix="vidsieve-", ignore_cleanup_errors=True)
-    with temporary as folder:
-        yield Path(folder)
 
 
 def copy_file(source: str | Path, target: Path) -> None:

@@ -22,6 +22,10 @@ _DEFAULTS = {
 }
 
 
+_TORCHRUN = "TORCHELASTIC_RUN_ID"  # environment variable of processes that torchrun has started
+_PDEATHSIG = 1  # linux/prctl.h: PR_SET_PDEATHSIG
+
+
 class Stopped(KeyboardInterrupt):
     """A signal requests that the command ends.
 
@@ -36,7 +40,7 @@ class Stopped(KeyboardInterrupt):
     @property
     def is_known(self) -> bool:
         """Whether the user knows why: `torchrun` stops its ranks when it is stopped or one of them fails."""
-        return self.number == signal.SIGTERM and "TORCHELASTIC_RUN_ID" in os.environ
+        return self.number == signal.SIGTERM and _TORCHRUN in os.environ
 
 
 @contextmanager
@@ -86,12 +90,23 @@ def ending_with_parent(number: int) -> Callable[[], object] | None:
         return None
     import ctypes
 
-    libc, pdeathsig = ctypes.CDLL(None), 1  # linux/prctl.h: PR_SET_PDEATHSIG
+    libc = ctypes.CDLL(None)
     parent = os.getpid()
 
     def in_child() -> None:
-        libc.prctl(pdeathsig, number)
+        libc.prctl(_PDEATHSIG, number)
         if os.getppid() != parent:  # it died before it could be named
             os.kill(os.getpid(), signal.SIGKILL)
 
     return in_child
+
+
+def end_with_torchrun() -> None:
+    """Let a rank get SIGTERM when `torchrun` ends, which cannot send one itself when it is killed.
+
+    Otherwise the rank would go on, and the same command would find that it is running already.
+    """
+    if sys.platform == "linux" and _TORCHRUN in os.environ:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)

@@ -76,7 +76,8 @@ def render_analysis(analysis: Analysis) -> str:
 def _write_json(analysis: Analysis, path: Path, inputs: Sequence[str]) -> Path:
     import json
 
-    from tools.base.disk import write_whole, writing
+    from tools.base.disk import writing
+    from tools.base.temporary_files import write_whole
     from tools.table import expand_inputs, refuse_inputs
     from tools.table.formats import FORMATS
 

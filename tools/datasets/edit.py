@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from tools.table.files import Table
 
 
-_STILL_WRITING = 60.0  # seconds; a failures file is written in less
-
-
 @dataclass
 class DatautilResult:
     """What a run of datautil did.
@@ -156,7 +153,8 @@ def run_datautil(
         UserError: An input is missing, unreadable or empty; a column is missing; an operation is unknown; the
             output is an input, or would replace a table that has further columns.
     """
-    from tools.stage.failures import remove_strays, write_failures
+    from tools.base.temporary_files import remove_strays
+    from tools.stage.failures import write_failures
     from tools.table import failures_path
 
     plan = plan_datautil(
@@ -193,8 +191,9 @@ def run_datautil(
         result.notes.append(f"{others[0]}: of an earlier run with more shards ({len(others)} such tables)")
     result.rows_in = result.rows_out if rows is None else rows
     if any(OPERATIONS[name].opens_files for name in plan.values):
-        remove_strays(failures_path(plan.target), older_than=_STILL_WRITING)
-        result.failures_file = write_failures(plan.context.failures, failures_path(plan.target))
+        failures = failures_path(plan.target)
+        remove_strays(plan.target.parent, lambda name: name.startswith(f".{failures.name}."))
+        result.failures_file = write_failures(plan.context.failures, failures)
     return result
 
 

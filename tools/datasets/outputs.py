@@ -153,7 +153,7 @@ def kept_rows(frame: pl.LazyFrame, plan: Plan) -> Iterator[tuple[pl.LazyFrame, i
     import polars as pl
 
     from tools.base.disk import cannot_write, errno_of
-    from tools.base.temporary_folder import TemporaryFolder
+    from tools.base.temporary_files import TemporaryFolder
     from tools.table.external_sort import scratch_folder
     from tools.table.files import unreadable
 

@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tools.base.disk import make_folder, write_whole, writing
+from tools.base.disk import make_folder, writing
+from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 from tools.export.items import Item
 from tools.export.planning import RowPlan

@@ -28,7 +28,8 @@ from typing import Any
 import polars as pl
 
 from tools import __version__
-from tools.base.disk import remove_quietly, system_message, write_whole, writing
+from tools.base.disk import remove_quietly, system_message, writing
+from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 from tools.export.explain import explain
 from tools.export.items import Item

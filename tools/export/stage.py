@@ -118,6 +118,13 @@ class ExportStage(FolderStage):
         self._targets = list(targets)
         return super()._with_targets(table, targets)
 
+    def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:
+        """Choose names that no other table has taken, and the threads with which this one was begun."""
+        claimed = super().claim(table, output)
+        assert self._names is not None, "they were just chosen"
+        self.threads = self._names.kept_threads(self.threads)
+        return claimed
+
     def setup(self) -> None:
         """Make sure that the folder can be written and the encoder works."""
         from tools.media.writing.codecs import check_encoder, find_codec

@@ -8,7 +8,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from tools.base.disk import write_whole
+from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 
 _BLOCK = 1 << 20  # bytes

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tools.base.disk import make_folder, remove_quietly, write_whole, writing
+from tools.base.disk import make_folder, remove_quietly, writing
+from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 from tools.stage.failures import own_list, write_failures
 from tools.stage.provenance import digest_file

@@ -26,7 +26,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from tools.base.disk import remove_quietly, write_whole, writing
+from tools.base.disk import remove_quietly, writing
+from tools.base.temporary_files import write_whole
 from tools.stage.costs import are_known, file_sizes, row_costs
 from tools.stage.shards import Shard
 

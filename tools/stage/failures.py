@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import itertools
 import json
 import os
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from tools.base.disk import writing
+from tools.base.temporary_files import write_whole
 from tools.errors import MediaError
 from tools.stage.shards import STATE_FOLDER
 
@@ -54,7 +52,8 @@ def write_failures(failures: Iterable[MediaError], path: Path) -> Path | None:
     known = [hashlib.sha256(table.write_csv().encode()).hexdigest()]
     with writing(path, "the failures"):
         _digests(path).parent.mkdir(parents=True, exist_ok=True)
-        _digests(path).write_text(json.dumps([*known, *([_digest(path)] if earlier else [])]))
+        known += [_digest(path)] if earlier else []
+    write_whole(_digests(path), json.dumps(known).encode(), "the failures")
     return write_table(table, path)
 
 
@@ -85,20 +84,6 @@ def _digests(path: Path) -> Path:
 
 def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def remove_strays(path: Path, *, older_than: float = 0.0) -> None:
-    """Remove temporary files of runs that were killed while they wrote a failures file.
-
-    Args:
-        path: The failures file.
-        older_than: Seconds; 0 where no other process can be writing it now.
-    """
-    # Named as `tools.table.write_table` names unfinished files.
-    for stray in path.parent.glob(f".{glob.escape(path.name[:100])}.*.tmp*"):
-        with suppress(OSError):
-            if time.time() - stray.stat().st_mtime >= older_than:
-                stray.unlink()
 
 
 def count_kinds(failures: Iterable[MediaError]) -> str:

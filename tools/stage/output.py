@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tools.base.command_line import command_line
-from tools.base.disk import publish, write_whole, writing
+from tools.base.disk import publish, writing
+from tools.base.temporary_files import remove_strays, write_whole
 from tools.errors import UserError
 from tools.stage.failures import write_failures
 from tools.stage.ledger_files import CHECKSUM, is_running, sealed, unsealed
@@ -170,9 +171,6 @@ class Output:
             write_whole(self._receipt(self.path), sealed(receipt), "the receipt")
             with writing(self.path, "the table"):
                 publish(new, self.path)
-        for file in self.state.iterdir():  # temporary files of runs that were killed while they wrote
-            if file.name.startswith(f".{new.name}.") and ".tmp" in file.name:
-                file.unlink(missing_ok=True)
 
     def remove_parts(self) -> None:
         """Of a run without ranks: remove the parts of an earlier run whose values this table has now."""
@@ -186,6 +184,19 @@ class Output:
                 and receipt["output"] == digest_file(path)
             ):
                 self._remove_part(path)
+
+    def remove_strays(self) -> None:
+        """Remove what killed runs left, whatever their ranks: temporary files, failures without a part."""
+        stem = table_stem(self._target)
+        remove_strays(self.state, lambda name: True)
+        for folder in (self.path.parent, self.state.parent):  # failures, and their digests
+            remove_strays(folder, lambda name: name.startswith(f".{stem}.failures"))
+        for listed in self.path.parent.glob(f"{glob.escape(stem)}.failures_part*.csv"):
+            rank = listed.stem.rpartition("_part")[2].partition("-")[0]
+            if rank.isdecimal() and (self._shard.alone or int(rank) >= self._shard.world):
+                failures = failures_path(self._target, int(rank))
+                if listed.name.startswith(failures.stem) and not part_path(self._target, int(rank)).exists():
+                    write_failures([], failures)
 
     def totals(self) -> Counts | None:
         """Counts over all ranks; None while another rank is running, or its part does not exist."""

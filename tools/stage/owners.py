@@ -21,9 +21,11 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from tools.base.addresses import local_path
-from tools.base.disk import cannot_write, publish
+from tools.base.disk import cannot_write
+from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 from tools.stage.shards import STATE_FOLDER
 from tools.table import shorten, split_part, table_extension, table_stem
@@ -76,6 +78,7 @@ class FileNames:
         self._named: Callable[[str, str], str] = with_digits
         self._digits: list[str | None] = []
         self._seen: list[tuple[object, ...]] = []
+        self._threads = 1
 
     def choose(
         self, requests: Sequence[NameRequest | None], named: Callable[[str, str], str] | None = None
@@ -98,6 +101,27 @@ class FileNames:
         self._seen = self._state()
         self._digits = self._choose_all()
         return self._digits
+
+    def kept_threads(self, threads: int) -> int:
+        """The threads of each encoder; call it after `choose`.
+
+        The bytes of H.264 and HEVC depend on their number. A run that resumes with another number of workers,
+        or on another machine, uses as many as the run that made the first files.
+
+        Args:
+            threads: How many a run would use that begins now.
+        """
+        header, own = _read(self._table)
+        kept = header.get("threads")
+        made = zip(self._requests, self._digits, strict=True)
+        if isinstance(kept, int) and kept > 0 and header.get("folder") == self._absolute():
+            for request, digits in made:
+                known = None if request is None else own.get(self._named(request.name, digits or ""))
+                if known is not None and request is not None and known.agrees(request):
+                    threads = kept
+                    break
+        self._threads = threads
+        return threads
 
     def reserve(self) -> None:
         """Write down the names that were chosen; the folder must exist.
@@ -155,7 +179,8 @@ class FileNames:
         return hashlib.sha256(what.encode(errors="surrogatepass")).hexdigest()[:10]
 
     def _own(self) -> dict[str, _Reserved]:
-        folder, reserved = _read(self._table)
+        header, reserved = _read(self._table)
+        folder = header.get("folder")
         moved = folder is not None and folder != self._absolute() and not Path(folder).is_dir()
         return reserved if folder == self._absolute() or moved else {}
 
@@ -164,8 +189,8 @@ class FileNames:
         for table in listed_tables(self._list) - {self._table}:
             if not is_alive(table):
                 continue
-            folder, reserved = _read(table)
-            if folder == self._absolute():
+            header, reserved = _read(table)
+            if header.get("folder") == self._absolute():
                 for name, what in reserved.items():
                     others.setdefault(name, []).append(what)
         return others
@@ -174,7 +199,7 @@ class FileNames:
         return str(self._folder.resolve())
 
     def _write(self) -> None:
-        lines = [json.dumps({"folder": self._absolute()})]
+        lines = [json.dumps({"folder": self._absolute(), "threads": self._threads})]
         for request, digits in zip(self._requests, self._digits, strict=True):
             if request is not None and digits is not None:
                 name = self._named(request.name, digits)
@@ -184,9 +209,7 @@ class FileNames:
         # A file that is younger than the receipts means that the run has not finished: see `is_alive`.
         if not parts_of(self._table) or not file.is_file() or file.read_text(encoding="ascii") != text:
             file.parent.mkdir(parents=True, exist_ok=True)
-            temporary = file.with_name(f".{_NAMES}.{os.getpid()}.tmp")
-            temporary.write_text(text, encoding="ascii")
-            publish(temporary, file)
+            write_whole(file, text.encode("ascii"))
         remember_table(self._list, self._table)
 
     @contextmanager
@@ -305,12 +328,13 @@ def state_of(table: Path) -> Path:
     return table.parent / STATE_FOLDER / table.name
 
 
-def _read(table: Path) -> tuple[str | None, dict[str, _Reserved]]:
-    """The folder in which a table has reserved names, and the names."""
+def _read(table: Path) -> tuple[dict[str, Any], dict[str, _Reserved]]:
+    """What a table has written down: its folder and the threads of an encoder; and the names."""
     try:
         lines = _names_file(table).read_text(encoding="ascii").splitlines()
-        folder = json.loads(lines[0])["folder"]
+        header = json.loads(lines[0])
+        header["folder"] = str(header["folder"])
         rows = [json.loads(line) for line in lines[1:]]
-        return folder, {name: _Reserved(source, tuple(made.split())) for name, source, made in rows}
+        return header, {name: _Reserved(source, tuple(made.split())) for name, source, made in rows}
     except (OSError, ValueError, LookupError, TypeError):  # no such file, or a damaged one
-        return None, {}
+        return {}, {}

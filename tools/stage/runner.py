@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Container
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import polars as pl
 
+from tools.base.temporary_files import remove_left_folders
 from tools.errors import MediaError
 from tools.media.workers.spawning import end_if_starting
-from tools.stage.failures import own_list, remove_strays, write_failures
+from tools.stage.failures import own_list, write_failures
 from tools.stage.ledger import Ledger, digest_outcomes
 from tools.stage.outcomes import count_remarks, failed_kinds, failures_of
 from tools.stage.output import Counts
@@ -98,6 +100,7 @@ def run_stage(
             replaced; weights are missing; workers cannot start; the ledger cannot be written.
     """
     end_if_starting()
+    remove_left_folders(tempfile.gettempdir())
     begun = time.monotonic()
     options = options or RunOptions()
     plan = plan_run(stage, meta, output=output, options=options)
@@ -133,7 +136,7 @@ def run_stage(
         counts = Counts(len(keys), failed, len(failures))
         digest = digest_outcomes(outcomes)
         complete = exists and not fresh and written.has_outcomes(digest)
-        remove_strays(written.failures)
+        written.remove_strays()
         listed = own_list(written.failures)
         if not complete or bool(failures) != bool(listed):
             listed = write_failures(failures, written.failures)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tools.base.disk import system_message
-from tools.base.temporary_folder import TemporaryFolder
+from tools.base.temporary_files import TemporaryFolder
 from tools.errors import MediaError, UserError
 from tools.media.fetching.sources import source_name
 from tools.media.workers.pool import usable_cores

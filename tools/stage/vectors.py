@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tools.base.addresses import refuse_address
-from tools.base.disk import cannot_write, write_whole, writing
+from tools.base.disk import cannot_write, writing
+from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 from tools.media.writing.output_files import move_finished, remove_unfinished, unfinished_file
 from tools.stage.ledger import digest
@@ -106,7 +107,7 @@ class VectorFile:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            remove_unfinished(self.path.parent, lambda name: name == self.path.name)
+            remove_unfinished(self.path.parent, self._has_name)
             with unfinished_file(self.path) as part:
                 if self.path.suffix.lower() == ".npy":
                     _write_npy(part, len(numbers), vector)
@@ -160,6 +161,10 @@ class VectorFile:
         """The rank whose part a file is by its name."""
         rank = path.stem.removeprefix(f"{self._target.stem}_part")
         return int(rank) if rank.isdecimal() and path == self._part(int(rank)) else None
+
+    def _has_name(self, name: str) -> bool:
+        """Whether a file is called as one of the vectors, of any rank."""
+        return name == self._target.name or self._rank(self._target.with_name(name)) is not None
 
     def _receipt(self, path: Path) -> Path:
         return self._state / f"vectors-{digest(str(path.absolute()))}.json"

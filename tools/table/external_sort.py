@@ -16,7 +16,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from tools.base.disk import writing
-from tools.base.temporary_folder import TemporaryFolder
+from tools.base.temporary_files import TemporaryFolder
 
 _BUFFER = 1 << 26  # bytes of rows that are held, at least
 _LARGEST_BUFFER = 1 << 30  # and at most, so that there are few files

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import threading
 from collections.abc import Iterable
 from pathlib import Path
 
 import polars as pl
 
-from tools.base.disk import WHEN_WRITING, cannot_write, check_disk, errno_of, publish, remove_quietly
+from tools.base.disk import WHEN_WRITING, cannot_write, check_disk, errno_of, publish
+from tools.base.temporary_files import temporary_file
 from tools.errors import UserError
 from tools.table.checks import check_types
 from tools.table.files import Table, column_names, to_lazy, unreadable
@@ -62,39 +61,28 @@ def write_and_count(
     refuse_inputs(path, inputs)
     lazy = to_lazy(frame)
     read = ", ".join(str(i) for i in inputs) or path
-    temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(
-            prefix=f".{path.name[:100]}.", suffix=f".tmp{table_extension(path)}", dir=path.parent
-        )
-        os.close(handle)
-        temporary = Path(name)
-        schema = lazy.collect_schema()
-        check_types(schema, path)
-        count = _Count()
-        writing = (form.sink if quotes else form.sink_unquoted)(count.of(lazy), temporary)
-        count.rows = 0  # a format may have looked at the rows before
-        writing.collect(engine="streaming")
-        counted = count.rows
-        if rows is not None and counted != rows:
-            raise UserError(f"{read}: {counted} of {rows} rows were read; did a table change meanwhile?")
-        form.finish(temporary)
-        temporary.chmod(0o666 & ~_umask())
-        publish(temporary, path)
+        with temporary_file(path, table_extension(path)) as temporary:
+            schema = lazy.collect_schema()
+            check_types(schema, path)
+            count = _Count()
+            writing = (form.sink if quotes else form.sink_unquoted)(count.of(lazy), temporary)
+            count.rows = 0  # a format may have looked at the rows before
+            writing.collect(engine="streaming")
+            counted = count.rows
+            if rows is not None and counted != rows:
+                raise UserError(f"{read}: {counted} of {rows} rows were read; did a table change meanwhile?")
+            form.finish(temporary)
+            publish(temporary, path)
     except OSError as error:
         raise cannot_write(path, error, "the table") from None
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         if errno_of(error) in WHEN_WRITING:  # a full disk is no OSError where Parquet is written
             raise cannot_write(path, error, "the table") from None
-        if temporary is not None:
-            check_disk(
-                path.parent, path
-            )  # where the end of a Parquet file finds no room, Polars speaks of its format
+        # Where the end of a Parquet file finds no room, Polars speaks of its format.
+        check_disk(path.parent, path)
         raise unreadable(read, error) from None
-    finally:
-        if temporary is not None:
-            remove_quietly(temporary)
     return counted
 
 
@@ -154,9 +142,3 @@ def refuse_loss(path: Path, columns: Iterable[str], *, overwrite: bool) -> None:
             f"{path}: is in the way, it has columns that the new table would lack ({', '.join(lost)}); "
             "--overwrite replaces it, --output writes elsewhere"
         )
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

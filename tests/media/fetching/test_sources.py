@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import os
 import time
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import numpy as np
 import pytest
 
 from tests.media.fetching.http_server import serve
-from tools.base.temporary_folder import TemporaryFolder
 from tools.base.transfer import Limits
 from tools.errors import MediaError, UserError
 from tools.media.fetching.prefetch import Prefetch
@@ -340,20 +338,6 @@ def test_leaving_prefetch_does_not_wait_for_servers(server, folder):
             prefetch.start(i, Source(f"{server.url}/v.mkv"))
         prefetch.take()
     assert time.monotonic() - start < HANG
-
-
-def test_folders_of_processes_that_were_killed_are_removed(folder):
-    left = TemporaryFolder(folder)
-    (left.path / "source-x.mp4").write_bytes(b"x")
-    os.close(left._lock)  # what the end of the process does
-    recent = TemporaryFolder(folder)
-    assert left.path.exists()  # too young to tell
-    os.utime(left.path, (0, 0))
-    os.utime(recent.path, (0, 0))
-    other = TemporaryFolder(folder)
-    assert not left.path.exists() and recent.path.exists()
-    recent.close()
-    other.close()
 
 
 def test_a_path_is_a_path_whatever_the_format_says(tmp_path):

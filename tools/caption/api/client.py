@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import hashlib
 import json
 import random
 import re
+import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -35,7 +37,10 @@ AsyncClient = Any
 
 _FIRST_TRIES = 5  # before the first answer: a server that cannot work is reported soon
 _CANCEL_SECONDS = 10.0
+_DRAIN_SECONDS = 20.0  # for answers under way when the run is stopped; torchrun kills its ranks after 30 s
 _CONNECT_TRIES = 3  # before the first response: so is a wrong address
+_SAME_REQUEST = ("timeout", "connection lost", "no connection", "stopped", "409")
+# Reasons for a retry without a response, or (409) because the server is still busy with the first request.
 _LARGEST_BODY = 32 << 20  # bytes; an answer has some thousands
 _LONGEST_WAIT = 600.0  # seconds, at most, that are waited because a server says so
 
@@ -47,11 +52,13 @@ class ChatRequest(NamedTuple):
         key: Key under which the answer is stored.
         messages: The messages, as the bytes of a JSON list.
         path: File that the request is about, for error messages.
+        answers: How often it was answered before, and is to be answered anew.
     """
 
     key: str
     messages: bytes
     path: str
+    answers: int = 0
 
 
 class ChatClient:
@@ -67,6 +74,7 @@ class ChatClient:
         store: Called with the key of each request and its answer as it arrives, or with the reason why there
             is none, when tokens were paid for.
         verbatim: See `tools.caption.reasoning.without_reasoning`.
+        run: Name of this run and of those that resume it, for `_idempotency_key`; chosen by chance if empty.
 
     Attributes:
         totals: Counted as answers arrive.
@@ -82,7 +90,9 @@ class ChatClient:
         store: Callable[[str, Answer | MediaError, Usage], None] | None = None,
         *,
         verbatim: bool = False,
+        run: str = "",
     ) -> None:
+        self._run = run or secrets.token_hex(16)
         self._url = service.url()
         self._service = service
         self._parameters = dict(parameters)
@@ -99,6 +109,7 @@ class ChatClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._cancelled = False
+        self._under_way = 0
         self._idle = threading.Event()
         self._idle.set()
 
@@ -122,15 +133,22 @@ class ChatClient:
             self._idle.set()
 
     def cancel(self) -> None:
-        """Stop for good, from another thread; requests in flight are dropped.
+        """Stop for good, from another thread: send nothing more, and wait for the answers under way.
 
-        Returns when no further answer can arrive, so that the journal can be closed.
+        They are paid for, whether they are read or not. Returns when no further answer can arrive, so that
+        the journal can be closed: after `_DRAIN_SECONDS` or a Ctrl-C the rest is dropped.
         """
         self._cancelled = True
-        if self._loop is not None and self._task is not None:
-            with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(self._task.cancel)
-        self._idle.wait(_CANCEL_SECONDS)
+        self._stop = self._stop or UserError("the run was stopped")
+        try:
+            if self._under_way:
+                LOG.warning("%d answers are under way; waiting for them, Ctrl-C drops them", self._under_way)
+            self._idle.wait(_DRAIN_SECONDS)
+        finally:
+            if self._loop is not None and self._task is not None and not self._idle.is_set():
+                with suppress(RuntimeError):  # the loop has ended
+                    self._loop.call_soon_threadsafe(self._task.cancel)
+            self._idle.wait(_CANCEL_SECONDS)
 
     async def _send_all(self, requests: Sequence[ChatRequest]) -> list[Answer | MediaError]:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
@@ -161,23 +179,21 @@ class ChatClient:
             message = f"{self._service.retries + 1} attempts, the last: {self._clean(str(error))}"
             return self._failed(MediaError(kind, request.path, message))
         except NoAnswerError as error:
-            failure = MediaError("server", request.path, self._clean(str(error)))
-            if error.usage != Usage():
-                self._count(request.key, failure, error.usage)
-            return self._failed(failure)
+            return self._failed(self._failure(request, error))
         except ServerError as error:
-            message = self._clean(str(error))
-            self._stop = self._stop or UserError(self._explained(message))
-            return MediaError("server", request.path, message)
+            failure = self._failure(request, error)
+            self._stop = self._stop or UserError(self._explained(failure.message))
+            return failure
         except VidsieveError:
             raise
         except Exception as error:  # the answers of the others, which were paid for, must not be lost
             message = self._clean(f"{type(error).__name__}: {error}")
             return self._failed(MediaError("internal", request.path, f"request to the server: {message}"))
         self._consecutive_failures = 0
-        self.totals.answered += 1
-        self._count(request.key, answer, answer.usage)
         return answer
+
+    def _failure(self, request: ChatRequest, error: Exception) -> MediaError:
+        return MediaError("server", request.path, self._clean(str(error)))
 
     def _count(self, key: str, answer: Answer | MediaError, usage: Usage) -> None:
         self.totals.usage += usage
@@ -211,6 +227,8 @@ class ChatClient:
                 await self._wait_for_permission()
                 answer = await self._send_without_unsupported(http, request, trial)
             except RetryError as error:
+                if error.reason not in _SAME_REQUEST:
+                    request = request._replace(answers=request.answers + 1)
                 if error.reason == "429" and answered != self.totals.answered:
                     tried = 0  # a rate limit that lets others through is no reason to give up
                 answered = self.totals.answered
@@ -265,10 +283,10 @@ class ChatClient:
                     raise error.otherwise from None
 
     async def _send_once(self, http: AsyncClient, request: ChatRequest, parameters: dict[str, Any]) -> Answer:
-        body = b'{"messages":' + request.messages + b"," + json.dumps(parameters).encode()[1:]
         limit = self._service.request_timeout
+        self._under_way += 1
         try:
-            status, headers, data = await asyncio.wait_for(self._post(http, body), limit)
+            return await asyncio.wait_for(self._exchange(http, request, parameters), limit)
         except (asyncio.TimeoutError, TimeoutError, self._http.TimeoutException):
             raise RetryError("timeout", f"no answer within {limit:g} s") from None
         except self._http.ConnectError as error:
@@ -276,23 +294,48 @@ class ChatClient:
         except (self._http.TransportError, self._http.DecodingError) as error:
             self._has_responded = True
             raise RetryError("connection lost", str(error) or type(error).__name__) from None
-        self._has_responded = True
-        text = self._clean(data.decode("utf-8", errors="replace"))
-        status = true_status(status, text)
-        if status != 200:
-            known = {**self._parameters, **parameters}  # it may still name one that is left out on trial
-            raise_for_status(status, text, retry_after(headers), known, self.totals.answered > 0)
-        answer = read_answer(text, verbatim=self._verbatim)
-        return dataclasses.replace(answer, text=self._clean(answer.text))  # where JSON had escaped it
+        finally:
+            self._under_way -= 1
 
-    async def _post(self, http: AsyncClient, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        async with http.stream("POST", self._url, content=body) as response:
+    async def _exchange(self, http: AsyncClient, request: ChatRequest, parameters: dict[str, Any]) -> Answer:
+        """Send a request, and store its answer before anything else, even the end of the connection."""
+        body = b'{"messages":' + request.messages + b"," + json.dumps(parameters).encode()[1:]
+        headers = {"Idempotency-Key": self._idempotency_key(body, request.answers)}
+        async with http.stream("POST", self._url, content=body, headers=headers) as response:
             data = bytearray()
             async for part in response.aiter_bytes():
                 data += part
                 if len(data) > _LARGEST_BODY:
                     raise RetryError("malformed", f"more than {_LARGEST_BODY >> 20} MiB")
-            return response.status_code, response.headers, bytes(data)
+            self._has_responded = True
+            text = self._clean(data.decode("utf-8", errors="replace"))
+            status = true_status(response.status_code, text)
+            if status != 200:
+                known = {**self._parameters, **parameters}  # it may still name one that is left out on trial
+                wait = retry_after(response.headers)
+                raise_for_status(status, text, wait, known, self.totals.answered > 0)
+            return self._take(request, text)
+
+    def _take(self, request: ChatRequest, text: str) -> Answer:
+        """Read an answer, and store it; also one of no use, which was paid for, too."""
+        try:
+            answer = read_answer(text, verbatim=self._verbatim)
+        except NoAnswerError as error:
+            if error.usage != Usage():
+                self._count(request.key, self._failure(request, error), error.usage)
+            raise
+        answer = dataclasses.replace(answer, text=self._clean(answer.text))  # where JSON had escaped it
+        self.totals.answered += 1
+        self._count(request.key, answer, answer.usage)
+        return answer
+
+    def _idempotency_key(self, body: bytes, answers: int) -> str:
+        """By which a server that keeps its answers for a while knows a request that it has answered.
+
+        A run that was killed asks again for what was under way. With the same key that costs nothing; see
+        draft-ietf-httpapi-idempotency-key-header. An answer that is not to be repeated has another key.
+        """
+        return hashlib.sha256(f"{self._run} {answers} ".encode() + body).hexdigest()[:32]
 
     def _leave_out(self, names: tuple[str, ...]) -> None:
         """Leave out or rename parameters from now on; several requests may have had the same error."""

@@ -8,7 +8,11 @@ writing one journal.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import secrets
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,9 @@ from tools.caption.api.answers import Answer
 from tools.caption.api.usage import Usage
 from tools.errors import MediaError
 from tools.stage.ledger_files import sealed, unsealed
+
+_RUN = "answers.run"
+_RUN_BYTES = 16
 
 
 class Journal:
@@ -29,6 +36,7 @@ class Journal:
 
     Attributes:
         earlier: Tokens of the answers of earlier runs in the file of this rank.
+        run: Name of this run and of those that resume it, until the journals are removed; of all ranks.
 
     Raises:
         UserError: The folder cannot be written.
@@ -37,11 +45,13 @@ class Journal:
     def __init__(self, folder: Path, rank: int) -> None:
         self._path = folder / f"answers{rank}.jsonl"
         self._positions: dict[str, tuple[Path, int]] = {}
+        self._counts: Counter[str] = Counter()
         self.earlier = Usage()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             self._end_torn_line()
+            self.run = _run_name(folder / _RUN)
         except OSError as error:
             raise cannot_write(self._path, error, "the answers") from None
         self._begin = os.fstat(self._file).st_size
@@ -59,6 +69,10 @@ class Journal:
                 return _outcome(unsealed(file.readline()))
         except (OSError, ValueError, KeyError, TypeError):  # removed or damaged since it was read
             return None
+
+    def count(self, key: str) -> int:
+        """How often a request has been answered."""
+        return self._counts[key]
 
     def is_earlier(self, key: str) -> bool:
         """Whether a request was answered before this run."""
@@ -84,6 +98,7 @@ class Journal:
         except OSError as error:
             raise cannot_write(self._path, error, "the answers") from None
         self._positions[key] = (self._path, start)
+        self._counts[key] += 1
 
     def close(self) -> None:
         """Close this rank's file."""
@@ -102,6 +117,7 @@ class Journal:
                 try:
                     line = unsealed(data)
                     self._positions[line["question"]] = (path, start)
+                    self._counts[line["question"]] += 1
                     if mine:
                         self.earlier += Usage(*line["usage"])
                 except (ValueError, KeyError, TypeError):
@@ -109,6 +125,21 @@ class Journal:
                 start += len(data)
         if damaged:
             LOG.warning("%s: %d damaged lines; their requests are sent again", path, damaged)
+
+
+def _run_name(path: Path) -> str:
+    """The name of the run in a file, which the first rank writes."""
+    file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)
+        name = os.pread(file, 2 * _RUN_BYTES, 0)
+        if len(name) < 2 * _RUN_BYTES:  # a new file, or its writer was killed
+            name = secrets.token_hex(_RUN_BYTES).encode()
+            os.pwrite(file, name, 0)
+        return name.decode("ascii", errors="replace")
+    finally:
+        os.close(file)
 
 
 def _outcome(line: dict[str, Any]) -> Answer | MediaError:
@@ -123,5 +154,5 @@ def remove_journals(folder: Path) -> None:
     Args:
         folder: Folder of the journals.
     """
-    for path in folder.glob("answers*.jsonl"):
+    for path in (*folder.glob("answers*.jsonl"), folder / _RUN):
         path.unlink(missing_ok=True)

@@ -31,7 +31,7 @@ from tools.stage.stage import REMARKS, Row, Stage
 from tools.stage.values import check_values
 
 if TYPE_CHECKING:
-    from tools.caption.api.client import ChatClient
+    from tools.caption.api.client import ChatClient, ChatRequest
     from tools.caption.api.journal import Journal
     from tools.caption.api.usage import Totals
 
@@ -150,9 +150,12 @@ class ServerStage(Stage):
         from tools.caption.api.client import ChatClient
         from tools.caption.api.journal import Journal
 
-        self._client = ChatClient(self.service, self.parameters, self._store)
+        run = ""
         if self._journal_of is not None:
             self._journal = Journal(*self._journal_of)
+            run = self._journal.run
+        self._client = ChatClient(self.service, self.parameters, self._store, run=run)
+        if self._journal is not None:
             self._client.totals.earlier = self._journal.earlier
 
     def score(self, batch: list[Prepared]) -> list[dict[str, Any] | MediaError]:
@@ -160,19 +163,23 @@ class ServerStage(Stage):
 
         No content of an answer makes this raise: the whole batch would be sent again.
         """
-        from tools.caption.api.client import ChatRequest
-
         if self._on_trial is not None:
             self._on_trial += [prompt_tokens(row.messages.tobytes(), self.model) for row in batch]
             return [dict.fromkeys(self.output_columns) for _ in batch]
         assert self._client is not None, "setup comes first"
         answers = {row.key: self._stored(row) for row in batch}
         missing = {row.key: row for row in batch if answers[row.key] is None}
-        requests = [ChatRequest(row.key, row.messages.tobytes(), row.path) for row in missing.values()]
+        requests = [self._request(row) for row in missing.values()]
         answers.update(zip(missing, self._client.send(requests) if requests else (), strict=True))
         if any(isinstance(answer, Answer) and answer.reasoning == "unopened" for answer in answers.values()):
             self._reasoning_is_unmarked = True
         return [self._outcome(answers[row.key], row) for row in batch]
+
+    def _request(self, row: Prepared) -> ChatRequest:
+        from tools.caption.api.client import ChatRequest
+
+        answers = self._journal.count(row.key) if self._journal else 0
+        return ChatRequest(row.key, row.messages.tobytes(), row.path, answers)
 
     def _outcome(self, answer: Answer | MediaError | None, row: Prepared) -> Outcome:
         try:

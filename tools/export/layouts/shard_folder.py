@@ -10,7 +10,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from tools.base.disk import make_folder, remove_quietly, write_whole, writing
+from tools.base.disk import make_folder, remove_quietly, writing
+from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 
 SHARDS = "shards"

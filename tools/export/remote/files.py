@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
-from tools.base.disk import make_folder, temporary_folder
+from tools.base.disk import make_folder
 from tools.base.side_by_side import side_by_side
+from tools.base.temporary_files import temporary_folder
 from tools.errors import UserError
 from tools.export.folder_files import FolderFiles
 from tools.export.manifest import FILES, MANIFEST, in_order, read_manifest

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from tools.base.disk import temporary_folder
+from tools.base.temporary_files import temporary_folder
 from tools.export import making
 from tools.export.folder import items_of, places_of, strangers
 from tools.export.items import Item

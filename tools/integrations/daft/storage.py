@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from tools.base.addresses import is_address
 from tools.base.disk import cannot_write, system_message, writing
 from tools.base.packages import not_installed
+from tools.base.temporary_files import temporary_folder
 from tools.errors import MediaError, UserError
 from tools.media.fetching.sources import FetchOptions, copy_from_address
 from tools.media.fetching.storage import PACKAGES
@@ -31,14 +31,10 @@ def local_table(path: str | Path) -> Iterator[Path]:
     if not is_address(path):
         yield Path(path)
         return
-    with writing("a temporary folder"):
-        handle, name = tempfile.mkstemp(table_extension(str(path).partition("?")[0]), "vidsieve-")
-    os.close(handle)
-    try:
-        _copy(str(path), Path(name))
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
+    with temporary_folder() as folder:
+        copied = folder / f"table{table_extension(str(path).partition('?')[0])}"
+        _copy(str(path), copied)
+        yield copied
 
 
 def _copy(address: str, path: Path) -> None:

@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tools.base.addresses import refuse_address
-from tools.base.disk import make_folder, write_whole, writing
+from tools.base.disk import make_folder, writing
+from tools.base.temporary_files import write_whole
 from tools.base.versions import OnVersion, Version
 from tools.errors import MediaError, UserError
 from tools.media.fetching.file_locks import lock_alone, locked

@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from tools.base.temporary_folder import TemporaryFolder
+from tools.base.temporary_files import TemporaryFolder
 from tools.base.versions import Version
 from tools.errors import MediaError, UserError
 from tools.media.fetching.sources import FetchOptions, Source, local_file

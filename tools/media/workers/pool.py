@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any
 
 from tools.base.disk import system_message
-from tools.base.temporary_folder import TemporaryFolder
+from tools.base.temporary_files import TemporaryFolder
 from tools.errors import DiskError, UserError
 from tools.media.workers import worker
 from tools.media.workers.dispatch import NOT_READY, POLL_SECONDS, Dispatch, Job

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from tools.base.disk import temporary_folder, writing
+from tools.base.disk import writing
+from tools.base.temporary_files import temporary_folder
 from tools.media.reading.colour.hdr import HLG, Hdr
 from tools.media.reading.colour.tonemap import light_to_sdr, signal_to_light
 

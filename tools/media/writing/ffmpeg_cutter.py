@@ -8,7 +8,8 @@ from contextlib import ExitStack
 from fractions import Fraction
 from typing import Any
 
-from tools.base.disk import check_disk, disk_error_in, temporary_folder
+from tools.base.disk import check_disk, disk_error_in
+from tools.base.temporary_files import temporary_folder
 from tools.errors import MediaError, UserError
 from tools.media.reading.formats import LIBAV_OPTIONS
 from tools.media.reading.timeline.packets import PacketIndex

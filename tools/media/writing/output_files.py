@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from tools.base.disk import disk_error, sync, system_message
+from tools.base.temporary_files import remove_unlocked
 from tools.errors import MediaError
 
 PART_SUFFIX = ".part"
@@ -159,19 +160,5 @@ def remove_unfinished(folder: Path, is_own: Callable[[str], bool], *, patience: 
     for name in names:
         target = finished_name(name)
         if target is not None and is_own(target):
-            while not _remove_unlocked(folder / name) and time.monotonic() < until:
+            while not remove_unlocked(folder / name) and time.monotonic() < until:
                 time.sleep(0.02)
-
-
-def _remove_unlocked(part: Path) -> bool:
-    """Remove an unfinished file; False when a process has locked it."""
-    with suppress(OSError):  # removed meanwhile, or without permission
-        file = os.open(part, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its writer lives
-            part.unlink()
-        except BlockingIOError:
-            return False
-        finally:
-            os.close(file)
-    return True

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools import __version__
-from tools.base.disk import system_message, write_whole, writing
+from tools.base.disk import system_message, writing
+from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 from tools.report.audit.card_steps import funnel_section, hours_text, steps_section
 from tools.report.audit.markdown import code, plain, table, yaml_text

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from tools import __version__
-from tools.base.disk import write_whole, writing
+from tools.base.disk import writing
+from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 from tools.report.chain import Chain
 from tools.report.page.clips import Clips, folder_link

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tools import __version__
-from tools.base.disk import write_whole, writing
+from tools.base.disk import writing
+from tools.base.temporary_files import write_whole
 from tools.report.audit.sample import Sample, draw
 from tools.report.page.clips import NOT_WANTED, draw_clips, folder_link
 from tools.report.page.document import as_json, asset, build_document

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
-from tools.base.disk import write_whole, writing
+from tools.base.disk import writing
+from tools.base.temporary_files import write_whole
 from tools.report.rows import HEADINGS
 from tools.report.summary.plots import draw_plots
 from tools.report.summary.render import render_columns, render_overview

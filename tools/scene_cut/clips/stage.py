@@ -135,6 +135,8 @@ class CutStage(Stage):
         self.output = output
         self._names = FileNames(self.save_dir, output, listed=TABLES)
         chosen = self._names.choose(requests, _with_digits)
+        threads = self._names.kept_threads(self.options.threads)
+        self.options = dataclasses.replace(self.options, threads=threads)
         self._counts["renamed"] = sum(map(bool, chosen))
         named = zip(stems, chosen, strict=True)
         return self._with_stems(

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tools import cli
-from tools.base.disk import system_message, write_whole
+from tools.base.disk import system_message
+from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 from tools.options import add_options, option, read_options
 from tools.options.values import Text

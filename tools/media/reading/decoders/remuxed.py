@@ -10,7 +10,8 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
-from tools.base.disk import disk_error, temporary_folder
+from tools.base.disk import disk_error
+from tools.base.temporary_files import temporary_folder
 from tools.errors import MediaError
 from tools.media.reading.container import open_video, reason
 from tools.media.reading.timeline import bitstream

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Kill commands at random and at chosen moments, let them finish, and compare every file they have written.
+
+    python scripts/crash_test.py --kills 500
+    python scripts/crash_test.py --kills 50 --seed 7 --only cut dedup
+
+Each trial starts a command on a copy of small inputs, kills it up to three times (SIGKILL, SIGTERM or Ctrl-C,
+to the process that was started, a worker of it, the one that is just writing, or all), starts it again with
+other numbers of ranks and workers each time, and lets it finish. In the end its files have to be byte for
+byte those of an uninterrupted run; no process, no temporary file and no segment of shared memory may be left.
+Of a trial that went wrong the seed is printed, and the folder kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from importlib.util import find_spec
+from pathlib import Path
+
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from tests.reliability.cases import SERVED, Case, all_cases  # noqa: E402
+from tests.reliability.trials import Trials  # noqa: E402
+
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "RANKS", "-m")
+
+
+def main() -> int:
+    """Run trials until there were enough kills; 1 if one went wrong."""
+    args = _parser().parse_args()
+    cases = _chosen(args)
+    work = Path(tempfile.mkdtemp(prefix="crash_test-", dir=args.folder))
+    inputs = work / "inputs"
+    words = [sys.executable, "-m", "tests.reliability.inputs", str(inputs)]
+    words += ["--weights"] if any(case.heavy for case in cases) else []
+    subprocess.run(words, cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
+    served = any(case.name in SERVED for case in cases)
+    server = _start_server(work / "paid.txt") if served else None
+    address = server.stdout.readline().strip() if server and server.stdout else ""
+    try:
+        bad = _run(cases, args, work, address)
+    finally:
+        if server and server.stdin:
+            server.stdin.close()
+            server.wait()
+    if not bad:
+        shutil.rmtree(work)
+    return 1 if bad else 0
+
+
+def _run(cases: list[Case], args: argparse.Namespace, work: Path, address: str) -> int:
+    begun = time.monotonic()
+    kills: Counter[str] = Counter()
+    trials = bad = 0
+    launcher = TORCHRUN if args.torchrun else None
+    known: dict[str, Trials] = {}
+    while sum(kills.values()) < args.kills:
+        case = cases[trials % len(cases)]
+        if case.name not in known:
+            base = work / case.name.replace(" ", "_")
+            known[case.name] = Trials(
+                case, inputs=work / "inputs", base=base, forks=args.fork, server=address, launcher=launcher
+            )
+        trial = known[case.name].run(args.seed + trials // len(cases), kills=args.each)
+        trials += 1
+        kills[case.name] += trial.kills
+        if trial.faults or args.verbose:
+            print(f"{trial.case}, seed {trial.seed}: {'; '.join(trial.steps)}", flush=True)
+        if trial.faults:
+            bad += 1
+            kept = work / f"bad{bad}"
+            shutil.copytree(work / case.name.replace(" ", "_") / "run", kept, symlinks=True)
+            print(f"  {kept}", *trial.faults, sep="\n  ", flush=True)
+    width = max(map(len, kills))
+    for name, count in sorted(kills.items()):
+        print(f"{name:{width}} {count:4} kills")
+    seconds = time.monotonic() - begun
+    print(f"{trials} trials, {sum(kills.values())} kills, {bad} trials went wrong, {seconds:.0f} s")
+    return bad
+
+
+def _chosen(args: argparse.Namespace) -> list[Case]:
+    cases = all_cases()
+    names = [case.name for case in cases]
+    for name in args.only or ():
+        if not any(known.partition(" ")[0] == name or known == name for known in names):
+            raise SystemExit(f"error: no command {name}; there are {', '.join(names)}")
+    if args.only:
+        cases = [case for case in cases if {case.name, case.name.partition(" ")[0]} & set(args.only)]
+    if args.light:
+        cases = [case for case in cases if not case.heavy]
+    if args.torchrun:
+        cases = [case for case in cases if case.ranks]
+    for case in [case for case in cases if case.needs and find_spec(case.needs) is None]:
+        print(f"{case.name}: left out, {case.needs} is not installed")
+        cases.remove(case)
+    return cases
+
+
+def _start_server(log: Path) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "tests.reliability.answers_server", str(log)]
+    return subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    assert __doc__ is not None
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument("--kills", type=int, default=500, metavar="N", help="kills in all (500)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the first round (0)")
+    parser.add_argument("--only", nargs="+", metavar="COMMAND", help="these commands (all)")
+    parser.add_argument("--each", type=int, metavar="N", help="kills of each trial (one to three)")
+    parser.add_argument("--light", action="store_true", help="no command that imports PyTorch or as much")
+    parser.add_argument("--torchrun", action="store_true", help="torchrun starts the ranks")
+    parser.add_argument(
+        "--fork", action="store_true", help="fork commands: much faster, and never killed at a time"
+    )
+    parser.add_argument("--verbose", action="store_true", help="print every trial")
+    parser.add_argument("--folder", metavar="DIR", help="where to work (the folder of temporary files)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

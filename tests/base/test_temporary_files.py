@@ -1,0 +1,106 @@
+"""What is being written stays, and what a killed process has left is removed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools.base.temporary_files import (
+    TemporaryFolder,
+    remove_left_folders,
+    remove_strays,
+    temporary_file,
+    temporary_folder,
+    write_whole,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tools.base import temporary_files
+from tools.base.temporary_files import *
+folder = Path(sys.argv[1])
+die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed(folder: Path, code: str) -> None:
+    """Run code that kills its process."""
+    words = [sys.executable, "-c", f"{_KILLED}{code}", str(folder)]
+    ended = subprocess.run(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
+    assert ended.returncode == -signal.SIGKILL
+
+
+def test_a_file_has_its_own_name_when_it_is_renamed_and_none_before(tmp_path):
+    path = tmp_path / "a.csv"
+    before = os.umask(0o027)
+    try:
+        with temporary_file(path, ".csv") as first, temporary_file(path, ".csv") as second:
+            assert first != second and first.suffix == ".csv" and first.name.startswith(".")
+            first.write_text("1")
+            first.replace(path)
+    finally:
+        os.umask(before)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_files_that_killed_processes_left_are_removed_and_others_stay(tmp_path):
+    killed(tmp_path, "with temporary_file(folder / 'a.csv', '.csv'): die()")
+    killed(tmp_path, "with temporary_file(folder / 'b.csv', '.csv'): die()")
+    (tmp_path / ".a.csv.of_the_user").touch()
+    with temporary_file(tmp_path / "a.csv", ".csv") as mine:
+        remove_strays(tmp_path, lambda name: name.startswith(".a.csv"))
+        left = {p.name.partition(".tmp")[0][:7] for p in tmp_path.iterdir()}
+        assert mine.exists() and left == {mine.name[:7], ".a.csv.", ".b.csv."}
+        assert len(list(tmp_path.iterdir())) == 3
+    remove_strays(tmp_path, lambda name: True)
+    assert [p.name for p in tmp_path.iterdir()] == [".a.csv.of_the_user"]
+
+
+def test_a_small_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "a.json"
+    write_whole(path, b"old")
+    killed(tmp_path, "Path.replace = die; write_whole(folder / 'a.json', b'new')")
+    assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 2
+    write_whole(path, b"2")
+    assert path.read_bytes() == b"2" and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "is_young"),
+    [
+        ("made = TemporaryFolder(folder); (made.path / 'x').touch(); die()", False),
+        ("temporary_files.fcntl.flock = die; TemporaryFolder(folder)", True),
+        ("Path.rename = die; TemporaryFolder(folder)", True),
+    ],
+)
+def test_folders_of_killed_processes_are_removed(tmp_path, code, is_young):
+    killed(tmp_path, code)
+    (left,) = tmp_path.iterdir()
+    mine = TemporaryFolder(tmp_path)
+    assert left.exists() == is_young  # it may belong to a process that is about to lock it
+    os.utime(left if is_young else tmp_path, (0, 0))
+    os.utime(mine.path, (0, 0))
+    remove_left_folders(tmp_path)
+    assert list(tmp_path.iterdir()) == [mine.path]
+    mine.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_folders_of_other_software_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "vidsieve-mine").mkdir()
+    (tmp_path / "vidsieve-mine" / "video.mp4").touch()
+    (tmp_path / "vidsieve-file").touch()
+    with temporary_folder() as folder:
+        assert folder.parent == tmp_path and folder.is_dir()
+    assert {p.name for p in tmp_path.iterdir()} == {"vidsieve-mine", "vidsieve-file"}
