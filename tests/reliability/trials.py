@@ -222,6 +222,11 @@ class Trials:
             trial.faults.append(f"temporary files are left: {left}")
         if ranks > 1:
             found = self._merged(found, ranks)
+        if ranks > 1:  # each part has a sidecar of its own
+            found, *references = [
+                {name: content for name, content in files.items() if not name.endswith(_SIDECAR)}
+                for files in (found, *references)
+            ]
         differences = [self._differences(found, expected, ranks) for expected in references]
         trial.faults += min(differences, key=len)
 
@@ -290,13 +295,20 @@ class Trials:
         """The bytes of a file, without what says when and how it was made."""
         content = (self._folder / name).read_bytes()
         if name.endswith(_SIDECAR):
-            return json.dumps({key: v for key, v in json.loads(content).items() if key != "run"}).encode()
+            return json.dumps(_without_runs(json.loads(content))).encode()
         return _WORKERS.sub(b"", content)
 
     def _every_file(self) -> Iterator[str]:
         for folder, _, names in os.walk(self._folder):
             for name in names:
                 yield os.path.relpath(os.path.join(folder, name), self._folder)  # noqa: PTH118
+
+
+def _without_runs(document: object) -> object:
+    """A sidecar without what differs from run to run: it is under the key ``run``, on every level."""
+    if isinstance(document, dict):
+        return {key: _without_runs(value) for key, value in document.items() if key != "run"}
+    return document
 
 
 def _is_torchruns(path: Path) -> bool:
