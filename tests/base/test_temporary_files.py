@@ -69,7 +69,7 @@ def test_files_that_killed_processes_left_are_removed_and_others_stay(tmp_path):
 def test_a_small_file_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "a.json"
     write_whole(path, b"old")
-    killed(tmp_path, "Path.replace = die; write_whole(folder / 'a.json', b'new')")
+    killed(tmp_path, "temporary_files.publish = die; write_whole(folder / 'a.json', b'new')")
     assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 2
     write_whole(path, b"2")
     assert path.read_bytes() == b"2" and len(list(tmp_path.iterdir())) == 1
