@@ -79,7 +79,7 @@ def gray_image(rgb: np.ndarray) -> Image.Image:
     gray = np.empty((height, width), np.uint8)
     rows = max(1, _PIECE // width)
     for top in range(0, height, rows):
-        gray[top : top + rows] = Image.fromarray(rgb[top : top + rows]).convert("L")
+        gray[top : top + rows] = np.asarray(Image.fromarray(rgb[top : top + rows]).convert("L"))
     return Image.fromarray(gray)
 
 
