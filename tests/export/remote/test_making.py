@@ -80,7 +80,7 @@ def test_the_objects_are_the_files_of_a_local_export(bucket, table, expected, tm
     assert found == expected
     assert found["dataset.toml"].count(b'path = "/data/wan/clips"') == 1
     here = {path.name for path in tmp_path.iterdir()}
-    assert here == {".vidsieve", "m.csv", "objects", "wan_clips.csv"}
+    assert here == {".vidsieve", "m.csv", "objects", "wan_clips.csv", "wan_clips.csv.provenance.json"}
     assert not list((tmp_path / ".vidsieve").rglob("*.mp4"))
     copied = (bucket / "data" / "wan_clips.csv").read_bytes()
     assert copied == (tmp_path / "wan_clips.csv").read_bytes()

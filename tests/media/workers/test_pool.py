@@ -243,7 +243,9 @@ def test_items_are_taken_only_as_workers_get_free():
         results = pool.imap_unordered(pool_jobs.square_and_pid, jobs())
         for seen in range(1, 500):
             next(results)
-            assert len(taken) <= seen + 2 * MOST_JOBS
+            assert (
+                len(taken) <= seen + 3 * MOST_JOBS
+            )  # two tasks of the worker, and one whose results are left
 
 
 def test_the_caller_is_called_while_there_is_nothing_to_do():

@@ -246,6 +246,7 @@ def test_a_bad_name_costs_its_row_and_nothing_else(folder: Path, command: str) -
     made = {p for p in folder.rglob("*") if not p.is_relative_to(out)} - before
     assert {p.relative_to(folder).parts[0] for p in made if ".vidsieve" not in p.parts} == {
         "made.parquet",
+        "made.parquet.provenance.json",
         "made.failures.csv",
     }
     assert (out / "file").read_text() == "mine"

@@ -11,12 +11,13 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import time
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tools.base.disk import cannot_write
+from tools.base.disk import cannot_write, sync_names, sync_open
 from tools.base.log import LOG
 from tools.caption.api.answers import Answer
 from tools.caption.api.usage import Usage
@@ -25,6 +26,7 @@ from tools.stage.ledger_files import sealed, unsealed
 
 _RUN = "answers.run"
 _RUN_BYTES = 16
+_SYNC_SECONDS = 5.0  # answers of so long may be lost with the power
 
 
 class Journal:
@@ -55,6 +57,7 @@ class Journal:
         except OSError as error:
             raise cannot_write(self._path, error, "the answers") from None
         self._begin = os.fstat(self._file).st_size
+        self._synced, self._has_name = time.monotonic(), False
         for path in sorted(folder.glob("answers*.jsonl")):
             self._read(path)
 
@@ -95,14 +98,33 @@ class Journal:
         try:
             while data:
                 data = data[os.write(self._file, data) :]
+            if time.monotonic() - self._synced >= _SYNC_SECONDS:
+                self._sync()
         except OSError as error:
             raise cannot_write(self._path, error, "the answers") from None
         self._positions[key] = (self._path, start)
         self._counts[key] += 1
 
     def close(self) -> None:
-        """Close this rank's file."""
-        os.close(self._file)
+        """Close this rank's file.
+
+        Raises:
+            UserError: The disk is full, for example.
+        """
+        try:
+            self._sync()
+        except OSError as error:
+            raise cannot_write(self._path, error, "the answers") from None
+        finally:
+            os.close(self._file)
+
+    def _sync(self) -> None:
+        """Write the answers through to the disk, and once the name of their file."""
+        sync_open(self._file)
+        if not self._has_name:
+            sync_names(list(self._path.parents)[:3])  # of the output, its state and all states
+            self._has_name = True
+        self._synced = time.monotonic()
 
     def _end_torn_line(self) -> None:
         size = os.fstat(self._file).st_size

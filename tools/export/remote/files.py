@@ -81,7 +81,8 @@ def files_at(address: str, *, inside: bool = False) -> Iterator[FolderFiles]:
     sizes = {name: version.size or 0 for name, version in listed.items() if not _is_hidden(name)}
     if not sizes:
         raise UserError(f"{address}: there is nothing at this address")
-    with temporary_folder() as here:
+    with temporary_folder() as place:
+        here = place / "files"  # the folder has a lock of its own
         for parent in {PurePosixPath(name).parent for name in sizes}:
             make_folder(here / parent)
         _download(folder, sizes, here, lambda name: name.endswith(_TEXTS))
