@@ -151,7 +151,7 @@ def test_what_the_ledger_got_after_the_record_counts(state, tmp_path):
 
 
 def test_on_another_machine_without_locks_silence_tells(state, tmp_path, monkeypatch):
-    monkeypatch.setattr("tools.stage.status._is_locked", lambda ledger: None)
+    monkeypatch.setattr("tools.stage.status.is_locked", lambda ledger: None)
     record(state, node="elsewhere")
     (rank,) = read_status(tmp_path / "table.csv")
     assert (rank.state, EXIT_CODES[rank.state]) == ("running", 3)

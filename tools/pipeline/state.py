@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.base.disk import make_folder, remove_quietly, writing
+from tools.base.locks import is_locked
 from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 from tools.stage.failures import own_list, write_failures
@@ -139,19 +140,7 @@ class State:
 
     def is_locked(self) -> bool:
         """Whether a run of this pipeline, or something that it has started, is at work."""
-        try:
-            handle = os.open(self._lock_file, os.O_RDONLY)
-        except OSError:
-            return False
-        try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:  # a file system without locks
-            return False
-        finally:
-            os.close(handle)
-        return False
+        return is_locked(self._lock_file) is True
 
     @property
     def _lock_file(self) -> Path:

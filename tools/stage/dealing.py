@@ -14,19 +14,19 @@ alone. If they follow from files, which may change meanwhile, the first rank wri
 
 from __future__ import annotations
 
-import fcntl
 import heapq
 import os
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from tools.base.disk import remove_quietly, writing
+from tools.base.locks import holding
 from tools.base.temporary_files import write_whole
 from tools.stage.costs import are_known, file_sizes, row_costs
 from tools.stage.shards import Shard
@@ -130,9 +130,5 @@ def _alone(lock: Path) -> Iterator[None]:
     """Let one rank after the other through."""
     with writing(lock):
         file = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with holding(file):
         yield
-    finally:
-        os.close(file)

@@ -7,14 +7,13 @@ between files from the number of the run that wrote them: clocks go back, and th
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import zlib
 from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
+from tools.base.locks import is_locked
 from tools.base.versions import Version
 from tools.errors import MediaError
 from tools.stage.packed_outcomes import PackedOutcomes
@@ -154,16 +153,4 @@ def unsealed(data: bytes) -> dict[str, Any]:
 
 def is_running(folder: Path, rank: int) -> bool:
     """Whether a process is processing the rows of this rank now."""
-    try:
-        file = os.open(folder / f"rank{rank}.jsonl", os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks
-        return False
-    finally:
-        os.close(file)
-    return False
+    return is_locked(folder / f"rank{rank}.jsonl") is True

@@ -14,17 +14,17 @@ files, and the command that was typed. Three rules make reruns and kills safe.
 
 from __future__ import annotations
 
-import fcntl
 import glob
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tools.base.command_line import command_line
 from tools.base.disk import publish, writing
+from tools.base.locks import holding
 from tools.base.temporary_files import remove_strays, write_whole
 from tools.errors import UserError
 from tools.stage.failures import write_failures
@@ -224,12 +224,8 @@ class Output:
             return
         with writing(self.state):
             file = os.open(self.state / "parts.lock", os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(file, fcntl.LOCK_EX)
+        with holding(file):
             yield
-        finally:
-            os.close(file)
 
 
 def _not_replaced(path: Path, why: str, *, replaceable: bool) -> str:

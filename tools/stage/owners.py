@@ -12,19 +12,19 @@ run has not finished or was killed.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import functools
 import glob
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tools.base.addresses import local_path
 from tools.base.disk import cannot_write
+from tools.base.locks import holding
 from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 from tools.stage.shards import STATE_FOLDER
@@ -217,12 +217,8 @@ class FileNames:
         """Keep other runs from reserving names in the folder."""
         self._list.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(self._list, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            with suppress(OSError):  # a file system without locks
-                fcntl.flock(file, fcntl.LOCK_EX)
+        with holding(file):
             yield
-        finally:
-            os.close(file)
 
 
 @functools.cache

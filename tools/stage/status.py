@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -14,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tools.base.locks import is_locked
 from tools.stage.ledger_files import unsealed
 from tools.stage.owners import state_of
 from tools.stage.progress import spell_rate, spell_seconds
@@ -124,7 +124,7 @@ def _life(folder: Path, record: dict[str, Any]) -> str:
 
     The lock of its ledger tells it. Where locks do not work, its process does, or the age of its record.
     """
-    locked = _is_locked(folder / f"rank{record['rank']}.jsonl")
+    locked = is_locked(folder / f"rank{record['rank']}.jsonl")
     if locked is not None:
         return RUNNING if locked else KILLED
     if record["node"] == socket.gethostname():
@@ -134,23 +134,6 @@ def _life(folder: Path, record: dict[str, Any]) -> str:
             return RUNNING
         return KILLED
     return RUNNING if time.time() - record["at"] < _SILENCE else SILENT
-
-
-def _is_locked(ledger: Path) -> bool | None:
-    """Whether a process has the lock of a ledger; None where that cannot be known."""
-    try:
-        file = os.open(ledger, os.O_RDONLY)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    finally:
-        os.close(file)
-    return False
 
 
 def _since(ledger: Path, start: int) -> tuple[int, Counter[str]]:

@@ -8,16 +8,15 @@ writing one journal.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
 import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from tools.base.disk import cannot_write, sync_names, sync_open
+from tools.base.locks import holding
 from tools.base.log import LOG
 from tools.caption.api.answers import Answer
 from tools.caption.api.usage import Usage
@@ -152,16 +151,12 @@ class Journal:
 def _run_name(path: Path) -> str:
     """The name of the run in a file, which the first rank writes."""
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-    try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)
+    with holding(file):
         name = os.pread(file, 2 * _RUN_BYTES, 0)
         if len(name) < 2 * _RUN_BYTES:  # a new file, or its writer was killed
             name = secrets.token_hex(_RUN_BYTES).encode()
             os.pwrite(file, name, 0)
         return name.decode("ascii", errors="replace")
-    finally:
-        os.close(file)
 
 
 def _outcome(line: dict[str, Any]) -> Answer | MediaError:
