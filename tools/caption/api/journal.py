@@ -12,6 +12,7 @@ import os
 import secrets
 import time
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -92,17 +93,19 @@ class Journal:
             line["failure"] = answer.message
         else:
             line.update(text=answer.text, finish=answer.finish, thoughts=answer.reasoning)
-        data = sealed(line)
         start = os.fstat(self._file).st_size
-        try:
-            while data:
-                data = data[os.write(self._file, data) :]
-            if time.monotonic() - self._synced >= _SYNC_SECONDS:
-                self._sync()
-        except OSError as error:
-            raise cannot_write(self._path, error, "the answers") from None
+        self._write(sealed(line))
         self._positions[key] = (self._path, start)
         self._counts[key] += 1
+
+    def forget(self, keys: Iterable[str]) -> None:
+        """Take answers for not given: they are those of other requests.
+
+        Raises:
+            UserError: The disk is full, for example.
+        """
+        gone = [key for key in keys if self._positions.pop(key, None)]
+        self._write(b"".join(sealed({"question": key, "forgotten": True}) for key in gone))
 
     def close(self) -> None:
         """Close this rank's file.
@@ -117,6 +120,15 @@ class Journal:
         finally:
             os.close(self._file)
 
+    def _write(self, data: bytes) -> None:
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+            if time.monotonic() - self._synced >= _SYNC_SECONDS:
+                self._sync()
+        except OSError as error:
+            raise cannot_write(self._path, error, "the answers") from None
+
     def _sync(self) -> None:
         """Write the answers through to the disk, and once the name of their file."""
         sync_open(self._file)
@@ -130,17 +142,23 @@ class Journal:
         if size and os.pread(self._file, 1, size - 1) != b"\n":
             os.write(self._file, b"\n")
 
+    def _take(self, line: dict[str, Any], path: Path, start: int) -> None:
+        if line.get("forgotten"):
+            self._positions.pop(line["question"], None)
+            return
+        usage = Usage(*line["usage"])
+        self._positions[line["question"]] = (path, start)
+        self._counts[line["question"]] += 1
+        if path == self._path:
+            self.earlier += usage
+
     def _read(self, path: Path) -> None:
-        mine = path == self._path
         start = damaged = 0
         with path.open("rb") as file:
             for data in file:
                 try:
                     line = unsealed(data)
-                    self._positions[line["question"]] = (path, start)
-                    self._counts[line["question"]] += 1
-                    if mine:
-                        self.earlier += Usage(*line["usage"])
+                    self._take(line, path, start)
                 except (ValueError, KeyError, TypeError):
                     damaged += 1
                 start += len(data)

@@ -64,6 +64,12 @@ class Service:
         group="server",
     )
     longest_backoff: float = 30.0
+    known_question: bool = option(
+        False,
+        "send a question whose answer is known with each batch of rows: stops a server that mixes answers up",
+        everyday=False,
+        group="server",
+    )
     request_timeout: float = option(
         120.0,
         "seconds one request may take",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +20,7 @@ from tools.caption.api.usage import Usage
 from tools.caption.prompt_options import DEFAULT_POLICY, prompt_frames_option, prompt_option
 from tools.caption.prompts import Prompt
 from tools.caption.reasoning import LENGTH
-from tools.errors import MediaError
+from tools.errors import MediaError, OrderError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import Frames
 from tools.media.reading.sampling import Sampling, parse_sampling, split_sampling
@@ -33,6 +33,7 @@ from tools.stage.values import check_values
 if TYPE_CHECKING:
     from tools.caption.api.client import ChatClient, ChatRequest
     from tools.caption.api.journal import Journal
+    from tools.caption.api.known_question import KnownQuestions
     from tools.caption.api.usage import Totals
 
 _FRAMES = 3
@@ -91,6 +92,7 @@ class ServerStage(Stage):
         self._reasoning_is_unmarked = False
         self._journal: Journal | None = None
         self._client: ChatClient | None = None
+        self._known: KnownQuestions | None = None
         self._on_trial: list[int] | None = None  # tokens of the prompts that were not sent
 
     def config(self) -> dict[str, Any]:
@@ -157,6 +159,10 @@ class ServerStage(Stage):
         self._client = ChatClient(self.service, self.parameters, self._store, run=run)
         if self._journal is not None:
             self._client.totals.earlier = self._journal.earlier
+        if self.service.known_question:
+            from tools.caption.api.known_question import KnownQuestions
+
+            self._known = KnownQuestions(self._client.totals)
 
     def score(self, batch: list[Prepared]) -> list[dict[str, Any] | MediaError]:
         """Send the requests of a batch of rows, except for those that have been answered.
@@ -170,10 +176,22 @@ class ServerStage(Stage):
         answers = {row.key: self._stored(row) for row in batch}
         missing = {row.key: row for row in batch if answers[row.key] is None}
         requests = [self._request(row) for row in missing.values()]
-        answers.update(zip(missing, self._client.send(requests) if requests else (), strict=True))
+        answers.update(zip(missing, self._ask(requests), strict=True))
         if any(isinstance(answer, Answer) and answer.reasoning == "unopened" for answer in answers.values()):
             self._reasoning_is_unmarked = True
         return [self._outcome(answers[row.key], row) for row in batch]
+
+    def _ask(self, requests: list[ChatRequest]) -> Sequence[Answer | MediaError]:
+        assert self._client is not None, "setup comes first"
+        if not requests or self._known is None:
+            return self._client.send(requests) if requests else ()
+        answers = self._client.send(self._known.among(requests))
+        try:
+            return self._known.checked(answers)
+        except OrderError:
+            if self._journal is not None:
+                self._journal.forget(request.key for request in requests)
+            raise
 
     def _request(self, row: Prepared) -> ChatRequest:
         from tools.caption.api.client import ChatRequest
@@ -209,7 +227,7 @@ class ServerStage(Stage):
         return answer
 
     def _store(self, key: str, answer: Answer | MediaError, usage: Usage) -> None:
-        if self._journal is not None:
+        if self._journal is not None and key:
             self._journal.add(key, answer, usage)
 
     @property

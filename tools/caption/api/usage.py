@@ -37,6 +37,8 @@ class Totals:
         answered: Answers of the server.
         reused: Answers from the journals of earlier runs.
         retries: Reasons for which requests were repeated, with their counts.
+        known_asked: Known questions (`tools.caption.api.known_question`) that were answered.
+        known_right: Those with the known answer.
         usage: Tokens of this run.
         earlier: Tokens of earlier runs of the same command that were not completed.
     """
@@ -44,6 +46,8 @@ class Totals:
     answered: int = 0
     reused: int = 0
     retries: Counter[str] = dataclasses.field(default_factory=Counter)
+    known_asked: int = 0
+    known_right: int = 0
     usage: Usage = Usage()
     earlier: Usage = Usage()
 
@@ -55,6 +59,8 @@ class Totals:
         if self.retries:
             reasons = ", ".join(f"{reason} {count}" for reason, count in self.retries.most_common())
             answers += f"; {self.retries.total()} retries: {reasons}"
+        if self.known_asked:
+            answers += f"; {self.known_right} of {self.known_asked} known questions have the known answer"
         lines = [f"model: {model} at {service.host}", answers, _cost("this run", self.usage, service)]
         if self.earlier != Usage():
             lines.append(_cost("with the runs before it", self.usage + self.earlier, service))

@@ -1,0 +1,72 @@
+"""A question of known answer with each batch: a server that mixes answers up is found out.
+
+The captions that are right follow from the pictures, which carry their numbers.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+
+import pytest
+
+from tests.caption.chat_server import ChatServer, answer
+from tests.caption.test_caption_api import command, describe, numbered, read  # noqa: F401
+from tools.caption.caption_api import main
+from tools.errors import OrderError
+
+RIGHT = [f"Picture number {n}. It is striped." for n in range(30)]
+
+
+def asked_word(request):
+    content = request["messages"][0]["content"]
+    return re.search(r"nothing else: (\w+)", content)[1] if isinstance(content, str) else None
+
+
+def obedient(request, number):
+    word = asked_word(request)
+    return describe(request, number) if word is None else answer(f" {word.capitalize()}.\n")
+
+
+class Late:
+    """Gives each request the answer to the one before it, as a server that counts wrongly does."""
+
+    def __init__(self):
+        self.last = answer("Picture number 77. It is striped.")
+        self.lock = threading.Lock()
+
+    def __call__(self, request, number):
+        with self.lock:
+            now, self.last = self.last, obedient(request, number)
+        return now
+
+
+def run(meta, server, *more):
+    return main(command(meta, server, "--known-question", "--bs", "6", *more))
+
+
+def test_a_server_that_answers_as_asked_is_told_from_one_that_does_not(numbered, capsys):  # noqa: F811
+    meta = numbered(30)
+    for behave, right in (
+        (obedient, True),
+        (lambda r, n: answer("A wall.") if asked_word(r) else describe(r, n), False),
+    ):
+        with ChatServer(behave, key=None) as server:
+            assert run(meta, server, "--output", str(meta.with_name(f"{right}.csv"))) == 0
+        assert read(meta.with_name(f"{right}.csv"))["text"].to_list() == RIGHT
+        told = capsys.readouterr().err
+        found = re.search(r"30 answers; (\d+) of (\d+) known questions", told)
+        questions = sum(asked_word(request) is not None for request in server.requests)
+        assert (int(found[1]), int(found[2])) == (questions if right else 0, questions)
+        assert 5 <= questions == len(server.requests) - 30
+
+
+def test_a_server_that_mixes_answers_up_ends_the_run_and_none_of_its_answers_is_kept(numbered):  # noqa: F811
+    meta = numbered(30)
+    with ChatServer(Late(), key=None) as server, pytest.raises(OrderError, match="mixes up answers"):
+        run(meta, server)
+    output = meta.with_name("meta_caption.csv")
+    assert not output.exists()
+    with ChatServer(obedient, key=None) as server:
+        assert run(meta, server) == 0
+    assert read(output)["text"].to_list() == RIGHT

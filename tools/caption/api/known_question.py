@@ -1,0 +1,80 @@
+"""A question whose answer is known, among those about rows: proof that a server does not mix answers up.
+
+A server that batches requests, or a proxy before it, may give an answer to another request than its own. No
+error follows: the caption looks right, and is that of another file. So a question that asks for one word,
+made up for it alone, is sent along with others. If the word comes back in another answer, answers were mixed
+up. A model that does not repeat the word proves nothing, as small ones often cannot.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Sequence
+
+from tools.base.log import LOG
+from tools.caption.api.answers import Answer
+from tools.caption.api.client import ChatRequest
+from tools.caption.api.pictures import chat_messages
+from tools.caption.api.usage import Totals
+from tools.errors import MediaError, OrderError
+
+_BYTES = 6
+_OBEYED = 3  # answers as asked, after which another one is worth a warning
+
+Outcome = Answer | MediaError
+
+
+class KnownQuestions:
+    """Sends one more question with each batch of requests.
+
+    Args:
+        totals: Where their answers are counted.
+    """
+
+    def __init__(self, totals: Totals) -> None:
+        self._totals = totals
+        self._words: list[str] = []
+        self._word = ""
+        self._place = 0
+
+    def among(self, requests: Sequence[ChatRequest]) -> list[ChatRequest]:
+        """The requests, and a question at a random place; it has no key, so its answer is not stored."""
+        self._word = f"v{secrets.token_hex(_BYTES)}"
+        self._words.append(self._word)
+        self._place = random.randrange(len(requests) + 1)
+        prompt = f"Answer with this word and nothing else: {self._word}"
+        question = ChatRequest("", chat_messages(prompt), "(known question)")
+        return [*requests[: self._place], question, *requests[self._place :]]
+
+    def checked(self, answers: Sequence[Outcome]) -> list[Outcome]:
+        """The answers without that of the question.
+
+        Args:
+            answers: An answer for each of the requests that `among` returned.
+
+        Raises:
+            OrderError: A word is in another answer than its own.
+        """
+        rows = [*answers[: self._place], *answers[self._place + 1 :]]
+        got = answers[self._place]
+        if isinstance(got, Answer):
+            self._totals.answered -= 1
+            self._totals.known_asked += 1
+            if _has(got, [self._word]):
+                self._totals.known_right += 1
+            elif self._totals.known_right == self._totals.known_asked - 1 >= _OBEYED:
+                LOG.warning("the server answered a known question with other words than before: %r", got.text)
+        foreign = [word for word in self._words if word != self._word]
+        wrong = [answer for answer in rows if _has(answer, self._words)]
+        if wrong or _has(got, foreign):
+            raise OrderError(
+                "the server mixes up answers: the word that one request asked for came back in the answer to "
+                f"another, among {len(answers)}; those of this batch are not kept. Ask with --concurrency 1, "
+                "and report it to those who run the server"
+            )
+        return rows
+
+
+def _has(answer: Outcome, words: Sequence[str]) -> bool:
+    return isinstance(answer, Answer) and any(word in answer.text.lower() for word in words)
