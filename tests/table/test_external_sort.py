@@ -6,14 +6,16 @@ import polars as pl
 import pytest
 
 from tools.table import external_sort as module
-from tools.table.external_sort import batches_of, external_sort, sample_of
+from tools.table import row_files
+from tools.table.external_sort import external_sort, sample_of
+from tools.table.row_files import batches_of
 
 
 @pytest.fixture(autouse=True)
 def _small_buffer(monkeypatch):
     monkeypatch.setattr(module, "_BUFFER", 4000)
     monkeypatch.setattr(module, "_LARGEST_BUFFER", 8000)
-    monkeypatch.setattr(module, "_BATCH", 70)
+    monkeypatch.setattr(row_files, "_BATCH", 70)
 
 
 def sorted_by_python(keys, descending):

@@ -154,8 +154,8 @@ def kept_rows(frame: pl.LazyFrame, plan: Plan) -> Iterator[tuple[pl.LazyFrame, i
 
     from tools.base.disk import cannot_write, errno_of
     from tools.base.temporary_files import TemporaryFolder
-    from tools.table.external_sort import scratch_folder
     from tools.table.files import unreadable
+    from tools.table.row_files import scratch_folder
 
     folder = None
     try:

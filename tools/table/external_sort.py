@@ -8,33 +8,19 @@ that a column of few values takes no more memory than any other. Equal keys stay
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from tools.base.disk import writing
-from tools.base.temporary_files import TemporaryFolder
+from tools.table.row_files import RowFiles, asked_for, batches_of
 
 _BUFFER = 1 << 26  # bytes of rows that are held, at least
 _LARGEST_BUFFER = 1 << 30  # and at most, so that there are few files
 _RANGES = 64
 _SAMPLED = 64  # one row of so many
-_BATCH = 50_000  # rows
 _KEY = "key\0"
-_RANGE = "range\0"
-
-
-def scratch_folder(wanted: Path | None) -> Path:
-    """Where temporary files go: the folder of an output, or that of the system if it is not there yet."""
-    return wanted if wanted is not None and wanted.is_dir() else Path(tempfile.gettempdir())
-
-
-def batches_of(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    """A table piece by piece, in the order of its rows; errors of Polars come from the iterator."""
-    return iter(frame.collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"))
 
 
 def sample_of(batches: Iterator[pl.DataFrame]) -> tuple[pl.DataFrame, int]:
@@ -119,27 +105,14 @@ class _Ranges:
     def __init__(self, folder: Path, bounds: pl.Series, *, descending: bool) -> None:
         self._bounds = bounds
         self._descending = descending
-        self._folder = TemporaryFolder(folder)
-        self._files: dict[int, list[Path]] = {}
+        self._rows = RowFiles(folder)
         self._empty = 2 * bounds.len() + 1  # the range of rows without a key
-
-    def __del__(self) -> None:
-        self._folder.close()
 
     def add(self, table: pl.DataFrame) -> None:
         """Write further rows."""
         keys = table[_KEY]
         left, right = (self._bounds.search_sorted(keys, side=side) for side in ("left", "right"))
-        number = pl.when(keys.is_null()).then(self._empty).otherwise(left + right).cast(pl.Int32)
-        parts = table.with_columns(number.alias(_RANGE)).partition_by(
-            _RANGE, maintain_order=True, include_key=False, as_dict=True
-        )
-        for (which,), part in parts.items():
-            files = self._files.setdefault(int(str(which)), [])
-            path = self._folder.path / f"{which}.{len(files)}.arrow"
-            with writing(path, "a temporary file"):
-                part.write_ipc(path, compression="uncompressed")
-            files.append(path)
+        self._rows.write(table, pl.when(keys.is_null()).then(self._empty).otherwise(left + right))
 
     def read(
         self, columns: list[str] | None, predicate: pl.Expr | None, rows: int | None, _: int | None
@@ -147,23 +120,16 @@ class _Ranges:
         """The sorted rows, range by range, as Polars asks for them."""
         names = None if columns is None else [*columns, _KEY]
         pieces = (piece for number in self._in_order() for piece in self._range(number, names))
-        left = rows
-        for piece in pieces:
-            taken = piece.drop(_KEY) if columns is None else piece.select(columns)
-            if left is not None:
-                taken = taken.head(left)
-                left -= taken.height
-            yield taken if predicate is None else taken.filter(predicate)
-            if left == 0:
-                return
+        wanted = (piece.drop(_KEY) if columns is None else piece.select(columns) for piece in pieces)
+        return asked_for(wanted, predicate, rows)
 
     def _in_order(self) -> list[int]:
-        numbers = sorted(self._files.keys() - {self._empty}, reverse=self._descending)
-        return [*numbers, *(self._files.keys() & {self._empty})]
+        filled = [number for number in self._rows.groups if number != self._empty]
+        return [*sorted(filled, reverse=self._descending), self._empty]
 
     def _range(self, number: int, columns: list[str] | None) -> Iterator[pl.DataFrame]:
         """The rows of one range; those that all have one key file by file."""
-        parts = (pl.read_ipc(path, columns=columns) for path in self._files[number])
+        parts = self._rows.read(number, columns)
         if number % 2:
             yield from parts
         else:

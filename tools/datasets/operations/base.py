@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     import polars as pl
 
     from tools.errors import MediaError
@@ -109,6 +110,13 @@ class Split(NamedTuple):
     removed: pl.LazyFrame
 
 
+def split_rows(frame: pl.LazyFrame, keep: np.ndarray) -> Split:
+    """Keep rows by their number: for each row whether it stays, Boolean (rows)."""
+    from tools.table.row_files import rows_where
+
+    return Split(rows_where(frame, keep), rows_where(frame, ~keep))
+
+
 def split_by(frame: pl.LazyFrame, keep: pl.Expr) -> Split:
     """Keep the rows for which an expression is true; those where it is unknown go."""
     return Split(frame.filter(keep), frame.filter(~keep.fill_null(False)))
@@ -146,6 +154,13 @@ class Context:
     probed: dict[tuple[str | None, bool], Any] = field(default_factory=dict)
     sizes: dict[str, int | MediaError] = field(default_factory=dict)
     condition: str | None = None
+
+    @property
+    def scratch_folder(self) -> Path:
+        """Where temporary files go."""
+        from tools.table.row_files import scratch_folder
+
+        return scratch_folder(self.scratch)
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.datasets.operations.base import Context, Operation, Phase, Split, count, split_by
+from tools.datasets.operations.base import (
+    Context,
+    Operation,
+    Phase,
+    Split,
+    count,
+    split_by,
+    split_rows,
+)
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
-    from polars.datatypes import DataTypeClass
 
 
 def sort_rows(
@@ -28,7 +35,8 @@ def sort_rows(
     import polars as pl
 
     from tools.table import numeric
-    from tools.table.external_sort import batches_of, external_sort, sample_of, scratch_folder
+    from tools.table.external_sort import external_sort, sample_of
+    from tools.table.row_files import batches_of, scratch_folder
 
     key = pl.col(column)
     dtype = frame.collect_schema()[column]
@@ -70,19 +78,6 @@ def _ascending(frame: pl.LazyFrame, column: str, context: Context) -> pl.LazyFra
     return sort_rows(frame, column, descending=False, scratch=context.scratch)
 
 
-_ROW = "row\0"
-
-
-def _of_rows(values: np.ndarray, dtype: DataTypeClass) -> pl.Expr:
-    """A column with a value for each row, by the number of the row in the column `_ROW`."""
-    import polars as pl
-
-    def look_up(numbers: pl.Series) -> pl.Series:
-        return pl.Series(values[numbers.to_numpy()])
-
-    return pl.col(_ROW).map_batches(look_up, return_dtype=dtype, is_elementwise=True)
-
-
 def _rows_of(frame: pl.LazyFrame, context: Context) -> int:
     import polars as pl
 
@@ -97,7 +92,8 @@ def _shuffle(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFra
     import numpy as np
     import polars as pl
 
-    from tools.table.external_sort import external_sort, scratch_folder
+    from tools.table.external_sort import external_sort
+    from tools.table.row_files import ROW, of_rows
 
     rows = _rows_of(frame, context)
     order = np.random.RandomState(context.seed).permutation(rows)
@@ -105,40 +101,44 @@ def _shuffle(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFra
     place[order] = np.arange(rows, dtype=np.uint32)
     del order
     sample = pl.Series(np.linspace(0, rows, 1000, dtype=np.uint32))
-    numbered = frame.with_row_index(_ROW)
-    return external_sort(
-        numbered, _of_rows(place, pl.UInt32), sample, rows, scratch_folder(context.scratch)
-    ).drop(_ROW)
+    numbered = frame.with_row_index(ROW)
+    return external_sort(numbered, of_rows(place, pl.UInt32), sample, rows, context.scratch_folder).drop(ROW)
 
 
 def _sample(frame: pl.LazyFrame, number: int, context: Context) -> Split:
     """Rows at random, in their order; with --per-source the sources take turns until there are enough."""
     import numpy as np
-    import polars as pl
 
     from tools.table import pick_rows
+    from tools.table.external_join import key_numbers
     from tools.table.source_videos import source_video
 
     rows = _rows_of(frame, context)
     rank = np.random.RandomState(context.seed).permutation(rows)
     if context.per_source:
-        columns = frame.collect_schema().names()
-        sources = frame.select(source_video(columns).alias("source")).collect(engine="streaming")
-        turn = (
-            sources.with_columns(rank=pl.Series(rank))
-            .select(pl.col("rank").rank().over("source"))
-            .to_series()
-            .to_numpy()
-        )
-        rank = np.lexsort((rank, turn)).argsort()
+        sources = key_numbers(frame, source_video(frame.collect_schema()), context.scratch_folder)
+        turn = _turns(sources, rank)
+        del sources
+        order = np.lexsort((rank, turn))
+        rank[order] = np.arange(rows)
         rank[turn > context.per_source] = rows
     keep = rank < min(number, rows)
-    numbered = frame.with_row_index(_ROW)
-    kept, removed = (numbered.filter(_of_rows(mask, pl.Boolean)).drop(_ROW) for mask in (keep, ~keep))
+    kept, removed = split_rows(frame, keep)
     if context.table is not None and context.table[0] is frame:
         picked = pick_rows(context.table[1], keep, number / max(rows, 1))
         kept = kept if picked is None else picked
     return Split(kept, removed)
+
+
+def _turns(groups: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Which of its group each row is by its rank, from 1 on."""
+    import numpy as np
+
+    order = np.lexsort((rank, groups))
+    ordered = groups[order]
+    turn = np.empty(rank.size, np.int32)
+    turn[order] = np.arange(1, rank.size + 1) - np.searchsorted(ordered, ordered)
+    return turn
 
 
 def _head(frame: pl.LazyFrame, number: int, context: Context) -> Split:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from tools.base.addresses import is_address
-from tools.datasets.operations.base import Context, Operation, Phase, Split, split_by
+from tools.datasets.operations.base import Context, Operation, Phase, Split, split_by, split_rows
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,14 +27,18 @@ def _remove_empty(frame: pl.LazyFrame, value: object, context: Context) -> Split
 
 
 def _remove_repeated(frame: pl.LazyFrame, value: object, context: Context) -> Split:
-    return split_by(frame, first_of("path"))
+    return keep_first(frame, "path", context)
 
 
-def first_of(column: str) -> pl.Expr:
-    """Whether a row is the first with its value; a row without one is like no other."""
+def keep_first(frame: pl.LazyFrame, column: str, context: Context) -> Split:
+    """Of rows with the same value keep the first; a row without one is like no other."""
     import polars as pl
 
-    return pl.col(column).is_first_distinct() | pl.col(column).is_null()
+    from tools.table.external_join import first_rows
+
+    if frame.collect_schema()[column] == pl.String:
+        return split_rows(frame, first_rows(frame, column, context.scratch_folder))
+    return split_by(frame, pl.col(column).is_first_distinct() | pl.col(column).is_null())
 
 
 def _subset(frame: pl.LazyFrame, pattern: str, context: Context) -> Split:

@@ -121,7 +121,7 @@ class Scale:
 
     Attributes:
         values: The distinct numbers, the worst first; negated where small ones are good.
-        index: For each row the place of its number in ``values``.
+        index: For each row the place of its number in ``values``, int32.
         level: For each of ``values`` the setting at which a bound cuts it, see `scales_of`.
     """
 
@@ -152,7 +152,7 @@ def scales_of(numbers: Sequence[np.ndarray], by: By) -> list[Scale]:
         )
         level = np.cumsum(counts) / cells.size / (score.weight / heaviest)
         level[-1:] = np.inf
-        scales.append(Scale(values, index.reshape(-1), level))
+        scales.append(Scale(values, index.reshape(-1).astype(np.int32), level))
     return scales
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
-from tools.datasets.operations.base import Context, Operation, Phase, Split
+from tools.datasets.operations.base import Context, Operation, Phase, Split, split_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import polars as pl
+
+    from tools.table.external_join import Joined
 
 
 def _open(file: str, flag: str, *requires: str) -> pl.LazyFrame:
@@ -52,7 +54,14 @@ class TableName(str):
 
 
 def _difference(frame: pl.LazyFrame, file: str, context: Context) -> Split:
-    other = _open(file, "--difference").select("path")
+    import polars as pl
+
+    from tools.table.external_join import rows_in
+
+    found = rows_in(frame, _open(file, "--difference"), "path", context.scratch_folder)
+    if not isinstance(found, pl.DataFrame):
+        return split_rows(frame, ~found)
+    other = found.lazy()
     return Split(
         frame.join(other, on="path", how="anti", maintain_order="left"),
         frame.join(other, on="path", how="semi", maintain_order="left"),
@@ -62,11 +71,14 @@ def _difference(frame: pl.LazyFrame, file: str, context: Context) -> Split:
 def _intersection(frame: pl.LazyFrame, file: str, context: Context) -> Split:
     import polars as pl
 
-    other = _once(_open(file, "--intersection"), f"--intersection {file}", context)
-    new = [name for name in other.collect_schema() if name not in frame.collect_schema()]
+    from tools.table.external_join import FOUND
+
+    other = _open(file, "--intersection")
+    mine = frame.collect_schema().names()
+    new = [name for name in other.collect_schema() if name not in mine]
+    joined = _joined(frame, other.select("path", *new), f"--intersection {file}", context).frame
     return Split(
-        frame.join(other.select(pl.col("path"), *new), on="path", how="inner", maintain_order="left"),
-        frame.join(other.select("path"), on="path", how="anti", maintain_order="left"),
+        joined.filter(pl.col(FOUND)).drop(FOUND), joined.filter(pl.col(FOUND).is_null()).select(mine)
     )
 
 
@@ -75,45 +87,47 @@ def _union(frame: pl.LazyFrame, file: str, context: Context) -> pl.LazyFrame:
     import polars as pl
 
     from tools.table import concat_tables, with_one_type
+    from tools.table.external_join import FOUND
 
-    other = _once(_open(file, "--union"), f"--union {file}", context)
+    frame, other = with_one_type([frame, _open(file, "--union")])
     mine, theirs = frame.collect_schema(), other.collect_schema()
-    shared = [name for name in theirs if name in mine and name != "path"]
-    frame, other = with_one_type([frame, other])
-    joined = frame.join(other, on="path", how="left", maintain_order="left", suffix="\0")
-    filled = [pl.coalesce(name, f"{name}\0").alias(name) for name in shared]
-    joined = joined.with_columns(filled).drop([f"{name}\0" for name in shared])
-    return concat_tables(
-        [joined, other.join(frame.select("path"), on="path", how="anti", maintain_order="left")]
-    )
+    shared = {name: f"{name}\0" for name in theirs if name in mine and name != "path"}
+    joined = _joined(frame, other.rename(shared), f"--union {file}", context)
+    filled = [pl.coalesce(name, copy).alias(name) for name, copy in shared.items()]
+    rest = joined.rest.rename({copy: name for name, copy in shared.items()})
+    return concat_tables([joined.frame.with_columns(filled).drop([*shared.values(), FOUND]), rest])
 
 
 def _update_text(frame: pl.LazyFrame, file: str, context: Context) -> pl.LazyFrame:
     import polars as pl
 
+    from tools.table.external_join import FOUND
+
     other = _open(file, "--update-text", "text").select(
         "path", pl.col("text").cast(pl.String).alias("text\0")
     )
-    other = _once(other, f"--update-text {file}", context, keep="last")
-    other = other.with_columns(pl.lit(True).alias("found\0"))
     names = frame.collect_schema().names()
     old = pl.col("text").cast(pl.String) if "text" in names else pl.lit(None, pl.String)
-    joined = frame.join(other, on="path", how="left", maintain_order="left")
-    text = pl.when(pl.col("found\0")).then("text\0").otherwise(old)
-    return joined.with_columns(text.alias("text")).drop("text\0", "found\0")
+    joined = _joined(frame, other, f"--update-text {file}", context, keep="last").frame
+    text = pl.when(pl.col(FOUND)).then("text\0").otherwise(old)
+    return joined.with_columns(text.alias("text")).drop("text\0", FOUND)
 
 
-def _once(
-    other: pl.LazyFrame, label: str, context: Context, keep: Literal["first", "last"] = "first"
-) -> pl.LazyFrame:
-    """The table with one row for each path: a second one would make two rows out of one."""
-    import polars as pl
+def _joined(
+    frame: pl.LazyFrame,
+    other: pl.LazyFrame,
+    label: str,
+    context: Context,
+    keep: Literal["first", "last"] = "first",
+) -> Joined:
+    """The table with the columns of another, of which one row counts for each path."""
+    from tools.table.external_join import join_rows
 
-    rows, paths = other.select(pl.len(), pl.col("path").n_unique().alias("paths")).collect().row(0)
-    if rows == paths:
-        return other
-    context.notes.append(f"{label}: {rows - paths} rows repeat a path, the {keep} of each path counts")
-    return other.unique("path", keep=keep, maintain_order=True)
+    joined = join_rows(frame, other, "path", context.scratch_folder, keep)
+    if joined.repeated:
+        note = f"{label}: {joined.repeated} rows repeat a path, the {keep} of each path counts"
+        context.notes.append(note)
+    return joined
 
 
 def _operation(

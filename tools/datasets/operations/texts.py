@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tools.datasets.operations.base import Context, Operation, Phase, Split, split_by
-from tools.datasets.operations.paths import first_of, is_empty
+from tools.datasets.operations.base import Context, Operation, Phase, Split, split_by, split_rows
+from tools.datasets.operations.paths import is_empty, keep_first
 from tools.errors import MediaError
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from tools.datasets.text.parallel import BatchFunction
 
 
 def _remove_empty(frame: pl.LazyFrame, value: object, context: Context) -> Split:
@@ -30,18 +32,20 @@ def _remove_url(frame: pl.LazyFrame, value: object, context: Context) -> Split:
 
 
 def _remove_repeated(frame: pl.LazyFrame, value: object, context: Context) -> Split:
-    return split_by(frame, first_of("text"))
+    return keep_first(frame, "text", context)
 
 
 def _lang(frame: pl.LazyFrame, codes: str, context: Context) -> Split:
+    import numpy as np
     import polars as pl
 
     from tools.datasets.text.language import DEFAULT_THRESHOLD, LanguageFilter
+    from tools.table.row_files import LARGEST_BUFFER, pieces_of
 
     language = LanguageFilter(codes, context.lang_threshold or DEFAULT_THRESHOLD)
-    table = frame.collect(engine="streaming")
-    mask = pl.Series(language.keep(table["text"].cast(pl.String).to_list()), dtype=pl.Boolean)
-    return Split(table.filter(mask).lazy(), table.filter(~mask).lazy())
+    texts = pieces_of(frame.select(pl.col("text").cast(pl.String)), LARGEST_BUFFER)
+    kept = [np.asarray(language.keep(piece["text"].to_list()), bool) for piece in texts]
+    return split_rows(frame, np.concatenate(kept))
 
 
 def _load(frame: pl.LazyFrame, kind: str, context: Context) -> pl.LazyFrame:
@@ -50,16 +54,25 @@ def _load(frame: pl.LazyFrame, kind: str, context: Context) -> pl.LazyFrame:
 
     from tools.datasets.operations.caption_files import captions_beside
     from tools.stage.failures import count_kinds
+    from tools.table.row_files import map_pieces
 
-    table = frame.collect(engine="streaming")
-    found = captions_beside(table["path"].cast(pl.String).to_list(), kind, context.options)
-    failed = [outcome for outcome in found if isinstance(outcome, MediaError)]
+    failed: list[MediaError] = []
+    rows = 0
+
+    def loaded(table: pl.DataFrame) -> pl.DataFrame:
+        nonlocal rows
+        found = captions_beside(table["path"].cast(pl.String).to_list(), kind, context.options)
+        failed.extend(outcome for outcome in found if isinstance(outcome, MediaError))
+        rows += len(found)
+        texts = [None if isinstance(outcome, MediaError) else outcome for outcome in found]
+        return table.with_columns(pl.Series("text", texts, dtype=pl.String))
+
+    table = map_pieces(frame, loaded, context.scratch_folder)
     if failed:
-        note = f"{len(failed)} of {len(found)} rows have no caption file to read ({count_kinds(failed)})"
+        note = f"{len(failed)} of {rows} rows have no caption file to read ({count_kinds(failed)})"
         context.notes.append(f"--load-caption: {note}")
         context.failures += failed
-    texts = [None if isinstance(outcome, MediaError) else outcome for outcome in found]
-    return table.with_columns(pl.Series("text", texts, dtype=pl.String)).lazy()
+    return table
 
 
 def _choice(*choices: str) -> Callable[[str], str]:
@@ -86,11 +99,28 @@ def _clean(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame
 def _edit(frame: pl.LazyFrame, function: Callable[[list[str]], list[str]], context: Context) -> pl.LazyFrame:
     import polars as pl
 
-    from tools.datasets.text.parallel import map_texts
+    return _from_text(frame, function, "text", pl.String, context.options.num_workers, context)
 
-    table = frame.collect(engine="streaming")
-    edited = map_texts(function, table["text"], num_workers=context.options.num_workers)
-    return table.with_columns(pl.Series("text", edited, dtype=pl.String)).lazy()
+
+def _from_text(
+    frame: pl.LazyFrame,
+    function: BatchFunction,
+    column: str,
+    dtype: type[pl.DataType],
+    workers: int,
+    context: Context,
+) -> pl.LazyFrame:
+    """Set a column to what a function makes of the texts."""
+    import polars as pl
+
+    from tools.datasets.text.parallel import map_texts
+    from tools.table.row_files import map_pieces
+
+    def changed(table: pl.DataFrame) -> pl.DataFrame:
+        made = map_texts(function, table["text"], num_workers=workers)
+        return table.with_columns(pl.Series(column, made, dtype=dtype))
+
+    return map_pieces(frame, changed, context.scratch_folder)
 
 
 def _append(frame: pl.LazyFrame, text: str, context: Context) -> pl.LazyFrame:
@@ -102,14 +132,10 @@ def _append(frame: pl.LazyFrame, text: str, context: Context) -> pl.LazyFrame:
 def _count_tokens(frame: pl.LazyFrame, model: str, context: Context) -> pl.LazyFrame:
     import polars as pl
 
-    from tools.datasets.text.parallel import map_texts
     from tools.datasets.text.tokens import TokenCounter
 
-    counter = TokenCounter(model)
-    table = frame.collect(engine="streaming")
     # One process: the tokenizer has threads of its own.
-    tokens = map_texts(counter.count, table["text"], num_workers=0)
-    return table.with_columns(pl.Series("text_len", tokens, dtype=pl.Int64)).lazy()
+    return _from_text(frame, TokenCounter(model).count, "text_len", pl.Int64, 0, context)
 
 
 _MOVES = ("static", "pan_left", "pan_right", "tilt_up", "tilt_down", "zoom_in", "zoom_out")
