@@ -16,11 +16,14 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -29,8 +32,9 @@ ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from tests.reliability.cases import SERVED, Case, all_cases  # noqa: E402
-from tests.reliability.trials import Trials  # noqa: E402
+from tests.reliability.cases import SERVED, STORED, Case, all_cases  # noqa: E402
+from tests.reliability.object_storage import ObjectStorage  # noqa: E402
+from tests.reliability.trials import Servers, Trials  # noqa: E402
 
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "RANKS", "-m")
 
@@ -38,27 +42,40 @@ TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "RANKS"
 def main() -> int:
     """Run trials until there were enough kills; 1 if one went wrong."""
     args = _parser().parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs behind it
     cases = _chosen(args)
     work = Path(tempfile.mkdtemp(prefix="crash_test-", dir=args.folder))
     inputs = work / "inputs"
     words = [sys.executable, "-m", "tests.reliability.inputs", str(inputs)]
     words += ["--weights"] if any(case.heavy for case in cases) else []
     subprocess.run(words, cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
-    served = any(case.name in SERVED for case in cases)
-    server = _start_server(work / "paid.txt") if served else None
-    address = server.stdout.readline().strip() if server and server.stdout else ""
-    try:
-        bad = _run(cases, args, work, address)
-    finally:
-        if server and server.stdin:
-            server.stdin.close()
-            server.wait()
+    with _servers(cases, work) as servers:
+        bad = _run(cases, args, work, servers)
     if not bad:
         shutil.rmtree(work)
     return 1 if bad else 0
 
 
-def _run(cases: list[Case], args: argparse.Namespace, work: Path, address: str) -> int:
+@contextmanager
+def _servers(cases: list[Case], work: Path) -> Iterator[Servers]:
+    """Start what the cases need, and end it."""
+    with ExitStack() as stack:
+        answers, paid, storage = "", work / "paid.txt", None
+        if any(case.name in SERVED for case in cases):
+            words = [sys.executable, "-m", "tests.reliability.answers_server", str(paid)]
+            pipe = subprocess.PIPE
+            server = stack.enter_context(
+                subprocess.Popen(words, cwd=ROOT, stdin=pipe, stdout=pipe, text=True)
+            )
+            assert server.stdout is not None  # leaving closes its standard input, at which it ends
+            answers = server.stdout.readline().strip()
+        if any(case.stored for case in cases):
+            storage = ObjectStorage(work / "inputs" / STORED, work)
+            stack.callback(storage.close)
+        yield Servers(answers, paid, storage)
+
+
+def _run(cases: list[Case], args: argparse.Namespace, work: Path, servers: Servers) -> int:
     begun = time.monotonic()
     kills: Counter[str] = Counter()
     trials = bad = 0
@@ -69,7 +86,7 @@ def _run(cases: list[Case], args: argparse.Namespace, work: Path, address: str) 
         if case.name not in known:
             base = work / case.name.replace(" ", "_")
             known[case.name] = Trials(
-                case, inputs=work / "inputs", base=base, forks=args.fork, server=address, launcher=launcher
+                case, inputs=work / "inputs", base=base, forks=args.fork, servers=servers, launcher=launcher
             )
         trial = known[case.name].run(args.seed + trials // len(cases), kills=args.each)
         trials += 1
@@ -101,15 +118,11 @@ def _chosen(args: argparse.Namespace) -> list[Case]:
         cases = [case for case in cases if not case.heavy]
     if args.torchrun:
         cases = [case for case in cases if case.ranks]
-    for case in [case for case in cases if case.needs and find_spec(case.needs) is None]:
-        print(f"{case.name}: left out, {case.needs} is not installed")
-        cases.remove(case)
+    for case in cases.copy():
+        if missing := [package for package in case.needs if find_spec(package) is None]:
+            print(f"{case.name}: left out, {', '.join(missing)} not installed")
+            cases.remove(case)
     return cases
-
-
-def _start_server(log: Path) -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "tests.reliability.answers_server", str(log)]
-    return subprocess.Popen(words, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,8 +1,9 @@
 """A caption server of a process of its own, that counts what is paid for.
 
 python -m tests.reliability.answers_server LOG: prints its address. Each answer costs, unless its request has
-an Idempotency-Key that was answered before. Of each paid answer LOG has a line: the first part of the path of
-the address, by which runs are told apart, and a digest of the question.
+an Idempotency-Key that was answered before, and its run is one whose keys are known. Of each paid answer LOG
+has a line: the first part of the path of the address, by which runs are told apart, and a digest of the
+question.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 
 from tests.caption.chat_server import ChatServer, answer, prompt_of
+from tests.reliability.payments import FORGETS
 
 
 def main(log: Path) -> None:
@@ -24,7 +26,7 @@ def main(log: Path) -> None:
 
     def behave(request: dict, number: int) -> object:
         run = server.paths[number].strip("/").partition("/")[0]
-        key = server.headers[number].get("Idempotency-Key")
+        key = None if run.endswith(FORGETS) else server.headers[number].get("Idempotency-Key")
         question = hashlib.sha256(prompt_of(request).encode()).hexdigest()
         with lock:
             if key and (run, key) in stored:

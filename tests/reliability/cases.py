@@ -1,11 +1,14 @@
-"""What the crash test runs: each command of the registry that works row by row, and others that write."""
+"""What the crash test runs: each command of the registry that works row by row, and all others that write."""
 
 from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
 
+from tests.reliability.object_storage import SOURCE, TARGET
+from tests.reliability.payments import CONCURRENCY
 from tools.commands import COMMANDS
+from tools.datasets.transform import METHODS
 from tools.stage.command import StageCommand
 
 META = "meta.csv"
@@ -13,22 +16,36 @@ WEIGHTS = "weights"
 """Folder of the weights among the inputs."""
 ENVIRONMENT = "environment.json"
 """File in it with the environment variables that say where which ones are."""
+STORED = "stored"
+"""Folder of what is in object storage among them."""
+REMOTE = "remote.csv"
+"""A table of files that are there."""
 STATE = ".vidsieve"
 """Folder of ledgers and receipts beside an output."""
 
+_ASKING = ("--concurrency", str(CONCURRENCY), "--bs", "8")  # far more answers in a batch than under way
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "aesthetic": ("--save-embeddings", "vectors.npy"),
-    "caption_api": ("--model", "m", "--num-frames", "1", "--concurrency", "4", "--bs", "4"),
+    "caption_api": ("--model", "m", "--num-frames", "1", *_ASKING),
     "caption_llava": ("--model-path", "weights/qwen2_vl", "--num-frames", "1", "--max-tokens", "8"),
     "cut": ("--save-dir", "clips"),
     "flow": ("--method", "dis"),
     "ocr": ("--num-frames", "1"),
     "quality": ("--save-embeddings", "vectors.parquet"),
     "save_first_frame": ("--output-dir", "frames"),
-    "tag": ("--model", "m", "--concurrency", "4", "--bs", "4"),
+    "tag": ("--model", "m", *_ASKING),
     "technical": ("--measures", "sharpness,static_ratio,black_bars"),
 }
 """Options that commands of the registry need here; a new one needs none, unless it has required options."""
+
+NOT_KILLED = {
+    "doctor": "writes nothing",
+    "failures": "writes nothing; --retry starts the command of a table, --bundle writes one file at the end",
+    "operators": "runs a script of others",
+    "show": "writes nothing",
+    "weights": "downloads; tests/models/test_download.py has its kills",
+}
+"""Commands of the registry that are no case, and why."""
 
 SERVED = frozenset(("caption_api", "tag"))
 """Commands that ask the server."""
@@ -39,7 +56,8 @@ _HEAVY = frozenset(("aesthetic", "caption_llava", "match", "emscore", "audio", "
 _END_ALONE = frozenset(("check_integrity", "dedup"))
 """Commands that write further tables, which need the rows of all ranks, when they run without ranks."""
 
-_PACKAGES = {"ocr": "rapidocr"}
+_PACKAGES = {"ocr": ("rapidocr",)}
+_STORAGE = ("boto3", "moto", "s3fs")
 
 
 @dataclass(frozen=True)
@@ -53,8 +71,10 @@ class Case:
         workers: Whether it has ``--num-workers``.
         ends_alone: After several ranks, the same command without ranks finishes the work.
         heavy: Whether it takes seconds to start.
-        needs: A package that need not be installed.
+        needs: Packages that need not be installed.
         encodes: Whether the bytes of its files depend on the number of workers with which a run was begun.
+        forks: Whether it can be a fork of the process that tests.
+        stored: Whether it reads from object storage, or writes there.
     """
 
     name: str
@@ -63,8 +83,10 @@ class Case:
     workers: bool = True
     ends_alone: bool = False
     heavy: bool = False
-    needs: str = ""
+    needs: tuple[str, ...] = ()
     encodes: bool = False
+    forks: bool = True
+    stored: bool = False
 
 
 def row_cases() -> list[Case]:
@@ -81,63 +103,111 @@ def row_cases() -> list[Case]:
                     words,
                     ends_alone=name in _END_ALONE,
                     heavy=name in _HEAVY,
-                    needs=_PACKAGES.get(name, ""),
+                    needs=_PACKAGES.get(name, ()),
                     encodes=name == "cut",
                 )
             )
     return found
 
 
+def transform_cases() -> list[Case]:
+    """The methods of ``transform``, each under its first name."""
+    sizes = {"length": "32", "size": "32"}
+    cases = {}
+    for name, method in METHODS.items():
+        if not any(method is METHODS[other] for other in cases):
+            known = method.options()
+            flags = [word for option in sizes if option in known for word in (f"--{option}", sizes[option])]
+            words = ("tools.datasets.transform", name, META, *_PLACES.get(name[:3], _PLACES["vid"]), *flags)
+            cases[name] = Case(f"transform {name}", words, encodes=name in ("vid_resize", "vid_crop_center"))
+    return list(cases.values())
+
+
+_PLACES = {"vid": ("videos", "made"), "img": (".", "made")}  # folders read and written, by the kind of files
+
+
 def other_cases() -> list[Case]:
     """Commands that run stages in other ways, or none, but write tables and files."""
-    transform, datautil = "tools.datasets.transform", "tools.datasets.datautil"
-    wan = ("--for", "wan2.1@diffusion-pipe", "--frames", "17", "--sizes", "256x160", "--windows")
+    datautil, convert = "tools.datasets.datautil", "tools.datasets.convert"
     return [
         Case("scoring", ("tools.scoring", META, "--scores", "technical,quality"), heavy=True),
-        Case(
-            "transform vid_resize",
-            (transform, "vid_resize", META, "videos", "small", "--length", "32"),
-            encodes=True,
-        ),
-        Case("transform img_resize", (transform, "img_resize", META, ".", "small", "--length", "32")),
-        Case("transform vid_frame_extract", (transform, "vid_frame_extract", META, "videos", "frames")),
-        Case("transform vid_remux", (transform, "vid_remux", META, "videos", "remuxed")),
-        Case("export", ("tools.export", "large.csv", *wan, "-o", "data/wan"), ranks=False, encodes=True),
+        Case("export", ("tools.export", "large.csv", *_WAN, "-o", "data/wan"), ranks=False, encodes=True),
         Case(
             "export webdataset",
             ("tools.export", "large.csv", "--for", "webdataset", "-o", "data/shards"),
             ranks=False,
+            encodes=True,
         ),
-        Case("datautil info", (datautil, META, "--info", "--fmin", "1"), ranks=False, workers=False),
+        *(
+            Case(name, words, ranks=False, workers=False)
+            for name, words in {
+                "datautil info": (datautil, META, "--info", "--fmin", "1"),
+                "datautil sort": (datautil, META, *_SORT, "--output", "sorted.parquet"),
+                "datautil shard": (datautil, META, "--shard", "3"),
+                "convert video": (convert, "video", "videos", "--output", "found.csv"),
+                "convert webdataset": (convert, "webdataset", "shards", "--extract", "clips", *_FOUND),
+                "split": ("tools.datasets.split", "large.csv", *_BUCKETS),
+                "analyze": ("tools.datasets.analyze", META, "--json", "summary.json"),
+                "diff": ("tools.datasets.diff", META, "large.csv", "-o", "changes.csv"),
+                "emscore_idf": ("tools.scoring.emscore.idf", META, "--output", "idf.json"),
+                "rate": ("tools.datasets.rate", META, "--ratings", "ratings.jsonl", "--next-out", "next.csv"),
+                "report": ("tools.report", META, "-o", "page.html"),
+                "pipeline": ("tools.pipeline", "chain.toml"),
+            }.items()
+        ),
+    ]
+
+
+_WAN = ("--for", "wan2.1@diffusion-pipe", "--frames", "17", "--sizes", "256x160", "--windows")
+_SORT = ("--sort", "aes", "--clean-caption")
+_FOUND = ("--output", "found.csv")
+_BUCKETS = ("-c", "buckets.json", "-l", "3", "--per-bucket")
+
+
+def storage_cases() -> list[Case]:
+    """Commands that read from object storage, or write there; what they write is in a bucket, or here."""
+    technical = ("tools.scoring.technical.inference", "--measures", "sharpness")
+    daft = ("--engine", "daft", "--part-rows", "2", "--output", f"s3://{TARGET}/scored.parquet")
+    exports = {
+        "export": _WAN,
+        "export webdataset": ("--for", "webdataset"),
+        "export videofolder": ("--for", "videofolder", "--keep-source"),
+    }
+    tables = dict.fromkeys(exports, "large.csv") | {"export videofolder": "enormous.csv"}
+    reads = {
+        "technical": (*technical, REMOTE),
+        "scene_detect": ("tools.scene_cut.scene_detect", REMOTE, "--cache", "cache"),
+        "cut": ("tools.scene_cut.cut", REMOTE, "--save-dir", "clips", "--cache", "cache"),
+    }
+    return [
+        *(
+            Case(f"s3 {name}", words, encodes=name == "cut", stored=True, needs=_STORAGE)
+            for name, words in reads.items()
+        ),
+        *(
+            Case(
+                f"s3 {name}",
+                ("tools.export", tables[name], *words, "-o", f"s3://{TARGET}/data/{name[7:] or 'wan'}"),
+                ranks=False,
+                encodes=name != "export videofolder",
+                stored=True,
+                needs=_STORAGE,
+            )
+            for name, words in exports.items()
+        ),
         Case(
-            "datautil sort",
-            (datautil, META, "--sort", "aes", "--clean-caption", "--output", "sorted.parquet"),
+            "s3 technical on daft",
+            (*technical, f"s3://{SOURCE}/{REMOTE}", *daft),
             ranks=False,
             workers=False,
+            heavy=True,
+            forks=False,
+            stored=True,
+            needs=(*_STORAGE, "daft"),
         ),
-        Case("datautil shard", (datautil, META, "--shard", "3"), ranks=False, workers=False),
-        Case(
-            "convert video",
-            ("tools.datasets.convert", "video", "videos", "--output", "found.csv"),
-            ranks=False,
-            workers=False,
-        ),
-        Case(
-            "convert webdataset",
-            ("tools.datasets.convert", "webdataset", "shards", "--extract", "clips", "--output", "found.csv"),
-            ranks=False,
-            workers=False,
-        ),
-        Case(
-            "split",
-            ("tools.datasets.split", "large.csv", "-c", "buckets.json", "-l", "3", "--per-bucket"),
-            ranks=False,
-            workers=False,
-        ),
-        Case("pipeline", ("tools.pipeline", "chain.toml"), ranks=False, workers=False),
     ]
 
 
 def all_cases() -> list[Case]:
     """All of them."""
-    return [*row_cases(), *other_cases()]
+    return [*row_cases(), *transform_cases(), *other_cases(), *storage_cases()]

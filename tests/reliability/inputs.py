@@ -16,9 +16,11 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from tests.reliability.cases import ENVIRONMENT, WEIGHTS
+from tests.reliability.cases import ENVIRONMENT, REMOTE, STORED, WEIGHTS
+from tests.reliability.object_storage import SOURCE
 from tests.support import make_video
 
+_ENORMOUS = 104 << 20  # bytes; s3fs uploads from 100 MiB on in parts
 _SCENES = '[["00:00:00.000", "00:00:00.700"], ["00:00:00.700", "00:00:01.400"]]'
 _PIPELINE = """
 [pipeline]
@@ -65,6 +67,7 @@ def make_inputs(folder: Path, *, weights: bool) -> None:
     os.chdir(folder)
     _make_media(folder)
     _make_tables(folder)
+    _make_stored(folder)
     (folder / WEIGHTS).mkdir()
     (folder / WEIGHTS / ENVIRONMENT).write_text(
         json.dumps(_make_weights(folder / WEIGHTS) if weights else {})
@@ -139,6 +142,23 @@ def _make_tables(folder: Path) -> None:
     (folder / "ratings.jsonl").write_text("".join(json.dumps(rating) + "\n" for rating in ratings))
     (folder / "chain.toml").write_text(_PIPELINE)
     (folder / "buckets.json").write_text(json.dumps({"144p": {"17": [1.0, 4], "34": [1.0, 4]}}))
+
+
+def _make_stored(folder: Path) -> None:
+    """Files for object storage, and tables of their addresses."""
+    shutil.copytree(folder / "videos", folder / STORED / "videos")
+    address = f"s3://{SOURCE}/"
+    table = pl.read_csv(folder / "meta.csv", infer_schema=False).filter(pl.col("path") != "picture.png")
+    table = table.with_columns(path=address + pl.col("path"))
+    for place in (folder / REMOTE, folder / STORED / REMOTE):
+        table.write_csv(place)
+    enormous = folder / STORED / "enormous.mp4"
+    shutil.copy(folder / "large" / "0.mp4", enormous)
+    with enormous.open("ab") as file:  # an atom of free space, so large that it is uploaded in parts
+        file.write(_ENORMOUS.to_bytes(4, "big") + b"free")
+        file.truncate(file.tell() - 8 + _ENORMOUS)
+    path = [f"{address}enormous.mp4", "large/1.mp4"]
+    pl.read_csv(folder / "large.csv").with_columns(path=pl.Series(path)).write_csv(folder / "enormous.csv")
 
 
 def _make_weights(folder: Path) -> dict[str, str]:

@@ -80,12 +80,21 @@ class Runner:
         environment: Variables beside those of this process.
         forks: Fork instead of starting processes.
         limit: Seconds that a command may take.
+        told: A file in which others are told, too, at which operation to stop.
     """
 
     def __init__(
-        self, folder: Path, state: Path, environment: Mapping[str, str], *, forks: bool, limit: float = 300
+        self,
+        folder: Path,
+        state: Path,
+        environment: Mapping[str, str],
+        *,
+        forks: bool,
+        limit: float = 300,
+        told: Path | None = None,
     ) -> None:
         self._folder, self._state, self._forks, self._limit = folder, state, forks, limit
+        self._told = told
         self._mark = f"{os.getpid()}-{state.name}-{random.getrandbits(32):08x}"
         self._environment = {**environment, _MARK: self._mark}
         self._count = 0
@@ -113,6 +122,8 @@ class Runner:
             "at": kill and kill.at,
             "torn": bool(kill and kill.torn),
         }
+        if self._told is not None:
+            self._told.write_text(json.dumps(watched))
         path = f"{Path(stops.__file__).parent}:{ROOT}:{os.environ.get('PYTHONPATH', '')}"
         shared = {**self._environment, stops.VARIABLE: json.dumps(watched), "PYTHONPATH": path}
         begun = time.monotonic()
@@ -126,6 +137,8 @@ class Runner:
         ended.operations = _lines(log)
         ended.told = told.read_text(errors="replace")
         self._wait_for_children(set(started), ended)
+        if self._told is not None:
+            self._told.unlink()
         log.unlink()
         told.unlink()
         return ended

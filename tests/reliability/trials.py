@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import random
 import re
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from tests.reliability.cases import ENVIRONMENT, SERVED, STATE, WEIGHTS, Case
+from tests.reliability import shared_memory
+from tests.reliability.cases import ENVIRONMENT, SERVED, STATE, STORED, WEIGHTS, Case
+from tests.reliability.object_storage import ObjectStorage
+from tests.reliability.outputs import Files, Outputs
+from tests.reliability.payments import FORGETS, Payments
 from tests.reliability.processes import Ended, Kill, Runner
 
-_PART = re.compile(r"(?P<stem>.*)_part(?P<rank>\d+)(?P<end>\.failures\.csv|\.[^.]+)")
-_LEFT = re.compile(r"\.part$|\.tmp|\.unfinished")
 _SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
-_PATIENCE = 5.0  # seconds that another process may keep a segment of shared memory
-_WORKERS = re.compile(rb'"--num-workers",\s*"\d+"')  # in the command that a manifest has
-_SIDECAR = ".provenance.json"
-_INTERESTING = re.compile(r"rename|\.receipt|\.jsonl|\.lock|names|made|link|remove")
+_INTERESTING = re.compile(r"rename|\.receipt|\.jsonl|\.lock|names|made|link|remove|PUT|POST|DELETE")
+_DAFTS = ("psm_",)  # segments with a batch of rows each, which Daft leaves if it is killed meanwhile
+
+
+@dataclass(frozen=True)
+class Servers:
+    """What commands need beside their files.
+
+    Attributes:
+        answers: Address of the caption server, without the name of a run.
+        paid: What it has been paid for.
+        storage: Object storage.
+    """
+
+    answers: str = ""
+    paid: Path = Path()
+    storage: ObjectStorage | None = None
 
 
 @dataclass
@@ -34,15 +46,15 @@ class Reference:
 
     Attributes:
         files: Every file in the folder in the end, but for the state of runs.
-        code: Its exit code.
         operations: Its file operations.
         seconds: How long it took.
+        paid: How often it has paid for each question.
     """
 
-    files: dict[str, bytes]
-    code: int
+    files: Files
     operations: list[str]
     seconds: float
+    paid: Counter[str]
 
 
 @dataclass
@@ -72,7 +84,7 @@ class Trials:
         inputs: The folder that `tests.reliability.inputs` has made.
         base: An empty folder to work in.
         forks: See `tests.reliability.processes`.
-        server: Address of the caption server, without the name of a run.
+        servers: What the command needs.
         launcher: Words between ``python -m`` and the command's own, with RANKS for the number of ranks; so
             `torchrun` starts the ranks. None: they are started one by one.
 
@@ -87,20 +99,24 @@ class Trials:
         base: Path,
         *,
         forks: bool = False,
-        server: str = "",
+        servers: Servers = Servers(),
         launcher: Sequence[str] | None = None,
     ) -> None:
         self._case, self._inputs, self._base = case, inputs, base
-        self._forks, self._server, self._launcher = forks, server, launcher
+        self._forks, self._servers, self._launcher = forks and case.forks, servers, launcher
         self._folder, self._temporary = base / "run", base / "temporary"
+        self._storage = servers.storage if case.stored else None
+        self._outputs = Outputs(self._folder, self._temporary, self._merge_tables, self._storage)
         self._environment = {
             **json.loads((inputs / WEIGHTS / ENVIRONMENT).read_text()),
             "TMPDIR": str(self._temporary),
             "OPENAI_API_KEY": "none",
         }
+        if self._storage is not None:
+            self._environment |= self._storage.environment
         base.mkdir(parents=True)
         self.reference = self._run_reference(0)
-        self._begun_with: dict[int, dict[str, bytes]] = {0: self.reference.files}
+        self._begun_with: dict[int, Files] = {0: self.reference.files}
 
     def _run_reference(self, workers: int) -> Reference:
         runner = self._fresh(f"reference{workers}")
@@ -109,7 +125,7 @@ class Trials:
         seconds = time.monotonic() - begun
         if ended.codes != [0] or ended.faults:
             raise RuntimeError(f"{self._case.name}: {ended.codes} {ended.faults}\n{ended.told[-3000:]}")
-        return Reference(self._files(), 0, ended.operations, seconds)
+        return Reference(self._outputs.files(), ended.operations, seconds, Counter(self._payments.paid()))
 
     def run(self, seed: int, *, kills: int | None = None) -> Trial:
         """Run a trial.
@@ -120,14 +136,15 @@ class Trials:
         """
         chance = random.Random(f"{self._case.name} {seed}")
         trial = Trial(self._case.name, seed)
-        runner = self._fresh(f"trial{seed}")
-        memory = _shared_memory()
+        name = f"trial{seed}{FORGETS if seed % 2 else ''}"
+        runner = self._fresh(name)
+        memory = shared_memory.segments()
         begun = {0}
         if self._case.encodes:  # a run keeps the threads of its encoder; which one reserved them is not known
             for workers in (1, 2):
                 if workers not in self._begun_with:
                     self._begun_with[workers] = self._run_reference(workers).files
-            runner = self._fresh(f"trial{seed}")
+            runner = self._fresh(name)
             begun = set()
         for _ in range(kills or chance.choice((1, 1, 2, 3))):
             ranks, workers = self._choose(chance)
@@ -144,12 +161,11 @@ class Trials:
             trial.faults.append(f"the last run ended with {ended.codes}: {ended.told[-2000:]}")
         else:
             begun.add(workers if self._case.encodes else 0)
-            self._compare(trial, ranks, [self._begun_with[number] for number in begun])
-        until = time.monotonic() + _PATIENCE
-        while (left := _shared_memory(memory)) and time.monotonic() < until:  # of other software, perhaps
-            time.sleep(0.2)
-        if left:
-            trial.faults.append(f"left in /dev/shm: {left}")
+            trial.faults += self._outputs.faults(ranks, [self._begun_with[number] for number in begun])
+            trial.faults += self._payments.in_the_end(self.reference.paid, shared=self._most_ranks - 1)
+        of_daft = _DAFTS if "daft" in self._case.needs else ()
+        if left := shared_memory.left(memory, of_daft):
+            trial.faults.append(f"left in /dev/shm, by any program of this machine: {sorted(left)}")
         return trial
 
     def _step(
@@ -164,6 +180,11 @@ class Trials:
         trial.steps.append(what)
         trial.kills += bool(ended.killed)
         trial.faults += ended.faults
+        self._most_ranks = max(ranks, self._most_ranks)
+        cut_off = sum(code == -signal.SIGKILL for code in ended.codes)
+        if self._launcher is not None and ended.killed:
+            cut_off = ranks  # torchrun ends them
+        trial.faults += self._payments.after_run(self._folder / STATE, cut_off)
         return ended
 
     def _check_killed(self, trial: Trial, ended: Ended, kill: Kill) -> None:
@@ -203,139 +224,26 @@ class Trials:
         """A new copy of the inputs; every run has the same path, which is in some outputs."""
         for folder in (self._folder, self._temporary):
             shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(self._inputs, self._folder, ignore=shutil.ignore_patterns(WEIGHTS))
+        shutil.copytree(self._inputs, self._folder, ignore=shutil.ignore_patterns(WEIGHTS, STORED))
         (self._folder / WEIGHTS).symlink_to(self._inputs / WEIGHTS)
         self._temporary.mkdir()
         state = self._base / "state"
         state.mkdir(exist_ok=True)
         environment = dict(self._environment)
+        run = f"{self._case.name}-{name}"
+        self._payments, self._most_ranks = Payments(self._servers.paid, run), 1
         if self._case.name in SERVED:
-            self._address = f"{self._server}/{self._case.name}-{name}/v1"
-            environment["OPENAI_BASE_URL"] = self._address
-        return Runner(self._folder, state, environment, forks=self._forks)
+            environment["OPENAI_BASE_URL"] = f"{self._servers.answers}/{run}/v1"
+        told = None
+        if self._storage is not None:
+            self._storage.empty()
+            told = self._storage.stops
+        return Runner(self._folder, state, environment, forks=self._forks, told=told)
 
-    def _compare(self, trial: Trial, ranks: int, references: list[dict[str, bytes]]) -> None:
-        found = self._files()
-        left = [name for name in self._every_file() if _LEFT.search(name)]
-        left += [f"TMPDIR/{path.name}" for path in self._temporary.iterdir() if not _is_torchruns(path)]
-        if left:
-            trial.faults.append(f"temporary files are left: {left}")
-        if ranks > 1:
-            found = self._merged(found, ranks)
-        if ranks > 1:  # each part has a sidecar of its own
-            found, *references = [
-                {name: content for name, content in files.items() if not name.endswith(_SIDECAR)}
-                for files in (found, *references)
-            ]
-        differences = [self._differences(found, expected, ranks) for expected in references]
-        trial.faults += min(differences, key=len)
-
-    def _differences(self, found: dict[str, bytes], expected: dict[str, bytes], ranks: int) -> list[str]:
-        faults = []
-        for name in sorted(found.keys() ^ expected.keys()):
-            faults.append(f"{name}: {'is missing' if name in expected else 'should not be there'}")
-        for name in sorted(found.keys() & expected.keys()):
-            is_same = found[name] == expected[name]
-            if not is_same and not (ranks > 1 and self._is_same(name, found[name], expected[name])):
-                faults.append(f"{name}: differs from that of an uninterrupted run")
-        return faults
-
-    def _is_same(self, name: str, merged: bytes, expected: bytes) -> bool:
-        """Whether a file put together from parts of ranks has the content of that of one process."""
-        if name.endswith(".failures.csv"):  # ranks list their failures one after the other
-            return sorted(merged.splitlines()) == sorted(expected.splitlines())
-        if name.endswith(".parquet"):  # the same writer for both
-            copy = self._base / "state" / "expected.parquet"
-            copy.write_bytes(expected)
-            return self._merge_tables(name, [str(copy)]) == merged
-        return False
-
-    def _merged(self, files: dict[str, bytes], ranks: int) -> dict[str, bytes]:
-        """The files with the parts of ranks put together."""
-        parts: dict[str, list[str]] = {}
-        merged = {}
-        for name in sorted(files, key=_rank_of):
-            match = _PART.fullmatch(name)
-            if match is None:
-                merged[name] = files[name]
-            else:
-                parts.setdefault(match["stem"] + match["end"], []).append(name)
-        for name, names in parts.items():
-            if name.endswith(".failures.csv"):
-                first, *others = (files[part].splitlines(keepends=True) for part in names)
-                merged[name] = b"".join([*first, *(line for lines in others for line in lines[1:])])
-            elif name.endswith(".npy"):
-                arrays = [np.load(io.BytesIO(files[part])) for part in names]
-                whole = np.empty((sum(len(array) for array in arrays), *arrays[0].shape[1:]), arrays[0].dtype)
-                for rank, array in enumerate(arrays):
-                    whole[rank::ranks] = array
-                buffer = io.BytesIO()
-                np.save(buffer, whole)
-                merged[name] = buffer.getvalue()
-            else:
-                merged[name] = self._merge_tables(name, names)
-        return merged
-
-    def _merge_tables(self, name: str, parts: list[str]) -> bytes:
-        state = self._base / "state"
+    def _merge_tables(self, parts: list[str], name: str) -> bytes:
+        """What ``datautil`` merges tables to, in a file of that name."""
         target = self._base / "merged" / Path(name).name
+        runner = Runner(self._folder, self._base / "state", self._environment, forks=self._forks)
         words = ["tools.datasets.datautil", *parts, "--output", str(target)]
-        ended = Runner(self._folder, state, self._environment, forks=self._forks).run(
-            words, chance=random.Random(0)
-        )
-        if ended.codes != [0]:
-            return ended.told.encode()
-        return target.read_bytes()
-
-    def _files(self) -> dict[str, bytes]:
-        names = (name for name in self._every_file() if f"{STATE}/" not in name and f"{STATE}." not in name)
-        return {name: self._content(name) for name in names}
-
-    def _content(self, name: str) -> bytes:
-        """The bytes of a file, without what says when and how it was made."""
-        content = (self._folder / name).read_bytes()
-        if name.endswith(_SIDECAR):
-            return json.dumps(_without_runs(json.loads(content))).encode()
-        return _WORKERS.sub(b"", content)
-
-    def _every_file(self) -> Iterator[str]:
-        for folder, _, names in os.walk(self._folder):
-            for name in names:
-                yield os.path.relpath(os.path.join(folder, name), self._folder)  # noqa: PTH118
-
-
-def _without_runs(document: object) -> object:
-    """A sidecar without what differs from run to run: it is under the key ``run``, on every level."""
-    if isinstance(document, dict):
-        return {key: _without_runs(value) for key, value in document.items() if key != "run"}
-    return document
-
-
-def _is_torchruns(path: Path) -> bool:
-    """Whether torchrun has left a folder: its log, which it never removes."""
-    return path.name.startswith("torchelastic_")
-
-
-def _rank_of(name: str) -> tuple[int, str]:
-    match = _PART.fullmatch(name)
-    return (int(match["rank"]) if match else -1, name)
-
-
-def _shared_memory(before: set[str] | None = None) -> set[str]:
-    """Segments of shared memory; or those of them that were not there before and that no process uses."""
-    folder = Path("/dev/shm")
-    found = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
-    if before is None:
-        return found
-    return {name for name in found - before if not _is_used(f"/dev/shm/{name}")}
-
-
-def _is_used(path: str) -> bool:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                if path in (entry / "maps").read_text():
-                    return True
-            except OSError:
-                continue
-    return False
+        ended = runner.run(words, chance=random.Random(0))
+        return target.read_bytes() if ended.codes == [0] else ended.told.encode()

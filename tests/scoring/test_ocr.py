@@ -351,3 +351,18 @@ def test_a_gpu_finds_the_same(scorer):
     there, here = OcrScorer(device="cuda").score([image], text=True), scorer.score([image], text=True)
     assert (there["ocr"], there["ocr_text"]) == (here["ocr"], here["ocr_text"])
     assert there["ocr_area"] == pytest.approx(here["ocr_area"], rel=0.02)
+
+
+def test_onnx_runtime_leaves_no_temporary_file_for_its_maker(tmp_path):
+    """From 1.32 on it would, as soon as it is imported: .ses, for what it sends to Microsoft."""
+    code = "from tools.scoring.ocr.sessions import import_onnxruntime as load; print(load().__version__)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout.strip()
+    assert not list(tmp_path.iterdir())

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -212,6 +214,22 @@ def test_the_command_with_several_scores(clips, tmp_path):
     found = pl.read_parquet(parts(folder))
     assert found.select(expected.columns).rows() == expected.rows()
     assert found["flow"].null_count() == 2
+
+
+def test_ctrl_c_ends_the_command_as_any_other(clips, tmp_path):
+    """Threads of Daft's, which go on, once aborted the process while Python ended: code -6, a core dump."""
+    pl.DataFrame({"path": clips * 20}).write_csv(tmp_path / "meta.csv")
+    flags = ["--measures", "sharpness", "--quiet", "--engine", "daft", "--part-rows", "1"]
+    command = [sys.executable, "-m", "tools.scoring.technical.inference", str(tmp_path / "meta.csv"), *flags]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    folder = tmp_path / "meta_technical.parquet"
+    until = time.monotonic() + 120
+    while not (folder.is_dir() and parts(folder)) and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=120)
+    assert process.returncode == 130, told
+    assert told.splitlines()[-1] == "error: interrupted; run the same command again to go on"
 
 
 @pytest.mark.parametrize(

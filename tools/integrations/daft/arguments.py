@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import os
 from typing import TYPE_CHECKING
 
 from tools import cli
+from tools.base.signals import exit_code
 from tools.errors import UserError
 
 if TYPE_CHECKING:
@@ -76,7 +79,12 @@ def run_on_engine(stage: Stage, args: argparse.Namespace, options: RunOptions) -
     from tools.integrations.daft.engine import DaftOptions, run_on_daft
 
     given = {name: value for name in _OPTIONS if (value := getattr(args, name)) is not None}
-    return run_on_daft(stage, args.meta, output=args.output, options=options, where=DaftOptions(**given))
+    try:
+        return run_on_daft(stage, args.meta, output=args.output, options=options, where=DaftOptions(**given))
+    except KeyboardInterrupt as stop:
+        if args.ray is None:  # threads of Daft's still work, and abort the process as Python ends
+            atexit.register(os._exit, exit_code(stop))
+        raise
 
 
 def _flag(name: str) -> str:

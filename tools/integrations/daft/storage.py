@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 from tools.base.addresses import is_address
 from tools.base.disk import cannot_write, system_message, writing
 from tools.base.packages import not_installed
-from tools.base.temporary_files import temporary_folder
-from tools.errors import MediaError, UserError
+from tools.base.temporary_files import temporary_folder, write_whole
+from tools.errors import MediaError, UserError, VidsieveError
 from tools.media.fetching.sources import FetchOptions, copy_from_address
 from tools.media.fetching.storage import PACKAGES
 from tools.table import table_extension
@@ -112,12 +111,7 @@ class Folder:
                 self._storage.pipe_file(f"{self._root}/{name}", content)
                 return
             self._storage.makedirs(self._root, exist_ok=True)
-            unfinished = Path(self._root) / f".{name}.{os.getpid()}.tmp"
-            try:
-                unfinished.write_bytes(content)
-                unfinished.replace(Path(self._root) / name)
-            finally:
-                unfinished.unlink(missing_ok=True)
+            write_whole(Path(self._root) / name, content)
 
     def remove(self, name: str) -> None:
         """Remove a file that exists."""
@@ -129,6 +123,8 @@ class Folder:
         """Raise errors of any storage as a `UserError` of one line."""
         try:
             yield
+        except VidsieveError:
+            raise
         except Exception as error:  # each storage has its own kinds of errors
             if self._is_local and isinstance(error, OSError):
                 raise cannot_write(self.url, error) from error

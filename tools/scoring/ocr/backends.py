@@ -20,7 +20,13 @@ import numpy as np
 from tools.base.packages import not_installed
 from tools.errors import UserError
 from tools.models.openvino_cpu import openvino_settings
-from tools.scoring.ocr.sessions import memory_errors, open_session, resolve_ocr_device, run_session
+from tools.scoring.ocr.sessions import (
+    import_onnxruntime,
+    memory_errors,
+    open_session,
+    resolve_ocr_device,
+    run_session,
+)
 
 if TYPE_CHECKING:
     from openvino import InferRequest
@@ -70,9 +76,7 @@ def backend_version(backend: str) -> str:
     """Name and version of a backend: ``OpenVINO 2026.4.1``."""
     if backend == "openvino":
         return f"OpenVINO {version('openvino')}"
-    import onnxruntime
-
-    return f"ONNX Runtime {onnxruntime.__version__}"
+    return f"ONNX Runtime {import_onnxruntime().__version__}"
 
 
 def open_network(file: Path, device: str, backend: str) -> Network:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,6 +35,14 @@ class OcrModels:
 
     detection: Path
     recognition: Path
+
+
+def import_onnxruntime() -> ModuleType:
+    """ONNX Runtime; it sends nothing to its maker, and leaves no file among the temporary ones for that."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    return onnxruntime
 
 
 def find_models() -> OcrModels:
@@ -69,9 +79,7 @@ def resolve_ocr_device(device: str) -> str:
 
     if device == "cpu":
         return "cpu"
-    import onnxruntime
-
-    if _CUDA in onnxruntime.get_available_providers():
+    if _CUDA in import_onnxruntime().get_available_providers():
         return resolve_device(device)
     if device == "auto":
         return "cpu"
@@ -96,8 +104,7 @@ def open_session(file: Path, device: str) -> InferenceSession:
         UserError: The GPU cannot be used.
         MemoryError: There is not enough.
     """
-    import onnxruntime
-
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
