@@ -18,6 +18,9 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+# One thread, as in a worker: threads that wait for work would count, too.
+os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"))
+
 from tools.media.reading.decoders.pyav import iter_video_frames
 from tools.media.reading.probe import index_packets
 from tools.scene_cut.shots.options import DETECTORS

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import av
 import numpy as np
+from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation as ScalerFlags
 from av.video.reformatter import VideoReformatter
 
@@ -82,7 +83,7 @@ class PictureConverter:
                 interpolation=self._interpolation.upper(),
                 threads=1,
             )
-            array = scaled.to_ndarray() if scaled is picture else _pixels(scaled)
+            array = scaled.to_ndarray() if scaled is picture else pixels(scaled)
         return np.ascontiguousarray(self._orientation.apply(array))
 
     def _letterboxed(self, picture: av.VideoFrame, other: PacketIndex) -> np.ndarray:
@@ -177,13 +178,25 @@ def _tone_map(hdr: Hdr, bits: int) -> Callable[[np.ndarray], np.ndarray]:
     return ToneMap(hdr, bits=bits)
 
 
-def _pixels(picture: av.VideoFrame) -> np.ndarray:
-    """The pixels of a picture in one plane: its own memory, which lives on with the array."""
-    plane: Any = picture.planes[0]  # has the buffer protocol, unlike PyAV's stub
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+def pixels(picture: av.VideoFrame) -> np.ndarray:
+    """The pixels of a picture in one plane: its own memory, which lives on with the array.
+
+    Args:
+        picture: In format "rgb24", "bgr24" or "gray".
+
+    Returns:
+        uint8, shape (height, width, 3), or (height, width) for "gray".
+    """
+    rows = plane_rows(picture.planes[0])
     if picture.format.name == "gray":
         return rows[: picture.height, : picture.width]
     return rows[: picture.height, : 3 * picture.width].reshape(picture.height, picture.width, 3)
+
+
+def plane_rows(plane: VideoPlane) -> np.ndarray:
+    """The memory of a plane of 8-bit numbers, padding included: uint8, shape (rows, bytes in a row)."""
+    buffer: Any = plane  # has the buffer protocol, unlike PyAV's stub
+    return np.frombuffer(buffer, np.uint8).reshape(-1, plane.line_size)
 
 
 def _in_format(rgb: np.ndarray, form: PixelFormat) -> np.ndarray:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tools.media.reading.timeline.packets import PacketIndex
     from tools.stage.new_files import MadeFiles
 
-_SIDE = 256  # pixels of the longer side of PySceneDetect's pictures
-
 
 def find_cuts(
     path: str | Path,
@@ -126,26 +124,13 @@ def _build(detector: str, options: Mapping[str, Any], min_scene_len: int | float
 
 
 def _pictures(path: str | Path, index: PacketIndex, frames: range) -> Iterable[tuple[int, np.ndarray]]:
-    """Frames as PySceneDetect sees them: upright, in stored pixels, BGR, the longer side at most 256 wide."""
-    import cv2
-
+    """Frames as PySceneDetect sees them."""
     from tools.media.reading.decoders.pyav import iter_video_frames
-    from tools.media.reading.pictures import PictureConverter
+    from tools.scene_cut.shots.small_pictures import SmallPictures
 
-    cv2.setNumThreads(1)
-    width, height = index.coded_width, index.coded_height
-    if index.orientation.swaps_sides:
-        width, height = height, width
-    factor = max(width, height) / _SIDE
-    small = (max(1, round(width / factor)), max(1, round(height / factor)))
-    # The whole picture is converted, then sampled, as OpenCV and PySceneDetect do it: scores are theirs, and
-    # so are the cuts that lie near a threshold.
-    convert = PictureConverter(index, size=(width, height), format="bgr24")
+    small = SmallPictures(index)
     for frame in iter_video_frames(path, frames=frames, index=index):
-        picture = convert(frame.picture)
-        if factor > 1:
-            picture = cv2.resize(picture, small, interpolation=cv2.INTER_LINEAR)
-        yield frame.index, picture
+        yield frame.index, small(frame.picture)
 
 
 def _frame_numbers(cuts: Iterable[FrameTimecode], first: int, index: PacketIndex) -> list[int]:
