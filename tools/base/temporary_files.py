@@ -23,7 +23,7 @@ _SUFFIX = ".tmp"
 _PREFIX = "vidsieve-"
 _NEW_PREFIX = ".vidsieve-new-"
 _LOCKED_AFTER = 60  # seconds; a newer folder with the second prefix may not be locked yet
-_NAME = 100  # characters of a final name in a temporary one
+_NAME = 100  # bytes of a final name in a temporary one; file systems allow 255 in all
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def temporary_file(path: Path, extension: str = "") -> Iterator[Path]:
     Raises:
         OSError: No file can be created there.
     """
-    begin = f".{path.name[:_NAME]}."
+    begin = f".{_shortened(path.name)}."
     remove_strays(path.parent, lambda name: name.startswith(begin))
     temporary = path.with_name(f"{begin}{secrets.token_hex(4)}{_SUFFIX}{extension}")
     file = _locked_file(temporary)
@@ -51,6 +51,10 @@ def temporary_file(path: Path, extension: str = "") -> Iterator[Path]:
     finally:
         remove_quietly(temporary)
         os.close(file)
+
+
+def _shortened(name: str) -> str:
+    return os.fsencode(name)[:_NAME].decode(errors="ignore")
 
 
 def _locked_file(path: Path) -> int:
@@ -75,7 +79,7 @@ def write_whole(path: Path, content: bytes, what: str = "") -> None:
         DiskError: The disk is at fault.
         UserError: The name is.
     """
-    temporary = path.with_name(f".{path.name[:_NAME]}{_SUFFIX}")
+    temporary = path.with_name(f".{_shortened(path.name)}{_SUFFIX}")
     with writing(path, what):
         file = _locked_file(temporary)
     try:

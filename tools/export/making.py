@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -13,11 +14,13 @@ import polars as pl
 
 from tools.base.addresses import is_address, without_query
 from tools.base.disk import writing
+from tools.base.locks import holding
 from tools.errors import UserError
 from tools.export.explain import judge
 from tools.export.folder import items_of, names_in, seen, strangers, write_texts
 from tools.export.items import Item
 from tools.export.keys import keys_of
+from tools.export.layouts.base import Layout
 from tools.export.layouts.shard_folder import ShardFolder
 from tools.export.layouts.shards import SIZE, Shards
 from tools.export.manifest import About, refuse_others, write_manifest
@@ -25,6 +28,7 @@ from tools.export.planning import RowPlan
 from tools.export.presets import Preset, layout_of
 from tools.export.stage import ExportStage
 from tools.export.trainers.base import Setup
+from tools.stage.ledger_files import is_running
 from tools.stage.new_files import MadeFiles
 from tools.stage.options import run_options
 from tools.stage.owners import state_of
@@ -79,27 +83,61 @@ def make(
     finally:
         stage.remove_leftovers()
     print(summary(result), file=sys.stderr)
-    if result.totals is None:  # the rank that finishes last writes the rest
+    if result.totals is None:
+        say_who_ends(output)
         return 0
     items = items_of(written_rows(output), plans, stage.targets, splits)
     if not items:
         first = f", the first: {result.failures[0]}" if result.failures else ""
         print(f"error: {args.meta}: no clip was written{first}", file=sys.stderr)
         return 1
-    roots = {item.split: layout.root(item.split) for item in items}
+    with holding(os.open(folder, os.O_RDONLY | os.O_CLOEXEC)):  # two ranks may end at the same time
+        _write_rest(args, table, folder, items, layout, chosen, setup)
+    report(str(folder), _strangers(folder, items, layout, chosen), items, plans, chosen, setup)
+    if then is not None:
+        then(items)
+    return 1 if args.strict and result.totals.failures else 0
+
+
+def say_who_ends(output: Path) -> None:
+    """Of a rank that leaves the rest to another: say so where no other one is at work.
+
+    They have not begun, were killed, or their files cannot be seen from here yet.
+    """
+    shard = current_shard()
+    ranks = [rank for rank in range(shard.world) if rank != shard.rank]
+    if not any(is_running(state_of(output), rank) for rank in ranks):
+        print(
+            f"{output}: parts of other ranks are not there; the last rank to end writes the texts and the "
+            "manifest, or the same command without ranks",
+            file=sys.stderr,
+        )
+
+
+def _write_rest(
+    args: argparse.Namespace,
+    table: pl.DataFrame,
+    folder: Path,
+    items: list[Item],
+    layout: Layout,
+    chosen: Preset,
+    setup: Setup,
+) -> None:
+    """Write all but the clips."""
+    output = clips_table(args)
     if args.prune:
-        _remove_own(folder, output, strangers(names_in(folder), roots.values(), chosen.trainer, items))
+        _remove_own(folder, output, _strangers(folder, items, layout, chosen))
     if isinstance(layout, Shards):
         made = layout.write(folder, items, args.shards or SIZE)
         _stale_shards(layout.stale(folder, made), prune=args.prune)
     texts = list(layout.texts(items, setup, args.root or str(folder)))
-    write_texts(folder, texts, state_of(output), overwrite=options.overwrite, prune=args.prune)
+    write_texts(folder, texts, state_of(output), overwrite=args.overwrite, prune=args.prune)
     write_manifest(folder, items, about_of(args, table, chosen, setup))
-    others = strangers(names_in(folder), roots.values(), chosen.trainer, items)
-    report(str(folder), others, items, plans, chosen, setup)
-    if then is not None:
-        then(items)
-    return 1 if options.strict and result.totals.failures else 0
+
+
+def _strangers(folder: Path, items: Sequence[Item], layout: Layout, chosen: Preset) -> list[str]:
+    roots = [layout.root(item.split) for item in items]
+    return strangers(names_in(folder), roots, chosen.trainer, items)
 
 
 def _stale_shards(stale: Sequence[ShardFolder], *, prune: bool) -> None:

@@ -28,8 +28,8 @@ from typing import Any
 import polars as pl
 
 from tools import __version__
-from tools.base.disk import remove_quietly, system_message, writing
-from tools.base.temporary_files import write_whole
+from tools.base.disk import publish, remove_quietly, system_message, writing
+from tools.base.temporary_files import temporary_file, write_whole
 from tools.errors import UserError
 from tools.export.explain import explain
 from tools.export.items import Item
@@ -265,9 +265,8 @@ def hashed(folder: Path, files: Iterable[str]) -> Iterator[dict[str, Any]]:
 def _write_list(path: Path, entries: Iterable[dict[str, Any]]) -> str:
     """A JSON list of one object a line, and its SHA-256."""
     digest = hashlib.sha256()
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with writing(path, "the list"), temporary.open("wb") as file:
+    with writing(path, "the list"), temporary_file(path) as temporary:
+        with temporary.open("wb") as file:
 
             def write(text: str) -> None:
                 digest.update(text.encode())
@@ -277,10 +276,7 @@ def _write_list(path: Path, entries: Iterable[dict[str, Any]]) -> str:
             for number, entry in enumerate(entries):
                 write(("," if number else "") + "\n" + json.dumps(entry))
             write("\n]\n")
-        with writing(path, "the list"):
-            temporary.replace(path)
-    finally:
-        remove_quietly(temporary)
+        publish(temporary, path)
     return digest.hexdigest()
 
 

@@ -19,8 +19,9 @@ import polars as pl
 
 from tools import __version__
 from tools.base.addresses import is_address, without_secrets
-from tools.base.disk import writing
+from tools.base.disk import publish, writing
 from tools.base.packages import versions_of
+from tools.base.temporary_files import temporary_file
 from tools.errors import UserError
 from tools.failures.reading import Failed
 from tools.failures.retry import recorded_command
@@ -78,16 +79,12 @@ def write_bundle(
     if not chosen:
         raise UserError("there are no failures to pack")
     packed: list[Packed] = []
-    unfinished = target.with_name(f".{target.name}.tmp")
-    try:
-        with writing(target, "the bundle"):
-            with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-                for number, one in enumerate(chosen, 1):
-                    packed += _pack(archive, one, f"{number}/" if len(chosen) > 1 else "", head)
-                archive.writestr("versions.json", json.dumps(versions(), indent=1) + "\n")
-            unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with writing(target, "the bundle"), temporary_file(target) as unfinished:
+        with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for number, one in enumerate(chosen, 1):
+                packed += _pack(archive, one, f"{number}/" if len(chosen) > 1 else "", head)
+            archive.writestr("versions.json", json.dumps(versions(), indent=1) + "\n")
+        publish(unfinished, target)
     return packed
 
 

@@ -81,6 +81,7 @@ class Ledger:
 
     Attributes:
         outcomes: What became of each finished row, by its key; without its vector.
+        run: Number of this run; each run that writes lines has a higher one than those before it.
         versions: Of rows whose file is at an address, which version that is; to be set before a row is added.
         notice: One line about lines that cannot be used; empty when there is nothing new to report. Of
             several ranks the first one reports damaged lines.
@@ -109,7 +110,7 @@ class Ledger:
         self.outcomes: MutableMapping[str, Outcome] = found.outcomes
         self.versions: dict[str, Version] = found.versions
         self._vectors: dict[str, VectorPlace | None] = found.vectors
-        self._run = found.last_run + 1
+        self.run = found.last_run + 1
         self._synced, self._unsynced, self._has_name = time.monotonic(), False, False
         self._readers: dict[Path, int] = {}  # open files of vectors
         foreign = [key for part in _parts(self.outcomes) for key in unfit(part)] if unfit else []
@@ -141,7 +142,7 @@ class Ledger:
         lines = []
         for key, outcome in self._take_vectors(list(finished)):
             self.outcomes[key] = outcome
-            line: dict[str, Any] = {"ask": self._config, "row": key, "run": self._run}
+            line: dict[str, Any] = {"ask": self._config, "row": key, "run": self.run}
             if isinstance(outcome, MediaError):
                 line["failure"] = [outcome.kind, outcome.path, outcome.message]
             else:
@@ -159,7 +160,7 @@ class Ledger:
         known = [key for key in keys if key in self.outcomes]
         for key in known:
             self._drop(key)
-        self._append({"ask": self._config, "row": key, "run": self._run, "again": True} for key in known)
+        self._append({"ask": self._config, "row": key, "run": self.run, "again": True} for key in known)
 
     def drop(self, keys: Iterable[str]) -> None:
         """Take rows for unfinished; the file stays as it is, until they are finished again."""
@@ -200,7 +201,7 @@ class Ledger:
             new = {name: damaged - found.reported.get(name, 0) for name, damaged in found.damaged.items()}
             count += sum(max(0, more) for more in new.values())
             if found.damaged != found.reported and self._file >= 0:
-                self._append([{"run": self._run, "told": found.damaged}])
+                self._append([{"run": self.run, "told": found.damaged}])
         if not count:
             return ""
         return (

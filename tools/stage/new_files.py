@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tools.base.disk import disk_error, system_message
+from tools.base.disk import disk_error, sync_names, sync_open, system_message
 from tools.errors import MediaError
 from tools.media.writing.output_files import move_finished, unfinished_file
 from tools.stage.owners import names_of_others, state_of
@@ -105,9 +105,14 @@ class MadeFiles:
         """
         status = new.stat()
         line = json.dumps([str(path.absolute()), status.st_size, status.st_mtime_ns]) + "\n"
-        file = os.open(self._list(), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+        listed = self._list()
+        file = os.open(listed, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
+            is_new = not os.fstat(file).st_size
             os.write(file, line.encode("ascii"))
+            sync_open(file)  # before the file has its name, by which it would be taken for another owner's
+            if is_new:
+                sync_names(list(listed.parents)[:3])  # of the list, of the table's state and of all states
         finally:
             os.close(file)
 

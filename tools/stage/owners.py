@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tools.base.addresses import local_path
-from tools.base.disk import cannot_write
+from tools.base.disk import cannot_write, sync_names, sync_open
 from tools.base.locks import holding
 from tools.base.temporary_files import write_whole
 from tools.errors import UserError
@@ -31,6 +31,7 @@ from tools.stage.shards import STATE_FOLDER
 from tools.table import shorten, split_part, table_extension, table_stem
 
 _NAMES = "names.jsonl"
+_RECEIPTS = "receipts"  # key in the first line: those of earlier runs
 _LEVELS = 3  # the name itself, with digits of the source, with digits of source and table
 
 
@@ -199,17 +200,23 @@ class FileNames:
         return str(self._folder.resolve())
 
     def _write(self) -> None:
-        lines = [json.dumps({"folder": self._absolute(), "threads": self._threads})]
+        header = {"folder": self._absolute(), "threads": self._threads}
+        lines = []
         for request, digits in zip(self._requests, self._digits, strict=True):
             if request is not None and digits is not None:
                 name = self._named(request.name, digits)
                 lines.append(json.dumps([name, request.source, " ".join(request.made)]))
-        text = "\n".join(dict.fromkeys(lines)) + "\n"
+        lines = list(dict.fromkeys(lines))
         file = _names_file(self._table)
-        # A file that is younger than the receipts means that the run has not finished: see `is_alive`.
-        if not parts_of(self._table) or not file.is_file() or file.read_text(encoding="ascii") != text:
+        written = _lines(file)
+        if (
+            not parts_of(self._table)
+            or not written
+            or (_without_receipts(written[0]), written[1:]) != (header, lines)
+        ):
             file.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(file, text.encode("ascii"))
+            header[_RECEIPTS] = _receipts_of(self._table)  # see `is_alive`
+            write_whole(file, "".join(f"{line}\n" for line in (json.dumps(header), *lines)).encode("ascii"))
         remember_table(self._list, self._table)
 
     @contextmanager
@@ -280,19 +287,29 @@ def remember_table(listed: Path, table: Path) -> None:
         line = json.dumps(str(table)) if {"\n", "\r"} & set(str(table)) else table
         with listed.open("a", encoding="utf-8", errors="surrogateescape") as file:
             file.write(f"{line}\n")
+            file.flush()
+            sync_open(file.fileno())
+        sync_names([listed.parent])
 
 
 def is_alive(table: Path) -> bool:
-    """Whether a table exists, a part of it, or a run that has not written it yet."""
+    """Whether a table exists, a part of it, or a run that has not written it yet.
+
+    A run has ended when there is a receipt that was not there when it reserved its names.
+    """
     if parts_of(table):
         return True
     try:
-        since = _names_file(table).stat().st_mtime_ns
-    except OSError:
+        with _names_file(table).open(encoding="ascii") as lines:
+            header = json.loads(lines.readline())
+        return header.get(_RECEIPTS) == _receipts_of(table)
+    except (OSError, ValueError, AttributeError):
         return False
-    state = state_of(table)
-    written = [file.stat().st_mtime_ns for file in state.glob("*.receipt.json")]
-    return max(written, default=-1) < since
+
+
+def _receipts_of(table: Path) -> list[list[Any]]:
+    """The receipts of a table by name and number of the file: one that is written anew has another number."""
+    return sorted([file.name, file.stat().st_ino] for file in state_of(table).glob("*.receipt.json"))
 
 
 def parts_of(table: Path) -> list[Path]:
@@ -322,6 +339,21 @@ def _names_file(table: Path) -> Path:
 def state_of(table: Path) -> Path:
     """The folder with the ledger of a table."""
     return table.parent / STATE_FOLDER / table.name
+
+
+def _lines(file: Path) -> list[str]:
+    """The lines of a file of names; none where it cannot be read."""
+    try:
+        return file.read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return []
+
+
+def _without_receipts(line: str) -> Any:
+    try:
+        return {name: value for name, value in json.loads(line).items() if name != _RECEIPTS}
+    except (ValueError, AttributeError):
+        return None
 
 
 def _read(table: Path) -> tuple[dict[str, Any], dict[str, _Reserved]]:

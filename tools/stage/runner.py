@@ -183,4 +183,6 @@ def _status_of(
         for kind in failed_kinds(ledger.outcomes[key])
     )
     rows = sum(key not in later for key in plan.keys) if later else len(plan.keys)
-    return StatusFile(plan.output.state, plan.shard, rows=rows, earlier=reused, failures=kinds)
+    return StatusFile(
+        plan.output.state, plan.shard, rows=rows, earlier=reused, failures=kinds, number=ledger.run
+    )

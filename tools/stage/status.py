@@ -80,7 +80,7 @@ def read_status(table: Path) -> list[RankStatus]:
     if not records:
         return []
     # An earlier run may have had other ranks.
-    world = max(records, key=lambda record: record["begun"])["world"]
+    world = max(records, key=lambda record: (record["number"], record["begun"]))["world"]
     known = {record["rank"]: record for record in records if record["world"] == world}
     return [_status(folder, known[r]) if r in known else RankStatus(r, world) for r in range(world)]
 
@@ -97,8 +97,8 @@ def _status(folder: Path, record: dict[str, Any]) -> RankStatus:
         state = _life(folder, record)
         since, kinds = _since(folder / f"rank{record['rank']}.jsonl", record["ledger"])
         done, failures = min(done + since, record["todo"]), failures + kinds
-    end = time.time() if state == RUNNING else at
-    seconds = max(0.0, end - record["begun"])
+    since_then = max(0.0, time.time() - at) if state == RUNNING else 0.0
+    seconds = record["ran"] + since_then
     left = record["left"] if state in (RUNNING, SILENT) else None
     return RankStatus(
         record["rank"],
@@ -112,7 +112,7 @@ def _status(folder: Path, record: dict[str, Any]) -> RankStatus:
         done,
         seconds,
         done / seconds if seconds else 0.0,
-        None if left is None else max(0.0, left - (end - at)),
+        None if left is None else max(0.0, left - since_then),
         dict(failures),
         str(record["why"]),
         record.get("estimate"),

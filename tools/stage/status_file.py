@@ -54,6 +54,7 @@ class StatusFile:
         rows: Rows of this rank.
         earlier: Those that earlier runs have finished.
         failures: How often each kind is among the failures of these.
+        number: A later run over the table has a higher one.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class StatusFile:
         rows: int = 0,
         earlier: int = 0,
         failures: Mapping[str, int] | None = None,
+        number: int = 0,
     ) -> None:
         self._folder = folder
+        self._started = time.monotonic()
         self._shard = shard
         # The launcher is the parent of all its ranks on this machine. Without one, ranks of a run cannot be
         # distinguished from those of another.
@@ -85,6 +88,8 @@ class StatusFile:
             "phase": "starting",
             "why": "",
             "begun": time.time(),
+            "number": number,
+            "ran": 0.0,
             "rows": rows,
             "earlier": earlier,
             "todo": rows - earlier,
@@ -131,6 +136,7 @@ class StatusFile:
         with suppress(OSError):
             ledger = (self._folder / f"rank{self._shard.rank}.jsonl").stat().st_size
             line = {**self._record, "at": time.time(), "ledger": ledger, "failures": dict(self._failures)}
+            line["ran"] = time.monotonic() - self._started  # a clock may be set meanwhile
             file = os.open(_path(self._folder, self._shard.rank), os.O_WRONLY | os.O_CREAT, 0o666)
             try:
                 os.pwrite(file, sealed(line), 0)
@@ -168,9 +174,9 @@ def read_record(folder: Path, rank: int) -> dict[str, Any] | None:
 
 
 def _checked(record: dict[str, Any]) -> dict[str, Any]:
-    for name in ("rank", "world", "pid", "rows", "earlier", "todo", "done", "failed", "ledger"):
+    for name in ("rank", "world", "pid", "rows", "earlier", "todo", "done", "failed", "ledger", "number"):
         record[name] = int(record[name])
-    for name in ("begun", "at"):
+    for name in ("begun", "at", "ran"):
         record[name] = float(record[name])
     record["left"] = None if record["left"] is None else float(record["left"])
     record["failures"] = {str(kind): int(count) for kind, count in record["failures"].items()}

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.base.disk import publish, remove_quietly, writing
+from tools.base.disk import publish, writing
+from tools.base.temporary_files import temporary_file
 from tools.table.names import name_bytes, shorten
 
 SUFFIX = ".provenance.json"
@@ -132,14 +133,9 @@ def write_sidecar(table: Path, known: Sidecar) -> Path:
         return path
     # So long as the table stays as it is, its digest need not be computed again.
     document[RUN] = {"modified_ns": table.stat().st_mtime_ns}
-    digits = hashlib.sha256(name_bytes(path.name)).hexdigest()[:8]
-    temporary = path.with_name(f".{digits}{SUFFIX}.tmp")
-    try:
-        with writing(path, "where the table comes from"):
-            temporary.write_bytes(as_bytes(document))
-            publish(temporary, path)
-    finally:
-        remove_quietly(temporary)
+    with writing(path, "where the table comes from"), temporary_file(path) as temporary:
+        temporary.write_bytes(as_bytes(document))
+        publish(temporary, path)
     return path
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import pickle
 import resource
 import shutil
@@ -20,6 +21,7 @@ from tools.export.items import Item
 from tools.export.presets import layout_of
 
 ROOT = Path(__file__).resolve().parents[3]
+HIDDEN = (".shards.json", ".vidsieve.shards")  # what the folder of shards was made of, and when
 CAPTIONS = ['A dög, "quoted"', "NA", "007", "狗 🐕"]
 
 
@@ -80,7 +82,7 @@ def test_shards_are_the_same_bytes_each_time_and_leave_none_behind(tmp_path):
     layout.write(tmp_path, items)
     assert [path.name for path in (tmp_path / "shards").glob("*.tar")] == ["000000.tar"]
     assert (tmp_path / "shards" / "000000.tar").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".shards.json", "clips", "shards"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*HIDDEN, "clips", "shards"]
 
 
 def test_splits_have_their_own_shards(tmp_path):
@@ -152,6 +154,19 @@ def test_shards_are_made_anew_of_other_clips_captions_and_sizes(tmp_path):
         after = state(tmp_path / "shards")
         assert not after.items() & before.items()
         before = after
+    assert members(tmp_path / "shards" / "000000.tar")["c0.mp4"] == b"x" * 1000
+
+
+def test_a_clock_that_was_set_back_hides_no_change(tmp_path):
+    """The shards seem to be younger than a clip that was changed after them."""
+    layout, items = make(tmp_path)
+    layout.write(tmp_path, items)
+    for path in [*tmp_path.rglob("*"), tmp_path / ".shards.json", tmp_path / ".vidsieve.shards"]:
+        os.utime(path, (2e9, 2e9))
+    layout.write(tmp_path, items)
+    (tmp_path / items[0].file).write_bytes(b"x" * 1000)
+    os.utime(tmp_path / items[0].file, (1e9, 1e9))
+    layout.write(tmp_path, items)
     assert members(tmp_path / "shards" / "000000.tar")["c0.mp4"] == b"x" * 1000
 
 
@@ -227,7 +242,7 @@ def test_a_run_that_is_killed_is_made_good_by_the_next(place, step, tmp_path):
     layout.write(tmp_path / "out", items[:2], 1)
     found = []
     for folder in (tmp_path / "other", tmp_path / "out"):
-        assert sorted(path.name for path in folder.iterdir()) == [".shards.json", "clips", "shards"]
+        assert sorted(path.name for path in folder.iterdir()) == [*HIDDEN, "clips", "shards"]
         files = (folder / ".shards.json", *(folder / "shards").iterdir())
         found.append({path.name: path.read_bytes() for path in files})
     assert found[0] == found[1]

@@ -73,8 +73,9 @@ class Shards(Layout):
                 if not (folder / item.file).is_file():
                     raise UserError(f"{folder / item.file}: there is no such file: make the folder again")
             shards, digest = ShardFolder(folder / split), self._made_of(folder, group, size)
-            if not shards.is_made_of(digest, (folder / item.file for item in group)):
-                shards.replace(digest, partial(self.pack, folder=folder, items=group, size=size))
+            clips = [folder / item.file for item in group]
+            if not shards.is_made_of(digest, clips):
+                shards.replace(digest, clips, partial(self.pack, folder=folder, items=group, size=size))
             made.append(join(split, SHARDS))
         return made
 

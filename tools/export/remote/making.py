@@ -109,7 +109,8 @@ def _make(
     finally:
         stage.remove_leftovers()
     print(summary(result), file=sys.stderr)
-    if result.totals is None:  # the rank that finishes last writes the rest
+    if result.totals is None:
+        making.say_who_ends(output)
         return 0
     if not current_shard().alone:
         uploads.refresh()  # what the other ranks have written

@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from tools.base.disk import cannot_write, remove_quietly
+from tools.base.disk import cannot_write, publish
+from tools.base.temporary_files import temporary_file
 from tools.errors import UserError
 from tools.integrations.cells import plain
 
@@ -123,17 +124,15 @@ class FileStorage:
         records = _records(data)
         names = getattr(data, "columns", None)
         columns = dict.fromkeys(name for row in records for name in row) if names is None else names
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _WRITERS[self.cache_type](temporary, records, [*columns])
-            temporary.replace(path)
+            with temporary_file(path) as temporary:
+                _WRITERS[self.cache_type](temporary, records, [*columns])
+                publish(temporary, path)
         except OSError as error:
             raise cannot_write(path, error, "the table") from None
         except (ValueError, TypeError, NotImplementedError) as error:
             raise UserError(f"{path}: the table cannot be written as {self.cache_type}: {error}") from None
-        finally:
-            remove_quietly(temporary)
         return self.file(self.operator_step + 1)
 
     def get_keys_from_dataframe(self) -> list[str]:
