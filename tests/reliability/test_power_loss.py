@@ -11,6 +11,8 @@ import pytest
 from tests.stage.stages import CrcStage
 from tests.support import make_video
 from tools.datasets.transforms.frames import FirstFrameStage
+from tools.export.items import Item
+from tools.export.presets import layout_of
 from tools.stage import ledger
 from tools.stage.runner import RunOptions, run_stage
 
@@ -18,19 +20,20 @@ ROWS = 6
 
 
 class Disk:
-    """What a disk would hold after a power loss, in the worst case that POSIX allows.
+    """What a disk would hold after a power loss, in the worst cases that POSIX allows.
 
     A file has the content of its last sync, and none before the first; a folder has the names of its last
-    sync. A picture of that is taken at every rename and link, as these are what a run relies on.
+    sync, or with `keeps_names` all of them: file systems may write names before contents. A picture of that
+    is taken at every rename and link, as these are what a run relies on.
     """
 
-    def __init__(self, root, monkeypatch):
-        self.root = root
+    def __init__(self, root, monkeypatch, *, keeps_names=False):
+        self.root, self.keeps_names = root, keeps_names
         self.contents: dict[int, tuple[bytes, int]] = {}
-        self.names: dict[Path, dict[str, int]] = {}
+        self.names: dict[int, dict[str, tuple[int, bool]]] = {}  # of a folder, which entries are folders
         self.pictures: list[tuple[dict, dict]] = []
         self.syncs = 0
-        self._keep = []  # open, so that no number of a file is given twice
+        self._keep = []  # open, so that no number of a file or folder is given twice
         for folder in (root, *(path for path in root.rglob("*") if path.is_dir())):
             self._see(folder)
         for file in (path for path in root.rglob("*") if path.is_file()):
@@ -64,24 +67,30 @@ class Disk:
         self.contents[status.st_ino] = path.read_bytes(), status.st_mtime_ns
 
     def _see(self, folder):
-        self.names[folder] = {entry.name: entry.inode() for entry in os.scandir(folder)}
+        number = folder.stat().st_ino
+        if number not in self.names:
+            self._keep.append(os.open(folder, os.O_RDONLY))
+        self.names[number] = {entry.name: (entry.inode(), entry.is_dir()) for entry in os.scandir(folder)}
 
     def picture(self):
-        self.pictures.append((dict(self.contents), {path: dict(names) for path, names in self.names.items()}))
+        if self.keeps_names:
+            for folder in (self.root, *(path for path in self.root.rglob("*") if path.is_dir())):
+                self._see(folder)
+        self.pictures.append((dict(self.contents), dict(self.names)))
 
     def restore(self, picture):
         """Make the folder what the disk held."""
         contents, names = picture
         for path in self.root.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        self._fill(self.root, contents, names)
+        self._fill(self.root, self.root.stat().st_ino, contents, names)
 
-    def _fill(self, folder, contents, names):
-        for name, inode in names.get(folder, {}).items():
+    def _fill(self, folder, number, contents, names):
+        for name, (inode, is_folder) in names.get(number, {}).items():
             path = folder / name
-            if path in names:
+            if is_folder:
                 path.mkdir()
-                self._fill(path, contents, names)
+                self._fill(path, inode, contents, names)
             else:
                 content, modified = contents.get(inode, (b"", 0))
                 path.write_bytes(content)
@@ -113,14 +122,15 @@ def outcome(folder):
     }
 
 
+@pytest.mark.parametrize("keeps_names", [False, True])
 @pytest.mark.parametrize("scenario", [crc, first_frames])
-def test_after_a_power_loss_the_same_command_makes_the_same(tmp_path, monkeypatch, scenario):
+def test_after_a_power_loss_the_same_command_makes_the_same(tmp_path, monkeypatch, scenario, keeps_names):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(ledger, "_SYNC_SECONDS", 0.0)
     stage, paths = scenario(tmp_path)
     pl.DataFrame({"path": paths}).write_csv("meta.csv")
     with monkeypatch.context() as patched:
-        disk = Disk(tmp_path, patched)
+        disk = Disk(tmp_path, patched, keeps_names=keeps_names)
         result = run(tmp_path, stage)
         disk.picture()
     expected = outcome(tmp_path)
@@ -135,6 +145,48 @@ def test_after_a_power_loss_the_same_command_makes_the_same(tmp_path, monkeypatc
         assert outcome(tmp_path) == expected
     disk.restore(disk.pictures[-1])
     assert run(tmp_path, stage).already_complete  # what has ended well has lost nothing
+
+
+@pytest.mark.parametrize("keeps_names", [False, True])
+def test_after_a_power_loss_files_are_known_as_those_of_their_table(tmp_path, monkeypatch, keeps_names):
+    """With other options the table replaces its own files, and would take others for somebody else's."""
+    monkeypatch.chdir(tmp_path)
+    _, paths = first_frames(tmp_path)
+    pl.DataFrame({"path": paths}).write_csv("meta.csv")
+    with monkeypatch.context() as patched:
+        disk = Disk(tmp_path, patched, keeps_names=keeps_names)
+        run(tmp_path, lambda: FirstFrameStage(output_dir="new", image_format="jpg", quality=90))
+        disk.picture()
+    found = []
+    for picture in disk.pictures:
+        disk.restore(picture)
+        stage = lambda: FirstFrameStage(output_dir="new", image_format="jpg", quality=20, overwrite=True)  # noqa: E731
+        assert run(tmp_path, stage, overwrite=True).failures == []
+        found.append({path.name: path.read_bytes() for path in (tmp_path / "new").glob("*.jpg")})
+    assert len(found[0]) == len(paths)
+    assert all(one == found[0] for one in found)
+
+
+def test_shards_are_whole_after_a_power_loss(tmp_path, monkeypatch):
+    """Until the last picture the folder is absent; the next run makes the same from whatever is there."""
+    layout = layout_of("webdataset")
+    items = [Item(f"c{n}", f"clips/c{n}.mp4", 8, 8, 9, 8.0, False, "", n, "in.mp4", "") for n in range(2)]
+    (tmp_path / "clips").mkdir()
+    for item in items:
+        (tmp_path / item.file).write_bytes(os.urandom(1000))
+    with monkeypatch.context() as patched:
+        disk = Disk(tmp_path, patched)
+        rename = Path.rename
+        patched.setattr(Path, "rename", lambda *names: (disk.picture(), rename(*names), disk.picture())[1])
+        layout.write(tmp_path, items, 1)
+        disk.picture()
+    expected = {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()}
+    disk.restore(disk.pictures[-1])
+    assert {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()} == expected
+    for picture in disk.pictures:
+        disk.restore(picture)
+        layout.write(tmp_path, items, 1)
+        assert {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()} == expected
 
 
 def test_a_power_loss_costs_the_rows_of_the_last_seconds(tmp_path, monkeypatch):
