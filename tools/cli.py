@@ -13,6 +13,7 @@ from tools.base.addresses import local_path, refuse_address
 from tools.base.disk import disk_error
 from tools.base.packages import missing_package
 from tools.base.signals import Stopped, end_with_torchrun, exit_code, stopping_on_signals
+from tools.base.streams import has_no_reader, keep_standard_error
 from tools.commands import as_typed
 from tools.errors import DiskError, UserError, VidsieveError
 
@@ -260,13 +261,12 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     """
     from tools.base.log import show_log
 
+    keep_standard_error()
     show_log()
     end_with_torchrun()
     try:
         with stopping_on_signals():
             code = main() or 0
-    except BrokenPipeError:  # the reader of our output (head, less) has gone: not our failure
-        code = 0
     except KeyboardInterrupt as stop:
         if not (isinstance(stop, Stopped) and stop.is_known):
             why = f" by {stop}" if str(stop) else ""
@@ -283,7 +283,9 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         code = 1
-        if isinstance(error, OSError) and _output_fails():  # `_flushed` tells why
+        if isinstance(error, BrokenPipeError) and has_no_reader(sys.stdout):  # of head, or less: no failure
+            code = 0
+        elif isinstance(error, OSError) and _output_fails():  # `_flushed` tells why
             pass
         elif isinstance(error, OSError) and (fault := disk_error(error.filename or "the output", error)):
             _complain(str(fault))

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tools.stage.owners import FileNames, NameRequest
+import os
+
+import pytest
+
+from tools.base.temporary_files import write_whole
+from tools.stage.owners import FileNames, NameRequest, is_alive, state_of
 
 
 def begin(folder, threads, *made, table="meta_clips.csv"):
@@ -36,3 +41,30 @@ def test_a_list_of_an_earlier_version_has_no_threads(tmp_path):
     (listed,) = tmp_path.rglob("names.jsonl")
     listed.write_text(listed.read_text().replace(', "threads": 4', ""))
     assert begin(tmp_path, 2, ("a", "h264")) == 2
+
+
+@pytest.mark.parametrize("clock", [1e9, 2e9])
+def test_a_run_counts_from_its_names_to_its_receipt_whatever_the_clock_says(tmp_path, clock):
+    """The clock shows 2001 or 2033 when receipts are written; the table is removed by the user."""
+    (tmp_path / "clips").mkdir()
+    table = tmp_path / "meta_clips.csv"
+    receipt = state_of(table) / "meta_clips.csv.receipt.json"
+
+    def finish():
+        write_whole(receipt, b"{}")
+        os.utime(receipt, (clock, clock))
+
+    assert not is_alive(table)
+    begin(tmp_path, 1, ("a", "h264"))
+    assert is_alive(table)
+    finish()
+    assert not is_alive(table)
+    begin(tmp_path, 1, ("a", "h264"))
+    assert is_alive(table)
+    finish()
+    assert not is_alive(table)
+    table.touch()
+    assert is_alive(table)
+    begin(tmp_path, 1, ("a", "h264"))  # of a run that finds the table complete
+    table.unlink()
+    assert not is_alive(table)

@@ -1,5 +1,6 @@
 """--status of runs at work, killed, stopped and finished; what is right is what the test has made happen."""
 
+import fcntl
 import json
 import os
 import signal
@@ -173,6 +174,31 @@ def test_ranks_of_an_earlier_run_are_left_out(state, tmp_path):
     ranks = read_status(tmp_path / "table.csv")
     assert [(rank.rank, rank.world) for rank in ranks] == [(0, 2), (1, 2)]
     assert state_of_run(ranks) == "finished" and totals(ranks)["rows"] == 18
+
+
+@pytest.mark.parametrize("jump", [-1e6, 1e6])
+def test_a_clock_that_is_set_changes_no_number(state, tmp_path, monkeypatch, jump):
+    """By hours, between two records of a run and before it is read; the run took no time at all."""
+    now = time.time()
+    with (state / "rank0.jsonl").open("w") as ledger, StatusFile(state, Shard(0, 1), rows=8) as written:
+        fcntl.flock(ledger, fcntl.LOCK_EX)  # as a run at work
+        monkeypatch.setattr(time, "time", lambda: now + jump)
+        written.publish(Count(8, 4, 0, 60.0))
+        ran = read_record(state, 0)["ran"]
+        (rank,) = read_status(tmp_path / "table.csv")
+        assert 0 < ran <= rank.seconds < 60
+        assert 0 < rank.left <= 60
+        monkeypatch.setattr(time, "time", lambda: now - 1e6)  # back, after the record
+        (rank,) = read_status(tmp_path / "table.csv")
+        assert ran <= rank.seconds < 60
+        assert 0 < rank.left <= 60
+
+
+def test_a_clock_that_is_set_back_hides_no_later_run(state, tmp_path):
+    record(state, 0, 3, begun=2e9, number=1)
+    record(state, 0, 2, begun=1e9, number=2)
+    record(state, 1, 3, begun=2e9, number=1)
+    assert [rank.world for rank in read_status(tmp_path / "table.csv")] == [2, 2]
 
 
 @pytest.mark.parametrize("damage", [b"", b"garbage\n", b'{"rank": 0}\n'])

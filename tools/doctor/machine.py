@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tools import __version__
+from tools.base.memory import usable_memory
 from tools.base.packages import how_to_install
 from tools.doctor.findings import MISSING, OK, PROBLEM, Finding
 from tools.errors import UserError
@@ -44,8 +45,7 @@ def _python() -> Finding:
 def _processors() -> str:
     from tools.media.workers.pool import usable_cores
 
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return f"{usable_cores()} of {os.cpu_count()} usable, {_size(memory)} of memory"
+    return f"{usable_cores()} of {os.cpu_count()} usable, {_size(usable_memory())} of memory"
 
 
 def _space(name: str, folder: Path) -> Finding:

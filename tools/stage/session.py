@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tools.base.log import LOG
+from tools.base.memory import usable_memory
 from tools.base.versions import Version
 from tools.errors import MediaError
 from tools.media.fetching.sources import FetchOptions, source_name
@@ -180,7 +181,11 @@ class Session:
         if self._pool is None or not self._pool.is_active:
             self.close()
             options = self.options
-            memory = None if options.memory_gb is None else int(options.memory_gb * 2**30)
+            memory = None
+            if (
+                options.memory_gb is not None
+            ):  # beyond the limit of a container, the kernel kills some process
+                memory = min(int(options.memory_gb * 2**30), usable_memory())
             pool = WorkerPool(options.num_workers, timeout=options.timeout, memory_bytes=memory)
             self._pool = self._workers.enter_context(pool)
         return self._pool

@@ -416,3 +416,28 @@ def test_a_limit_too_small_for_what_a_job_imports_is_told_as_memory():
 def test_a_missing_file_is_missing_under_any_limit():
     results = run(pool_jobs.open_media, ["nowhere.mp4"], num_workers=1, memory_bytes=1 << 20)
     assert [result.kind for result in results.values()] == ["missing"]
+
+
+FEW_DESCRIPTORS = """
+import resource
+from tools.media.workers.pool import WorkerPool
+
+with WorkerPool(1) as pool:
+    pool.num_workers = 100  # as on a machine of many cores
+    resource.setrlimit(resource.RLIMIT_NOFILE, (36, 36))
+    results = dict(pool.imap_unordered(abs, ((i, str(i), -i) for i in range(200))))
+    print(results == {i: i for i in range(200)}, 0 < len(pool.processes) == pool.num_workers < 9)
+"""
+
+
+def test_fewer_workers_where_there_are_descriptors_for_no_more():
+    """Each needs three or four in this process."""
+    code = f"import logging\nlogging.basicConfig()\n{FEW_DESCRIPTORS}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
+    assert done.stdout == "True True\n", done.stderr
+    assert done.stderr.count("worker processes: Too many open files; raise the limit") == 1
+
+
+def test_a_machine_short_of_memory_kills_workers_and_not_their_parent():
+    (score,) = run(pool_jobs.oom_score, [0], num_workers=1).values()
+    assert score >= 500 > int(Path("/proc/self/oom_score_adj").read_text())

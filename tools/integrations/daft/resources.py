@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tools.base.memory import usable_memory
 from tools.errors import UserError
 from tools.integrations.daft.packages import import_daft, import_ray
 
@@ -104,8 +104,7 @@ def this_machine() -> Machine:
     """The resources of this machine."""
     from tools.media.workers.pool import usable_cores
 
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Machine(usable_cores(), _gpus_here(), memory)
+    return Machine(usable_cores(), _gpus_here(), usable_memory())
 
 
 def _gpus_here() -> int:

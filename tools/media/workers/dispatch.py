@@ -180,7 +180,8 @@ class Dispatch:
 
     def _start_process(self) -> None:
         process = self._pool.start_process()
-        self._selector.register(process.connection, selectors.EVENT_READ, process)
+        if process is not None:
+            self._selector.register(process.connection, selectors.EVENT_READ, process)
 
     def _wait(self) -> None:
         """Wait until a worker has something to say, but not for long."""

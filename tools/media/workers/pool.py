@@ -8,7 +8,9 @@ are spawned, not forked: forking a process in which torch has run can hang the c
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,12 +20,21 @@ from functools import partial
 from typing import Any
 
 from tools.base.disk import system_message
+from tools.base.log import LOG
 from tools.base.temporary_files import TemporaryFolder
 from tools.errors import DiskError, UserError
 from tools.media.workers import worker
 from tools.media.workers.dispatch import NOT_READY, POLL_SECONDS, Dispatch, Job
 from tools.media.workers.spawning import end_if_starting
 from tools.media.workers.worker_process import WorkerProcess
+
+_NO_ROOM = {  # for a process, or its descriptors; and what to do
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "the machine has too many open files",
+    errno.EAGAIN: "raise the limit on processes (ulimit -u)",
+    errno.ENOMEM: "the machine is short of memory",
+}
+_SPARE = 20  # descriptors: a few of a worker, the files of a run
 
 __all__ = ["NOT_READY", "Job", "WorkerPool", "usable_cores"]
 
@@ -82,17 +93,26 @@ class WorkerPool:
         if self._temporary is not None:
             self._temporary.close()
 
-    def start_process(self) -> WorkerProcess:
-        """Start one more worker.
+    def start_process(self) -> WorkerProcess | None:
+        """Start one more worker; None if the system has no room for more than there are.
+
+        The pool then goes on with those, and says so.
 
         Raises:
-            UserError: The system refuses.
+            UserError: The system refuses the first one.
         """
         assert self._starter is not None, "the pool was not entered"
         temporary = self._temporary and str(self._temporary.path)
         try:
+            if self.processes:
+                _check_descriptors(self.processes[-1].connection.fileno())
             process = WorkerProcess(self._starter, temporary, imports_script=self._imports_script)
         except OSError as error:
+            if self.processes and error.errno in _NO_ROOM:
+                self.num_workers = len(self.processes)
+                why = f"{system_message(error)}; {_NO_ROOM[error.errno]}"
+                LOG.warning("only %d worker processes: %s", self.num_workers, why)
+                return None
             worker.check_open_files()
             raise UserError(f"worker processes cannot start: {system_message(error)}") from error
         self.processes.append(process)
@@ -151,6 +171,20 @@ class WorkerPool:
             if isinstance(result, UserError):
                 raise result
             yield key, result
+
+
+def _check_descriptors(last: int) -> None:
+    """Make sure that this process may open some files beside those of one more worker.
+
+    Args:
+        last: The descriptor that was given last; the system gives the lowest one that is free.
+
+    Raises:
+        OSError: As the system would.
+    """
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if limit != resource.RLIM_INFINITY and last + _SPARE > limit:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 def _ready(jobs: Iterable[Job]) -> Iterator[Job]:

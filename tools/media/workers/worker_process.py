@@ -50,7 +50,11 @@ class WorkerProcess:
         self.is_ready = self.has_worked = self.is_slow = False
         self.since = time.monotonic()
         self._memory = SharedMemory()
-        ours, theirs = socket.socketpair()
+        try:
+            ours, theirs = socket.socketpair()
+        except OSError:
+            self._memory.close()
+            raise
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_SECONDS, 0))
         self.connection = Connection(ours.detach())
         try:

@@ -1,0 +1,89 @@
+"""Standard error that ends before the command, as a pager or a terminal may: the work goes on."""
+
+import os
+import pty
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+WORK = """
+import os, subprocess, sys
+from contextlib import suppress
+from pathlib import Path
+from tools import cli
+
+def main():
+    print("begun", file=sys.stderr)
+    subprocess.run([sys.executable, "-c", "import sys; print('a program', file=sys.stderr)"])
+    print("more", file=sys.stderr, flush=True)
+    with open("result", "w") as file:
+        with suppress(OSError):
+            os.write(2, b"a library writes to number 2")
+        file.write(f"done {file.fileno() > 2}")
+
+cli.run(main)
+"""
+
+
+@contextmanager
+def nobody_reads():
+    reading, writing = os.pipe()
+    os.close(reading)
+    yield writing
+    os.close(writing)
+
+
+@contextmanager
+def closed_terminal():
+    terminal, end = pty.openpty()
+    os.close(terminal)
+    yield end
+    os.close(end)
+
+
+@contextmanager
+def full_disk():
+    with Path("/dev/full").open("w") as file:
+        yield file
+
+
+def run(code, folder, stderr=subprocess.PIPE, **options):
+    root = Path(__file__).resolve().parents[2]
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        stderr=stderr,
+        timeout=60,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("lost", [nobody_reads, closed_terminal, full_disk])
+def test_messages_that_nobody_can_take_do_not_end_the_work(tmp_path, lost):
+    with lost() as stderr:
+        done = run(WORK, tmp_path, stderr)
+    assert (done.returncode, (tmp_path / "result").read_text()) == (0, "done True")
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_no_file_takes_the_number_of_a_stream_that_was_closed(tmp_path, number):
+    done = run(WORK, tmp_path, preexec_fn=lambda: os.close(number))
+    assert (done.returncode, (tmp_path / "result").read_text()) == (0, "done True")
+
+
+def test_a_pipe_that_breaks_elsewhere_is_an_error(tmp_path):
+    """Of a program that was to take data, for example: nothing may look as if it were done."""
+    code = "from tools import cli\ndef main(): raise BrokenPipeError(32, 'Broken pipe')\ncli.run(main)"
+    done = run(code, tmp_path, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stderr.count(b"error: BrokenPipeError")) == (1, 1)
+
+
+def test_output_that_nobody_reads_any_more_is_no_error(tmp_path):
+    code = "from tools import cli\ncli.run(lambda: [print('x' * 1000) for _ in range(1000)] and 3)"
+    with nobody_reads() as stdout:
+        done = run(code, tmp_path, stdout=stdout)
+    assert (done.returncode, done.stderr) == (0, b"")
