@@ -2,7 +2,7 @@ import polars as pl
 import pytest
 
 from tools.errors import UserError
-from tools.table import expand_inputs, merge_tables, part_path, write_table
+from tools.table import expand_inputs, external_sort, merge_tables, part_path, row_files, write_table
 
 
 def write_parts(folder, world, rows=7, stem="meta_aes"):
@@ -22,6 +22,41 @@ def test_parts_come_back_in_the_rows_own_order(tmp_path, world):
     alone = write_table(table, tmp_path / "alone.csv")
     merged = write_table(merge_tables(list(reversed(paths))), tmp_path / "merged.csv", inputs=paths)
     assert merged.read_bytes() == alone.read_bytes()
+
+
+@pytest.mark.parametrize("kind", [".csv", ".parquet", ".jsonl"])
+def test_parts_larger_than_the_buffer(tmp_path, monkeypatch, kind):
+    """Odd cells, ranks of different lengths, one without rows: rows come back in their order, from files."""
+    monkeypatch.setattr(external_sort, "_BUFFER", 900)
+    monkeypatch.setattr(external_sort, "_LARGEST_BUFFER", 1500)
+    monkeypatch.setattr(row_files, "_BATCH", 30)
+    cells = [None, "", 'say "hi"', "a, b", "é\nb", "007", "NaN"]
+    rows = range(500)
+    table = pl.DataFrame(
+        {
+            "path": [f"{i * 7919 % 500}.mp4" for i in rows],
+            "text": [cells[i % len(cells)] for i in rows],
+            "aes": [float("nan") if i % 9 == 0 else None if i % 5 == 0 else i / 8 for i in rows],
+        }
+    )
+    few = [2] if kind == ".jsonl" else []  # JSON Lines without a line have no columns
+    rank = pl.when(pl.col("_row").is_in(few)).then(2).when(pl.col("_row") < 300).then(0)
+    rank = rank.when(pl.col("_row") % 3 == 0).then(1).otherwise(3)
+    paths = []
+    for part in range(4):
+        some = table.with_row_index("_row").filter(rank == part).with_columns(_part=pl.lit(f"{part}/4"))
+        paths.append(write_table(some.reverse(), part_path(tmp_path / f"meta{kind}", part)))
+    paths = [paths[i] for i in (2, 3, 0, 1)]
+    alone = write_table(table, tmp_path / f"alone{kind}")
+    merged = merge_tables(paths, scratch=tmp_path)
+    assert not list(tmp_path.glob("vidsieve-*"))  # nothing has been read
+    output = write_table(merged, tmp_path / f"merged{kind}", inputs=paths)
+    assert len(list(tmp_path.glob("vidsieve-*/*.arrow"))) > 5
+    assert output.read_bytes() == alone.read_bytes()
+    assert merged.select(pl.len()).collect(engine="streaming").item() == 500
+    assert merged.select("path").head(41).collect().equals(table.select("path").head(41))
+    del merged
+    assert not list(tmp_path.glob("vidsieve-*"))
 
 
 def test_a_missing_part_is_named(tmp_path):

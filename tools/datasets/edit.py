@@ -99,7 +99,7 @@ def plan_datautil(
     outputs = output_paths(target, shard) if writes else []
     for path in outputs:
         refuse_inputs(path, read)
-    frame = merge_tables(paths)
+    frame = merge_tables(paths, scratch=target.parent if writes else None)
     context = Context(
         ", ".join(map(str, paths)),
         settings.options or RunOptions(),

@@ -8,6 +8,7 @@ that a column of few values takes no more memory than any other. Equal keys stay
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,6 +56,16 @@ def external_sort(
         PolarsError: The table cannot be read.
         DiskError: There is no room for the temporary files.
     """
+    done = _held_or_filed(frame, key, sample, rows, folder, descending)
+    if isinstance(done, pl.DataFrame):
+        return done.lazy()
+    return register_io_source(done.read, schema=frame.collect_schema(), is_pure=True)
+
+
+def _held_or_filed(
+    frame: pl.LazyFrame, key: pl.Expr, sample: pl.Series, rows: int, folder: Path, descending: bool
+) -> pl.DataFrame | _Ranges:
+    """The sorted table, or, if it is large, its ranges. Arguments as of `external_sort`."""
     ranges: _Ranges | None = None
     held: list[pl.DataFrame] = []
     size = done = 0
@@ -76,10 +87,10 @@ def external_sort(
     if ranges is None:
         table = pl.concat(held) if held else pl.DataFrame(schema=schema | {_KEY: pl.Int64})
         del held
-        return _sorted(table, descending).drop(_KEY).lazy()
+        return _sorted(table, descending).drop(_KEY)
     if held:
         ranges.add(pl.concat(held))
-    return register_io_source(ranges.read, schema=schema, is_pure=True)
+    return ranges
 
 
 def _sorted(table: pl.DataFrame, descending: bool) -> pl.DataFrame:
@@ -91,6 +102,42 @@ def _bounds(sample: pl.Series, parts: int) -> pl.Series:
     keys = sample.drop_nulls().sort()
     parts = min(parts + 2, keys.len() + 1)
     return keys.gather([number * keys.len() // parts for number in range(1, parts)]).unique().sort()
+
+
+def sorted_by_number(
+    frame: pl.LazyFrame, column: str, low: int, high: int, rows: int, folder: Path
+) -> pl.LazyFrame:
+    """Sort a table by a column of whole numbers that it loses; nothing is read before the result is.
+
+    Args:
+        frame: The table.
+        column: Whole numbers, also as text.
+        low: The smallest.
+        high: The largest.
+        rows: How many rows there are.
+        folder: As of `external_sort`.
+
+    Returns:
+        The sorted table, whose errors are those of `external_sort`. It is sorted once.
+    """
+    sample = pl.int_range(low, high + 1, max((high - low) // 1000, 1), dtype=pl.Int64, eager=True)
+    schema = {name: dtype for name, dtype in frame.collect_schema().items() if name != column}
+    key = pl.col(column).cast(pl.Int64)
+    lock = threading.Lock()
+    done: list[pl.DataFrame | _Ranges] = []
+
+    def read(
+        columns: list[str] | None, predicate: pl.Expr | None, head: int | None, size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        with lock:
+            if not done:
+                done.append(_held_or_filed(frame, key, sample, rows, folder, descending=False))
+        wanted = list(schema) if columns is None else columns
+        if isinstance(done[0], pl.DataFrame):
+            return asked_for(iter([done[0].select(wanted)]), predicate, head)
+        return done[0].read(wanted, predicate, head, size)
+
+    return register_io_source(read, schema=schema, is_pure=True)
 
 
 class _Ranges:

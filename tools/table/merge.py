@@ -12,10 +12,12 @@ import polars as pl
 from tools.base.addresses import refuse_address
 from tools.columns import PART_COLUMN, ROW_COLUMN
 from tools.errors import UserError
+from tools.table.external_sort import sorted_by_number
 from tools.table.files import column_names, scan_table, unreadable
 from tools.table.formats import format_of, table_extension
 from tools.table.formats.types import lists_as_text, text_columns
 from tools.table.names import is_failures_file, part_path, split_part
+from tools.table.row_files import scratch_folder
 from tools.table.sidecar import is_sidecar
 
 
@@ -95,7 +97,7 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(piece), "") if piece.isdigit() else (-1, piece) for piece in re.split(r"(\d+)", str(path))]
 
 
-def merge_tables(paths: Sequence[str | Path]) -> pl.LazyFrame:
+def merge_tables(paths: Sequence[str | Path], *, scratch: Path | None = None) -> pl.LazyFrame:
     """Read tables as one.
 
     Tables that the ranks of one run wrote (they carry ``_row`` and ``_part``) are put back into the order of
@@ -104,6 +106,7 @@ def merge_tables(paths: Sequence[str | Path]) -> pl.LazyFrame:
 
     Args:
         paths: Table files.
+        scratch: Folder for temporary files of parts that do not fit into memory; None for that of the system.
 
     Returns:
         A lazy frame.
@@ -120,9 +123,9 @@ def merge_tables(paths: Sequence[str | Path]) -> pl.LazyFrame:
     if not all(are_parts):
         odd = list(frames)[are_parts.index(False)]
         raise UserError(f"{odd}: not a part, but the other inputs are parts of one run; merge those first")
-    _check_parts(frames)
-    merged = concat_tables(list(frames.values())).sort(pl.col(ROW_COLUMN).cast(pl.Int64), maintain_order=True)
-    return merged.drop(ROW_COLUMN, PART_COLUMN)
+    low, high, rows = _check_parts(frames)
+    merged = concat_tables(list(frames.values())).drop(PART_COLUMN)
+    return sorted_by_number(merged, ROW_COLUMN, low, high, rows, scratch_folder(scratch))
 
 
 def _under_each_other(frames: dict[Path, pl.LazyFrame]) -> pl.LazyFrame:
@@ -192,23 +195,31 @@ def _cast_to(frame: pl.LazyFrame, types: dict[str, pl.DataType]) -> pl.LazyFrame
     )
 
 
-def _check_parts(frames: dict[Path, pl.LazyFrame]) -> None:
-    """Refuse parts of different runs, a part given twice, and a run with a part missing."""
+def _check_parts(frames: dict[Path, pl.LazyFrame]) -> tuple[int, int, int]:
+    """Refuse parts of different runs, a part given twice, and a run with a part missing.
+
+    Returns:
+        The smallest and the largest number of a row, and how many rows there are.
+    """
+    row = pl.col(ROW_COLUMN).cast(pl.Int64)
+    counts = (row.min().alias("low"), row.max().alias("high"), pl.len().alias("rows"))
     labels: dict[str, Path] = {}
     empty: list[Path] = []
+    all_found: list[tuple[int, int, int]] = []
     for path, frame in frames.items():
         try:
-            found = frame.select(pl.col(PART_COLUMN).unique()).collect()[PART_COLUMN].to_list()
+            found = frame.group_by(PART_COLUMN).agg(counts).sort(PART_COLUMN).collect(engine="streaming")
         except pl.exceptions.PolarsError as error:
             raise unreadable(path, error) from None
-        if not found:
+        if found.is_empty():
             empty.append(path)  # a rank that got no rows writes a header only
-        for label in found:
+        for label, *numbers in found.rows():
             if label in labels:
                 raise UserError(f"{path}: holds part {label}, as {labels[label]} does; name each part once")
             labels[label] = path
+            all_found.append(tuple(numbers))
     if not labels:
-        return
+        return 0, 0, 0
     worlds = {int(label.partition("/")[2]) for label in labels}
     if len(worlds) > 1:
         raise UserError(
@@ -221,6 +232,8 @@ def _check_parts(frames: dict[Path, pl.LazyFrame]) -> None:
     missing = sorted(set(range(world)) - present)
     if missing:
         raise UserError(_missing_parts(next(iter(labels.values())), missing, world))
+    low, high, rows = zip(*all_found, strict=True)
+    return min(low), max(high), sum(rows)
 
 
 def _missing_parts(sibling: Path, missing: list[int], world: int) -> str:
