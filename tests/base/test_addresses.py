@@ -18,7 +18,7 @@ from tools.datasets import check_integrity, convert, datautil, save_first_frame
 from tools.datasets.edit import filter_table
 from tools.datasets.transforms.frames import FirstFrameStage
 from tools.errors import UserError
-from tools.media.fetching.sources import local_file
+from tools.media.fetching.local_files import local_file
 from tools.scene_cut import cut, scene_detect
 from tools.scene_cut.clips.stage import CutStage
 from tools.scene_cut.shots.stage import SceneDetectStage

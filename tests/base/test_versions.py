@@ -3,8 +3,7 @@
 import pytest
 
 from tests.media.fetching.http_server import serve
-from tools.base.transfer import server_version
-from tools.base.versions import Version
+from tools.base.versions import Version, server_version
 
 
 @pytest.mark.parametrize(

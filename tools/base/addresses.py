@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import urllib.parse
@@ -70,3 +71,24 @@ def refuse_address(path: str | Path) -> None:
     if is_address(path):
         text = str(path) if isinstance(path, str) else os.fspath(path).replace(":/", "://", 1)
         raise UserError(f"{text}: {ELSEWHERE}")
+
+
+def request_address(url: str) -> tuple[str, str | None]:
+    """Escape an address for a request; what is escaped already stays as it is.
+
+    Returns:
+        The address without user name and password, and the header Authorization for these.
+
+    Raises:
+        ValueError: It is not an HTTP address.
+    """
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https"):
+        raise ValueError("it must begin with http:// or https://")
+    user, at, host = parts.netloc.rpartition("@")
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    path, query = (urllib.parse.quote(text, safe="%/:=&?~+!$,;'@()*[]") for text in (parts.path, parts.query))
+    address = urllib.parse.urlunsplit((parts.scheme, host, path, query, ""))
+    token = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
+    return address, f"Basic {token}" if at else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import email.utils
 import http.client
 import io
@@ -12,14 +11,14 @@ import re
 import threading
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Literal
 
+from tools.base.addresses import request_address
 from tools.base.redirects import RedirectError, opener
-from tools.base.versions import HEADERS, OnVersion, Version, ask_version
+from tools.base.versions import HEADERS, OnVersion, Version
 
 PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Seconds before each further attempt that follows one without a new byte."""
@@ -108,7 +107,7 @@ def fetch(
         OSError: The file cannot be written.
     """
     try:
-        address, authorization = _escaped(url)
+        address, authorization = request_address(url)
     except ValueError as error:
         raise TransferError("refused", f"not an address ({error})") from error
     transfer = _Transfer(
@@ -133,21 +132,12 @@ def file_version(
         TransferError: See there; ``status`` 404 says that there is no such file.
     """
     try:
-        address, authorization = _escaped(url)
+        address, authorization = request_address(url)
     except ValueError as error:
         raise TransferError("refused", f"not an address ({error})") from error
     question = _Question(address, authorization, io.BytesIO(), limits or Limits(), True, None, cancelled)
     question.run()
     return question.found
-
-
-def server_version(url: str, *, known: Version | None = None, timeout: float = 10.0) -> Version | None:
-    """The version of a file that a server has now; None if it cannot be asked. See `ask_version`."""
-    try:
-        address, authorization = _escaped(url)
-    except ValueError:
-        return None
-    return ask_version(address, authorization, known, timeout)
 
 
 def retry_after(headers: Any) -> float | None:
@@ -361,24 +351,3 @@ class _Question(_Transfer):
         # An address that was signed for downloads allows no HEAD.
         with self._open(0, "bytes=0-0") as response:
             self.found = Version.from_headers(response.headers, response.status)
-
-
-def _escaped(url: str) -> tuple[str, str | None]:
-    """Escape an address for a request; what is escaped already stays as it is.
-
-    Returns:
-        The address without user name and password, and the header Authorization for these.
-
-    Raises:
-        ValueError: It is not an HTTP address.
-    """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https"):
-        raise ValueError("it must begin with http:// or https://")
-    user, at, host = parts.netloc.rpartition("@")
-    if not host.isascii():
-        host = host.encode("idna").decode()
-    path, query = (urllib.parse.quote(text, safe="%/:=&?~+!$,;'@()*[]") for text in (parts.path, parts.query))
-    address = urllib.parse.urlunsplit((parts.scheme, host, path, query, ""))
-    token = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
-    return address, f"Basic {token}" if at else None

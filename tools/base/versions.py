@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from tools.base.addresses import request_address
+
 HEADERS = {"User-Agent": "vidsieve"}
 
 
@@ -98,14 +100,13 @@ class Version(NamedTuple):
         raise ValueError(f"{value!r}: not the version of a file")
 
 
-def ask_version(url: str, authorization: str | None, known: Version | None, timeout: float) -> Version | None:
-    """Ask a server for the version of a file, with one request for one byte.
+def server_version(url: str, *, known: Version | None = None, timeout: float = 10.0) -> Version | None:
+    """Ask a server for the version that a file has now, with one request for one byte.
 
     The request is a GET: an address that was signed for that (of object storage) allows no HEAD.
 
     Args:
-        url: The address, escaped.
-        authorization: The header, if there is one.
+        url: ``http://`` or ``https://`` address, see `request_address`.
         known: A version that is here: the server need not send anything if it still has that (RFC 9110, 13).
         timeout: Seconds without an answer.
 
@@ -118,7 +119,12 @@ def ask_version(url: str, authorization: str | None, known: Version | None, time
 
     from tools.base.redirects import RedirectError, opener
 
-    request = urllib.request.Request(url, headers={**HEADERS, "Range": "bytes=0-0"})  # noqa: S310 (opened by `opener`)
+    try:
+        address, authorization = request_address(url)
+    except ValueError:
+        return None
+    headers = {**HEADERS, "Range": "bytes=0-0"}
+    request = urllib.request.Request(address, headers=headers)  # noqa: S310 (opened by `opener`)
     if authorization is not None:
         request.add_header("Authorization", authorization)
     if known and known.etag:
@@ -126,7 +132,7 @@ def ask_version(url: str, authorization: str | None, known: Version | None, time
     elif known and known.modified:
         request.add_header("If-Modified-Since", known.modified)
     try:
-        with opener(url).open(request, timeout=timeout) as response:
+        with opener(address).open(request, timeout=timeout) as response:
             return Version.from_headers(response.headers, response.status)
     except RedirectError:
         return None

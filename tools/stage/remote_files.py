@@ -10,7 +10,8 @@ from tools.base.addresses import scheme
 from tools.base.log import LOG
 from tools.base.versions import Version
 from tools.media.fetching.cache import Cache
-from tools.media.fetching.sources import FetchOptions, version_at
+from tools.media.fetching.local_files import version_at
+from tools.media.fetching.sources import FetchOptions
 from tools.media.fetching.storage import require_storage
 from tools.stage.run_options import RunOptions
 

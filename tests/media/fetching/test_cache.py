@@ -21,7 +21,8 @@ from tests.media.fetching.http_server import serve
 from tools.base.transfer import Limits
 from tools.errors import DiskError, MediaError, UserError
 from tools.media.fetching.cache import FOLDER, Cache
-from tools.media.fetching.sources import FetchOptions, local_file
+from tools.media.fetching.local_files import local_file
+from tools.media.fetching.sources import FetchOptions
 from tools.media.reading.extensions import is_image
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -202,7 +203,8 @@ def test_a_killed_process_leaves_nothing_that_is_in_the_way(server, tmp_path):
     server.slow = 0.01  # seconds for each 1000 bytes
     code = (
         "import sys; from tools.media.fetching.cache import Cache\n"
-        "from tools.media.fetching.sources import FetchOptions, local_file\n"
+        "from tools.media.fetching.local_files import local_file\n"
+        "from tools.media.fetching.sources import FetchOptions\n"
         "with local_file(sys.argv[1], options=FetchOptions(cache=Cache(sys.argv[2], 10**9))): pass"
     )
     env = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -12,8 +12,9 @@ import pytest
 from tests.media.fetching.http_server import serve
 from tools.base.transfer import Limits
 from tools.errors import MediaError, UserError
+from tools.media.fetching.local_files import local_file
 from tools.media.fetching.prefetch import Prefetch
-from tools.media.fetching.sources import FetchOptions, Source, local_file
+from tools.media.fetching.sources import FetchOptions, Source
 
 CONTENT = np.random.default_rng(3).bytes(200_000)
 HANG = 60.0

@@ -12,7 +12,8 @@ from tools.base.disk import cannot_write, system_message, writing
 from tools.base.packages import not_installed
 from tools.base.temporary_files import temporary_folder, write_whole
 from tools.errors import MediaError, UserError, VidsieveError
-from tools.media.fetching.sources import FetchOptions, copy_from_address
+from tools.media.fetching.local_files import copy_from_address
+from tools.media.fetching.sources import FetchOptions
 from tools.media.fetching.storage import PACKAGES
 from tools.table import table_extension
 

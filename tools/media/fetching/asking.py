@@ -12,7 +12,8 @@ from tools.base.addresses import scheme
 from tools.base.side_by_side import side_by_side
 from tools.base.transfer import Limits, TransferError, file_version
 from tools.errors import MediaError
-from tools.media.fetching.sources import FetchOptions, judged, local_file
+from tools.media.fetching.local_files import judged, local_file
+from tools.media.fetching.sources import FetchOptions
 from tools.media.fetching.storage import object_version
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ def file_size(address: str, options: FetchOptions | None = None) -> int:
 
     Raises:
         MediaError: ``missing`` if the server says that there is none; ``network`` if it does not say so, as
-            it refuses or cannot be reached; others as `tools.media.fetching.sources.local_file`.
+            it refuses or cannot be reached; others as `tools.media.fetching.local_files.local_file`.
         UserError: A package for this kind of storage is not installed.
     """
     options = options or FetchOptions()
@@ -55,7 +56,7 @@ def small_file(address: str, options: FetchOptions | None = None) -> bytes:
     """What is in the file at an address, also if that is nothing.
 
     Raises:
-        MediaError: As `tools.media.fetching.sources.local_file`.
+        MediaError: As `tools.media.fetching.local_files.local_file`.
         UserError: Likewise.
     """
     options = options or FetchOptions()

@@ -102,7 +102,7 @@ class Cache:
             The path; the file stays there until the block ends.
 
         Raises:
-            MediaError: As `tools.media.fetching.sources.local_file`.
+            MediaError: As `tools.media.fetching.local_files.local_file`.
             UserError: The folder cannot be created or written.
         """
         make_folder(self._folder, "--cache")
@@ -177,7 +177,7 @@ class Cache:
         named: bool,
     ) -> tuple[Path, bool]:
         """Download to a part that is locked; the file, and whether it stays."""
-        from tools.media.fetching.sources import copy_from_address, suffix_by_content
+        from tools.media.fetching.local_files import copy_from_address, suffix_by_content
 
         beside = part.with_suffix(".part.json")
         version = Version()
@@ -253,7 +253,7 @@ def _is_current(
     entry: _Entry, address: str, options: FetchOptions, cancelled: threading.Event | None
 ) -> bool:
     """Whether the server still has this version; one that does not answer is asked a few times."""
-    from tools.media.fetching.sources import version_at
+    from tools.media.fetching.local_files import version_at
 
     for pause in (*options.limits.pauses[:2], None):
         version = version_at(address, options, entry.version)

@@ -15,7 +15,8 @@ from typing import Any
 from tools.base.temporary_files import TemporaryFolder
 from tools.base.versions import Version
 from tools.errors import MediaError, UserError
-from tools.media.fetching.sources import FetchOptions, Source, local_file
+from tools.media.fetching.local_files import local_file
+from tools.media.fetching.sources import FetchOptions, Source
 
 
 class Prefetch:
@@ -93,7 +94,7 @@ class Prefetch:
         None if none is ready. A file must be released by `release`.
 
         Raises:
-            UserError: No file can be fetched, see `tools.media.fetching.sources.local_file`.
+            UserError: No file can be fetched, see `tools.media.fetching.local_files.local_file`.
         """
         try:
             key, path, file = self._ready.get_nowait()
