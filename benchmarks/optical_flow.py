@@ -13,7 +13,6 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from tools.media.reading.requests import read_sampled
@@ -24,7 +23,7 @@ from tools.models.gmflow.estimator import GMFlowEstimator
 from tools.models.gmflow.model import GMFlow
 from tools.scoring.optical_flow.dis import dis_flow
 from tools.scoring.optical_flow.pictures import averaged_picture
-from tools.scoring.optical_flow.scorer import Estimate, make_clip, score_clips
+from tools.scoring.optical_flow.scorer import Estimate, Pair, make_clip, score_clips
 from tools.scoring.optical_flow.stage import OpticalFlowStage
 
 
@@ -46,14 +45,14 @@ def seconds(function: Callable[[], object]) -> tuple[float, float]:
 
 def pair_speeds(video: str, count: int) -> None:
     chosen = read_sampled(video, parse_sampling("uniform_mid", count + 1))
-    pairs = np.stack([np.stack(pair) for pair in pairwise(averaged_picture(f.image) for f in chosen)])
+    pairs = list(pairwise(averaged_picture(f.image) for f in chosen))
     print("| method | precision | pairs/s | CPU seconds for a pair |\n|---|---|---|---|")
 
-    def line(name: str, precision: str, estimate: Estimate, some: np.ndarray) -> None:
+    def line(name: str, precision: str, estimate: Estimate, some: list[Pair]) -> None:
         clock, cores = seconds(lambda: estimate(some))
         print(f"| {name} | {precision} | {len(some) / clock:.2f} | {cores / len(some):.3f} |", flush=True)
 
-    many = np.concatenate([pairs] * (1 + 60 // len(pairs)))
+    many = pairs * (1 + 60 // len(pairs))
     dis_flow(many[:1])  # warm
     line("dis, one core", "-", dis_flow, many)
     model, device = random_gmflow(), resolve_device("auto")

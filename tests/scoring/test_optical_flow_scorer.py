@@ -15,7 +15,14 @@ from tools.scoring.optical_flow.camera import camera_field
 from tools.scoring.optical_flow.dis import dis_flow
 from tools.scoring.optical_flow.pairs import FlowChoice, MotionPair
 from tools.scoring.optical_flow.pictures import averaged_picture, pixel_size, sampled_picture
-from tools.scoring.optical_flow.scorer import flow_score, make_clip, motion_scores, score_clips
+from tools.scoring.optical_flow.scorer import (
+    MotionField,
+    flow_score,
+    make_clip,
+    motion_scores,
+    quantile,
+    score_clips,
+)
 
 LANDSCAPE, SMALL, PORTRAIT = (360, 640), (180, 320), (640, 360)
 
@@ -124,8 +131,20 @@ def test_the_camera_model_holds_pan_zoom_and_turn_but_not_what_moves_by_itself()
 def test_motion_scores_by_hand():
     still, right = np.zeros((20, 30, 2), np.float32), np.zeros((20, 30, 2), np.float32)
     right[..., 0] = 0.03
-    found = motion_scores([(still, 0.1), (right, 0.05)], (0.01, 0.01))
+    found = motion_scores([MotionField(still, 0.1), MotionField(right, 0.05)], (0.01, 0.01))
     assert found == {"motion": pytest.approx(0.3), "motion_p95": pytest.approx(0.6)}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 20, 21, 1001])
+@pytest.mark.parametrize("share", [0.0, 0.33, 0.95, 1.0])
+def test_a_quantile_lies_between_neighbours_of_the_sorted_values(count, share):
+    values = np.random.default_rng(count).integers(0, 50, count).astype(np.float32) / 7
+    expected = np.interp((count - 1) * share, np.arange(count), np.sort(values))
+    assert quantile(values, share) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_quantile_of_what_is_not_known_is_not_known():
+    assert np.isnan(quantile(np.array([0, 1, np.nan, 2, 3], np.float32), 0.5))
 
 
 @pytest.mark.parametrize(("number", "error"), [(1, 2.70), (2, 0.64), (3, 3.02)])

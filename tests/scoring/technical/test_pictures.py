@@ -6,6 +6,7 @@ import io
 import itertools
 import re
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,8 +15,9 @@ from tests.scoring.technical.scenes import canvas
 from tests.support import make_video, run_ffmpeg
 from tools.errors import UserError
 from tools.media.reading.frames import read_frames
+from tools.scoring.technical import colour
 from tools.scoring.technical.blockiness import blockiness, grid_profile
-from tools.scoring.technical.colour import colour_statistics, opponent_channels
+from tools.scoring.technical.colour import colour_statistics
 from tools.scoring.technical.niqe import niqe, niqe_features
 from tools.scoring.technical.niqe_model import NiqeModel, load_niqe_model
 from tools.scoring.technical.sharpness import sharpness
@@ -63,20 +65,30 @@ def hasler_suesstrunk(image: np.ndarray) -> float:
 
 def test_colour_follows_the_definitions():
     image = canvas(90, 160, 5)
-    found = colour_statistics(opponent_channels(image))
+    found = colour_statistics(image, luma(image))
     y = image.astype(np.float64) @ [0.2126, 0.7152, 0.0722]
     assert found["luminance"] == pytest.approx(y.mean(), abs=1e-3)
     assert found["contrast"] == pytest.approx(y.std(), abs=1e-3)
     assert found["colorfulness"] == pytest.approx(hasler_suesstrunk(image), abs=1e-3)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (1, 40_000), (210, 333)])
+def test_luma_in_parts_is_that_of_the_whole_to_the_last_digit(shape):
+    """OpenCV, which multiplies the picture by a matrix in one go."""
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    matrix = np.array([(0.2126, 0.7152, 0.0722), (1, -1, 0), (0.5, 0.5, -1)], np.float32)
+    expected = cv2.transform(image.astype(np.float32), matrix)[..., 0]
+    assert np.array_equal(colour.luma(image), expected)
+    assert np.array_equal(colour.luma(image[:, ::-1]), colour.luma(image[:, ::-1].copy()))
+
+
 def test_colour_of_pictures_whose_values_are_known():
     half = np.zeros((20, 20, 3), np.uint8)
     half[:10] = 255
-    found = colour_statistics(opponent_channels(half))
+    found = colour_statistics(half, luma(half))
     assert found == pytest.approx({"luminance": 127.5, "contrast": 127.5, "colorfulness": 0.0}, abs=1e-4)
     red = np.full((8, 8, 3), (255, 0, 0), np.uint8)
-    found = colour_statistics(opponent_channels(red))
+    found = colour_statistics(red, luma(red))
     # rg = 255, yb = 127.5 everywhere: no deviation, 0.3 times the length of the mean
     expected = {"luminance": 54.213, "contrast": 0.0, "colorfulness": 0.3 * np.hypot(255, 127.5)}
     assert found == pytest.approx(expected, abs=1e-3)
@@ -130,7 +142,7 @@ def test_pictures_without_blocks_have_a_blockiness_of_about_1(seed):
 def test_the_profile_follows_its_definition(shape):
     """Steps less the larger of those beside them, in sums of float64 over whole lines."""
     image = np.random.default_rng(4).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    picture = opponent_channels(image)[..., 0]
+    picture = colour.luma(image)
     for found, lines in zip(grid_profile(picture), (picture, picture.T), strict=True):
         steps = np.abs(np.diff(lines, axis=1))
         excess = (steps[:, 1:-1] - np.maximum(steps[:, :-2], steps[:, 2:])).clip(0, 16)

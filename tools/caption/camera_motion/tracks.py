@@ -139,6 +139,8 @@ def follow(first: np.ndarray, second: np.ndarray, corners: np.ndarray, region: R
         "maxLevel": _LEVELS,
         "criteria": (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 30, 0.003),
         "minEigThreshold": 1e-5,
+        # the cheaper of two measures of how far to trust a point; neither is used
+        "flags": cv2.OPTFLOW_LK_GET_MIN_EIGENVALS,
     }
     height, width = first.shape
     there, found, _ = cv2.calcOpticalFlowPyrLK(first, second, corners, **options)

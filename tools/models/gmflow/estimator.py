@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,11 +81,12 @@ class GMFlowEstimator:
         )
         self.device, self.precision = device, precision
 
-    def __call__(self, pairs: np.ndarray) -> np.ndarray:
+    def __call__(self, pairs: np.ndarray | Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
         """Flow of each pair; it does not depend on the other pairs, nor on the number of threads.
 
         Args:
-            pairs: uint8 or float32 from 0 to 255, shape (N, 2, H, W, 3), RGB; H and W multiples of 32.
+            pairs: uint8 or float32 from 0 to 255, shape (N, 2, H, W, 3), RGB; H and W multiples of 32. Or
+                the pictures of each pair.
 
         Returns:
             float32, shape (N, H, W, 2): how far each pixel moves to the right and down, in pixels.
@@ -93,6 +95,7 @@ class GMFlowEstimator:
 
         from tools.models.gmflow.model import MULTIPLE
 
+        pairs = np.asarray(pairs)
         if pairs.ndim != 5 or pairs.shape[1] != 2 or pairs.shape[4] != 3:
             raise ValueError(f"Invalid pairs {pairs.shape}. Supported are (N, 2, H, W, 3).")
         height, width = pairs.shape[2:4]

@@ -112,10 +112,11 @@ def _of_picture(image: np.ndarray, measures: Sequence[str], niqe_model: NiqeMode
     wanted = {name for name in measures if MEASURES[name].frames} - {"black_bars", "interlaced"}
     if not wanted:
         return {}
-    channels = colour.opponent_channels(image)
-    statistics = colour.colour_statistics(channels)
-    values: dict[str, Any] = {name: value for name, value in statistics.items() if name in wanted}
-    luma = np.ascontiguousarray(channels[..., 0])
+    luma = colour.luma(image)
+    values: dict[str, Any] = {}
+    if wanted & set(colour.STATISTICS):
+        statistics = colour.colour_statistics(image, luma)
+        values = {name: value for name, value in statistics.items() if name in wanted}
     if "sharpness" in wanted:
         values["sharpness"] = sharpness.sharpness(luma)
     if "blockiness" in wanted:

@@ -82,9 +82,10 @@ def strongest_steps(rows: np.ndarray) -> np.ndarray:
     count, width = rows.shape
     steps = np.zeros((count, width), rows.dtype)
     cv2.absdiff(rows[:, 1:], rows[:, :-1], dst=steps[:, :-1])
-    blocks = steps[:, : width // half * half].reshape(count, -1, half)
-    inside = blocks[..., :-1].max(axis=-1)  # without the step to the next block
-    whole = np.maximum(inside, blocks[..., -1])
+    blocks = steps[:, : width // half * half].reshape(-1, half)
+    inside = cv2.reduce(blocks[:, :-1], 1, cv2.REDUCE_MAX)[:, 0]  # without the step to the next block
+    whole = np.maximum(inside, blocks[:, -1])
+    inside, whole = inside.reshape(count, -1), whole.reshape(count, -1)
     return np.maximum(whole[:, :-1], inside[:, 1:])
 
 
