@@ -48,7 +48,7 @@ def main() -> None:
     for path in args.videos:
         decode = cpu(lambda path=path: sum(1 for _ in iter_video_frames(path)))
         frames = read(path, stage)
-        reading = cpu(lambda path=path: read(path, stage), 1) - decode
+        reading = cpu(lambda path=path: read(path, stage)) - decode
 
         def run(chosen: tuple[str, ...], frames: Frames = frames) -> float:
             model = stage.niqe_model

@@ -58,15 +58,11 @@ def colour_statistics(image: np.ndarray, luma: np.ndarray) -> dict[str, float]:
         averagely and 110 for extremely colourful pictures.
     """
     mean, deviation = (values.item() for values in cv2.meanStdDev(luma))
-    red, green, blue = cv2.split(image)
-    sums = [cv2.sumElems(channel)[0] for channel in (red, green, blue)]
-    red_green, red_blue, green_blue = (
-        cv2.norm(one, other, cv2.NORM_L2SQR) for one, other in ((red, green), (red, blue), (green, blue))
-    )
-    # Sums of whole numbers, thus exact: of R - G and (R + G) / 2 - B, and of their squares.
+    red, green, blue, red_green, red_blue, green_blue = _sums(image).tolist()
+    # of R - G and of (R + G) / 2 - B: the sum, and that of the squares
     opponent = (
-        (sums[0] - sums[1], red_green),
-        ((sums[0] + sums[1]) / 2 - sums[2], (2 * red_blue + 2 * green_blue - red_green) / 4),
+        (red - green, red_green),
+        ((red + green) / 2 - blue, (2 * red_blue + 2 * green_blue - red_green) / 4),
     )
     share = 1.0 / luma.size
     means = [total * share for total, _ in opponent]
@@ -79,3 +75,15 @@ def colour_statistics(image: np.ndarray, luma: np.ndarray) -> dict[str, float]:
         "contrast": deviation,
         "colorfulness": math.hypot(*deviations) + 0.3 * math.hypot(*means),
     }
+
+
+def _sums(image: np.ndarray) -> np.ndarray:
+    """Of R, G, B, and of the squares of R - G, R - B and G - B: whole numbers, thus exact in float64."""
+    pixels = np.ascontiguousarray(image).reshape(1, -1, 3)
+    total = np.zeros(6)
+    for start in range(0, pixels.shape[1], _PART):
+        red, green, blue = cv2.split(pixels[:, start : start + _PART])
+        total[:3] += [cv2.sumElems(channel)[0] for channel in (red, green, blue)]
+        pairs = ((red, green), (red, blue), (green, blue))
+        total[3:] += [cv2.norm(one, other, cv2.NORM_L2SQR) for one, other in pairs]
+    return total
