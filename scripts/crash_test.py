@@ -3,6 +3,7 @@
 
     python scripts/crash_test.py --kills 500
     python scripts/crash_test.py --kills 50 --seed 7 --only cut dedup
+    python scripts/crash_test.py --kills 4 --only ray
 
 Each trial starts a command on a copy of small inputs, kills it up to three times (SIGKILL, SIGTERM or Ctrl-C,
 to the process that was started, a worker of it, the one that is just writing, or all), starts it again with
@@ -34,6 +35,7 @@ if str(ROOT) not in sys.path:
 
 from tests.reliability.cases import SERVED, STORED, Case, all_cases  # noqa: E402
 from tests.reliability.object_storage import ObjectStorage  # noqa: E402
+from tests.reliability.ray_trials import RayTrials  # noqa: E402
 from tests.reliability.trials import Servers, Trials  # noqa: E402
 
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "RANKS", "-m")
@@ -80,13 +82,15 @@ def _run(cases: list[Case], args: argparse.Namespace, work: Path, servers: Serve
     kills: Counter[str] = Counter()
     trials = bad = 0
     launcher = TORCHRUN if args.torchrun else None
-    known: dict[str, Trials] = {}
+    known: dict[str, Trials | RayTrials] = {}
     while sum(kills.values()) < args.kills:
         case = cases[trials % len(cases)]
         if case.name not in known:
-            base = work / case.name.replace(" ", "_")
-            known[case.name] = Trials(
-                case, inputs=work / "inputs", base=base, forks=args.fork, servers=servers, launcher=launcher
+            inputs, base = work / "inputs", work / case.name.replace(" ", "_")
+            known[case.name] = (
+                RayTrials(case, inputs, base)
+                if case.on_ray
+                else Trials(case, inputs, base, forks=args.fork, servers=servers, launcher=launcher)
             )
         trial = known[case.name].run(args.seed + trials // len(cases), kills=args.each)
         trials += 1
@@ -114,6 +118,8 @@ def _chosen(args: argparse.Namespace) -> list[Case]:
             raise SystemExit(f"error: no command {name}; there are {', '.join(names)}")
     if args.only:
         cases = [case for case in cases if {case.name, case.name.partition(" ")[0]} & set(args.only)]
+    else:
+        cases = [case for case in cases if not case.on_ray]
     if args.light:
         cases = [case for case in cases if not case.heavy]
     if args.torchrun:

@@ -75,10 +75,22 @@ def test_a_small_file_is_written_whole_or_not_at_all(tmp_path):
     assert path.read_bytes() == b"2" and len(list(tmp_path.iterdir())) == 1
 
 
+_KILLED_AS_IT_REMOVES = """
+made = TemporaryFolder(folder)
+for name in "abxyz": (made.path / name).touch()
+removed = []
+sys.addaudithook(lambda event, _: event == "os.remove" and (removed.append(0), len(removed) > {at} and die()))
+made.close()
+"""
+
+
 @pytest.mark.parametrize(
     ("code", "is_young"),
     [
         ("made = TemporaryFolder(folder); (made.path / 'x').touch(); die()", False),
+        (_KILLED_AS_IT_REMOVES.format(at=1), False),
+        (_KILLED_AS_IT_REMOVES.format(at=2), False),
+        (_KILLED_AS_IT_REMOVES.format(at=3), False),
         ("temporary_files.fcntl.flock = die; TemporaryFolder(folder)", True),
         ("Path.rename = die; TemporaryFolder(folder)", True),
     ],

@@ -75,6 +75,7 @@ class Case:
         encodes: Whether the bytes of its files depend on the number of workers with which a run was begun.
         forks: Whether it can be a fork of the process that tests.
         stored: Whether it reads from object storage, or writes there.
+        on_ray: Whether it runs on a Ray cluster; only if it is named, since that takes minutes.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Case:
     encodes: bool = False
     forks: bool = True
     stored: bool = False
+    on_ray: bool = False
 
 
 def row_cases() -> list[Case]:
@@ -112,7 +114,7 @@ def row_cases() -> list[Case]:
 
 def transform_cases() -> list[Case]:
     """The methods of ``transform``, each under its first name."""
-    sizes = {"length": "32", "size": "32"}
+    sizes = {"length": "32", "size": "32x32"}
     cases = {}
     for name, method in METHODS.items():
         if not any(method is METHODS[other] for other in cases):
@@ -189,7 +191,7 @@ def storage_cases() -> list[Case]:
                 f"s3 {name}",
                 ("tools.export", tables[name], *words, "-o", f"s3://{TARGET}/data/{name[7:] or 'wan'}"),
                 ranks=False,
-                encodes=name != "export videofolder",
+                encodes=True,
                 stored=True,
                 needs=_STORAGE,
             )
@@ -208,6 +210,14 @@ def storage_cases() -> list[Case]:
     ]
 
 
+def ray_cases() -> list[Case]:
+    """Commands on Daft with two Ray nodes."""
+    words = ("tools.scoring.technical.inference", META, "--measures", "sharpness", "--quiet")
+    daft = ("--engine", "daft", "--ray", "auto", "--concurrency", "2", "--cpus", "1", "--num-workers", "1")
+    parts = ("--part-rows", "1", "--output", "scored.parquet")
+    return [Case("ray technical", (*words, *daft, *parts), needs=("daft", "ray"), on_ray=True)]
+
+
 def all_cases() -> list[Case]:
     """All of them."""
-    return [*row_cases(), *transform_cases(), *other_cases(), *storage_cases()]
+    return [*row_cases(), *transform_cases(), *other_cases(), *storage_cases(), *ray_cases()]

@@ -63,7 +63,8 @@ class Outputs:
         """
         names = [*self._names(), *(self._storage.objects() if self._storage is not None else ())]
         left = [name for name in names if _LEFT.search(name)]
-        there = (path.name for path in self._temporary.iterdir())
+        # Sockets are those of Daft to its workers, which nobody removes after a kill.
+        there = (path.name for path in self._temporary.iterdir() if not path.is_socket())
         left += [f"TMPDIR/{name}" for name in there if not name.startswith(_OF_OTHERS)]
         faults = [f"temporary files are left: {left}"] if left else []
         if self._storage is not None:

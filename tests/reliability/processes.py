@@ -7,7 +7,7 @@ may not have used Polars or PyTorch.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import json
 import os
 import random

@@ -142,7 +142,7 @@ class TemporaryFolder:
 
     def close(self) -> None:
         """Remove the folder and its contents."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove_locked(self.path)
         os.close(self._lock)
 
 
@@ -178,6 +178,19 @@ def remove_left_folders(base: str | Path) -> None:
             lock = os.open(folder / "lock", os.O_RDWR)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its owner lives
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove_locked(folder)
             finally:
                 os.close(lock)
+
+
+def _remove_locked(folder: Path) -> None:
+    """Remove a folder, its lock last, so that it is known as ours if the process is killed meanwhile."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            if path.name == "lock":
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                remove_quietly(path)
+    shutil.rmtree(folder, ignore_errors=True)
