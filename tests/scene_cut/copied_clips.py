@@ -15,6 +15,19 @@ from tools.scene_cut.clips.cutting import Clip, CutOptions, cut_clips
 
 BOUNDS = [(0, 60), (5, 45), (12, 36), (13, 23), (40, 41), (30, 57)]
 VFR = np.cumsum([0.0] + [0.020, 0.070, 0.033, 0.041] * 15)[:60].tolist()
+COPIED = {
+    "h264": ("s.mp4", {}),
+    "h264 vfr": ("s.mp4", {"times": VFR}),
+    "h264 pyramid": ("s.mp4", {"b_frames": 5}),
+    "h264 mkv": ("s.mkv", {"fps": Fraction(24000, 1001)}),
+    "h264 ts": ("s.ts", {}),
+    "h264 main": ("s.mp4", {"options": {"profile": "main"}}),
+    "h264 baseline": ("s.mp4", {"b_frames": 0, "options": {"profile": "baseline"}}),
+    "h264 open": ("s.mp4", {"open_gop": True}),
+    "hevc": ("s.mp4", {"codec": "hevc"}),
+    "hevc open": ("s.mp4", {"codec": "hevc", "open_gop": True}),
+}
+"""Videos that modes copy and smart both copy: name of the file, and how `make_video` makes it."""
 
 
 def hashes_ffmpeg(path: Path) -> list[str]:

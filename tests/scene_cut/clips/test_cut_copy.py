@@ -8,23 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.scene_cut.copied_clips import BOUNDS, VFR, cut, hashes_ffmpeg, hashes_pyav, times_of
+from tests.scene_cut.copied_clips import BOUNDS, COPIED, cut, hashes_ffmpeg, hashes_pyav, times_of
 from tests.support import make_video, remux
 from tools.media.reading.probe import index_packets, probe
 from tools.media.writing.copying import decoding_ticks
 from tools.scene_cut.clips.cutting import CutOptions, cut_clips
 
-SOURCES = {
-    "h264": ("s.mp4", {}),
-    "h264 vfr": ("s.mp4", {"times": VFR}),
-    "h264 pyramid": ("s.mp4", {"b_frames": 5}),
-    "h264 mkv": ("s.mkv", {"fps": Fraction(24000, 1001)}),
-    "h264 ts": ("s.ts", {}),
-    "h264 main": ("s.mp4", {"options": {"profile": "main"}}),
-    "h264 baseline": ("s.mp4", {"b_frames": 0, "options": {"profile": "baseline"}}),
-    "h264 open gop": ("s.mp4", {"open_gop": True}),
-    "hevc": ("s.mp4", {"codec": "hevc"}),
-    "hevc open gop": ("s.mp4", {"codec": "hevc", "open_gop": True}),
+SOURCES = COPIED | {
     "vp9": ("s.webm", {"codec": "vp9"}),
     "vp8": ("s.webm", {"codec": "vp8"}),
     "av1": ("s.mkv", {"codec": "av1"}),

@@ -16,6 +16,7 @@ import pytest
 
 from tests.scene_cut.copied_clips import (
     BOUNDS,
+    COPIED,
     VFR,
     cut,
     hashes_ffmpeg,
@@ -31,22 +32,12 @@ from tools.scene_cut import cut as command
 from tools.scene_cut.clips.cutting import Clip, CutOptions, cut_clips
 
 GROUP = 12
-SOURCES = {
-    "h264": ("s.mp4", {}),
-    "h264 vfr": ("s.mp4", {"times": VFR}),
-    "h264 pyramid": ("s.mp4", {"b_frames": 5}),
-    "h264 mkv": ("s.mkv", {"fps": Fraction(24000, 1001)}),
-    "h264 ts": ("s.ts", {}),
-    "h264 main": ("s.mp4", {"options": {"profile": "main"}}),
-    "h264 baseline": ("s.mp4", {"b_frames": 0, "options": {"profile": "baseline"}}),
+SOURCES = COPIED | {
     "h264 10 bit": ("s.mp4", {"pix_fmt": "yuv420p10le"}),
-    "h264 open": ("s.mp4", {"open_gop": True}),
     "h264 open ts pyramid": ("s.ts", {"open_gop": True, "b_frames": 5}),
     "h264 open 10 bit": ("s.mkv", {"open_gop": True, "pix_fmt": "yuv420p10le"}),
-    "hevc": ("s.mp4", {"codec": "hevc"}),
     "hevc in order": ("s.mp4", {"codec": "hevc", "b_frames": 0}),
     "hevc ts": ("s.ts", {"codec": "hevc", "b_frames": 4}),
-    "hevc open": ("s.mp4", {"codec": "hevc", "open_gop": True}),
     "hevc open 10 bit vfr": (
         "s.mkv",
         {"codec": "hevc", "open_gop": True, "pix_fmt": "yuv420p10le", "times": VFR},
