@@ -164,8 +164,10 @@ def test_a_read_only_folder_is_told_in_one_line(folder, monkeypatch, capsys, mai
         monkeypatch.chdir(folder)  # the one that is mounted
         with pytest.raises(SystemExit) as ended:
             cli.run(lambda: main(words))
-        said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+        told = capsys.readouterr().err.splitlines()
+        said = [line for line in told if line.startswith("error:")]
     monkeypatch.chdir("/")
     assert (ended.value.code, len(said)) == (1, 1)
     assert "Read-only file system; make it writable, or write elsewhere" in said[0]
+    assert main is not datautil.main or told == said  # before any file of the table is opened
     assert sorted(folder.rglob("*")) == before

@@ -109,6 +109,23 @@ def make_folder(folder: str | Path, option: str = "") -> None:
         raise disk_error(path, error) or UserError(why) from None
 
 
+def check_writable(path: Path, what: str = "") -> None:
+    """Before hours of work: find out whether a file may be written; nothing is created.
+
+    Args:
+        path: The file; its folder need not exist yet.
+        what: What is to be written, see `cannot_write`.
+
+    Raises:
+        DiskError: Its folder, or the one that this would be created in, is read-only or not permitted.
+    """
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not os.access(folder, os.W_OK):
+        is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
+        number = errno.EROFS if is_read_only else errno.EACCES
+        raise cannot_write(path, OSError(number, os.strerror(number)), what)
+
+
 def sync(path: str | Path) -> None:
     """Write a file, or the names in a folder, through to the disk, where a power loss cannot take them.
 

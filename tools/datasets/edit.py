@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.base.disk import check_writable
 from tools.base.log import LOG
 from tools.datasets.operations import OPERATIONS, Context
 from tools.datasets.operations.sets import other_tables
@@ -167,6 +168,7 @@ def run_datautil(
         overwrite=overwrite,
     )
     check_rows(plan)
+    check_writable(plan.target, "the table")
     if rejected is not None:
         check_rejected(Path(rejected), plan, overwrite=overwrite)
     recording = record_run(plan)
