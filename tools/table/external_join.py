@@ -117,7 +117,7 @@ def rows_in(frame: pl.LazyFrame, other: pl.LazyFrame, column: str, folder: Path)
 
     Returns:
         Boolean (rows), False where there is no value; or else the values of the other table as a table of
-        ``column``, each once, if they fit into memory. The first table has not been read then.
+        ``column`` if they fit into memory. The first table has not been read then.
 
     Raises:
         As `first_rows`.
@@ -176,14 +176,15 @@ def join_rows(
     keyed = other.rename({column: _KEY}).with_row_index(_OTHER)
     there = _held_or_filed(keyed, folder, keep, _limit(frame, other, column), rows)
     if isinstance(there, pl.DataFrame):
-        found = there.drop(_OTHER).rename({_KEY: column}).lazy()
+        once = there.unique(_KEY, keep=keep, maintain_order=True)
+        found = once.drop(_OTHER).rename({_KEY: column}).lazy()
         joined = frame.join(
             found.with_columns(pl.lit(True).alias(FOUND)), on=column, how="left", maintain_order="left"
         )
         rest = found.select(column, *schema).join(
             frame.select(column), on=column, how="anti", maintain_order="left"
         )
-        return Joined(joined, rest, rows.number - there.height)
+        return Joined(joined, rest, rows.number - once.height)
     mine, height = _filed(frame.select(pl.col(column).alias(_KEY)), folder)
     match = _Match(there, mine, height, rows.number, schema, keep, folder)
     return Joined(
@@ -208,24 +209,20 @@ class _Counted:
 def _held_or_filed(
     frame: pl.LazyFrame, folder: Path, keep: _Keep, limit: int, rows: _Counted | None = None
 ) -> pl.DataFrame | RowFiles:
-    """A table with one row for each `_KEY` in memory; of a large one in files, where some keys repeat."""
+    """A table in memory; a large one in files, where fewer rows have the same `_KEY`."""
     held: list[pl.DataFrame] = []
     size = 0
     files: RowFiles | None = None
     for piece in pieces_of(frame, BUFFER):
         if rows is not None:
             rows.number += piece.height
-        held.append(piece.unique(_KEY, keep=keep, maintain_order=True))
-        size += int(held[-1].estimated_size())
-        if files is not None or size > limit:
+        held.append(piece)
+        size += int(piece.estimated_size())
+        if size > limit:
             files = files or RowFiles(folder)
             while held:
-                files.add(held.pop(0), _GROUP)
-    if files is None:
-        return pl.concat(held).unique(_KEY, keep=keep, maintain_order=True)
-    while held:
-        files.add(held.pop(0), _GROUP)
-    return files
+                files.add(held.pop(0).unique(_KEY, keep=keep, maintain_order=True), _GROUP)
+    return pl.concat(held) if files is None else files
 
 
 def _filed(frame: pl.LazyFrame, folder: Path) -> tuple[RowFiles, int]:
