@@ -2,21 +2,24 @@
 
 CLIP ViT-L/14 with random weights (speed does not depend on them) and the real head, on frames of your videos:
 
-    python benchmarks/aesthetic.py VIDEO... [--images 16] [--head PATH]
+    python benchmarks/aesthetic.py VIDEO... [--images 16] [--repeat 3] [--head PATH]
     python benchmarks/aesthetic.py VIDEO... --precisions [--images 24]
 
-Compared are the loop that one writes with transformers (fp32, PyTorch's own threads; one picture at a time,
-and batches of 8) and `AestheticScorer`. All times include the preprocessing. A precision for which the
-machine has no instructions is not timed; --precisions computes its matrix products in fp32 and rounds their
-results, which is what matrix units do.
+Compared are the loop that one writes with transformers (fp32; one picture at a time, and batches of 8) and
+`AestheticScorer` with each backend, in turn. On a CPU pictures are counted by the second of CPU time, in the
+fastest of --repeat turns. All times include the preprocessing. A precision for which the machine has no
+instructions is not timed; --precisions computes its matrix products in fp32 and rounds their results, which
+is what matrix units do.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +33,10 @@ from tools.media.reading.sampling import parse_sampling
 from tools.media.workers.pool import usable_cores
 from tools.models.aesthetic_head import load_head
 from tools.models.clip import CLIPEncoder
+from tools.models.clip_openvino import choose_clip_backend, clip_backend_version
 from tools.models.clip_preprocess import clip_preprocess
 from tools.models.device import cpu_multiplies_bf16, resolve_device
+from tools.models.strict import for_inference
 from tools.models.weights import find_weights
 from tools.scoring.aesthetic.scorer import AestheticScorer
 
@@ -92,30 +97,48 @@ def plain_loop(model: CLIPModel, head: Callable, images: list[np.ndarray], batch
     return np.concatenate(scores)
 
 
-def timed(function: Callable[[], np.ndarray], images: int) -> str:
-    function()  # warm
-    start = time.perf_counter()
-    function()
-    return f"{images / (time.perf_counter() - start):8.2f}"
-
-
-def speed(images: list[np.ndarray], head_file: Path) -> None:
-    device = resolve_device("auto")
-    model, head = random_vit_l_14().to(device), load_head(head_file)
-    some = images[: max(4, len(images) // 2)]
-    print("| what | precision | pictures/s |\n|---|---|---|")
-    for batch in (1, 8):
-        rate = timed(lambda batch=batch: plain_loop(model, head, some, batch), len(some))
-        print(f"| transformers loop, batch {batch} | fp32 | {rate} |", flush=True)
+def ways(head_file: Path, device: str) -> dict[tuple[str, str], Callable[[list[np.ndarray]], np.ndarray]]:
+    """Functions from pictures to scores, by what they are and their precision."""
+    exact, head = random_vit_l_14().to(device), load_head(head_file)
+    found: dict[tuple[str, str], Callable[[list[np.ndarray]], np.ndarray]] = {
+        (f"transformers loop, batch {batch}", "fp32"): partial(plain_loop, exact, head, batch=batch)
+        for batch in (1, 8)
+    }
     fast = ["fp16", "bf16"] if device != "cpu" else ["bf16"] if cpu_multiplies_bf16() else []
     for precision in ("fp32", *fast):
-        clip = CLIPEncoder(
-            model.to(DTYPES[precision]), digest="random weights", device=device, precision=precision
-        )
-        scorer = AestheticScorer(clip, head_file)
-        rate = timed(lambda scorer=scorer: scorer.score(images), len(images))
-        print(f"| AestheticScorer | {precision} | {rate} |", flush=True)
-        model = model.float()
+        model = copy.deepcopy(exact).to(DTYPES[precision])
+        auto = choose_clip_backend("auto", device, precision)
+        for backend in dict.fromkeys(("pytorch", auto)):
+            clip = CLIPEncoder(
+                for_inference(model, device),
+                digest="random weights",
+                device=device,
+                precision=precision,
+                threads=1,
+                backend=backend,
+            )
+            name = f"AestheticScorer, {clip_backend_version(backend)}"
+            found[name, precision] = AestheticScorer(clip, head_file).score
+    return found
+
+
+def speed(images: list[np.ndarray], head_file: Path, repeat: int) -> None:
+    device = resolve_device("auto")
+    clock = time.process_time if device == "cpu" else time.perf_counter
+    functions = ways(head_file, device)
+    seconds: dict[tuple[str, str], list[float]] = {way: [] for way in functions}
+    scores = {}
+    for turn in range(repeat + 1):
+        for way, function in functions.items():
+            start = clock()
+            scores[way] = function(images)
+            if turn:  # the first warms up
+                seconds[way].append(clock() - start)
+    exact = next(iter(scores.values()))
+    print("| what | precision | pictures/s | largest change of aes |\n|---|---|---|---|")
+    for (what, precision), taken in seconds.items():
+        change = np.abs(scores[what, precision] - exact).max()
+        print(f"| {what} | {precision} | {len(images) / min(taken):.2f} | {change:.6f} |", flush=True)
 
 
 def precisions(images: list[np.ndarray], head_file: Path) -> None:
@@ -136,6 +159,7 @@ def main() -> None:
     )
     parser.add_argument("videos", nargs="+")
     parser.add_argument("--images", type=int, default=16)
+    parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--head", help="aesthetic.pth")
     parser.add_argument("--precisions", action="store_true")
     args = parser.parse_args()
@@ -144,7 +168,10 @@ def main() -> None:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {usable_cores()} cores, {gpu}"
     print(f"{machine}, PyTorch {torch.__version__}, {len(images)} pictures\n")
-    (precisions if args.precisions else speed)(images, head_file)
+    if args.precisions:
+        precisions(images, head_file)
+    else:
+        speed(images, head_file, args.repeat)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,15 @@
 """Three frames of a video: CPU time of exact frames and of key frames, beside OpenCV and decord.
 
-    python benchmarks/frames.py VIDEO... [--gops 30 60 250] [--repeat 5] [--ocr] [--json FILE]
+    python benchmarks/frames.py VIDEO... [--gops 30 60 250] [--repeat 5] [--json FILE]
+    python benchmarks/frames.py VIDEO... --scores [--gops 30] [--seconds 60] [--window 3] [--json FILE]
 
 Each VIDEO is measured as it is, and with --gops encoded again with key frames at these distances (H.264, its
 first --seconds). `floor` opens the file once, reads its packets, and decodes what the three frames need,
 without converting a picture. All ways run in turn in one process, on one thread; figures are medians in
 milliseconds.
 
-With --ocr, the text regions of the frames at key frames are compared with those of the exact ones, in windows
-of 4 seconds; with --gops, of the encoded files.
+With --scores, scores of the frames at key frames are compared with those of the exact ones, in windows of
+some seconds (with --gops, of the encoded files): ocr and its area, and technical measures of pictures.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ import numpy as np
 
 from tools.media.reading.decoders.pyav import Decoder
 from tools.media.reading.probe import index_packets
-from tools.media.reading.requests import read_sampled
+from tools.media.reading.requests import FrameRequest, read_requests, read_sampled
 from tools.media.reading.sampling import Sampling
+from tools.scoring.ocr.scorer import OcrScorer
+from tools.scoring.technical.colour import colour_statistics, opponent_channels
+from tools.scoring.technical.sharpness import sharpness
 
 EXACT = Sampling("first_middle_last", 3)
 NEAREST = Sampling("first_middle_last", 3, nearest="key")
-_WINDOW = 4.0
 
 
 def encode(source: Path, target: Path, gop: int, seconds: int) -> Path:
@@ -106,38 +109,56 @@ def medians(functions: dict[str, Callable[[], object]], repeat: int) -> dict[str
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
-def text_regions(paths: list[Path]) -> dict[str, float]:
-    """How the text regions differ in windows that have two key frames or more."""
-    from tools.media.reading.requests import FrameRequest, read_requests
-    from tools.scoring.ocr.scorer import OcrScorer
+Scores = dict[str, float]
 
-    scorer = OcrScorer(device="cpu")
-    exact, near, apart = [], [], []
-    for path in paths:
-        length = index_packets(path).duration
-        for start in np.arange(0, max(length - _WINDOW, 0) + 1e-9, _WINDOW):
-            limits = {"start": float(start), "end": float(start) + _WINDOW}
-            requests = [
-                FrameRequest(Sampling("first_middle_last", 3, nearest=kind, **limits))
-                for kind in (None, "key")
-            ]
-            found = read_requests(path, requests)
-            if any(isinstance(frames, Exception) for frames in found):
-                continue
-            numbers = [[frame.index for frame in frames] for frames in found]
-            if numbers[0] == numbers[1]:
-                continue  # read as without ~key
-            counts = [float(scorer.score([frame.image for frame in frames])["ocr"]) for frames in found]
-            exact.append(counts[0])
-            near.append(counts[1])
-            apart.append(abs(counts[1] - counts[0]))
+
+def picture_scores(ocr: OcrScorer, images: list[np.ndarray]) -> Scores:
+    """Text regions and their area, and the means of technical measures over the pictures."""
+    pictures = []
+    for image in images:
+        channels = opponent_channels(image)
+        pictures.append({**colour_statistics(channels), "sharpness": sharpness(channels[..., 0])})
+    text = ocr.score(images)
+    means = {name: float(np.mean([one[name] for one in pictures])) for name in pictures[0]}
+    return {name: float(text[name]) for name in ("ocr", "ocr_area")} | means
+
+
+def scored_windows(path: Path, window: float, ocr: OcrScorer) -> list[tuple[Scores, Scores]]:
+    """Scores of the exact frames and of those at key frames, of each window in which these are others."""
+    found = []
+    length = index_packets(path).duration
+    for start in np.arange(0, max(length - window, 0) + 1e-9, window):
+        limits = {"start": float(start), "end": float(start) + window}
+        samplings = [Sampling("first_middle_last", 3, nearest=kind, **limits) for kind in (None, "key")]
+        both = read_requests(path, [FrameRequest(sampling) for sampling in samplings])
+        if any(isinstance(frames, Exception) for frames in both):
+            continue
+        exact, near = both
+        if [frame.index for frame in exact] != [frame.index for frame in near]:
+            images = ([frame.image for frame in frames] for frames in both)
+            found.append(tuple(picture_scores(ocr, own) for own in images))
+    return found
+
+
+def differences(found: list[tuple[Scores, Scores]]) -> dict[str, dict[str, float]]:
+    """By the column."""
     return {
-        "windows": len(exact),
-        "mean_exact": float(np.mean(exact)),
-        "mean_key": float(np.mean(near)),
-        "mean_difference": float(np.mean(apart)),
+        name: _differences(np.array([[one[name] for one in pair] for pair in found])) for name in found[0][0]
+    }
+
+
+def _differences(values: np.ndarray) -> dict[str, float]:
+    """Of the scores of each window at exact and at key frames, shape (windows, 2)."""
+    apart = np.abs(values[:, 1] - values[:, 0])
+    return {
+        "windows": len(values),
+        "mean": float(values[:, 0].mean()),
+        "deviation": float(values[:, 0].std()),
+        "same": float((apart < 1e-9).mean()),
+        "median_difference": float(np.median(apart)),
         "p90_difference": float(np.quantile(apart, 0.9)),
-        "same": float(np.mean(np.array(apart) < 1e-9)),
+        "mean_change": float((values[:, 1] - values[:, 0]).mean()),
+        "correlation": float(np.corrcoef(values.T)[0, 1]),
     }
 
 
@@ -149,18 +170,21 @@ def main() -> None:
     parser.add_argument("--gops", nargs="*", type=int, default=[])
     parser.add_argument("--seconds", type=int, default=10, help="length of the encoded files")
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--ocr", action="store_true")
+    parser.add_argument("--scores", action="store_true")
+    parser.add_argument("--window", type=float, default=3, help="length in seconds of what --scores compares")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        files = [] if args.ocr and args.gops else [(path.name, path) for path in args.videos]
+        files = [] if args.scores and args.gops else [(path.name, path) for path in args.videos]
         for path in args.videos:
             for gop in args.gops:
                 made = encode(path, Path(folder, f"{path.stem}_{gop}.mp4"), gop, args.seconds)
                 files.append((f"{path.name}, GOP {gop}", made))
-        if args.ocr:
-            report = text_regions([path for _, path in files])
+        if args.scores:
+            ocr = OcrScorer(device="cpu")
+            pairs = [pair for _, path in files for pair in scored_windows(path, args.window, ocr)]
+            report = differences(pairs)
             print(json.dumps(report, indent=1))
             rows.append(report)
         else:

@@ -161,9 +161,11 @@ def test_wrong_sizes_are_refused(encoder):
 
 
 @pytest.fixture(scope="module")
-def hugging_face(encoder, tmp_path_factory) -> Path:
+def hugging_face(state, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("hf") / "clip"
-    encoder._model.save_pretrained(folder)
+    path = save_state(state, folder.with_suffix(".pt"))
+    clip = load_clip(path, device="cpu", precision="fp32", backend="pytorch")  # which keeps the whole model
+    clip._model.save_pretrained(folder)
     return folder
 
 

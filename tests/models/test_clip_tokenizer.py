@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.models.clip_vocabulary import ids, merges, reference, save_folder, save_openai
 from tests.models.openai_clip import Shape, random_state, save_state
 from tools.errors import UserError
+from tools.models.clip import load_clip
 from tools.models.clip_checkpoint import find_clip
 from tools.models.clip_tokenizer import (
     START,
@@ -153,7 +154,8 @@ def test_the_vocabulary_is_the_models_own_or_openais(tmp_path, monkeypatch):
     clip, tokenizer = load_clip_and_tokenizer(weights, device="cpu", precision="fp32")
     assert clip.vocabulary == tokenizer.size
     folder = save_folder(tmp_path / "hf")
-    clip._model.save_pretrained(folder)
+    whole = load_clip(weights, device="cpu", precision="fp32", backend="pytorch")
+    whole._model.save_pretrained(folder)
     assert find_vocabulary(find_clip(folder)) == folder
     assert find_clip(folder).context_length == find_clip(weights).context_length == 16
     before = vocabulary_digest(folder)

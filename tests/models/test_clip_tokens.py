@@ -15,7 +15,7 @@ SHAPE = Shape(embed_dim=96, vocab=500, context=20, text_width=128)
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory) -> CLIPEncoder:
     path = save_state(random_state(SHAPE), tmp_path_factory.mktemp("clip") / "clip.pt")
-    return load_clip(path, device="cpu", precision="fp32", threads=2)
+    return load_clip(path, device="cpu", precision="fp32", threads=2, backend="pytorch")
 
 
 @pytest.fixture(scope="module")

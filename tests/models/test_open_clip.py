@@ -144,7 +144,9 @@ def test_a_named_model_is_loaded_as_such_and_no_other(tmp_path):
     shape = Shape(256, 224, 32, 384, 12, 16, 300, 256, 10)  # ViT-S-32-alt, with a smaller vocabulary
     state = random_state(shape)
     path = save_open_clip(tmp_path / "a", state, None, "weights.pt")
-    model = load_clip(find_clip(path, "ViT-S-32-alt"), device="cpu", precision="fp32")._model
+    model = load_clip(
+        find_clip(path, "ViT-S-32-alt"), device="cpu", precision="fp32", backend="pytorch"
+    )._model
     for part, width, heads in (("vision_config", 384, 6), ("text_config", 256, 4)):
         config = getattr(model.config, part)
         assert (config.hidden_size, config.num_attention_heads, config.hidden_act) == (width, heads, "gelu")
@@ -195,7 +197,7 @@ def test_a_folder_of_both_formats_is_read_in_that_of_transformers(tmp_path):
     state = random_state(SMALL)
     folder = tmp_path / "both"
     save_open_clip(folder, state, config_of(SMALL), "open_clip_model.safetensors")
-    load_clip(folder, device="cpu", precision="fp32")._model.save_pretrained(folder)
+    load_clip(folder, device="cpu", precision="fp32", backend="pytorch")._model.save_pretrained(folder)
     assert find_clip(folder).path == folder
     assert error_of(folder, state, SMALL, exact_gelu=True) < 1e-5
     assert find_clip(folder, folder / "open_clip_config.json").path.name == "open_clip_model.safetensors"
@@ -293,7 +295,9 @@ def test_pictures_are_prepared_as_the_config_says(tmp_path):
 def test_pictures_are_prepared_as_a_hugging_face_folder_says(tmp_path):
     save_open_clip(tmp_path / "a", random_state(SMALL), config_of(SMALL), "open_clip_pytorch_model.bin")
     folder = tmp_path / "hf"
-    load_clip(tmp_path / "a", device="cpu", precision="fp32")._model.save_pretrained(folder)
+    load_clip(tmp_path / "a", device="cpu", precision="fp32", backend="pytorch")._model.save_pretrained(
+        folder
+    )
     plain = find_clip(folder)
     settings = {
         "image_mean": [0.5, 0.5, 0.5],

@@ -3,7 +3,8 @@
 A feature depends on its own image (or text) and on nothing else: not on what else is in the batch, nor on the
 number of CPU threads. Matrix products of another shape, or split over another number of threads, differ in
 their last bits, so every forward pass has the same shape and, on a CPU, one thread; several run at a time. A
-pass has a few rows where that is faster and a row's place among them makes no difference.
+pass has a few rows where that is faster and a row's place among them makes no difference. Pictures are
+computed by PyTorch, or on a CPU by OpenVINO, whose features differ in their last bits.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 
 from tools.models.clip_checkpoint import CLIPCheckpoint, find_clip
 from tools.models.clip_openai import openai_config, read_openai_checkpoint, to_transformers
+from tools.models.clip_openvino import OpenVinoImages, choose_clip_backend
 from tools.models.clip_preprocess import OPENAI_PICTURES, Pictures, normalize_crops
 from tools.models.compiled import CompiledForward
 from tools.models.device import cpu_has_matrix_units, resolve_device, resolve_precision
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _GPU_BATCH = 64  # images in one forward pass on a GPU; a shorter last batch is filled up
 _AMX_BATCH = 4  # the same in bf16 on a CPU with AMX: 30 % faster than one, and as fast as 8
+_OPENVINO_BATCH = 8  # the same for pictures in OpenVINO, there faster than 4
 
 
 def load_clip(
@@ -38,6 +41,7 @@ def load_clip(
     precision: str = "auto",
     compile: bool = False,
     threads: int | None = None,
+    backend: str = "auto",
 ) -> CLIPEncoder:
     """Load a CLIP.
 
@@ -47,27 +51,33 @@ def load_clip(
         precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``, see `tools.models.device.resolve_precision`.
         compile: Run images through ``torch.compile`` (needs a C++ compiler; pays off in long runs).
         threads: Images computed at a time on a CPU; by default PyTorch's number of threads.
+        backend: ``auto``, ``openvino`` or ``pytorch``, see `tools.models.clip_openvino.choose_clip_backend`.
 
     Raises:
-        UserError: The weights cannot be found, or do not fit a CLIP exactly.
+        UserError: The weights cannot be found, or do not fit a CLIP exactly; or the backend cannot be used.
     """
     import torch
 
     source = name_or_path if isinstance(name_or_path, CLIPCheckpoint) else find_clip(name_or_path)
     device = resolve_device(device)
     precision = resolve_precision(precision, device)
+    backend = choose_clip_backend(backend, device, precision, compile=compile)
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     load = _load_folder if source.path.is_dir() else _load_file
-    model = load(source, dtype)
-    return CLIPEncoder(
-        for_inference(model, device),
+    model: Any = for_inference(load(source, dtype), device)
+    encoder = CLIPEncoder(
+        model,
         digest=source.digest,
         device=device,
         precision=precision,
         compile=compile,
         threads=threads,
         pictures=source.pictures,
+        backend=backend,
     )
+    if backend == "openvino":
+        model.vision_model = None  # OpenVINO has it
+    return encoder
 
 
 class CLIPEncoder:
@@ -81,6 +91,7 @@ class CLIPEncoder:
         compile: Run images through ``torch.compile``.
         threads: Images computed at a time on a CPU.
         pictures: How pictures are prepared for it.
+        backend: What computes the features of pictures: ``openvino`` or ``pytorch``.
 
     Attributes:
         pictures: See above.
@@ -92,6 +103,7 @@ class CLIPEncoder:
         digest: See above.
         device: See above.
         precision: See above.
+        backend: See above.
     """
 
     def __init__(
@@ -104,20 +116,29 @@ class CLIPEncoder:
         compile: bool = False,
         threads: int | None = None,
         pictures: Pictures = OPENAI_PICTURES,
+        backend: str = "pytorch",
     ) -> None:
         import torch
 
         self._model: Any = model  # transformers leaves open what its functions return, and its config's parts
-        self._image_forward = CompiledForward(self._images) if compile else self._images
+        threads = threads or torch.get_num_threads()
+        matrix_units = precision == "bf16" and cpu_has_matrix_units()
+
+        def passes(amx_batch: int) -> ForwardPasses:
+            size = amx_batch if matrix_units else 1
+            return ForwardPasses(device, batch_size=_GPU_BATCH, threads=threads, cpu_batch_size=size)
+
+        self._passes = self._image_passes = passes(_AMX_BATCH)
+        self._image_forward: Callable[[torch.Tensor], torch.Tensor] = self._images
+        if backend == "openvino":
+            batch = _OPENVINO_BATCH if matrix_units else 1
+            self._image_passes = passes(batch)
+            self._image_forward = OpenVinoImages(model, precision=precision, batch=batch, at_a_time=threads)
+        elif compile:
+            self._image_forward = CompiledForward(self._images)
         if not compile:
             use_fused_quick_gelu(model, device)
-        self._passes = ForwardPasses(
-            device,
-            batch_size=_GPU_BATCH,
-            threads=threads or torch.get_num_threads(),
-            cpu_batch_size=_AMX_BATCH if precision == "bf16" and cpu_has_matrix_units() else 1,
-        )
-        self.digest, self.device, self.precision = digest, device, precision
+        self.digest, self.device, self.precision, self.backend = digest, device, precision, backend
         self.pictures = pictures
         config = cast(Any, model.config)
         self.image_size: int = config.vision_config.image_size
@@ -138,7 +159,7 @@ class CLIPEncoder:
         side = self.image_size
         if pixels.ndim != 4 or tuple(pixels.shape[1:]) != (3, side, side):
             raise ValueError(f"Invalid pixels {tuple(pixels.shape)}. Supported are (N, 3, {side}, {side}).")
-        return self._run(self._image_forward, pixels)
+        return self._run(self._image_forward, pixels, self._image_passes)
 
     def encode_crops(self, crops: np.ndarray) -> torch.Tensor:
         """Image features of crops that `clip_crop` made; they are normalised on the device.
@@ -157,7 +178,9 @@ class CLIPEncoder:
                 f"Invalid crops ({crops.dtype} {crops.shape}). Supported: uint8 N x {side} x {side} x 3."
             )
         rows = torch.from_numpy(np.ascontiguousarray(crops))
-        return self._run(self._image_forward, rows, prepare=lambda part: normalize_crops(part, self.pictures))
+        return self._run(
+            self._image_forward, rows, self._image_passes, lambda part: normalize_crops(part, self.pictures)
+        )
 
     def encode_text(self, token_ids: torch.Tensor) -> torch.Tensor:
         """Text features, not normalised, as openai/CLIP's ``encode_text``.
@@ -168,7 +191,7 @@ class CLIPEncoder:
         Returns:
             float32, shape (N, D), on the CPU.
         """
-        return self._run(self._texts, self._checked(token_ids))
+        return self._run(self._texts, self._checked(token_ids), self._passes)
 
     def encode_tokens(self, token_ids: torch.Tensor) -> torch.Tensor:
         """Features of every token, not normalised: the last norm at each position, projected.
@@ -184,7 +207,7 @@ class CLIPEncoder:
         """
         if len(token_ids) == 0:
             return self._checked(token_ids).new_empty(0, self.context_length, self.embed_dim).float()
-        return self._run(self._tokens, self._checked(token_ids))
+        return self._run(self._tokens, self._checked(token_ids), self._passes)
 
     def _checked(self, token_ids: torch.Tensor) -> torch.Tensor:
         if token_ids.ndim != 2 or token_ids.shape[1] != self.context_length:
@@ -207,6 +230,7 @@ class CLIPEncoder:
         self,
         forward: Callable[[torch.Tensor], torch.Tensor],
         rows: torch.Tensor,
+        passes: ForwardPasses,
         prepare: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
         import torch
@@ -219,8 +243,8 @@ class CLIPEncoder:
             return forward(prepare(part) if prepare else part).float()
 
         if isinstance(forward, CompiledForward):
-            forward.prepare(lambda: self._passes(step, rows[:1]))
-        return self._passes(step, rows)
+            forward.prepare(lambda: passes(step, rows[:1]))
+        return passes(step, rows)
 
 
 def _load_file(source: CLIPCheckpoint, dtype: torch.dtype) -> CLIPModel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tools.models.clip_openvino import CLIP_BACKENDS
 from tools.options import option
 from tools.options.values import Choice, Text
 
@@ -28,6 +29,11 @@ def clip_config_option() -> Any:
         shown="the one beside it",
         everyday=False,
     )
+
+
+def clip_backend_option() -> Any:
+    """The field ``backend: str``: what computes CLIP's features of pictures."""
+    return option("auto", "what computes CLIP's features of pictures", Choice(CLIP_BACKENDS), everyday=False)
 
 
 def long_text_option(choices: Mapping[str, str], default: str) -> Any:

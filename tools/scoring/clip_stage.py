@@ -20,7 +20,12 @@ from tools.models.clip_preprocess import Pictures, clip_crop
 from tools.options import option
 from tools.options.values import Text
 from tools.scoring.clip_features import CLIPFeatures, fingerprint, mean_feature
-from tools.scoring.clip_options import clip_config_option, clip_model_option, other_pictures_notes
+from tools.scoring.clip_options import (
+    clip_backend_option,
+    clip_config_option,
+    clip_model_option,
+    other_pictures_notes,
+)
 from tools.stage.common_options import decoder_option, device_option, frames_option, precision_option
 from tools.stage.stage import VECTOR, Row, Stage
 
@@ -77,6 +82,7 @@ class CLIPStage(Stage):
     compile: bool = option(
         False, "run CLIP through torch.compile (a slow start; gains little on a CPU)", everyday=False
     )
+    backend: str = clip_backend_option()
     decoder: str = decoder_option()
     save_embeddings: str | None = option(
         None,
@@ -106,8 +112,9 @@ class CLIPStage(Stage):
         return required_clip(self.clip_model, texts=self.reads_texts)
 
     def find(self) -> None:
-        """Find CLIP, its vocabulary where texts are read, and the device."""
+        """Find CLIP, its vocabulary where texts are read, the device, and what is installed for it."""
         from tools.models.clip_checkpoint import find_clip
+        from tools.models.clip_openvino import choose_clip_backend
         from tools.models.clip_tokenizer import find_vocabulary
         from tools.models.device import resolve_device, resolve_precision
 
@@ -116,12 +123,21 @@ class CLIPStage(Stage):
         if self.reads_texts:
             self.vocabulary = find_vocabulary(self._checkpoint)
             self.context_length = self._checkpoint.context_length
-        self.device = resolve_device(self.device)
+        on_cpu = (self.device, self.backend) == ("auto", "openvino")
+        self.device = resolve_device("cpu" if on_cpu else self.device)
         self.precision = resolve_precision(self.precision, self.device)
+        self.backend = choose_clip_backend(self.backend, self.device, self.precision, compile=self.compile)
 
     def notes(self) -> list[str]:
-        """Notes on weights of this name with other preprocessing, and on a precision that is slow here."""
-        return [*other_pictures_notes(self.clip_config), *self._slow_precision()]
+        """OpenVINO, where it computes; weights with other preprocessing; a precision that is slow here."""
+        return [*self._other_backend(), *other_pictures_notes(self.clip_config), *self._slow_precision()]
+
+    def _other_backend(self) -> list[str]:
+        from tools.models.clip_openvino import clip_backend_version
+
+        if self.backend != "openvino":
+            return []
+        return [f"note: CLIP's features of pictures are computed by {clip_backend_version('openvino')}"]
 
     def _slow_precision(self) -> list[str]:
         from tools.models.device import cpu_multiplies_bf16
@@ -140,11 +156,12 @@ class CLIPStage(Stage):
             "decoder": self.decoder,
             "precision": self.precision,
             "compile": self.compile,
+            "backend": self.backend,
         }
 
     def encoder_key(self) -> tuple[Any, ...]:
         """What decides the feature of a crop; stages with equal keys can share a model."""
-        return self._checkpoint.digest, self.device, self.precision, self.compile
+        return self._checkpoint.digest, self.device, self.precision, self.compile, self.backend
 
     def prepare(self, row: Row, frames: Frames) -> CLIPRow:
         """Crop the frames; extras first, since a row without them fails."""
@@ -171,6 +188,7 @@ class CLIPStage(Stage):
             precision=self.precision,
             compile=self.compile,
             threads=usable_cores(),
+            backend=self.backend,
         )
 
     def setup(self) -> None:

@@ -34,6 +34,7 @@ class AestheticScorer:
             ``bf16`` or ``fp16``.
         compile: Run CLIP through ``torch.compile``.
         threads: Pictures computed at a time on a CPU; by default one for each core that this rank may use.
+        backend: ``auto``, ``openvino`` or ``pytorch``, see `tools.models.clip_openvino.choose_clip_backend`.
 
     Raises:
         UserError: Weights are missing, wrong, or do not fit each other.
@@ -48,6 +49,7 @@ class AestheticScorer:
         precision: str = "auto",
         compile: bool = False,
         threads: int | None = None,
+        backend: str = "auto",
     ) -> None:
         from tools.models.aesthetic_head import load_head
         from tools.models.clip import CLIPEncoder, load_clip
@@ -61,6 +63,7 @@ class AestheticScorer:
                 precision=precision,
                 compile=compile,
                 threads=threads or usable_cores(),
+                backend=backend,
             )
         self.clip = clip
         if self.clip.embed_dim != self.head.embed_dim:
