@@ -144,7 +144,7 @@ class Parts:
             differs = config_difference(json.loads(self.config), json.loads(config), "there")
             raise UserError(
                 f"{self.folder.url}: one machine computes other values than the rest ({differs}); "
-                "give them the same weights, and say --precision and --device"
+                "give them the same weights, and say --precision, --device and --backend"
             )
 
     def write(
