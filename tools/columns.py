@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
+    PolarsType = pl.DataType | type[pl.DataType]
+
 
 @dataclass(frozen=True)
 class Column:
@@ -42,6 +44,13 @@ class Column:
         import polars as pl
 
         return getattr(pl, self.kind)
+
+
+def polars_type(kind: str | PolarsType) -> PolarsType:
+    """The Polars type of that name; a type is returned as it is."""
+    import polars as pl
+
+    return getattr(pl, kind) if isinstance(kind, str) else kind
 
 
 _CONVERT = "tools.datasets.convert"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from tools.stage.common_options import audio_track_option
 from tools.stage.stage import Row, Stage
 
@@ -26,11 +24,11 @@ class IntegrityStage(Stage):
     name = "integrity"
     suffix = "_integrity"
     output_columns = {
-        "intact": pl.Boolean,
-        "broken_at": pl.Float64,
-        "broken_frames": pl.Int64,
-        "decoded_frames": pl.Int64,
-        "broken_reason": pl.String,
+        "intact": "Boolean",
+        "broken_at": "Float64",
+        "broken_frames": "Int64",
+        "decoded_frames": "Int64",
+        "broken_reason": "String",
     }
 
     audio_track: str | None = audio_track_option("the only audio track that is decoded", "all")

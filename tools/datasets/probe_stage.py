@@ -24,7 +24,7 @@ class ProbeStage(Stage):
 
     name = "info"
     suffix = "_info"
-    output_columns = {name: column.dtype for name, column in COLUMNS.items() if column.made_by == INFO}
+    output_columns = {name: column.kind for name, column in COLUMNS.items() if column.made_by == INFO}
 
     as_video: bool = False
 

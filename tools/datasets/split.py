@@ -82,10 +82,10 @@ def split_by_bucket(
         output_path,
         refuse_loss,
         shorten,
+        table_extension,
         table_format,
         table_stem,
     )
-    from tools.table.formats import table_extension
     from tools.table.recording import Recording
 
     training = read_bucket_config(config)
@@ -183,8 +183,7 @@ def _write(
 ) -> list[Path]:
     import polars as pl
 
-    from tools.table import table_stem, write_table
-    from tools.table.formats import table_extension
+    from tools.table import table_extension, table_stem, write_table
 
     index = "\0row"
     labelled = pl.LazyFrame({index: chosen.cast(pl.UInt32), BUCKET_COLUMN: labels})

@@ -12,8 +12,6 @@ from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from tools.base.disk import copy_file
 from tools.columns import measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
@@ -27,6 +25,8 @@ from tools.stage.owners import with_stem
 from tools.stage.stage import FAILURES, MADE_FILES, ORIGIN, Row, origin
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from tools.export.encode import Cut
     from tools.media.reading.frames import Frame
 
@@ -49,21 +49,21 @@ class ExportStage(FolderStage):
     name = "export"
     suffix = "_export"
     optional_columns = (TARGET, PIECES)
-    output_columns = {"rows": pl.List, FAILURES: pl.List, MADE_FILES: pl.List}
+    output_columns = {"rows": "List", FAILURES: "List", MADE_FILES: "List"}
     one_to_many = True
     row_columns = {
-        "path": pl.String,
-        "id": pl.String,
-        "relpath": pl.String,
-        "source": pl.String,
-        "num_frames": pl.Int64,
-        "height": pl.Int64,
-        "width": pl.Int64,
-        "aspect_ratio": pl.Float64,
-        "resolution": pl.Int64,
-        "fps": pl.Float64,
-        "duration": pl.Float64,
-        "has_audio": pl.Boolean,
+        "path": "String",
+        "id": "String",
+        "relpath": "String",
+        "source": "String",
+        "num_frames": "Int64",
+        "height": "Int64",
+        "width": "Int64",
+        "aspect_ratio": "Float64",
+        "resolution": "Int64",
+        "fps": "Float64",
+        "duration": "Float64",
+        "has_audio": "Boolean",
     }
 
     codec: str = option("h264", "encoding: h264, hevc, av1, vp9, or an encoder", Text("NAME"), everyday=False)
@@ -103,6 +103,8 @@ class ExportStage(FolderStage):
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Put the planned files beside the rows, and choose the threads of each worker."""
+        import polars as pl
+
         from tools.media.workers.pool import usable_cores
 
         if len(self._targets) != table.height:

@@ -58,10 +58,10 @@ def _parser() -> cli.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Parse the command line; show, retry or pack."""
+    args = _parser().parse_args(argv)
     from tools.errors import failure_kinds
     from tools.failures.reading import read_failed
 
-    args = _parser().parse_args(argv)
     if args.retry and args.bundle:
         raise UserError("--retry and --bundle do not go together")
     if args.dry_run and not args.retry:

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from tools.errors import MediaError
 from tools.media.reading.requests import Frames
@@ -102,7 +101,7 @@ class CLIPStage(Stage):
             find_architecture(self.clip_config)
         self.vector_file = self.save_embeddings
         if self.save_embeddings:
-            self.output_columns = {**self.output_columns, VECTOR: pl.Object}
+            self.output_columns = {**self.output_columns, VECTOR: "Object"}
         super().configure()
 
     def required_weights(self) -> list[RequiredWeights]:

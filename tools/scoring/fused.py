@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from tools.errors import MediaError, UserError
 from tools.media.reading.requests import FrameRequest, Frames, read_requests
 from tools.media.workers.worker import call_guarded
@@ -16,6 +14,8 @@ from tools.stage.ledger import stage_config
 from tools.stage.stage import FAILURES, REMARKS, Row, Stage
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from tools.models.required import RequiredWeights
 
 _LISTS = (FAILURES, REMARKS)
@@ -52,7 +52,7 @@ class FusedStage(Stage):
         self.output_columns = {
             column: dtype for stage in self.stages for column, dtype in stage.output_columns.items()
         }
-        self.output_columns |= dict.fromkeys(_LISTS, pl.Object)
+        self.output_columns |= dict.fromkeys(_LISTS, "Object")
         self.checks_order = any(stage.checks_order for stage in self.stages)
         self.vector_file = next((stage.vector_file for stage in self.stages if stage.vector_file), None)
 

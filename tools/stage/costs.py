@@ -9,11 +9,14 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
-import polars as pl
 
 from tools.base.addresses import local_path
+
+if TYPE_CHECKING:
+    import polars as pl
 
 CODEC_FACTORS: Mapping[str, float] = {
     "hevc": 1.3,
@@ -56,6 +59,8 @@ def costs_by_columns(table: pl.DataFrame) -> np.ndarray:
         table: Columns ``num_frames`` (or ``duration``) and ``resolution`` (or ``height`` and ``width``), and
             ``codec``, as numbers or as text.
     """
+    import polars as pl
+
     frames = _known(table, "num_frames")
     frames = np.where(np.isnan(frames), _known(table, "duration") * _FRAMES_PER_SECOND, frames)
     pixels = _known(table, "resolution")
@@ -110,6 +115,8 @@ def are_known(table: pl.DataFrame) -> bool:
 
 def _known(table: pl.DataFrame, name: str) -> np.ndarray:
     """A column of numbers, float64; NaN where a cell is no finite number from 0 on."""
+    import polars as pl
+
     if name not in table.columns or table[name].dtype.is_nested():
         return np.full(table.height, np.nan)
     values = table[name].cast(pl.Float64, strict=False).fill_null(math.nan).to_numpy()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import marshal
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from tools.errors import MediaError
 from tools.stage.outcomes import Outcome, with_path
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _FAILURE = -1  # instead of the number of a set of columns
 

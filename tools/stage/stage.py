@@ -10,23 +10,27 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from tools.base.log import LOG
+from tools.columns import polars_type
 from tools.errors import MediaError
 from tools.media.reading.requests import FrameChoice, FrameRequest, Frames
 from tools.options import check_options
 
 if TYPE_CHECKING:
+    import polars as pl
     from typing_extensions import Self
 
+    from tools.columns import PolarsType
     from tools.models.required import RequiredWeights
 
 Row = dict[str, Any]
 """One row of a meta table: column name to cell. Cells of a CSV are text or None."""
 
-Columns = Mapping[str, pl.DataType | type[pl.DataType]]
-"""Columns with their Polars types; those of `SIDE_OUTPUTS` do not go to the table."""
+Columns = Mapping[str, "str | PolarsType"]
+"""Columns with their Polars types, or the names of these: ``Float64``.
+
+A stage that names types does without Polars, which is a third of what a worker imports. Columns of
+`SIDE_OUTPUTS` do not go to the table."""
 
 FAILURES = "failures"
 """Name in `Stage.output_columns` for what failed in a row that still has values: a list of [kind, message].
@@ -220,11 +224,10 @@ class Stage(StageContract):
         return [name for name in (*self.required_columns, *self.optional_columns) if name in columns]
 
     @property
-    def added_columns(self) -> Columns:
+    def added_columns(self) -> dict[str, PolarsType]:
         """The columns of the output table that the stage fills, with their types."""
-        if self.one_to_many:
-            return self.row_columns
-        return {name: dtype for name, dtype in self.output_columns.items() if name not in SIDE_OUTPUTS}
+        columns = self.row_columns if self.one_to_many else self.output_columns
+        return {name: polars_type(kind) for name, kind in columns.items() if name not in SIDE_OUTPUTS}
 
     def config(self) -> dict[str, Any]:
         """Everything that changes the values, as JSON: by default all public fields.

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
 
+from tools.columns import polars_type
 from tools.errors import FAILURE_KINDS, MediaError
 from tools.stage.outcomes import Outcome
 from tools.stage.stage import FAILURES, REMARKS, SIDE_OUTPUTS, VECTOR, Stage
@@ -100,9 +100,12 @@ def _check_names(values: Any, columns: Mapping[str, Any]) -> None:
 
 
 def _check_types(rows: Sequence[dict[str, Any]], columns: Mapping[str, Any]) -> None:
-    for name, dtype in columns.items():
+    import polars as pl
+
+    for name, kind in columns.items():
         if name in SIDE_OUTPUTS:
             continue
+        dtype = polars_type(kind)
         cells = [row[name] for row in rows]
         try:
             if dtype.is_numeric() and bool in set(map(type, cells)):  # Polars would make 1 of true

@@ -14,9 +14,9 @@ from tools.columns import PART_COLUMN, ROW_COLUMN
 from tools.errors import UserError
 from tools.table.external_sort import sorted_by_number
 from tools.table.files import column_names, scan_table, unreadable
-from tools.table.formats import format_of, table_extension
+from tools.table.formats import format_of
 from tools.table.formats.types import lists_as_text, text_columns
-from tools.table.names import is_failures_file, part_path, split_part
+from tools.table.names import is_failures_file, part_path, split_part, table_extension
 from tools.table.row_files import scratch_folder
 from tools.table.sidecar import is_sidecar
 

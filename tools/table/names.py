@@ -6,10 +6,22 @@ import os
 import re
 from pathlib import Path
 
-from tools.table.formats import table_extension
-
 _PART = re.compile(r"_part(\d+)$")
 _LONGEST_NAME = 200  # bytes; file systems allow 255, and side files and temporary files need some of it
+
+
+def table_extension(path: str | Path) -> str:
+    """What a table's name ends in, as typed: ``.csv``, ``.jsonl.gz``; empty if it is not a table."""
+    from tools.table.formats import COMPRESSIONS, FORMATS  # with Polars
+
+    path = Path(path)
+    last = path.suffix.lower()
+    if last in FORMATS:
+        return path.suffix
+    inner = FORMATS.get(Path(path.stem).suffix.lower())
+    if last in COMPRESSIONS and inner is not None and inner.is_text:
+        return Path(path.stem).suffix + path.suffix
+    return ""
 
 
 def table_stem(path: str | Path) -> str:

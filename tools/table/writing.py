@@ -13,7 +13,8 @@ from tools.base.temporary_files import temporary_file
 from tools.errors import UserError
 from tools.table.checks import check_types
 from tools.table.files import Table, column_names, to_lazy, unreadable
-from tools.table.formats import format_of, table_extension
+from tools.table.formats import format_of
+from tools.table.names import table_extension
 
 
 def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Path:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from tools.caption.api.answers import Answer
 from tools.caption.api.pictures import DETAILS, chat_messages, encode_jpeg
@@ -272,9 +271,9 @@ class CaptionApiStage(ServerStage):
     name = "caption"
     suffix = "_caption"
     output_columns = {
-        "text": pl.String,
-        "text_finish": pl.String,
-        REMARKS: pl.Object,
+        "text": "String",
+        "text_finish": "String",
+        REMARKS: "Object",
     }
 
     prompt: Prompt = prompt_option("video")

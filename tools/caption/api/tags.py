@@ -7,8 +7,6 @@ import json
 import re
 from typing import Any
 
-import polars as pl
-
 from tools.caption.api.answers import Answer
 from tools.caption.api.pictures import chat_messages
 from tools.caption.api.stage import Prepared, ServerStage
@@ -89,7 +87,7 @@ class TagStage(ServerStage):
         """Name the column and the output after the key."""
         super().configure()
         self.suffix = f"_{self.key}"
-        self.output_columns: dict[str, Any] = {self.key: pl.String}
+        self.output_columns: dict[str, Any] = {self.key: "String"}
 
     @property
     def parameters(self) -> dict[str, Any]:

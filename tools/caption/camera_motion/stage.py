@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import polars as pl
-
 from tools.caption.camera_motion.labels import classify
 from tools.caption.camera_motion.path import follow_camera
 from tools.errors import MediaError
@@ -34,12 +32,12 @@ class CameraMotionStage(Stage):
     name = "cmotion"
     suffix = "_cmotion"
     output_columns = {
-        "cmotion": pl.String,
-        "pan": pl.Float64,
-        "tilt": pl.Float64,
-        "zoom": pl.Float64,
-        "roll": pl.Float64,
-        "shake": pl.Float64,
+        "cmotion": "String",
+        "pan": "Float64",
+        "tilt": "Float64",
+        "zoom": "Float64",
+        "roll": "Float64",
+        "shake": "Float64",
     }
     thumbnails = (320, 180)
 

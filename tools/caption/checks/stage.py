@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from tools.caption.checks.artifacts import is_damaged, is_wrapped, says_nothing
 from tools.caption.checks.camera import contradicts_motion
@@ -19,6 +17,9 @@ from tools.caption.prompts import resolve_prompt
 from tools.media.reading.requests import Frames
 from tools.options import Option, option_field
 from tools.stage.stage import REMARKS, Row, Stage
+
+if TYPE_CHECKING:
+    import polars as pl
 
 FLAGS: dict[str, str] = {
     "empty": "there is no caption, or a placeholder (None, null, nan), or no letter",
@@ -75,7 +76,7 @@ class CaptionCheckStage(Stage):
     suffix = "_capcheck"
     required_columns = ("text",)
     optional_columns = ("path", "text_finish", "cmotion", "ocr_text", _SAME)
-    output_columns = {"caption_flags": pl.String, REMARKS: pl.Object}
+    output_columns = {"caption_flags": "String", REMARKS: "Object"}
 
     prompts: tuple[str, ...] = option_field(
         (), _PromptsOption("prompt of your own that the captions were made with; may be given several times")
@@ -87,6 +88,8 @@ class CaptionCheckStage(Stage):
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Count the files that have the same caption, as words in lower case."""
+        import polars as pl
+
         text = pl.col("text").cast(pl.String).str.to_lowercase()
         text = text.str.replace_all(r"[^\p{L}\p{N}]+", " ").str.strip_chars(" ")
         files = pl.col("path").n_unique() if "path" in table.columns else pl.len()

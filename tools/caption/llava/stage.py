@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from tools import cli
 from tools.caption.llava.checkpoint import find_checkpoint, no_such_model
@@ -68,9 +67,9 @@ class LlavaStage(Stage):
     checks_order = True
     version = 3
     output_columns = {
-        "text": pl.String,
-        "text_finish": pl.String,
-        REMARKS: pl.Object,
+        "text": "String",
+        "text_finish": "String",
+        REMARKS: "Object",
     }
     # The time of a batch hardly depends on its rows, but on its longest caption: small ones gain nothing.
     batch_seconds = 120.0

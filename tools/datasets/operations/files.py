@@ -55,15 +55,15 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
         f"{timings[timing]} files: {remark}" for timing, remark in TIMING_REMARKS.items() if timings[timing]
     ]
     good = [outcome for outcome in outcomes if isinstance(outcome, dict)]
-    shown = {n: pl.Series([o[n] for o in good], dtype=stage.output_columns[n]) for n in _SUMMARIZED}
+    shown = {n: pl.Series([o[n] for o in good], dtype=stage.added_columns[n]) for n in _SUMMARIZED}
     context.notes += describe(pl.DataFrame(shown))
     if todo:
         seconds = max(time.monotonic() - begun, 1e-3)
         context.notes.append(f"{spell_seconds(seconds)}, {spell_rate(len(todo) / seconds)}")
     context.failures += failed
     values = [{"num_frames": 0} if isinstance(o, MediaError) else o for o in outcomes]
-    columns = [pl.Series(n, [v.get(n) for v in values], dtype=t) for n, t in stage.output_columns.items()]
-    return table.drop(list(stage.output_columns), strict=False).with_columns(columns).lazy()
+    columns = [pl.Series(n, [v.get(n) for v in values], dtype=t) for n, t in stage.added_columns.items()]
+    return table.drop(list(stage.added_columns), strict=False).with_columns(columns).lazy()
 
 
 def _changes_size(outcome: object) -> bool:

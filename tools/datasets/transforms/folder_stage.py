@@ -6,9 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from tools.base.addresses import refuse_address
 from tools.datasets.transforms.targets import TARGET, make_output_dir, plan_targets, target_path
@@ -20,6 +18,9 @@ from tools.stage.ledger import digest
 from tools.stage.new_files import MadeFiles, new_file
 from tools.stage.owners import FileNames, NameRequest, with_digits
 from tools.stage.stage import MADE_FILES, Row, Stage, made_file
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +83,8 @@ class FolderStage(Stage):
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Choose the paths of all new files from the whole table."""
+        import polars as pl
+
         relpaths = table["relpath"].cast(pl.String).to_list() if "relpath" in table.columns else None
         paths = table["path"].cast(pl.String).to_list()
         targets = plan_targets(paths, relpaths, input_dir=self.input_dir, extension=self.target_extension())
@@ -89,6 +92,8 @@ class FolderStage(Stage):
 
     def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:
         """Choose names that no other table has taken in the folder."""
+        import polars as pl
+
         how = digest([self.name, self.made_with()])
         targets = table[TARGET].to_list()
         paths = table["path"].cast(pl.String).to_list()
@@ -108,6 +113,8 @@ class FolderStage(Stage):
         )
 
     def _with_targets(self, table: pl.DataFrame, targets: list[str | None]) -> pl.DataFrame:
+        import polars as pl
+
         self._own = [own for row in self.own_rows(table.height) if (own := targets[row])]
         return table.with_columns(pl.Series(TARGET, targets, dtype=pl.String))
 

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from tools.columns import measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
 from tools.datasets.transforms.stages import quality_option
@@ -39,23 +37,23 @@ class FrameStage(FolderStage):
 
     name = "vid_frame_extract"
     suffix = "_vid_frame_extract"
-    output_columns = {"rows": pl.List, "failures": pl.List, MADE_FILES: pl.List}
+    output_columns = {"rows": "List", "failures": "List", MADE_FILES: "List"}
     one_to_many = True
     row_columns = {
-        "path": pl.String,
-        "id": pl.String,
-        "relpath": pl.String,
-        "source": pl.String,
-        "frame": pl.Int64,
-        "time": pl.Float64,
-        "point": pl.Float64,
-        "num_frames": pl.Int64,
-        "height": pl.Int64,
-        "width": pl.Int64,
-        "aspect_ratio": pl.Float64,
-        "resolution": pl.Int64,
-        "fps": pl.Float64,
-        "duration": pl.Float64,
+        "path": "String",
+        "id": "String",
+        "relpath": "String",
+        "source": "String",
+        "frame": "Int64",
+        "time": "Float64",
+        "point": "Float64",
+        "num_frames": "Int64",
+        "height": "Int64",
+        "width": "Int64",
+        "aspect_ratio": "Float64",
+        "resolution": "Int64",
+        "fps": "Float64",
+        "duration": "Float64",
     }
 
     points: tuple[float, ...] | None = option(
@@ -162,7 +160,7 @@ class FirstFrameStage(FolderStage):
 
     name = "first_frame"
     suffix = "_first-frame"
-    output_columns = {"first_frame_path": pl.String, MADE_FILES: pl.List}
+    output_columns = {"first_frame_path": "String", MADE_FILES: "List"}
 
     image_format: str = _format_option()
     quality: int = quality_option()

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from tools.columns import measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
 from tools.datasets.transforms.images import JPEG_QUALITY
@@ -22,10 +20,10 @@ if TYPE_CHECKING:
     from tools.media.reading.frames import Frame
 
 _SIZE: dict[str, Any] = {
-    "height": pl.Int64,
-    "width": pl.Int64,
-    "aspect_ratio": pl.Float64,
-    "resolution": pl.Int64,
+    "height": "Int64",
+    "width": "Int64",
+    "aspect_ratio": "Float64",
+    "resolution": "Int64",
 }
 
 
@@ -45,11 +43,11 @@ class FileStage(FolderStage):
     """
 
     output_columns = {
-        "path": pl.String,
-        "original_path": pl.String,
-        "relpath": pl.String,
+        "path": "String",
+        "original_path": "String",
+        "relpath": "String",
         **_SIZE,
-        MADE_FILES: pl.List,
+        MADE_FILES: "List",
     }
 
     def stale_columns(self, columns: Sequence[str]) -> list[str]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from tools.base.disk import copy_file
 from tools.datasets.transforms.stages import FileStage, size_columns
@@ -19,12 +17,15 @@ from tools.options.values import Number, Parsed, Text, Whole
 from tools.stage.common_options import audio_track_option
 from tools.stage.stage import REMARKS
 
+if TYPE_CHECKING:
+    import polars as pl
+
 _VIDEO: dict[str, Any] = {
     **FileStage.output_columns,
-    "num_frames": pl.Int64,
-    "fps": pl.Float64,
-    "duration": pl.Float64,
-    "has_audio": pl.Boolean,
+    "num_frames": "Int64",
+    "fps": "Float64",
+    "duration": "Float64",
+    "has_audio": "Boolean",
 }
 _DECIMALS = 6
 
@@ -50,7 +51,7 @@ class VideoStage(FileStage):
         threads: Threads of each.
     """
 
-    output_columns = {**_VIDEO, REMARKS: pl.Object}
+    output_columns = {**_VIDEO, REMARKS: "Object"}
     extension = ".mp4"
 
     codec: str = option("h264", "encoding of videos: h264, hevc, av1, vp9, or an encoder", Text("NAME"))
@@ -176,7 +177,7 @@ class RemuxStage(FileStage):
 
     name = "vid_remux"
     suffix = "_mp4"
-    output_columns = {**_VIDEO, "dropped_streams": pl.String, REMARKS: pl.Object}
+    output_columns = {**_VIDEO, "dropped_streams": "String", REMARKS: "Object"}
     extension = ".mp4"
 
     audio_track: str | None = _audio_track()

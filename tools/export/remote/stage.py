@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from tools.errors import MediaError
 from tools.export.manifest import MANIFEST
 from tools.export.stage import ExportStage
 from tools.stage.stage import FAILURES, MADE_FILES
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from tools.export.remote.uploads import Uploads
 
 AT_ONCE = 8

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tools.columns import polars_type
 from tools.errors import UserError
 from tools.integrations.daft.packages import import_daft
 from tools.integrations.daft.resources import Workers, check_resources, share_of_a_machine, usual_cpus
@@ -116,7 +117,7 @@ def _types(stage: Stage | StageSpec, spec: StageSpec, column: str | None, struct
     """The columns of the expression, with their types in Daft."""
     known = getattr(spec.stage, "output_columns", {})
     if column is not None and column in known and not struct:
-        return {column: daft_type(known[column])}
+        return {column: daft_type(polars_type(known[column]))}
     with weights_later():
         made = spec.make() if isinstance(stage, StageSpec) else stage
     types = {name: daft_type(dtype) for name, dtype in made.added_columns.items()}

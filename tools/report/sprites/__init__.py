@@ -9,9 +9,7 @@ import base64
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from tools.base.addresses import is_address, local_path, scheme
 from tools.base.log import LOG
@@ -23,6 +21,9 @@ from tools.stage.outcomes import Outcome
 from tools.stage.owners import absolute
 from tools.stage.run_options import RunOptions
 from tools.stage.shards import STATE_FOLDER
+
+if TYPE_CHECKING:
+    import polars as pl
 
 __all__ = ["Sprite", "Sprites", "make_sprites"]
 
@@ -169,6 +170,8 @@ def _by_storage(paths: Sequence[str]) -> dict[str | None, list[str]]:
 
 
 def _paths(rows: pl.DataFrame | Sequence[Mapping[str, Any]]) -> list[str]:
+    import polars as pl
+
     if isinstance(rows, pl.DataFrame):
         cells = rows["path"].to_list() if "path" in rows.columns else [None] * rows.height
     else:

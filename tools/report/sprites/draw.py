@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from tools.errors import MediaError
 from tools.media.reading.extensions import is_image
@@ -39,7 +38,7 @@ class SpriteStage(Stage):
     name = "sprites"
     suffix = "_sprites"
     version = 1
-    output_columns = {"jpeg": pl.String, "frames": pl.Int64, "width": pl.Int64, "height": pl.Int64}
+    output_columns = {"jpeg": "String", "frames": "Int64", "width": "Int64", "height": "Int64"}
 
     frames: int = option(4, "frames of a video", Whole(1, 6))
     height: int = option(90, "height of a frame of 16:9 in pixels; others get the same area", Whole(16, 720))

@@ -12,8 +12,6 @@ from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from tools.base.addresses import refuse_address
 from tools.base.disk import make_folder, writing
 from tools.columns import measured_on
@@ -31,6 +29,8 @@ from tools.stage.shards import current_shard
 from tools.stage.stage import MADE_FILES, ORIGIN, REMARKS, Row, Stage
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from tools.media.reading.frames import Frame
 
 _STEM = "_clip_stem"
@@ -50,30 +50,30 @@ class CutStage(Stage):
     suffix = "_clips"
     version = 2
     optional_columns = ("timestamp", "boundary", "relpath", _STEM)
-    output_columns = {"rows": pl.List, "failures": pl.List, REMARKS: pl.List, MADE_FILES: pl.List}
+    output_columns = {"rows": "List", "failures": "List", REMARKS: "List", MADE_FILES: "List"}
     one_to_many = True
     row_columns = {
-        "path": pl.String,
-        "id": pl.String,
-        "relpath": pl.String,
-        "source": pl.String,
-        "scene": pl.Int64,
-        "start": pl.Float64,
-        "end": pl.Float64,
-        "start_frame": pl.Int64,
-        "end_frame": pl.Int64,
-        "num_frames": pl.Int64,
-        "height": pl.Int64,
-        "width": pl.Int64,
-        "aspect_ratio": pl.Float64,
-        "resolution": pl.Int64,
-        "fps": pl.Float64,
-        "duration": pl.Float64,
-        "has_audio": pl.Boolean,
-        "mode": pl.String,
-        "copied_seconds": pl.Float64,
-        "snap_start": pl.Float64,
-        "snap_end": pl.Float64,
+        "path": "String",
+        "id": "String",
+        "relpath": "String",
+        "source": "String",
+        "scene": "Int64",
+        "start": "Float64",
+        "end": "Float64",
+        "start_frame": "Int64",
+        "end_frame": "Int64",
+        "num_frames": "Int64",
+        "height": "Int64",
+        "width": "Int64",
+        "aspect_ratio": "Float64",
+        "resolution": "Int64",
+        "fps": "Float64",
+        "duration": "Float64",
+        "has_audio": "Boolean",
+        "mode": "String",
+        "copied_seconds": "Float64",
+        "snap_start": "Float64",
+        "snap_end": "Float64",
     }
 
     save_dir: str = option("", "folder of the clips", Text("DIR"), required=True)
@@ -115,12 +115,14 @@ class CutStage(Stage):
         busy = max(1, min(self.workers or 1, cores, table.height))
         self.options = dataclasses.replace(self.options, threads=max(1, cores // busy))
         if "boundary" in table.columns:
-            self.row_columns = {**self.row_columns, "boundary": pl.String}
+            self.row_columns = {**self.row_columns, "boundary": "String"}
         stems = file_stems(*_paths(table))
         return self._with_stems(table, stems)
 
     def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:
         """Choose names that no other table uses there for clips of other sources or other cuts."""
+        import polars as pl
+
         paths, relpaths = _paths(table)
         cells = table["timestamp"].cast(pl.String).to_list() if "timestamp" in table.columns else None
         config = self.options.config()
@@ -144,6 +146,8 @@ class CutStage(Stage):
         )
 
     def _with_stems(self, table: pl.DataFrame, stems: list[str]) -> pl.DataFrame:
+        import polars as pl
+
         relpaths = _paths(table)[1] or [None] * len(stems)
         self._own = {(relpaths[row], stems[row]) for row in self.own_rows(table.height)}
         self._stems = {path: path in self._own for path in zip(relpaths, stems, strict=True)}
@@ -284,6 +288,8 @@ class CutStage(Stage):
 
 def _paths(table: pl.DataFrame) -> tuple[list[str | None], list[str | None] | None]:
     """The columns path and relpath."""
+    import polars as pl
+
     relpaths = table["relpath"].cast(pl.String).to_list() if "relpath" in table.columns else None
     return table["path"].cast(pl.String).to_list(), relpaths
 

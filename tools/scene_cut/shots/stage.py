@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from tools.base.addresses import refuse_address
 from tools.base.disk import make_folder
@@ -46,6 +45,8 @@ from tools.stage.owners import FileNames, NameRequest
 from tools.stage.stage import MADE_FILES, REMARKS, Row, Stage, made_file
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from tools.media.reading.frames import Frame
     from tools.media.reading.timeline.packets import PacketIndex
     from tools.scene_cut.shots.transnet import TransNet
@@ -87,9 +88,9 @@ class SceneDetectStage(Stage):
     version = 2
     optional_columns = (_STATS_NAME,)
     output_columns = {
-        "timestamp": pl.String,
-        "boundary": pl.String,
-        REMARKS: pl.Object,
+        "timestamp": "String",
+        "boundary": "String",
+        REMARKS: "Object",
     }
 
     detector: str = option(
@@ -156,7 +157,7 @@ class SceneDetectStage(Stage):
             self._check_detector()
         if self.stats_dir is not None:
             refuse_address(self.stats_dir)
-            self.output_columns = {**self.output_columns, "stats": pl.String, MADE_FILES: pl.List}
+            self.output_columns = {**self.output_columns, "stats": "String", MADE_FILES: "List"}
         self._names: FileNames | None = None
         self.output: Path | None = None  # the table that the statistics are of
 
@@ -203,6 +204,8 @@ class SceneDetectStage(Stage):
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Choose the names of the statistics by the whole table, so that no two rows share one."""
+        import polars as pl
+
         if self.stats_dir is None:
             return table
         names = stats_names(table["path"].cast(pl.String).to_list())
@@ -210,6 +213,8 @@ class SceneDetectStage(Stage):
 
     def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:
         """Choose names that no other table uses there for other sources or options."""
+        import polars as pl
+
         if self.stats_dir is None:
             return table
         config = {name: value for name, value in self.config().items() if name != "stats_dir"}

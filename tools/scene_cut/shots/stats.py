@@ -7,8 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import polars as pl
-
 from tools.stage.new_files import MadeFiles, new_file
 from tools.stage.owners import tell_apart
 
@@ -55,6 +53,8 @@ class FrameStats:
         Raises:
             MediaError: encode: it cannot be written, or another file is there.
         """
+        import polars as pl
+
         rows = [
             (str(number + 1), code.get_timecode(), *map(str, self._measured.get_metrics(code, self._names)))
             for number, code in self._codes

@@ -6,7 +6,6 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from tools.scoring.clip_features import CLIPFeatures
 from tools.scoring.clip_stage import CLIPStage
@@ -31,7 +30,7 @@ class AestheticStage(CLIPStage):
 
     name = "aes"
     suffix = "_aes"
-    output_columns = {"aes": pl.Float64}
+    output_columns = {"aes": "Float64"}
 
     head: str | None = weights_option("weights of the head", "pretrained_models/aesthetic.pth")
 

@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from tools.errors import MediaError
 from tools.models.clap import CLAP_MODEL
@@ -70,12 +69,12 @@ class SoundStage(Stage):
     checks_order = True
     takes_lists = True
     output_columns = {
-        "audio_match": pl.Float64,
-        "audio_mode": pl.String,
-        "av_offset": pl.Float64,
-        "audio_level": pl.Float64,
-        REMARKS: pl.Object,
-        FAILURES: pl.Object,
+        "audio_match": "Float64",
+        "audio_mode": "String",
+        "av_offset": "Float64",
+        "audio_level": "Float64",
+        REMARKS: "Object",
+        FAILURES: "Object",
     }
     mode: ClassVar[str] = ""
 
@@ -97,6 +96,8 @@ class SoundStage(Stage):
     def configure(self) -> None:
         """Check the options, and set what follows from them."""
         if self.details:
+            import polars as pl
+
             self.output_columns = {**self.output_columns, SIMILARITIES: pl.List(pl.Float64)}
         self.required_columns = self.named_columns()
         self.sound_settings = SoundSettings(silence=self.silence, track=self.audio_track)

@@ -11,10 +11,9 @@ import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from tools import options
 from tools.errors import UserError
@@ -36,6 +35,9 @@ from tools.scoring.dedup.selection import (
     select_duplicates,
 )
 from tools.scoring.dedup.stage import FINGERPRINT
+
+if TYPE_CHECKING:
+    import polars as pl
 
 METHODS: dict[str, tuple[str, float]] = {"hash": (FINGERPRINT, 0.9), "clip": (FEATURE, 0.98)}
 """Name of a method to the column that it compares, and its default threshold."""
@@ -106,6 +108,8 @@ def mark_duplicates(
     Raises:
         UserError: There is no such method or column, or a cell is not a fingerprint.
     """
+    import polars as pl
+
     check_options(table.columns, method=method, threshold=threshold, keep=keep)
     column, default = METHODS[method]
     threshold = default if threshold is None else threshold
@@ -179,6 +183,8 @@ def _in_rows(found: dict[int, Match], rows: Sequence[int]) -> dict[int, Match]:
 
 
 def _with_columns(table: pl.DataFrame, found: dict[int, Match]) -> pl.DataFrame:
+    import polars as pl
+
     paths = table["path"].cast(pl.String).to_list()
     matches = [found.get(row) for row in range(table.height)]
     kept = [match and paths[match.kept] for match in matches]

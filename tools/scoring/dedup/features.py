@@ -8,7 +8,6 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import Frames
@@ -44,7 +43,7 @@ class FeatureStage(CLIPStage):
     name = "clip_feature"
     suffix = "_clip_feature"
     version = 2
-    output_columns = {FEATURE: pl.String}
+    output_columns = {FEATURE: "String"}
 
     def prepare(self, row: Row, frames: Frames) -> CLIPRow:
         """Crops for CLIP, with the file info."""

@@ -6,9 +6,7 @@ import dataclasses
 from itertools import pairwise
 from pathlib import Path
 
-import cv2
 import numpy as np
-import polars as pl
 
 from tools.base.disk import system_message
 from tools.errors import MediaError
@@ -55,7 +53,7 @@ class FingerprintStage(Stage):
     name = "fingerprint"
     suffix = "_fingerprint"
     version = 3
-    output_columns = {FINGERPRINT: pl.String}
+    output_columns = {FINGERPRINT: "String"}
     thumbnails = THUMBNAIL_SIZE
 
     @property
@@ -267,6 +265,8 @@ def _changed_cells(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def _moving(changes: list[np.ndarray]) -> np.ndarray:
     """Pixels of cells that change, and of those beside them: bool, (180, 320)."""
+    import cv2
+
     around = cv2.dilate(np.any(changes, axis=0).astype(np.uint8), np.ones((3, 3), np.uint8))
     return np.kron(around, np.ones((_CELL, _CELL), np.uint8)).astype(bool)
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import polars as pl
 
 from tools.errors import MediaError, UserError
 from tools.media.reading.requests import FrameRequest, Frames
@@ -89,9 +88,9 @@ class EMScoreStage(CLIPStage):
     takes_lists = True
     reads_texts = True
     output_columns = {
-        "emscore": pl.Float64,
-        FAILURES: pl.Object,
-        REMARKS: pl.Object,
+        "emscore": "Float64",
+        FAILURES: "Object",
+        REMARKS: "Object",
     }
 
     sampling: Sampling = option_field(
@@ -160,9 +159,9 @@ class EMScoreStage(CLIPStage):
         if self.score_types == (VIDEO,):
             self.reference_column = None
         columns = [column_of(kind, metric) for kind in self.score_types for metric in self.metrics]
-        self.output_columns = dict.fromkeys(columns, pl.Float64)
-        self.output_columns |= {FRAME_DETAILS: pl.String} if self.frame_details else {}
-        self.output_columns |= {FAILURES: pl.Object, REMARKS: pl.Object}
+        self.output_columns = dict.fromkeys(columns, "Float64")
+        self.output_columns |= {FRAME_DETAILS: "String"} if self.frame_details else {}
+        self.output_columns |= {FAILURES: "Object", REMARKS: "Object"}
         named = ("path", self.candidate_column, self.reference_column)
         self.required_columns = tuple(dict.fromkeys(name for name in named if name))
         if self.save_embeddings and not self._needs_frames:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from tools.errors import MediaError
 from tools.media.reading.sampling import Sampling
@@ -44,7 +43,7 @@ class MatchingStage(CLIPStage):
     name = "match"
     suffix = "_match"
     required_columns = ("path", "text")
-    output_columns = {"match": pl.Float64, REMARKS: pl.Object}
+    output_columns = {"match": "Float64", REMARKS: "Object"}
     reads_texts = True
 
     sampling: Sampling = frames_option(Sampling("middle"), "1", limits=True)

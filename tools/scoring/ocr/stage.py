@@ -9,7 +9,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from tools.media.reading.sampling import Sampling
 from tools.options import option
@@ -63,9 +62,9 @@ class OcrStage(Stage):
     def configure(self) -> None:
         """Check the options, and set what follows from them."""
         find_models()
-        self.output_columns: dict[str, Any] = {"ocr": pl.Int64, "ocr_area": pl.Float64, REMARKS: pl.Object}
+        self.output_columns: dict[str, Any] = {"ocr": "Int64", "ocr_area": "Float64", REMARKS: "Object"}
         if self.text:
-            self.output_columns["ocr_text"] = pl.String
+            self.output_columns["ocr_text"] = "String"
 
     def find(self) -> None:
         """Find the device, and what is installed for it."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from tools.errors import MediaError, UserError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.requests import Frames
@@ -49,9 +47,9 @@ class OpticalFlowStage(Stage):
     suffix = "_flow"
     checks_order = True
     output_columns = {
-        "flow": pl.Float64,
-        "motion": pl.Float64,
-        "motion_p95": pl.Float64,
+        "flow": "Float64",
+        "motion": "Float64",
+        "motion_p95": "Float64",
     }
 
     method: str = option("gmflow", "", Choice(METHODS))
@@ -89,7 +87,7 @@ class OpticalFlowStage(Stage):
             columns += ["motion", "motion_p95"]
         if self.split_camera:
             columns += ["motion_camera", "motion_subject"]
-        self.output_columns = dict.fromkeys(columns, pl.Float64)
+        self.output_columns = dict.fromkeys(columns, "Float64")
 
     def required_weights(self) -> list[RequiredWeights]:
         """GMFlow, where that is the method."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from tools.errors import UserError
 from tools.media.reading.sampling import Sampling
@@ -35,7 +34,7 @@ class QualityStage(CLIPStage):
 
     name = "quality"
     suffix = "_quality"
-    output_columns = {"quality": pl.Float64}
+    output_columns = {"quality": "Float64"}
     reads_texts = True
 
     sampling: Sampling = frames_option(Sampling("count_uniform", 8), "8", limits=True)
@@ -59,7 +58,7 @@ class QualityStage(CLIPStage):
         self._columns = [
             [self._column(pair.column, reduction) for reduction in self.reduce] for pair in self._pairs
         ]
-        self.output_columns = dict.fromkeys(_each_once(self._columns), pl.Float64)
+        self.output_columns = dict.fromkeys(_each_once(self._columns), "Float64")
         super().configure()
 
     def config(self) -> dict[str, Any]:

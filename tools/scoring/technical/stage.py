@@ -6,7 +6,6 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from tools.errors import UserError
 from tools.media.reading.requests import Frames
@@ -98,7 +97,7 @@ class TechnicalStage(Stage):
         """Check the options, and set what follows from them."""
         self.measures = check_measures(self.measures)
         self.output_columns = {
-            column: pl.String if column == "crop" else pl.Float64
+            column: "String" if column == "crop" else "Float64"
             for name in self.measures
             for column in MEASURES[name].columns
         }

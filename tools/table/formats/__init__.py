@@ -17,11 +17,12 @@ from tools.table.formats.base import COMPRESSIONS, TableFormat
 from tools.table.formats.csv_format import CsvFormat
 from tools.table.formats.json_format import JsonFormat, JsonLinesFormat
 from tools.table.formats.types import contract_types
+from tools.table.names import table_extension
 
 if TYPE_CHECKING:
     from tools.table.formats.base import ColumnType
 
-__all__ = ["COMPRESSIONS", "FORMATS", "TableFormat", "format_of", "table_extension", "table_format"]
+__all__ = ["COMPRESSIONS", "FORMATS", "TableFormat", "format_of", "table_format"]
 
 
 class ParquetFormat(TableFormat):
@@ -84,15 +85,3 @@ def format_of(path: str | Path) -> TableFormat:
 def table_format(path: str | Path) -> str:
     """The name of the format: ``csv``, ``parquet``, ``jsonl`` or ``json``; errors as in `format_of`."""
     return format_of(path).name
-
-
-def table_extension(path: str | Path) -> str:
-    """What a table's name ends in, as typed: ``.csv``, ``.jsonl.gz``; empty if it is not a table."""
-    path = Path(path)
-    last = path.suffix.lower()
-    if last in FORMATS:
-        return path.suffix
-    inner = FORMATS.get(Path(path.stem).suffix.lower())
-    if last in COMPRESSIONS and inner is not None and inner.is_text:
-        return Path(path.stem).suffix + path.suffix
-    return ""
