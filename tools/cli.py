@@ -261,6 +261,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
     """
     from tools.base.log import show_log
 
+    global _is_program
+    _is_program = True
     keep_standard_error()
     show_log()
     end_with_torchrun()
@@ -294,6 +296,14 @@ def run(main: Callable[[], int | None]) -> NoReturn:
             what = next(iter(str(error).strip().splitlines()), "")
             _complain(f"{type(error).__name__}: {what} (unexpected; TOOLS_DEBUG=1 shows where)")
     sys.exit(_flushed(code))
+
+
+_is_program = False
+
+
+def is_program() -> bool:
+    """Whether this process runs one command and nothing else."""
+    return _is_program
 
 
 def _output_fails() -> bool:

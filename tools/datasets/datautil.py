@@ -259,6 +259,12 @@ def main(argv: list[str] | None = None) -> int:
         return _show_stats(args, operations)
     if args.dry_run:
         return _show_plan(args, operations)
+    settings = settings_of(args)
+    if args.info or args.vinfo:
+        from tools.datasets import probe_stage  # noqa: F401  (workers have it then)
+        from tools.stage.options import start_workers
+
+        start_workers(args.input[0], settings.options.num_workers)
     result = run_datautil(
         args.input,
         operations,
@@ -267,7 +273,7 @@ def main(argv: list[str] | None = None) -> int:
         shard=args.shard,
         rejected=args.rejected,
         explained=args.explain,
-        settings=settings_of(args),
+        settings=settings,
         overwrite=args.overwrite,
     )
     if result.explanation:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tools import cli
@@ -84,6 +86,26 @@ def run_options(args: argparse.Namespace) -> RunOptions:
     return RunOptions(**given)
 
 
+def start_workers(meta: str, num_workers: int) -> None:
+    """Start workers of a command before it opens its table; see `tools.media.workers.ahead`.
+
+    Args:
+        meta: The table. Its size says about how many workers there are rows for.
+        num_workers: Most workers.
+    """
+    if not cli.is_program() or num_workers < 1:
+        return
+    from tools.media.workers import ahead, pool
+    from tools.stage import prepare  # noqa: F401  (they have it then)
+
+    with suppress(OSError, ValueError):
+        rows = 1 + os.stat(meta).st_size // _BYTES_OF_A_ROW  # noqa: PTH116  (pathlib takes longer)
+        ahead.start_ahead(min(num_workers, pool.usable_cores(), rows))
+
+
+_BYTES_OF_A_ROW = 1024  # a generous guess: a worker too few is started later, one too many is in vain
+
+
 def run_command(
     stage: Stage | Callable[[], Stage],
     args: argparse.Namespace,
@@ -120,6 +142,7 @@ def run_command(
     if engine is not None:
         result = importlib.import_module(ENGINES[engine]).run_on_engine(stage, args, options)
     else:
+        start_workers(args.meta, options.num_workers)
         if args.dry_run:
             from tools.stage.trial import dry_run
 

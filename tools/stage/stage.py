@@ -189,10 +189,10 @@ class Stage(StageContract):
         """
         if self._is_ready:
             return
-        if report:
+        if report and (weights := self.required_weights()):
             from tools.models.required import require_weights
 
-            require_weights(self.required_weights())
+            require_weights(weights)
         self.find()
         self._is_ready = True
         for note in self.notes() if report else ():

@@ -194,3 +194,15 @@ def open_media(path):
 
 def oom_score(_):
     return int(Path("/proc/self/oom_score_adj").read_text())
+
+
+def threads_and_signals(_):
+    """This process, its threads after a product of matrices, and what two signals do."""
+    matrix = np.ones((400, 400))
+    assert (matrix @ matrix)[0, 0] == 400
+    return {
+        "pid": os.getpid(),
+        "threads": len(list(Path("/proc/self/task").iterdir())),
+        "sigterm": signal.getsignal(signal.SIGTERM),
+        "sighup": signal.getsignal(signal.SIGHUP),
+    }

@@ -144,14 +144,15 @@ class Dispatch:
     ) -> None:
         if not jobs:
             return
-        numbers = self._pool.numbers(len(jobs))
+        pool = self._pool
+        numbers = pool.numbers(len(jobs))
         process.jobs.update(zip(numbers, (_Attempt(job, alone) for job in jobs), strict=True))
         self._alone = alone
         sent = [
             worker.SentJob(number, job[1], argument)
             for number, job, argument in zip(numbers, jobs, arguments, strict=True)
         ]
-        if not process.send(self._function, self._pool.memory_bytes, sent):
+        if not process.send(worker.Batch(self._function, pool.memory_bytes, pool.temporary, sent)):
             self._bury(process)
 
     def _next_job(self) -> Job | None:

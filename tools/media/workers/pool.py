@@ -3,7 +3,8 @@
 A worker has a connection of its own, over which it is given jobs, and memory that it shares with this process
 alone, which has its results and shows what it is at. So nothing that one worker holds when it is killed, no
 lock and no queue, is missed by the others; `dispatch` decides who does what, and what a death means. Workers
-are spawned, not forked: forking a process in which torch has run can hang the child.
+are spawned, not forked: forking a process in which torch has run can hang the child. But a command may have
+forked the first ones before anything has run (`ahead`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tools.base.disk import system_message
 from tools.base.log import LOG
 from tools.base.temporary_files import TemporaryFolder
 from tools.errors import DiskError, UserError
-from tools.media.workers import worker
+from tools.media.workers import ahead, worker
 from tools.media.workers.dispatch import NOT_READY, POLL_SECONDS, Dispatch, Job
 from tools.media.workers.spawning import end_if_starting
 from tools.media.workers.worker_process import WorkerProcess
@@ -74,13 +75,13 @@ class WorkerPool:
         self._imports_script = False
         self._next_number = 0
         self._starter: ThreadPoolExecutor | None = None
-        self._temporary: TemporaryFolder | None = None  # of the workers: what a killed one leaves is removed
+        self._folder: TemporaryFolder | None = None  # of the workers: what a killed one leaves is removed
 
     def __enter__(self) -> WorkerPool:
         if self.num_workers > 0:
             end_if_starting()
             with suppress(OSError, DiskError):  # reported by jobs that need temporary files
-                self._temporary = TemporaryFolder(tempfile.gettempdir())
+                self._folder = TemporaryFolder(tempfile.gettempdir())
             self._starter = ThreadPoolExecutor(max_workers=1)
         self.is_active = True
         return self
@@ -88,25 +89,32 @@ class WorkerPool:
     def __exit__(self, *error: object) -> None:
         self.is_active = False
         self.stop()
+        ahead.drop()
         if self._starter is not None:
             self._starter.shutdown()
-        if self._temporary is not None:
-            self._temporary.close()
+        if self._folder is not None:
+            self._folder.close()
+
+    @property
+    def temporary(self) -> str | None:
+        """Folder for temporary files of the workers."""
+        return self._folder and str(self._folder.path)
 
     def start_process(self) -> WorkerProcess | None:
-        """Start one more worker; None if the system has no room for more than there are.
+        """Start one more worker, or take one that was started ahead; None if the system has no room for it.
 
-        The pool then goes on with those, and says so.
+        The pool then goes on with those that there are, and says so.
 
         Raises:
             UserError: The system refuses the first one.
         """
         assert self._starter is not None, "the pool was not entered"
-        temporary = self._temporary and str(self._temporary.path)
         try:
-            if self.processes:
-                _check_descriptors(self.processes[-1].connection.fileno())
-            process = WorkerProcess(self._starter, temporary, imports_script=self._imports_script)
+            process = ahead.take()
+            if process is None:
+                if self.processes:
+                    _check_descriptors(self.processes[-1].connection.fileno())
+                process = WorkerProcess.spawned(self._starter, imports_script=self._imports_script)
         except OSError as error:
             if self.processes and error.errno in _NO_ROOM:
                 self.num_workers = len(self.processes)

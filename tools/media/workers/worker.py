@@ -35,6 +35,8 @@ RETIRED = 75
 """Exit code of a worker that takes no further job because earlier ones left it with too much memory."""
 BLOCKED_SIGNALS = frozenset((signal.SIGINT,))
 """Signals that are blocked while a worker starts; afterwards it ignores them."""
+ENDING_SIGNALS = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+"""Signals that are blocked while a worker is forked, until it has none of its parent's handlers."""
 
 _THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -71,10 +73,11 @@ class Batch(NamedTuple):
 
     function: bytes
     memory_bytes: int | None
+    temporary: str | None
     jobs: list[SentJob]
 
 
-def main(connection: Connection, memory: SharedMemory, parent: int, temporary: str | None) -> None:
+def main(connection: Connection, memory: SharedMemory, parent: int) -> None:
     """A worker process, from its start to its end.
 
     It sends one message when it is ready, and further ones when there are results in the shared memory. Such
@@ -84,9 +87,8 @@ def main(connection: Connection, memory: SharedMemory, parent: int, temporary: s
         connection: To the parent: batches come in, messages go out.
         memory: Where results go.
         parent: Process id of the parent.
-        temporary: Folder for temporary files, removed by the parent.
     """
-    start(parent, temporary)
+    start(parent)
     with suppress(EOFError, OSError):  # the parent is gone
         worker = _Worker(connection, memory)
         connection.send_bytes(b"")
@@ -102,6 +104,8 @@ class _Worker:
 
     def run(self, batch: Batch) -> None:
         """Run the jobs of a batch, and hand over each result as it comes."""
+        if batch.temporary is not None:
+            tempfile.tempdir = os.environ["TMPDIR"] = batch.temporary  # removed by the parent
         memory = self._memory
         for number, path, argument in batch.jobs:
             if batch.memory_bytes is not None and _uses_much(batch.memory_bytes):
@@ -131,15 +135,20 @@ def _in_one_piece(packed: PackedResult, path: str) -> bytes:
     return result if isinstance(result, bytes) else pickle.dumps(result)
 
 
-def start(parent: int, temporary: str | None = None) -> None:
+def forget_handlers() -> None:
+    """In a forked worker: signals end it as they would end a new process."""
+    for number in signal.valid_signals():
+        if callable(signal.getsignal(number)) and number not in BLOCKED_SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS - BLOCKED_SIGNALS)
+
+
+def start(parent: int) -> None:
     """Set up a new worker: one thread, end with the parent and on SIGTERM, leave Ctrl-C to the parent.
 
     Args:
         parent: Process id of the parent.
-        temporary: Folder for temporary files, removed by the parent.
     """
-    if temporary is not None:
-        tempfile.tempdir = os.environ["TMPDIR"] = temporary
     os.environ.update(dict.fromkeys(_THREAD_SETTINGS, "1"))  # read by numpy and cv2 when they are imported
     _use_one_thread()
     signal.signal(signal.SIGINT, signal.SIG_IGN)

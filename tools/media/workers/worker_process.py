@@ -8,11 +8,12 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkProcess
 from typing import Any
 
 from tools.media.workers import worker
@@ -27,12 +28,7 @@ Result = tuple[int, float, PackedResult]
 
 
 class WorkerProcess:
-    """A worker process.
-
-    Args:
-        starter: A thread that lives as long as the worker is to live: Linux kills the worker with it.
-        temporary: Folder for temporary files.
-        imports_script: Whether it imports the main script.
+    """A worker process: `spawned`, or `forked`.
 
     Attributes:
         jobs: What it was given and has not given back, by number, in its order.
@@ -40,12 +36,9 @@ class WorkerProcess:
         has_worked: Whether it has done a job: the first takes longer, because modules are imported.
         is_slow: Whether its present job has been running for long.
         since: When it was started, by `time.monotonic`.
-
-    Raises:
-        OSError: It cannot be started.
     """
 
-    def __init__(self, starter: ThreadPoolExecutor, temporary: str | None, *, imports_script: bool) -> None:
+    def __init__(self, start: Callable[[Connection, SharedMemory, Connection], Any]) -> None:
         self.jobs: dict[int, Any] = {}
         self.is_ready = self.has_worked = self.is_slow = False
         self.since = time.monotonic()
@@ -59,18 +52,65 @@ class WorkerProcess:
         self.connection = Connection(ours.detach())
         try:
             with Connection(theirs.detach()) as other_end:
-                args = (other_end, self._memory, os.getpid(), temporary)
-                self._process = new_process(worker.main, args, imports_script=imports_script)
-                starter.submit(_start, self._process).result()
+                self._process = start(other_end, self._memory, self.connection)
         except BaseException:
             self.connection.close()
             self._memory.close()
             raise
 
-    def send(self, function: bytes, memory_bytes: int | None, jobs: list[worker.SentJob]) -> bool:
+    @classmethod
+    def spawned(cls, starter: ThreadPoolExecutor, *, imports_script: bool) -> WorkerProcess:
+        """Start a worker as a new Python process.
+
+        Args:
+            starter: A thread that lives as long as the worker is to live: Linux kills the worker with it.
+            imports_script: Whether it imports the main script.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+
+        def start(other_end: Connection, memory: SharedMemory, _: Connection) -> Any:
+            process = new_process(
+                worker.main, (other_end, memory, os.getpid()), imports_script=imports_script
+            )
+            starter.submit(_spawn, process).result()
+            return process
+
+        return cls(start)
+
+    @classmethod
+    def forked(cls, begin: Callable[[], object]) -> WorkerProcess:
+        """Start a worker as a copy of this process, which has one thread; see `tools.media.workers.ahead`.
+
+        Args:
+            begin: Called first in the copy.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+
+        def start(other_end: Connection, memory: SharedMemory, own_end: Connection) -> Any:
+            def run(parent: int) -> None:
+                own_end.close()
+                begin()
+                worker.forget_handlers()
+                worker.main(other_end, memory, parent)
+
+            process = ForkProcess(target=run, args=(os.getpid(),), daemon=True)
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, worker.ENDING_SIGNALS)
+            try:
+                process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            return process
+
+        return cls(start)
+
+    def send(self, batch: worker.Batch) -> bool:
         """Send jobs; return whether the worker takes them, and False if it is dead."""
         try:
-            self.connection.send_bytes(pickle.dumps(worker.Batch(function, memory_bytes, jobs)))
+            self.connection.send_bytes(pickle.dumps(batch))
         except OSError:
             return False
         return True
@@ -141,12 +181,16 @@ class WorkerProcess:
                 results += self.receive()
         number, _ = self.current()
         code = self._process.exitcode
-        self.connection.close()
-        self._memory.close()
+        self.let_go()
         return results, code, number
 
+    def let_go(self) -> None:
+        """Close what this process shares with the worker."""
+        self.connection.close()
+        self._memory.close()
 
-def _start(process: Any) -> None:
+
+def _spawn(process: Any) -> None:
     """Start a process in which Ctrl-C is blocked until it ignores it: the parent deals with that."""
     # The tracker of semaphores must not end with a closed terminal: multiprocessing would print tracebacks.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
