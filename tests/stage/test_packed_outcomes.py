@@ -7,7 +7,9 @@ import polars as pl
 import pytest
 
 from tools.errors import MediaError
+from tools.stage.ledger import digest
 from tools.stage.packed_outcomes import PackedOutcomes, RowOutcomes
+from tools.stage.row_keys import RowKeys
 
 VALUES = {
     "plain": {"number": math.nextafter(1, 2), "words": "a\u2028b", "none": None, "yes": True},
@@ -72,9 +74,10 @@ def test_twelve_scores_of_a_row_take_a_quarter_of_their_dict():
 
 
 def test_the_outcomes_of_rows_name_their_files_and_may_be_read_again():
-    outcomes = PackedOutcomes()
-    outcomes["a"], outcomes["b"] = {"x": 1}, MediaError("decode", "/tmp/copy", "no")
-    rows = RowOutcomes(outcomes, ["a", "b", "a"], pl.Series(["1.mp4", "2.mp4", "3.mp4"]))
+    keys = RowKeys([digest(name) for name in "aba"])
+    outcomes = PackedOutcomes(keys)
+    outcomes[keys[0]], outcomes[keys[1]] = {"x": 1}, MediaError("decode", "/tmp/copy", "no")
+    rows = RowOutcomes(outcomes, keys.firsts, pl.Series(["1.mp4", "2.mp4", "3.mp4"]))
     for _ in range(2):
         first, second, third = rows
         assert first == third == {"x": 1} and len(rows) == 3

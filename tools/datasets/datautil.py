@@ -260,7 +260,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.dry_run:
         return _show_plan(args, operations)
     settings = settings_of(args)
-    if args.info or args.vinfo:
+    if operations["info"] or operations["_vinfo"]:
         from tools.datasets import probe_stage  # noqa: F401  (workers have it then)
         from tools.stage.options import start_workers
 

@@ -18,7 +18,7 @@ import json
 import os
 import time
 import zlib
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,7 @@ class Ledger:
             found = LedgerFiles(self._path, self._config, keys)
         except OSError as error:
             raise UserError(f"{folder}: cannot read the ledger: {system_message(error)}") from None
-        self.outcomes: MutableMapping[str, Outcome] = found.outcomes
+        self.outcomes = found.outcomes
         self.versions: dict[str, Version] = found.versions
         self._vectors: dict[str, VectorPlace | None] = found.vectors
         self.run = found.last_run + 1
@@ -157,7 +157,7 @@ class Ledger:
 
     def forget(self, keys: Iterable[str]) -> None:
         """Strike out rows that are to be processed again, also for later runs."""
-        known = [key for key in keys if key in self.outcomes]
+        known = [key for key in keys if key in self.outcomes] if self.outcomes else []
         for key in known:
             self._drop(key)
         self._append({"ask": self._config, "row": key, "run": self.run, "again": True} for key in known)
@@ -303,7 +303,7 @@ def _is_at(file: int, path: Path) -> bool:
 
 def _parts(outcomes: Mapping[str, Outcome]) -> Iterator[dict[str, Outcome]]:
     """The same, so many at a time that they fit into memory unpacked."""
-    keys = iter(list(outcomes))
+    keys = iter(outcomes)
     while part := {key: outcomes[key] for key in islice(keys, _UNPACKED)}:
         yield part
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Container
+from collections.abc import Container, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from tools.base.locks import is_locked
 from tools.base.versions import Version
 from tools.errors import MediaError
 from tools.stage.packed_outcomes import PackedOutcomes
+from tools.stage.row_keys import RowKeys, RowValues
 
 VectorPlace = tuple[Path, int, int, int]
 """Where a vector is: file, first byte, numbers, checksum of its bytes."""
@@ -51,13 +52,15 @@ class LedgerFiles:
         self._own = own
         self._config = config
         self._keys = keys
-        self.outcomes = PackedOutcomes()
+        all_keys = keys if isinstance(keys, RowKeys) else None
+        self.outcomes = PackedOutcomes(all_keys)
         self.vectors: dict[str, VectorPlace | None] = {}
         self.versions: dict[str, Version] = {}
         self.last_run = 0
         self.damaged: dict[str, int] = {}
         self.reported: dict[str, int] = {}
-        self._latest: dict[str, tuple[int, Path]] = {}  # run and file of the line that counts for a row
+        # Run and file of the line that counts for a row.
+        self._latest: MutableMapping[str, tuple[int, Path]] = {} if all_keys is None else RowValues(all_keys)
         self._position: tuple[int, Path] = (0, own)  # of the current line: one object for many lines
         files = ((_rank_of(path), path) for path in own.parent.glob("rank*.jsonl"))
         for rank, path in sorted((rank, path) for rank, path in files if rank is not None):

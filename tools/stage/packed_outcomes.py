@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import marshal
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING
 
 from tools.errors import MediaError
 from tools.stage.outcomes import Outcome, with_path
+from tools.stage.row_keys import RowKeys, RowValues
 
 if TYPE_CHECKING:
+    import numpy as np
     import polars as pl
 
 _FAILURE = -1  # instead of the number of a set of columns
@@ -19,10 +21,13 @@ class PackedOutcomes(MutableMapping[str, Outcome]):
     """Outcomes by the keys of their rows, each as a few bytes: a dict of two numbers takes 250, packed 60.
 
     Values must be plain, as `tools.stage.values.check_values` makes them; they come back to the last bit.
+
+    Args:
+        keys: Of all rows, where these are known and others not to be kept.
     """
 
-    def __init__(self) -> None:
-        self._packed: dict[str, bytes] = {}
+    def __init__(self, keys: RowKeys | None = None) -> None:
+        self._packed: MutableMapping[str, bytes] = {} if keys is None else RowValues(keys)
         self._columns: list[tuple[str, ...]] = []
         self._numbers: dict[tuple[str, ...], int] = {}
 
@@ -37,7 +42,19 @@ class PackedOutcomes(MutableMapping[str, Outcome]):
         self._packed[key] = marshal.dumps((number, *outcome.values()))
 
     def __getitem__(self, key: str) -> Outcome:
-        number, *values = marshal.loads(self._packed[key])
+        return self._unpacked(self._packed[key])
+
+    def at(self, row: int) -> Outcome:
+        """The outcome of a row by its number, where all keys are known; of rows with the same key the first.
+
+        Raises:
+            KeyError: It has none.
+        """
+        assert isinstance(self._packed, RowValues)
+        return self._unpacked(self._packed.at(row))
+
+    def _unpacked(self, packed: bytes) -> Outcome:
+        number, *values = marshal.loads(packed)
         if number == _FAILURE:
             return MediaError(*values)
         return dict(zip(self._columns[number], values, strict=True))
@@ -59,19 +76,19 @@ class RowOutcomes:
     """The outcomes of rows, in their order; each is made as it is read, with the name of its file.
 
     Args:
-        outcomes: Outcomes by key.
-        keys: The key of each row.
+        outcomes: Outcomes of all rows of a run.
+        numbers: For each row the first one with its key, see `RowKeys.firsts`.
         paths: The file of each row.
     """
 
-    def __init__(self, outcomes: Mapping[str, Outcome], keys: Sequence[str], paths: pl.Series) -> None:
+    def __init__(self, outcomes: PackedOutcomes, numbers: np.ndarray, paths: pl.Series) -> None:
         self._outcomes = outcomes
-        self._keys = keys
+        self._numbers = memoryview(numbers)  # whose elements are `int`
         self._paths = paths
 
     def __iter__(self) -> Iterator[Outcome]:
-        for key, path in zip(self._keys, self._paths, strict=True):
-            yield with_path(self._outcomes[key], path)
+        for number, path in zip(self._numbers, self._paths, strict=True):
+            yield with_path(self._outcomes.at(number), path)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._numbers)

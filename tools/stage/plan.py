@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -18,11 +19,12 @@ from tools.errors import PASSING_KINDS, MediaError, UserError
 from tools.media.fetching.sources import FetchOptions
 from tools.stage.costs import file_state, row_costs
 from tools.stage.dealing import rows_of_rank
-from tools.stage.ledger import Ledger, digest, row_key, stage_config
+from tools.stage.ledger import Ledger, row_key, stage_config
 from tools.stage.outcomes import failed_kinds
 from tools.stage.output import Output
 from tools.stage.provenance import Provenance, digest_file
 from tools.stage.remote_files import changed_files, fetch_options, is_remote
+from tools.stage.row_keys import RowKeys
 from tools.stage.run_options import RunOptions
 from tools.stage.shards import STATE_FOLDER, Shard, current_shard
 from tools.stage.stage import Stage
@@ -62,7 +64,7 @@ class RunPlan:
     numbers: Sequence[int]
     rows: pl.DataFrame
     costs: np.ndarray
-    keys: list[str]
+    keys: RowKeys
     paths: pl.Series
     provenance: Provenance
     output: Output
@@ -111,7 +113,7 @@ def plan_run(
     if not shard.alone:
         rows, about = rows[list(numbers)], about[list(numbers)]
     keys, costs = _keys_and_costs(rows, about)
-    provenance = Provenance(stage_config(stage), fingerprint, digest(keys), shard.world, options.on_error)
+    provenance = Provenance(stage_config(stage), fingerprint, keys.digest(), shard.world, options.on_error)
     paths = path_series(rows)
     fetch = fetch_options(options, paths) if "path" in stage.required_columns else None
     written = Output(target, shard, provenance, meta)
@@ -119,15 +121,17 @@ def plan_run(
     return RunPlan(shard, table, numbers, rows, costs, keys, paths, provenance, written, vectors, fetch)
 
 
-def _keys_and_costs(rows: pl.DataFrame, about: pl.DataFrame) -> tuple[list[str], np.ndarray]:
+def _keys_and_costs(rows: pl.DataFrame, about: pl.DataFrame) -> tuple[RowKeys, np.ndarray]:
     """The keys of rows, and about how much work each is; no file is asked twice for its size."""
-    keys: list[str] = []
     sizes = array("d")
-    for row in rows.iter_rows(named=True):
-        file = file_state(row.get("path"))
-        keys.append(row_key(row, file))
-        sizes.append(file[0] if file else math.nan)
-    return keys, row_costs(about, np.frombuffer(sizes)).astype(np.float32)
+
+    def keys() -> Iterator[str]:
+        for row in rows.iter_rows(named=True):
+            file = file_state(row.get("path"))
+            sizes.append(file[0] if file else math.nan)
+            yield row_key(row, file)
+
+    return RowKeys(keys()), row_costs(about, np.frombuffer(sizes)).astype(np.float32)
 
 
 def read_input(stage: Stage, meta: str | Path, *, file: Path | None = None) -> pl.DataFrame:
@@ -191,7 +195,7 @@ def open_ledger(stage: Stage, plan: RunPlan, *, read_only: bool = False) -> Ledg
         plan.output.state,
         plan.shard.rank,
         plan.provenance.config,
-        set(plan.keys),
+        plan.keys,
         partial(unfit, stage),
         read_only=read_only,
     )
@@ -210,31 +214,42 @@ def drop_changed_files(ledger: Ledger, plan: RunPlan) -> bool:
     """
     if plan.fetch is None:
         return False
-    paths = dict(zip(plan.keys, plan.paths, strict=True))
-    known = {key: (paths[key], version) for key, version in ledger.versions.items() if key in paths}
+    numbers = {key: plan.keys.number(key) for key in ledger.versions}
+    known = {key: (plan.paths[n], ledger.versions[key]) for key, n in numbers.items() if n is not None}
     changed = changed_files({key: found for key, found in known.items() if is_remote(found[0])})
     ledger.drop(changed)
     return bool(changed)
 
 
-def remaining_rows(
-    stage: Stage, ledger: Ledger, plan: RunPlan, options: RunOptions
-) -> tuple[dict[str, int], set[str]]:
-    """Rows that this run is to process, and those that a limit leaves for later.
+class Remaining(NamedTuple):
+    """What a run is to do.
 
-    Returns:
-        The key and the first row that has it, in the order of the table; and the keys that the output must do
-        without. A row that an earlier run finished, and that was to be processed again, is not among these.
+    Attributes:
+        todo: The rows that it processes, in the order of the table, of rows with the same key the first:
+            uint32.
+        fresh: For each row whether it or the first one with its key is among them: bool.
+        later: For each row whether the limit of the run leaves it for later, so that the output must do
+            without it. A row that an earlier run finished, and that was to be processed again, is not.
     """
-    todo: dict[str, int] = {}
-    for number, key in enumerate(plan.keys):
-        if key not in todo and not _is_finished(stage, ledger, key, options.retried_kinds):
-            todo[key] = number
-    if options.limit is None:
-        return todo, set()
-    now = list(todo)[: len(plan.shard.rows(options.limit))]
-    later = {key for key in todo if not _is_finished(stage, ledger, key, frozenset())} - set(now)
-    return {key: todo[key] for key in now}, later
+
+    todo: np.ndarray
+    fresh: np.ndarray
+    later: np.ndarray
+
+
+def remaining_rows(stage: Stage, ledger: Ledger, plan: RunPlan, options: RunOptions) -> Remaining:
+    """Rows that this run is to process, and those that a limit leaves for later."""
+    keys, firsts = plan.keys, plan.keys.firsts
+    todo = np.flatnonzero(firsts == np.arange(len(keys))).astype(np.uint32)
+    if ledger.outcomes:
+        retried = options.retried_kinds
+        todo = todo[[not _is_finished(stage, ledger, keys[number], retried) for number in memoryview(todo)]]
+    fresh, later = np.zeros(len(keys), bool), np.zeros(len(keys), bool)
+    if options.limit is not None:
+        todo, rest = np.split(todo, [len(plan.shard.rows(options.limit))])
+        later[[n for n in rest.tolist() if not _is_finished(stage, ledger, keys[n], frozenset())]] = True
+    fresh[todo] = True
+    return Remaining(todo, fresh[firsts], later[firsts])
 
 
 def _is_finished(stage: Stage, ledger: Ledger, key: str, retry: frozenset[str]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from array import array
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -31,7 +30,7 @@ _LONG = 60.0  # seconds; of a run that takes less nothing is said beforehand
 def process_rows(
     stage: Stage,
     plan: RunPlan,
-    todo: Mapping[str, int],
+    todo: np.ndarray,
     ledger: Ledger,
     options: RunOptions,
     status: StatusFile,
@@ -41,7 +40,7 @@ def process_rows(
     Args:
         stage: The stage.
         plan: What the run is about.
-        todo: The rows, by their keys: their numbers in the plan.
+        todo: The numbers of the rows in the plan.
         ledger: Where outcomes go as they come.
         options: How.
         status: Where the progress is written down.
@@ -68,8 +67,14 @@ def process_rows(
         on_version = None if plan.fetch is None else ledger.versions.__setitem__
 
         def finished(results: list[tuple[str, Outcome]]) -> None:
-            ledger.add([(key, with_path(outcome, plan.paths[todo[key]])) for key, outcome in results])
-            progress.count(results, float(sum(plan.costs[todo[key]] for key, _ in results)))
+            numbers = [plan.keys.number(key) for key, _ in results]
+            ledger.add(
+                [
+                    (key, with_path(outcome, plan.paths[number]))
+                    for number, (key, outcome) in zip(numbers, results, strict=True)
+                ]
+            )
+            progress.count(results, float(plan.costs[numbers].sum(dtype=np.float64)))
 
         rows = ((plan.keys[n], plan.rows.row(n, named=True)) for n in order)
         try:
@@ -79,20 +84,19 @@ def process_rows(
             raise
 
 
-def _in_order(plan: RunPlan, todo: Mapping[str, int]) -> tuple[array[int], float, Meter | None]:
+def _in_order(plan: RunPlan, todo: np.ndarray) -> tuple[array[int], float, Meter | None]:
     """The numbers of the rows in the order in which they are processed, their costs together, and a meter.
 
     The meter is for the rows of a sample, which come first; a run of few rows has none.
     """
-    numbers = np.fromiter(todo.values(), np.uint32, len(todo))
-    costs = plan.costs[numbers]
+    costs = plan.costs[todo]
     order, meter = longest_first(costs), None
     if len(order) >= _MANY:
         sample = Sample.of(costs)
         order = np.concatenate([sample.numbers, order[~np.isin(order, sample.numbers)]])
-        meter = Meter(sample, {plan.keys[numbers[i]]: int(i) for i in sample.numbers})
+        meter = Meter(sample, {plan.keys[int(todo[i])]: int(i) for i in sample.numbers})
     # Four bytes a row; a list of numbers would take nine times as many.
-    return array("I", numbers[order].tobytes()), float(costs.sum(dtype=np.float64)), meter
+    return array("I", todo[order].tobytes()), float(costs.sum(dtype=np.float64)), meter
 
 
 class _Forecast:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from tools.base.temporary_files import remove_left_folders
@@ -112,23 +113,24 @@ def run_stage(
     with open_ledger(stage, plan) as ledger, ExitStack() as stack:
         if drop_changed_files(ledger, plan) and exists:
             written.refuse_changed(overwrite=options.overwrite)
-        todo, later = remaining_rows(stage, ledger, plan, options)
-        reused = sum(key not in todo and key not in later for key in plan.keys)
-        fresh = len(todo)
-        status = _status_of(plan, ledger, todo, later, reused)
-        if todo or not exists or not status.was_finished:  # else nothing is done, and nothing written
+        todo, is_fresh, is_later = remaining_rows(stage, ledger, plan, options)
+        fresh, later = len(todo), int(is_later.sum())
+        reused = np.flatnonzero(~is_fresh & ~is_later)
+        status = _status_of(plan, ledger, reused, rows=len(plan.keys) - later)
+        if fresh or not exists or not status.was_finished:  # else nothing is done, and nothing written
             stack.enter_context(status)
-        if todo:
-            ledger.forget(todo)
+        if fresh:
+            ledger.forget(plan.keys[number] for number in memoryview(todo))
             process_rows(stage, plan, todo, ledger, options, status)
-            todo.clear()  # of a large table it takes much memory
         # Of the rows that go to the output: their numbers in the table, keys, files and outcomes.
-        numbers = plan.numbers
-        keys, paths = plan.keys, plan.paths
+        numbers: Sequence[int] = plan.numbers
+        keys: Sequence[str] = plan.keys
+        firsts, paths = plan.keys.firsts, plan.paths
         if later:
-            kept = [i for i, key in enumerate(keys) if key not in later]
+            kept = np.flatnonzero(~is_later).tolist()
+            firsts = firsts[kept]
             numbers, keys, paths = [numbers[i] for i in kept], [keys[i] for i in kept], paths[kept]
-        outcomes = RowOutcomes(ledger.outcomes, keys, paths)
+        outcomes = RowOutcomes(ledger.outcomes, firsts, paths)
         failures, failed = [], 0
         for outcome, path in zip(outcomes, paths, strict=True):
             failures += failures_of(outcome, path)
@@ -146,7 +148,7 @@ def run_stage(
             if MADE_FILES in stage.output_columns:
                 sync_made_files(outcomes)
             added = frame.select(list(stage.added_columns))
-            written.write(frame, counts, digest, left=len(later))
+            written.write(frame, counts, digest, left=later)
             recording.write(written.path, frame.columns, made=stage.added_columns)
         else:
             recording.write_missing(written.path, column_names(written.path), made=stage.added_columns)
@@ -159,7 +161,7 @@ def run_stage(
         counts.rows,
         failures,
         counts.failed,
-        reused,
+        len(reused),
         listed,
         already_complete=complete,
         totals=written.totals(),
@@ -172,17 +174,10 @@ def run_stage(
     )
 
 
-def _status_of(
-    plan: RunPlan, ledger: Ledger, todo: Container[str], later: Container[str], reused: int
-) -> StatusFile:
+def _status_of(plan: RunPlan, ledger: Ledger, reused: np.ndarray, *, rows: int) -> StatusFile:
     """The record of this run, with the failures of the rows that earlier runs have finished."""
-    kinds = Counter(
-        kind
-        for key in (plan.keys if reused else ())
-        if key not in todo and key not in later
-        for kind in failed_kinds(ledger.outcomes[key])
-    )
-    rows = sum(key not in later for key in plan.keys) if later else len(plan.keys)
+    firsts = plan.keys.firsts[reused].data
+    kinds = Counter(kind for number in firsts for kind in failed_kinds(ledger.outcomes.at(number)))
     return StatusFile(
-        plan.output.state, plan.shard, rows=rows, earlier=reused, failures=kinds, number=ledger.run
+        plan.output.state, plan.shard, rows=rows, earlier=len(reused), failures=kinds, number=ledger.run
     )

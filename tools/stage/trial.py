@@ -66,13 +66,14 @@ def dry_run(
     with open_ledger(stage, plan, read_only=True) as ledger:
         if drop_changed_files(ledger, plan) and exists:
             plan.output.refuse_changed(overwrite=options.overwrite)
-        todo, later = remaining_rows(stage, ledger, plan, options)
+        todo, _, later = remaining_rows(stage, ledger, plan, options)
     said = print if not as_json else (lambda *_, **__: None)
-    for line in _describe(stage, meta, plan, len(todo), len(later), exists=exists):
+    firsts = plan.keys.firsts == np.arange(len(plan.keys))
+    for line in _describe(stage, meta, plan, len(todo), int(later[firsts].sum()), exists=exists):
         said(line, flush=True)
-    trial = _Trial(stage, plan, options) if todo else None
+    trial = _Trial(stage, plan, options) if len(todo) else None
     if trial is not None:
-        trial.run(np.fromiter(todo.values(), np.int64, len(todo)))
+        trial.run(todo)
         for line in trial.lines():
             said(line, flush=True)
     if as_json:
@@ -85,14 +86,15 @@ def _describe(
     stage: Stage, meta: str | Path, plan: RunPlan, todo: int, later: int, *, exists: bool
 ) -> list[str]:
     """What would be done, as far as it is known without opening a file."""
-    done = len(set(plan.keys)) - todo - later
+    distinct = len(np.unique(plan.keys.firsts))
+    done = distinct - todo - later
     counts = [f"{todo} to do"]
     if done:
         counts.insert(0, f"{done} done by an earlier run")
     if later:
         counts.append(f"{later} left by --limit")
     rank = "" if plan.shard.alone else f" of rank {plan.shard.rank} of {plan.shard.world}"
-    if repeated := len(plan.keys) - len(set(plan.keys)):
+    if repeated := len(plan.keys) - distinct:
         counts.append(f"{repeated} the same as others")
     return [
         "dry run: nothing is written",
