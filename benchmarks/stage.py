@@ -1,12 +1,15 @@
 """What the machinery around a stage costs: CPU time and memory per row, the start of a run, the speed-up.
 
-    python benchmarks/stage.py [VIDEO...] [--rows 20000] [--rounds 5] [--json FILE]
+    python benchmarks/stage.py [VIDEO...] [--only rows memory start speed-up] [--rows 20000] [--rounds 5]
+                               [--json FILE]
 
 Each figure is the median of several rounds, in which this project and what it is compared with take turns,
 each in a process of its own. Per row, the cost of a short run is subtracted from that of a long one, so
 imports and the start of processes do not count. The peer is `concurrent.futures.ProcessPoolExecutor`, which
-loses the whole run when a worker dies. With videos, the start of a run of one row and the speed-up by two
-workers and two ranks are timed; these are wall times, for an otherwise idle machine.
+loses the whole run when a worker dies. With videos, the start of a run of one row (CPU and wall time) and the
+speed-up by two workers and two ranks are timed; wall times are for an otherwise idle machine:
+
+    python benchmarks/stage.py 60_CLIPS... --only start speed-up
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +28,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FEW = 200  # rows of the short run
+PARTS = ("rows", "memory", "start", "speed-up")
 
 
 def measure(kind: str, stage: str, rows: int, workers: int) -> dict[str, float]:
@@ -43,6 +48,27 @@ def memory_per_row(rows: int) -> float:
     """Bytes of the peak memory of the parent per row."""
     few, many = (measure("run", "nothing", count, 0)["peak"] for count in (rows // 10, rows // 10 + rows))
     return (many - few) / rows
+
+
+def start_seconds(kind: str, videos: list[str], *, cpu: bool) -> float:
+    """CPU or wall seconds of a command with one row, or of its help."""
+    with tempfile.TemporaryDirectory() as folder:
+        meta = Path(folder) / "meta.csv"
+        meta.write_text(f"path\n{Path(videos[0]).resolve()}\n")
+        command = {
+            "info": ["tools.datasets.datautil", str(meta), "--info", "--quiet"],
+            "technical": ["tools.scoring.technical.inference", str(meta), "--quiet"],
+            "help": ["tools.scoring.technical.inference", "--help"],
+        }[kind]
+        before, begun = children_seconds(), time.monotonic()
+        subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, check=True)
+        return children_seconds() - before if cpu else time.monotonic() - begun
+
+
+def children_seconds() -> float:
+    """CPU seconds of all processes that this one has started and that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def wall_seconds(videos: list[str], *, workers: int = 1, ranks: int = 1) -> float:
@@ -83,12 +109,13 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("videos", nargs="*")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     figures: dict[str, dict[str, float]] = {}
-    for stage, rows in (("nothing", args.rows), ("pictures", args.rows // 8)):
+    for stage, rows in (("nothing", args.rows), ("pictures", args.rows // 8)) if "rows" in args.only else ():
         cost = compare(
             args.rounds,
             workers=lambda stage=stage, rows=rows: cost_per_row("run", stage, rows, 2),
@@ -96,17 +123,25 @@ def main() -> None:
             executor=lambda stage=stage, rows=rows: cost_per_row("executor", stage, rows, 2),
         )
         figures[f"{stage}, us of CPU time per row"] = {**cost, "ratio": cost["workers"] / cost["executor"]}
-    figures["memory, bytes per row"] = compare(args.rounds, parent=lambda: memory_per_row(5 * args.rows))
-    if args.videos:
+    if "memory" in args.only:
+        figures["memory, bytes per row"] = compare(args.rounds, parent=lambda: memory_per_row(5 * args.rows))
+    if args.videos and "start" in args.only:
+        for cpu in (True, False):
+            figures[f"one row, {'CPU' if cpu else 'wall'} s"] = compare(
+                args.rounds,
+                info=lambda cpu=cpu: start_seconds("info", args.videos, cpu=cpu),
+                technical=lambda cpu=cpu: start_seconds("technical", args.videos, cpu=cpu),
+                help=lambda cpu=cpu: start_seconds("help", args.videos, cpu=cpu),
+            )
+    if args.videos and "speed-up" in args.only:
         times = compare(
             args.rounds,
-            start=lambda: wall_seconds(args.videos[:1]),
             one_worker=lambda: wall_seconds(args.videos),
             two_workers=lambda: wall_seconds(args.videos, workers=2),
             two_ranks=lambda: wall_seconds(args.videos, ranks=2),
         )
         speed_up = {name: times["one_worker"] / times[name] for name in ("two_workers", "two_ranks")}
-        figures["seconds"] = times
+        figures["technical measures, wall s"] = times
         figures["speed-up"] = speed_up
     for name, values in figures.items():
         print(f"{name}: " + ", ".join(f"{label} {value:.3g}" for label, value in values.items()))

@@ -33,7 +33,7 @@ from tools.stage.runner import RunOptions, run_stage
 
 STAGES = (ProbeStage, FingerprintStage, TechnicalStage)
 PER_ROW = 1024
-"""Bytes that the parent may take for a row: it keeps outcomes, some 300 bytes each, and Polars buffers."""
+"""Bytes that the parent may take for a row beside its values, which it keeps; Polars buffers, too."""
 _STEADY = 200
 """Looks at a stage, from which on its figures say more than how workers start."""
 SLACK = 16 << 20
@@ -70,6 +70,8 @@ class Soaked:
         early: Figures after a fifth of the run.
         late: Figures of the last fifth.
         left: Figures after the run.
+        values: Bytes of its output.
+        grows: What grows that should not.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Soaked:
     early: Use
     late: Use
     left: Use
+    values: int
     grows: list[str] = field(default_factory=list)
 
 
@@ -165,7 +168,8 @@ def soak(folder: Path, rows: int, workers: int) -> Iterator[Soaked]:
             _median(watch.figures[fifth : 2 * fifth] or watch.figures),
             _median(watch.figures[-fifth:]),
         )
-        done = Soaked(result.output.name, result.rows, result.failed, early, late, use_now())
+        values = result.output.stat().st_size
+        done = Soaked(result.output.name, result.rows, result.failed, early, late, use_now(), values)
         before = before or done.left
         done.grows = _what_is_left(done, before)
         if len(watch.figures) >= _STEADY:
@@ -177,7 +181,7 @@ def _what_grows(done: Soaked) -> list[str]:
     """Figures that are larger at the end of a stage than near its beginning."""
     early, late = done.early, done.late
     found = []
-    if late.parent - early.parent > PER_ROW * done.rows + SLACK:
+    if late.parent - early.parent > PER_ROW * done.rows + done.values + SLACK:
         found.append("memory of the parent")
     if late.workers > early.workers + SLACK:
         found.append("memory of a worker")

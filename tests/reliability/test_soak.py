@@ -15,7 +15,7 @@ def test_three_stages_leave_nothing(tmp_path):
 def test_growth_is_noticed():
     before = replace(FLAT, files=18, threads=1)
     rows = 1000
-    flat = Soaked("a", rows, 0, FLAT, FLAT, before)
+    flat = Soaked("a", rows, 0, FLAT, FLAT, before, 0)
     assert _what_grows(flat) == _what_is_left(flat, before) == []
     for change, words in (
         ({"parent": FLAT.parent + 2 * PER_ROW * rows + SLACK}, "memory of the parent"),
@@ -25,5 +25,7 @@ def test_growth_is_noticed():
         ({"segments": 2}, "segments"),
     ):
         assert _what_grows(replace(flat, late=replace(FLAT, **change))) == [words]
+    large = {"parent": FLAT.parent + 3000 * rows + SLACK}  # values of 3 kB a row are no leak
+    assert _what_grows(replace(flat, late=replace(FLAT, **large), values=3000 * rows)) == []
     left = replace(flat, left=replace(before, segments=3))
     assert _what_is_left(left, before) == ["segments, after the run"]
