@@ -264,7 +264,7 @@ def main(argv: list[str] | None = None) -> int:
         from tools.datasets import probe_stage  # noqa: F401  (workers have it then)
         from tools.stage.options import start_workers
 
-        start_workers(args.input[0], settings.options.num_workers)
+        start_workers(args.input[0], settings.options.num_workers, "tools.media.reading.probe")
     result = run_datautil(
         args.input,
         operations,

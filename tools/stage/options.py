@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tools import cli
 from tools.commands import ENGINES
 from tools.errors import UserError
+from tools.media.reading.requests import NOTHING
 from tools.options import options_of
 from tools.stage.run_options import RunOptions
 from tools.stage.stage import weights_later
@@ -86,12 +87,13 @@ def run_options(args: argparse.Namespace) -> RunOptions:
     return RunOptions(**given)
 
 
-def start_workers(meta: str, num_workers: int) -> None:
+def start_workers(meta: str, num_workers: int, imports: str = "") -> None:
     """Start workers of a command before it opens its table; see `tools.media.workers.ahead`.
 
     Args:
         meta: The table. Its size says about how many workers there are rows for.
         num_workers: Most workers.
+        imports: A module that they import meanwhile.
     """
     if not cli.is_program() or num_workers < 1:
         return
@@ -100,7 +102,7 @@ def start_workers(meta: str, num_workers: int) -> None:
 
     with suppress(OSError, ValueError):
         rows = 1 + os.stat(meta).st_size // _BYTES_OF_A_ROW  # noqa: PTH116  (pathlib takes longer)
-        ahead.start_ahead(min(num_workers, pool.usable_cores(), rows))
+        ahead.start_ahead(min(num_workers, pool.usable_cores(), rows), imports)
 
 
 _BYTES_OF_A_ROW = 1024  # a generous guess: a worker too few is started later, one too many is in vain
@@ -142,7 +144,8 @@ def run_command(
     if engine is not None:
         result = importlib.import_module(ENGINES[engine]).run_on_engine(stage, args, options)
     else:
-        start_workers(args.meta, options.num_workers)
+        reads = stage.request != NOTHING
+        start_workers(args.meta, options.num_workers, "tools.media.reading.container" if reads else "")
         if args.dry_run:
             from tools.stage.trial import dry_run
 

@@ -106,7 +106,8 @@ class StageContract:
         optional_columns: Columns that change the result when they are there.
         takes_lists: Cells of the required columns other than ``path`` may hold lists.
         output_columns: Columns that the stage fills, with the names of their Polars types (``Float64``), or
-            with these types. A failed row leaves them all empty; one of which only a part failed says so in `FAILURES`.
+            with these types. A failed row leaves them all empty; one of which only a part failed says so in
+            `FAILURES`.
         sampling: Frames that `Stage.prepare` gets: a `Sampling`, or another rule. None for none.
         thumbnails: Width and height of the small grey pictures of all frames that `Stage.prepare` gets; None
             for none.

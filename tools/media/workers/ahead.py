@@ -11,6 +11,7 @@ Workers that replace others, those of further pools and those of calls from Pyth
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import sys
 from collections.abc import Callable
@@ -27,11 +28,12 @@ _SETTERS = ("scipy_openblas_set_num_threads64_", "openblas_set_num_threads64_", 
 _waiting: list[WorkerProcess] = []
 
 
-def start_ahead(count: int) -> None:
+def start_ahead(count: int, imports: str = "") -> None:
     """Fork workers for the next pool; none where that is not known to be safe.
 
     Args:
         count: How many.
+        imports: A module that they import meanwhile; an error there is left to the jobs.
     """
     if sys.platform != "linux" or any(name in sys.modules for name in _THREADED):
         return
@@ -45,6 +47,9 @@ def start_ahead(count: int) -> None:
         _waiting.clear()
         if set_threads is not None:
             set_threads(1)
+        if imports:
+            with suppress(Exception):
+                importlib.import_module(imports)
 
     for _ in range(count):
         try:
