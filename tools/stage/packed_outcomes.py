@@ -83,7 +83,7 @@ class RowOutcomes:
 
     def __init__(self, outcomes: PackedOutcomes, numbers: np.ndarray, paths: pl.Series) -> None:
         self._outcomes = outcomes
-        self._numbers = memoryview(numbers)  # whose elements are `int`
+        self._numbers = numbers.data  # whose elements are `int`
         self._paths = paths
 
     def __iter__(self) -> Iterator[Outcome]:

@@ -243,7 +243,7 @@ def remaining_rows(stage: Stage, ledger: Ledger, plan: RunPlan, options: RunOpti
     todo = np.flatnonzero(firsts == np.arange(len(keys))).astype(np.uint32)
     if ledger.outcomes:
         retried = options.retried_kinds
-        todo = todo[[not _is_finished(stage, ledger, keys[number], retried) for number in memoryview(todo)]]
+        todo = todo[[not _is_finished(stage, ledger, keys[number], retried) for number in todo.data]]
     fresh, later = np.zeros(len(keys), bool), np.zeros(len(keys), bool)
     if options.limit is not None:
         todo, rest = np.split(todo, [len(plan.shard.rows(options.limit))])

@@ -67,7 +67,7 @@ def process_rows(
         on_version = None if plan.fetch is None else ledger.versions.__setitem__
 
         def finished(results: list[tuple[str, Outcome]]) -> None:
-            numbers = [plan.keys.number(key) for key, _ in results]
+            numbers = [plan.keys.row(key) for key, _ in results]
             ledger.add(
                 [
                     (key, with_path(outcome, plan.paths[number]))

@@ -40,8 +40,8 @@ class RowKeys(Sequence[str]):
         buckets = (heads[order] >> np.uint64(64 - bits)).astype(np.int64)
         begins = np.searchsorted(buckets, np.arange((1 << bits) + 1))
         self._shift = _HEAD_BITS - bits
-        self._order = memoryview(order.astype(np.uint32))  # whose elements are `int`
-        self._begins = memoryview(begins.astype(np.uint32))
+        self._order = order.astype(np.uint32).data  # whose elements are `int`
+        self._begins = begins.astype(np.uint32).data
 
     def number(self, key: object) -> int | None:
         """The first row with a key; None if there is none."""
@@ -55,6 +55,17 @@ class RowKeys(Sequence[str]):
             if self._raw[_BYTES * number : _BYTES * (number + 1)] == wanted:
                 return number
         return None
+
+    def row(self, key: str) -> int:
+        """The same.
+
+        Raises:
+            KeyError: There is none.
+        """
+        number = self.number(key)
+        if number is None:
+            raise KeyError(key)
+        return number
 
     @cached_property
     def firsts(self) -> np.ndarray:
@@ -112,12 +123,12 @@ class RowValues(MutableMapping[str, Value], Generic[Value]):
         self._count = 0
 
     def __setitem__(self, key: str, value: Value) -> None:
-        number = self._number(key)
+        number = self._keys.row(key)
         self._count += self._values[number] is _ABSENT
         self._values[number] = value
 
     def __getitem__(self, key: str) -> Value:
-        if self._count and (value := self._values[self._number(key)]) is not _ABSENT:
+        if self._count and (value := self._values[self._keys.row(key)]) is not _ABSENT:
             return value
         raise KeyError(key)
 
@@ -133,7 +144,7 @@ class RowValues(MutableMapping[str, Value], Generic[Value]):
 
     def __delitem__(self, key: str) -> None:
         self[key]
-        self._values[self._number(key)] = _ABSENT
+        self._values[self._keys.row(key)] = _ABSENT
         self._count -= 1
 
     def __contains__(self, key: object) -> bool:
@@ -145,9 +156,3 @@ class RowValues(MutableMapping[str, Value], Generic[Value]):
 
     def __len__(self) -> int:
         return self._count
-
-    def _number(self, key: str) -> int:
-        number = self._keys.number(key)
-        if number is None:
-            raise KeyError(key)
-        return number

@@ -120,7 +120,7 @@ def run_stage(
         if fresh or not exists or not status.was_finished:  # else nothing is done, and nothing written
             stack.enter_context(status)
         if fresh:
-            ledger.forget(plan.keys[number] for number in memoryview(todo))
+            ledger.forget(plan.keys[number] for number in todo.data)
             process_rows(stage, plan, todo, ledger, options, status)
         # Of the rows that go to the output: their numbers in the table, keys, files and outcomes.
         numbers: Sequence[int] = plan.numbers
