@@ -10,8 +10,11 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+from array import array
 from contextlib import suppress
 from pathlib import Path
+
+import numpy as np
 
 from tools.base.disk import cannot_write, remove_quietly
 from tools.stage.ledger_files import unsealed
@@ -19,6 +22,7 @@ from tools.stage.ledger_files import unsealed
 SMALLEST = 1 << 20
 """Bytes; a smaller file is left as it is."""
 
+_AFTER_ROW = b', "run": '  # what follows the config and the row in a line
 _SHARE = 0.5  # of the lines; where fewer are replaced, the file is left as it is
 
 
@@ -41,7 +45,7 @@ def compact(path: Path, file: int) -> int:
     new = path.with_name(f"{path.name}.new")
     try:
         new.unlink(missing_ok=True)  # of a run that was killed
-        if os.fstat(file).st_size < SMALLEST:
+        if os.fstat(file).st_size < SMALLEST or not _may_pay(path):
             return file
         last, lines = _last_lines(path)
         if len(last) > lines * (1 - _SHARE):
@@ -50,6 +54,13 @@ def compact(path: Path, file: int) -> int:
     except OSError as error:
         remove_quietly(new)
         raise cannot_write(path, error, "the ledger") from None
+
+
+def _may_pay(path: Path) -> bool:
+    """Whether many lines are about the same rows, by how they begin: none is read in full, no key is kept."""
+    with path.open("rb") as lines:
+        heads = array("q", (hash(data[: data.find(_AFTER_ROW)]) for data in lines))
+    return len(np.unique(np.frombuffer(heads, np.int64))) <= len(heads) * (1 - _SHARE)
 
 
 def _about(data: bytes) -> tuple[str, ...] | None:
