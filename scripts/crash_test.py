@@ -80,19 +80,13 @@ def _servers(cases: list[Case], work: Path) -> Iterator[Servers]:
 def _run(cases: list[Case], args: argparse.Namespace, work: Path, servers: Servers) -> int:
     begun = time.monotonic()
     kills: Counter[str] = Counter()
-    trials = bad = 0
-    launcher = TORCHRUN if args.torchrun else None
-    known: dict[str, Trials | RayTrials] = {}
-    while sum(kills.values()) < args.kills:
-        case = cases[trials % len(cases)]
-        if case.name not in known:
-            inputs, base = work / "inputs", work / case.name.replace(" ", "_")
-            known[case.name] = (
-                RayTrials(case, inputs, base)
-                if case.on_ray
-                else Trials(case, inputs, base, forks=args.fork, servers=servers, launcher=launcher)
-            )
-        trial = known[case.name].run(args.seed + trials // len(cases), kills=args.each)
+    known = [_begun(case, args, work, servers) for case in cases]
+    bad = known.count(None)
+    able = [(case, one) for case, one in zip(cases, known, strict=True) if one is not None]
+    trials = 0
+    while able and sum(kills.values()) < args.kills:
+        case, one = able[trials % len(able)]
+        trial = one.run(args.seed + trials // len(able), kills=args.each)
         trials += 1
         kills[case.name] += trial.kills
         if trial.faults or args.verbose:
@@ -102,12 +96,25 @@ def _run(cases: list[Case], args: argparse.Namespace, work: Path, servers: Serve
             kept = work / f"bad{bad}"
             shutil.copytree(work / case.name.replace(" ", "_") / "run", kept, symlinks=True)
             print(f"  {kept}", *trial.faults, sep="\n  ", flush=True)
-    width = max(map(len, kills))
+    width = max(map(len, kills), default=0)
     for name, count in sorted(kills.items()):
         print(f"{name:{width}} {count:4} kills")
     seconds = time.monotonic() - begun
     print(f"{trials} trials, {sum(kills.values())} kills, {bad} trials went wrong, {seconds:.0f} s")
     return bad
+
+
+def _begun(case: Case, args: argparse.Namespace, work: Path, servers: Servers) -> Trials | RayTrials | None:
+    """The trials of a case, whose uninterrupted run has been made; None if that has failed."""
+    inputs, base = work / "inputs", work / case.name.replace(" ", "_")
+    launcher = TORCHRUN if args.torchrun else None
+    try:
+        if case.on_ray:
+            return RayTrials(case, inputs, base)
+        return Trials(case, inputs, base, forks=args.fork, servers=servers, launcher=launcher)
+    except RuntimeError as error:
+        print(f"without a kill: {error}", flush=True)
+        return None
 
 
 def _chosen(args: argparse.Namespace) -> list[Case]:

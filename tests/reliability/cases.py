@@ -114,12 +114,12 @@ def row_cases() -> list[Case]:
 
 def transform_cases() -> list[Case]:
     """The methods of ``transform``, each under its first name."""
-    sizes = {"length": "32", "size": "32x32"}
+    sizes = {"size": "32x32", "length": "32"}  # the first that it has
     cases = {}
     for name, method in METHODS.items():
         if not any(method is METHODS[other] for other in cases):
-            known = method.options()
-            flags = [word for option in sizes if option in known for word in (f"--{option}", sizes[option])]
+            option = next((option for option in sizes if option in method.options()), None)
+            flags = (f"--{option}", sizes[option]) if option else ()
             words = ("tools.datasets.transform", name, META, *_PLACES.get(name[:3], _PLACES["vid"]), *flags)
             cases[name] = Case(f"transform {name}", words, encodes=name in ("vid_resize", "vid_crop_center"))
     return list(cases.values())
@@ -133,6 +133,13 @@ def other_cases() -> list[Case]:
     datautil, convert = "tools.datasets.datautil", "tools.datasets.convert"
     return [
         Case("scoring", ("tools.scoring", META, "--scores", "technical,quality"), heavy=True),
+        Case(
+            "emscore_idf",
+            ("tools.scoring.emscore.idf", META, "--output", "idf.json"),
+            ranks=False,
+            workers=False,
+            heavy=True,
+        ),
         Case("export", ("tools.export", "large.csv", *_WAN, "-o", "data/wan"), ranks=False, encodes=True),
         Case(
             "export webdataset",
@@ -151,8 +158,7 @@ def other_cases() -> list[Case]:
                 "split": ("tools.datasets.split", "large.csv", *_BUCKETS),
                 "analyze": ("tools.datasets.analyze", META, "--json", "summary.json"),
                 "diff": ("tools.datasets.diff", META, "large.csv", "-o", "changes.csv"),
-                "emscore_idf": ("tools.scoring.emscore.idf", META, "--output", "idf.json"),
-                "rate": ("tools.datasets.rate", META, "--ratings", "ratings.jsonl", "--next-out", "next.csv"),
+                "rate": ("tools.datasets.rate", "scores.csv", *_RATE),
                 "report": ("tools.report", META, "-o", "page.html"),
                 "pipeline": ("tools.pipeline", "chain.toml"),
             }.items()
@@ -163,6 +169,7 @@ def other_cases() -> list[Case]:
 _WAN = ("--for", "wan2.1@diffusion-pipe", "--frames", "17", "--sizes", "256x160", "--windows")
 _SORT = ("--sort", "aes", "--clean-caption")
 _FOUND = ("--output", "found.csv")
+_RATE = ("--ratings", "ratings.jsonl", "--next-out", "next.csv")
 _BUCKETS = ("-c", "buckets.json", "-l", "3", "--per-bucket")
 
 

@@ -138,7 +138,10 @@ def _make_tables(folder: Path) -> None:
             "has_audio": [False, False],
         }
     ).write_csv(folder / "large.csv")
-    ratings = [{"path": path, "rating": 1 + number % 5} for number, path in enumerate(paths)]
+    paths = [f"videos/{number}.mp4" for number in range(40)]  # of which 30 are rated
+    scores = np.random.default_rng(4).random((40, 2)).round(3)
+    pl.DataFrame({"path": paths, "aes": scores[:, 0], "flow": scores[:, 1]}).write_csv(folder / "scores.csv")
+    ratings = [{"path": path, "rating": 1 + number % 5} for number, path in enumerate(paths[:30])]
     (folder / "ratings.jsonl").write_text("".join(json.dumps(rating) + "\n" for rating in ratings))
     (folder / "chain.toml").write_text(_PIPELINE)
     (folder / "buckets.json").write_text(json.dumps({"144p": {"17": [1.0, 4], "34": [1.0, 4]}}))

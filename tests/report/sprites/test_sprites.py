@@ -150,6 +150,16 @@ def test_a_storage_whose_package_is_missing_costs_its_own_rows(clips, table, mon
     assert "package s3fs is not installed: pip install" in record.getMessage()
 
 
+def test_a_report_that_draws_nothing_removes_what_a_killed_one_left(clips, table, tmp_path, monkeypatch):
+    make_sprites(table, rows_of(clips, "a.mp4"), options=HERE)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left = tmp_path / "vidsieve-of-a-killed-one"
+    left.mkdir()
+    (left / "lock").touch()
+    assert make_sprites(table, rows_of(clips, "a.mp4"), options=HERE).drawn == 0
+    assert not left.exists()
+
+
 def test_an_interrupted_report_keeps_what_was_finished(clips, table, monkeypatch):
     """As Ctrl-C does, when the second file is being drawn."""
     from tools.report.sprites.draw import SpriteStage

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.base.addresses import is_address, local_path, scheme
 from tools.base.log import LOG
+from tools.base.temporary_files import remove_left_folders
 from tools.errors import DiskError, MediaError, UserError
 from tools.report.sprites.cache import Entry, Sprite, SpriteCache
 from tools.report.sprites.draw import SpriteStage
@@ -131,6 +133,7 @@ def _draw(
     Raises:
         UserError: The machine refuses.
     """
+    remove_left_folders(tempfile.gettempdir())
     if not paths:
         return
     from tools.media.fetching.sources import FetchOptions
