@@ -95,7 +95,7 @@ def with_pandas(task: str) -> None:
         case "where":
             data = data[(data["aes"] >= 5) & ~data["text"].isna()]
         case "sample":
-            data = data.sample(20_000, random_state=0)
+            data = data.sample(min(20_000, len(data)), random_state=0)
         case "sort":
             data = data.sort_values(by="aes", ascending=False)
         case "difference":
@@ -119,7 +119,8 @@ def with_polars(task: str) -> None:
         case "where":
             data = data.filter(aes >= 5, pl.col("text").is_not_null())
         case "sample":
-            data = data.collect(engine="streaming").sample(20_000, seed=0).lazy()
+            table = data.collect(engine="streaming")
+            data = table.sample(min(20_000, table.height), seed=0).lazy()
         case "sort":
             data = data.sort(aes, descending=True, nulls_last=True, maintain_order=True)
         case "difference":
