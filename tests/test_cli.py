@@ -150,3 +150,24 @@ def test_what_was_typed_as_vidsieve_is_shown_so(tmp_path):
     assert run("ocr", "m.csv", "--threshold", "7").endswith("(see: vidsieve ocr --help)\n")
     (tmp_path / "m.csv").write_text("path\nx.png\n")
     assert "'vidsieve weights download " in run("aesthetic", str(tmp_path / "m.csv"), "--head", "none.pth")
+
+
+def test_command_lines_are_parsed_without_polars_and_torch():
+    """So ``--help`` is instant, and a command can fork workers before there are threads."""
+    code = (
+        "import importlib, sys\n"
+        "from tools import cli\n"
+        "from tools.commands import COMMANDS\n"
+        "for command in COMMANDS:\n"
+        "    if hasattr(module := importlib.import_module(command.module), 'main'):\n"
+        "        try:\n"
+        "            cli.parser_of(module.main).format_help()\n"
+        "        except ValueError:\n"
+        "            pass  # it has no flags\n"
+        "    loaded = {'polars', 'torch'} & sys.modules.keys()\n"
+        "    assert not loaded, (command.name, loaded)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(door.__file__).parents[1], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

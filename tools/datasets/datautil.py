@@ -260,11 +260,11 @@ def main(argv: list[str] | None = None) -> int:
     if args.dry_run:
         return _show_plan(args, operations)
     settings = settings_of(args)
-    if operations["info"] or operations["_vinfo"]:
+    if operations["info"] or operations["video_info"]:
         from tools.datasets import probe_stage  # noqa: F401  (workers have it then)
         from tools.stage.options import start_workers
 
-        start_workers(args.input[0], settings.options.num_workers, "tools.media.reading.probe")
+        start_workers(args.input[0], args.num_workers, "tools.media.reading.probe")
     result = run_datautil(
         args.input,
         operations,
