@@ -31,7 +31,7 @@ from tools.media.reading.probe import index_packets
 from tools.media.reading.requests import FrameRequest, read_requests, read_sampled
 from tools.media.reading.sampling import Sampling
 from tools.scoring.ocr.scorer import OcrScorer
-from tools.scoring.technical.colour import colour_statistics, opponent_channels
+from tools.scoring.technical.colour import colour_statistics, luma
 from tools.scoring.technical.sharpness import sharpness
 
 EXACT = Sampling("first_middle_last", 3)
@@ -116,8 +116,8 @@ def picture_scores(ocr: OcrScorer, images: list[np.ndarray]) -> Scores:
     """Text regions and their area, and the means of technical measures over the pictures."""
     pictures = []
     for image in images:
-        channels = opponent_channels(image)
-        pictures.append({**colour_statistics(channels), "sharpness": sharpness(channels[..., 0])})
+        gray = luma(image)
+        pictures.append({**colour_statistics(image, gray), "sharpness": sharpness(gray)})
     text = ocr.score(images)
     means = {name: float(np.mean([one[name] for one in pictures])) for name in pictures[0]}
     return {name: float(text[name]) for name in ("ocr", "ocr_area")} | means
