@@ -13,7 +13,7 @@ from tools.base.addresses import local_path, refuse_address
 from tools.base.disk import disk_error
 from tools.base.packages import missing_package
 from tools.base.signals import Stopped, end_with_torchrun, exit_code, stopping_on_signals
-from tools.base.streams import has_no_reader, keep_standard_error
+from tools.base.streams import keep_standard_streams
 from tools.commands import as_typed
 from tools.errors import DiskError, UserError, VidsieveError
 
@@ -263,7 +263,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
 
     global _is_program
     _is_program = True
-    keep_standard_error()
+    keep_standard_streams()
     show_log()
     end_with_torchrun()
     try:
@@ -285,9 +285,7 @@ def run(main: Callable[[], int | None]) -> NoReturn:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         code = 1
-        if isinstance(error, BrokenPipeError) and has_no_reader(sys.stdout):  # of head, or less: no failure
-            code = 0
-        elif isinstance(error, OSError) and _output_fails():  # `_flushed` tells why
+        if isinstance(error, OSError) and _output_fails():  # `_flushed` tells why
             pass
         elif isinstance(error, OSError) and (fault := disk_error(error.filename or "the output", error)):
             _complain(str(fault))
@@ -328,8 +326,6 @@ def _flushed(code: int) -> int:
         lost = error
     # What is left in the buffer would be written again, and reported, at the very end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if isinstance(lost, BrokenPipeError):
-        return code
     _complain(str(disk_error("standard output", lost) or f"standard output: {lost}"))
     return 1
 

@@ -305,7 +305,7 @@ def test_a_probe_finds_out_whether_the_disk_refuses(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_few_open_files_for_workers_end_the_run(source, tmp_path):
+def test_too_few_open_files_end_the_run(source, tmp_path):
     command = [sys.executable, "-m", "tools.scene_cut.cut", str(source / "meta.csv"), "--quiet"]
     command += ["--num-workers", "1", "--save_dir", str(tmp_path / "clips")]
     done = subprocess.run(
@@ -313,7 +313,7 @@ def test_too_few_open_files_for_workers_end_the_run(source, tmp_path):
         capture_output=True,
         text=True,
         timeout=120,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (13, 13)),
     )
     assert done.returncode == 1, done.stderr
     assert "(ulimit -n), and run the same command again" in done.stderr.splitlines()[-1]

@@ -1,7 +1,8 @@
-"""Standard error that ends before the command, as a pager or a terminal may: the work goes on."""
+"""Standard streams that end before the command, as a pager or a terminal may: the work goes on."""
 
 import os
 import pty
+import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -45,6 +46,14 @@ def closed_terminal():
 
 
 @contextmanager
+def closed_socket():
+    ours, theirs = socket.socketpair()
+    theirs.close()
+    yield ours
+    ours.close()
+
+
+@contextmanager
 def full_disk():
     with Path("/dev/full").open("w") as file:
         yield file
@@ -82,8 +91,30 @@ def test_a_pipe_that_breaks_elsewhere_is_an_error(tmp_path):
     assert (done.returncode, done.stderr.count(b"error: BrokenPipeError")) == (1, 1)
 
 
-def test_output_that_nobody_reads_any_more_is_no_error(tmp_path):
-    code = "from tools import cli\ncli.run(lambda: [print('x' * 1000) for _ in range(1000)] and 3)"
-    with nobody_reads() as stdout:
+@pytest.mark.parametrize("lost", [nobody_reads, closed_socket, closed_terminal])
+def test_work_goes_on_when_nobody_reads_the_output_any_more(tmp_path, lost):
+    """As behind head, or less: nothing is left undone, and the exit code is that of the work."""
+    code = """
+from pathlib import Path
+from tools import cli
+
+def main():
+    for _ in range(1000):
+        print("x" * 1000)
+    print("end", flush=True)
+    Path("result").touch()
+    return 3
+
+cli.run(main)
+"""
+    with lost() as stdout:
         done = run(code, tmp_path, stdout=stdout)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert (done.returncode, done.stderr, (tmp_path / "result").exists()) == (3, b"", True)
+
+
+def test_a_full_disk_under_the_output_is_an_error(tmp_path):
+    code = "from tools import cli\ncli.run(lambda: print('x' * 100_000, flush=True))"
+    with full_disk() as stdout:
+        done = run(code, tmp_path, stdout=stdout)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert b"No space left on device" in done.stderr

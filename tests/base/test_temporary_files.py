@@ -22,7 +22,7 @@ from tools.base.temporary_files import (
 
 ROOT = Path(__file__).resolve().parents[2]
 
-_KILLED = """
+_BEFORE = """
 import os, signal, sys
 from pathlib import Path
 from tools.base import temporary_files
@@ -34,9 +34,12 @@ die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 
 def killed(folder: Path, code: str) -> None:
     """Run code that kills its process."""
-    words = [sys.executable, "-c", f"{_KILLED}{code}", str(folder)]
-    ended = subprocess.run(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)
-    assert ended.returncode == -signal.SIGKILL
+    assert started(folder, code).wait() == -signal.SIGKILL
+
+
+def started(folder: Path, code: str) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-c", f"{_BEFORE}{code}", str(folder)]
+    return subprocess.Popen(words, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)})
 
 
 def test_a_file_has_its_own_name_when_it_is_renamed_and_none_before(tmp_path):
@@ -73,6 +76,14 @@ def test_a_small_file_is_written_whole_or_not_at_all(tmp_path):
     assert path.read_bytes() == b"old" and len(list(tmp_path.iterdir())) == 2
     write_whole(path, b"2")
     assert path.read_bytes() == b"2" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_several_processes_write_one_small_file(tmp_path):
+    code = "for n in range(150): write_whole(folder / 'a', bytes([n]) * 20000)"
+    writers = [started(tmp_path, code) for _ in range(3)]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a").read_bytes() == bytes([149]) * 20000
 
 
 _KILLED_AS_IT_REMOVES = """
@@ -112,7 +123,10 @@ def test_folders_of_other_software_stay(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "vidsieve-mine").mkdir()
     (tmp_path / "vidsieve-mine" / "video.mp4").touch()
+    (tmp_path / "vidsieve-mine" / "lock").touch()
     (tmp_path / "vidsieve-file").touch()
+    (tmp_path / "vidsieve-12345678").symlink_to(tmp_path / "vidsieve-mine")
+    before = sorted(tmp_path.rglob("*"))
     with temporary_folder() as folder:
         assert folder.parent == tmp_path and folder.is_dir()
-    assert {p.name for p in tmp_path.iterdir()} == {"vidsieve-mine", "vidsieve-file"}
+    assert sorted(tmp_path.rglob("*")) == before

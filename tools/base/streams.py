@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import errno
 import os
-import select
+import stat
 import sys
 from contextlib import suppress
 from typing import Any, TextIO
 
-_GONE = (errno.EPIPE, errno.EIO)  # a pager or a log that has ended, a terminal that was closed
-
 
 class _Lasting:
-    """A stream whose reader may go, or whose disk may be full, without an error for who writes to it."""
+    """A stream whose reader may go without an error for who writes to it.
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    Args:
+        stream: The stream.
+        is_output: It is what a command is run for: a full disk stays an error.
+    """
+
+    def __init__(self, stream: TextIO, *, is_output: bool = False) -> None:
+        self._stream, self._is_output = stream, is_output
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -37,17 +40,24 @@ class _Lasting:
             self._lose(error)
 
     def _lose(self, error: OSError) -> None:
-        if (
-            error.errno in _GONE
-        ):  # what is still in the buffer goes there, and what programs say that are started
+        is_gone = error.errno == errno.EPIPE or (error.errno == errno.EIO and self._is_terminal())
+        if self._is_output and not is_gone:
+            raise error
+        if is_gone:  # what is still in the buffer goes nowhere, and what started programs say
             with suppress(OSError):
                 null = os.open(os.devnull, os.O_WRONLY)
                 os.dup2(null, self._stream.fileno())
                 os.close(null)
 
+    def _is_terminal(self) -> bool:
+        """Or was one: what is closed is no terminal any more."""
+        with suppress(OSError):
+            return stat.S_ISCHR(os.fstat(self._stream.fileno()).st_mode)
+        return False
 
-def keep_standard_error() -> None:
-    """Let messages be lost where standard error was closed, or is closed later.
+
+def keep_standard_streams() -> None:
+    """Let what is told be lost where standard output or standard error has no reader, or loses it later.
 
     A command that runs for days need not end because its terminal, or the program that reads its log, has.
     Where one of the three standard streams was closed from the start, none of the files that are opened later
@@ -56,18 +66,9 @@ def keep_standard_error() -> None:
     while (null := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest number that is free
         os.set_inheritable(null, True)
     os.close(null)
+    if sys.stdout is not None and sys.stdout is sys.__stdout__:
+        sys.stdout = _Lasting(sys.stdout, is_output=True)  # type: ignore[assignment]
     if sys.stderr is None:
         sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
     elif sys.stderr is sys.__stderr__:
         sys.stderr = _Lasting(sys.stderr)  # type: ignore[assignment]
-
-
-def has_no_reader(stream: TextIO | None) -> bool:
-    """Whether a stream is a pipe that nobody reads any more."""
-    try:
-        assert stream is not None
-        poll = select.poll()
-        poll.register(stream.fileno(), select.POLLOUT)
-        return any(events & select.POLLERR for _, events in poll.poll(0))
-    except (AssertionError, AttributeError, OSError, ValueError):
-        return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -22,6 +23,7 @@ from tools.base.disk import publish, remove_quietly, writing
 _SUFFIX = ".tmp"
 _PREFIX = "vidsieve-"
 _NEW_PREFIX = ".vidsieve-new-"
+_OWN_FOLDER = re.compile(r"(\.vidsieve-new|vidsieve)-[a-z0-9_]{8}")  # as `tempfile.mkdtemp` makes names
 _LOCKED_AFTER = 60  # seconds; a newer folder with the second prefix may not be locked yet
 _NAME = 100  # bytes of a final name in a temporary one; file systems allow 255 in all
 
@@ -72,8 +74,7 @@ def _locked_file(path: Path) -> int:
 def write_whole(path: Path, content: bytes, what: str = "") -> None:
     """Write a small file atomically: under a hidden name beside it, then renamed.
 
-    The hidden name is always the same, so killed processes leave at most one file. Only one process at a time
-    may write.
+    The hidden name is always the same, so killed processes leave at most one file.
 
     Raises:
         DiskError: The disk is at fault.
@@ -86,8 +87,10 @@ def write_whole(path: Path, content: bytes, what: str = "") -> None:
         with writing(path, what):
             temporary.write_bytes(content)
             publish(temporary, path)
-    finally:
+    except BaseException:  # else the hidden name may be another process's already
         remove_quietly(temporary)
+        raise
+    finally:
         os.close(file)
 
 
@@ -170,6 +173,8 @@ def remove_left_folders(base: str | Path) -> None:
     """
     for folder in (*Path(base).glob(f"{_PREFIX}*"), *Path(base).glob(f"{_NEW_PREFIX}*")):
         with suppress(OSError):  # another user's, or removed by another process meanwhile
+            if not _OWN_FOLDER.fullmatch(folder.name) or folder.is_symlink():
+                continue
             if folder.name.startswith(_NEW_PREFIX) and time.time() - folder.stat().st_mtime < _LOCKED_AFTER:
                 continue
             if not any(folder.iterdir()):  # killed before it was locked
