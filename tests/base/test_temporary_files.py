@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -119,13 +120,26 @@ def test_folders_of_killed_processes_are_removed(tmp_path, code, is_young):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_folder_on_a_file_system_without_locks(tmp_path, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    mine = TemporaryFolder(tmp_path)
+    remove_left_folders(tmp_path)
+    assert mine.path.is_dir()
+    mine.close()
+    assert not list(tmp_path.iterdir())
+
+
 def test_folders_of_other_software_stay(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     (tmp_path / "vidsieve-mine").mkdir()
     (tmp_path / "vidsieve-mine" / "video.mp4").touch()
     (tmp_path / "vidsieve-mine" / "lock").touch()
+    (tmp_path / "vidsieve-captions").mkdir()
     (tmp_path / "vidsieve-file").touch()
-    (tmp_path / "vidsieve-12345678").symlink_to(tmp_path / "vidsieve-mine")
+    (tmp_path / "vidsieve-tmp-12345678").symlink_to(tmp_path / "vidsieve-mine")
     before = sorted(tmp_path.rglob("*"))
     with temporary_folder() as folder:
         assert folder.parent == tmp_path and folder.is_dir()

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 
 from tools.datasets.edit import run_datautil
 from tools.errors import UserError
-from tools.table import count_rows, merge_tables, read_table, scan_table, write_table
+from tools.table import (
+    concat_tables,
+    count_rows,
+    merge_tables,
+    read_table,
+    scan_table,
+    write_and_count,
+    write_table,
+)
 
 csv.field_size_limit(sys.maxsize)
 
@@ -239,11 +247,26 @@ def test_a_missing_cell_of_a_csv_of_one_column_is_no_blank_line(tmp_path):
 
 
 def test_a_table_that_loses_rows_on_the_way_is_not_written(tmp_path):
-    from tools.table import write_and_count
-
     with pytest.raises(UserError, match=r"m\.csv: 2 of 3 rows were read"):
         write_and_count(pl.DataFrame({"a": [1, 2]}), tmp_path / "o.csv", inputs=["m.csv"], rows=3)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("extension", ["csv", "parquet", "jsonl"])
+def test_rows_are_counted_where_the_first_column_says_the_same_in_all(tmp_path, extension):
+    one = pl.LazyFrame({"id": ["a", "b"], "path": ["a.mp4", "b.mp4"]})
+    other = pl.LazyFrame({"path": [f"{number}.mp4" for number in range(5)]})
+    expected = pl.concat([one.collect(), other.collect()], how="diagonal")
+    for frame, rows in (
+        (concat_tables([one, other]), 7),
+        (one.with_columns(pl.lit("x").alias("id")), 2),
+        (one.select(pl.lit(None), "path"), 2),
+        (one.select(pl.lit([[1]]).alias("frames"), "path"), 2),
+    ):
+        path = tmp_path / f"m.{extension}"
+        assert write_and_count(frame, path, rows=rows) == count_rows(path) == rows
+        if rows == 7:
+            assert read_table(path).equals(expected)
 
 
 def test_names_that_become_one_are_refused(tmp_path):

@@ -21,9 +21,9 @@ from pathlib import Path
 from tools.base.disk import publish, remove_quietly, writing
 
 _SUFFIX = ".tmp"
-_PREFIX = "vidsieve-"
+_PREFIX = "vidsieve-tmp-"  # not shorter: vidsieve-captions may be a folder of the user
 _NEW_PREFIX = ".vidsieve-new-"
-_OWN_FOLDER = re.compile(r"(\.vidsieve-new|vidsieve)-[a-z0-9_]{8}")  # as `tempfile.mkdtemp` makes names
+_OWN_FOLDER = re.compile(r"(\.vidsieve-new|vidsieve-tmp)-[a-z0-9_]{8}")  # as `tempfile.mkdtemp` makes names
 _LOCKED_AFTER = 60  # seconds; a newer folder with the second prefix may not be locked yet
 _NAME = 100  # bytes of a final name in a temporary one; file systems allow 255 in all
 
@@ -139,7 +139,8 @@ class TemporaryFolder:
         with writing(base):
             new = Path(tempfile.mkdtemp(prefix=_NEW_PREFIX, dir=base))
             self._lock = os.open(new / "lock", os.O_CREAT | os.O_RDWR)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(self._lock, fcntl.LOCK_EX)
             # Under its final name it has always been locked.
             self.path = new.rename(new.with_name(_PREFIX + new.name.removeprefix(_NEW_PREFIX)))
 

@@ -16,6 +16,8 @@ from tools.table.files import Table, column_names, to_lazy, unreadable
 from tools.table.formats import format_of
 from tools.table.names import table_extension
 
+_NUMBER = "number\0"  # of a row
+
 
 def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Path:
     """Write a table whole or not at all: to a temporary file beside it, then renamed.
@@ -96,17 +98,19 @@ class _Count:
 
     def of(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """The same table."""
-        schema = frame.collect_schema()
-        if not schema:
+        names = frame.collect_schema().names()
+        if not names:
             return frame
-        name, dtype = next(iter(schema.items()))
-        passing = pl.col(name).map_batches(self._pass, return_dtype=dtype, is_elementwise=True)
-        return frame.with_columns(passing)
+        # The cells of a column are not counted themselves: where one value stands in all rows, as in a column
+        # that a table lacks, Polars passes a single cell.
+        passing = pl.col(_NUMBER).map_batches(self._pass, return_dtype=pl.Boolean, is_elementwise=True)
+        counted = pl.when(passing).then(names[0]).alias(names[0])
+        return frame.with_row_index(_NUMBER).with_columns(counted).drop(_NUMBER)
 
-    def _pass(self, cells: pl.Series) -> pl.Series:
+    def _pass(self, numbers: pl.Series) -> pl.Series:
         with self._lock:
-            self.rows += cells.len()
-        return cells
+            self.rows += numbers.len()
+        return pl.repeat(True, numbers.len(), eager=True)
 
 
 def refuse_inputs(path: Path, inputs: Iterable[str | Path]) -> None:

@@ -153,7 +153,7 @@ def test_a_storage_whose_package_is_missing_costs_its_own_rows(clips, table, mon
 def test_a_report_that_draws_nothing_removes_what_a_killed_one_left(clips, table, tmp_path, monkeypatch):
     make_sprites(table, rows_of(clips, "a.mp4"), options=HERE)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    left = tmp_path / "vidsieve-kil1edon"
+    left = tmp_path / "vidsieve-tmp-kil1edon"
     left.mkdir()
     (left / "lock").touch()
     assert make_sprites(table, rows_of(clips, "a.mp4"), options=HERE).drawn == 0
