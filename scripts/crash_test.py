@@ -135,6 +135,8 @@ def _chosen(args: argparse.Namespace) -> list[Case]:
         if missing := [package for package in case.needs if find_spec(package) is None]:
             print(f"{case.name}: left out, {', '.join(missing)} not installed")
             cases.remove(case)
+    if not cases:
+        raise SystemExit("error: there is nothing to run")
     return cases
 
 

@@ -9,16 +9,20 @@ import ctypes
 import os
 import re
 import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from tests.reliability.shims import finish, outcome, run, shim, start
+from tests.reliability.shims import ROOT, finish, outcome, run, shim, start
 from tests.support import make_video
 from tools import cli
+from tools.base.locks import is_locked
 from tools.datasets import analyze, convert, datautil
+from tools.export.making import turn
 from tools.report import __main__ as report
 
 __all__ = ["shim"]
@@ -117,6 +121,31 @@ def test_two_exports_at_once_to_one_folder_end_right(videos):
         code, said = finish(process)
         assert code == 0, said
     assert exported(folder) == exported(videos / "expected")
+
+
+@pytest.mark.parametrize("beside", [".vidsieve", "data"])
+def test_an_export_waits_for_the_other_unless_that_is_killed(tmp_path, beside):
+    """The lock is that of a file: network file systems lock no folders."""
+    for name in (".vidsieve", "data"):
+        (tmp_path / name).mkdir()
+    if beside == "data":  # nothing can be written beside the folder
+        (tmp_path / "data" / ".vidsieve.tables").touch()
+    code = "with turn(Path('data')): print(flush=True); time.sleep(100)"
+    words = [
+        sys.executable,
+        "-c",
+        f"import time\nfrom pathlib import Path\nfrom tools.export.making import turn\n{code}",
+    ]
+    with subprocess.Popen(
+        words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout.read(1) == b"\n"
+        (lock,) = (path for path in tmp_path.rglob("*.lock") if path.is_file())
+        assert (lock.parent.name, is_locked(lock)) == (beside, True)
+        holder.kill()
+    with turn(tmp_path / "data"):
+        assert is_locked(lock)
+    assert not is_locked(lock)
 
 
 def test_of_two_equal_runs_at_once_one_is_refused(folder):

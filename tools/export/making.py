@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -31,7 +31,7 @@ from tools.export.trainers.base import Setup
 from tools.stage.ledger_files import is_running
 from tools.stage.new_files import MadeFiles
 from tools.stage.options import run_options
-from tools.stage.owners import state_of
+from tools.stage.owners import list_beside, state_of
 from tools.stage.shards import current_shard
 from tools.table import part_path, read_table, table_extension
 
@@ -91,12 +91,25 @@ def make(
         first = f", the first: {result.failures[0]}" if result.failures else ""
         print(f"error: {args.meta}: no clip was written{first}", file=sys.stderr)
         return 1
-    with holding(os.open(folder, os.O_RDONLY | os.O_CLOEXEC)):  # two ranks may end at the same time
+    with turn(folder):  # two ranks may end at the same time
         _write_rest(args, table, folder, items, layout, chosen, setup)
     report(str(folder), _strangers(folder, items, layout, chosen), items, plans, chosen, setup)
     if then is not None:
         then(items)
     return 1 if args.strict and result.totals.failures else 0
+
+
+@contextmanager
+def turn(folder: Path) -> Iterator[None]:
+    """Wait until no other process writes what is made of all clips of a folder, and keep others waiting.
+
+    A file has the lock: network file systems know none of folders.
+    """
+    lock = list_beside(folder).with_suffix(".lock")
+    with writing(lock):
+        file = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    with holding(file):
+        yield
 
 
 def say_who_ends(output: Path) -> None:

@@ -170,6 +170,15 @@ def test_a_clock_that_was_set_back_hides_no_change(tmp_path):
     assert members(tmp_path / "shards" / "000000.tar")["c0.mp4"] == b"x" * 1000
 
 
+def test_shards_whose_times_are_damaged_are_made_anew(tmp_path):
+    layout, items = make(tmp_path)
+    layout.write(tmp_path, items)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()}
+    (tmp_path / ".vidsieve.shards").write_bytes(b"\xff\x00")
+    layout.write(tmp_path, items)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "shards").iterdir()} == before
+
+
 def test_a_file_of_others_among_shards_is_neither_removed_nor_mixed_up(tmp_path):
     layout, items = make(tmp_path)
     layout.write(tmp_path, items)

@@ -9,6 +9,7 @@ up. A model that does not repeat the word proves nothing, as small ones often ca
 from __future__ import annotations
 
 import random
+import re
 import secrets
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ from tools.caption.api.usage import Totals
 from tools.errors import MediaError, OrderError
 
 _BYTES = 6
+_WORD = re.compile(rf"v[0-9a-f]{{{2 * _BYTES}}}")
 _OBEYED = 3  # answers as asked, after which another one is worth a warning
 
 Outcome = Answer | MediaError
@@ -34,14 +36,14 @@ class KnownQuestions:
 
     def __init__(self, totals: Totals) -> None:
         self._totals = totals
-        self._words: list[str] = []
+        self._words: set[str] = set()
         self._word = ""
         self._place = 0
 
     def among(self, requests: Sequence[ChatRequest]) -> list[ChatRequest]:
         """The requests, and a question at a random place; it has no key, so its answer is not stored."""
         self._word = f"v{secrets.token_hex(_BYTES)}"
-        self._words.append(self._word)
+        self._words.add(self._word)
         self._place = random.randrange(len(requests) + 1)
         prompt = f"Answer with this word and nothing else: {self._word}"
         question = ChatRequest("", chat_messages(prompt), "(known question)")
@@ -61,13 +63,12 @@ class KnownQuestions:
         if isinstance(got, Answer):
             self._totals.answered -= 1
             self._totals.known_asked += 1
-            if _has(got, [self._word]):
+            if self._word in _words_in(got):
                 self._totals.known_right += 1
             elif self._totals.known_right == self._totals.known_asked - 1 >= _OBEYED:
                 LOG.warning("the server answered a known question with other words than before: %r", got.text)
-        foreign = [word for word in self._words if word != self._word]
-        wrong = [answer for answer in rows if _has(answer, self._words)]
-        if wrong or _has(got, foreign):
+        foreign = [_words_in(got) - {self._word}, *map(_words_in, rows)]
+        if any(self._words & words for words in foreign):
             raise OrderError(
                 "the server mixes up answers: the word that one request asked for came back in the answer to "
                 f"another, among {len(answers)}; those of this batch are not kept. Ask with --concurrency 1, "
@@ -76,5 +77,6 @@ class KnownQuestions:
         return rows
 
 
-def _has(answer: Outcome, words: Sequence[str]) -> bool:
-    return isinstance(answer, Answer) and any(word in answer.text.lower() for word in words)
+def _words_in(answer: Outcome) -> set[str]:
+    """What looks like words of known questions: there may be thousands of these."""
+    return set(_WORD.findall(answer.text.lower())) if isinstance(answer, Answer) else set()

@@ -54,7 +54,7 @@ class ShardFolder:
         if made.get("made_of") != digest or not made["files"] or made["files"] != _listing(self.path):
             return False
         with suppress(OSError):
-            return self._state.read_text() == self._times(_times(clips))
+            return self._state.read_bytes() == self._times(_times(clips))
         return False
 
     def replace(self, digest: str, clips: Iterable[Path], pack: Callable[[Path], None]) -> None:
@@ -88,12 +88,12 @@ class ShardFolder:
                 temporary.rename(self.path)
                 sync_names([self._parent])
                 self._write(made)
-                write_whole(self._state, self._times(before).encode())
+                write_whole(self._state, self._times(before))
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def _times(self, clips: str) -> str:
-        return f"{clips} {_times(self.path / name for name in sorted(_listing(self.path)))}\n"
+    def _times(self, clips: str) -> bytes:
+        return f"{clips} {_times(self.path / name for name in sorted(_listing(self.path)))}\n".encode()
 
     def remove(self) -> None:
         """Remove the folder, and the one that it is in if that is then empty.

@@ -82,7 +82,7 @@ def run_on_engine(stage: Stage, args: argparse.Namespace, options: RunOptions) -
     try:
         return run_on_daft(stage, args.meta, output=args.output, options=options, where=DaftOptions(**given))
     except KeyboardInterrupt as stop:
-        if args.ray is None:  # threads of Daft's still work, and abort the process as Python ends
+        if args.ray is None and cli.is_program():  # threads of Daft's work on, and abort Python at its end
             atexit.register(os._exit, exit_code(stop))
         raise
 
