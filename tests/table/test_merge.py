@@ -1,6 +1,7 @@
 import polars as pl
 import pytest
 
+from tools.datasets.edit import run_datautil
 from tools.errors import UserError
 from tools.table import expand_inputs, external_sort, merge_tables, part_path, row_files, write_table
 
@@ -39,8 +40,7 @@ def test_parts_larger_than_the_buffer(tmp_path, monkeypatch, kind):
             "aes": [float("nan") if i % 9 == 0 else None if i % 5 == 0 else i / 8 for i in rows],
         }
     )
-    few = [2] if kind == ".jsonl" else []  # JSON Lines without a line have no columns
-    rank = pl.when(pl.col("_row").is_in(few)).then(2).when(pl.col("_row") < 300).then(0)
+    rank = pl.when(pl.col("_row") < 300).then(0)
     rank = rank.when(pl.col("_row") % 3 == 0).then(1).otherwise(3)
     paths = []
     for part in range(4):
@@ -57,6 +57,29 @@ def test_parts_larger_than_the_buffer(tmp_path, monkeypatch, kind):
     assert merged.select("path").head(41).collect().equals(table.select("path").head(41))
     del merged
     assert not list(tmp_path.glob("vidsieve-*"))
+
+
+@pytest.mark.parametrize("kind", [".jsonl", ".json", ".jsonl.gz", ".json.zst", ".ndjson"])
+def test_parts_without_rows_in_formats_without_a_header(tmp_path, kind):
+    table, _ = write_parts(tmp_path, 1)
+    numbered = table.with_row_index("_row")
+    paths = []
+    for rank, rows in enumerate([numbered.clear(), numbered, numbered.clear()]):
+        part = rows.with_columns(pl.lit(f"{rank}/3").alias("_part"))
+        paths.append(write_table(part, part_path(tmp_path / f"m{kind}", rank)))
+    assert merge_tables(paths).collect().equals(table)
+    run = run_datautil(paths, output=tmp_path / "out.csv")
+    assert (run.rows_in, run.rows_out) == (7, 7)
+    (tmp_path / "parts").mkdir()
+    for path in paths:
+        path.rename(tmp_path / "parts" / path.name)
+    assert merge_tables(expand_inputs([tmp_path / "parts"])).collect().equals(table)
+    odd = tmp_path / "parts" / paths[0].name
+    with pytest.raises(UserError, match="is empty"):
+        merge_tables([odd])
+    write_table(table, tmp_path / f"m_part1{kind}")
+    with pytest.raises(UserError, match=r"m_part0.*is empty"):
+        merge_tables([odd, tmp_path / f"m_part1{kind}"])
 
 
 def test_a_missing_part_is_named(tmp_path):

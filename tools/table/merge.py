@@ -70,8 +70,9 @@ def tables_in(folder: Path) -> list[Path]:
             f"{keyed}: the name of the folder holds a column, which is not read; write the table without "
             f"partition keys, with Polars: pl.scan_parquet({str(folder)!r}).sink_parquet('meta.parquet')"
         )
-    first, columns = found[0], set(column_names(found[0]))
-    for path in found[1:]:
+    shaped = [path for path in found if not _is_part_without_columns(path)] or found
+    first, columns = shaped[0], set(column_names(shaped[0]))
+    for path in shaped[1:]:
         odd = columns.symmetric_difference(column_names(path))
         if odd or format_of(path) is not format_of(first):
             what = f"columns ({', '.join(sorted(odd))})" if odd else "formats"
@@ -114,7 +115,7 @@ def merge_tables(paths: Sequence[str | Path], *, scratch: Path | None = None) ->
     Raises:
         UserError: A table cannot be read; a part is missing, or comes from another run.
     """
-    frames = {Path(p): scan_table(p) for p in paths}
+    frames = _scanned([Path(p) for p in paths])
     if len(frames) < len(paths):
         raise UserError(f"{_first_repeated(paths)}: the table is named twice among the inputs")
     are_parts = [PART_COLUMN in frame.collect_schema().names() for frame in frames.values()]
@@ -126,6 +127,23 @@ def merge_tables(paths: Sequence[str | Path], *, scratch: Path | None = None) ->
     low, high, rows = _check_parts(frames)
     merged = concat_tables(list(frames.values())).drop(PART_COLUMN)
     return sorted_by_number(merged, ROW_COLUMN, low, high, rows, scratch_folder(scratch))
+
+
+def _scanned(paths: list[Path]) -> dict[Path, pl.LazyFrame]:
+    """The tables; a part without columns is one without rows if the others are parts, and else refused."""
+    shaped = {path: scan_table(path) for path in paths if not _is_part_without_columns(path)}
+    if any(PART_COLUMN in frame.collect_schema() for frame in shaped.values()):
+        no_rows = pl.LazyFrame(schema={ROW_COLUMN: pl.Int64, PART_COLUMN: pl.String})
+        return {path: shaped.get(path, no_rows) for path in paths}
+    return {path: shaped[path] if path in shaped else scan_table(path) for path in paths}
+
+
+def _is_part_without_columns(path: Path) -> bool:
+    """Whether it is what a rank without rows writes in a format that has no header."""
+    if split_part(path) is None or not path.is_file():
+        return False
+    form = format_of(path)
+    return form.reads_whole and form.known_rows(path) == 0
 
 
 def _under_each_other(frames: dict[Path, pl.LazyFrame]) -> pl.LazyFrame:
@@ -212,7 +230,7 @@ def _check_parts(frames: dict[Path, pl.LazyFrame]) -> tuple[int, int, int]:
         except pl.exceptions.PolarsError as error:
             raise unreadable(path, error) from None
         if found.is_empty():
-            empty.append(path)  # a rank that got no rows writes a header only
+            empty.append(path)  # of a rank that got no rows
         for label, *numbers in found.rows():
             if label in labels:
                 raise UserError(f"{path}: holds part {label}, as {labels[label]} does; name each part once")

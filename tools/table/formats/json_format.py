@@ -11,7 +11,9 @@ from tools.base.disk import remove_quietly
 from tools.errors import UserError
 from tools.table.formats.base import Compression, TableFormat, compression
 from tools.table.formats.types import contract_types
-from tools.table.json_rows import corrected_json, has_half_characters, mixed_kinds
+from tools.table.json_rows import corrected_json, has_half_characters, json_records, mixed_kinds
+
+_NO_RECORDS = 64  # bytes of a file without any, perhaps compressed, at most
 
 
 class JsonLinesFormat(TableFormat):
@@ -40,6 +42,16 @@ class JsonLinesFormat(TableFormat):
         if source == b"":
             raise UserError(f"{path}: cannot read the table: it is empty")
         return pl.scan_ndjson(source, infer_schema_length=None)
+
+    def column_names(self, path: Path) -> list[str]:
+        """None where there are no records, as in what a rank without rows writes."""
+        return [] if self.known_rows(path) == 0 else super().column_names(path)
+
+    def known_rows(self, path: Path) -> int | None:
+        """0 where there are no records."""
+        if path.stat().st_size > _NO_RECORDS:
+            return None
+        return None if any(True for _ in json_records(path)) else 0
 
     def sink(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
         """Text columns get their type in the contract where that loses no cell."""
