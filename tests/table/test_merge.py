@@ -141,3 +141,13 @@ def test_lists_of_different_kinds_stand_under_each_other(tmp_path):
     pl.DataFrame({"path": ["c"], "odd": [b"\0"]}).write_parquet(tmp_path / "3.parquet")
     with pytest.raises(UserError, match="column 'odd' holds bytes in one of the tables"):
         merge_tables([tmp_path / "1.jsonl", tmp_path / "3.parquet"])
+
+
+def test_a_column_without_cells_takes_the_type_of_the_others(tmp_path):
+    (tmp_path / "1.jsonl").write_text('{"path": "a", "mine": null, "tags": null, "none": null}\n')
+    (tmp_path / "2.jsonl").write_text('{"path": "b", "mine": 0.5, "tags": ["x"], "none": null}\n')
+    (tmp_path / "3.jsonl").write_text('{"path": "c", "tags": ["y"], "none": null}\n')
+    merged = merge_tables([tmp_path / f"{number}.jsonl" for number in (1, 2, 3)]).collect()
+    assert merged["mine"].to_list() == [None, 0.5, None]
+    assert merged["tags"].to_list() == [None, ["x"], ["y"]]
+    assert merged["none"].to_list() == [None, None, None]

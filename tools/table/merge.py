@@ -176,7 +176,8 @@ def concat_tables(frames: list[pl.LazyFrame]) -> pl.LazyFrame:
 def with_one_type(frames: list[pl.LazyFrame]) -> list[pl.LazyFrame]:
     """Give columns of the same name the same type: where types differ, the column becomes text.
 
-    Lists and records get a common type, or become JSON.
+    Lists and records get a common type, or become JSON. A column without a filled cell in a table takes the
+    type that it has in the others.
 
     Raises:
         UserError: A column holds bytes in one of the tables, and something else in another.
@@ -191,6 +192,9 @@ def with_one_type(frames: list[pl.LazyFrame]) -> list[pl.LazyFrame]:
 
 
 def _common_type(name: str, kinds: list[pl.DataType]) -> pl.DataType:
+    kinds = [kind for kind in kinds if kind != pl.Null]
+    if len(kinds) == 1:
+        return kinds[0]
     if pl.Binary in kinds:
         raise UserError(f"column '{name}' holds bytes in one of the tables, and something else in another")
     if all(kind.is_nested() for kind in kinds):

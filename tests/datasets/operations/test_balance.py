@@ -204,6 +204,17 @@ def test_errors_say_what_to_give(tmp_path, flags, message):
         datautil.main([str(meta), *flags])
 
 
+def test_equal_numbers_are_one_group_and_durations_are_values():
+    table = pl.DataFrame({"g": [0.0, -0.0, 0.0, -0.0, 2.0, 2.0], "row": range(6)})
+    for frame in (
+        table,
+        table.with_columns(pl.col("g").cast(pl.Float32)),
+        table.with_columns(pl.duration(days="g").alias("g")),
+    ):
+        drawn = filter_table(frame, balance="g", rows=2)
+        assert (drawn["row"] > 3).to_list() == [False, True]
+
+
 def test_groups_need_single_values():
     frame = pl.DataFrame({"boxes": [[1], [2]]})
     with pytest.raises(UserError, match="--balance: the column 'boxes' holds List"):

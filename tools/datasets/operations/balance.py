@@ -112,7 +112,9 @@ def _key(name: str, frame: pl.LazyFrame) -> pl.Expr:
 
     cells = source_video(schema) if name == "source" else pl.col(name)
     if name != "source" and schema[name].is_float():
-        cells = cells.fill_nan(None)
+        cells = pl.when(cells == 0).then(0.0).otherwise(cells.fill_nan(None))  # -0.0 is 0
+    if name != "source" and schema[name] == pl.Duration:
+        cells = cells.to_physical()
     text = cells.cast(pl.String)
     return pl.when(text != "").then(text).cast(pl.Categorical).to_physical()
 
