@@ -305,7 +305,8 @@ def test_a_probe_finds_out_whether_the_disk_refuses(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_few_open_files_end_the_run(source, tmp_path):
+@pytest.mark.parametrize("limit", [11, 12, 13])  # as it reads the table, and the ledger, and as it writes
+def test_too_few_open_files_end_the_run(source, tmp_path, limit):
     command = [sys.executable, "-m", "tools.scene_cut.cut", str(source / "meta.csv"), "--quiet"]
     command += ["--num-workers", "1", "--save_dir", str(tmp_path / "clips")]
     done = subprocess.run(
@@ -313,7 +314,7 @@ def test_too_few_open_files_end_the_run(source, tmp_path):
         capture_output=True,
         text=True,
         timeout=120,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (13, 13)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit)),
     )
     assert done.returncode == 1, done.stderr
     assert "(ulimit -n), and run the same command again" in done.stderr.splitlines()[-1]

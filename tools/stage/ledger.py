@@ -25,7 +25,16 @@ from typing import Any
 
 import numpy as np
 
-from tools.base.disk import cannot_write, sync, sync_names, sync_open, system_message, writing
+from tools.base.disk import (
+    ALWAYS,
+    cannot_write,
+    disk_error,
+    sync,
+    sync_names,
+    sync_open,
+    system_message,
+    writing,
+)
 from tools.base.versions import Version
 from tools.errors import MediaError, UserError
 from tools.stage.costs import file_state
@@ -106,7 +115,8 @@ class Ledger:
         try:
             found = LedgerFiles(self._path, self._config, keys)
         except OSError as error:
-            raise UserError(f"{folder}: cannot read the ledger: {system_message(error)}") from None
+            why = f"{folder}: cannot read the ledger: {system_message(error)}"
+            raise disk_error(folder, error, ALWAYS) or UserError(why) from None
         self.outcomes = found.outcomes
         self.versions: dict[str, Version] = found.versions
         self._vectors: dict[str, VectorPlace | None] = found.vectors

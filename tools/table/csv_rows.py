@@ -11,6 +11,7 @@ import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+from tools.base.disk import ALWAYS, disk_error
 from tools.errors import UserError
 from tools.table.opening import Lines, corrected
 
@@ -40,7 +41,8 @@ def csv_rows(path: Path, separator: str = ",") -> Generator[Row]:
         with Lines(path) as lines:
             yield from _rows(lines, separator)
     except (OSError, EOFError) as error:
-        raise UserError(f"{path}: cannot read the table: {error}") from None
+        why = f"{path}: cannot read the table: {error}"
+        raise disk_error(path, error, ALWAYS) or UserError(why) from None
 
 
 def _rows(lines: Lines, separator: str) -> Iterator[Row]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Union
 
 import polars as pl
 
-from tools.base.disk import system_message
+from tools.base.disk import ALWAYS, disk_error, system_message
 from tools.columns import COLUMNS
 from tools.errors import UserError, first_line
 from tools.table.formats import FORMATS, format_of
@@ -96,6 +96,8 @@ def unreadable(source: str | Path, error: Exception) -> UserError:
         source: The table, or the names of several.
         error: What was raised; the error names the line if it can be found.
     """
+    if fault := disk_error(source, error, ALWAYS):
+        return fault
     named = str(source).split(", ")
     for form in dict.fromkeys(FORMATS.values()):
         if fault := form.find_fault(named):

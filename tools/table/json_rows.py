@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tools.base.disk import ALWAYS, disk_error
 from tools.errors import UserError
 from tools.table.cells import whole_characters
 from tools.table.opening import Lines, corrected, line_blocks, open_bytes
@@ -32,7 +33,8 @@ def json_records(path: Path) -> Iterator[dict[str, Any]]:
         for _, record in placed_records(path):
             yield record
     except (OSError, EOFError) as error:
-        raise UserError(f"{path}: cannot read the table: {error}") from None
+        why = f"{path}: cannot read the table: {error}"
+        raise disk_error(path, error, ALWAYS) or UserError(why) from None
 
 
 def placed_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:

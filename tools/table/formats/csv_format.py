@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from tools.base.disk import system_message
+from tools.base.disk import ALWAYS, disk_error, system_message
 from tools.errors import UserError
 from tools.table.csv_check import CheckedCsv, check_csv
 from tools.table.csv_lines import picked_lines
@@ -94,7 +94,8 @@ class CsvFormat(TableFormat):
             if self._known.get(path, (None,))[0] != same or status.st_size < _SMALL:
                 self._known[path] = (same, check_csv(path, self.separator))
         except OSError as error:
-            raise UserError(f"{path}: cannot read the table: {system_message(error)}") from None
+            why = f"{path}: cannot read the table: {system_message(error)}"
+            raise disk_error(path, error, ALWAYS) or UserError(why) from None
         return self._known[path][1]
 
     def sink(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
