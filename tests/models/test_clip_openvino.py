@@ -80,7 +80,18 @@ def test_an_unknown_activation_is_refused():
     sizes = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
     vision = {**sizes, "image_size": 32, "patch_size": 8, "hidden_act": "silu"}
     model = CLIPModel(CLIPConfig(vision_config=vision, text_config=sizes))
-    with pytest.raises(UserError, match="activation silu"):
+    with pytest.raises(UserError, match="activation silu; use --backend pytorch"):
+        OpenVinoImages(model, precision="fp32", batch=1, at_a_time=1)
+
+
+def test_a_network_that_openvino_does_not_compile_is_an_error_that_says_what_to_do():
+    """A convolution of patches that are larger than the picture, which has no result."""
+    sizes = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 1}
+    model = CLIPModel(
+        CLIPConfig(vision_config={**sizes, "image_size": 32, "patch_size": 8}, text_config=sizes)
+    )
+    model.config.vision_config.image_size = 4
+    with pytest.raises(UserError, match=r"OpenVINO cannot compute CLIP here \(.+\); use --backend pytorch"):
         OpenVinoImages(model, precision="fp32", batch=1, at_a_time=1)
 
 

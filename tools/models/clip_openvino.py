@@ -88,14 +88,21 @@ class OpenVinoImages:
         at_a_time: Passes that may be computed at the same time, each on one thread.
 
     Raises:
-        UserError: The model has an activation that is not known.
+        UserError: The model has an activation that is not known, or OpenVINO cannot be imported, or cannot
+            compile it for this CPU.
     """
 
     def __init__(self, model: Any, *, precision: str, batch: int, at_a_time: int) -> None:
-        import openvino
+        try:
+            import openvino
 
-        settings = openvino_settings(_PRECISIONS[precision], at_a_time=at_a_time)
-        compiled = openvino.Core().compile_model(_VisionGraph(model, batch).model(), "CPU", settings)
+            settings = openvino_settings(_PRECISIONS[precision], at_a_time=at_a_time)
+            compiled = openvino.Core().compile_model(_VisionGraph(model, batch).model(), "CPU", settings)
+        except (ImportError, AttributeError, RuntimeError) as error:  # its libraries, version, this CPU
+            reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+            raise UserError(
+                f"OpenVINO cannot compute CLIP here ({reason[0]}); use --backend pytorch"
+            ) from error
         self._requests: SimpleQueue[openvino.InferRequest] = SimpleQueue()
         for _ in range(at_a_time):
             self._requests.put(compiled.create_infer_request())
@@ -128,7 +135,7 @@ class _VisionGraph:
         self._batch, self._side, self._patch = batch, config.image_size, config.patch_size
         self._width, self._heads = config.hidden_size, config.num_attention_heads
         if config.hidden_act not in _ACTIVATIONS:
-            raise UserError(f"--backend openvino does not know the activation {config.hidden_act}")
+            raise UserError(f"OpenVINO's CLIP has no activation {config.hidden_act}; use --backend pytorch")
         self._activation_name: str = config.hidden_act
 
     def model(self) -> openvino.Model:
