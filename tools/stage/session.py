@@ -182,9 +182,8 @@ class Session:
             self.close()
             options = self.options
             memory = None
-            if (
-                options.memory_gb is not None
-            ):  # beyond the limit of a container, the kernel kills some process
+            if options.memory_gb is not None:
+                # Beyond the limit of a container the kernel kills a process, not always the right one.
                 memory = min(int(options.memory_gb * 2**30), usable_memory())
             pool = WorkerPool(options.num_workers, timeout=options.timeout, memory_bytes=memory)
             self._pool = self._workers.enter_context(pool)

@@ -29,8 +29,8 @@ Row = dict[str, Any]
 Columns = Mapping[str, "str | PolarsType"]
 """Columns with their Polars types, or the names of these: ``Float64``.
 
-A stage that names types does without Polars, which is a third of what a worker imports. Columns of
-`SIDE_OUTPUTS` do not go to the table."""
+A stage that names types lets its workers start without Polars. Columns of `SIDE_OUTPUTS` do not go to the
+table."""
 
 FAILURES = "failures"
 """Name in `Stage.output_columns` for what failed in a row that still has values: a list of [kind, message].
