@@ -1,5 +1,6 @@
 """Workers that are forked ahead, in processes of their own: that of the tests has threads already."""
 
+import errno
 import json
 import os
 import signal
@@ -88,6 +89,25 @@ over.set()
 print(json.dumps(len(ahead._waiting)))
 """)
     assert found == 0
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_a_system_without_room_for_a_thread_has_none_for_a_worker(ahead):
+    """The thread that spawns workers is refused: its stack would be larger than all address space."""
+    found = python(f"""
+import threading
+from tools.errors import UserError
+ahead.start_ahead({ahead})
+threading.stack_size(1 << 50)
+try:
+    with WorkerPool(2) as pool:
+        found = sorted(dict(pool.imap_unordered(pool_jobs.misbehave, jobs(range(20)))).values())
+except UserError as error:
+    found = str(error)
+print(json.dumps(found))
+""")
+    refused = f"worker processes cannot start: {os.strerror(errno.EAGAIN)}"
+    assert found == ([i * i for i in range(20)] if ahead else refused)
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM])

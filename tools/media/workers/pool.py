@@ -114,7 +114,7 @@ class WorkerPool:
             if process is None:
                 if self.processes:
                     _check_descriptors(self.processes[-1].connection.fileno())
-                process = WorkerProcess.spawned(self._starter, imports_script=self._imports_script)
+                process = self._spawned()
         except OSError as error:
             if self.processes and error.errno in _NO_ROOM:
                 self.num_workers = len(self.processes)
@@ -125,6 +125,18 @@ class WorkerPool:
             raise UserError(f"worker processes cannot start: {system_message(error)}") from error
         self.processes.append(process)
         return process
+
+    def _spawned(self) -> WorkerProcess:
+        assert self._starter is not None
+        try:
+            return WorkerProcess.spawned(self._starter, imports_script=self._imports_script)
+        except RuntimeError as error:
+            if "new thread" not in str(error):
+                raise
+            # The system refuses the thread, as it would the process. What waits for it must not start later.
+            self._starter.shutdown(wait=False, cancel_futures=True)
+            self._starter = ThreadPoolExecutor(max_workers=1)
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
 
     def numbers(self, count: int) -> range:
         """Numbers for so many jobs, which no other job of the pool has."""
