@@ -45,6 +45,7 @@ def main() -> int:
     """Run trials until there were enough kills; 1 if one went wrong."""
     args = _parser().parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs behind it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the command that is running ends, too
     cases = _chosen(args)
     work = Path(tempfile.mkdtemp(prefix="crash_test-", dir=args.folder))
     inputs = work / "inputs"

@@ -132,7 +132,13 @@ class Runner:
             own = shared if ranks == 1 else {**shared, "RANK": str(rank), "WORLD_SIZE": str(ranks)}
             started[self._start(words, own, told)] = None
         ended = Ended()
-        self._wait(started, kill, log, begun, ended, chance)
+        try:
+            self._wait(started, kill, log, begun, ended, chance)
+        except BaseException:  # the test itself is ended: some may have stopped themselves, for good
+            for pid in self._processes(started):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            raise
         ended.codes = [code if code is not None else -signal.SIGKILL for code in started.values()]
         ended.operations = _lines(log)
         ended.told = told.read_text(errors="replace")
@@ -175,6 +181,7 @@ class Runner:
             return pid
         code: object = 70
         try:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.setsid()
             os.chdir(self._folder)
             os.environ.update(environment)

@@ -5,8 +5,11 @@ A fast form of scripts/crash_test.py: commands are forks of one process, and eac
 
 from __future__ import annotations
 
+import random
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ import pytest
 from tests.reliability.cases import NOT_KILLED, Case, all_cases, row_cases
 from tests.reliability.outputs import Outputs
 from tests.reliability.payments import CONCURRENCY, FORGETS, Payments
+from tests.reliability.processes import Runner
 from tools.commands import COMMANDS
 from tools.datasets.transform import METHODS
 
@@ -129,6 +133,21 @@ def test_differences_between_runs_are_found(tmp_path):
         "a.csv: differs from that of an uninterrupted run",
         "a.csv.provenance.json: differs from that of an uninterrupted run",
     ]
+
+
+def test_a_test_that_is_ended_ends_what_it_has_started(tmp_path):
+    runner = Runner(tmp_path, tmp_path, {}, forks=False)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.alarm(1)
+        with pytest.raises(KeyboardInterrupt):
+            runner.run(["timeit", "-n", "1", "import time; time.sleep(60)"], chance=random.Random(0))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    until = time.monotonic() + 20
+    while runner._processes({}) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not runner._processes({})
 
 
 def crash_test(folder: Path, names: list[str], *words: str) -> None:
