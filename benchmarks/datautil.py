@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 CLEANED = 200_000  # rows of the table of captions; a loop over all of them would take hours
@@ -131,7 +132,7 @@ def with_polars(task: str) -> None:
     data.sink_csv("polars.csv")
 
 
-def reference_cleaning() -> object:
+def reference_cleaning() -> Callable[[str], str]:
     from diffusers.pipelines.deepfloyd_if.pipeline_if import IFPipeline
 
     clean = IFPipeline._clean_caption

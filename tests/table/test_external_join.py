@@ -9,7 +9,7 @@ import pytest
 from tools.table import external_join as module
 from tools.table import row_files
 from tools.table.external_join import FOUND, first_rows, join_rows, key_numbers, rows_in
-from tools.table.row_files import map_pieces, rows_where
+from tools.table.row_files import RowFiles, map_pieces, rows_where
 
 DRAWN = random.Random(1)
 ODD = [None, "", "é", "a\nb", "007", "x" * 30]
@@ -89,6 +89,16 @@ def test_joined_as_in_memory(tmp_path, mine, theirs, keep, engine):
     even = pl.col("w") % 2 == 0
     few = joined.frame.filter(even).select("t").collect(engine=engine)
     assert few.equals(expected.filter(even).select("t"))
+
+
+def test_nothing_is_written_when_the_result_is_read(tmp_path, monkeypatch):
+    """Polars may read it in several threads at once."""
+    one, other = tables(500, 400)
+    joined = join_rows(one.lazy(), other.lazy(), "path", tmp_path)
+    files = set(tmp_path.rglob("*.arrow"))
+    monkeypatch.delattr(RowFiles, "_write")
+    assert joined.frame.collect().height == 500
+    assert files == set(tmp_path.rglob("*.arrow")) != set()
 
 
 @pytest.mark.parametrize("rows", [0, 1, 500])

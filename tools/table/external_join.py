@@ -267,6 +267,7 @@ class _Match:
                 both = piece.join(keys, on=_KEY, how="inner")
                 self.rest[both[_OTHER].to_numpy()] = False
                 self._found.add(both.select(ROW, *schema), pl.col(ROW) // self._step)
+        self._found.finish()
 
     def columns(self) -> pl.LazyFrame:
         """The other table's columns and `FOUND`, a row for each of the first table."""

@@ -92,7 +92,7 @@ class RowFiles:
     @property
     def groups(self) -> list[int]:
         """Numbers of the groups that have rows, ascending."""
-        self._flush()
+        self.finish()
         return sorted(self._files)
 
     def add(self, table: pl.DataFrame, group: pl.Expr) -> None:
@@ -108,9 +108,10 @@ class RowFiles:
         self._held.append((table, group))
         self._size += int(table.estimated_size())
         if self._size >= min(max(BUFFER, self._written // 16), LARGEST_BUFFER):
-            self._flush()
+            self.finish()
 
-    def _flush(self) -> None:
+    def finish(self) -> None:
+        """Write what is held. Before that one thread alone may read; Polars may read with several."""
         if not self._held:
             return
         table = pl.concat([_with_group(part, group) for part, group in self._held])
@@ -133,7 +134,7 @@ class RowFiles:
 
     def read(self, group: int, columns: list[str] | None = None) -> Iterator[pl.DataFrame]:
         """The rows of a group, some columns of them or all, in pieces."""
-        self._flush()
+        self.finish()
         return (pl.read_ipc(path, columns=columns) for path in self._files.get(group, []))
 
     def read_all(
