@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ from tools.models.clip_openvino import OpenVinoImages, choose_clip_backend, clip
 
 pytest.importorskip("openvino", reason="openvino of the extra ocr is not installed")
 
-CPU = {"device": "cpu", "backend": "openvino"}
+CPU: dict[str, Any] = {"device": "cpu", "backend": "openvino"}
 needs_bf16 = pytest.mark.skipif(
     choose_clip_backend("auto", "cpu", "bf16") != "openvino", reason="this CPU does not multiply bf16"
 )

@@ -21,10 +21,11 @@ BY_ROWS = [
 WHOLE = [(640, 272), (960, 540), (1279, 720), (1280, 719), (256, 256), (64, 48)]
 
 
-def noise(path, size, frames=2, pix_fmt="yuv420p", codec="rawvideo", **options):
-    """A video of random pixels, each of another colour than those beside it; not compressed."""
+def noise(path, size, frames=2, pix_fmt="yuv420p", codec="rawvideo", black=0, **options):
+    """A video of black pictures and then random pixels, each of another colour than those beside it."""
     chance = np.random.default_rng(3)
-    pictures = [chance.integers(0, 256, (size[1], size[0], 3), np.uint8) for _ in range(frames)]
+    pictures = [np.zeros((size[1], size[0], 3), np.uint8)] * black
+    pictures += [chance.integers(0, 256, (size[1], size[0], 3), np.uint8) for _ in range(frames)]
     return make_video(path, pictures=pictures, codec=codec, pix_fmt=pix_fmt, options=options)
 
 
@@ -82,8 +83,9 @@ def test_other_formats_are_converted_whole(tmp_path, pixels):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_rows_that_do_not_give_the_same_bytes_are_found_out(tmp_path):
-    path = noise(tmp_path / "a.mkv", (1280, 720))
+@pytest.mark.parametrize("black", [0, 2])
+def test_rows_that_do_not_give_the_same_bytes_are_found_out(tmp_path, black):
+    path = noise(tmp_path / "a.mkv", (1280, 720), black=black)
     index = index_packets(path)
     small = SmallPictures(index)
     assert small._rows is not None

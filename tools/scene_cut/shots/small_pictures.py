@@ -58,14 +58,16 @@ class SmallPictures:
         """
         if self._rows is None or not self._by_rows(picture):
             return self._whole(picture)
-        small = self._rows(picture)
-        if not self._checked:  # a libswscale for another processor may have another way for each format
+        if self._checked:
+            return self._rows(picture)
+        # A libswscale for another processor may have another way for each format. Of a black picture, as
+        # many videos begin with, all rows are the same: that says nothing.
+        whole = self._whole(picture)
+        if _has_detail(whole):
             self._checked = True
-            whole = self._whole(picture)
-            if not np.array_equal(whole, small):
+            if not np.array_equal(whole, self._rows(picture)):
                 self._rows = None
-                return whole
-        return small
+        return whole
 
     def _by_rows(self, picture: av.VideoFrame) -> bool:
         return (
@@ -79,6 +81,11 @@ class SmallPictures:
     def _whole(self, picture: av.VideoFrame) -> np.ndarray:
         array = self._convert(picture)
         return array if self._size is None else cv2.resize(array, self._size, interpolation=cv2.INTER_LINEAR)
+
+
+def _has_detail(picture: np.ndarray) -> bool:
+    """Whether most rows differ from the next."""
+    return 2 * int((picture[1:] != picture[:-1]).any(axis=(1, 2)).sum()) > len(picture)
 
 
 class _Rows:
