@@ -140,8 +140,8 @@ def test_what_an_earlier_run_left_is_named_and_pruned(table, tmp_path):
         assert f"out/{split}/shards: an earlier run made these shards" in done.stderr
     done = run_command(main, table, *common, "--prune")
     assert "more files" not in done.stderr and "shards" not in done.stderr
-    names = sorted(path.name for path in (tmp_path / "out").iterdir() if path.suffix != ".json")
-    assert names == ["clips", "shards", "val"]
+    seen = [path.name for path in (tmp_path / "out").glob("[!.]*") if path.suffix != ".json"]
+    assert sorted(seen) == ["clips", "shards", "val"]
     assert [path.name for path in (tmp_path / "out" / "val").iterdir()] == ["mine.txt"]
     assert verify(tmp_path / "out").ok
 
