@@ -280,6 +280,11 @@ _FAMILIES = (
 )  # a prompt of the user's own, another reduction: quality_user0, quality_p10
 
 
+def kinds_of(*names: str) -> dict[str, str]:
+    """Columns of the contract with the names of their Polars types, for the columns of a stage."""
+    return {name: COLUMNS[name].kind for name in names}
+
+
 def measured_on(names: Sequence[str], *what: str) -> list[str]:
     """Those columns whose values are true of this file, clip or caption alone, and of no other.
 

@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tools.table import external_join as module
-from tools.table import row_files
+from tests.table.small_buffers import shrink_buffers
 from tools.table.external_join import FOUND, first_rows, join_rows, key_numbers, rows_in
 from tools.table.row_files import RowFiles, map_pieces, rows_where
 
@@ -18,13 +17,7 @@ SIZES = [(0, 0), (0, 300), (200, 0), (500, 400), (1, 1), (300, 5)]
 
 @pytest.fixture(autouse=True)
 def _small_buffer(monkeypatch):
-    for place in (module, row_files):
-        monkeypatch.setattr(place, "BUFFER", 300)
-        monkeypatch.setattr(place, "LARGEST_BUFFER", 400)
-    monkeypatch.setattr(row_files, "_BATCH", 70)
-    monkeypatch.setattr(module, "_LEAST", 60)
-    monkeypatch.setattr(module, "_GROUPS", 4)
-    monkeypatch.setattr(module, "_GROUP", pl.col(module._KEY).hash() % 4)
+    shrink_buffers(monkeypatch, 300, 400)
 
 
 def keys(rows):

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tools.base.disk import copy_file
-from tools.columns import measured_on
+from tools.columns import kinds_of, measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
 from tools.datasets.transforms.targets import TARGET
 from tools.errors import MediaError, UserError
@@ -51,20 +51,20 @@ class ExportStage(FolderStage):
     optional_columns = (TARGET, PIECES)
     output_columns = {"rows": "List", FAILURES: "List", MADE_FILES: "List"}
     one_to_many = True
-    row_columns = {
-        "path": "String",
-        "id": "String",
-        "relpath": "String",
-        "source": "String",
-        "num_frames": "Int64",
-        "height": "Int64",
-        "width": "Int64",
-        "aspect_ratio": "Float64",
-        "resolution": "Int64",
-        "fps": "Float64",
-        "duration": "Float64",
-        "has_audio": "Boolean",
-    }
+    row_columns = kinds_of(
+        "path",
+        "id",
+        "relpath",
+        "source",
+        "num_frames",
+        "height",
+        "width",
+        "aspect_ratio",
+        "resolution",
+        "fps",
+        "duration",
+        "has_audio",
+    )
 
     codec: str = option("h264", "encoding: h264, hevc, av1, vp9, or an encoder", Text("NAME"), everyday=False)
     crf: float | None = option(

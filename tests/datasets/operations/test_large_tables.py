@@ -6,9 +6,10 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from tests.table.small_buffers import shrink_buffers
 from tools.datasets.datautil import run_datautil
 from tools.datasets.operations.base import Context
-from tools.table import external_join, read_table, row_files, write_table
+from tools.table import read_table, write_table
 
 ROWS = 400
 CAPTIONS = [None, "", "The video shows a dog.", "a, b", 'say "hi"', "é\u3042", "line\nbreak", "007", "NaN"]
@@ -16,13 +17,7 @@ CAPTIONS = [None, "", "The video shows a dog.", "a, b", 'say "hi"', "é\u3042", 
 
 @pytest.fixture(autouse=True)
 def _small_buffer(monkeypatch):
-    for place in (external_join, row_files):
-        monkeypatch.setattr(place, "BUFFER", 600)
-        monkeypatch.setattr(place, "LARGEST_BUFFER", 900)
-    monkeypatch.setattr(row_files, "_BATCH", 70)
-    monkeypatch.setattr(external_join, "_LEAST", 60)
-    monkeypatch.setattr(external_join, "_GROUPS", 4)
-    monkeypatch.setattr(external_join, "_GROUP", pl.col(external_join._KEY).hash() % 4)
+    shrink_buffers(monkeypatch, 600, 900)
 
 
 def table(rows, step, first=0):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.columns import measured_on
+from tools.columns import kinds_of, measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
 from tools.datasets.transforms.stages import quality_option
 from tools.errors import MediaError, UserError
@@ -39,22 +39,22 @@ class FrameStage(FolderStage):
     suffix = "_vid_frame_extract"
     output_columns = {"rows": "List", "failures": "List", MADE_FILES: "List"}
     one_to_many = True
-    row_columns = {
-        "path": "String",
-        "id": "String",
-        "relpath": "String",
-        "source": "String",
-        "frame": "Int64",
-        "time": "Float64",
-        "point": "Float64",
-        "num_frames": "Int64",
-        "height": "Int64",
-        "width": "Int64",
-        "aspect_ratio": "Float64",
-        "resolution": "Int64",
-        "fps": "Float64",
-        "duration": "Float64",
-    }
+    row_columns = kinds_of(
+        "path",
+        "id",
+        "relpath",
+        "source",
+        "frame",
+        "time",
+        "point",
+        "num_frames",
+        "height",
+        "width",
+        "aspect_ratio",
+        "resolution",
+        "fps",
+        "duration",
+    )
 
     points: tuple[float, ...] | None = option(
         None,

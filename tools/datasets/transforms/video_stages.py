@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.base.disk import copy_file
+from tools.columns import kinds_of
 from tools.datasets.transforms.stages import FileStage, size_columns
 from tools.errors import MediaError, UserError
 from tools.media.writing.hdr import HDR_OPTION, check_hdr
@@ -22,10 +23,7 @@ if TYPE_CHECKING:
 
 _VIDEO: dict[str, Any] = {
     **FileStage.output_columns,
-    "num_frames": "Int64",
-    "fps": "Float64",
-    "duration": "Float64",
-    "has_audio": "Boolean",
+    **kinds_of("num_frames", "fps", "duration", "has_audio"),
 }
 _DECIMALS = 6
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.base.addresses import refuse_address
 from tools.base.disk import make_folder, writing
-from tools.columns import measured_on
+from tools.columns import kinds_of, measured_on
 from tools.errors import MediaError
 from tools.media.writing.codecs import check_encoder, find_codec
 from tools.media.writing.output_files import remove_unfinished
@@ -52,29 +52,29 @@ class CutStage(Stage):
     optional_columns = ("timestamp", "boundary", "relpath", _STEM)
     output_columns = {"rows": "List", "failures": "List", REMARKS: "List", MADE_FILES: "List"}
     one_to_many = True
-    row_columns = {
-        "path": "String",
-        "id": "String",
-        "relpath": "String",
-        "source": "String",
-        "scene": "Int64",
-        "start": "Float64",
-        "end": "Float64",
-        "start_frame": "Int64",
-        "end_frame": "Int64",
-        "num_frames": "Int64",
-        "height": "Int64",
-        "width": "Int64",
-        "aspect_ratio": "Float64",
-        "resolution": "Int64",
-        "fps": "Float64",
-        "duration": "Float64",
-        "has_audio": "Boolean",
-        "mode": "String",
-        "copied_seconds": "Float64",
-        "snap_start": "Float64",
-        "snap_end": "Float64",
-    }
+    row_columns = kinds_of(
+        "path",
+        "id",
+        "relpath",
+        "source",
+        "scene",
+        "start",
+        "end",
+        "start_frame",
+        "end_frame",
+        "num_frames",
+        "height",
+        "width",
+        "aspect_ratio",
+        "resolution",
+        "fps",
+        "duration",
+        "has_audio",
+        "mode",
+        "copied_seconds",
+        "snap_start",
+        "snap_end",
+    )
 
     save_dir: str = option("", "folder of the clips", Text("DIR"), required=True)
     options: CutOptions = options_field(CutOptions)
