@@ -25,7 +25,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 
 os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -37,6 +36,7 @@ from tests.reliability.cases import SERVED, STORED, Case, all_cases  # noqa: E40
 from tests.reliability.object_storage import ObjectStorage  # noqa: E402
 from tests.reliability.ray_trials import RayTrials  # noqa: E402
 from tests.reliability.trials import Servers, Trials  # noqa: E402
+from tools.base.packages import is_installed  # noqa: E402
 
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "RANKS", "-m")
 
@@ -133,7 +133,7 @@ def _chosen(args: argparse.Namespace) -> list[Case]:
     if args.torchrun:
         cases = [case for case in cases if case.ranks]
     for case in cases.copy():
-        if missing := [package for package in case.needs if find_spec(package) is None]:
+        if missing := [package for package in case.needs if not is_installed(package)]:
             print(f"{case.name}: left out, {', '.join(missing)} not installed")
             cases.remove(case)
     if not cases:

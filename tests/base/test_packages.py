@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tools.base.packages import EXTRAS, how_to_install
+from tools.base.packages import EXTRAS, how_to_install, is_installed, require_package
+from tools.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
@@ -104,6 +105,19 @@ def test_a_missing_package_is_one_line_with_its_extra(tmp_path: Path, package: s
     assert done.returncode == 2, done.stderr
     assert done.stderr.endswith(f"package {package} is not installed: {how_to_install(package)}\n")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_folder_of_that_name_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "not_a_package_anywhere" / "weights").mkdir(parents=True)
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("not_a_package_anywhere")  # Python imports it all the same
+    assert not is_installed("not_a_package_anywhere")
+    assert not is_installed("not_a_package_anywhere.weights")
+    assert not is_installed("nor_this_one.weights")
+    with pytest.raises(UserError, match="--x: package not_a_package_anywhere is not installed: "):
+        require_package("not_a_package_anywhere", "--x")
+    (tmp_path / "numpy").mkdir()  # a folder does not hide a package that comes behind it
+    assert all(map(is_installed, ("numpy", "av", "google.protobuf", "sys")))
 
 
 HIDE = """

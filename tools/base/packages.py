@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from importlib.util import find_spec
 
 from tools.errors import UserError
 
@@ -61,6 +62,32 @@ def not_installed(package: str, what: str = "") -> UserError:
     """
     begin = f"{what}: " if what else ""
     return UserError(f"{begin}package {package} is not installed: {how_to_install(package)}")
+
+
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported; it is not.
+
+    A folder of its name in the working directory does not count: Python imports one as an empty package.
+    """
+    try:
+        spec = find_spec(package)
+    except ModuleNotFoundError:  # the package above it is not there
+        return False
+    return spec is not None and spec.origin is not None
+
+
+def require_package(package: str, what: str = "") -> None:
+    """Check that a package is installed, before it is imported or before the work is done.
+
+    Args:
+        package: Its import name.
+        what: What needs it, see `not_installed`.
+
+    Raises:
+        UserError: It is not.
+    """
+    if not is_installed(package):
+        raise not_installed(package, what)
 
 
 def versions_of(distributions: Iterable[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from tools.base.disk import system_message
-from tools.base.packages import not_installed
+from tools.base.packages import require_package
 from tools.datasets.buckets import PIXELS, BucketConfig, Share, nominal_pixels
 from tools.errors import UserError
 
@@ -117,10 +117,9 @@ def _parse_json(path: Path, content: str) -> dict[str, Any]:
 
 
 def _parse_yaml(path: Path, content: str) -> dict[str, Any]:
-    try:
-        import yaml
-    except ImportError:
-        raise not_installed("yaml", str(path)) from None
+    require_package("yaml", str(path))
+    import yaml
+
     try:
         return _unwrapped(path, yaml.safe_load(content))
     except yaml.YAMLError as error:

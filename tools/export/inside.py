@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.base.disk import system_message
-from tools.base.packages import not_installed
+from tools.base.packages import require_package
 from tools.export.layouts.sample_files import read_samples
 from tools.export.layouts.samples import INDEX, indexed
 from tools.media.reading.extensions import VIDEO_EXTENSIONS
@@ -149,10 +149,8 @@ def _arrow_rows(path: Path, begin: int, length: int) -> Iterator[dict[str, Any]]
 
 
 def _lance(shards: Path, begin: str) -> Iterator[Sample]:
-    try:
-        lance: Any = importlib.import_module("lance")
-    except ModuleNotFoundError:
-        raise not_installed("lance") from None
+    require_package("lance")
+    lance: Any = importlib.import_module("lance")
     data = lance.dataset(str(shards))
     bytes_like = [
         field.name for field in data.schema if "binary" in str(field.type) or "blob" in str(field.type)

@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import os
 from importlib.metadata import version
-from importlib.util import find_spec
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.base.packages import not_installed
 from tools.errors import UserError
 from tools.models.device import cpu_multiplies_bf16
-from tools.models.openvino_cpu import openvino_settings
+from tools.models.openvino_cpu import (
+    OPENVINO_ERRORS,
+    openvino_computes,
+    openvino_reason,
+    openvino_settings,
+    require_openvino,
+)
 
 if TYPE_CHECKING:
     import openvino
@@ -51,11 +55,11 @@ def choose_clip_backend(backend: str, device: str, precision: str, *, compile: b
         ``openvino`` or ``pytorch``.
 
     Raises:
-        UserError: It is not known or not installed, or does not go together with the others.
+        UserError: It is not known or not installed, cannot compute here, or does not go together with the
+            others.
     """
     if backend not in CLIP_BACKENDS:
         raise UserError(f"Invalid backend ({backend}). Supported values are {', '.join(CLIP_BACKENDS)}.")
-    installed = find_spec("openvino") is not None
     reasons = {
         f"--device {device}: it runs on the CPU": device != "cpu",
         f"--precision {precision} on this CPU": precision not in _PRECISIONS
@@ -64,11 +68,11 @@ def choose_clip_backend(backend: str, device: str, precision: str, *, compile: b
     }
     against = [reason for reason, holds in reasons.items() if holds]
     if backend == "auto":
-        return "openvino" if installed and not against else "pytorch"
+        return "openvino" if not against and openvino_computes("PyTorch") else "pytorch"
     if backend == "openvino" and against:
         raise UserError(f"--backend openvino does not go together with {against[0]}")
-    if backend == "openvino" and not installed:
-        raise not_installed("openvino", "--backend openvino")
+    if backend == "openvino":
+        require_openvino("pytorch")
     return backend
 
 
@@ -98,10 +102,9 @@ class OpenVinoImages:
 
             settings = openvino_settings(_PRECISIONS[precision], at_a_time=at_a_time)
             compiled = openvino.Core().compile_model(_VisionGraph(model, batch).model(), "CPU", settings)
-        except (ImportError, AttributeError, RuntimeError) as error:  # its libraries, version, this CPU
-            reason = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+        except OPENVINO_ERRORS as error:
             raise UserError(
-                f"OpenVINO cannot compute CLIP here ({reason[0]}); use --backend pytorch"
+                f"OpenVINO cannot compute CLIP here ({openvino_reason(error)}); use --backend pytorch"
             ) from error
         self._requests: SimpleQueue[openvino.InferRequest] = SimpleQueue()
         for _ in range(at_a_time):

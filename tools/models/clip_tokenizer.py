@@ -11,14 +11,13 @@ import html
 import json
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
-from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.base.packages import not_installed
+from tools.base.packages import require_package
 from tools.errors import UserError
 from tools.models.clip_checkpoint import CLIPCheckpoint, find_clip
 from tools.models.digests import combined_sha256, file_sha256
@@ -175,8 +174,7 @@ def require_ftfy() -> None:
     Raises:
         UserError: The package ftfy is not installed.
     """
-    if find_spec("ftfy") is None:
-        raise not_installed("ftfy", "CLIP's tokens")
+    require_package("ftfy", "CLIP's tokens")
 
 
 def _fix_text(text: str) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.base.packages import EXTRAS, how_to_install
+from tools.base.packages import EXTRAS, how_to_install, is_installed
 from tools.columns import COLUMNS
 from tools.errors import UserError
 from tools.pipeline.commands import StepCommand, step_command
@@ -210,7 +209,7 @@ def missing_needs(needs: Iterable[str]) -> str:
             if not HUB_MODELS[need].is_here():
                 weights.append(need)
         elif need in EXTRAS:
-            if importlib.util.find_spec(need.partition(".")[0]) is None:
+            if not is_installed(need):
                 lines.append(f"package {need} is not installed: {how_to_install(need)}")
         else:
             what = unknown("package or weight file", need, [*WEIGHTS, *HUB_MODELS, *EXTRAS])

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from tools.errors import UserError
+from tools.models.openvino_cpu import openvino_computes
 from tools.scene_cut.shots.transnet import TransNet, _windows
 from tools.scene_cut.shots.transnet_openvino import OpenVinoWindows
 
@@ -133,6 +135,22 @@ def test_a_run_says_what_computed_it():
 
     pytest.importorskip("openvino", reason="extra transnetv2 without OpenVINO")
     assert TransNet("cpu").backend().startswith(f"OpenVINO {importlib.metadata.version('openvino')}")
+
+
+def test_pytorch_computes_what_openvino_does_not_compile(monkeypatch, caplog):
+    """The tiny network of the check compiles, this one does not: the real library is told of no CPU."""
+    openvino = pytest.importorskip("openvino", reason="extra transnetv2 without OpenVINO")
+    assert openvino_computes("PyTorch")
+
+    class Core(openvino.Core):
+        def compile_model(self, model, device, settings):
+            return super().compile_model(model, "NO_SUCH_DEVICE", settings)
+
+    monkeypatch.setattr(openvino, "Core", Core)
+    assert TransNet("cpu").backend().startswith("PyTorch ")
+    assert len(caplog.records) == 1 and "PyTorch computes instead" in caplog.text
+    with pytest.raises(UserError, match="OpenVINO cannot compute TransNetV2 here"):
+        TransNet("cpu", openvino=True)
 
 
 @pytest.mark.gpu

@@ -139,6 +139,5 @@ def test_captions_of_a_table(clip_environment, tokenizer, tmp_path, capsys):
 def test_captions_need_ftfy(clip_environment, tmp_path, monkeypatch):
     table = write_table(pl.DataFrame({"text": CORPUS}), tmp_path / "meta.csv")
     monkeypatch.setitem(sys.modules, "ftfy", None)
-    monkeypatch.setattr("tools.models.clip_tokenizer.find_spec", lambda name: None)
     with pytest.raises(UserError, match="package ftfy is not installed: pip install ftfy"):
         fit_table(table, "text")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import importlib
 import os
@@ -10,7 +9,7 @@ import re
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from tools.base.packages import not_installed
+from tools.base.packages import is_installed, not_installed
 from tools.errors import UserError
 from tools.options import check_options, option
 from tools.options.values import Number, Text, Whole
@@ -190,6 +189,6 @@ def http_package() -> Any:
         UserError: Neither is installed.
     """
     for name in ("httpx2", "httpx"):
-        with contextlib.suppress(ImportError):
+        if is_installed(name):
             return importlib.import_module(name)
     raise not_installed("httpx", "captions by a server")

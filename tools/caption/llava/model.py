@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from tools.base.packages import not_installed
+from tools.base.packages import require_package
 from tools.caption.llava.checkpoint import Checkpoint
 from tools.errors import UserError
 
@@ -89,12 +89,9 @@ def load_model(
 
 def _tensor_parallel(tp_size: int, device: str) -> dict[str, Any]:
     """Arguments of ``from_pretrained`` that spread a model."""
-    import importlib.util
-
     import torch
 
-    if importlib.util.find_spec("accelerate") is None:
-        raise not_installed("accelerate", "--tp-size")
+    require_package("accelerate", "--tp-size")
     if device == "cpu" and torch.cuda.is_available():
         raise UserError("--tp-size with --device cpu: PyTorch takes the GPUs it sees; hide them or use them")
     try:

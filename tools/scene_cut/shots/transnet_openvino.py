@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from importlib.util import find_spec
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
 
 DOUBT = 0.25
 """Distance from a decisive logit within which bf16 does not decide."""
-
-
-def has_openvino() -> bool:
-    """Whether OpenVINO is installed."""
-    return find_spec("openvino") is not None
 
 
 class OpenVinoWindows:

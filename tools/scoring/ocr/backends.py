@@ -11,15 +11,13 @@ import threading
 from collections.abc import Callable
 from functools import lru_cache, partial
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.base.packages import not_installed
 from tools.errors import UserError
-from tools.models.openvino_cpu import openvino_settings
+from tools.models.openvino_cpu import openvino_computes, openvino_settings, require_openvino
 from tools.scoring.ocr.sessions import (
     import_onnxruntime,
     memory_errors,
@@ -56,19 +54,17 @@ def choose_backend(device: str, backend: str) -> tuple[str, str]:
         The device, and ``openvino`` or ``onnxruntime``.
 
     Raises:
-        UserError: One is not known or not installed, or they do not go together.
+        UserError: One is not known or not installed, or cannot compute here, or they do not go together.
     """
     if backend not in BACKENDS:
         raise UserError(f"Invalid backend ({backend}). Supported values are {', '.join(BACKENDS)}.")
     device = resolve_ocr_device("cpu" if (device, backend) == ("auto", "openvino") else device)
-    installed = find_spec("openvino") is not None
     if backend == "auto":
-        return device, "openvino" if installed and device == "cpu" else "onnxruntime"
+        return device, "openvino" if device == "cpu" and openvino_computes("ONNX Runtime") else "onnxruntime"
     if backend == "openvino":
-        if not installed:
-            raise not_installed("openvino", "--backend openvino")
         if device != "cpu":
             raise UserError(f"--backend openvino runs on the CPU, not on --device {device}")
+        require_openvino("onnxruntime")
     return device, backend
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.base.packages import how_to_install, not_installed
+from tools.base.packages import how_to_install, require_package
 from tools.errors import UserError
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def find_models() -> OcrModels:
         UserError: A package is not installed, or its wheel carries no networks.
     """
     for name in ("onnxruntime", "rapidocr", "shapely"):
-        if find_spec(name) is None:
-            raise not_installed(name, "ocr")
+        require_package(name, "ocr")
     spec = find_spec("rapidocr")
     folder = Path((spec and spec.origin) or "").parent / "models"
     found = {kind: sorted(folder.glob(f"*_{kind}_*.onnx")) for kind in ("det", "rec")}

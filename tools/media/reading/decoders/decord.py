@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from tools.base.packages import not_installed
+from tools.base.packages import require_package
 from tools.errors import MediaError
 from tools.media.reading.container import open_video
 from tools.media.reading.decoders.remuxed import remux
@@ -48,10 +48,7 @@ class _Decord:
             UserError: decord is not installed.
             MediaError: decode.
         """
-        try:
-            import decord  # noqa: F401
-        except ImportError:
-            raise not_installed("decord", "--decoder decord") from None
+        require_package("decord", "--decoder decord")
         if index.orientation.oblique:
             transform = f"its display matrix rotates pictures by {index.orientation.degrees} degrees"
             raise MediaError("decode", path, f"{transform}, which decord does not support; use decoder pyav")
