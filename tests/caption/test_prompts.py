@@ -47,7 +47,7 @@ def test_prompts_of_ones_own(tmp_path):
     assert own.fill("a {text} cat") == "Improve 'a {text} cat' by two words."
     assert own.uses_text
     file = tmp_path / "prompt.txt"
-    file.write_text("What is\nthis?\n", encoding="utf-8")
+    file.write_text("What is\nthis?\n", encoding="utf-8-sig")
     assert resolve_prompt(str(file)).fill() == "What is\nthis?"
     assert "a cat" in resolve_prompt(str(file), existing_text=True).fill("a cat")
 

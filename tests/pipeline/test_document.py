@@ -53,6 +53,12 @@ def test_a_file_is_read_with_its_variables(file):
     assert (scores.ranks, scores.needs) == (2, ("rapidocr",))
 
 
+def test_a_byte_order_mark_says_nothing(file):
+    written = read_document(file)
+    file.write_text(WRITTEN, encoding="utf-8-sig")  # as Windows' Notepad saves it
+    assert read_document(file) == written
+
+
 def test_what_is_set_takes_the_place_of_what_is_written(file):
     settings = ["videos=/a b", "out=/o", "scores.flow.method=gmflow", "scores.bs=1", "scores.on_error=drop"]
     document = read_document(file, [*settings, "scores.ranks=3", "find.exts=.mp4=x"])

@@ -165,7 +165,7 @@ def _is_path(name: str) -> bool:
 
 def _read(name: str) -> str:
     try:
-        return Path(name).read_text(encoding="utf-8")
+        return Path(name).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--prompt {name}: cannot be read as UTF-8 text: {error}") from None
 

@@ -53,7 +53,7 @@ def read_bucket_config(path: str | Path) -> TrainingBuckets:
     """
     path = Path(path)
     try:
-        content = path.read_text(encoding="utf-8")
+        content = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise UserError(f"{path}: cannot read the bucket config: {system_message(error)}") from None
     except UnicodeDecodeError:

@@ -162,6 +162,28 @@ def test_numbers_that_are_none(tmp_path: Path) -> None:
         assert found["kept"]["rows"] == _run(found["command"]).height, found["command"]
 
 
+def test_far_and_infinite_numbers_are_apart(tmp_path: Path) -> None:
+    """Against NumPy: bounds beyond and between the numbers that are far from all others."""
+    rng = np.random.default_rng(1)
+    far = [1e12, 3e7, -4e15, np.inf, -np.inf, 1e300, -1e300, 3e7]
+    columns = {
+        "digits": np.r_[far, rng.uniform(0, 1, 500)],
+        "tenths": np.r_[far, np.round(rng.uniform(0, 1, 500), 1)],
+        "infinite": np.r_[np.inf, -np.inf, np.round(rng.uniform(0, 1, 506), 1)],
+        "all": np.r_[[1e299, -1e299, 1e298, -1e298] * 127],
+    }
+    bounds = [(5e6, None), (3e7, 3e7), (None, -1e14), (2e12, None), (1e13, 1e301), (5, None), (None, -5)]
+    bounds += [(-1e301, -1), (5, 6), (0.2, None), (0.5, 0.6), (1.5e298, 1e299), (None, 1e12), (-4e15, None)]
+    settings = [[[name, low, high]] for name in columns for low, high in bounds]
+    table = tmp_path / "t.parquet"
+    write_table(pl.DataFrame({"path": [f"{row}.mp4" for row in range(508)], **columns}), table)
+    for setting, found in zip(settings, _ask(table, settings, "--no-sprites"), strict=True):
+        name, low, high = setting[0]
+        least, most = -np.inf if low is None else low, np.inf if high is None else high
+        kept = ((columns[name] >= least) & (columns[name] <= most)).sum()
+        assert (found["kept"]["rows"], found["again"]) == (kept, kept), setting
+
+
 def test_a_sample_of_a_large_table(tmp_path: Path) -> None:
     """The sample is the seed's, and the bars of all rows are those of the whole table."""
     table = tmp_path / "t.parquet"

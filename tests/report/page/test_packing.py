@@ -77,3 +77,15 @@ def test_a_column_of_all_digits_takes_three_bytes_a_row() -> None:
 def test_empty_columns() -> None:
     assert pack_numbers(np.array([])).width == 0
     assert pack_numbers(np.array([np.nan, np.nan])).planes == b""
+
+
+def test_far_numbers_are_listed_with_all_their_digits() -> None:
+    """By construction: all others lie between 0 and 1."""
+    values = np.r_[
+        np.random.default_rng(2).uniform(0, 1, 500), 1e300, -np.inf, 3e7 / 7, np.nan, 1e300, np.inf
+    ]
+    packed = pack_numbers(values)
+    assert (packed.below, packed.above) == ((-np.inf,), (3e7 / 7, 1e300, np.inf))
+    codes = _codes(packed, values.size)
+    assert codes[500:].tolist() == [codes.max() - 1, 1, codes.max() - 2, 0, codes.max() - 1, codes.max()]
+    assert packed.as_dict()["below"] == ["-Infinity"] and packed.as_dict()["above"][-1] == "Infinity"

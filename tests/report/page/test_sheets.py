@@ -84,7 +84,7 @@ def test_rows_around_a_bound_are_the_nearest_ones() -> None:
     rng = np.random.default_rng(2)
     codes = rng.integers(0, 40, 300)  # the number of a code is code - 1; 0 is an empty cell
     about = {"name": "a", "kind": "number", "decimals": 0, "exact": True, "least": 0}
-    about |= {"infinite": [False, False], "edges": [0, 1]}
+    about |= {"below": [], "above": [], "edges": [0, 1]}
     bounds = [[10, None], [None, 20], [10, 20], [0, None], [38, 38], [500, None]]
     given = {"about": about, "codes": codes.tolist(), "bounds": bounds}
     answer = run_node(["logic/columns.js", "logic/crossfilter.js", "logic/choice.js"], CHOICE, given)

@@ -121,7 +121,7 @@ def _template(folder: Path, model_type: str, given: str | Path | None) -> tuple[
     """The template to use instead of the checkpoint's own, and whether it is a guess."""
     if given is not None:
         try:
-            return Path(given).expanduser().read_text(encoding="utf-8"), False
+            return Path(given).expanduser().read_text(encoding="utf-8-sig"), False
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"--chat-template {given}: cannot be read as UTF-8 text: {error}") from None
     if _has_template(folder):

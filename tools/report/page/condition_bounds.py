@@ -10,7 +10,7 @@ from typing import Any
 
 from tools.errors import UserError
 from tools.report.page.contents import Contents, LabelFilter, NumberFilter
-from tools.report.page.packing import PackedNumbers
+from tools.report.page.packing import LIMIT, PackedNumbers
 from tools.table.where_source import Source
 
 _MIRRORED = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE, ast.Eq: ast.Eq}
@@ -191,12 +191,16 @@ def _exact(packed: PackedNumbers, value: float, *, up: bool, beyond: bool) -> fl
     def multiple(count: float) -> float:
         return count / scale if packed.decimals >= 0 else count * scale
 
-    near = float(round(steps)) if math.isfinite(steps) else math.nan
+    if not abs(steps) < LIMIT:  # such numbers are listed, and separated by any bound
+        if beyond:
+            raise _NoBound
+        return value
+    near = float(round(steps))
     if multiple(near) == value:
         if not beyond:
             return value
         if packed.exact:  # every number is a multiple, so the next one is the first that is kept
             return multiple(near + 1 if up else near - 1)
-    elif packed.exact and math.isfinite(steps):
+    elif packed.exact:
         return multiple(math.ceil(steps) if up else math.floor(steps))
     raise _NoBound

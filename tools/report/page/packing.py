@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
+LIMIT = 2**51 - 2
+"""Numbers from this multiple on are listed: twice the multiple, and one, are exact in Float64."""
+
 _EXACT_BYTES = 3  # a column of decimals that needs more is kept exactly only in a small table
 _EXACT_BYTES_OF_WHOLE = 4  # whole numbers are counts of something, or bytes; thousands of them would look odd
 _SMALL_TABLE = 20_000  # rows
 _STEPS, _STEPS_OF_SMALL = 2e5, 1e9  # between the 1 % and 99 % quantiles, at least
 _MOST_DECIMALS = 15
 _LARGEST_POWER = 22  # powers of ten up to this one are exact in Float64, so quotients are rounded once
-_LIMIT = 2**51 - 2  # multiples beyond are kept as this one: twice it, and one, are exact in Float64
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,17 @@ class PackedNumbers:
 
     A cell is a code: 0 where it is empty, else its key + 1 - ``least``. Keys are in the order of the numbers.
     Of an exact column the key is the multiple itself; else it is twice the multiple, plus 1 where the number
-    lies above it.
+    lies above it. Numbers with more multiples than keys can tell apart, and infinite ones, are listed: their
+    keys come one after the other, before and after those of all others.
 
     Attributes:
         planes: The lowest byte of the codes of all rows, then the next byte of all, and so on.
         width: Bytes of a code, 0 to 7; 0 where every cell is empty.
         least: The smallest key.
         decimals: Multiples are of 10^-decimals.
-        exact: Every number is a multiple.
-        infinite: Whether the smallest key stands for minus infinity, and the largest for infinity.
+        exact: Every number is a multiple, or listed.
+        below: The listed numbers of the smallest keys, in their order.
+        above: Those of the largest keys.
     """
 
     planes: bytes
@@ -44,7 +48,8 @@ class PackedNumbers:
     least: int
     decimals: int
     exact: bool
-    infinite: tuple[bool, bool] = (False, False)
+    below: tuple[float, ...] = ()
+    above: tuple[float, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Everything but the bytes, as the page reads it (``assets/columns.js``)."""
@@ -53,7 +58,8 @@ class PackedNumbers:
             "least": self.least,
             "decimals": self.decimals,
             "exact": self.exact,
-            "infinite": list(self.infinite),
+            "below": [_as_text(number) for number in self.below],
+            "above": [_as_text(number) for number in self.above],
         }
 
 
@@ -71,20 +77,28 @@ def pack_numbers(values: np.ndarray) -> PackedNumbers:
     decimals = _exact_decimals(finite) if finite.size else 0
     if decimals is None:
         decimals = _decimals_of_grid(finite, values.size)
-    keys, exact = _keys(values, decimals)
-    keys[~filled] = 0
-    below, above = np.isneginf(values), np.isposinf(values)
-    if finite.size:
-        inner = keys[np.isfinite(values)]
-        keys[below], keys[above] = inner.min() - 1, inner.max() + 1
-    else:
-        keys[below], keys[above] = -1, 1
+    multiples = _multiples(values, decimals)
+    listed = filled & ~(np.abs(multiples) < LIMIT)
+    keys, exact = _keys(values, np.where(filled & ~listed, multiples, 0.0), filled & ~listed, decimals)
+    below, above = (np.unique(values[listed & side]) for side in (values < 0, values > 0))
+    inner = keys[filled & ~listed]
+    start, end = (inner.min() - below.size, inner.max() + 1) if inner.size else (0, below.size)
+    keys[listed] = np.where(
+        values[listed] < 0,
+        start + np.searchsorted(below, values[listed]),
+        end + np.searchsorted(above, values[listed]),
+    )
     least = int(keys[filled].min()) if filled.any() else 0
     codes = np.where(filled, keys - least + 1, 0).astype("<u8")
     width = (int(codes.max()).bit_length() + 7) // 8 if codes.size else 0
     raw = codes.view(np.uint8).reshape(-1, 8)
     planes = b"".join(raw[:, place].tobytes() for place in range(width))
-    return PackedNumbers(planes, width, least, decimals, exact, (bool(below.any()), bool(above.any())))
+    return PackedNumbers(planes, width, least, decimals, exact, tuple(below.tolist()), tuple(above.tolist()))
+
+
+def _as_text(number: float) -> str:
+    """A number as JavaScript reads it; JSON has no infinite ones."""
+    return repr(number).replace("inf", "Infinity")
 
 
 def _scaled(values: np.ndarray, decimals: int) -> np.ndarray:
@@ -112,7 +126,7 @@ def _exact_decimals(finite: np.ndarray) -> int | None:
 def _are_multiples(values: np.ndarray, decimals: int) -> bool:
     with np.errstate(over="ignore"):
         multiples = np.rint(_scaled(values, decimals))
-    return bool((np.abs(multiples) < _LIMIT).all() and (_multiple(multiples, decimals) == values).all())
+    return bool((np.abs(multiples) < LIMIT).all() and (_multiple(multiples, decimals) == values).all())
 
 
 def _decimals_of_grid(finite: np.ndarray, rows: int) -> int:
@@ -126,20 +140,25 @@ def _decimals_of_grid(finite: np.ndarray, rows: int) -> int:
     steps = _STEPS_OF_SMALL if rows <= _SMALL_TABLE else _STEPS
     decimals = np.ceil(np.log10(steps) - np.log10(spread))
     # Of numbers that are large beside their spread, as many decimals as leave multiples below the limit.
-    most = np.floor(np.log10(_LIMIT) - np.log10(max(abs(float(low)), abs(float(high)), 1e-300)))
+    most = np.floor(np.log10(LIMIT) - np.log10(max(abs(float(low)), abs(float(high)), 1e-300)))
     return int(np.clip(min(decimals, most), -_LARGEST_POWER, _LARGEST_POWER))
 
 
-def _keys(values: np.ndarray, decimals: int) -> tuple[np.ndarray, bool]:
-    """The key of each number, and whether all of them are exact; of other cells, anything."""
-    finite = np.isfinite(values)
-    known = np.where(finite, values, 0.0)
-    with np.errstate(over="ignore"):
-        multiples = np.clip(np.floor(_scaled(known, decimals)), -_LIMIT, _LIMIT)
-    # The product was rounded: one step to either side puts it right.
-    multiples -= (_multiple(multiples, decimals) > known) & (multiples > -_LIMIT)
-    multiples += (_multiple(multiples + 1, decimals) <= known) & (multiples < _LIMIT)
-    above = _multiple(multiples, decimals) < known
+def _multiples(values: np.ndarray, decimals: int) -> np.ndarray:
+    """The multiple that each number lies on or above; of one to be listed, any beyond the limit."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        multiples = np.floor(_scaled(values, decimals))
+        # The product was rounded: one step to either side puts it right.
+        multiples -= _multiple(multiples, decimals) > values
+        multiples += _multiple(multiples + 1, decimals) <= values
+    return multiples
+
+
+def _keys(
+    values: np.ndarray, multiples: np.ndarray, inner: np.ndarray, decimals: int
+) -> tuple[np.ndarray, bool]:
+    """The key of each number that is not listed, and whether all are multiples; of others, anything."""
+    above = inner & (_multiple(multiples, decimals) < values)
     whole = multiples.astype(np.int64)
-    exact = not bool(above.any()) and bool((_multiple(multiples, decimals) == known).all())
+    exact = not bool(above.any())
     return (whole if exact else 2 * whole + above), exact

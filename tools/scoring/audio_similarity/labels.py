@@ -162,7 +162,7 @@ def read_labels(path: str | Path | None = None) -> tuple[Label, ...]:
     if path is None:
         return _parse(_OWN)
     try:
-        labels = _parse(Path(path).expanduser().read_text(encoding="utf-8"))
+        labels = _parse(Path(path).expanduser().read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeError) as error:
         raise UserError(f"{path}: the list of labels cannot be read ({error})") from None
     if len(labels) < 2:

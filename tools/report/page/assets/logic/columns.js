@@ -11,10 +11,15 @@
      */
     constructor(about, codes) {
       Object.assign(this, about);
+      this.below = about.below.map(Number);
+      this.above = about.above.map(Number);
       this.codes = codes;
       let most = 0;
       for (let row = 0; row < codes.length; row++) if (codes[row] > most) most = codes[row];
       this.mostCode = most;
+      // Codes of numbers that are not listed.
+      this.firstCode = this.below.length + 1;
+      this.lastCode = most - this.above.length;
     }
 
     /** The number that is so many steps from 0, as a program reads its decimal. */
@@ -25,8 +30,8 @@
     /** The number of a code; of one that is not exact, the step below it. */
     valueOf(code) {
       if (code === 0) return NaN;
-      if (code === 1 && this.infinite[0]) return -Infinity;
-      if (code === this.mostCode && this.infinite[1]) return Infinity;
+      if (code < this.firstCode) return this.below[code - 1];
+      if (code > this.lastCode) return this.above[code - this.lastCode - 1];
       const key = code - 1 + this.least;
       return this.multiple(this.exact ? key : Math.floor(key / 2)) + 0;
     }
@@ -41,15 +46,19 @@
       const scaled = this.decimals >= 0 ? bound * power(this.decimals) : bound / power(-this.decimals);
       const near = Math.round(scaled);
       const steps = this.multiple(near) === bound ? near : isLow ? Math.ceil(scaled) : Math.floor(scaled);
-      return this.multiple(Math.max(-vidsieve.MOST_STEPS, Math.min(vidsieve.MOST_STEPS, steps))) + 0;
+      return Math.abs(steps) > vidsieve.FIRST_LISTED ? bound : this.multiple(steps) + 0;
     }
 
     /** The smallest code, or the largest, within a bound that `snap` gave. */
     codeOf(bound, isLow) {
       const steps = Math.round(this.decimals >= 0 ? bound * power(this.decimals) : bound / power(-this.decimals));
       const code = (this.exact ? steps : 2 * steps) - this.least + 1;
-      if (isLow) return Math.max(code, this.infinite[0] ? 2 : 1);
-      return Math.min(code, this.infinite[1] ? this.mostCode - 1 : this.mostCode);
+      const { below, above, firstCode, lastCode } = this;
+      const within = isLow ? (number) => number < bound : (number) => number <= bound; // not yet, or still
+      const outer = isLow ? 1 : 0;
+      if (code > lastCode || (!isLow && code === lastCode)) return lastCode + outer + above.filter(within).length;
+      if (code < firstCode || (isLow && code === firstCode)) return outer + below.filter(within).length;
+      return code;
     }
 
     /** The value of a step of the handles. */
@@ -182,7 +191,7 @@
     return { rows, columns, seconds, texts };
   }
 
-  vidsieve.MOST_STEPS = 2 ** 51 - 3;
+  vidsieve.FIRST_LISTED = 2 ** 51 - 2; // LIMIT of packing.py
   vidsieve.NumberColumn = NumberColumn;
   vidsieve.LabelColumn = LabelColumn;
   vidsieve.unpack = unpack;
