@@ -16,6 +16,7 @@ from tools.scoring.dedup.selection import (
     LESS_IS_BETTER,
     Match,
     check_keep,
+    check_numbers,
     rank,
     select_duplicates,
 )
@@ -76,6 +77,16 @@ def test_criteria_are_columns_or_known():
     check_keep(["filesize", "beauty"], ["path", "beauty"])
     with pytest.raises(UserError, match="no such column"):
         check_keep(["beauty"], ["path"])
+
+
+@pytest.mark.parametrize("cells", [["a", "b", ""], [[1.0], [2.0], None], [{"x": 1}, None, None]])
+def test_a_column_without_numbers_is_no_criterion(cells):
+    table = pl.DataFrame(
+        {"mine": cells, "aes": ["nan", "", "x"], "none": ["", None, " "], "code": ["7", "x", ""]}
+    )
+    check_numbers(table, ["code", "none", "aes", "resolution"])
+    with pytest.raises(UserError, match="--keep mine"):
+        check_numbers(table, ["code", "mine"])
 
 
 def chain(similarities: dict[tuple[int, int], float]) -> tuple[Candidates, object]:

@@ -31,6 +31,7 @@ from tools.scoring.dedup.selection import (
     SURE,
     Match,
     check_keep,
+    check_numbers,
     rank,
     select_duplicates,
 )
@@ -111,6 +112,7 @@ def mark_duplicates(
     import polars as pl
 
     check_options(table.columns, method=method, threshold=threshold, keep=keep)
+    check_numbers(table, keep)
     column, default = METHODS[method]
     threshold = default if threshold is None else threshold
     if column not in table.columns:

@@ -151,6 +151,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from tools.errors import UserError
     from tools.scoring.dedup.duplicates import METHODS, DuplicateOptions, check_options
+    from tools.scoring.dedup.selection import check_numbers
     from tools.stage.options import STATUS, run_command
     from tools.stage.shards import current_shard
     from tools.stage.stage import weights_later
@@ -163,8 +164,10 @@ def main(argv: list[str] | None = None) -> int:
     meta = Path(args.meta)
     output = output_path(meta, "_dedup", output=args.output)
     fingerprints, code = meta, 0
-    columns = scan_table(meta).collect_schema().names()
+    table = scan_table(meta)
+    columns = table.collect_schema().names()
     check_options(columns, method=method, threshold=options.threshold, keep=options.keep)
+    check_numbers(table, options.keep)
     if METHODS[method][0] not in columns:
         with weights_later():
             stage = COMMAND.stage_from(given)

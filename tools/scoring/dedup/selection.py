@@ -64,6 +64,36 @@ def check_keep(keep: Sequence[str], columns: Sequence[str]) -> None:
                 raise UserError(f"--keep {name}: no such column (there are: {there})")
 
 
+def check_numbers(table: pl.DataFrame | pl.LazyFrame, keep: Sequence[str]) -> None:
+    """Check that columns named as criteria can tell rows apart; cells are read, so after `check_keep`.
+
+    Args:
+        table: The table.
+        keep: The criteria. A column of the default ones may be without numbers.
+
+    Raises:
+        UserError: A column has filled cells, and none of them is a number.
+    """
+    import polars as pl
+
+    if tuple(keep) == KEEP:
+        return
+    columns = table.lazy().collect_schema()
+    for name in keep:
+        dtype = columns.get(name)
+        if name in FILE_CRITERIA or dtype is None:
+            continue
+        if dtype.is_nested():
+            raise UserError(f"--keep {name}: its cells are lists or objects, not numbers")
+        if dtype == pl.String:
+            cells = pl.col(name).filter(pl.col(name).str.strip_chars() != "")
+            numbers = cells.cast(pl.Float64, strict=False)
+            counts = table.lazy().select(cells.count().alias("cells"), numbers.count().alias("numbers"))
+            filled, read = counts.collect().row(0)
+            if filled and not read:
+                raise UserError(f"--keep {name}: no cell of this column is a number")
+
+
 def rank(table: pl.DataFrame, infos: Sequence[FileInfo | None], keep: Sequence[str] = KEEP) -> list[int]:
     """Order the rows from the best to the worst.
 
