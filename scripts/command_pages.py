@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Write what the documents say of commands: a page for each in docs/commands, and the table in README.md.
 
-Usage: python scripts/command_pages.py          writes them
-       python scripts/command_pages.py --check  exits with 1 and names those that are not up to date
+Usage: python scripts/command_pages.py [--check]
 
 The text comes from `tools.commands.COMMANDS`, from the parsers and from `tools.columns.COLUMNS`.
 """
@@ -10,23 +9,16 @@ The text comes from `tools.commands.COMMANDS`, from the parsers and from `tools.
 from __future__ import annotations
 
 import functools
-import re
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-for folder in (ROOT, ROOT / "scripts"):
-    if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+from flag_tables import parser_of, rows_of
+from page_parts import DOCS, ROOT, Texts, markdown_table, whole_folder, with_part, write_or_check
 
-from flag_tables import parser_of, rows_of  # noqa: E402
+from tools.columns import COLUMNS
+from tools.commands import COMMANDS, SCORERS, Command
 
-from tools.columns import COLUMNS  # noqa: E402
-from tools.commands import COMMANDS, SCORERS, Command  # noqa: E402
-
-FOLDER = ROOT / "docs" / "commands"
+FOLDER = DOCS / "commands"
 _UNTYPED = "examples of --help, with names that stand for files of the reader"
-_TABLE = re.compile(r"<!-- commands -->\n.*?<!-- /commands -->", re.DOTALL)
 
 
 def page(command: Command) -> str:
@@ -48,7 +40,7 @@ def page(command: Command) -> str:
         parts += ["## Columns", columns]
     own = list(rows_of(parser))
     shared = _shared_flags() & set(own)
-    parts += ["## Flags", _table("flag", [row for row in own if row not in shared])]
+    parts += ["## Flags", markdown_table(("flag", ""), [row for row in own if row not in shared])]
     if shared:
         parts.append("And the [shared flags](../flags.md#shared-flags) of commands that work row by row.")
     return "\n\n".join(parts) + "\n"
@@ -72,43 +64,30 @@ def _columns(command: Command) -> str:
         for name, column in COLUMNS.items()
         if column.made_by.split(" ")[0] == command.typed
     ]
-    return _table("column", rows) if rows else ""
-
-
-def _table(what: str, rows: list[tuple[str, str]]) -> str:
-    return "\n".join([f"| {what} | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)])
+    return markdown_table(("column", ""), rows) if rows else ""
 
 
 def readme(text: str) -> str:
     """README.md with its table of commands."""
     rows = [
-        f"| [`{command.name}`](docs/commands/{command.name}.md) | `{command.typed}` | {command.reads} "
-        f"| {command.summary} | {command.writes} |"
+        (
+            f"[`{command.name}`](docs/commands/{command.name}.md)",
+            f"`{command.typed}`",
+            command.reads,
+            command.summary,
+            command.writes,
+        )
         for command in COMMANDS
     ]
-    head = ["| `vidsieve …` | `python -m …` | reads | adds or does | writes |", "|---|---|---|---|---|"]
-    return _TABLE.sub("\n".join(["<!-- commands -->", "", *head, *rows, "", "<!-- /commands -->"]), text)
+    head = ("`vidsieve …`", "`python -m …`", "reads", "adds or does", "writes")
+    return with_part(text, "commands", markdown_table(head, rows))
 
 
-def texts() -> dict[Path, str]:
+def texts() -> Texts:
     """All that this script writes, by file."""
-    found = {FOLDER / f"{command.name}.md": page(command) for command in COMMANDS}
-    return {**found, ROOT / "README.md": readme((ROOT / "README.md").read_text())}
-
-
-def main() -> int:
-    """Write the files, or tell which are not up to date."""
-    check = "--check" in sys.argv[1:]
-    wanted = texts()
-    stale = [path for path in FOLDER.glob("*.md") if path not in wanted]
-    changed = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    for path in [*stale, *changed]:
-        print(path.relative_to(ROOT))
-        if not check:
-            path.parent.mkdir(exist_ok=True)
-            path.unlink() if path in stale else path.write_text(wanted[path])
-    return 1 if check and (stale or changed) else 0
+    pages = whole_folder(FOLDER, {FOLDER / f"{command.name}.md": page(command) for command in COMMANDS})
+    return {**pages, ROOT / "README.md": readme((ROOT / "README.md").read_text())}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(texts))

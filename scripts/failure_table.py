@@ -1,42 +1,27 @@
 #!/usr/bin/env python3
 """Write the table of kinds of failures in docs/troubleshooting.md, from `tools.errors`.
 
-Usage: python scripts/failure_table.py          writes the table
-       python scripts/failure_table.py --check  exits with 1 if it is not up to date
+Usage: python scripts/failure_table.py [--check]
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+from page_parts import DOCS, markdown_table, with_part, write_or_check
 
-from tools.errors import FAILURE_KINDS  # noqa: E402
+from tools.errors import FAILURE_KINDS
 
-PAGE = ROOT / "docs" / "troubleshooting.md"
-_TABLE = re.compile(r"<!-- kinds -->\n.*?<!-- /kinds -->", re.DOTALL)
+PAGE = DOCS / "troubleshooting.md"
 
 
-def with_table(page: str) -> str:
-    """A page with its table of kinds as the code has them."""
-    rows = [f"| `{name}` | {kind.meaning} | {kind.remedy} |" for name, kind in FAILURE_KINDS.items()]
-    head = ["<!-- kinds -->", "", "| kind | meaning | what to do |", "|---|---|---|"]
-    return _TABLE.sub(lambda _: "\n".join([*head, *rows, "", "<!-- /kinds -->"]), page)
-
-
-def main() -> int:
-    """Writes the table, or with ``--check`` says whether it is up to date."""
-    old = PAGE.read_text()
-    new = with_table(old)
-    if "--check" in sys.argv[1:]:
-        return int(old != new)
-    PAGE.write_text(new)
-    return 0
+def texts() -> dict[Path, str]:
+    """The page with its table of kinds as the code has them."""
+    rows = [(f"`{name}`", kind.meaning, kind.remedy) for name, kind in FAILURE_KINDS.items()]
+    table = markdown_table(("kind", "meaning", "what to do"), rows)
+    return {PAGE: with_part(PAGE.read_text(), "kinds", table)}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(texts))

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Write the tables of flags in the documents, from the parsers of the commands.
 
-Usage: python scripts/flag_tables.py          writes the tables
-       python scripts/flag_tables.py --check  exits with 1 and names the pages that are not up to date
+Usage: python scripts/flag_tables.py [--check]
 
 A table stands between two comments, ``<!-- flags: tools.scene_cut.cut -->`` and ``<!-- /flags -->``, and has
 the flags of that command. ``<!-- flags: tools.scene_cut.cut / running -->`` has those of one group of its
@@ -21,11 +20,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+from page_parts import DOCS, markdown_table, write_or_check
 
-from tools.cli import parser_of as parser_of_main  # noqa: E402
+from tools.cli import parser_of as parser_of_main
 
 _TABLE = re.compile(
     r"<!-- flags: (?P<module>[\w.]+)(?: / (?P<group>[^\n]+?))? -->\n.*?<!-- /flags -->", re.DOTALL
@@ -89,29 +86,18 @@ def with_tables(page: str) -> str:
     shared = {row for match in groups for row in rows_of(parser_of(match["module"]), match["group"])}
 
     def table(match: re.Match[str]) -> str:
-        rows = rows_of(parser_of(match["module"]), match["group"])
-        lines = [
-            f"| {flags} | {text} |" for flags, text in rows if match["group"] or (flags, text) not in shared
-        ]
+        found = rows_of(parser_of(match["module"]), match["group"])
+        rows = [row for row in found if match["group"] or row not in shared]
         begin = match[0].partition("\n")[0]
-        return "\n".join([begin, "", "| flag | |", "|---|---|", *lines, "", "<!-- /flags -->"])
+        return "\n\n".join([begin, markdown_table(("flag", ""), rows), "<!-- /flags -->"])
 
     return _TABLE.sub(table, page)
 
 
-def main() -> int:
-    """Write all tables, or tell which pages have old ones."""
-    check = "--check" in sys.argv[1:]
-    stale = 0
-    for path in sorted((ROOT / "docs").rglob("*.md")):
-        page = path.read_text()
-        if (new := with_tables(page)) != page:
-            stale += 1
-            print(path.relative_to(ROOT))
-            if not check:
-                path.write_text(new)
-    return 1 if check and stale else 0
+def texts() -> dict[Path, str]:
+    """Every page with its tables written anew."""
+    return {path: with_tables(path.read_text()) for path in sorted(DOCS.rglob("*.md"))}
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(texts))

@@ -1,4 +1,8 @@
-"""Write docs/api.md from the docstrings of ``vidsieve``: python scripts/make_api_page.py."""
+#!/usr/bin/env python3
+"""Write docs/api.md from the docstrings of ``vidsieve``.
+
+Usage: python scripts/make_api_page.py [--check]
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,11 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "api.md"
-sys.path.insert(0, str(ROOT))
+from page_parts import DOCS, write_or_check
 
-import vidsieve  # noqa: E402
-from tools.options import Option, options_of  # noqa: E402
-from tools.options.values import Choice, Text  # noqa: E402
+import vidsieve
+from tools.options import Option, options_of
+from tools.options.values import Choice, Text
 
 SECTIONS = {
     "Videos and images": ["probe", "read_frames", "iter_frames", "Sampling"],
@@ -137,6 +139,10 @@ def _plain(text: str) -> str:
     return re.sub(r"``([^`]+)``", r"`\1`", text.strip())
 
 
+def texts() -> dict[Path, str]:
+    """The page, by its file."""
+    return {DOCS / "api.md": page()}
+
+
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
-    print(PAGE)
+    sys.exit(write_or_check(texts))

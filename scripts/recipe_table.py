@@ -1,41 +1,35 @@
 #!/usr/bin/env python3
 """Write the table of recipes in docs/thresholds.md, from the files in tools/table/recipes.
 
-Usage: python scripts/recipe_table.py
+Usage: python scripts/recipe_table.py [--check]
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+from page_parts import DOCS, markdown_table, with_part, write_or_check
 
-from tools.table.recipes import Recipe, known_recipes  # noqa: E402
+from tools.table.recipes import Recipe, known_recipes
 
-PAGE = ROOT / "docs" / "thresholds.md"
-_TABLE = re.compile(r"<!-- recipes -->\n.*?<!-- /recipes -->", re.DOTALL)
+PAGE = DOCS / "thresholds.md"
 
 
-def row(recipe: Recipe) -> str:
+def row(recipe: Recipe) -> tuple[str, ...]:
     """One recipe as a row of the table."""
     conditions = "<br>".join(f"`{step.where}`" for step in recipe.applied)
     left_out = "<br>".join(f"{step.name} {step.threshold}".strip() for step in recipe.left_out)
     source = f"{recipe.title} ({recipe.source})"
     kept = f"{source}; kept {recipe.kept}" if recipe.kept else source
-    return f"| `{recipe}` | {conditions} | {left_out.replace('<=', '≤').replace('>=', '≥')} | {kept} |"
+    return f"`{recipe}`", conditions, left_out.replace("<=", "≤").replace(">=", "≥"), kept
 
 
-def with_table(page: str) -> str:
-    """A page with its table of recipes as the files have them."""
-    lines = ["<!-- recipes -->", "", "| recipe | conditions | left out | source |", "|---|---|---|---|"]
-    return _TABLE.sub(
-        lambda _: "\n".join([*lines, *map(row, known_recipes()), "", "<!-- /recipes -->"]), page
-    )
+def texts() -> dict[Path, str]:
+    """The page with its table of recipes as the files have them."""
+    table = markdown_table(("recipe", "conditions", "left out", "source"), map(row, known_recipes()))
+    return {PAGE: with_part(PAGE.read_text(), "recipes", table)}
 
 
 if __name__ == "__main__":
-    PAGE.write_text(with_table(PAGE.read_text()))
+    sys.exit(write_or_check(texts))

@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """Write docs/trainers/NAME.md for each trainer, from `tools.export`.
 
-Usage: python scripts/trainer_pages.py          writes the pages
-       python scripts/trainer_pages.py --check  exits with 1 if they are not up to date
+Usage: python scripts/trainer_pages.py [--check]
 """
 
 from __future__ import annotations
@@ -13,16 +12,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-if str(ROOT) not in sys.path:
-    sys.path.insert(0, str(ROOT))
+from page_parts import DOCS, Texts, markdown_table, whole_folder, write_or_check
 
-from tools.export.items import Item  # noqa: E402
-from tools.export.models import Model  # noqa: E402
-from tools.export.presets import TRAINERS, Preset  # noqa: E402
-from tools.export.trainers.base import Rule, Trainer  # noqa: E402
+from tools.export.items import Item
+from tools.export.models import Model
+from tools.export.presets import TRAINERS, Preset
+from tools.export.trainers.base import Rule, Trainer
 
-PAGES = ROOT / "docs" / "trainers"
+PAGES = DOCS / "trainers"
 
 _FOLDER = "data/NAME"
 """The exported folder."""
@@ -32,8 +29,7 @@ _FPS = 24
 
 def page(trainer: Trainer) -> str:
     """What it reads, what it leaves out, the command, and what is written."""
-    lines = [f"# {trainer.name}", "", *_prose(trainer), "", "| | |", "|---|---|"]
-    lines += [f"| {name} | {text} |" for name, text in _facts(trainer)]
+    lines = [f"# {trainer.name}", "", *_prose(trainer), "", markdown_table(("", ""), _facts(trainer))]
     lines += ["", *_command(trainer), *_written(trainer), ""]
     lines.append("[All trainers compared, models, flags](../export.md)")
     return "\n".join(lines) + "\n"
@@ -142,24 +138,10 @@ def _item(key: str, file: str, trainer: Trainer, model: Model) -> Item:
     )
 
 
-def pages() -> dict[Path, str]:
+def texts() -> Texts:
     """Every page by its file."""
-    return {PAGES / f"{name}.md": page(trainer) for name, trainer in TRAINERS.items()}
-
-
-def main() -> int:
-    """Writes the pages, or with ``--check`` says whether they are up to date."""
-    found = pages()
-    old = {path: path.read_text() for path in PAGES.glob("*.md")}
-    if "--check" in sys.argv[1:]:
-        return int(found != old)
-    PAGES.mkdir(exist_ok=True)
-    for path in old.keys() - found.keys():
-        path.unlink()
-    for path, text in found.items():
-        path.write_text(text)
-    return 0
+    return whole_folder(PAGES, {PAGES / f"{name}.md": page(trainer) for name, trainer in TRAINERS.items()})
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write_or_check(texts))

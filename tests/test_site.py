@@ -1,26 +1,16 @@
 """The site of the documentation: every page is in its navigation, and its links lead somewhere."""
 
-import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import site_pages
 import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
-
-
-def load_hook():
-    spec = importlib.util.spec_from_file_location("site_pages", ROOT / "scripts" / "site_pages.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-HOOK = load_hook()
 
 
 def pages_of(nav) -> list[str]:
@@ -33,7 +23,7 @@ def pages_of(nav) -> list[str]:
 def test_every_page_is_in_the_navigation_once():
     docs = ROOT / "docs"
     pages = [page.relative_to(docs).as_posix() for page in docs.rglob("*.md")]
-    assert sorted(pages_of(CONFIG["nav"])) == sorted([*pages, *HOOK.ELSEWHERE.values()])
+    assert sorted(pages_of(CONFIG["nav"])) == sorted([*pages, *site_pages.ELSEWHERE.values()])
 
 
 @pytest.mark.parametrize(
@@ -51,7 +41,7 @@ def test_every_page_is_in_the_navigation_once():
     ],
 )
 def test_links_become_those_of_the_site(place, markdown, expected):
-    assert HOOK.with_links_of_the_site(markdown, place) == expected
+    assert site_pages.with_links_of_the_site(markdown, place) == expected
 
 
 def test_the_site_can_be_built_and_all_its_links_lead_somewhere(tmp_path):

@@ -1,7 +1,6 @@
 """The tutorial prints what it shows, on the videos that it takes; its pictures can be made again."""
 
 import contextlib
-import importlib.util
 import io
 import math
 import re
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tutorial_pictures
 from PIL import Image
 
 from tests.test_docs import as_bash_reads, lines_of, type_line
@@ -39,15 +39,6 @@ def assert_same_output(printed: list[str], shown: list[str]) -> None:
             assert same, (mine, page)
 
 
-def pictures_script():
-    spec = importlib.util.spec_from_file_location(
-        "tutorial_pictures", ROOT / "scripts" / "tutorial_pictures.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_page_shows_every_picture_once_and_they_are_small():
     shown = re.findall(r"!\[([^\]]+)\]\(pictures/([^)]+)\)", PAGE)
     files = list(PICTURES.glob("tutorial_*"))
@@ -60,7 +51,7 @@ def test_the_page_shows_every_picture_once_and_they_are_small():
 def assert_same_pictures(folder: Path) -> None:
     """The script makes pictures of the same names, sizes and (but for losses of encoders) pixels."""
     pytest.importorskip("matplotlib", reason="one of the pictures is a plot (extra report)")
-    made = list(pictures_script().make_pictures(folder))
+    made = list(tutorial_pictures.make_pictures(folder))
     assert {path.name for path in made} == {path.name for path in PICTURES.glob("tutorial_*")}
     for path in made:
         with Image.open(path) as mine, Image.open(PICTURES / path.name) as page:

@@ -3,7 +3,6 @@
 Counts are compared with those of pandas: the same thresholds, written once more with its own comparisons.
 """
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -109,14 +108,6 @@ def test_a_recipe_cites_its_sources_and_uses_columns_of_the_toolkit(name):
         assert (step.source and step.threshold) or "no threshold is given" in step.left_out, step.name
         assert step.scale or step.left_out, f"{step.name}: on which scale does it stand?"
         assert all(column in COLUMNS and COLUMNS[column].made_by for column in step.columns)
-
-
-def test_the_page_has_every_recipe_as_its_file_has_it():
-    spec = importlib.util.spec_from_file_location("recipe_table", ROOT / "scripts" / "recipe_table.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    page = script.PAGE.read_text()
-    assert script.with_table(page) == page, "python scripts/recipe_table.py writes it"
 
 
 def test_columns_of_a_condition():
