@@ -339,6 +339,8 @@ def test_what_earlier_runs_left_is_named_and_pruned(tmp_path):
     checked = run_command(main, "--check", out, "--for", WAN, "--frames", 17, "--num-workers", 0)
     assert checked.returncode == 0
     assert "2 of 2 clips are used" in checked.stdout
+    split = run_command(main, *words, "--split", "train:0.5,val:0.5")
+    assert split.returncode == 2 and "made with other frames, sizes, pieces or splits" in split.stderr
     write_table(table, rows[:1])
     again = run_command(main, *words, "--overwrite")
     assert "1 more files" in again.stderr

@@ -48,6 +48,7 @@ class ExportStage(FolderStage):
 
     name = "export"
     suffix = "_export"
+    rows_changed = "with other frames, sizes, pieces or splits, or from files that have changed since"
     optional_columns = (TARGET, PIECES)
     output_columns = {"rows": "List", FAILURES: "List", MADE_FILES: "List"}
     one_to_many = True

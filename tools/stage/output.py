@@ -52,6 +52,7 @@ class Output:
         shard: This rank's share.
         provenance: What it is made from.
         meta: The input table.
+        rows_changed: How an earlier table was made of which the rows alone differ, for messages.
 
     Attributes:
         path: The file of this rank.
@@ -62,8 +63,16 @@ class Output:
         UserError: The output is the input, or a folder.
     """
 
-    def __init__(self, target: Path, shard: Shard, provenance: Provenance, meta: Path) -> None:
+    def __init__(
+        self,
+        target: Path,
+        shard: Shard,
+        provenance: Provenance,
+        meta: Path,
+        rows_changed: str = FILES_CHANGED,
+    ) -> None:
         self._target = target
+        self._rows_changed = rows_changed
         self._shard = shard
         self._provenance = provenance
         self.path = shard.output(target)
@@ -110,6 +119,7 @@ class Output:
             why = "not by this command, or it was changed since"
         replaceable = ours or self._is_of_this_run(path)
         if not free and not (overwrite and replaceable):
+            why = self._rows_changed if why == FILES_CHANGED else why
             raise UserError(_not_replaced(path, why, replaceable=replaceable))
         if ours and not self._shard.alone and not read_only:
             self._remove_part(path)

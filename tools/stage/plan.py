@@ -116,7 +116,7 @@ def plan_run(
     provenance = Provenance(stage_config(stage), fingerprint, keys.digest(), shard.world, options.on_error)
     paths = path_series(rows)
     fetch = fetch_options(options, paths) if "path" in stage.required_columns else None
-    written = Output(target, shard, provenance, meta)
+    written = Output(target, shard, provenance, meta, stage.rows_changed)
     vectors = VectorFile(stage.vector_file, shard, written.state) if stage.vector_file else None
     return RunPlan(shard, table, numbers, rows, costs, keys, paths, provenance, written, vectors, fetch)
 

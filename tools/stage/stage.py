@@ -15,6 +15,7 @@ from tools.columns import polars_type
 from tools.errors import MediaError
 from tools.media.reading.requests import FrameChoice, FrameRequest, Frames
 from tools.options import check_options
+from tools.stage.provenance import FILES_CHANGED
 
 if TYPE_CHECKING:
     import polars as pl
@@ -123,6 +124,8 @@ class StageContract:
             results (`tools.stage.order_check`): for stages with a model. Then `Stage.score` must not do more
             than score, as it gets that row several times.
         batch_seconds: Batches that take longer are made smaller: a kill loses at most that much work.
+        rows_changed: How an earlier table was made that differs only in what `Stage.plan` was given of the
+            rows and their files, for messages.
     """
 
     name: str
@@ -142,6 +145,7 @@ class StageContract:
     spent_how: str = ""
     checks_order: bool = False
     batch_seconds: float = 10.0
+    rows_changed: str = FILES_CHANGED
     _rows_here: Sequence[int] | None = None
     _arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     _is_ready: bool = False
