@@ -215,6 +215,16 @@ def test_equal_numbers_are_one_group_and_durations_are_values():
         assert (drawn["row"] > 3).to_list() == [False, True]
 
 
+def test_numbers_and_truth_values_of_a_csv_are_one_group_however_they_are_written():
+    """By construction: two ways to write one value beside another; of a column of one's own they are two."""
+    table = pl.DataFrame({"fps": ["24", "24.0", "30"] * 4, "has_audio": ["True", "true", "false"] * 4})
+    table = table.with_columns(mine="fps")
+    for name, most in {"fps": [3, 3], "has_audio": [3, 3], "mine": [2, 2, 2]}.items():
+        drawn = filter_table(table, balance=name, rows=6)[name]
+        counts = drawn.str.to_lowercase().replace("24.0", "24") if name != "mine" else drawn
+        assert sorted(counts.value_counts()["count"].to_list()) == most
+
+
 def test_groups_need_single_values():
     frame = pl.DataFrame({"boxes": [[1], [2]]})
     with pytest.raises(UserError, match="--balance: the column 'boxes' holds List"):

@@ -107,14 +107,21 @@ def _key(name: str, frame: pl.LazyFrame) -> pl.Expr:
     """The group that a row belongs to in one column: text, null where the cell is empty or NaN."""
     import polars as pl
 
-    schema = frame.collect_schema()
+    from tools.columns import COLUMNS
     from tools.table.source_videos import source_video
+    from tools.table.where_values import NUMBER, TRUTH, column
 
-    cells = source_video(schema) if name == "source" else pl.col(name)
-    if name != "source" and schema[name].is_float():
-        cells = pl.when(cells == 0).then(0.0).otherwise(cells.fill_nan(None))  # -0.0 is 0
-    if name != "source" and schema[name] == pl.Duration:
-        cells = cells.to_physical()
+    schema = frame.collect_schema()
+    if name == "source":
+        cells = source_video(schema)
+    else:
+        cells, read = pl.col(name), column(name, schema[name])
+        if name in COLUMNS and read.kind in (NUMBER, TRUTH):
+            cells = read.expr  # in a CSV 24 and 24.0 are texts
+        if read.kind == NUMBER and (name in COLUMNS or schema[name].is_float()):
+            cells = pl.when(cells == 0).then(0.0).otherwise(cells.fill_nan(None))  # -0.0 is 0
+        if schema[name] == pl.Duration:
+            cells = cells.to_physical()
     text = cells.cast(pl.String)
     return pl.when(text != "").then(text).cast(pl.Categorical).to_physical()
 
