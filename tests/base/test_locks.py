@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from tools.base.locks import holding, is_locked
+from tools.base.locks import holding, is_locked, take
 
 
 def test_a_file_is_locked_as_long_as_it_is_held(tmp_path):
@@ -40,3 +40,13 @@ def test_one_waits_for_the_other(tmp_path):
     os.close(other)
     assert entered.wait(10)
     thread.join()
+
+
+def test_a_lock_that_another_has_is_waited_for_and_not_taken(tmp_path):
+    path = tmp_path / "lock"
+    path.touch()
+    one, other = (os.open(path, os.O_RDWR) for _ in range(2))
+    assert take(one) and not take(other) and not take(other, patience=0.01)
+    threading.Timer(0.1, os.close, [one]).start()
+    assert take(other, patience=60)
+    os.close(other)

@@ -47,7 +47,7 @@ def temporary_file(path: Path, extension: str = "") -> Iterator[Path]:
     begin = f".{_shortened(path.name)}."
     remove_strays(path.parent, lambda name: name.startswith(begin))
     temporary = path.with_name(f"{begin}{secrets.token_hex(4)}{_SUFFIX}{extension}")
-    file = _locked_file(temporary)
+    file = locked_file(temporary)
     try:
         yield temporary
     finally:
@@ -59,7 +59,7 @@ def _shortened(name: str) -> str:
     return os.fsencode(name)[:_NAME].decode(errors="ignore")
 
 
-def _locked_file(path: Path) -> int:
+def locked_file(path: Path) -> int:
     """An open file of this name that is locked; it is made anew if it was removed before it was locked."""
     while True:
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
@@ -82,7 +82,7 @@ def write_whole(path: Path, content: bytes, what: str = "") -> None:
     """
     temporary = path.with_name(f".{_shortened(path.name)}{_SUFFIX}")
     with writing(path, what):
-        file = _locked_file(temporary)
+        file = locked_file(temporary)
     try:
         with writing(path, what):
             temporary.write_bytes(content)

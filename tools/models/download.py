@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tools.base.disk import cannot_write, remove_quietly
+from tools.base.locks import take
 from tools.base.transfer import PAUSES, Limits, TransferError, fetch
 from tools.errors import UserError
 from tools.models.digests import read_sha256
@@ -58,7 +59,8 @@ def download_file(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with part.open("ab") as file:
-            _lock(file, part)
+            if not take(file.fileno()):
+                raise UserError(f"{part}: another process is downloading this file already")
             resumed = file.tell() > 0
             _fetch(url, target, file, size, progress, pauses)
             actual = read_sha256(part)
@@ -125,13 +127,3 @@ def _failure(error: TransferError, target: Path, here: int) -> str:
         f"the server answers {error.reason}; "
         f"get the file elsewhere and put it at {target}, or set VIDSIEVE_MIRROR"
     )
-
-
-def _lock(file: BinaryIO, part: Path) -> None:
-    """Lock the part, so that only one process writes it."""
-    import fcntl
-
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise UserError(f"{part}: another process is downloading this file") from error

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -13,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.base.disk import make_folder, remove_quietly, writing
-from tools.base.locks import is_locked
+from tools.base.locks import is_locked, take
 from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 from tools.stage.failures import own_list, write_failures
@@ -157,24 +155,11 @@ class State:
         with writing(self._lock_file):
             handle = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _lock(handle, self._file)
+            if not take(handle, _PATIENCE):
+                raise UserError(f"{self._file}: the same pipeline is running already")
             self._read()  # what another run has written meanwhile
             for stray in self._file.parent.glob(f".{self._file.name}.*tmp"):
                 remove_quietly(stray)
             yield handle
         finally:
             os.close(handle)
-
-
-def _lock(handle: int, file: Path) -> None:
-    until = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise UserError(f"{file}: another run of this pipeline is at work") from None
-            time.sleep(0.2)
-        except OSError:  # a file system without locks
-            return

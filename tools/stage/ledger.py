@@ -12,7 +12,6 @@ does not count. Which lines are damaged, and which of two counts, is decided in 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -35,6 +34,7 @@ from tools.base.disk import (
     system_message,
     writing,
 )
+from tools.base.locks import take
 from tools.base.versions import Version
 from tools.errors import MediaError, UserError
 from tools.stage.costs import file_state
@@ -44,7 +44,7 @@ from tools.stage.outcomes import Outcome
 from tools.stage.stage import VECTOR, Row, Stage
 
 _SYNC_SECONDS = 5.0  # a power loss costs the rows that finished since
-_LOCK_TRIES = 10  # a tenth of a second apart
+_LOCK_TRIES = 10  # a tenth of a second apart: `is_running` of another rank has the lock for a moment
 _UNPACKED = 10_000  # outcomes that are looked at together
 
 
@@ -278,7 +278,7 @@ class Ledger:
                 file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             except OSError as error:
                 raise cannot_write(self._path, error, "the ledger") from None
-            if _lock(file) and _is_at(file, self._path):
+            if take(file) and _is_at(file, self._path):
                 break
             os.close(file)
             time.sleep(0.1)
@@ -290,17 +290,6 @@ class Ledger:
             with writing(self._path, "the ledger"):
                 os.write(file, b"\n")
         return compact(self._path, file)
-
-
-def _lock(file: int) -> bool:
-    """Lock a file; False while `is_running` of another rank has the lock, or a process writes the file."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        pass
-    return True
 
 
 def _is_at(file: int, path: Path) -> bool:

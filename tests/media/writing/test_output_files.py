@@ -273,3 +273,22 @@ def test_pictures_of_clips_stay_in_their_folder(folder: Path) -> None:
     assert saved == [[0] * 5] * 2 + [[3, 0, 0, 0, 0]] * 4 + [[0] * 5] * 2
     for export in exports:
         assert all(c["saved"] or c["error"].startswith(("bad_value", "missing")) for c in export["clips"])
+
+
+def test_what_another_run_clears_away_meanwhile_is_made_again(tmp_path: Path) -> None:
+    """It may come between the creation of a file and its lock."""
+    ended = threading.Event()
+
+    def clear() -> None:
+        while not ended.is_set():
+            remove_unfinished(tmp_path, lambda name: True)
+
+    thread = threading.Thread(target=clear)
+    thread.start()
+    try:
+        for _ in range(1000):
+            with unfinished_file(tmp_path / "a.mp4") as part:
+                part.stat()
+    finally:
+        ended.set()
+        thread.join()

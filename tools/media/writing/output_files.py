@@ -8,7 +8,6 @@ replacing one that another process has written meanwhile.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import re
 import secrets
@@ -18,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from tools.base.disk import disk_error, sync, system_message
-from tools.base.temporary_files import remove_unlocked
+from tools.base.temporary_files import locked_file, remove_unlocked
 from tools.errors import MediaError
 
 PART_SUFFIX = ".part"
@@ -97,10 +96,8 @@ def unfinished_file(path: Path) -> Iterator[Path]:
         OSError: No file can be created there.
     """
     part = path.with_name(f"{path.name}.{secrets.token_hex(4)}{PART_SUFFIX}")
-    file = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    file = locked_file(part)
     try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield part
     finally:
         with suppress(OSError):

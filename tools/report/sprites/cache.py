@@ -12,7 +12,6 @@ replaced with no other process at it, which SQLite's own locks do not allow.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import os
 import stat
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tools.base.disk import system_message
+from tools.base.locks import take
 from tools.base.log import LOG
 from tools.errors import FAILURE_KINDS, MediaError
 
@@ -140,17 +140,8 @@ class SpriteCache:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            end = time.monotonic() + _LOCK_SECONDS
-            while True:
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > end:
-                        raise TimeoutError("another process is using it") from None
-                    time.sleep(0.05)
-                except OSError:  # a file system without such locks: those of SQLite are left
-                    break
+            if not take(lock, _LOCK_SECONDS):  # without such locks those of SQLite are left
+                raise TimeoutError("another process is using it")
             yield
         finally:
             os.close(lock)
