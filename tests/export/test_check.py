@@ -11,7 +11,7 @@ from tools.export.check import check, check_each
 from tools.export.check_text import check_text
 from tools.export.explain import explain
 from tools.export.found_captions import found_captions
-from tools.export.presets import preset
+from tools.export.presets import TRAINERS, preset
 from tools.export.trainers.judgement import Clip
 from tools.report.text_style import Style
 from tools.stage.run_options import RunOptions
@@ -120,7 +120,7 @@ def captions(folder, trainer, names):
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"x")
-    return found_captions(folder, trainer, names)
+    return found_captions(folder, TRAINERS[trainer], names)
 
 
 def test_captions_json_hides_text_files(tmp_path):
@@ -191,7 +191,7 @@ def test_captions_line_by_line(tmp_path, trainer):
     assert found.captions == {"videos/b.mp4": "A road.", "videos/a.mp4": "A cat."}
     (tmp_path / "prompts.txt").write_text("A road.\n")
     with pytest.raises(UserError, match=r"1 lines in prompts\.txt, 2 in videos\.txt"):
-        found_captions(tmp_path, trainer, ["videos/a.mp4"])
+        found_captions(tmp_path, TRAINERS[trainer], ["videos/a.mp4"])
 
 
 def test_a_video_folder_needs_no_table(tmp_path):

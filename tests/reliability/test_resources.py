@@ -22,7 +22,7 @@ from tests.support import make_video
 from tools import cli
 from tools.base.locks import is_locked
 from tools.datasets import analyze, convert, datautil
-from tools.export.making import turn
+from tools.export.write_folder import turn
 from tools.report import __main__ as report
 
 __all__ = ["shim"]
@@ -134,7 +134,7 @@ def test_an_export_waits_for_the_other_unless_that_is_killed(tmp_path, beside):
     words = [
         sys.executable,
         "-c",
-        f"import time\nfrom pathlib import Path\nfrom tools.export.making import turn\n{code}",
+        f"import time\nfrom pathlib import Path\nfrom tools.export.write_folder import turn\n{code}",
     ]
     with subprocess.Popen(
         words, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE

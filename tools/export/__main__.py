@@ -201,7 +201,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _status(args: argparse.Namespace) -> int:
     """How far the run is that writes the folder; see `tools.stage.status.show_status`."""
-    from tools.export.making import clips_table
+    from tools.export.write_folder import clips_table
     from tools.stage.status import show_status
 
     if not args.output_dir:
@@ -336,10 +336,10 @@ def _run(args: argparse.Namespace, chosen: Preset, setup: Setup, *, only_explain
         return 1
 
     if is_address(args.output_dir):
-        from tools.export.remote.making import make
+        from tools.export.remote.upload_folder import upload_folder as write
     else:
-        from tools.export.making import make
-    return make(args, table, plans, chosen, setup, splits)
+        from tools.export.write_folder import write_folder as write
+    return write(args, table, plans, chosen, setup, splits)
 
 
 if __name__ == "__main__":

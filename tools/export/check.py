@@ -82,7 +82,7 @@ def check(
     if not media:
         below = _where(files.shown, names, preset)
         return check(files.below(below), preset, setup, run, trained_at and join(trained_at, below))
-    found = found_captions(files.texts, trainer.name, media, trained_at)
+    found = found_captions(files.texts, trainer, media, trained_at)
     clips, failures = _probed(files, found, run)
     setup = setup or trainer.setup(preset.model)
     opened = set(media)

@@ -7,32 +7,14 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 
 from tools.base.disk import system_message
 from tools.errors import UserError
+from tools.export.trainers.base import Table, Trainer
 from tools.table.sidecar import is_sidecar
 
-
-class _Listing(NamedTuple):
-    """A table that names the files which a trainer reads."""
-
-    files: tuple[str, ...]  # columns, of which one must be there
-    captions: tuple[str, ...]
-    folder: str = ""  # to which the paths are relative
-
-
-_LISTINGS = {
-    "ltx-trainer": _Listing(("video", "media_path"), ("caption",)),
-    "diffsynth": _Listing(("video",), ("prompt",)),
-    "videox-fun": _Listing(("file_path",), ("text",)),
-    "open-sora": _Listing(("path",), ("text",)),
-    "fastvideo": _Listing(("path",), ("cap",), "videos"),
-    "videofolder": _Listing(("file_name", "video_file_name"), ("caption", "text", "prompt")),
-}
-_LINES = ("cogvideo", "finetrainers")
-"""Trainers that read a line of prompts.txt for each line of videos.txt; the second one if these are there."""
-
+_PROMPTS, _VIDEOS = "prompts.txt", "videos.txt"
 _ABOVE = 3
 """Folders above the trainer's that paths in a list may begin with."""
 
@@ -55,33 +37,32 @@ class Found:
     unlisted: list[str] = field(default_factory=list)
 
 
-def found_captions(folder: Path, trainer: str, media: Sequence[str], trained_at: str = "") -> Found:
+def found_captions(folder: Path, trainer: Trainer, media: Sequence[str], trained_at: str = "") -> Found:
     """The clips that a trainer would read and their captions.
 
     Args:
         folder: The folder that the trainer is given.
-        trainer: Its name.
-        media: The files that it could open, as `tools.export.trainers.base.Trainer.reads` says.
+        trainer: What reads it.
+        media: The files that it could open, as `Trainer.reads` says.
         trained_at: Where the folder lies for training, if not here.
 
     Raises:
         UserError: The table that its clips are listed in is not there, or cannot be read.
     """
-    if trainer in _LISTINGS:
-        return _listed(folder, trainer, media, trained_at)
-    if trainer in _LINES and ((folder / "prompts.txt").exists() or trainer == "cogvideo"):
+    where = trainer.captions
+    if where.table is not None:
+        return _listed(folder, trainer, where.table, media, trained_at)
+    if where.by_line and (where.required or (folder / _PROMPTS).exists()):
         return _by_line(folder, trainer, media)
-    if trainer == "diffusion-pipe" and (folder / "captions.json").exists():
-        whole = _json(folder / "captions.json")
+    if where.by_name and (folder / where.by_name).exists():
+        whole = _json(folder / where.by_name)
         if not isinstance(whole, dict):
-            raise UserError(f"{folder / 'captions.json'}: must be an object of file names and captions")
+            raise UserError(f"{folder / where.by_name}: must be an object of file names and captions")
         return Found({file: _first(whole.get(PurePosixPath(file).name)) for file in media})
-    return Found({file: _text(folder / _beside(file, trainer)) for file in media})
-
-
-def _beside(file: str, trainer: str) -> PurePosixPath:
-    path = PurePosixPath(file).with_suffix(".txt")
-    return PurePosixPath("metas") / path.name if trainer == "cosmos" else path
+    files = {file: PurePosixPath(file).with_suffix(".txt") for file in media}
+    if where.folder:
+        files = {file: PurePosixPath(where.folder, text.name) for file, text in files.items()}
+    return Found({file: _text(folder / text) for file, text in files.items()})
 
 
 def _text(path: Path) -> str | None:
@@ -94,49 +75,50 @@ def _text(path: Path) -> str | None:
         raise UserError(f"{path}: cannot read: {system_message(error)}") from None
 
 
-def _by_line(folder: Path, trainer: str, media: Sequence[str]) -> Found:
+def _by_line(folder: Path, trainer: Trainer, media: Sequence[str]) -> Found:
     lines = {}
-    for name in ("prompts.txt", "videos.txt"):
+    for name in (_PROMPTS, _VIDEOS):
         text = _text(folder / name)
         if text is None:
-            raise UserError(f"{folder}: {trainer} reads prompts.txt and videos.txt, and there is no {name}")
+            raise UserError(
+                f"{folder}: {trainer.name} reads {_PROMPTS} and {_VIDEOS}, and there is no {name}"
+            )
         lines[name] = [line.strip() for line in text.splitlines()]
-    prompts, videos = lines["prompts.txt"], lines["videos.txt"]
+    prompts, videos = lines[_PROMPTS], lines[_VIDEOS]
     if len(prompts) != len(videos):
-        counts = f"{len(prompts)} lines in prompts.txt, {len(videos)} in videos.txt"
-        raise UserError(f"{folder}: {counts}: {trainer} ends with an error")
+        counts = f"{len(prompts)} lines in {_PROMPTS}, {len(videos)} in {_VIDEOS}"
+        raise UserError(f"{folder}: {counts}: {trainer.name} ends with an error")
     return _matched(folder, "", zip(videos, prompts, strict=True), media)
 
 
-def _listed(folder: Path, trainer: str, media: Sequence[str], trained_at: str) -> Found:
-    listing = _LISTINGS[trainer]
-    tables = sorted(path for path in folder.iterdir() if path.suffix in _TABLES and path.name not in _OWN)
-    tables = [path for path in tables if not is_sidecar(path)]
-    rows = [row for path in tables for row in _rows(path, listing)]
-    if trainer == "videofolder":
-        rows += _of_folders(folder, listing, media)
-    if not rows and trainer == "videofolder":  # a table is welcome there, not needed
+def _listed(folder: Path, trainer: Trainer, table: Table, media: Sequence[str], trained_at: str) -> Found:
+    required = trainer.captions.required
+    paths = sorted(path for path in folder.iterdir() if path.suffix in _TABLES and path.name not in _OWN)
+    rows = [row for path in paths if not is_sidecar(path) for row in _rows(path, table)]
+    if not required:
+        rows += _of_folders(folder, table, media)
+    if rows:
+        return _matched(folder, table.folder, rows, media, trained_at)
+    if not required:
         return Found(dict.fromkeys(media))
-    if not rows:
-        columns = f"{' or '.join(listing.files)}, and {' or '.join(listing.captions)}"
-        raise UserError(
-            f"{folder}: {trainer} reads clips that a table (CSV, JSON, JSON Lines or Parquet) lists, and "
-            f"there is none with columns {columns}"
-        )
-    return _matched(folder, listing.folder, rows, media, trained_at)
+    columns = f"{' or '.join(table.files)}, and {' or '.join(table.captions)}"
+    raise UserError(
+        f"{folder}: {trainer.name} reads clips that a table (CSV, JSON, JSON Lines or Parquet) lists, and "
+        f"there is none with columns {columns}"
+    )
 
 
-def _of_folders(folder: Path, listing: _Listing, media: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+def _of_folders(folder: Path, table: Table, media: Sequence[str]) -> Iterator[tuple[str, str | None]]:
     """Rows of the metadata files in the folders of a video folder, where names of files begin."""
     folders = {parent for name in media for parent in list(PurePosixPath(name).parents)[:-1]}
     for below in sorted(folders):
         for suffix in _TABLES:
             path = folder / below / f"metadata{suffix}"
             if suffix != ".json" and path.is_file():
-                yield from ((f"{below}/{file}", caption) for file, caption in _rows(path, listing))
+                yield from ((f"{below}/{file}", caption) for file, caption in _rows(path, table))
 
 
-def _rows(path: Path, listing: _Listing) -> Iterator[tuple[str, str | None]]:
+def _rows(path: Path, table: Table) -> Iterator[tuple[str, str | None]]:
     """File and caption of each row of a table; nothing if it is a table of something else."""
     if path.suffix == ".json":
         whole = _json(path)
@@ -146,12 +128,12 @@ def _rows(path: Path, listing: _Listing) -> Iterator[tuple[str, str | None]]:
 
         frame = scan_table(path)
         names = frame.collect_schema().names()
-        columns = [name for name in (*listing.files, *listing.captions) if name in names]
+        columns = [name for name in (*table.files, *table.captions) if name in names]
         entries = frame.select(columns).collect().iter_rows(named=True) if columns else ()
     for entry in entries:
-        file = next((entry[name] for name in listing.files if entry.get(name)), None)
+        file = next((entry[name] for name in table.files if entry.get(name)), None)
         if file is not None:
-            given = next((entry[name] for name in listing.captions if entry.get(name) is not None), None)
+            given = next((entry[name] for name in table.captions if entry.get(name) is not None), None)
             yield str(file), _first(given)
 
 

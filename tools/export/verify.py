@@ -114,7 +114,7 @@ def verify(folder: Path | FolderFiles, *, quick: bool = False) -> Report:
         if clip["file"] not in known:
             report.add("missing", f"{clip['file']} is a clip without a file")
     there = [clip for clip in clips if files.size(clip["file"]) is not None]
-    _captions(folder, report, trainer.name, roots, there)
+    _captions(folder, report, trainer, roots, there)
     return report
 
 
@@ -202,7 +202,7 @@ def _counts(report: Report, clips: list[dict[str, Any]]) -> None:
 
 
 def _captions(
-    folder: Path, report: Report, trainer: str, roots: Mapping[str, str], clips: list[dict[str, Any]]
+    folder: Path, report: Report, trainer: Trainer, roots: Mapping[str, str], clips: list[dict[str, Any]]
 ) -> None:
     trained_at = (report.manifest.get("options") or {}).get("root")
     for root in dict.fromkeys(roots.values()):
@@ -217,7 +217,7 @@ def _captions(
         for file, below in zip(files, inner, strict=True):
             _caption(report, file, found.captions.get(below))
         for name in found.missing:
-            report.add("missing", f"{name} is in the list of clips of {trainer}")
+            report.add("missing", f"{name} is in the list of clips of {trainer.name}")
 
 
 def _caption(report: Report, name: str, caption: str | None) -> None:

@@ -36,7 +36,7 @@ from tools.stage.shards import current_shard
 from tools.table import part_path, read_table, table_extension
 
 
-def make(
+def write_folder(
     args: argparse.Namespace,
     table: pl.DataFrame,
     plans: Sequence[RowPlan],

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from tools.base.temporary_files import temporary_folder
-from tools.export import making
+from tools.export import write_folder
 from tools.export.folder import items_of, places_of, strangers
 from tools.export.items import Item
 from tools.export.layouts.base import join
@@ -35,7 +35,7 @@ from tools.table import failures_path, split_part
 _OWN = (MANIFEST, CLIPS, FILES)
 
 
-def make(
+def upload_folder(
     args: argparse.Namespace,
     table: pl.DataFrame,
     plans: Sequence[RowPlan],
@@ -59,7 +59,7 @@ def make(
         The exit code: 0 only if there is a clip in the folder.
     """
     address = args.output_dir.rstrip("/")
-    output = making.clips_table(args)
+    output = write_folder.clips_table(args)
     uploads = Uploads(RemoteFolder(args.output_dir), _list_of(address, output))
     uploads.refresh()
     if not args.overwrite:
@@ -72,12 +72,12 @@ def make(
     if chosen.trainer.name in SHARDED:
         work = state_of(output) / "folder"
         here = argparse.Namespace(**{**vars(args), "output_dir": str(work), "output": str(output)})
-        then = partial(_upload_shards, uploads, work, making.about_of(args, table, chosen, setup), args)
-        return making.make(here, table, plans, chosen, setup, splits, then)
-    return _make(args, table, plans, chosen, setup, splits, output, uploads, beside)
+        then = partial(_upload_shards, uploads, work, write_folder.about_of(args, table, chosen, setup), args)
+        return write_folder.write_folder(here, table, plans, chosen, setup, splits, then)
+    return _upload(args, table, plans, chosen, setup, splits, output, uploads, beside)
 
 
-def _make(
+def _upload(
     args: argparse.Namespace,
     table: pl.DataFrame,
     plans: Sequence[RowPlan],
@@ -101,7 +101,7 @@ def _make(
         address=uploads.folder.address,
         **{name: getattr(args, name) for name in ("codec", "crf", "preset", "hdr")},
     )
-    targets = making.targets_of(table, plans, layout, splits)
+    targets = write_folder.targets_of(table, plans, layout, splits)
     stage.plan_files(targets, [[piece.cut for piece in plan.pieces] for plan in plans])
     stage.upload_to(uploads, partial(_is_mine, stage, places_of(plans, targets), table.height))
     try:
@@ -110,11 +110,11 @@ def _make(
         stage.remove_leftovers()
     print(summary(result), file=sys.stderr)
     if result.totals is None:
-        making.say_who_ends(output)
+        write_folder.say_who_ends(output)
         return 0
     if not current_shard().alone:
         uploads.refresh()  # what the other ranks have written
-    items = items_of(making.written_rows(output), plans, targets, splits)
+    items = items_of(write_folder.written_rows(output), plans, targets, splits)
     if not items:
         first = f", the first: {result.failures[0]}" if result.failures else ""
         print(f"error: {args.meta}: no clip was written{first}", file=sys.stderr)
@@ -124,11 +124,11 @@ def _make(
     names = {*(item.file for item in items), *texts}
     if args.prune:
         uploads.remove(set(uploads.known()) - names - {*_OWN})
-    about = making.about_of(args, table, chosen, setup)
+    about = write_folder.about_of(args, table, chosen, setup)
     _write_manifest(uploads, items, about, names, foreign=options.overwrite)
     roots = {item.split: layout.root(item.split) for item in items}
     others = strangers(uploads.objects, roots.values(), chosen.trainer, items)
-    making.report(uploads.folder.address, others, items, plans, chosen, setup)
+    write_folder.report(uploads.folder.address, others, items, plans, chosen, setup)
     if not args.root and _says_where(layout, items, setup):
         note = "paths in its configuration are relative: train from inside of the folder, or say --root PATH"
         print(f"{chosen.trainer.name}: {note}", file=sys.stderr)

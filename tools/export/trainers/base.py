@@ -69,6 +69,40 @@ class Rule:
     files: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table that names the files which a trainer reads.
+
+    Attributes:
+        files: Columns with the path of a file, of which one must be there.
+        captions: Columns with its caption, the first that has one.
+        folder: To which the paths are relative, below the folder of the data set.
+    """
+
+    files: tuple[str, ...]
+    captions: tuple[str, ...]
+    folder: str = ""
+
+
+@dataclass(frozen=True)
+class Captions:
+    """Where a trainer looks for captions: in ``a.txt`` for ``a.mp4``, unless something else is named.
+
+    Attributes:
+        folder: Of these text files; "" for that of the clip.
+        by_name: A file in JSON that is read instead where it is there, an object of file names and captions.
+        by_line: prompts.txt and videos.txt are read, one line a clip.
+        table: A table is read.
+        required: Whether these lines, or that table, must be there.
+    """
+
+    folder: str = ""
+    by_name: str = ""
+    by_line: bool = False
+    table: Table | None = None
+    required: bool = True
+
+
 class Trainer(ABC):
     """What one trainer does with files. Subclass it, set what is set below, write `judge`.
 
@@ -85,6 +119,7 @@ class Trainer(ABC):
         any_case: Whether extensions in capitals count too.
         folder: Where it looks, below the folder of the data set: "" for the folder itself.
         recursive: Whether it looks into folders of that folder.
+        captions: Where it looks for captions.
         drops: One line for a table of trainers: what it leaves out in silence.
         speed: One line for a table of trainers: what it does to frame rates.
         layout: One line for a table of trainers: what it reads.
@@ -101,6 +136,7 @@ class Trainer(ABC):
     any_case: ClassVar[bool] = False
     folder: ClassVar[str] = ""
     recursive: ClassVar[bool] = False
+    captions: ClassVar[Captions] = Captions()
     layout: ClassVar[str] = ""
     layout_class: ClassVar[type[Layout]]
     drops: ClassVar[str] = ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tools.export import models
 from tools.export.layouts import folders
-from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.base import Captions, Rule, Setup, Trainer
 from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
 from tools.export.trainers.reasons import (
     enlarged_warning,
@@ -35,6 +35,7 @@ class CogVideoX(Trainer):
     extensions = (".mp4", ".avi", ".mov", ".mkv", ".webm")
     any_case = True
     recursive = True
+    captions = Captions(by_line=True)
     layout_class = folders.CogVideoX
     layout = "`prompts.txt` and `videos.txt`, one line a clip"
     drops = "nothing; an empty caption, or one of several lines, ends training"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tools.export import models
 from tools.export.layouts import folders
-from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.base import Captions, Rule, Setup, Trainer
 from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
 from tools.export.trainers.reasons import enlarged_warning, lost, stretch_warning
 
@@ -31,6 +31,7 @@ class Cosmos(Trainer):
     models = (models.COSMOS_PREDICT_2_5,)
     several_lengths = False
     folder = "videos"
+    captions = Captions(folder="metas")
     layout_class = folders.Cosmos
     layout = "`videos/a.mp4` with `metas/a.txt`"
     drops = "**clips of 93 frames and fewer: another clip is drawn in their place**"

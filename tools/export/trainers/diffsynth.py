@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from tools.export import models
 from tools.export.layouts import tables
-from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.base import Captions, Rule, Setup, Table, Trainer
 from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
 from tools.export.trainers.reasons import (
     cropped,
@@ -58,6 +58,7 @@ class DiffSynth(Trainer):
     extensions = (".mp4", ".avi", ".mov", ".wmv", ".mkv", ".flv", ".webm", ".gif")
     any_case = True
     recursive = True
+    captions = Captions(table=Table(("video",), ("prompt",)))
     layout_class = tables.DiffSynth
     layout = "`metadata.csv` (JSON, JSON Lines) with `video`, `prompt`"
     drops = "nothing; short clips are cut to what the model takes, down to one frame"

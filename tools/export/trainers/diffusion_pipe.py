@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from tools.export import models
 from tools.export.layouts import pairs
 from tools.export.models import FrameRule, Model
-from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.base import Captions, Rule, Setup, Trainer
 from tools.export.trainers.judgement import Bucket, Clip, Dropped, Judgement, Piece, Reason
 from tools.export.trainers.reasons import cropped, enlarged_warning, lost, played_speed, speed_warnings
 
@@ -73,6 +73,7 @@ class DiffusionPipe(Trainer):
         ".gif",
     )
     any_case = True
+    captions = Captions(by_name="captions.json")
     layout_class = pairs.DiffusionPipe
     layout = "`a.mp4` with `a.txt`, or `captions.json`; one flat folder"
     drops = "clips without a caption file, shorter than every frame bucket, what fills no batch of all GPUs"

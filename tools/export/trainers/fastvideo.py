@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from tools.export import models
 from tools.export.layouts import tables
-from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.base import Captions, Rule, Setup, Table, Trainer
 from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
 from tools.export.trainers.reasons import cropped, enlarged_warning, lost, played_speed, speed_warnings
 
@@ -43,6 +43,7 @@ class FastVideo(Trainer):
         "do_temporal_sample": False,
     }
     folder = "videos"
+    captions = Captions(table=Table(("path",), ("cap",), "videos"))
     layout_class = tables.FastVideo
     layout = "`videos/a.mp4` and `videos2caption.json` with `path`, `cap`, `fps`, `num_frames`, `resolution`"
     drops = "clips without a caption, **longer than twice what is trained on**, or with too few frames"

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from tools.export import models
 from tools.export.layouts import pairs
-from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.base import Captions, Rule, Setup, Trainer
 from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
 from tools.export.trainers.reasons import (
     cropped,
@@ -38,6 +38,7 @@ class Finetrainers(Trainer):
     models = (models.WAN_2_1, models.LTX_VIDEO, models.HUNYUANVIDEO, models.COGVIDEOX)
     options: ClassVar[dict[str, Any]] = {"reshape_mode": "bicubic", "video_resolution_buckets": None}
     extensions = (".mp4", ".mov")
+    captions = Captions(by_line=True, required=False)
     layout_class = pairs.Finetrainers
     layout = "`a.mp4` with `a.txt`; or `prompts.txt` and `videos.txt`; or a Hugging Face video folder"
     drops = "files without a caption file; short clips keep an illegal number of frames"

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from tools.export import models
 from tools.export.layouts import tables
-from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.base import Captions, Rule, Setup, Table, Trainer
 from tools.export.trainers.judgement import Bucket, Clip, Dropped, Judgement, Piece, Reason
 from tools.export.trainers.reasons import cropped, enlarged_warning, too_short
 
@@ -45,6 +45,7 @@ class LTXTrainer(Trainer):
     extensions = (".mp4", ".mov", ".mkv", ".avi", ".webm")
     any_case = True
     recursive = True
+    captions = Captions(table=Table(("video", "media_path"), ("caption",)))
     layout_class = tables.LTXTrainer
     layout = "CSV, JSON or JSON Lines with `video`, `caption`"
     drops = "clips shorter than the shortest bucket; the last batch that is not full"

@@ -10,7 +10,7 @@ from tools.datasets.sources.videofolder import split_of, split_of_name
 from tools.export import models
 from tools.export.layouts import samples, shards, tables
 from tools.export.models import Model
-from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.base import Captions, Rule, Setup, Table, Trainer
 from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
 
 
@@ -46,6 +46,9 @@ class VideoFolder(Neutral):
 
     name = "videofolder"
     rule = Rule("huggingface/datasets", "", "", ("https://huggingface.co/docs/hub/datasets-video",))
+    captions = Captions(
+        table=Table(("file_name", "video_file_name"), ("caption", "text", "prompt")), required=False
+    )
     layout_class = tables.VideoFolder
     layout = "files and `metadata.csv`, `.jsonl` or `.parquet` with `file_name`"
     drops = "**files whose folder is not called `train`, `val`, `test` …, where there is such a folder**"

@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from tools.export import models
 from tools.export.layouts import tables
 from tools.export.models import Model
-from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.base import Captions, Rule, Setup, Table, Trainer
 from tools.export.trainers.judgement import Bucket, Clip, Dropped, Judgement, Piece, Reason
 from tools.export.trainers.reasons import cropped, lost, played_speed, speed_warnings
 
@@ -52,6 +52,7 @@ class OpenSora(Trainer):
     extensions = (".mp4", ".avi", ".mov", ".mkv", ".webm")
     any_case = True
     recursive = True
+    captions = Captions(table=Table(("path",), ("text",)))
     layout_class = tables.OpenSora
     layout = "CSV or Parquet with `path`, `text`, `num_frames`, `height`, `width`, `fps`"
     drops = (

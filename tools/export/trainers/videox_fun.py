@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 
 from tools.export import models
 from tools.export.layouts import tables
-from tools.export.trainers.base import Rule, Setup, Trainer
+from tools.export.trainers.base import Captions, Rule, Setup, Table, Trainer
 from tools.export.trainers.judgement import Bucket, Clip, Judgement, Piece, Reason
 from tools.export.trainers.reasons import cropped, enlarged_warning, lost, played_speed, speed_warnings
 
@@ -51,6 +51,7 @@ class VideoXFun(Trainer):
     extensions = (".mp4", ".mov", ".mkv", ".avi", ".webm")
     any_case = True
     recursive = True
+    captions = Captions(table=Table(("file_path",), ("text",)))
     layout_class = tables.VideoXFun
     layout = "JSON list or CSV of `file_path`, `text`, `type`"
     drops = "clips shorter than the stride: **another clip is drawn in their place**"
