@@ -14,6 +14,7 @@ from tools.base.disk import disk_error
 from tools.base.packages import missing_package
 from tools.base.signals import Stopped, end_with_torchrun, exit_code, stopping_on_signals
 from tools.base.streams import keep_standard_streams
+from tools.base.terminal import harmless
 from tools.commands import as_typed
 from tools.errors import DiskError, UserError, VidsieveError
 
@@ -335,7 +336,7 @@ def _complain(line: str) -> None:
         import traceback
 
         traceback.print_exc()
-    print(f"error: {_of_step()}{as_typed(line)}", file=sys.stderr)
+    print(f"error: {_of_step()}{harmless(as_typed(line))}", file=sys.stderr)
 
 
 def _of_step() -> str:

@@ -78,6 +78,10 @@ def test_hostile_paths_do_not_reach_the_terminal(tmp_path):
     write_failures([failure], failures_path(tmp_path / "meta.csv"))
     done = run_tool("tools.failures", tmp_path / "meta.csv", PYTHONIOENCODING="utf-8")
     assert "\x1b" not in done.stdout and "影" in done.stdout
+    packed = run_tool(
+        "tools.failures", tmp_path / "meta.csv", "--bundle", tmp_path / "x.zip", PYTHONIOENCODING="utf-8"
+    )
+    assert packed.returncode == 0 and "\x1b" not in packed.stdout and "影" in packed.stdout
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from tools.base.terminal import width
 from tools.datasets.datautil import main as datautil
 from tools.errors import MediaError
 from tools.report.__main__ import main
 from tools.report.chain import read_chain
 from tools.report.recipe_overlay import overlay
-from tools.report.terminal import width
 from tools.report.text import hours, length, report_text
 from tools.report.text_style import Style, share, style_of
 from tools.stage.failures import write_failures

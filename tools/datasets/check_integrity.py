@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from tools import cli
+from tools.base.terminal import one_line
 from tools.stage.command import StageCommand
 
 COMMAND = StageCommand(
@@ -71,7 +72,7 @@ def main(argv: list[str] | None = None) -> int:
     for name, (path, rows) in written.items():
         print(f"{rows} {name}: {path}", file=sys.stderr)
     if code == 0 and not written["intact"][1] and (said := _all_missing(written["broken"][0])):
-        print(f"error: {args.meta}: no file is there, the first: {said}", file=sys.stderr)
+        print(f"error: {args.meta}: no file is there, the first: {one_line(said)}", file=sys.stderr)
         return 1
     return 1 if args.strict and written["broken"][1] else code
 

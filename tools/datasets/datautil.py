@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 from tools import cli
+from tools.base.terminal import one_line
 from tools.datasets.edit import (
     DatautilResult,
     Settings,
@@ -287,7 +288,9 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{result.rows_out} of {result.rows_in} rows kept", file=sys.stderr)
     print(*result.outputs, sep="\n")
     if result.failures and len(result.failures) == result.rows_in:
-        print(f"error: no file could be read, the first: {result.failures[0]}", file=sys.stderr)
+        print(
+            f"error: no file could be read, the first: {one_line(str(result.failures[0]))}", file=sys.stderr
+        )
         return 1
     return 0
 

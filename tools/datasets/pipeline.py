@@ -292,7 +292,7 @@ def explain(frame: pl.LazyFrame, values: Mapping[str, Any], context: Context, st
         Lines of text. Alone means: with the operations that change the table, without the others that remove
         rows.
     """
-    from tools.report.terminal import padded, width
+    from tools.base.terminal import padded, width
 
     filters = [step for step in steps if step.removed is not None]
     quiet = replace(context, failures=[], notes=[])

@@ -36,8 +36,8 @@ def render_table(
     Raises:
         UserError: The table cannot be read or has no such column.
     """
+    from tools.base.terminal import one_line, padded, width
     from tools.datasets.operations.order import sort_rows
-    from tools.report.terminal import one_line, padded, width
     from tools.table import count_rows, require_columns, scan_table
 
     frame = scan_table(path)
@@ -64,7 +64,7 @@ def render_table(
 
 def _short(name: str, value: object) -> str:
     """A cell in one line, shortened to the width of its column."""
-    from tools.report.terminal import one_line, shortened
+    from tools.base.terminal import one_line, shortened
 
     if value is None:
         return ""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tools.base.terminal import padded, width
 from tools.commands import as_typed
-from tools.report.terminal import padded, width
 
 OK, MISSING, PROBLEM = "ok", "missing", "problem"
 

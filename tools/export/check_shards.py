@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tools.base.terminal import one_line
 from tools.errors import UserError
 from tools.export.inside import Sample, Unreadable, samples
 from tools.export.layouts.samples import INDEX
 from tools.export.layouts.shard_folder import SHARDS
 from tools.export.verify import Fault
-from tools.report.terminal import one_line
 from tools.report.text_style import Style
 
 _MARKS = {"webdataset": "*.tar", "mds": INDEX, "litdata": INDEX, "lance": "_versions"}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from tools.base.terminal import one_line, padded, shortened, width
 from tools.export.check import Checked
 from tools.export.explain import Explained, Loss, Summary
 from tools.export.verify import Report
-from tools.report.terminal import one_line, padded, shortened, width
 from tools.report.text_style import Style, share
 
 MOST_BUCKETS = 20

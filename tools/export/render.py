@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from tools.base.terminal import one_line
 from tools.export.explain import BucketLine, Summary, explain
 from tools.export.planning import Planned, RowPlan
 from tools.export.presets import Preset, presets
@@ -36,7 +37,7 @@ def list_presets() -> str:
 def row_lines(plans: Iterable[RowPlan]) -> Iterator[str]:
     """What becomes of each row, one line for each file and for each row that is lost."""
     for plan in plans:
-        name = plan.source.name or f"row {plan.row}"
+        name = one_line(plan.source.name) or f"row {plan.row}"
         if plan.loss:
             yield f"{name}: lost, {_reason(plan.loss)}"
         for piece in plan.pieces:
@@ -133,7 +134,7 @@ def loss_lines(plans: Iterable[RowPlan]) -> Iterator[str]:
     for kind, rows in sorted(found.items(), key=lambda one: (-len(one[1]), one[0])):
         seconds = sum(0.0 if unusable(clip) else clip.seconds for clip, _ in rows)
         clip, reason = rows[0]
-        example = f"{clip.name}: {reason.text}"
+        example = f"{one_line(clip.name)}: {reason.text}"
         help_ = f" ({reason.remedy})" if reason.remedy else ""
         lines.append((kind, str(len(rows)), f"{seconds / 3600:.4f}", example + help_))
     yield from _aligned(lines, right=(1, 2))

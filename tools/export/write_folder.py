@@ -15,6 +15,7 @@ import polars as pl
 from tools.base.addresses import is_address, without_query
 from tools.base.disk import writing
 from tools.base.locks import holding
+from tools.base.terminal import one_line
 from tools.errors import UserError
 from tools.export.explain import judge
 from tools.export.folder import items_of, names_in, seen, strangers, write_texts
@@ -88,7 +89,7 @@ def write_folder(
         return 0
     items = items_of(written_rows(output), plans, stage.targets, splits)
     if not items:
-        first = f", the first: {result.failures[0]}" if result.failures else ""
+        first = f", the first: {one_line(str(result.failures[0]))}" if result.failures else ""
         print(f"error: {args.meta}: no clip was written{first}", file=sys.stderr)
         return 1
     with turn(folder):  # two ranks may end at the same time

@@ -118,10 +118,11 @@ def _retry(failed: Sequence[Failed], kinds: Collection[str], *, dry: bool, overw
 
 
 def _bundle(failed: Sequence[Failed], target: Path, head: int, *, overwrite: bool) -> int:
+    from tools.base.terminal import one_line
     from tools.failures.bundle import write_bundle
 
     for one in write_bundle(failed, target, head=head, overwrite=overwrite):
-        print(f"{one.name or '-'}  {one.path}: {one.said}")
+        print(f"{one.name or '-'}  {one_line(one.path)}: {one.said}")
     print(f"{target}: {target.stat().st_size:,} bytes; look through it before you give it away")
     return 0
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tools.base.terminal import one_line, shortened
 from tools.errors import FAILURE_KINDS
 from tools.failures.groups import Group, Share
 from tools.failures.reading import Failed
-from tools.report.terminal import one_line, shortened
 from tools.report.text_style import Style
 
 _LINES = 3
@@ -45,7 +45,7 @@ def _head(failed: Failed, groups: Sequence[Group]) -> str:
 def _group_lines(group: Group, style: Style) -> Iterator[str]:
     known = FAILURE_KINDS.get(group.kind)
     meaning = f": {plain(known.meaning)}" if known else ""
-    yield from style.wrapped(f"{group.kind} {group.count:,}{meaning}", indent="    ", first="")
+    yield from style.wrapped(f"{one_line(group.kind)} {group.count:,}{meaning}", indent="    ", first="")
     yield from _shares("folders", group.folders, style)
     yield from _shares("codecs", group.codecs, style)
     yield from _shares("messages", group.messages, style)

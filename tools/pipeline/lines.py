@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tools.base.terminal import padded, width
 from tools.pipeline.plan import Step
 from tools.report.rows import seconds
-from tools.report.terminal import padded, width
 from tools.stage.failures import own_list
 from tools.stage.progress import spell_seconds
 from tools.table import count_rows, failures_path, read_table, scan_table

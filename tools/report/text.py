@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from tools.base.terminal import one_line, padded, shortened, width
 from tools.columns import COLUMNS
 from tools.commands import as_typed
 from tools.report.chain import Chain, ChainStep, Change
@@ -15,7 +16,6 @@ from tools.report.rows import HEADINGS
 from tools.report.summary import Summary, summarize
 from tools.report.summary.numbers import NumberSummary
 from tools.report.summary.render import compact
-from tools.report.terminal import one_line, padded, shortened, width
 from tools.report.text_style import Style, share
 
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)

@@ -10,7 +10,7 @@ from typing import TextIO
 
 import numpy as np
 
-from tools.report.terminal import width
+from tools.base.terminal import width
 
 _LEVELS = "▁▂▃▄▅▆▇█"
 _ASCII_LEVELS = "._-=+*#@"

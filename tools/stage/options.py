@@ -156,6 +156,7 @@ def run_command(
         result = run_stage(stage, args.meta, output=args.output, options=options)
     if finished is not None:
         finished(result)
+    from tools.base.terminal import one_line
     from tools.stage.summary import summary
 
     print(summary(result), file=sys.stderr)
@@ -164,7 +165,7 @@ def run_command(
     if totals is None:
         return 0
     if totals.rows == totals.failed:
-        first = f", the first: {result.failures[0]}" if result.failures else ""
+        first = f", the first: {one_line(str(result.failures[0]))}" if result.failures else ""
         print(f"error: {args.meta}: every row failed{first}", file=sys.stderr)
         return 1
     return 1 if options.strict and totals.failures else 0

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
+from tools.base.terminal import one_line, shortened
 from tools.datasets.diff.compare import ColumnChange, Difference
-from tools.report.terminal import one_line, shortened
 from tools.report.text_style import Style
 
 

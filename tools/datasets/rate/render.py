@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from tools.base.terminal import one_line, padded, shortened, width
 from tools.datasets.rate.learning import Learned
 from tools.datasets.rate.table import RateResult
 from tools.datasets.rate.targets import Targets
 from tools.report.ratings import unmatched_text
-from tools.report.terminal import one_line, padded, shortened, width
 
 _SHOWN = 10  # columns
 _FEW = 50  # ratings, below which a remark says so

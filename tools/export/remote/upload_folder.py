@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from tools.base.temporary_files import temporary_folder
+from tools.base.terminal import one_line
 from tools.export import write_folder
 from tools.export.folder import items_of, places_of, strangers
 from tools.export.items import Item
@@ -116,7 +117,7 @@ def _upload(
         uploads.refresh()  # what the other ranks have written
     items = items_of(write_folder.written_rows(output), plans, targets, splits)
     if not items:
-        first = f", the first: {result.failures[0]}" if result.failures else ""
+        first = f", the first: {one_line(str(result.failures[0]))}" if result.failures else ""
         print(f"error: {args.meta}: no clip was written{first}", file=sys.stderr)
         return 1
     texts = {name: text.encode() for name, text in layout.texts(items, setup, args.root or ".")}

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from tools.report.terminal import one_line
+from tools.base.terminal import one_line
 
 _MARKUP = re.compile(r"[\\`*_\[\]|~$<>&]|:(?=/)|(?<=www)\.|^[-+=#]|^\d+(?=[.)])")
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from tools.base.terminal import one_line, padded, shortened, width
 from tools.report.audit.agreement import Agreement
 from tools.report.audit.rates import BAD, Audit, Rate
 from tools.report.ratings import DEFECTS
-from tools.report.terminal import one_line, padded, shortened, width
 
 _NOBODY = "(no name)"
 _LONGEST_NAME = 30  # columns

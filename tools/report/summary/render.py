@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from tools.base.terminal import one_line, padded, shortened, width
 from tools.report.rows import HEADINGS, KINDS
 from tools.report.summary.numbers import QUANTILES, NumberSummary
 from tools.report.summary.results import Overview, Summary
-from tools.report.terminal import one_line, padded, shortened, width
 
 _WIDTH = 100
 _LABELS_SHOWN = 12

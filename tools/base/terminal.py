@@ -13,9 +13,19 @@ _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 def one_line(text: str) -> str:
     """A text in one line, without what would act on the terminal instead of being shown."""
-    return "".join(
-        "\ufffd" if unicodedata.category(character) in _UNSHOWN or character in _TURNING else character
-        for character in " ".join(text.split())
+    return harmless(" ".join(text.split()))
+
+
+def harmless(text: str) -> str:
+    """A text without what would act on the terminal instead of being shown; its lines stay lines."""
+    if text.isprintable():
+        return text
+    return "\n".join(
+        "".join(
+            "\ufffd" if unicodedata.category(character) in _UNSHOWN or character in _TURNING else character
+            for character in line
+        )
+        for line in text.split("\n")
     )
 
 

@@ -1,0 +1,42 @@
+"""Names of files that would act on a terminal are shown there, and do not act."""
+
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from tests.support import run_command
+from tools.base.terminal import harmless, one_line
+from tools.datasets import datautil
+from tools.export import __main__ as export
+from tools.scoring.dedup import inference as dedup
+from tools.scoring.technical import inference as technical
+
+HOSTILE = "v/a\x1b[31m\u202e.mp4"
+
+
+def test_what_acts_is_replaced_and_the_rest_stays():
+    assert harmless("é 影 👩‍👧\n  two  blanks\x1b[2J") == "é 影 👩‍👧\n  two  blanks\ufffd[2J"
+    assert one_line("a\n\tb\x07") == "a b\ufffd"
+
+
+@pytest.mark.parametrize(
+    ("command", "flags"),
+    [
+        (technical, ["--num-workers", "0"]),
+        (dedup, ["--keep", "nothing"]),
+        (export, ["--for", "cogvideox@cogvideo", "--explain"]),
+        (datautil, ["--info", "--num-workers", "0"]),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_names_in_a_table_do_not_reach_the_terminal(tmp_path, monkeypatch, command, flags):
+    monkeypatch.chdir(tmp_path)
+    with (tmp_path / "m.csv").open("w", newline="", encoding="utf-8") as file:
+        rows = csv.writer(file)
+        rows.writerow(["path", "num_frames", "fps", "width", "height", "text", "mine\x1b[31m"])
+        rows.writerow([HOSTILE, 3, 16, 96, 64, "A cat.", 1])
+    done = run_command(command.main, "m.csv", *flags)
+    said = done.stdout + done.stderr
+    assert "\ufffd[31m" in said and not {"\x1b", "\u202e"} & set(said)
