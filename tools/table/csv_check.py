@@ -12,11 +12,12 @@ import codecs
 import io
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.table.csv_lines import LinePlaces, line_feeds
 from tools.table.csv_rows import corrected_csv, csv_header
 from tools.table.opening import encoding, line_blocks, open_bytes
 
@@ -37,6 +38,7 @@ class CheckedCsv:
         source: What Polars is to read: the file, or a corrected copy.
         separator: Between cells.
         quotes: Whether ``source`` has a quote anywhere; without one a line is a row.
+        lines: Where some of its lines begin; None where it has quotes, is compressed or corrected.
     """
 
     names: list[str]
@@ -44,6 +46,7 @@ class CheckedCsv:
     source: Path | bytes
     separator: str
     quotes: bool = True
+    lines: LinePlaces | None = field(default=None, compare=False)
 
 
 def check_csv(path: Path, separator: str = ",") -> CheckedCsv:
@@ -58,9 +61,11 @@ def check_csv(path: Path, separator: str = ",") -> CheckedCsv:
         OSError: It cannot be read.
     """
     names = csv_header(path, separator)
-    counted = _count_if_regular(path, separator, len(names))
-    if counted is not None:
-        return CheckedCsv(names, counted[0] - 1, path, separator, counted[1])
+    scans = _scan_if_regular(path, separator, len(names))
+    if scans is not None:
+        quotes = any(scan.quotes for scan in scans)
+        lines = None if quotes or _is_compressed(path) else LinePlaces.joined([scan.lines for scan in scans])
+        return CheckedCsv(names, sum(scan.rows for scan in scans) - 1, path, separator, quotes, lines)
     source, rows = corrected_csv(path, separator)
     return CheckedCsv(names, rows, source, separator)
 
@@ -69,24 +74,28 @@ class _Irregular(Exception):
     """The file contains something that readers parse differently."""
 
 
-def _count_if_regular(path: Path, separator: str, columns: int) -> tuple[int, bool] | None:
-    """As `_count`, of a file that is UTF-8 and whose rows, cells and quotes are beyond doubt; else None."""
+def _scan_if_regular(path: Path, separator: str, columns: int) -> list[_Scan] | None:
+    """As `_scan`, of a file that is UTF-8 and whose rows, cells and quotes are beyond doubt; else None."""
     if encoding(path) != "utf-8-sig":
         return None
     borders = _borders(path)
     if len(borders) > 2:
         try:
             with ThreadPoolExecutor(len(borders) - 1) as pool:
-                pieces = list(
-                    pool.map(lambda piece: _count(path, separator, columns, *piece), pairwise(borders))
+                return list(
+                    pool.map(lambda piece: _scan(path, separator, columns, *piece), pairwise(borders))
                 )
-                return sum(rows for rows, _ in pieces), any(quotes for _, quotes in pieces)
         except _Irregular:
             pass  # or a border between two pieces is in a cell of several lines
     try:
-        return _count(path, separator, columns)
+        return [_scan(path, separator, columns)]
     except _Irregular:
         return None
+
+
+def _is_compressed(path: Path) -> bool:
+    with open_bytes(path) as stream:
+        return not isinstance(stream, io.FileIO)
 
 
 def _borders(path: Path) -> list[int]:
@@ -103,23 +112,21 @@ def _borders(path: Path) -> list[int]:
     return sorted(borders)
 
 
-def _count(
-    path: Path, separator: str, columns: int, start: int = 0, end: int | None = None
-) -> tuple[int, bool]:
-    """Rows of a piece of a file, with the header, to its end where none is given; and if it has quotes.
+def _scan(path: Path, separator: str, columns: int, start: int = 0, end: int | None = None) -> _Scan:
+    """What is known of a piece of a file, to its end where none is given.
 
     Raises:
         _Irregular: There is something in it that readers do not agree on.
     """
-    small = path.stat().st_size < _PIECE
-    scan = _Scan(separator, columns, begins=start == 0, exact=small)
+    size = path.stat().st_size
+    scan = _Scan(separator, columns, LinePlaces(start, size), exact=size < _PIECE)
     with open_bytes(path) as stream:
         if start:
             stream.seek(start)
-        for buffer, size in line_blocks(stream, None if end is None else end - start):
-            scan.add(buffer, size)
+        for buffer, filled in line_blocks(stream, None if end is None else end - start):
+            scan.add(buffer, filled)
     scan.end()
-    return scan.rows, scan.quotes
+    return scan
 
 
 class _Scan:
@@ -128,20 +135,22 @@ class _Scan:
     Args:
         separator: Between cells.
         columns: Cells of each row.
-        begins: This is the beginning of the file.
+        lines: Takes the places of lines; it knows where in the file the piece begins.
         exact: Count the cells of each row also where there are no quotes, and not of each block of rows only.
 
     Attributes:
         rows: Rows that ended, with the header.
         quotes: Whether there is a quote.
+        lines: Where some lines begin, of no use with quotes.
     """
 
-    def __init__(self, separator: str, columns: int, *, begins: bool, exact: bool) -> None:
+    def __init__(self, separator: str, columns: int, lines: LinePlaces, *, exact: bool) -> None:
         self.rows = 0
         self.quotes = False
+        self.lines = lines
         self._separator = ord(separator)
         self._columns = columns
-        self._begins = begins
+        self._begins = lines.end == 0
         self._exact = exact
         self._inside = False  # a quoted cell goes on into the next block
         self._in_row = False
@@ -157,6 +166,7 @@ class _Scan:
 
         start = 3 if self._begins and buffer.startswith(codecs.BOM_UTF8) else 0
         self._begins = False
+        self.lines.end += start
         block = np.frombuffer(buffer, np.uint8, size)[start:]
         # As signed numbers, bytes beyond ASCII are negative.
         if not block.size or (block.view(np.int8).min() <= 0 and not _is_text(buffer, size)):
@@ -180,7 +190,7 @@ class _Scan:
         """A block that begins outside quotes and has none."""
         import numpy as np
 
-        ends = np.flatnonzero(block == _LF)
+        ends = line_feeds(block)
         if block[0] == _LF or (np.diff(ends) == 1).any():
             raise _Irregular  # a blank line
         if returns:
@@ -191,6 +201,7 @@ class _Scan:
             raise _Irregular  # a row that is too short, or too long
         self.rows += rows
         self._cells = self._columns - 1 if self._in_row else 0
+        self.lines.add(ends, block.size)
 
     def _add_signs(self, block: np.ndarray, returns: bool) -> None:
         """Any block, by its quotes, separators and ends of lines."""
@@ -224,6 +235,7 @@ class _Scan:
             raise _Irregular  # a blank line
         if returns:
             _check_returns(block, places[outside & (signs == _CR)])
+        self.lines.add(ends, block.size)
         self._add_cells(signs[outside & ((signs == self._separator) | (signs == _LF))] == _LF)
 
     def _add_cells(self, ends: np.ndarray) -> None:

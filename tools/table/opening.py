@@ -20,7 +20,7 @@ _MARKS = (  # UTF-32 first: its mark begins as that of UTF-16 does
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_BLOCK = 1 << 18  # bytes; what numpy makes of one block stays in the cache of a core
+_BLOCK = 1 << 19  # bytes; what numpy makes of one block stays in the cache of a core
 _NUL = "holds a NUL byte: the file is damaged, or no UTF-8 text (UTF-16 needs a byte order mark)"
 _LONGEST_LINE = 1 << 28  # characters; a row beyond it is a file without rows, or a quote that is never closed
 _IN_MEMORY = 1 << 26  # bytes of a corrected copy

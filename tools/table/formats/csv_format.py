@@ -13,7 +13,6 @@ import polars as pl
 from tools.base.disk import ALWAYS, disk_error, system_message
 from tools.errors import UserError
 from tools.table.csv_check import CheckedCsv, check_csv
-from tools.table.csv_lines import picked_lines
 from tools.table.csv_rows import csv_header, csv_rows
 from tools.table.formats.base import TableFormat, compression
 from tools.table.formats.types import lists_as_text
@@ -78,9 +77,9 @@ class CsvFormat(TableFormat):
     def picked(self, path: Path, keep: np.ndarray) -> pl.LazyFrame | None:
         """The lines of these rows; None where a row may have several."""
         table = self._checked(path)
-        if table.source != path or table.quotes or compression(path) != "uncompressed":
+        if table.lines is None or compression(path) != "uncompressed":
             return None
-        return self._scan([replace(table, source=picked_lines(path, keep))])
+        return self._scan([replace(table, source=table.lines.picked(path, keep))])
 
     def needs_no_quotes(self, paths: Iterable[Path]) -> bool:
         """Whether none of them has a quote."""
