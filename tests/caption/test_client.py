@@ -158,7 +158,9 @@ def test_retry_after_as_seconds_and_as_a_date():
     date = email.utils.formatdate(time.time() + 30, usegmt=True)
     assert retry_after({"retry-after": "7"}) == 7
     assert 28 <= retry_after({"retry-after": date}) <= 30
-    assert retry_after({"retry-after": email.utils.formatdate(0, usegmt=True)}) == 0
+    assert retry_after({"retry-after": email.utils.formatdate(0, usegmt=True)}) is None
+    assert retry_after({"retry-after": "0"}) is None
+    assert retry_after({"retry-after": "nan"}) is None
     assert retry_after({"retry-after-ms": "250", "retry-after": "7"}) == 0.25
     assert retry_after({"retry-after": "soon"}) is None
     assert retry_after({}) is None
@@ -488,6 +490,58 @@ def test_no_body_of_an_answer_costs_the_answers_of_others(odd):
         answers = client(server, concurrency=4, retries=0).send(requests(4))
     assert [getattr(a, "text", "A cat.") for a in answers] == ["about q0", "A cat.", "about q2", "about q3"]
     assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("status", [201, 202, 206])
+def test_an_answer_with_another_status_of_success_is_one(status):
+    with ChatServer(lambda *_: (status, {}, answer("A cat.")[2])) as server:
+        (found,) = client(server).send(requests(1))
+    assert found.text == "A cat." and len(server.requests) == 1
+
+
+def test_success_without_an_answer_is_asked_again():
+    def empty_once(request, number):
+        return (204, {}, "") if number == 0 else echo(request, number)
+
+    with ChatServer(empty_once) as server:
+        (found,) = client(server).send(requests(1))
+    assert found.text == "about q0" and len(server.requests) == 2
+
+
+@pytest.mark.parametrize("value", ["0", email.utils.formatdate(0, usegmt=True)], ids=["0", "past"])
+def test_a_wait_of_nothing_is_the_usual_one(value):
+    def busy_twice(request, number):
+        return failure(429, headers={"Retry-After": value}) if number < 2 else echo(request, number)
+
+    with ChatServer(busy_twice) as server:
+        client(server, backoff=0.2, longest_backoff=9.0).send(requests(1))
+    assert server.times[2] - server.times[0] >= 0.1 + 0.2  # half of the waits 0.2 and 0.4
+
+
+def test_why_the_model_stopped_is_one_line_without_the_key(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    finish = "".join(f"\\u{ord(letter):04x}" for letter in f"st\0op\n \x1b[31m{KEY}")
+    body = f'{{"choices": [{{"message": {{"content": "A cat."}}, "finish_reason": "{finish}"}}]}}'
+    with ChatServer(lambda *_: (200, {}, body)) as server:
+        (found,) = client(server).send(requests(1))
+    assert found.finish == "st op [31m***"
+
+
+def test_complaints_of_a_server_do_not_rule_the_terminal():
+    with ChatServer(lambda *_: failure(400, "\x1b]0;title\x07 a\0b\x9bc")) as server:
+        (found,) = client(server).send(requests(1))
+    assert found.message == "the server refused with 400: ]0;title a b c"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HTTP_PROXY", "ftp://proxy"), ("HTTP_PROXY", "http://[::1"), ("SSL_CERT_FILE", "/no/such/file")],
+)
+def test_proxies_and_certificates_that_cannot_be_used_end_the_run(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with ChatServer(echo) as server, pytest.raises(UserError, match=f"check .*{name}") as caught:
+        client(server).send(requests(3))
+    assert not server.requests and "\n" not in str(caught.value)
 
 
 def test_half_of_all_requests_fail_and_no_row_is_lost():

@@ -141,22 +141,31 @@ def file_version(
 
 
 def retry_after(headers: Any) -> float | None:
-    """Seconds to wait according to a response's headers; None if they do not say (RFC 9110, 10.2.3)."""
+    """Seconds to wait according to a response's headers (RFC 9110, 10.2.3); None if they do not say.
+
+    No wait, or one until a time that is past (clocks differ), says as little: a caller that took it literally
+    would use up its attempts at once.
+    """
+    seconds = _requested_wait(headers)
+    return seconds if seconds is not None and seconds > 0 else None
+
+
+def _requested_wait(headers: Any) -> float | None:
     if milliseconds := headers.get("retry-after-ms"):
         try:
-            return max(0.0, float(milliseconds) / 1000)
+            return float(milliseconds) / 1000
         except ValueError:
             pass
     value = headers.get("retry-after")
     if not value:
         return None
     try:
-        return max(0.0, float(value))
+        return float(value)
     except ValueError:
         pass
     try:
         date = email.utils.parsedate_to_datetime(value)
-        return max(0.0, date.timestamp() - time.time())
+        return date.timestamp() - time.time()
     except (TypeError, ValueError):
         return None
 

@@ -12,6 +12,7 @@ from tools.caption.api.usage import Usage
 from tools.caption.reasoning import LENGTH, without_reasoning
 from tools.table.cells import whole_characters
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _SHOWN = 200  # characters of a server's message that are shown
 _RETRY = frozenset((408, 409, 425, 429))  # and everything from 500 on
 _FATAL = frozenset((401, 402))  # no key, no money: other rows would fail as well
@@ -115,10 +116,12 @@ def read_answer(body: str, *, verbatim: bool = False) -> Answer:
 
 
 def true_status(status: int, body: str) -> int:
-    """The status of a response: some servers and proxies send errors with status 200."""
-    response = _parsed(body) if status == 200 and '"error"' in body else None
-    if not isinstance(response, dict) or response.get("choices") or not response.get("error"):
+    """The status of a response: some servers and proxies send errors with status 200, or answers with 201."""
+    if not 200 <= status < 300:
         return status
+    response = _parsed(body) if '"error"' in body else None
+    if not isinstance(response, dict) or response.get("choices") or not response.get("error"):
+        return 200
     code = _code(response)
     return int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
 
@@ -141,12 +144,13 @@ def read_usage(response: dict[str, Any]) -> Usage:
 
 
 def _answer(choice: dict[str, Any], message: dict[str, Any], usage: Usage, verbatim: bool) -> Answer:
-    finish = whole_characters(str(choice.get("finish_reason") or ""))
+    finish = choice.get("finish_reason")
+    finish = _one_line(finish) if isinstance(finish, str) else ""
     finish = LENGTH if finish.casefold() in _OUT_OF_TOKENS else finish
     reply = without_reasoning(_content(message.get("content")), finish, verbatim=verbatim)
     if message.get("refusal"):
         raise NoAnswerError(f"the model refused: {_short(str(message['refusal']))}", usage)
-    if finish == "content_filter":
+    if finish.casefold() == "content_filter":
         raise NoAnswerError("the server's content filter stopped the answer", usage)
     if not reply.text:
         reasoned = reply.reasoning or any(message.get(field) for field in _REASONING_FIELDS)
@@ -235,6 +239,11 @@ def _message(response: dict[str, Any], body: str) -> str:
     return _short(str(message) if message else body) or "no message"
 
 
+def _one_line(text: str) -> str:
+    """A text that may be printed: without control characters, which could rule a terminal."""
+    return " ".join(_CONTROL.sub(" ", whole_characters(text)).split())
+
+
 def _short(text: str) -> str:
-    text = " ".join(whole_characters(text[: 10 * _SHOWN]).split())
+    text = _one_line(text[: 10 * _SHOWN])
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -27,7 +27,7 @@ from tools.caption.api.answers import (
     read_answer,
     true_status,
 )
-from tools.caption.api.service import HIDDEN, Service, http_package, is_secret, read_key
+from tools.caption.api.service import HIDDEN, Service, http_package, is_secret, open_http, read_key
 from tools.caption.api.unsupported import OTHER_NAMES, ParameterTrial, without, without_numbers
 from tools.caption.api.usage import Totals, Usage
 from tools.errors import MediaError, UserError, VidsieveError
@@ -155,10 +155,7 @@ class ChatClient:
         if self._cancelled:  # the next batch of a run that is being ended
             raise asyncio.CancelledError
         slots = asyncio.Semaphore(self._service.concurrency)
-        limits = self._http.Limits(
-            max_connections=self._service.concurrency, max_keepalive_connections=self._service.concurrency
-        )
-        async with self._http.AsyncClient(limits=limits, timeout=None, headers=self._headers()) as http:
+        async with open_http(self._http, self._url, self._service.concurrency, self._headers()) as http:
             answers = await asyncio.gather(*(self._send_one(http, slots, request) for request in requests))
         if self._stop is not None:  # those in flight have ended, and their answers are stored
             raise self._stop
@@ -324,7 +321,8 @@ class ChatClient:
             if error.usage != Usage():
                 self._count(request.key, self._failure(request, error), error.usage)
             raise
-        answer = dataclasses.replace(answer, text=self._clean(answer.text))  # where JSON had escaped it
+        text, finish = self._clean(answer.text), self._clean(answer.finish)  # where JSON had escaped it
+        answer = dataclasses.replace(answer, text=text, finish=finish)
         self.totals.answered += 1
         self._count(request.key, answer, answer.usage)
         return answer

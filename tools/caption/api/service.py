@@ -192,3 +192,25 @@ def http_package() -> Any:
         if is_installed(name):
             return importlib.import_module(name)
     raise not_installed("httpx", "captions by a server")
+
+
+def open_http(http: Any, url: str, connections: int, headers: dict[str, str]) -> Any:
+    """An asynchronous client of the package `http_package`; it has no time limit of its own.
+
+    Args:
+        http: The package.
+        url: Address of the requests, for messages.
+        connections: Most connections.
+        headers: Headers of every request.
+
+    Raises:
+        UserError: A proxy or the certificates that the environment names cannot be used.
+    """
+    limits = http.Limits(max_connections=connections, max_keepalive_connections=connections)
+    try:
+        return http.AsyncClient(limits=limits, timeout=None, headers=headers)
+    except (ImportError, OSError, ValueError, http.InvalidURL) as error:
+        raise UserError(
+            f"{url}: no connection can be made with the proxy and the certificates of the environment "
+            f"({error}); check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE"
+        ) from None
