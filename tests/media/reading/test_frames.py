@@ -371,6 +371,16 @@ def test_packed_pictures_as_old_encoders_stored_them(tmp_path):
     assert numbers(read_frames(path, [60, 3, 17])) == [60, 3, 17]
 
 
+@pytest.mark.parametrize(("name", "codec"), [("v.avi", "rawvideo"), ("v.mov", "smc")])
+def test_palettes_that_are_stored_beside_pictures(tmp_path, name, codec):
+    """The file has them once, so no picture in the middle can be decoded alone, not even a key frame."""
+    plain = make_video(tmp_path / "plain.avi", 30, codec="ffv1", pix_fmt="bgr0")
+    path = remux(plain, tmp_path / name, after=["-c:v", codec, "-pix_fmt", "pal8", "-g", "5"])
+    assert probe(path).pix_fmt == "pal8"
+    assert numbers(read_frames(path, [20, 7, 29])) == [20, 7, 29]
+    assert index_packets(path).key_frames.tolist() == [0]
+
+
 @pytest.mark.parametrize("width", [192, 98, 62])  # libav pads the rows of the last two
 @pytest.mark.parametrize("form", ["rgb24", "bgr24", "gray"])
 def test_pixels_are_those_that_pyav_copies(tmp_path, width, form):

@@ -143,6 +143,7 @@ def test_copied_sound_is_within_one_packet(tmp_path: Path) -> None:
         ("s.mkv", ["-c:a", "ac3", "-ac", "6", "-ar", "44100"], 6, 44_100),
         ("s.mp4", ["-c:a", "mp3", "-ar", "22050"], 1, 22_050),
         ("s.mkv", ["-c:a", "pcm_s16le", "-ar", "37800"], 1, 48_000),  # a rate that AAC lacks
+        ("s.mov", ["-c:a", "pcm_s24le", "-ac", "8"], 8, 48_000),
         ("s.mkv", ["-c:a", "pcm_s16le", "-ac", "3"], 2, 48_000),  # a layout that players lack
     ],
 )
@@ -157,6 +158,18 @@ def test_any_sound_becomes_aac(
     with av.open(str(clips[0].path)) as container:
         context = container.streams.audio[0].codec_context
         assert (context.name, context.layout.nb_channels, context.sample_rate) == ("aac", channels, rate)
+
+
+def test_every_channel_stays_in_its_place(tmp_path: Path) -> None:
+    hertz = [200, 300, 400, 60, 500, 600, 700, 800]  # the fourth of 7.1 is low sounds alone
+    tones = "|".join(f"sin({f}*2*PI*t)/3" for f in hertz)
+    sound = ["-f", "lavfi", "-i", f"aevalsrc={tones}:s={RATE}:c=7.1:d=2"]
+    made, source = make_video(tmp_path / "made.mp4", 50), tmp_path / "s.mov"
+    run_ffmpeg([*sound, "-i", str(made), "-c:v", "copy", "-c:a", "pcm_s16le", str(source)])
+    (clip,) = cut_clips(source, [(0.4, 1.8)], tmp_path / "out").clips
+    raw = run_ffmpeg(["-i", str(clip.path), "-f", "f32le", "-ac", "8", "-"])
+    heard = np.frombuffer(raw, np.float32).reshape(-1, 8)[RATE // 10 :][:RATE]  # a second: 1 Hz per bin
+    assert np.abs(np.fft.rfft(heard, axis=0)).argmax(axis=0).tolist() == hertz
 
 
 @pytest.mark.parametrize("engine", ["pyav", "ffmpeg"])

@@ -135,7 +135,8 @@ class Sound:
     def write_until(self, seconds: Fraction | None) -> None:
         """Write the sound up to a time; all that is left for None."""
         while self._next is not None and (seconds is None or self._written < seconds * self._form.rate):
-            frame = av.AudioFrame.from_ndarray(self._next, format="fltp", layout=self._form.layout)
+            samples = np.ascontiguousarray(self._next.T).reshape(1, -1)  # not planar, as in `AudioDecoder`
+            frame = av.AudioFrame.from_ndarray(samples, format="flt", layout=self._form.layout)
             frame.sample_rate, frame.pts = self._form.rate, self._written
             frame.time_base = Fraction(1, self._form.rate)
             self._out.mux(self._stream.encode(frame))

@@ -105,7 +105,8 @@ class AudioDecoder:
                     at = stamped
             expected = at + frame.samples
             if expected > 0:
-                yield max(0, at), frame.to_ndarray()[:, max(0, -at) :]
+                samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels).T
+                yield max(0, at), samples[:, max(0, -at) :]
 
     def frames(self) -> Iterator[av.AudioFrame]:
         """Decode from the beginning, without resampling."""
@@ -123,7 +124,8 @@ class AudioDecoder:
                 if resampler is not None:
                     yield from resampler.resample(None)
                 layout = self._layout or frame.layout.name
-                resampler, current = av.AudioResampler(format="fltp", layout=layout, rate=self._rate), kind
+                # Not planar: PyAV (18.1) reads past the end of a frame with a plane for each of 8 channels.
+                resampler, current = av.AudioResampler(format="flt", layout=layout, rate=self._rate), kind
             yield from resampler.resample(frame)
         if resampler is not None:
             yield from resampler.resample(None)

@@ -179,8 +179,11 @@ def _scan(container: InputContainer, stream: av.VideoStream) -> Scan:
     scan = Scan(codec, HeaderChanges(codec, length_size))
     hidden = bitstream.is_hidden(codec)
     unbounded = container.format.name in _UNBOUNDED
+    # AVI and QuickTime store palettes beside pictures. Libav gives each once, with the packet after it.
+    paletted, palettes = context.pix_fmt == "pal8", False
     for position, packet in enumerate(packets(container, stream)):
         scan.bytes += packet.size
+        palettes |= paletted and packet.has_sidedata("palette")
         if packet.is_keyframe:
             scan.headers.check(position, packet)
             scan.keys.append((position, packet.pts, packet.dts))
@@ -203,6 +206,8 @@ def _scan(container: InputContainer, stream: av.VideoStream) -> Scan:
         scan.damaged.append(not whole)
         if codec == "mpeg4" and bitstream.repeats_or_packs(memoryview(packet)):
             scan.suspicious = True
+    if palettes:
+        scan.keys = [key for key in scan.keys if key[0] == 0]
     if not scan.keys:  # without marked key frames, decoding can only start at the beginning
         scan.suspicious = True
     return scan
