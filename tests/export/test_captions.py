@@ -38,6 +38,18 @@ def test_one_line(text, line):
             {"fps": 23.976, "vmafmotion": "4.25"},
             "A {dog}. 24 FPS, 4.2 motion score.",
         ),
+        (
+            Captions(template="{a} {b} {c} {d}"),
+            "x",
+            {"a": "007", "b": "1_000", "c": "Infinity", "d": "5.0"},
+            "007 1_000 Infinity 5.0",
+        ),
+        (
+            Captions(template="{a:.3} {b:03d} {c:.0%}"),
+            "x",
+            {"a": "5.1234", "b": "7", "c": "0.5"},
+            "5.12 007 50%",
+        ),
     ],
 )
 def test_caption(captions, text, cells, caption):
@@ -53,6 +65,8 @@ def test_caption(captions, text, cells, caption):
         (Captions(template="{text} {aes:.1f}"), "A dog.", {"aes": None}, "template"),
         (Captions(template="{text} {aes:.1f}"), "A dog.", {"aes": float("nan")}, "template"),
         (Captions(template="{text} {aes:.1f}"), "A dog.", {"aes": "high"}, "template"),
+        (Captions(template="{text} {aes:.1f}"), "A dog.", {"aes": "NaN"}, "template"),
+        (Captions(template="{text} {aes:.1f}"), "A dog.", {"aes": "1_0"}, "template"),
     ],
 )
 def test_lost_captions(captions, text, cells, kind):

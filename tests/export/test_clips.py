@@ -61,3 +61,11 @@ def test_a_missing_column_is_named():
     table = pl.DataFrame({"path": ["a.mp4"], "width": [64], "height": [48], "num_frames": [9], "fps": [25.0]})
     with pytest.raises(UserError, match="no column 'caption'"):
         list(clips(table, "meta.csv", caption="caption"))
+
+
+@pytest.mark.parametrize("name", ["path", "mine"])
+def test_lists_are_refused(name):
+    table = pl.DataFrame({"path": ["a.mp4"], "width": [64], "height": [48], "num_frames": [9], "fps": [25.0]})
+    table = table.with_columns(mine=pl.lit("A dog.")).with_columns(pl.concat_list(name).alias(name))
+    with pytest.raises(UserError, match=f"meta.csv: column '{name}' holds lists"):
+        list(clips(table, "meta.csv", caption="mine"))

@@ -15,6 +15,9 @@ EMPTY = "no caption"
 """Kind of loss of rows whose caption is empty."""
 
 
+_NUMBER_TYPES = tuple("bcdeEfFgGnoxX%")
+"""Last letters of Python's format specifications for numbers."""
+
 _VMAF_MOTION = (
     "docs/export.md says how to add it with ffmpeg; the column motion of tools.scoring.optical_flow is "
     "nearest, in frame diagonals per second"
@@ -82,7 +85,7 @@ class Captions:
         if not line and not self.allow_empty:
             return Reason(EMPTY, "its caption is empty", "write a caption, or --allow-empty-captions")
         if self.template:
-            values = {name: line if name == "text" else _number(cells.get(name)) for name in self.columns()}
+            values = {name: line if name == "text" else _cell(cells.get(name)) for name in self.columns()}
             empty = [name for name, value in values.items() if value is None]
             if empty:
                 return Reason("template", f"column {empty[0]} is empty", "fill the column, or leave it out")
@@ -112,15 +115,24 @@ def _begins_with(line: str, trigger: str) -> bool:
     return line.startswith(trigger) and not rest[:1].isalnum()
 
 
-def _number(cell: Any) -> Any:
-    """A cell as a number where it is one: tables of text have numbers as text."""
-    if cell is None or (isinstance(cell, float) and cell != cell):
+class _Cell(str):
+    """A cell of a table of text: a number where the template asks for one (``{aes:.1f}``), else as it is."""
+
+    __slots__ = ()
+
+    def __format__(self, spec: str) -> str:
+        if "." not in spec and not spec.endswith(_NUMBER_TYPES):
+            return super().__format__(spec)
+        if "_" in self or "nan" in self.lower():  # which Python reads as numbers
+            raise ValueError(f"{self} is no number")
+        try:
+            return format(int(self), spec)
+        except ValueError:
+            return format(float(self), spec)
+
+
+def _cell(value: Any) -> Any:
+    """A cell for the template; None for an empty one."""
+    if value == "" or (isinstance(value, float) and value != value):
         return None
-    if isinstance(cell, str):
-        for kind in (int, float):
-            try:
-                return kind(cell)
-            except ValueError:
-                continue
-        return cell or None
-    return cell
+    return _Cell(value) if isinstance(value, str) else value

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
+from tools.errors import UserError
 from tools.export.trainers.judgement import Clip
-from tools.table import numeric, require_columns
+from tools.table import numeric, require_columns, require_single_values
 
 INFO_COLUMNS = ("path", "width", "height", "num_frames", "fps")
 """Columns that every table must have; `datautil --info` measures all but the first."""
@@ -27,10 +28,15 @@ def clips(table: pl.DataFrame, source: str | Path, caption: str = "text") -> Ite
         Clips. A cell that is no finite number is 0, or not a number for fps, which no trainer can use.
 
     Raises:
-        UserError: A column is missing.
+        UserError: A column is missing, or has lists.
     """
     asked = [] if caption == "text" else [caption]
     require_columns(table, (*INFO_COLUMNS, *asked), source)
+    require_single_values(table.schema, (*INFO_COLUMNS, "has_audio"), source)
+    if caption in table.columns and (table.schema[caption].is_nested() or table.schema[caption] == pl.Binary):
+        raise UserError(
+            f"{source}: column {caption!r} holds lists, objects or bytes, where captions are texts"
+        )
     columns = [
         pl.col("path").cast(pl.String).fill_null(""),
         *(_whole(name) for name in ("width", "height", "num_frames")),
