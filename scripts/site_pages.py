@@ -2,17 +2,21 @@
 
 On the site ``README.md`` is ``index.md``, ``pretrained_models/README.md`` is ``weights.md``, and so on
 (`ELSEWHERE`), so that the same links work in a checkout and on the site. A link to any other file of the
-checkout, which the site does not have, is shown as its text alone.
+checkout, which the site does not have, is shown as its text alone. An entry ``commands/`` or ``trainers/`` of
+the navigation stands for all pages of that folder.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
 
 ELSEWHERE = {
     "README.md": "index.md",
@@ -25,6 +29,40 @@ ELSEWHERE = {
 
 _CODE = re.compile(r"`[^`]+`")
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s:#]+)(#[^)\s]*)?\)")
+
+
+def on_config(config: Any) -> Any:
+    """Complete the navigation."""
+    config["nav"] = with_whole_folders(config["nav"])
+    return config
+
+
+def with_whole_folders(entry: Any) -> Any:
+    """A navigation with the pages of commands and of trainers, in the order in which the code has them."""
+    if isinstance(entry, dict):
+        return {title: with_whole_folders(below) for title, below in entry.items()}
+    if not isinstance(entry, list):
+        return entry
+    found = []
+    for one in entry:
+        names = _FOLDERS[one]() if isinstance(one, str) and one in _FOLDERS else None
+        found += [with_whole_folders(one)] if names is None else [{name: f"{one}{name}.md"} for name in names]
+    return found
+
+
+def _commands() -> list[str]:
+    from tools.commands import COMMANDS
+
+    return [command.name for command in COMMANDS]
+
+
+def _trainers() -> list[str]:
+    from tools.export.presets import TRAINERS
+
+    return list(TRAINERS)
+
+
+_FOLDERS = {"commands/": _commands, "trainers/": _trainers}
 
 
 def on_files(files: Any, *, config: Any) -> Any:

@@ -16,39 +16,37 @@ from PIL import Image
 
 import tools.scoring.__main__
 from tests.support import barcode_picture, make_video
+from tools.columns import Column
 from tools.commands import SCORERS, Command
 from tools.table import PART_COLUMN, ROW_COLUMN, read_table, write_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_scorer_of_the_architecture_page(tmp_path):
-    page = (ROOT / "docs" / "architecture.md").read_text()
-    code = re.search(r"## Add a scorer.*?```python\n(.*?)```", page, re.DOTALL).group(1)
-    assert code.count("\n") <= 55
-    (tmp_path / "redness.py").write_text(code)
-    picture = np.zeros((64, 96, 3), np.uint8)
-    picture[..., 0], picture[..., 1], picture[..., 2] = 200, 100, 50
-    video = make_video(tmp_path / "v.mp4", pictures=[picture] * 5)
-    meta = write_table(pl.DataFrame({"path": [str(video)]}), tmp_path / "meta.csv")
-    command = [sys.executable, str(tmp_path / "redness.py"), str(meta), "--quiet"]
-    run = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr
-    (redness,) = read_table(tmp_path / "meta_redness.csv")["redness"]
-    assert abs(float(redness) - 125) < 4  # 200 - (100 + 50) / 2, but for the losses of h264
-
-
-def test_a_registered_scorer_runs_with_others_and_has_flags(tmp_path, monkeypatch):
-    page = (ROOT / "docs" / "architecture.md").read_text()
-    code = re.search(r"## Add a scorer.*?```python\n(.*?)```", page, re.DOTALL).group(1)
+def test_the_scorer_of_the_architecture_page(tmp_path, monkeypatch):
+    """All of it: the scorer is written, registered, tested by its own test, and run beside another one."""
+    page = (ROOT / "docs" / "architecture.md").read_text().split("## Add a scorer")[1]
+    scorer, command, column, test = re.findall(r"```(?:python|text)\n(.*?)```", page, re.DOTALL)
+    assert scorer.count("\n") <= 40
     (tmp_path / "redness").mkdir()
-    (tmp_path / "redness" / "inference.py").write_text(code)
+    (tmp_path / "redness" / "inference.py").write_text(scorer)
     monkeypatch.setattr(tools.scoring, "__path__", [*tools.scoring.__path__, str(tmp_path)])
-    line = Command(
-        "redness", "tools.scoring.redness.inference", "how red", "`path`", "", "redness.md", "redness"
-    )
-    monkeypatch.setitem(SCORERS, "redness", line)
-    video = make_video(tmp_path / "v.mp4", pictures=[np.full((64, 96, 3), (200, 0, 0), np.uint8)] * 5)
+    (registered,) = eval(f"[{command.strip()}]", {"Command": Command})
+    monkeypatch.setitem(SCORERS, registered.score, registered)
+    (described,) = eval(f"{{{column}}}", {"Column": Column}).items()
+    stage = importlib.import_module(registered.module).COMMAND.stage
+    assert described[0] in stage.output_columns and described[1].kind == stage.output_columns[described[0]]
+    assert registered.writes == f"`{stage.suffix}`" and described[1].made_by == registered.typed
+    assert f"{described[1].meaning}." in " ".join(stage.__doc__.split())
+
+    names: dict = {}
+    exec(test, names)
+    for number, (name, check) in enumerate(names.items()):
+        if name.startswith("test_"):
+            (tmp_path / str(number)).mkdir()
+            check(tmp_path / str(number))
+    picture = np.full((64, 96, 3), (200, 0, 0), np.uint8)
+    video = make_video(tmp_path / "v.mp4", pictures=[picture] * 5)
     meta = write_table(pl.DataFrame({"path": [str(video)]}), tmp_path / "meta.csv")
     flags = [
         "--technical.measures",
@@ -59,9 +57,13 @@ def test_a_registered_scorer_runs_with_others_and_has_flags(tmp_path, monkeypatc
         "0",
         "--quiet",
     ]
-    assert tools.scoring.__main__.main([str(meta), "--scores", "redness,technical", *flags]) == 0
+    assert tools.scoring.__main__.main([str(meta), "--scores", "redness,technical", *map(str, flags)]) == 0
     table = read_table(tmp_path / "meta_redness_technical.csv")
     assert abs(float(table["redness"][0]) - 200) < 4 and table["luminance"][0]
+    command = [sys.executable, str(tmp_path / "redness" / "inference.py"), str(meta), "--quiet"]
+    run = subprocess.run(command, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert abs(float(read_table(tmp_path / "meta_redness.csv")["redness"][0]) - 200) < 4
 
 
 def test_links_between_the_pages_lead_somewhere():

@@ -1,4 +1,4 @@
-"""What scripts and benchmarks import is there: nothing else runs most of them."""
+"""What scripts and benchmarks import is there: nothing else runs most of them. Folders are packages."""
 
 import ast
 import importlib
@@ -17,3 +17,9 @@ def test_names_that_a_script_imports_are_there(file):
             module = importlib.import_module(node.module)
             missing = [alias.name for alias in node.names if not hasattr(module, alias.name)]
             assert not missing, (node.module, missing)
+
+
+def test_every_folder_of_code_is_a_package():
+    """Of others lint-imports does not see what they import."""
+    folders = {file.parent for file in (ROOT / "tools").rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []

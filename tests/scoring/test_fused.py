@@ -171,7 +171,7 @@ def test_a_score_that_fails_costs_the_others_nothing(monkeypatch):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--scores", "aes,nope"], r"Invalid score \(nope\). Supported values are aes, flow, technical, ocr"),
+        (["--scores", "aes,nope"], rf"Invalid score \(nope\). Supported values are {', '.join(SCORERS)}"),
         (["--scores", "flow,flow"], "flow is given twice"),
         (["--scores", ","], "name at least one of aes"),
         (["--scores", "flow", "--ocr.threshold", "1"], "--ocr.threshold: ocr is not among the --scores"),
