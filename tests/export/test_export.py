@@ -424,3 +424,20 @@ def test_texts_of_others_are_not_replaced(tmp_path):
     assert done.returncode == 2
     assert "another file is there" in done.stderr
     assert caption.read_text() == "by hand"
+
+
+def test_a_text_of_others_is_found_before_a_clip_is_written(tmp_path):
+    """Another table's export to the same folder, and a caption that is as it would be."""
+    words = ("--for", WAN, "-o", tmp_path / "out", "--frames", 17, "--keep-source", "--num-workers", 0)
+    for name in "ab":
+        source = make_video(tmp_path / f"{name}.mp4", 40, size=(320, 192), fps=16)
+        write_table(tmp_path / f"{name}.csv", [(source, 320, 192, 40, 16, "A dog.", "")])
+    (tmp_path / "out" / "clips").mkdir(parents=True)
+    (tmp_path / "out" / "clips" / "a.txt").write_text("A dog.")
+    first = run_command(main, tmp_path / "a.csv", *words)
+    assert first.returncode == 0, first.stderr
+    before = files_below(tmp_path / "out")
+    other = ("--output", tmp_path / "other.csv", "--set", "num_repeats=2")
+    done = run_command(main, tmp_path / "b.csv", *words, *other)
+    assert done.returncode == 2 and "dataset.toml: another file is there" in done.stderr
+    assert files_below(tmp_path / "out") == before and not (tmp_path / "other.csv").exists()

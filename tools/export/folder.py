@@ -69,9 +69,43 @@ def places_of(plans: Sequence[RowPlan], targets: Sequence[str | None]) -> dict[s
     return places
 
 
+def planned_items(
+    plans: Sequence[RowPlan], targets: Sequence[str | None], splits: Sequence[str] | None = None
+) -> list[Item]:
+    """The clips that would be in the folder if no row failed; arguments as for `items_of`."""
+    written = []
+    for name, (row, number) in places_of(plans, targets).items():
+        clip = plans[row].pieces[number].clip
+        found = {key: getattr(clip, key) for key in ("width", "height", "num_frames", "fps", "has_audio")}
+        written.append({"relpath": name, **found})
+    return items_of(written, plans, targets, splits)
+
+
 def seen(item: Item) -> Clip:
     """An item as its trainer sees it."""
     return Clip(item.file, item.width, item.height, item.num_frames, item.fps, item.caption, item.has_audio)
+
+
+def refuse_texts(folder: Path, texts: Iterable[tuple[str, str]], state: Path) -> None:
+    """Make sure, before a clip is written, that no file of somebody else has the name of a text.
+
+    Args:
+        folder: The exported folder.
+        texts: Path below the folder and text of each file, as they would be if no row failed.
+        state: See `write_texts`, which looks again.
+
+    Raises:
+        UserError: There is one.
+    """
+    known = _known(state / "texts.json")
+    for name, text in texts:
+        there = None if name in known else _digest_of(folder / name)
+        if there not in (None, hashlib.sha256(text.encode("utf-8")).hexdigest()):
+            raise _another_file(folder / name)
+
+
+def _another_file(path: Path) -> UserError:
+    return UserError(f"{path}: another file is there; --overwrite replaces it, or choose another folder")
 
 
 def write_texts(
@@ -107,9 +141,7 @@ def write_texts(
         there = _digest_of(path)
         own = hashlib.sha256(content).hexdigest()
         if there is not None and there != own and there not in known.get(name, ()) and not overwrite:
-            raise UserError(
-                f"{path}: another file is there; --overwrite replaces it, or choose another folder"
-            )
+            raise _another_file(path)
         kept[name] = sorted({own, *([there] if there else ())})
     for name in sorted(known.keys() - wanted.keys()) if prune else ():
         if _digest_of(folder / name) in known.pop(name):

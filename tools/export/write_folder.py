@@ -18,7 +18,7 @@ from tools.base.locks import holding
 from tools.base.terminal import one_line
 from tools.errors import UserError
 from tools.export.explain import judge
-from tools.export.folder import items_of, names_in, seen, strangers, write_texts
+from tools.export.folder import items_of, names_in, planned_items, refuse_texts, seen, strangers, write_texts
 from tools.export.items import Item
 from tools.export.keys import keys_of
 from tools.export.layouts.base import Layout
@@ -79,6 +79,9 @@ def write_folder(
     stage.plan_files(
         targets_of(table, plans, layout, splits), [[p.cut for p in plan.pieces] for plan in plans]
     )
+    if not options.overwrite:
+        texts = layout.texts(planned_items(plans, stage.targets, splits), setup, args.root or str(folder))
+        refuse_texts(folder, texts, state_of(output))
     try:
         result = run_stage(stage, args.meta, output=output, options=options)
     finally:
