@@ -2,19 +2,18 @@
 
 CLIP ViT-L/14 with random weights (speed does not depend on them) and the real head, on frames of your videos:
 
-    python benchmarks/aesthetic.py VIDEO... [--images 16] [--repeat 3] [--head PATH]
-    python benchmarks/aesthetic.py VIDEO... --precisions [--images 24]
+    python benchmarks/aesthetic.py VIDEO... [--images 16] [--repeat 3] [--head FILE] [--json FILE]
+    python benchmarks/aesthetic.py VIDEO... --precisions [--images 24] [--head FILE] [--json FILE]
 
 Compared are the loop that one writes with transformers (fp32; one picture at a time, and batches of 8) and
-`AestheticScorer` with each backend, in turn. On a CPU pictures are counted by the second of CPU time, in the
-fastest of --repeat turns. All times include the preprocessing. A precision for which the machine has no
-instructions is not timed; --precisions computes its matrix products in fp32 and rounds their results, which
-is what matrix units do.
+`AestheticScorer` with each backend, in turn. On a CPU pictures are counted by the second of CPU time, the
+median of --repeat turns; `times` is the speed by that of the first. All times include the preprocessing. A
+precision for which the machine has no instructions is not timed; --precisions computes its matrix products in
+fp32 and rounds their results, which is what matrix units do.
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
 import platform
 import time
@@ -25,9 +24,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from measuring import finish, leaving_out, make_parser, medians_in_turn, print_head, print_row, run
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import CLIPConfig, CLIPModel
 
+from tools.errors import UserError
 from tools.media.reading.requests import read_sampled
 from tools.media.reading.sampling import parse_sampling
 from tools.media.workers.pool import usable_cores
@@ -82,7 +83,13 @@ def random_vit_l_14() -> CLIPModel:
 def pictures(videos: list[str], count: int) -> list[np.ndarray]:
     """``count`` frames, spread over the videos."""
     sampling = parse_sampling("uniform_mid", -(-count // len(videos)))
-    return [frame.image for video in videos for frame in read_sampled(video, sampling)][:count]
+    found = []
+    for video in videos:
+        with leaving_out(video):
+            found += [frame.image for frame in read_sampled(video, sampling)]
+    if not found:
+        raise UserError("no video can be read")
+    return found[:count]
 
 
 def plain_loop(model: CLIPModel, head: Callable, images: list[np.ndarray], batch: int) -> np.ndarray:
@@ -122,45 +129,54 @@ def ways(head_file: Path, device: str) -> dict[tuple[str, str], Callable[[list[n
     return found
 
 
-def speed(images: list[np.ndarray], head_file: Path, repeat: int) -> None:
+def speed(images: list[np.ndarray], head_file: Path, repeat: int) -> list[dict[str, Any]]:
+    """Pictures per second of each way, and by how much its scores differ from those of the first."""
     device = resolve_device("auto")
     clock = time.process_time if device == "cpu" else time.perf_counter
     functions = ways(head_file, device)
-    seconds: dict[tuple[str, str], list[float]] = {way: [] for way in functions}
-    scores = {}
-    for turn in range(repeat + 1):
-        for way, function in functions.items():
-            start = clock()
-            scores[way] = function(images)
-            if turn:  # the first warms up
-                seconds[way].append(clock() - start)
-    exact = next(iter(scores.values()))
-    print("| what | precision | pictures/s | largest change of aes |\n|---|---|---|---|")
+    scores: dict[tuple[str, str], np.ndarray] = {}
+
+    def keep(way: tuple[str, str]) -> None:
+        scores[way] = functions[way](images)
+
+    seconds = medians_in_turn({way: partial(keep, way) for way in functions}, repeat, clock)
+    first = next(iter(functions))
+    rows = []
+    print_head("what", "precision", "pictures/s", "times", "largest change of aes")
     for (what, precision), taken in seconds.items():
-        change = np.abs(scores[what, precision] - exact).max()
-        print(f"| {what} | {precision} | {len(images) / min(taken):.2f} | {change:.6f} |", flush=True)
+        change = float(np.abs(scores[what, precision] - scores[first]).max())
+        each, times = len(images) / taken, seconds[first] / taken
+        print_row(what, precision, f"{each:.2f}", f"{times:.2f}", f"{change:.6f}")
+        rows.append(
+            {"what": what, "precision": precision, "pictures_per_s": each, "times": times, "change": change}
+        )
+    return rows
 
 
-def precisions(images: list[np.ndarray], head_file: Path) -> None:
+def precisions(images: list[np.ndarray], head_file: Path) -> list[dict[str, Any]]:
+    """By how much the scores of each precision differ from those in fp32."""
     head, exact = load_head(head_file), None
-    print("| precision | largest change of aes | mean change | scores |\n|---|---|---|---|")
+    rows = []
+    print_head("precision", "largest change of aes", "mean change", "scores")
     for precision, dtype in DTYPES.items():
         with FloatProducts():
             scores = plain_loop(random_vit_l_14().to(dtype), head, images, 1)
         exact = scores if exact is None else exact
         change = np.abs(scores - exact)
         spread = f"{scores.min():.4f} to {scores.max():.4f}"
-        print(f"| {precision} | {change.max():.5f} | {change.mean():.5f} | {spread} |", flush=True)
+        print_row(precision, f"{change.max():.5f}", f"{change.mean():.5f}", spread)
+        rows.append({"precision": precision, "largest": float(change.max()), "mean": float(change.mean())})
+    return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("videos", nargs="+")
+    parser = make_parser(__doc__)
+    parser.add_argument("videos", nargs="+", metavar="VIDEO")
     parser.add_argument("--images", type=int, default=16)
     parser.add_argument("--repeat", type=int, default=3)
-    parser.add_argument("--head", help="aesthetic.pth")
+    parser.add_argument(
+        "--head", metavar="FILE", help="the aesthetic head; by default the one that the command finds"
+    )
     parser.add_argument("--precisions", action="store_true")
     args = parser.parse_args()
     head_file = find_weights("aesthetic", args.head).path
@@ -168,11 +184,9 @@ def main() -> None:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {usable_cores()} cores, {gpu}"
     print(f"{machine}, PyTorch {torch.__version__}, {len(images)} pictures\n")
-    if args.precisions:
-        precisions(images, head_file)
-    else:
-        speed(images, head_file, args.repeat)
+    rows = precisions(images, head_file) if args.precisions else speed(images, head_file, args.repeat)
+    finish(args.json, {"machine": machine, "rows": rows})
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -3,7 +3,8 @@
 A camera that moves at a known speed is rendered over a still frame of your videos, or over the running
 footage, with all that moves in it. An ellipse of another video moves in front.
 
-    python benchmarks/camera_motion.py --stills VIDEO... --running VIDEO... --subject VIDEO [--cases 108]
+    python benchmarks/camera_motion.py --stills VIDEO... --running VIDEO... --subject VIDEO
+        [--cases 108] [--json FILE]
 
 Running footage must be from a tripod, with more background than subjects in the middle of its picture.
 Label, speed, size, frame rate, length, subject (none, 20 or 30 % of the picture) and quality of the encoding
@@ -12,7 +13,6 @@ are drawn at random, from --seed.
 
 from __future__ import annotations
 
-import argparse
 import math
 import tempfile
 import time
@@ -20,6 +20,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
+from measuring import finish, make_parser, print_head, print_row, run
 
 from tests.caption.moving_camera import Move, film
 from tests.support import make_video
@@ -92,12 +93,10 @@ def measure(path: Path, stage: CameraMotionStage) -> tuple[dict, float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--stills", nargs="*", type=Path, default=[])
-    parser.add_argument("--running", nargs="*", type=Path, default=[])
-    parser.add_argument("--subject", type=Path, required=True)
+    parser = make_parser(__doc__)
+    parser.add_argument("--stills", nargs="*", type=Path, default=[], metavar="VIDEO")
+    parser.add_argument("--running", nargs="*", type=Path, default=[], metavar="VIDEO")
+    parser.add_argument("--subject", type=Path, required=True, metavar="VIDEO")
     parser.add_argument("--cases", type=int, default=108)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -142,13 +141,23 @@ def main() -> None:
                 if true := getattr(move, name):
                     errors[name].append(abs(values[name] / true - 1))
     print(f"right: {right.total()} of {args.cases} ({right.total() / args.cases:.1%})")
+    found = {}
+    if errors:
+        print_head("speed of", "median error", "95 % below", "within 10 %")
     for name, off in errors.items():
-        worst, within = np.quantile(off, 0.95), np.mean(np.array(off) <= 0.1)
-        print(f"{name}: median error {np.median(off):.2%}, 95 % below {worst:.1%}, {within:.1%} within 10 %")
-    print(
-        "seconds of CPU for a second of video: read {:.2f}, measure {:.2f}".format(*seconds[:2] / seconds[2])
+        found[name] = [
+            float(np.median(off)),
+            float(np.quantile(off, 0.95)),
+            float(np.mean(np.array(off) <= 0.1)),
+        ]
+        print_row(name, *(f"{value:.1%}" for value in found[name]))
+    reading, measuring = seconds[:2] / seconds[2]
+    print(f"seconds of CPU for a second of video: read {reading:.2f}, measure {measuring:.2f}")
+    finish(
+        args.json,
+        {"cases": args.cases, "right": right, "errors": found, "read": reading, "measure": measuring},
     )
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -10,18 +10,16 @@ not change the time.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import resource
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import polars as pl
+from measuring import finish, leaving_out, make_parser, print_head, print_row, run, run_child
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools.errors import UserError
+from tools.media.reading.probe import probe
+
 NETWORK = "find shots: TransNetV2"
 """The step that is measured beside the other detector; nothing later reads its table."""
 
@@ -32,7 +30,7 @@ class Chain:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
         self.seconds: dict[str, float] = {}
-        self._environment = {**os.environ, **environment, "PYTHONPATH": str(ROOT)}
+        self._environment = environment
 
     def run(self, name: str, module: str, *arguments: str, output: str) -> None:
         """One command; its output is a table of the folder."""
@@ -40,22 +38,11 @@ class Chain:
         command += ["--output", output]
         if module not in ("datasets.convert", "datasets.datautil"):
             command += ["--num-workers", "1", "--quiet"]
-        before = _cpu()
-        done = subprocess.run(
-            command, cwd=self.folder, env=self._environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)}\n{done.stderr}")
-        self.seconds[name] = _cpu() - before
+        self.seconds[name] = run_child(command, folder=self.folder, **self._environment).cpu
 
     def table(self, name: str) -> pl.DataFrame:
         """A table of the folder."""
         return pl.read_csv(self.folder / name, infer_schema_length=None)
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def run_chain(
@@ -92,26 +79,29 @@ def run_chain(
 
 def main() -> None:
     """Run, print a table, write JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("videos", nargs="+", type=Path)
+    parser = make_parser(__doc__)
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
     parser.add_argument("--head", help="the aesthetic head; without it no aesthetic scores")
     parser.add_argument("--repeat", type=int, default=3, help="names of each video in the longer run (3)")
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    sys.path.insert(0, str(ROOT))  # the weights are made by tests/
+    if args.repeat < 2:
+        parser.error("--repeat: 2 at least, since the first name of each video pays for the start")
+    videos = []
+    for video in args.videos:
+        with leaving_out(video):
+            probe(video)
+            videos.append(video)
+    if not videos:
+        raise UserError("no video can be read")
     with tempfile.TemporaryDirectory() as name:
         environment = {}
         if args.head:
-            from benchmarks.gpu_files import openai_weights
+            from gpu_files import openai_weights
 
             environment["VIDSIEVE_CLIP_VIT_L_14"] = str(openai_weights(Path(name) / "clip.pt"))
             environment["VIDSIEVE_AESTHETIC"] = str(Path(args.head).resolve())
         short, long = (
-            run_chain(
-                args.videos, Path(name) / str(times), environment, times=times, clip_model=bool(args.head)
-            )
+            run_chain(videos, Path(name) / str(times), environment, times=times, clip_model=bool(args.head))
             for times in (1, args.repeat)
         )
         clips = short.table("meta.csv")
@@ -128,12 +118,11 @@ def main() -> None:
         "hours_of_video_per_core_hour": minutes * 60 / once,
     }
     print(f"{clips.height} clips, {minutes:.2f} minutes of video\n")
-    print("| step | CPU s a clip | CPU s a minute of video |\n|---|---|---|")
+    print_head("step", "CPU s a clip", "CPU s a minute of video", "share")
     for step, spent in {**seconds, "all, shots by adaptive": once}.items():
-        print(f"| {step} | {spent / clips.height:.3f} | {spent / minutes:.2f} |")
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+        print_row(step, f"{spent / clips.height:.3f}", f"{spent / minutes:.2f}", f"{spent / once:.0%}")
+    finish(args.json, figures)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,15 +8,14 @@ which a worker of the command pays once for all its videos: it is not in "CPU s"
 scene, is. "times" is Open-Sora's CPU time by that of the way.
 
 PSNR and SSIM (of every fifth frame) are those of the luma against the source, over all clips; wrong is a
-frame that is another one than the source shows at that place. ``--modes`` also measures smart and copy.
+frame that is another one than the source shows at that place; where exact gives another size (pixels that
+are not square), pictures are not compared. ``--modes`` also measures smart and copy.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,6 +27,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from measuring import finish, leave_out, leaving_out, make_parser, run, run_child
 
 from tools.media.reading.probe import index_packets
 from tools.media.workers.pool import usable_cores
@@ -51,7 +51,7 @@ def equal_scenes(path: Path, seconds: float) -> list[Scene]:
 def ours(path: Path, scenes: list[Scene], folder: Path, **options: object) -> None:
     result = cut_clips(path, scenes, folder, options=CutOptions(keep_audio=False, **options))
     if result.failures:
-        raise SystemExit(str(result.failures))
+        raise next(iter(result.failures.values()))
     frames = sum(clip.num_frames for clip in result.clips)
     (folder / "copied").write_text(str(sum(clip.copied_frames for clip in result.clips) / frames))
 
@@ -125,6 +125,12 @@ def compare(path: Path, scenes: list[Scene], folder: Path) -> dict[str, float]:
         size += place.stat().st_size
         got = list(luma(place))
         wrong += abs(len(got) - len(frames))
+        if got and got[0].shape != source[0].shape:
+            leave_out(
+                f"PSNR of {path.name}",
+                "pixels that are not square, or a rotation: its clips have another size",
+            )
+            return {"bytes": sum(clip.stat().st_size for clip in folder.glob("*_scene-*"))}
         for own, picture in zip(frames, got, strict=False):
             near = [i for i in (own - 1, own, own + 1) if 0 <= i < len(source)]
             error = {i: squared(source[i][::4, ::4], picture[::4, ::4]) for i in near}
@@ -136,21 +142,13 @@ def compare(path: Path, scenes: list[Scene], folder: Path) -> dict[str, float]:
     return {"psnr": psnr, "ssim": float(np.mean(likeness)), "wrong": wrong, "bytes": size}
 
 
-def cpu_of(command: list[str]) -> float:
-    """CPU seconds of a process and of those that it starts."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 def measure(video: Path, args: argparse.Namespace) -> list[dict[str, object]]:
     scenes = equal_scenes(video, args.seconds)
     print(f"{video.name}, {len(scenes)} scenes")
     command = [
         sys.executable,
         __file__,
-        str(video),
+        str(video.resolve()),
         "--seconds",
         str(args.seconds),
         *["--modes"] * args.modes,
@@ -159,10 +157,10 @@ def measure(video: Path, args: argparse.Namespace) -> list[dict[str, object]]:
     seconds: dict[str, list[float]] = {name: [] for name in ["start", *names]}
     found: dict[str, dict[str, float]] = {}
     for turn in range(args.repeat):
-        seconds["start"].append(cpu_of([*command, "--way", "none", "--folder", "."]))
+        seconds["start"].append(run_child([*command, "--way", "none", "--folder", "."]).cpu)
         for name in names:
             with tempfile.TemporaryDirectory() as folder:
-                seconds[name].append(cpu_of([*command, "--way", name, "--folder", folder]))
+                seconds[name].append(run_child([*command, "--way", name, "--folder", folder]).cpu)
                 if not turn:
                     found[name] = compare(video, scenes, Path(folder)) if name != "copy" else _size(folder)
                     copied = Path(folder, "copied")
@@ -189,16 +187,13 @@ def _size(folder: str) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("videos", type=Path, nargs="+")
     parser.add_argument("--seconds", type=float, default=2.0, help="length of a scene (2)")
     parser.add_argument("--repeat", type=int, default=3, help="how often each way runs (3)")
     parser.add_argument(
         "--modes", action="store_true", help="also several threads, engine ffmpeg, smart, copy"
     )
-    parser.add_argument("--json", type=Path)
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -208,10 +203,12 @@ def main() -> None:
             ways(args.modes)[args.way](video, equal_scenes(video, args.seconds), args.folder)
         return
     cv2.setNumThreads(1)
-    rows = [row for video in args.videos for row in measure(video, args)]
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+    rows: list[dict[str, object]] = []
+    for video in args.videos:
+        with leaving_out(video):
+            rows += measure(video, args)
+    finish(args.json, rows)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

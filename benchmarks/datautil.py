@@ -8,20 +8,20 @@ with one thread. Each way of each task is a process of its own, in turn; counted
 (user and system) less those for a table of 1,000 rows, which are the start, medians of the rounds,
 and the peak memory. The results of pandas and datautil are compared, row by row, before a figure is
 printed. pandas cleans captions with diffusers' own copy of the T5 cleaning, twice, as Open-Sora
-does it; that task needs ``pip install --no-deps diffusers requests``.
+does it; that task needs ``pip install --no-deps diffusers requests``, and is left out without it.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import os
+import contextlib
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from measuring import finish, installed, make_parser, run, run_child
 
 CLEANED = 200_000  # rows of the table of captions; a loop over all of them would take hours
 PARTS = 8
@@ -142,17 +142,10 @@ def reference_cleaning() -> Callable[[str], str]:
 
 def timed(command: list[str], folder: Path, output: str = "") -> tuple[float, float]:
     """CPU seconds and peak GiB of a process that writes a file, which is not there before."""
-    path = os.pathsep.join(
-        [str(Path(__file__).resolve().parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    )
-    environment = {**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"}
     if output:  # what is replaced has to be removed, which takes time, too
         (folder / output).unlink(missing_ok=True)
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(command)}: exit status {status}")
-    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 2**20
+    child = run_child(command, folder=folder, POLARS_MAX_THREADS="1")
+    return child.cpu, child.peak / 2**30
 
 
 def check_equal(task: str) -> None:
@@ -175,7 +168,9 @@ def compare(task: str, rounds: int, folder: Path, step: list[str]) -> dict[str, 
     """Seconds and GiB of each way of a task."""
     inputs, flags = TASKS[task]
     module = [sys.executable, "-m", "tools.datasets.datautil", *inputs, *flags, "--output", "ours.csv"]
-    commands = {"pandas": [*step, "pandas", task], "datautil": [*module, "--quiet", "--overwrite"]}
+    commands = {"datautil": [*module, "--quiet", "--overwrite"]}
+    if installed("pandas", "pandas"):
+        commands = {"pandas": [*step, "pandas", task], **commands}
     if task != "clean captions":
         commands["polars"] = [*step, "polars", task]
     found: dict[str, list[tuple[float, float]]] = {way: [] for way in commands}
@@ -184,32 +179,36 @@ def compare(task: str, rounds: int, folder: Path, step: list[str]) -> dict[str, 
             few = timed(command, folder / "few", OUTPUTS[way])
             many = timed(command, folder, OUTPUTS[way])
             found[way].append((many[0] - few[0], many[1]))
-    if task != "sample":  # which rows is a matter of each one's random numbers
+    if task != "sample" and "pandas" in commands:  # which rows is a matter of each one's random numbers
         timed([*step, "check", task], folder)
     figures: dict[str, float] = {}
     for way, values in found.items():
         figures[f"{way} s"], figures[f"{way} GiB"] = map(statistics.median, zip(*values, strict=True))
-    figures["faster than pandas"] = figures["pandas s"] / figures["datautil s"]
+    if "pandas s" in figures:
+        figures["faster than pandas"] = figures["pandas s"] / figures["datautil s"]
     if "polars s" in figures:
         figures["of polars"] = figures["datautil s"] / figures["polars s"]
     return figures
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, help="where the tables are made, and kept")
     parser.add_argument("--only", nargs="+", choices=tuple(TASKS), default=tuple(TASKS))
-    parser.add_argument("--json", type=Path)
     parser.add_argument("--step", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.step:
         STEPS[args.step[0]](args.step[1])
         return
-    folder = args.folder or Path(tempfile.mkdtemp())
+    with contextlib.ExitStack() as stack:
+        folder = args.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        compare_all(args, folder.resolve())
+
+
+def compare_all(args: argparse.Namespace, folder: Path) -> None:
+    """Make the tables, compare each task, and write JSON."""
     (folder / "few").mkdir(parents=True, exist_ok=True)
     # This process stays small: the peak of a child is at least that of its parent when it starts.
     step = [sys.executable, str(Path(__file__).resolve()), "--step"]
@@ -218,14 +217,15 @@ def main() -> None:
     print(f"{args.rows} rows, {(folder / 'meta.csv').stat().st_size / 2**30:.2f} GiB")
     figures: dict[str, dict[str, float]] = {}
     for task in args.only:
+        if task == "clean captions" and not installed("clean captions", "pandas", "diffusers", "requests"):
+            continue
         figures[task] = compare(task, args.rounds, folder, step)
         print(
             f"{task}: " + ", ".join(f"{name} {value:.2f}" for name, value in figures[task].items()),
             flush=True,
         )
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    finish(args.json, figures)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

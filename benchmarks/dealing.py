@@ -10,11 +10,10 @@ row by row in turn, and in its own order, with a list of workers each of which t
 
 from __future__ import annotations
 
-import argparse
 import heapq
 import json
+import math
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,11 +24,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from measuring import finish, make_parser, run, run_children
 
 from tools.stage.runner import RunOptions, run_stage
 from tools.stage.stage import Row, Stage
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @dataclass
@@ -72,17 +70,14 @@ def make_table(path: Path, rows: int, seconds: float, noise: float) -> pl.DataFr
 
 def run_ranks(meta: Path, ranks: int, workers: int) -> list[list[tuple[float, float]]]:
     """Run all ranks at once; give beginning and end of each row of each worker of each rank, from 0 on."""
-    script = "from benchmarks import dealing; dealing.run_rank({!r}, {}, {})"
-    running = [
-        subprocess.Popen(
-            [sys.executable, "-c", script.format(str(meta), rank, workers)],
-            cwd=ROOT,
-            env={**os.environ, "RANK": str(rank), "WORLD_SIZE": str(ranks), "PYTHONPATH": str(ROOT)},
+    script = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import dealing; "
+    run_children(
+        (
+            [sys.executable, "-c", f"{script}dealing.run_rank({str(meta)!r}, {rank}, {workers})"],
+            {"RANK": str(rank), "WORLD_SIZE": str(ranks)},
         )
         for rank in range(ranks)
-    ]
-    if any(process.wait() for process in running):
-        sys.exit("a rank failed")
+    )
     found = []
     for rank in range(ranks):
         logs = [np.loadtxt(log, ndmin=2) for log in meta.parent.glob(f"log{rank}.*")]
@@ -116,15 +111,12 @@ def in_turn(seconds: Sequence[float], ranks: int, workers: int) -> float:
 
 def main() -> None:
     """Measure, print, and write JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=40.0, help="that all rows take together")
     parser.add_argument("--noise", type=float, default=0.1, help="of the time of a row, by its logarithm")
     parser.add_argument("--ranks", type=int, default=4)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         meta = Path(folder) / "meta.csv"
@@ -137,10 +129,10 @@ def main() -> None:
         "seconds": max(rows[-1][1] for rows in workers),
         "estimated": max((state.get("estimate") or {}).get("seconds", 0.0) for state in states),
     }
+    figures["in turn / idle"] = figures["idle in turn"] / figures["idle"] if figures["idle"] else math.inf
     print(", ".join(f"{name} {value:.3g}" for name, value in figures.items()))
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    finish(args.json, figures)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

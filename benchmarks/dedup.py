@@ -1,27 +1,26 @@
 """Duplicates among made fingerprints: seconds and memory as the table grows, recall, and false copies.
 
-    python benchmarks/dedup.py [--clips 25000 50000 100000] [--pictures 10] [--same-scene 0.3]
+    python benchmarks/dedup.py [--clips 25000 50000 100000] [--pictures 10] [--same-scene 0.3] [--json FILE]
 
 A made clip is a random scene: pictures of amplitude 1 / frequency that drift from one to the next, as real
 ones do. One clip in a hundred is a planted copy of another: brighter, with noise as of a codec, mirrored,
 cropped by up to 10 % on a side, or a piece of it. A part of the clips shares its background with a thousand
 others (`--same-scene`), as clips of one fixed camera do, and moves otherwise. Each size runs in a process of
-its own; the time is that of `mark_duplicates`, of a table with fingerprints.
+its own; the time is that of `mark_duplicates`, of a table with fingerprints. There is no peer; the ratio is
+that of the CPU seconds of a clip to those at the first size.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
+from measuring import finish, make_parser, print_head, print_row, run, run_child
 
 TALL, WIDE = 36, 64
-ROOT = Path(__file__).resolve().parents[1]
 SCENES_SHARE = 1000  # clips of one fixed camera
 
 
@@ -138,22 +137,27 @@ def measure(clips: int, pictures: int, same_scene: float) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--clips", type=int, nargs="+", default=[25_000, 50_000, 100_000])
     parser.add_argument("--pictures", type=int, default=10)
     parser.add_argument("--same-scene", type=float, default=0.3)
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.here:
-        sys.path.insert(0, str(ROOT))
         print(json.dumps(measure(args.clips[0], args.pictures, args.same_scene)))
         return
+    rows: list[dict] = []
+    print_head("clips", "hashes", "s", "CPU s", "GiB", "planted copies found", "wrong", "CPU s a clip, ratio")
     for clips in args.clips:
         options = ["--clips", clips, "--pictures", args.pictures, "--same-scene", args.same_scene]
-        subprocess.run([sys.executable, __file__, "--here", *map(str, options)], check=True)
+        row = json.loads(run_child([sys.executable, __file__, "--here", *map(str, options)]).output)
+        rows.append(row)
+        hits, planted = (sum(int(cell.split("/")[n]) for cell in row["found"].values()) for n in (0, 1))
+        cells = [row[name] for name in ("clips", "pictures", "seconds", "cpu", "peak_gib")]
+        ratio = row["cpu"] / row["clips"] * rows[0]["clips"] / max(rows[0]["cpu"], 0.1)
+        print_row(*cells, f"{hits} of {planted}", row["false"], f"{ratio:.2f}")
+    finish(args.json, rows)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,6 +1,6 @@
 """Cards, slides, drawings, charts and screens that differ in a word or a figure: what is taken for a copy.
 
-    python benchmarks/dedup_cards.py [--work DIR]
+    python benchmarks/dedup_cards.py [--work DIR] [--groups 3] [--json FILE]
 
 The groups of `tests/scoring/dedup/drawn.py`, 4 s each, and copies of the first two of each, made with the
 ffmpeg program. Everything is compared with everything.
@@ -8,16 +8,13 @@ ffmpeg program. Everything is compared with everything.
 
 from __future__ import annotations
 
-import argparse
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 from dedup_copies import COPIES, encode
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from measuring import finish, make_parser, print_head, print_row, run
 
 from tests.scoring.dedup.drawn import SECONDS, groups
 from tests.support import make_video
@@ -43,16 +40,15 @@ KINDS = (
 
 def main() -> None:
     """Make the clips, and print what is found."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--work", type=Path, help="where clips are made, and kept (a folder that is deleted)")
+    parser.add_argument("--groups", type=int, help="only the first groups, which takes less time (all)")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as deleted:
         work = args.work or Path(deleted)
         work.mkdir(parents=True, exist_ok=True)
         originals, copies = {}, {}  # path: what it shows; path: what it shows and the kind of copy
-        for number, (group, members) in enumerate(groups().items()):
+        for number, (group, members) in enumerate(list(groups().items())[: args.groups]):
             for place, (name, shown) in enumerate(members.items()):
                 path = work / f"{number:02}-{place}.mp4"
                 if not path.exists():
@@ -73,12 +69,15 @@ def main() -> None:
     ]
     print(f"{len(originals)} originals, {len(copies)} copies; taken for copies of others: {len(wrong)}")
     print("\n".join(wrong))
-    print("| copy | found | of |\n|---|---|---|")
+    print_head("copy", "found", "of")
+    by_kind = {}
     for kind in KINDS:
         of_kind = [path for path, (_, one) in copies.items() if one == kind]
         found = sum(kept[path] is not None and shows[kept[path]] == shows[path] for path in of_kind)
-        print(f"| {kind} | {found} | {len(of_kind)} |")
+        print_row(kind, found, len(of_kind))
+        by_kind[kind] = [found, len(of_kind)]
+    finish(args.json, {"originals": len(originals), "wrong": wrong, "kinds": by_kind})
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,6 +1,6 @@
 """Copies of real clips, of the kinds that people make: how many are found, and what else is taken for one.
 
-    python benchmarks/dedup_copies.py VIDEO... [--work DIR]                     # recall and precision
+    python benchmarks/dedup_copies.py VIDEO... [--work DIR] [--json FILE]       # recall and precision
     python benchmarks/dedup_copies.py VIDEO... --evidence [--niqe FILE]         # what tells the better copy
 
 No VIDEO may be a copy of another. Pieces are cut from each, at most 360 lines high, and copies of the
@@ -11,13 +11,13 @@ and are printed to be checked by eye.
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
+from measuring import finish, leave_out, leaving_out, make_parser, print_head, print_row, run
 
 from tools.errors import MediaError
 from tools.media.reading.probe import probe
@@ -120,7 +120,7 @@ def encode(source: Path, target: Path, arguments: Sequence[str], *seek: str) -> 
     try:
         run_ffmpeg(find_ffmpeg(), [*seek, "-i", str(source), *arguments, "-an", str(half)])
     except FfmpegError as error:
-        print(f"left out: {target.name}: {error}")
+        leave_out(target.name, error)
         return False
     half.rename(target)
     return True
@@ -133,7 +133,11 @@ def make_clips(
     draw_overlays()
     pieces, copies = [], []
     for video in videos:
-        duration = probe(video).duration
+        duration = 0.0
+        with leaving_out(video):
+            duration = probe(video).duration
+        if not duration:
+            continue
         count = max(1, min(per_video, int(duration // seconds)))
         for number in range(count):
             start = number * duration / count
@@ -150,7 +154,7 @@ def make_clips(
     return pieces + copies
 
 
-def recall_and_precision(clips: Sequence[Clip]) -> None:
+def recall_and_precision(clips: Sequence[Clip]) -> dict:
     """Print what is found at each threshold, and of each kind at 0.9."""
     paths = [str(clip.path) for clip in clips]
     rows = map_rows(FingerprintStage(), [{"path": path} for path in paths], RunOptions(progress=False))
@@ -158,7 +162,8 @@ def recall_and_precision(clips: Sequence[Clip]) -> None:
     table = pl.DataFrame({"path": paths, FINGERPRINT: cells})
     piece_of = {str(clip.path): clip.piece for clip in clips}
     print(f"{sum(not clip.kind for clip in clips)} pieces, {sum(bool(clip.kind) for clip in clips)} copies")
-    print("| threshold | copies found | of | taken for copies of another piece |\n|---|---|---|---|")
+    print_head("threshold", "copies found", "of", "taken for copies of another piece")
+    thresholds = []
     by_kind: dict[str, list[int]] = {}
     alike, wrong = [], []
     for threshold in THRESHOLDS:
@@ -176,18 +181,21 @@ def recall_and_precision(clips: Sequence[Clip]) -> None:
                 if one and not right:
                     false.append(f"{clip.piece}, {clip.kind}, and {piece_of[one]}")
         found = sum(right for right, _ in counts.values())
-        print(f"| {threshold} | {found} | {sum(all for _, all in counts.values())} | {len(false)} |")
+        thresholds.append([threshold, found, sum(all for _, all in counts.values()), len(false)])
+        print_row(*thresholds[-1])
         if threshold == 0.9:
             by_kind, alike, wrong = counts, list(same), false
-    print("\n| copy | found | of |\n|---|---|---|")
+    print()
+    print_head("copy", "found", "of")
     for kind, (right, count) in by_kind.items():
-        print(f"| {kind} | {right} | {count} |")
+        print_row(kind, right, count)
     print(
         f"\nat 0.9, {len(alike)} pieces look like others; taken for copies: {'; '.join(wrong) or 'nothing'}"
     )
+    return {"thresholds": thresholds, "kinds": by_kind, "wrong": wrong}
 
 
-def evidence(clips: Sequence[Clip], niqe: str | None) -> None:
+def evidence(clips: Sequence[Clip], niqe: str | None) -> list[list[str]]:
     """Print how often each measure of a piece is better than that of its worse encodings."""
     from tools.scoring.technical.measures import DEFAULT_MEASURES
     from tools.scoring.technical.stage import TechnicalStage
@@ -202,7 +210,8 @@ def evidence(clips: Sequence[Clip], niqe: str | None) -> None:
         if not isinstance(row, MediaError)
     }
     names = [name for name in sign if name in ("filesize", *measures)]
-    print(f"| encoding | {' | '.join(names)} |\n|{'---|' * (len(names) + 1)}")
+    print_head("encoding", *names)
+    table = []
     for kind in WORSE:
         shares = []
         for name in names:
@@ -213,14 +222,14 @@ def evidence(clips: Sequence[Clip], niqe: str | None) -> None:
             ]
             better = [sign[name] * (a - b) for a, b in pairs if a is not None and b is not None]
             shares.append(f"{sum(b > 0 for b in better)} of {len(better)}")
-        print(f"| {kind} | {' | '.join(shares)} |")
+        print_row(kind, *shares)
+        table.append([kind, *shares])
+    return table
 
 
 def main() -> None:
     """Make the clips, and print the tables."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEO")
     parser.add_argument("--seconds", type=float, default=4, help="length of a piece (4)")
     parser.add_argument("--per-video", type=int, default=12, help="pieces of a video (12)")
@@ -235,10 +244,12 @@ def main() -> None:
         clips = make_clips(args.videos, work, args.seconds, args.per_video, kinds)
         if args.evidence:
             copied = {clip.piece for clip in clips if clip.kind}
-            evidence([clip for clip in clips if clip.piece in copied], args.niqe)
+            finish(args.json, evidence([clip for clip in clips if clip.piece in copied], args.niqe))
+        elif not clips:
+            finish(args.json, [])
         else:
-            recall_and_precision(clips)
+            finish(args.json, recall_and_precision(clips))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,34 +1,43 @@
 """Search for copies among a million hashes and 100 000 features, beside faiss where it is installed.
 
-    python benchmarks/dedup_search.py [--hashes 1000000] [--features 100000]
+    python benchmarks/dedup_search.py [--hashes 1000000] [--features 100000] [--json FILE]
 
 Made numbers: a tenth of the hashes are others with 0 to 12 of 64 bits flipped, a tenth of the
-features others with a cosine of 0.985. faiss runs on one thread for hashes, as our index does, and on all
+features others with a cosine of 0.985. Seconds are on the clock, of one run; the ratio is that to the first
+search of a table. faiss runs on one thread for hashes, as our index does, and on all
 for features.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
+from measuring import finish, installed, make_parser, print_head, print_row, run
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 FAR = 12  # bits
 COSINE = 0.985
 
 
-def timed(name: str, search: Callable[[], float]) -> None:
-    started = time.perf_counter()
-    found = search()
-    print(f"| {name} | {time.perf_counter() - started:.1f} | {100 * found:.1f} |", flush=True)
+class Searches:
+    """Searches of one table: each is timed, printed and kept."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict] = []
+        print_head("search", "s", "found %", "ratio")
+
+    def time(self, name: str, search: Callable[[], float]) -> None:
+        """Run one; it gives the part that was found."""
+        started = time.perf_counter()
+        found = float(search())
+        seconds = time.perf_counter() - started
+        self.rows.append({"search": name, "seconds": seconds, "found": found})
+        ratio = seconds / self.rows[0]["seconds"]
+        print_row(name, f"{seconds:.2f}", f"{100 * found:.1f}", f"{ratio:.2f}")
 
 
-def hashes(count: int) -> None:
+def hashes(count: int) -> list[dict]:
     """Seconds to build and to search for the copies, and how many of their originals are among the hits."""
     from tools.scoring.dedup.candidates import HashIndex
 
@@ -48,13 +57,13 @@ def hashes(count: int) -> None:
             hit[hits.query[hits.found == originals[hits.query]]] = True
         return hit.mean()
 
-    print(f"\n{count} hashes, {len(queries)} queries\n| search | s | found % |\n|---|---|---|")
-    timed("sorted hashes", ours)
-    try:
-        import faiss
-    except ImportError:
-        print("faiss is not installed")
-        return
+    print(f"\n{count} hashes, {len(queries)} queries")
+    searches = Searches()
+    searches.time("sorted hashes", ours)
+    if not installed("faiss", "faiss"):
+        return searches.rows
+    import faiss
+
     faiss.omp_set_num_threads(1)
     codes, query_codes = (
         np.ascontiguousarray(values).view(np.uint8).reshape(-1, 8) for values in (stored, queries)
@@ -67,13 +76,16 @@ def hashes(count: int) -> None:
         _, found = index.search(query_codes, neighbours)
         return (found == originals[:, None]).any(axis=1).mean()
 
-    timed("faiss IndexBinaryMultiHash, 4 x 16 bits", lambda: theirs(faiss.IndexBinaryMultiHash(64, 4, 16)))
+    searches.time(
+        "faiss IndexBinaryMultiHash, 4 x 16 bits", lambda: theirs(faiss.IndexBinaryMultiHash(64, 4, 16))
+    )
     ivf = faiss.IndexBinaryIVF(faiss.IndexBinaryFlat(64), 64, 1024)
     ivf.nprobe, ivf.own_fields = 16, False
-    timed("faiss IndexBinaryIVF, 1024 lists, 16 probed", lambda: theirs(ivf))
+    searches.time("faiss IndexBinaryIVF, 1024 lists, 16 probed", lambda: theirs(ivf))
+    return searches.rows
 
 
-def features(count: int, length: int = 512) -> None:
+def features(count: int, length: int = 512) -> list[dict]:
     """Seconds of the whole search, and how many of the copies that there are it finds."""
     from tools.scoring.dedup.features import find_similar
 
@@ -94,13 +106,13 @@ def features(count: int, length: int = 512) -> None:
             for match, original in zip(map(found.get, copies.tolist()), originals, strict=True)
         ])  # fmt: skip
 
-    print(f"\n{count} features of {length} numbers\n| search | s | found % |\n|---|---|---|")
-    timed("exact", lambda: ours("exact"))
-    timed("index: random planes", lambda: ours("index"))
-    try:
-        import faiss
-    except ImportError:
-        return
+    print(f"\n{count} features of {length} numbers")
+    searches = Searches()
+    searches.time("exact", lambda: ours("exact"))
+    searches.time("index: random planes", lambda: ours("index"))
+    if not installed("faiss", "faiss"):
+        return searches.rows
+    import faiss
 
     def theirs() -> float:
         lists = 4 * int(np.sqrt(count))
@@ -111,19 +123,17 @@ def features(count: int, length: int = 512) -> None:
         _, found = index.search(vectors, 4)  # of every row, as no one knows which are copies
         return (found[copies] == originals[:, None]).any(axis=1).mean()
 
-    timed("faiss IVF, 8 lists probed", theirs)
+    searches.time("faiss IVF, 8 lists probed", theirs)
+    return searches.rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--hashes", type=int, default=1_000_000)
     parser.add_argument("--features", type=int, default=100_000)
     args = parser.parse_args()
-    hashes(args.hashes)
-    features(args.features)
+    finish(args.json, {"hashes": hashes(args.hashes), "features": features(args.features)})
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -14,18 +14,26 @@ some seconds (with --gops, of the encoded files): ocr and its area, and technica
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+from measuring import (
+    finish,
+    installed,
+    leaving_out,
+    make_parser,
+    medians_in_turn,
+    print_head,
+    print_row,
+    run,
+)
 
+from tools.errors import UserError
 from tools.media.reading.decoders.pyav import Decoder
 from tools.media.reading.probe import index_packets
 from tools.media.reading.requests import FrameRequest, read_requests, read_sampled
@@ -36,6 +44,7 @@ from tools.scoring.technical.sharpness import sharpness
 
 EXACT = Sampling("first_middle_last", 3)
 NEAREST = Sampling("first_middle_last", 3, nearest="key")
+RATIOS = (("exact", "floor"), ("exact", "key"), ("OpenCV", "exact"), ("decord", "exact"))
 
 
 def encode(source: Path, target: Path, gop: int, seconds: int) -> Path:
@@ -62,6 +71,7 @@ def encode(source: Path, target: Path, gop: int, seconds: int) -> Path:
 
 
 def ways(path: Path) -> dict[str, Callable[[], object]]:
+    """What is timed, by name; decord where it is installed."""
     index = index_packets(path)
     numbers = EXACT.indices(index.times)
 
@@ -88,25 +98,15 @@ def ways(path: Path) -> dict[str, Callable[[], object]]:
 
         VideoReader(str(path), num_threads=1).get_batch(numbers).asnumpy()
 
-    return {
+    found: dict[str, Callable[[], object]] = {
         "floor": floor,
         "exact": lambda: read_sampled(path, EXACT),
         "key": lambda: read_sampled(path, NEAREST),
         "OpenCV": opencv,
-        "decord": decord,
     }
-
-
-def medians(functions: dict[str, Callable[[], object]], repeat: int) -> dict[str, float]:
-    """CPU milliseconds of each, run in turn."""
-    times: dict[str, list[float]] = {name: [] for name in functions}
-    for turn in range(repeat + 1):
-        for name, function in functions.items():
-            start = time.process_time()
-            function()
-            if turn:  # the first warms up
-                times[name].append(1e3 * (time.process_time() - start))
-    return {name: statistics.median(taken) for name, taken in times.items()}
+    if installed("decord", "decord"):
+        found["decord"] = decord
+    return found
 
 
 Scores = dict[str, float]
@@ -163,43 +163,64 @@ def _differences(values: np.ndarray) -> dict[str, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
     parser.add_argument("--gops", nargs="*", type=int, default=[])
     parser.add_argument("--seconds", type=int, default=10, help="length of the encoded files")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--scores", action="store_true")
     parser.add_argument("--window", type=float, default=3, help="length in seconds of what --scores compares")
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    rows = []
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
-        files = [] if args.scores and args.gops else [(path.name, path) for path in args.videos]
-        for path in args.videos:
-            for gop in args.gops:
-                made = encode(path, Path(folder, f"{path.stem}_{gop}.mp4"), gop, args.seconds)
-                files.append((f"{path.name}, GOP {gop}", made))
+        files = []
+        for number, path in enumerate(args.videos):
+            with leaving_out(path):
+                index_packets(path)  # before it is encoded
+                if not (args.scores and args.gops):
+                    files.append((path.name, path))
+                for gop in args.gops:
+                    made = encode(path, Path(folder, f"{number}_{gop}.mp4"), gop, args.seconds)
+                    files.append((f"{path.name}, GOP {gop}", made))
         if args.scores:
-            ocr = OcrScorer(device="cpu")
-            pairs = [pair for _, path in files for pair in scored_windows(path, args.window, ocr)]
-            report = differences(pairs)
-            print(json.dumps(report, indent=1))
-            rows.append(report)
+            rows += compare_scores([path for _, path in files], args.window)
         else:
-            for name, path in files:
-                taken = medians(ways(path), args.repeat)
-                if not rows:
-                    print(f"| file | {' | '.join(taken)} | exact / floor | exact / key |")
-                    print(f"|{'---|' * (len(taken) + 3)}")
-                ratios = [taken["exact"] / taken["floor"], taken["exact"] / taken["key"]]
-                cells = [f"{value:.1f}" for value in taken.values()] + [f"{ratio:.2f}" for ratio in ratios]
-                print(f"| {name} | {' | '.join(cells)} |", flush=True)
-                rows.append({"file": name, **taken})
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1))
+            compare_times(files, args.repeat, rows)
+    finish(args.json, rows)
+
+
+def compare_scores(files: list[Path], window: float) -> list[dict[str, dict[str, float]]]:
+    """Print, and give, by how much scores change; nothing where no window has other frames."""
+    ocr = OcrScorer(device="cpu")
+    pairs: list[tuple[Scores, Scores]] = []
+    for path in files:
+        with leaving_out(path):
+            pairs += scored_windows(path, window, ocr)
+    if len(pairs) < 2:
+        raise UserError(
+            f"{len(pairs)} windows have other frames with ~key: longer videos, or --gops 30, give more"
+        )
+    report = differences(pairs)
+    print_head("score", *next(iter(report.values())))
+    for name, values in report.items():
+        print_row(name, *(f"{value:.4g}" for value in values.values()))
+    return [report]
+
+
+def compare_times(files: list[tuple[str, Path]], repeat: int, rows: list[dict[str, Any]]) -> None:
+    """Print, and add to the rows, the milliseconds of each way and the ratios."""
+    for name, path in files:
+        with leaving_out(name):
+            taken = {way: 1e3 * seconds for way, seconds in medians_in_turn(ways(path), repeat).items()}
+            ratios = {f"{a} / {b}": taken[a] / taken[b] for a, b in RATIOS if a in taken}
+            if not rows:
+                print_head("file", *taken, *ratios)
+            cells = [f"{value:.1f}" for value in taken.values()] + [
+                f"{ratio:.2f}" for ratio in ratios.values()
+            ]
+            print_row(name, *cells)
+            rows.append({"file": name, **taken, **ratios})
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

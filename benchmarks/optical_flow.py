@@ -1,19 +1,23 @@
 """Pairs per second of the flow methods on the 320 x 576 grid, and what a video costs.
 
+    python benchmarks/optical_flow.py VIDEO... [--pairs 4] [--repeat 3] [--json FILE]
+
 GMFlow has random weights: its speed does not depend on them. On a CPU it takes seconds for each pair; --pairs
-says how many are timed.
+says how many are timed. CPU seconds are medians; the ratio of a method is its seconds by those of DIS, that
+of a video those of DIS by decoding.
 """
 
 from __future__ import annotations
 
-import argparse
 import platform
 import time
-from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
+from measuring import finish, leaving_out, make_parser, medians_in_turn, print_head, print_row, run
 
 from tools.media.reading.requests import read_sampled
 from tools.media.reading.sampling import parse_sampling
@@ -36,63 +40,71 @@ def random_gmflow() -> GMFlow:
     return model.requires_grad_(False)
 
 
-def seconds(function: Callable[[], object]) -> tuple[float, float]:
-    """On the clock, and of all cores together (which other work on the machine does not change)."""
-    clock, cores = time.perf_counter(), time.process_time()
-    function()
-    return time.perf_counter() - clock, time.process_time() - cores
-
-
-def pair_speeds(video: str, count: int) -> None:
+def pair_speeds(video: Path, count: int, repeat: int) -> list[dict[str, Any]]:
+    """Seconds of each method for a pair: of CPU, and on a GPU on the clock."""
     chosen = read_sampled(video, parse_sampling("uniform_mid", count + 1))
     pairs = list(pairwise(averaged_picture(f.image) for f in chosen))
-    print("| method | precision | pairs/s | CPU seconds for a pair |\n|---|---|---|---|")
-
-    def line(name: str, precision: str, estimate: Estimate, some: list[Pair]) -> None:
-        clock, cores = seconds(lambda: estimate(some))
-        print(f"| {name} | {precision} | {len(some) / clock:.2f} | {cores / len(some):.3f} |", flush=True)
-
     many = pairs * (1 + 60 // len(pairs))
-    dis_flow(many[:1])  # warm
-    line("dis, one core", "-", dis_flow, many)
     model, device = random_gmflow(), resolve_device("auto")
     fast = ["bf16", "fp16"] if device != "cpu" else ["bf16"] if cpu_multiplies_bf16() else []
+    clock = time.process_time if device == "cpu" else time.perf_counter
+    methods: dict[tuple[str, str], tuple[Estimate, list[Pair]]] = {("dis, one core", "-"): (dis_flow, many)}
     for precision in ("fp32", *fast):
         estimate = GMFlowEstimator(
             model.to(device), device=device, precision=precision, threads=usable_cores()
         )
-        if device != "cpu":
-            estimate(pairs[:1])  # warm
-        line(f"gmflow, {device}", precision, estimate, pairs if device == "cpu" else many)
+        methods[f"gmflow, {device}", precision] = estimate, pairs if device == "cpu" else many
+    ways = {method: partial(estimate, some) for method, (estimate, some) in methods.items()}
+    spent = medians_in_turn(ways, repeat, clock)
+    rows = []
+    print_head("method", "precision", "pairs/s", "seconds for a pair", "by DIS")
+    for (name, precision), seconds in spent.items():
+        each = seconds / len(methods[name, precision][1])
+        rows.append({"method": name, "precision": precision, "seconds_per_pair": each})
+        ratio = each / rows[0]["seconds_per_pair"]
+        print_row(name, precision, f"{1 / each:.2f}", f"{each:.3f}", f"{ratio:.1f}")
+    return rows
 
 
-def video_costs(videos: list[str]) -> None:
+def video_costs(videos: list[Path], repeat: int) -> list[dict[str, Any]]:
+    """CPU seconds of each part of a row."""
     stage = OpticalFlowStage(method="dis", split_camera=True)
-    print("\nCPU seconds\n\n| video | decode | scale | dis | dis, split camera |\n|---|---|---|---|---|")
+    rows = []
+    print("\nCPU seconds\n")
+    print_head("video", "decode", "scale", "dis", "dis, split camera", "dis / decode")
     for video in videos:
-        found, clips = [], []
-        decode = seconds(lambda v=video, f=found: f.append(read_sampled(v, stage.sampling)))[1]
-        images = {frame.index: frame.image for frame in found[0]}
-        times = found[0].times
-        scale = seconds(lambda i=images, t=times, c=clips: c.append(make_clip(i, t, stage.sampling)))[1]
-        plain = seconds(lambda c=clips: score_clips(dis_flow, c))[1]
-        split = seconds(lambda c=clips: score_clips(dis_flow, c, split_camera=True))[1]
-        print(f"| {Path(video).name} | {decode:.2f} | {scale:.2f} | {plain:.2f} | {split:.2f} |", flush=True)
+        with leaving_out(video):
+            frames = read_sampled(video, stage.sampling)
+            images, times = {frame.index: frame.image for frame in frames}, frames.times
+            clip = make_clip(images, times, stage.sampling)
+            spent = medians_in_turn(
+                {
+                    "decode": partial(read_sampled, video, stage.sampling),
+                    "scale": partial(make_clip, images, times, stage.sampling),
+                    "dis": partial(score_clips, dis_flow, [clip]),
+                    "split": partial(score_clips, dis_flow, [clip], split_camera=True),
+                },
+                repeat,
+            )
+            ratio = spent["dis"] / spent["decode"]
+            print_row(video.name, *(f"{seconds:.2f}" for seconds in spent.values()), f"{ratio:.2f}")
+            rows.append({"video": video.name, **spent})
+    return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("videos", nargs="+")
+    parser = make_parser(__doc__)
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
     parser.add_argument("--pairs", type=int, default=4, help="pairs that GMFlow is timed on (4)")
+    parser.add_argument("--repeat", type=int, default=3, help="how often each way runs (3)")
     args = parser.parse_args()
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {usable_cores()} cores, {gpu}"
     print(f"{machine}, PyTorch {torch.__version__}\n")
-    pair_speeds(args.videos[0], args.pairs)
-    video_costs(args.videos)
+    pairs = pair_speeds(args.videos[0], args.pairs, args.repeat)
+    videos = video_costs(args.videos, args.repeat)
+    finish(args.json, {"machine": machine, "pairs": pairs, "videos": videos})
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

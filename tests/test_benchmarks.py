@@ -1,0 +1,109 @@
+"""Benchmarks: each says how it runs, and its README names it with flags that it has."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+HELPERS = {"measuring", "stage_rows", "technical_clips"}  # which other scripts import or start
+SCRIPTS = sorted(path.stem for path in ROOT.glob("benchmarks/*.py") if path.stem not in HELPERS)
+README = (ROOT / "benchmarks" / "README.md").read_text()
+COMMANDS = re.findall(r"python benchmarks/(\w+)\.py([^`\n]*)", README)
+
+# All in one process: PyTorch is imported once.
+SAY_HELP = """
+import contextlib, io, json, runpy, sys
+
+folder, *scripts = sys.argv[1:]
+sys.path[0] = folder  # as when Python runs a script of it
+helps = {}
+for script in scripts:
+    sys.argv = [script, "--help"]
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        runpy.run_path(f"{folder}/{script}.py", run_name="__main__")
+    helps[script] = said.getvalue()
+print(json.dumps(helps))
+"""
+
+
+@pytest.fixture(scope="module")
+def helps():
+    """What --help of each script says, run from another folder and without PYTHONPATH."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-c", SAY_HELP, ROOT / "benchmarks", *SCRIPTS],
+        cwd="/", env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_says_how_a_script_runs(helps, script):
+    assert f"    python benchmarks/{script}.py" in helps[script]
+    assert "--json FILE" in helps[script]
+    usage, docstring = helps[script].split("\n\n", 1)
+    commands = re.findall(rf"python benchmarks/{script}\.py((?:.|\n {{8}})*)", docstring)
+    stated = {flag for command in commands for flag in re.findall(r"--[a-z][\w-]*", command)}
+    assert stated <= set(re.findall(r"--[a-z][\w-]*", usage)), (stated, usage)
+
+
+def test_the_index_of_the_readme_names_every_script():
+    index = README.split("\n## ")[1]
+    assert set(re.findall(r"\b(\w+)\.py", index)) == set(SCRIPTS)
+
+
+@pytest.mark.parametrize("script, rest", COMMANDS, ids=[script for script, _ in COMMANDS])
+def test_a_command_of_the_readme_has_flags_that_exist(helps, script, rest):
+    assert set(re.findall(r"--[a-z][\w-]*", rest)) <= set(re.findall(r"--[a-z][\w-]*", helps[script]))
+
+
+def run(*command, **options):
+    return subprocess.run([sys.executable, *map(str, command)], capture_output=True, text=True, **options)
+
+
+def test_what_cannot_be_measured_is_left_out_and_said(tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video")
+    done = run(ROOT / "benchmarks" / "probe.py", broken, cwd=tmp_path)
+    assert done.returncode == 2
+    left_out, last = done.stderr.splitlines()
+    assert left_out.startswith(f"left out: {broken}: unreadable: ") and last == "nothing was measured"
+
+
+def test_figures_are_printed_with_their_ratio_and_written_as_json(tmp_path, monkeypatch):
+    from tests.support import make_video
+
+    video = make_video(tmp_path / "one key frame.mp4", 30, gop=250)
+    figures = tmp_path / "figures.json"
+    done = run(ROOT / "benchmarks" / "probe.py", video, "--repeat", 1, "--json", figures, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    (row,) = json.loads(figures.read_text())
+    cells = [cell.strip() for cell in done.stdout.splitlines()[2].strip("|").split("|")]
+    assert cells[:2] == [video.name, "30"] and row["frames"] == 30
+    assert float(cells[4]) == round(row["probe"] / row["decode"], 3)
+
+
+def test_json_into_a_folder_that_is_not_there_is_refused_before_anything_runs(tmp_path):
+    done = run(ROOT / "benchmarks" / "probe.py", "no.mp4", "--json", tmp_path / "no" / "figures.json")
+    assert done.returncode == 2 and f"there is no folder {tmp_path / 'no'}" in done.stderr
+
+
+def test_what_a_child_says_is_shown_only_if_it_fails(capfd):
+    code = """
+import sys; sys.path.insert(0, {!r})
+from measuring import run, run_child
+def main():
+    child = run_child([sys.executable, "-c", "import sys; print(7); print('noise', file=sys.stderr)"])
+    assert child.output == "7\\n" and child.wall > 0 and child.peak > 1 << 20, child
+    run_child([sys.executable, "-c", "import sys; print('why', file=sys.stderr); sys.exit(3)"])
+run(main)
+"""
+    done = run("-c", code.format(str(ROOT / "benchmarks")))
+    assert done.returncode == 2 and done.stdout == "" and "noise" not in done.stderr
+    assert done.stderr.splitlines()[0].endswith("exit status 3") and done.stderr.splitlines()[1] == "why"
