@@ -1,6 +1,6 @@
 """Pairs per second of the flow methods on the 320 x 576 grid, and what a video costs.
 
-    python benchmarks/optical_flow.py VIDEO... [--pairs 4] [--repeat 3] [--json FILE]
+    python benchmarks/optical_flow.py VIDEO... [--pairs 2] [--repeat 3] [--json FILE]
 
 GMFlow has random weights: its speed does not depend on them. On a CPU it takes seconds for each pair; --pairs
 says how many are timed. CPU seconds are medians; the ratio of a method is its seconds by those of DIS, that
@@ -95,7 +95,7 @@ def video_costs(videos: list[Path], repeat: int) -> list[dict[str, Any]]:
 def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("videos", nargs="+", type=Path, metavar="VIDEO")
-    parser.add_argument("--pairs", type=int, default=4, help="pairs that GMFlow is timed on (4)")
+    parser.add_argument("--pairs", type=int, default=2, help="pairs that GMFlow is timed on (2)")
     parser.add_argument("--repeat", type=int, default=3, help="how often each way runs (3)")
     args = parser.parse_args()
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
