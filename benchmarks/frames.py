@@ -198,7 +198,7 @@ def compare_scores(files: list[Path], window: float) -> list[dict[str, dict[str,
             pairs += scored_windows(path, window, ocr)
     if len(pairs) < 2:
         raise UserError(
-            f"{len(pairs)} windows have other frames with ~key; longer videos, a longer --window or --gops 30 give more"
+            f"{len(pairs)} windows have other frames with ~key; a longer --window or --gops 30 gives more"
         )
     report = differences(pairs)
     print_head("score", *next(iter(report.values())))

@@ -86,7 +86,8 @@ def installed(peer: str, *packages: str) -> bool:
     """Whether a peer can be measured; if not, which package it lacks is said."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            leave_out(peer, f"{package} is not installed ({how_to_install(package)})")
+            how = "pip install faiss-cpu" if package == "faiss" else how_to_install(package)
+            leave_out(peer, f"{package} is not installed ({how})")
             return False
     return True
 
