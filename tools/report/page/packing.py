@@ -78,11 +78,12 @@ def pack_numbers(values: np.ndarray) -> PackedNumbers:
     if decimals is None:
         decimals = _decimals_of_grid(finite, values.size)
     multiples = _multiples(values, decimals)
-    listed = filled & ~(np.abs(multiples) < LIMIT)
-    keys, exact = _keys(values, np.where(filled & ~listed, multiples, 0.0), filled & ~listed, decimals)
+    inner = filled & (np.abs(multiples) < LIMIT)
+    listed = filled & ~inner
+    keys, exact = _keys(values, np.where(inner, multiples, 0.0), inner, decimals)
     below, above = (np.unique(values[listed & side]) for side in (values < 0, values > 0))
-    inner = keys[filled & ~listed]
-    start, end = (inner.min() - below.size, inner.max() + 1) if inner.size else (0, below.size)
+    between = keys[inner]
+    start, end = (between.min() - below.size, between.max() + 1) if between.size else (0, below.size)
     keys[listed] = np.where(
         values[listed] < 0,
         start + np.searchsorted(below, values[listed]),
