@@ -84,6 +84,24 @@ def test_no_file_takes_the_number_of_a_stream_that_was_closed(tmp_path, number):
     assert (done.returncode, (tmp_path / "result").read_text()) == (0, "done True")
 
 
+def test_output_that_was_closed_takes_what_is_printed(tmp_path):
+    code = "import sys\nfrom tools import cli\ncli.run(lambda: print(sys.stdout.isatty(), flush=True))"
+    done = run(code, tmp_path, preexec_fn=lambda: os.close(1))
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "written"),
+    [("ascii", rb"\xe4 \u2026"), ("latin-1", b"\xe4 \\u2026"), ("ascii:replace", b"? ?")],
+)
+def test_letters_that_the_output_lacks_are_numbers(tmp_path, encoding, written):
+    code = "from tools import cli\ncli.run(lambda: print('\xe4 \u2026'))"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONIOENCODING", encoding)
+        done = run(code, tmp_path, stdout=subprocess.PIPE)
+    assert (done.returncode, done.stdout, done.stderr) == (0, written + b"\n", b"")
+
+
 def test_a_pipe_that_breaks_elsewhere_is_an_error(tmp_path):
     """Of a program that was to take data, for example: nothing may look as if it were done."""
     code = "from tools import cli\ndef main(): raise BrokenPipeError(32, 'Broken pipe')\ncli.run(main)"

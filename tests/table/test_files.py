@@ -64,6 +64,15 @@ def test_other_names_are_refused(name):
         table_format(name)
 
 
+@pytest.mark.parametrize("extension", [".csv", ".parquet", ".jsonl"])
+def test_names_that_are_not_utf8_are_refused_in_words(tmp_path, extension):
+    """Polars opens none of them."""
+    folder = tmp_path / os.fsdecode(b"\xe9t\xe9")
+    folder.mkdir()
+    with pytest.raises(UserError, match="is not UTF-8; rename it"):
+        read_table(folder / f"meta{extension}")
+
+
 def test_csv_is_read_by_pandas_as_we_wrote_it(tmp_path, hard_table):
     path = write_table(hard_table, tmp_path / "meta.csv")
     frame = pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")

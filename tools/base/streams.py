@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 import sys
@@ -61,12 +62,17 @@ def keep_standard_streams() -> None:
 
     A command that runs for days need not end because its terminal, or the program that reads its log, has.
     Where one of the three standard streams was closed from the start, none of the files that are opened later
-    may take its number: libraries write their messages there.
+    may take its number: libraries write their messages there. A character that the encoding of the output
+    lacks is written as its number, as on standard error.
     """
     while (null := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest number that is free
         os.set_inheritable(null, True)
     os.close(null)
-    if sys.stdout is not None and sys.stdout is sys.__stdout__:
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115
+    elif sys.stdout is sys.__stdout__:
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            sys.stdout.reconfigure(errors="backslashreplace")
         sys.stdout = _Lasting(sys.stdout, is_output=True)  # type: ignore[assignment]
     if sys.stderr is None:
         sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115

@@ -69,10 +69,15 @@ def format_of(path: str | Path) -> TableFormat:
     """The format of a table.
 
     Raises:
-        UserError: The name ends in none of `FORMATS`, nor in one of `COMPRESSIONS` after it, or is an
-            address.
+        UserError: The name ends in none of `FORMATS`, nor in one of `COMPRESSIONS` after it, is an address,
+            or is not UTF-8, which Polars cannot open.
     """
     refuse_address(path)
+    if any("\ud800" <= letter <= "\udfff" for letter in str(path)):
+        raise UserError(
+            f"{path}: the name of the table or of its folder is not UTF-8; rename it (convmv does), "
+            "or run the command inside the folder"
+        )
     extension = "." + table_extension(path).lower().lstrip(".").partition(".")[0]
     if extension not in FORMATS:
         raise UserError(
