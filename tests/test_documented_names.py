@@ -181,8 +181,8 @@ def collect(page: Path) -> set[str]:
     return found
 
 
-_EXAMPLES = {"suffix _a_b", "suffix _V", "suffix _KEY", "suffix _SCOREminV", "suffix _SCOREmaxV"}
-"""Suffixes that are made of what the user typed, and shown as a pattern."""
+_EXAMPLES = {f"suffix _{name}" for name in ("a_b", "V", "KEY", "SCOREminV", "SCOREmaxV", "redness")}
+"""Suffixes that are made of what the user typed, and shown as a pattern; that of the scorer to be added."""
 
 
 @functools.cache
