@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.support import barcode_picture, ffmpeg_frames, make_video, read_barcode, remux
+from tests.support import barcode_picture, ffmpeg_frames, make_video, read_barcode, remux, run_ffmpeg
 from tools.errors import MediaError
 from tools.media.reading.frames import iter_frames, iter_video_frames, read_frames, read_frames_at
 from tools.media.reading.probe import index_packets, probe
@@ -192,6 +192,17 @@ def test_colours_and_turning_are_those_of_the_ffmpeg_program(videos_dir, name):
     wanted = [0, info.num_frames // 2, info.num_frames - 1]
     for frame in read_frames(path, wanted):
         assert np.array_equal(frame.image, expected[frame.index])
+
+
+@pytest.mark.parametrize(("number", "location"), [(0, "left"), (1, "center"), (2, "topleft"), (5, "bottom")])
+def test_scaled_chroma_is_where_the_stream_says(tmp_path, number, location):
+    """Beside the ffmpeg program, which is told where: its filter does not go by the stream."""
+    noise = np.random.default_rng(0).integers(0, 256, (1, 16, 24, 3), np.uint8).repeat(8, 1).repeat(8, 2)
+    path = make_video(tmp_path / "a.mp4", 1, pictures=noise, options={"x264-params": f"chromaloc={number}"})
+    scaled = f"scale=80:50:flags=bicubic:in_chroma_loc={location}"
+    raw = run_ffmpeg(["-i", str(path), "-vf", scaled, "-f", "rawvideo", "-pix_fmt", "rgb24", "-"])
+    (frame,) = read_frames(path, [0], size=(80, 50))
+    assert np.array_equal(frame.image, np.frombuffer(raw, np.uint8).reshape(50, 80, 3))
 
 
 def test_sizes_and_pixel_formats(tmp_path):

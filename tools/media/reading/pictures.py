@@ -26,7 +26,9 @@ class PictureConverter:
     """Converts the pictures of one video to arrays with libswscale, in one step from the stored format.
 
     Colours follow the matrix and range that the stream states, as in the ffmpeg program; for 8-bit 4:2:0
-    the result is that program's, bit for bit. HDR pictures are tone-mapped to SDR, see `tonemap`.
+    the result is that program's, bit for bit. Where it is scaled, that needs its `in_chroma_loc`: its filter
+    `scale` takes chroma to be in the middle of its pixels unless told, while here it is where the stream
+    says. HDR pictures are tone-mapped to SDR, see `tonemap`.
     If the size changes within the stream, pictures keep their aspect ratio, with black bars.
 
     Args:
