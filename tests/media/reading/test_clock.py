@@ -151,6 +151,16 @@ def test_a_header_that_lies_about_the_rate(tmp_path: Path, fps: Fraction, factor
     assert index_packets(path).timing == "ok"
 
 
+def test_frames_that_all_have_the_same_time(tmp_path: Path) -> None:
+    """The header's rate is all that is known of their times; the decoder knows their order."""
+    path = tmp_path / "same.mkv"
+    remux(make_video(tmp_path / "plain.mp4", 40), path, after=["-c", "copy", "-bsf:v", "setts=pts=0:dts=0"])
+    found = probe(path)
+    assert (found.num_frames, found.fps, found.duration, found.timing) == (40, 25, 1.6, "repaired")
+    assert [read_barcode(frame.image) for frame in iter_frames(path)] == list(range(40))
+    assert [read_barcode(frame.image) for frame in read_frames(path, [31, 7])] == [31, 7]
+
+
 def test_decord_is_not_believed_where_it_errs(tmp_path: Path) -> None:
     for name in ("b.ts", "n.avi"):
         path = make_video(tmp_path / name, FRAMES, gop=20, b_frames=2 if name == "b.ts" else 0)

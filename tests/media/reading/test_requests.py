@@ -71,6 +71,15 @@ def test_a_file_with_an_index_is_opened_once(tmp_path, monkeypatch, suffix):
             assert np.array_equal(frame.image, alone.image)
 
 
+def test_frames_and_thumbnails_of_recordings_that_were_joined(tmp_path):
+    """Where their clocks start anew, a file that was read to its end cannot be sought in."""
+    part, joined = make_video(tmp_path / "part.mkv", 30), tmp_path / "joined.mkv"
+    joined.write_bytes(2 * part.read_bytes())
+    (found,) = read_requests(joined, [FrameRequest(Sampling("count_uniform", 12), thumbnails=(16, 9))])
+    assert [read_barcode(frame.image) for frame in found] == [frame.index % 30 for frame in found]
+    assert len(found) == 12 and len(found.thumbnails) == 60
+
+
 def test_thumbnails_are_means_of_the_luma(tmp_path):
     path = make_video(tmp_path / "v.mp4", 5)
     (small,) = read_requests(path, [FrameRequest(None, (16, 8))])

@@ -201,3 +201,13 @@ def test_the_command_says_which_files_change(tmp_path: Path, capsys: pytest.Capt
     said = capsys.readouterr()
     assert f"1 files change size or orientation of their pictures within, the first: {path}" in said.err
     assert read_table(said.out.split()[-1])["path"].to_list() == files[:1]
+
+
+def test_pixels_whose_shape_changes_keep_that_of_the_first_frame(tmp_path: Path) -> None:
+    parts = [
+        make_video(tmp_path / f"{n}.ts", 12, codec="mpeg2video", size=(64, 48), sample_aspect_ratio=ratio)
+        for n, ratio in enumerate([Fraction(1), Fraction(4, 3)])
+    ]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    assert (probe(path).width, probe(parts[1]).width) == (64, 85)

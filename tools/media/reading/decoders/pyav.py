@@ -154,7 +154,11 @@ class Decoder:
         self._certain: Container[int] | None = None
 
     def __enter__(self) -> Decoder:
-        self._use(*self._given) if self._given else self._open()
+        # Matroska files that were joined, once read to their end, have only their first part after a seek.
+        if self._given and self.index.timing == "ok":
+            self._use(*self._given)
+        else:
+            self._open()
         return self
 
     def __exit__(self, *error: object) -> None:

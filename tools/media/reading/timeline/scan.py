@@ -67,13 +67,13 @@ def index_opened(
     # In these formats the first packet suffices, unless the times contradict the decoder.
     contradictory = bool(stream.codec_context.has_b_frames) and _ascend(scan.pts)
     pictures = _decode_all(stream.codec_context, scan.head if contradictory or not regular else scan.head[:1])
+    ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     if 0 < len(scan.tail) <= _LONGEST_TAIL and not _ends_complete(stream.codec_context, scan):
         scan.damaged[-1] = True
     form = container.format.name
     reordered = bool(stream.codec_context.has_b_frames)
     delay = _output_delay(stream.codec_context, scan.head) if form == "avi" else None
     discontinuous = bool(container.format.flags & Flags.ts_discont.value)
-    ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
     rate = stream.average_rate or stream.guessed_rate
     facts = {
         "path": str(path),

@@ -118,6 +118,8 @@ def time_frames(
     known = sum(time is not None for time in scan.pts)
     if (delay is not None and reordered) or 2 * known < len(scan.pts):
         return _counted(scan, time_base, rate, delay)
+    if known > 1 and len(set(scan.pts) - {None}) == 1:  # nothing to interpolate between
+        return dataclasses.replace(_counted(scan, time_base, rate, delay), timing="repaired")
     scan.byte_offsets = byte_offsets(path)
     if order is None and reordered and not stored_dts:
         order = decoded_order(path, scan)
