@@ -7,8 +7,9 @@ import importlib
 import sys
 
 from tools import cli
-from tools.commands import COMMANDS, typed_vidsieve
+from tools.commands import COMMANDS
 from tools.errors import UserError
+from tools.typed_names import typed_vidsieve
 
 
 def main() -> None:

@@ -15,8 +15,8 @@ from tools.base.packages import missing_package
 from tools.base.signals import Stopped, end_with_torchrun, exit_code, stopping_on_signals
 from tools.base.streams import keep_standard_streams
 from tools.base.terminal import harmless
-from tools.commands import as_typed
 from tools.errors import DiskError, UserError, VidsieveError
+from tools.typed_names import as_typed
 
 STEP_VARIABLE = "VIDSIEVE_STEP"
 """Environment variable: what errors of a command begin with, when a step of a pipeline runs it."""

@@ -6,7 +6,6 @@ the scores as Daft expressions. To add a command or a scorer is one line here.
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 
@@ -336,31 +335,3 @@ SCORERS = {command.score: command for command in COMMANDS if command.score}
 
 ENGINES = {"daft": "tools.integrations.daft.arguments"}
 """Where a stage can run beside this process (``--engine``), and the module that does it."""
-
-_typed_vidsieve = False
-
-
-def typed_vidsieve() -> None:
-    """From now on texts name commands as ``vidsieve NAME``: so the user has typed this one."""
-    global _typed_vidsieve
-    _typed_vidsieve = True
-
-
-def is_vidsieve_typed() -> bool:
-    """Whether the user has typed this command as ``vidsieve NAME``."""
-    return _typed_vidsieve
-
-
-def as_typed(text: str) -> str:
-    """A text with commands named as the user types them: ``python -m tools.…``, or ``vidsieve NAME``."""
-    if not _typed_vidsieve:
-        return text
-    names = {command.typed: command.name for command in COMMANDS}
-
-    def rewrite(match: re.Match[str]) -> str:
-        name = names.get(match["module"])
-        if name is None:
-            return match[0]
-        return f"vidsieve {name}" if match["python"] else f"--no-python vidsieve {name}"  # torchrun
-
-    return re.sub(r"(?P<python>python )?-m (?P<module>tools[\w.]*)", rewrite, text)

@@ -1,5 +1,6 @@
 """Standard streams that end before the command, as a pager or a terminal may: the work goes on."""
 
+import functools
 import os
 import pty
 import socket
@@ -30,33 +31,27 @@ cli.run(main)
 
 
 @contextmanager
-def nobody_reads():
-    reading, writing = os.pipe()
-    os.close(reading)
-    yield writing
-    os.close(writing)
-
-
-@contextmanager
-def closed_terminal():
-    terminal, end = pty.openpty()
-    os.close(terminal)
-    yield end
-    os.close(end)
-
-
-@contextmanager
-def closed_socket():
-    ours, theirs = socket.socketpair()
-    theirs.close()
+def nobody_at_the_other_end(pair):
+    """One end of a connection, after the other was closed."""
+    other, ours = pair()
+    os.close(other)
     yield ours
-    ours.close()
+    os.close(ours)
+
+
+def socket_pair():
+    return tuple(end.detach() for end in socket.socketpair())
 
 
 @contextmanager
 def full_disk():
     with Path("/dev/full").open("w") as file:
         yield file
+
+
+LOST_PIPE, LOST_SOCKET, LOST_TERMINAL = (
+    functools.partial(nobody_at_the_other_end, pair) for pair in (os.pipe, socket_pair, pty.openpty)
+)
 
 
 def run(code, folder, stderr=subprocess.PIPE, **options):
@@ -71,7 +66,7 @@ def run(code, folder, stderr=subprocess.PIPE, **options):
     )
 
 
-@pytest.mark.parametrize("lost", [nobody_reads, closed_terminal, full_disk])
+@pytest.mark.parametrize("lost", [LOST_PIPE, LOST_TERMINAL, full_disk])
 def test_messages_that_nobody_can_take_do_not_end_the_work(tmp_path, lost):
     with lost() as stderr:
         done = run(WORK, tmp_path, stderr)
@@ -109,7 +104,7 @@ def test_a_pipe_that_breaks_elsewhere_is_an_error(tmp_path):
     assert (done.returncode, done.stderr.count(b"error: BrokenPipeError")) == (1, 1)
 
 
-@pytest.mark.parametrize("lost", [nobody_reads, closed_socket, closed_terminal])
+@pytest.mark.parametrize("lost", [LOST_PIPE, LOST_SOCKET, LOST_TERMINAL])
 def test_work_goes_on_when_nobody_reads_the_output_any_more(tmp_path, lost):
     """As behind head, or less: nothing is left undone, and the exit code is that of the work."""
     code = """

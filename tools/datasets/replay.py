@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tools.commands import as_typed
 from tools.datasets.operations import OPERATIONS, Context, Phase
 from tools.datasets.outputs import output_target
 from tools.datasets.pipeline import KEEPING, Plan, Settings, in_order
+from tools.typed_names import as_typed
 
 
 def repeat_notes(plan: Plan) -> list[str]:

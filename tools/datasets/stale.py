@@ -10,12 +10,12 @@ from typing import Any
 
 from tools import __version__
 from tools.columns import COLUMNS
-from tools.commands import as_typed
 from tools.errors import UserError
 from tools.stage.provenance import weights_in
 from tools.stage.recorded import recorded_stage
 from tools.stage.stage import weights_later
 from tools.table.sidecar import RUN, Sidecar, read_sidecar
+from tools.typed_names import as_typed
 
 _DIGITS = 12  # of a digest in a message
 

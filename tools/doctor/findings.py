@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tools.base.terminal import padded, width
-from tools.commands import as_typed
+from tools.typed_names import as_typed
 
 OK, MISSING, PROBLEM = "ok", "missing", "problem"
 

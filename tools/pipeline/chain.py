@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools.base.log import LOG
-from tools.commands import as_typed
 from tools.errors import DiskError, UserError
 from tools.pipeline.document import Document
 from tools.pipeline.estimates import Sum, by_last_run, step_estimate
@@ -23,6 +22,7 @@ from tools.pipeline.state import State
 from tools.stage.progress import spell_seconds
 from tools.stage.provenance import digest_file
 from tools.table import count_rows
+from tools.typed_names import as_typed
 
 _LOOKS = "it looks for files (if it finds others, the steps after it are to do, too)"
 """Why a step that reads no table is always run."""

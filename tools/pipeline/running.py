@@ -12,8 +12,8 @@ from pathlib import Path
 
 from tools.base.signals import Stopped, ending_with_parent
 from tools.cli import STEP_VARIABLE
-from tools.commands import as_typed, is_vidsieve_typed
 from tools.pipeline.plan import Step
+from tools.typed_names import as_typed, is_vidsieve_typed
 
 _TOOLS = Path(__file__).resolve().parents[1]
 _RANK_VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")

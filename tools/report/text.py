@@ -9,7 +9,6 @@ import polars as pl
 
 from tools.base.terminal import one_line, padded, shortened, width
 from tools.columns import COLUMNS
-from tools.commands import as_typed
 from tools.report.chain import Chain, ChainStep, Change
 from tools.report.recipe_overlay import Amount, Overlay, OverlayStep
 from tools.report.rows import HEADINGS
@@ -17,6 +16,7 @@ from tools.report.summary import Summary, summarize
 from tools.report.summary.numbers import NumberSummary
 from tools.report.summary.render import compact
 from tools.report.text_style import Style, share
+from tools.typed_names import as_typed
 
 _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _FEW_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from tools.commands import as_typed
 from tools.report.chain import Chain, ChainStep
 from tools.report.page.condition_bounds import bounds_of, joined
 from tools.report.page.contents import Contents
 from tools.report.recipe_overlay import Overlay
 from tools.report.text import change_text, datautil_command
+from tools.typed_names import as_typed
 
 
 def chain_data(chain: Chain) -> dict[str, Any]:
