@@ -385,3 +385,22 @@ def test_what_is_appended_is_not_cleaned():
         frame, clean_caption=True, refine_llm_caption=True, merge_cmotion=True, append_text=" [END]"
     )
     assert edited["text"].to_list() == ["a cat x Camera motion: pan left. [END]"]
+
+
+@pytest.mark.parametrize("missing", [None, "", "nan"])
+def test_long_whole_numbers_are_sorted_exactly(missing):
+    numbers = [2**53, 2**53 + 1, 2**53 - 1, -(2**63), 2**63 - 1, 2**63 - 2, -5]
+    frame = pl.DataFrame({"path": map(str, range(8)), "id": [*map(str, numbers), missing]})
+    exact = [str(number) for number in sorted(numbers)]
+    assert filter_table(frame, sort_ascending="id")["id"].to_list() == [*exact, missing]
+    assert filter_table(frame, sort="id")["id"].to_list() == [*exact[::-1], missing]
+
+
+def test_names_of_columns_are_no_patterns():
+    frame = pl.DataFrame({"path": ["a"], "*": ["1"], "^p.*$": ["2"], "x": ["3"]})
+    assert filter_table(frame, select=["path", "*", "^p.*$"]).columns == ["path", "*", "^p.*$"]
+    assert filter_table(frame, select=["^p.*$", "path"]).columns == ["^p.*$", "path"]
+    assert filter_table(frame, drop_columns=["x"]).columns == ["path", "*", "^p.*$"]
+    for name in ("*", "^p.*$"):
+        with pytest.raises(UserError, match="taken for a pattern"):
+            filter_table(frame, sort=name)

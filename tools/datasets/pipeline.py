@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -212,6 +212,8 @@ def check_columns(
         operation, value = OPERATIONS[name], values[name]
         caller = f"{source}: {operation.flag}"
         require_columns(pl.LazyFrame(schema=present), operation.needed(value), caller)
+        if operation.chooses is None:
+            _check_names(operation.needed(value), caller)
         if operation.chooses is None and not operation.takes_lists:
             require_single_values(present, operation.needed(value), caller)
         if operation.check is not None:
@@ -222,6 +224,17 @@ def check_columns(
         if operation.chooses is not None:
             present = {column: present[column] for column in operation.chooses(value, list(present))}
     return present
+
+
+def _check_names(names: Iterable[str], caller: str) -> None:
+    """Check that Polars, for which ``*`` is all columns and ``^…$`` a pattern, takes names as they are.
+
+    Raises:
+        UserError: It does not.
+    """
+    for name in names:
+        if name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise UserError(f"{caller}: '{name}' would be taken for a pattern; give the column another name")
 
 
 def run_operations(

@@ -18,8 +18,8 @@ from tools.columns import COLUMNS
 from tools.table.files import numeric
 
 NUMBER, TEXT, TRUTH, UNKNOWN, NOTHING, OTHER = "number", "text", "true or false", "unknown", "None", "other"
-EXACT_WHOLE_NUMBERS = 2**53
-"""Whole numbers beyond this one are not all Float64 numbers."""
+EXACT_WHOLE_NUMBERS = 2**53 - 1
+"""Whole numbers up to this one are Float64 numbers that no other whole number is rounded to."""
 
 
 class Mismatch(ValueError):

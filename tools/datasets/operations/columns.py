@@ -44,7 +44,7 @@ def _train(frame: pl.LazyFrame, value: object, context: Context) -> pl.LazyFrame
 
 
 def _select(frame: pl.LazyFrame, names: list[str], context: Context) -> pl.LazyFrame:
-    return frame.select(_stay_select(names, ()))
+    return _of_names(frame, _stay_select(names, ()))
 
 
 def _drop(frame: pl.LazyFrame, names: list[str], context: Context) -> pl.LazyFrame:
@@ -53,7 +53,14 @@ def _drop(frame: pl.LazyFrame, names: list[str], context: Context) -> pl.LazyFra
     left = _stay_drop(names, frame.collect_schema().names())
     if not left:
         raise UserError(f"{context.source}: --drop-columns: no column would be left")
-    return frame.select(left)
+    return _of_names(frame, left)
+
+
+def _of_names(frame: pl.LazyFrame, names: list[str]) -> pl.LazyFrame:
+    """These columns, whose names are no patterns."""
+    import polars.selectors as cs
+
+    return frame.select(cs.by_name(names))
 
 
 OPERATIONS = (

@@ -26,6 +26,8 @@ def sort_rows(
 ) -> pl.LazyFrame:
     """Sort by number when every filled cell is one, else by text; empty cells come last.
 
+    Whole numbers of 64 bits are compared exactly, others as Float64.
+
     Args:
         frame: The table; it may be larger than memory if the column has texts or numbers.
         column: What to sort by.
@@ -44,30 +46,28 @@ def sort_rows(
         key = key.fill_nan(None)
     elif not dtype.is_integer() and dtype != pl.String:
         return frame.sort(key, descending=descending, nulls_last=True, maintain_order=True)
-    all_numbers = True
+    whole = pl.col(column).cast(pl.Int64, strict=False)
+    kinds = [whole, numeric(column)] if dtype == pl.String else []
 
     def looked_at(batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-        nonlocal all_numbers
         for batch in batches:
-            if all_numbers and dtype == pl.String:
-                all_numbers = not batch.select(_words(column)).item()
+            while kinds and batch.select(_others(column, kinds[0])).item():
+                del kinds[0]
             yield batch
 
     sample, rows = sample_of(looked_at(batches_of(frame.select(column))))
-    if dtype == pl.String and all_numbers:
-        key = numeric(column)
+    if kinds:
+        key = kinds[0]
     keys = sample.select(key).to_series()
     return external_sort(frame, key, keys, rows, scratch_folder(scratch), descending=descending)
 
 
-def _words(column: str) -> pl.Expr:
-    """Whether a filled cell of a column of text is no number."""
+def _others(column: str, numbers: pl.Expr) -> pl.Expr:
+    """Whether a filled cell of a column of text is none of some numbers, as which it was cast."""
     import polars as pl
 
-    from tools.table import numeric
-
     filled = ~pl.col(column).str.strip_chars().str.to_lowercase().is_in(["", "nan"])  # null where the cell is
-    return (filled & numeric(column).is_null()).any()
+    return (filled & numbers.is_null()).any()
 
 
 def _descending(frame: pl.LazyFrame, column: str, context: Context) -> pl.LazyFrame:
