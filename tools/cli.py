@@ -1,25 +1,19 @@
-"""What every command line of the toolkit shares: the parser, and how errors reach the user."""
+"""What every command line of the toolkit shares: the parser, and kinds of flags; `tools.program` runs it."""
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NoReturn
 
 from tools import __version__
 from tools.base.addresses import local_path, refuse_address
-from tools.base.disk import disk_error
-from tools.base.packages import missing_package
-from tools.base.signals import Stopped, end_with_torchrun, exit_code, stopping_on_signals
-from tools.base.streams import keep_standard_streams
-from tools.base.terminal import harmless
-from tools.errors import DiskError, UserError, VidsieveError
+from tools.errors import UserError
+from tools.program import is_program as is_program
+from tools.program import of_step
+from tools.program import run as run
 from tools.typed_names import as_typed
-
-STEP_VARIABLE = "VIDSIEVE_STEP"
-"""Environment variable: what errors of a command begin with, when a step of a pipeline runs it."""
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -141,7 +135,7 @@ class ArgumentParser(argparse.ArgumentParser):
         """Print one line and exit with 2."""
         if self.raises:
             raise UserError(message)
-        self.exit(2, f"error: {_of_step()}{as_typed(message)} (see: {self.prog} --help)\n")
+        self.exit(2, f"error: {of_step()}{as_typed(message)} (see: {self.prog} --help)\n")
 
 
 class _HelpAll(argparse.Action):
@@ -252,96 +246,6 @@ def _dashed(arg: str) -> str:
         return arg
     flag, equals, value = arg.partition("=")
     return flag.replace("_", "-") + equals + value
-
-
-def run(main: Callable[[], int | None]) -> NoReturn:
-    """Run a command's ``main`` and exit with its code; errors become one line on stderr.
-
-    Exit codes: 0 done; 1 nothing could be done, a full or read-only disk, or an unexpected error; 2 bad
-    input; 130 Ctrl-C, 143 SIGTERM, 129 SIGHUP. ``TOOLS_DEBUG=1`` shows the traceback.
-    """
-    from tools.base.log import show_log
-
-    global _is_program
-    _is_program = True
-    keep_standard_streams()
-    show_log()
-    end_with_torchrun()
-    try:
-        with stopping_on_signals():
-            code = main() or 0
-    except KeyboardInterrupt as stop:
-        if not (isinstance(stop, Stopped) and stop.is_known):
-            why = f" by {stop}" if str(stop) else ""
-            _complain(f"interrupted{why}; run the same command again to go on")
-        code = exit_code(stop)
-    except VidsieveError as error:
-        _complain(str(error))
-        code = 1 if isinstance(error, DiskError) else 2
-    except ModuleNotFoundError as error:
-        _complain(str(missing_package(error) or f"{error} (unexpected; TOOLS_DEBUG=1 shows where)"))
-        code = 2
-    except BaseException as error:  # the last resort: still one line, still a failing exit code
-        # A panic of Polars is no Exception.
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        code = 1
-        if isinstance(error, OSError) and _output_fails():  # `_flushed` tells why
-            pass
-        elif isinstance(error, OSError) and (fault := disk_error(error.filename or "the output", error)):
-            _complain(str(fault))
-        else:
-            # What follows the first line of an error of Polars is its expression.
-            what = next(iter(str(error).strip().splitlines()), "")
-            _complain(f"{type(error).__name__}: {what} (unexpected; TOOLS_DEBUG=1 shows where)")
-    sys.exit(_flushed(code))
-
-
-_is_program = False
-
-
-def is_program() -> bool:
-    """Whether this process runs one command and nothing else."""
-    return _is_program
-
-
-def _output_fails() -> bool:
-    try:
-        _flush()
-    except OSError:
-        return True
-    return False
-
-
-def _flush() -> None:
-    if sys.stdout is not None:
-        sys.stdout.flush()
-
-
-def _flushed(code: int) -> int:
-    """Hand on what was printed; the exit code, which is 1 where that is lost."""
-    try:
-        _flush()
-        return code
-    except OSError as error:
-        lost = error
-    # What is left in the buffer would be written again, and reported, at the very end.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    _complain(str(disk_error("standard output", lost) or f"standard output: {lost}"))
-    return 1
-
-
-def _complain(line: str) -> None:
-    if os.environ.get("TOOLS_DEBUG") == "1":
-        import traceback
-
-        traceback.print_exc()
-    print(f"error: {_of_step()}{harmless(as_typed(line))}", file=sys.stderr)
-
-
-def _of_step() -> str:
-    """Of a command that a pipeline runs, the step that an error is about."""
-    return os.environ.get(STEP_VARIABLE, "")
 
 
 def positive_number(text: str) -> float:

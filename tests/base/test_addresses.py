@@ -12,13 +12,13 @@ import pytest
 from tests.media.fetching.http_server import serve
 from tests.support import make_video
 from tests.test_cli import RUNNABLE
-from tools import cli
 from tools.base.addresses import is_address, local_path, refuse_address
 from tools.datasets import check_integrity, convert, datautil, save_first_frame
 from tools.datasets.edit import filter_table
 from tools.datasets.transforms.frames import FirstFrameStage
 from tools.errors import UserError
 from tools.media.fetching.local_files import local_file
+from tools.program import complain
 from tools.scene_cut import cut, scene_detect
 from tools.scene_cut.clips.stage import CutStage
 from tools.scene_cut.shots.stage import SceneDetectStage
@@ -66,7 +66,7 @@ def refusal(module, arguments, capsys) -> str:
     try:
         code = importlib.import_module(module).main(arguments)
     except UserError as error:
-        code = cli._complain(str(error)) or 2
+        code = complain(str(error)) or 2
     except SystemExit as done:
         code = done.code
     said = capsys.readouterr()

@@ -11,8 +11,8 @@ import sysconfig
 from pathlib import Path
 
 from tools.base.signals import Stopped, ending_with_parent
-from tools.cli import STEP_VARIABLE
 from tools.pipeline.plan import Step
+from tools.program import STEP_VARIABLE
 from tools.typed_names import as_typed, is_vidsieve_typed
 
 _TOOLS = Path(__file__).resolve().parents[1]
