@@ -51,7 +51,9 @@ def test_cycles_of_links_end_and_nothing_is_listed_twice(tmp_path):
     (tmp_path / "a" / "to_b").symlink_to(tmp_path / "b")
     (tmp_path / "broken").symlink_to(tmp_path / "nowhere")
     (tmp_path / "broken.mp4").symlink_to(tmp_path / "nowhere.mp4")
-    assert convert_video(tmp_path)["relpath"].to_list() == ["a/x.mp4", "b/y.mp4", "broken.mp4", "other/z.mp4"]
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    expected = ["a/x.mp4", "b/y.mp4", "broken.mp4", "loop.mp4", "other/z.mp4"]
+    assert convert_video(tmp_path)["relpath"].to_list() == expected
     assert convert_video(tmp_path / "b")["relpath"].to_list()[-1] == "y.mp4"
 
 

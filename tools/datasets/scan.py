@@ -67,10 +67,17 @@ def _search(
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 (linked if entry.is_symlink() else here).append(entry.path)
             elif exts is None or os.path.splitext(entry.name)[1].lower() in exts:  # noqa: PTH122  (as above)
                 found.append(entry.path)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or into a folder that cannot be read: not that of the others
+        return False
 
 
 def _is_utf8(path: str) -> bool:
