@@ -17,6 +17,7 @@ from tests.media.sounds import noise, sine, video_with_sound
 from tests.models.clap_files import SmallClap
 from tools.commands import SCORERS
 from tools.errors import MediaError, UserError
+from tools.integrations.daft.stage_udf import StageWorker
 from tools.operators.daft import (
     ocr_score,
     optical_flow_score,
@@ -170,6 +171,21 @@ def test_a_batch_keeps_the_values_of_its_good_rows(table, sizes):
         "9.bin": "decode: half of it",  # its values are there all the same
         "22.bin": "missing: no such file",
     }
+
+
+@pytest.mark.parametrize("cell", [7, 2.5, {"a": "5.bin"}, ["5.bin"]], ids=["int", "float", "struct", "list"])
+def test_a_column_that_holds_no_videos_is_named(cell):
+    worker = StageWorker(StageSpec(SizeStage), ("path", "id"))
+    with pytest.raises(UserError, match=rf"holds a {type(cell).__name__} .* is for paths or bytes"):
+        worker.outcomes([["5.bin", cell], ["0", "1"]])
+
+
+def test_nan_is_no_path(table):
+    frame = daft.from_pydict({"path": [float("nan")], "id": ["0"]})
+    told = frame.with_column("told", score_with(SizeStage(), path=col("path"), id=col("id"), num_workers=1))
+    assert [row["error"] for row in told.to_pydict()["told"]] == [
+        "bad_value: the cell of column path is empty"
+    ]
 
 
 def test_decoding_goes_on_while_the_model_works_and_workers_stay():

@@ -154,6 +154,10 @@ def test_columns_of_every_make(score, video):
     frame = pd.DataFrame({"video": cells}, index=[7, 3])
     frame["quality"] = scorer(frame["video"])
     assert frame["quality"][7] == value and np.isnan(frame["quality"][3])
+    assert (
+        scorer(frame["video"].array)[0] == value
+        and scorer(frame["video"].astype("category").array)[0] == value
+    )
     assert scorer(pl.Series(cells)).to_list() == [value, None]
     assert scorer(np.array(cells, dtype=object)) == [value, None]
     assert scorer(tuple(cells)) == [value, None] and scorer([]) == []

@@ -35,6 +35,9 @@ FORMAT = "format"
 """Cell that says what the bytes of ``path`` are (``mp4``), where ``path`` is bytes."""
 
 
+_PATHS = (str, os.PathLike, bytes, bytearray, memoryview)
+
+
 @dataclass
 class StageWorker:
     """What an actor does: keep a stage set up and its decoding workers running, from one batch to the next.
@@ -91,9 +94,16 @@ class StageWorker:
         return json.dumps(stage_config(self.session.stage), sort_keys=True, default=str)
 
     def _located(self, row: dict[str, Any]) -> dict[str, Any]:
-        """A row whose path means the same here as where it was written."""
+        """A row whose path means the same here as where it was written; NaN is none, as in pandas."""
         kind = row.pop(FORMAT, None)
         path = row.get("path")
+        if path != path:  # NaN
+            path = None
+        if path is not None and not isinstance(path, _PATHS):
+            raise UserError(
+                f"the column of videos holds a {type(path).__name__} ({repr(path)[:40]}), "
+                "but is for paths or bytes"
+            )
         if isinstance(path, str) and path.strip() and "://" not in path and not path.startswith("data:"):
             path = os.path.join(self.folder, path)  # noqa: PTH118  a Path would change the text
         if path is not None and (kind or not isinstance(path, str)):

@@ -46,7 +46,8 @@ def like(column: Any, values: list[Any], dtype: pa.DataType) -> Any:
         dtype: Their type.
 
     Returns:
-        A pyarrow Array, a pandas series with the same index, a Polars or Daft series; else the list.
+        A pyarrow Array, a pandas series with the same index (an array of pandas has none), a Polars or Daft
+        series; else the list.
     """
     make = type(column).__module__.partition(".")[0]
     if make not in ("pyarrow", "pandas", "polars", "daft"):
@@ -55,7 +56,8 @@ def like(column: Any, values: list[Any], dtype: pa.DataType) -> Any:
 
     array = pa.array(values, dtype)
     if make == "pandas":
-        return array.to_pandas().set_axis(column.index)
+        series = array.to_pandas()
+        return series.set_axis(column.index) if hasattr(column, "index") else series
     if make == "polars":
         import polars as pl
 
