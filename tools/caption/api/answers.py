@@ -89,7 +89,7 @@ class UnsupportedError(Exception):
 
 
 def read_answer(body: str, *, verbatim: bool = False) -> Answer:
-    """Read the body of a response with status 200.
+    """Read the body of a response with a status of success.
 
     Args:
         body: The body.
