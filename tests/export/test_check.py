@@ -1,6 +1,7 @@
 """Folders that anybody made: real videos and captions laid out as each trainer reads them."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -136,6 +137,12 @@ def test_text_files_in_other_encodings(tmp_path):
     (tmp_path / "c.txt").write_bytes(b"")
     found = captions(tmp_path, "musubi", ["a.mp4", "b.mp4", "c.mp4"])
     assert found.captions == {"a.mp4": "With a mark.", "b.mp4": "Gr\ufffd\ufffde", "c.mp4": ""}
+
+
+def test_a_pipe_in_place_of_a_caption_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.txt")
+    with pytest.raises(UserError, match=r"a\.txt: is no file"):
+        captions(tmp_path, "musubi", ["a.mp4"])
 
 
 def test_captions_of_cosmos(tmp_path):

@@ -67,6 +67,8 @@ def found_captions(folder: Path, trainer: Trainer, media: Sequence[str], trained
 
 def _text(path: Path) -> str | None:
     """A file of one caption, without blanks around it; what is no UTF-8 in it is replaced by U+FFFD."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise UserError(f"{path}: is no file")
     try:
         return path.read_bytes().decode("utf-8-sig", errors="replace").strip()
     except FileNotFoundError:
