@@ -27,7 +27,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from measuring import finish, leave_out, leaving_out, make_parser, run, run_child
+from measuring import finish, leave_out, leaving_out, make_parser, ratio_of, run, run_child
 
 from tools.media.reading.probe import index_packets
 from tools.media.workers.pool import usable_cores
@@ -126,10 +126,6 @@ def compare(path: Path, scenes: list[Scene], folder: Path) -> dict[str, float]:
         got = list(luma(place))
         wrong += abs(len(got) - len(frames))
         if got and got[0].shape != source[0].shape:
-            leave_out(
-                f"PSNR of {path.name}",
-                "pixels that are not square, or a rotation: its clips have another size",
-            )
             return {"bytes": sum(clip.stat().st_size for clip in folder.glob("*_scene-*"))}
         for own, picture in zip(frames, got, strict=False):
             near = [i for i in (own - 1, own, own + 1) if 0 <= i < len(source)]
@@ -172,13 +168,18 @@ def measure(video: Path, args: argparse.Namespace) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for name in names:
         cpu = statistics.median(seconds[name]) - start
-        row = {"video": video.name, "way": name, "cpu_s": cpu, "times": open_sora / cpu, "start_s": start}
+        times = ratio_of(open_sora, cpu)
+        row = {"video": video.name, "way": name, "cpu_s": cpu, "times": times, "start_s": start}
         rows.append(row | found[name])
         shown = found[name]
-        line = f"{name:48}{cpu:8.2f}{open_sora / cpu:7.2f}{shown['bytes'] / 1e6:8.2f}"
+        told = "-" if times is None else f"{times:.2f}"
+        line = f"{name:48}{cpu:8.2f}{told:>7}{shown['bytes'] / 1e6:8.2f}"
         if "psnr" in shown:
             line += f"{shown['psnr']:8.2f}{shown['ssim']:9.5f}{shown['wrong']:7}{shown['copied']:8.0%}"
         print(line, flush=True)
+    if any("psnr" not in found[name] for name in names if name != "copy"):
+        why = "some clips have another size: its pixels are not square, or it is rotated"
+        leave_out(f"PSNR and SSIM of {video.name}", why)
     return rows
 
 

@@ -6,9 +6,10 @@ The table is made: paths, ids, sizes, scores, and a caption of about 200 charact
 `read_csv`, one operation and `to_csv`; Polars `scan_csv` of texts, the operation and `sink_csv`,
 with one thread. Each way of each task is a process of its own, in turn; counted are the CPU seconds
 (user and system) less those for a table of 1,000 rows, which are the start, medians of the rounds,
-and the peak memory. The results of pandas and datautil are compared, row by row, before a figure is
-printed. pandas cleans captions with diffusers' own copy of the T5 cleaning, twice, as Open-Sora
-does it; that task needs ``pip install --no-deps diffusers requests``, and is left out without it.
+and the peak memory. Seconds below 0.05 are noise of the start, and get no ratio. The results of
+pandas and datautil are compared, row by row, before a figure is printed. pandas cleans captions with
+diffusers' own copy of the T5 cleaning, twice, as Open-Sora does it; that task needs
+``pip install --no-deps diffusers requests``, and is left out without it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from measuring import finish, installed, make_parser, run, run_child
+from measuring import finish, installed, make_parser, ratio_of, run, run_child
 
 CLEANED = 200_000  # rows of the table of captions; a loop over all of them would take hours
 PARTS = 8
@@ -164,7 +165,7 @@ STEPS = {"make": make_tables, "pandas": with_pandas, "polars": with_polars, "che
 OUTPUTS = {"datautil": "ours.csv", "pandas": "theirs.csv", "polars": "polars.csv"}
 
 
-def compare(task: str, rounds: int, folder: Path, step: list[str]) -> dict[str, float]:
+def compare(task: str, rounds: int, folder: Path, step: list[str]) -> dict[str, float | None]:
     """Seconds and GiB of each way of a task."""
     inputs, flags = TASKS[task]
     module = [sys.executable, "-m", "tools.datasets.datautil", *inputs, *flags, "--output", "ours.csv"]
@@ -181,13 +182,13 @@ def compare(task: str, rounds: int, folder: Path, step: list[str]) -> dict[str, 
             found[way].append((many[0] - few[0], many[1]))
     if task != "sample" and "pandas" in commands:  # which rows is a matter of each one's random numbers
         timed([*step, "check", task], folder)
-    figures: dict[str, float] = {}
+    figures: dict[str, float | None] = {}
     for way, values in found.items():
         figures[f"{way} s"], figures[f"{way} GiB"] = map(statistics.median, zip(*values, strict=True))
     if "pandas s" in figures:
-        figures["faster than pandas"] = figures["pandas s"] / figures["datautil s"]
+        figures["faster than pandas"] = ratio_of(figures["pandas s"], figures["datautil s"])
     if "polars s" in figures:
-        figures["of polars"] = figures["datautil s"] / figures["polars s"]
+        figures["of polars"] = ratio_of(figures["datautil s"], figures["polars s"])
     return figures
 
 
@@ -215,13 +216,16 @@ def compare_all(args: argparse.Namespace, folder: Path) -> None:
     timed([*step, "make", str(args.rows)], folder)
     timed([*step, "make", "1000"], folder / "few")
     print(f"{args.rows} rows, {(folder / 'meta.csv').stat().st_size / 2**30:.2f} GiB")
-    figures: dict[str, dict[str, float]] = {}
+    figures: dict[str, dict[str, float | None]] = {}
     for task in args.only:
         if task == "clean captions" and not installed("clean captions", "pandas", "diffusers", "requests"):
             continue
         figures[task] = compare(task, args.rounds, folder, step)
         print(
-            f"{task}: " + ", ".join(f"{name} {value:.2f}" for name, value in figures[task].items()),
+            f"{task}: "
+            + ", ".join(
+                f"{name} {'-' if value is None else f'{value:.2f}'}" for name, value in figures[task].items()
+            ),
             flush=True,
         )
     finish(args.json, figures)

@@ -171,6 +171,11 @@ def _text_of(file: Any) -> str:
     return file.read().decode(errors="replace")
 
 
+def ratio_of(one: float, other: float) -> float | None:
+    """One by another of two CPU times that are less that of a start; None if one is within its noise."""
+    return one / other if min(one, other) > 0.05 else None
+
+
 def print_head(*columns: str) -> None:
     """The first two lines of a Markdown table."""
     print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}", flush=True)

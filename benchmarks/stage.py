@@ -94,9 +94,9 @@ def compare(rounds: int, **tasks: Callable[[], float]) -> dict[str, float]:
 
 def check_inputs(videos: list[str], parts: Sequence[str]) -> None:
     """Say what cannot be measured without videos, and refuse those that cannot be read."""
-    if not videos:
-        for part in sorted({"start", "speed-up"} & set(parts)):
-            leave_out(part, "needs videos")
+    for part, needed in {"start": 1, "speed-up": 2}.items():
+        if part in parts and len(videos) < needed:
+            leave_out(part, f"needs {needed} videos or more")
     from tools.media.reading.probe import probe  # here: this process is to stay small, see `memory_per_row`
 
     for video in videos:  # a row that fails at once would make a run seem fast
@@ -131,7 +131,7 @@ def main() -> None:
                 technical=lambda cpu=cpu: start_seconds("technical", args.videos, cpu=cpu),
                 help=lambda cpu=cpu: start_seconds("help", args.videos, cpu=cpu),
             )
-    if args.videos and "speed-up" in args.only:
+    if len(args.videos) > 1 and "speed-up" in args.only:
         times = compare(
             args.rounds,
             one_worker=lambda: wall_seconds(args.videos),
@@ -142,6 +142,9 @@ def main() -> None:
         speed_up = {name: times["one_worker"] / times[name] for name in times if name != "one_worker"}
         figures["technical measures, wall s"] = times
         figures["speed-up"] = speed_up
+        figures["speed-up, by that of two runs"] = {
+            name: value / speed_up["two_runs"] for name, value in speed_up.items() if name != "two_runs"
+        }
     for name, values in figures.items():
         print(f"{name}: " + ", ".join(f"{label} {value:.3g}" for label, value in values.items()))
     finish(args.json, figures)
