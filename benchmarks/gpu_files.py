@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import finish, leaving_out, make_parser, run, run_child
+from measuring import finish, leave_out, leaving_out, make_parser, run, run_child
 
 from tests.models.openai_clip import Shape, random_state, save_state
 from tools.errors import UserError
@@ -101,6 +101,9 @@ def main() -> None:
         few, many = (make_table(folder, videos, rows) for rows in (args.rows // 5, args.rows))
         for workers in args.workers:
             start, whole = (run_seconds(t, workers, args.device, environment) for t in (few, many))
+            if whole <= start:
+                leave_out(f"{workers} workers", f"{args.rows} rows take no longer than a fifth: more --rows")
+                continue
             rate = (args.rows - args.rows // 5) / (whole - start)
             crops = crops_rate(few, workers)
             figures.append(
@@ -114,7 +117,7 @@ def main() -> None:
             )
             print(json.dumps(figures[-1]), flush=True)
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    finish(args.json, {"gpu": gpu, "files": figures})
+    finish(args.json, figures and {"gpu": gpu, "files": figures})
 
 
 if __name__ == "__main__":

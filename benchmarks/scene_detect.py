@@ -201,7 +201,7 @@ def readable(folder: Path, names: list[str]) -> list[str]:
     found = []
     for name in names or sorted(path.name for path in folder.iterdir() if path.is_file()):
         with leaving_out(name):
-            if not index_packets(folder / name).times:
+            if not len(index_packets(folder / name).times):
                 raise MediaError("no_video", folder / name, "no frame")
             found.append(name)
     if not found:
