@@ -21,12 +21,19 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from measuring import finish, leave_out, make_parser, run, run_child, run_children
 
 FEW = 200  # rows of the short run
 PARTS = ("rows", "memory", "start", "speed-up")
+STARTS = {
+    "info": ["tools.datasets.datautil", "{meta}", "--info", "--quiet"],
+    "technical": ["tools.scoring.technical.inference", "{meta}", "--quiet"],
+    "help": ["tools.scoring.technical.inference", "--help"],
+}
+"""Arguments of the commands whose start is timed."""
 
 
 def measure(kind: str, stage: str, rows: int, workers: int) -> dict[str, float]:
@@ -50,17 +57,33 @@ def memory_per_row(rows: int) -> float:
     return (many - few) / rows
 
 
-def start_seconds(kind: str, videos: list[str], *, cpu: bool) -> float:
-    """CPU or wall seconds of a command with one row, or of its help."""
+def start_seconds(kind: str, videos: list[str], compiled: str, *, cpu: bool) -> float:
+    """CPU or wall seconds of a command with one row, or of its help.
+
+    Args:
+        kind: A key of `STARTS`.
+        videos: Files, of which the first is the row.
+        compiled: Folder of compiled modules, as an installed package has them; the first call fills it.
+        cpu: CPU seconds, else those on the clock.
+    """
     with tempfile.TemporaryDirectory() as folder:
         meta = write_table(Path(folder) / "meta.csv", videos[:1])
-        command = {
-            "info": ["tools.datasets.datautil", str(meta), "--info", "--quiet"],
-            "technical": ["tools.scoring.technical.inference", str(meta), "--quiet"],
-            "help": ["tools.scoring.technical.inference", "--help"],
-        }[kind]
-        child = run_child([sys.executable, "-m", *command])
+        command = [sys.executable, "-m", *(word.format(meta=meta) for word in STARTS[kind])]
+        child = run_child(command, PYTHONDONTWRITEBYTECODE="", PYTHONPYCACHEPREFIX=compiled)
         return child.cpu if cpu else child.wall
+
+
+def starts(videos: list[str], rounds: int) -> dict[str, dict[str, float]]:
+    """Median CPU and wall seconds of each start."""
+    with tempfile.TemporaryDirectory() as compiled:
+        for kind in STARTS:  # not counted: it compiles
+            start_seconds(kind, videos, compiled, cpu=True)
+        return {
+            f"one row, {'CPU' if cpu else 'wall'} s": compare(
+                rounds, **{kind: partial(start_seconds, kind, videos, compiled, cpu=cpu) for kind in STARTS}
+            )
+            for cpu in (True, False)
+        }
 
 
 def write_table(path: Path, videos: list[str]) -> Path:
@@ -124,13 +147,7 @@ def main() -> None:
     if "memory" in args.only:
         figures["memory, bytes per row"] = compare(args.rounds, parent=lambda: memory_per_row(5 * args.rows))
     if args.videos and "start" in args.only:
-        for cpu in (True, False):
-            figures[f"one row, {'CPU' if cpu else 'wall'} s"] = compare(
-                args.rounds,
-                info=lambda cpu=cpu: start_seconds("info", args.videos, cpu=cpu),
-                technical=lambda cpu=cpu: start_seconds("technical", args.videos, cpu=cpu),
-                help=lambda cpu=cpu: start_seconds("help", args.videos, cpu=cpu),
-            )
+        figures.update(starts(args.videos, args.rounds))
     if len(args.videos) > 1 and "speed-up" in args.only:
         times = compare(
             args.rounds,
