@@ -59,6 +59,22 @@ def test_a_table_that_became_shorter_is_refused(tmp_path):
         lines.picked(path, np.ones(100, bool))
 
 
+def test_a_table_that_changed_since_its_rows_were_chosen_is_refused(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("path,b\n" + "a,1\n" * 100)
+    for rows in (50, 200):
+        with pytest.raises(UserError, match="100 rows and had"):
+            pick_rows(path, np.arange(rows) < 5, 0.1)
+
+
+def test_names_of_picked_columns_are_those_of_the_table(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text(" path , b\n" + "a,1\n" * 100)
+    table = pick_rows(path, np.arange(100) == 7, 0.01)
+    assert table is not None
+    assert table.collect().to_dict(as_series=False) == {"path": ["a"], "b": ["1"]}
+
+
 def test_compressed_and_quoted_tables_are_not_picked(tmp_path):
     packed = tmp_path / "packed.csv"  # compressed, whatever it is called
     packed.write_bytes(gzip.compress(b"path,b\na,1\n"))

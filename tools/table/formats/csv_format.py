@@ -50,7 +50,9 @@ class CsvFormat(TableFormat):
 
     def scan_all(self, paths: Sequence[Path]) -> pl.LazyFrame:
         """Tables with the same header, whose rows follow each other."""
-        tables = [self._checked(path) for path in paths]
+        return self._named([self._checked(path) for path in paths])
+
+    def _named(self, tables: Sequence[CheckedCsv]) -> pl.LazyFrame:
         frame = self._scan(tables)
         found = frame.collect_schema().names()
         names = tables[0].names
@@ -79,7 +81,9 @@ class CsvFormat(TableFormat):
         table = self._checked(path)
         if table.lines is None or compression(path) != "uncompressed":
             return None
-        return self._scan([replace(table, source=table.lines.picked(path, keep))])
+        if len(keep) != table.rows:
+            raise UserError(f"{path}: the table has {table.rows} rows and had {len(keep)}; did it change?")
+        return self._named([replace(table, source=table.lines.picked(path, keep))])
 
     def needs_no_quotes(self, paths: Iterable[Path]) -> bool:
         """Whether none of them has a quote."""
