@@ -1,9 +1,15 @@
-"""Instruction sets of the CPU."""
+"""The CPU: its cores and instruction sets."""
 
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
+
+
+def allowed_cores() -> int:
+    """Cores that this process may run on; all of them where the system does not restrict any (macOS)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import codecs
 import io
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.base.cpu import allowed_cores
 from tools.table.csv_lines import LinePlaces, line_feeds
 from tools.table.csv_rows import corrected_csv, csv_header
 from tools.table.opening import encoding, line_blocks, open_bytes
@@ -101,7 +101,7 @@ def _is_compressed(path: Path) -> bool:
 def _borders(path: Path) -> list[int]:
     """Where the pieces of a file begin that are checked in parallel, each at a line, and its end."""
     size = path.stat().st_size
-    pieces = min(len(os.sched_getaffinity(0)), size // _PIECE)
+    pieces = min(allowed_cores(), size // _PIECE)
     borders = {0, size}
     with open_bytes(path) as stream:
         if isinstance(stream, io.FileIO):  # what is compressed has one piece

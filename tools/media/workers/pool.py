@@ -20,6 +20,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from tools.base.cpu import allowed_cores
 from tools.base.disk import system_message
 from tools.base.log import LOG
 from tools.base.temporary_files import TemporaryFolder
@@ -42,9 +43,8 @@ __all__ = ["NOT_READY", "Job", "WorkerPool", "usable_cores"]
 
 def usable_cores() -> int:
     """Cores that this process may use, shared out among the ranks that `torchrun` started on this machine."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     ranks = int(os.environ.get("LOCAL_WORLD_SIZE") or 1)
-    return max(1, cores // max(1, ranks))
+    return max(1, allowed_cores() // max(1, ranks))
 
 
 class WorkerPool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.base.cpu import allowed_cores
 from tools.base.packages import how_to_install, is_installed
 from tools.errors import UserError
 
@@ -89,7 +89,7 @@ def cores_here(quota: Path = _CPU_QUOTA) -> float:
     Args:
         quota: File of the limit (Linux, cgroup v2): microseconds of CPU time, or max, and of which time.
     """
-    cores = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    cores = float(allowed_cores())
     try:
         allowed, period = quota.read_text().split()
     except (OSError, ValueError):
