@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 from tools import __version__
 from tools.base.addresses import local_path, refuse_address
+from tools.base.terminal import harmless
 from tools.errors import UserError
 from tools.program import is_program as is_program
 from tools.program import of_step
@@ -135,7 +136,7 @@ class ArgumentParser(argparse.ArgumentParser):
         """Print one line and exit with 2."""
         if self.raises:
             raise UserError(message)
-        self.exit(2, f"error: {of_step()}{as_typed(message)} (see: {self.prog} --help)\n")
+        self.exit(2, f"error: {of_step()}{harmless(as_typed(message))} (see: {self.prog} --help)\n")
 
 
 class _HelpAll(argparse.Action):

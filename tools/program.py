@@ -72,21 +72,16 @@ def is_program() -> bool:
 
 def _output_fails() -> bool:
     try:
-        _flush()
+        sys.stdout.flush()
     except OSError:
         return True
     return False
 
 
-def _flush() -> None:
-    if sys.stdout is not None:
-        sys.stdout.flush()
-
-
 def _flushed(code: int) -> int:
     """Hand on what was printed; the exit code, which is 1 where that is lost."""
     try:
-        _flush()
+        sys.stdout.flush()
         return code
     except OSError as error:
         lost = error

@@ -7,6 +7,8 @@ import csv
 import pytest
 
 from tests.support import run_command
+from tools import cli
+from tools.base.log import LOG, show_log
 from tools.base.terminal import harmless, one_line
 from tools.datasets import datautil
 from tools.export import __main__ as export
@@ -18,6 +20,7 @@ HOSTILE = "v/a\x1b[31m\u202e.mp4"
 
 def test_what_acts_is_replaced_and_the_rest_stays():
     assert harmless("é 影 👩‍👧\n  two  blanks\x1b[2J") == "é 影 👩‍👧\n  two  blanks\ufffd[2J"
+    assert harmless("a\tb\x0b\r") == "a\tb\ufffd\ufffd"
     assert one_line("a\n\tb\x07") == "a b\ufffd"
 
 
@@ -40,3 +43,12 @@ def test_names_in_a_table_do_not_reach_the_terminal(tmp_path, monkeypatch, comma
     done = run_command(command.main, "m.csv", *flags)
     said = done.stdout + done.stderr
     assert "\ufffd[31m" in said and not {"\x1b", "\u202e"} & set(said)
+
+
+def test_words_of_the_command_line_and_warnings_do_not_either(capsys):
+    with pytest.raises(SystemExit):
+        cli.ArgumentParser("tools.example", "", "").parse_args([HOSTILE])
+    show_log()
+    LOG.warning("%s is damaged", HOSTILE)
+    said = capsys.readouterr().err
+    assert said.count("\ufffd[31m\ufffd.mp4") == 2 and not {"\x1b", "\u202e"} & set(said)

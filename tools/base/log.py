@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from tools.base.terminal import harmless
+
 LOG = logging.getLogger("vidsieve")
 LOG.addHandler(logging.NullHandler())  # silent in a program that does not configure logging
 
@@ -16,7 +18,7 @@ class _StandardError(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         word = _WORDS.get(record.levelname, record.levelname.lower())
-        print(f"{word}: {self.format(record)}", file=sys.stderr, flush=True)
+        print(f"{word}: {harmless(self.format(record))}", file=sys.stderr, flush=True)
 
 
 def show_log() -> None:

@@ -65,7 +65,7 @@ def not_installed(package: str, what: str = "") -> UserError:
 
 
 def is_installed(package: str) -> bool:
-    """Whether a package can be imported; it is not.
+    """Whether a package can be imported, found out without importing it.
 
     A folder of its name in the working directory does not count: Python imports one as an empty package.
     """

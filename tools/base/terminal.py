@@ -17,16 +17,16 @@ def one_line(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """A text without what would act on the terminal instead of being shown; its lines stay lines."""
+    """A text without what would act on the terminal instead of being shown; lines and tabs stay."""
     if text.isprintable():
         return text
-    return "\n".join(
-        "".join(
-            "\ufffd" if unicodedata.category(character) in _UNSHOWN or character in _TURNING else character
-            for character in line
-        )
-        for line in text.split("\n")
-    )
+    return "".join("\ufffd" if _acts(character) else character for character in text)
+
+
+def _acts(character: str) -> bool:
+    if character in "\n\t":
+        return False
+    return unicodedata.category(character) in _UNSHOWN or character in _TURNING
 
 
 def width(text: str) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 from tools.datasets.scan import find_files
 from tools.errors import DiskError, UserError
 from tools.pipeline.chain import Chain
+from tools.program import complain
 
 Seen = dict[str, tuple[int, int]]
 """Files, with size and modification time."""
@@ -54,7 +55,7 @@ def _run(chain: Chain, lock: int) -> None:
     except DiskError:
         raise
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        complain(str(error))
 
 
 def watched(chain: Chain) -> list[Path]:
