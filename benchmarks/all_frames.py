@@ -15,13 +15,13 @@ from pathlib import Path
 from measuring import (
     finish,
     installed,
-    leave_out,
     leaving_out,
     make_parser,
     medians_in_turn,
     print_head,
     print_row,
     run,
+    ways_that_work,
 )
 
 from tools.media.reading.decoders.pyav import iter_video_frames
@@ -61,15 +61,9 @@ def ways_of(path: Path, size: int) -> dict[str, Callable[[], object]]:
         "decode": lambda: sum(1 for _ in iter_video_frames(path, index=index_packets(path))),
         "here": lambda: sum(1 for _ in iter_frames(path, size=(size, size))),
     }
-    for name, way in {"decord": with_decord, "torchcodec": with_torchcodec}.items():
-        if installed(name, name):
-            try:
-                way(path, size)
-            except Exception as error:  # each has its own classes of errors
-                leave_out(f"{name} on {path.name}", str(error).strip().partition("\n")[0])
-            else:
-                ways[name] = partial(way, path, size)
-    return ways
+    peers = {"decord": with_decord, "torchcodec": with_torchcodec}
+    there = {name: partial(way, path, size) for name, way in peers.items() if installed(name, name)}
+    return ways | ways_that_work(there, path.name)
 
 
 def main() -> None:

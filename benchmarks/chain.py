@@ -51,9 +51,9 @@ def run_chain(
     """All steps, on the videos named, each so many times."""
     chain = Chain(folder, environment)
     (folder / "raw").mkdir(parents=True)
-    for video in videos:
+    for number, video in enumerate(videos):  # two may have the same name
         for time in range(times):
-            (folder / "raw" / f"{time}_{video.name}").symlink_to(video.resolve())
+            (folder / "raw" / f"{time}_{number}_{video.name}").symlink_to(video.resolve())
     chain.run("list", "datasets.convert", "video", "raw", output="raw.csv")
     chain.run("probe the videos", "datasets.datautil", "raw.csv", "--info", "--fmin", "1", output="info.csv")
     detect, longest = "scene_cut.scene_detect", ("--max-seconds", "10")

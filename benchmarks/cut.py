@@ -83,13 +83,36 @@ def ways(modes: bool) -> dict[str, Way]:
 
 
 def luma(path: Path) -> Iterator[np.ndarray]:
+    """The luma of each picture in 8 bits, shape (H, W)."""
     with av.open(str(path)) as container:
         if not container.streams.video:  # ffmpeg found no frame in its window and wrote an empty file
             return
         container.streams.video[0].thread_type = "AUTO"
         for picture in container.decode(video=0):
-            rows = picture.to_ndarray()[: picture.height]  # 4:2:0: the luma comes first
-            yield rows if rows.dtype == np.uint8 else (rows // 4).astype(np.uint8)
+            if not picture.format.name.startswith(
+                ("yuv4", "yuvj4", "gray")
+            ):  # the luma is no plane of its own
+                picture = picture.reformat(format="yuv420p")
+            bits = picture.format.components[0].bits
+            order = ">u2" if picture.format.is_big_endian else "<u2"
+            plane = np.frombuffer(picture.planes[0], np.uint8 if bits == 8 else order)
+            rows = plane.reshape(picture.height, -1)[:, : picture.width]
+            yield rows if bits == 8 else (rows >> (bits - 8)).astype(np.uint8)
+
+
+class Neighbours:
+    """Pictures of a video that are asked for in ascending order; only a few are in memory."""
+
+    def __init__(self, pictures: Iterator[np.ndarray]) -> None:
+        self._pictures = enumerate(pictures)
+        self._held: dict[int, np.ndarray] = {}
+
+    def around(self, number: int) -> dict[int, np.ndarray]:
+        """A picture, the one before and the one behind it, by their numbers; those that there are."""
+        while max(self._held, default=-1) <= number and (one := next(self._pictures, None)):
+            self._held[one[0]] = one[1]
+            self._held.pop(one[0] - 3, None)
+        return {at: picture for at, picture in self._held.items() if abs(at - number) <= 1}
 
 
 def ssim(one: np.ndarray, other: np.ndarray) -> float:
@@ -117,23 +140,28 @@ def squared(one: np.ndarray, other: np.ndarray) -> float:
 def compare(path: Path, scenes: list[Scene], folder: Path) -> dict[str, float]:
     """PSNR and SSIM of all clips, frames that are not those of their scene, and bytes."""
     index = index_packets(path)
-    source = list(luma(path))
+    source = Neighbours(luma(path))
     errors, likeness, wrong, size = [], [], 0, 0
     for number, scene in enumerate(scenes):
         frames = frames_of(index, scene)
         place = next(folder.glob(f"*_scene-{number}.*"))
         size += place.stat().st_size
-        got = list(luma(place))
-        wrong += abs(len(got) - len(frames))
-        if got and got[0].shape != source[0].shape:
-            return {"bytes": sum(clip.stat().st_size for clip in folder.glob("*_scene-*"))}
-        for own, picture in zip(frames, got, strict=False):
-            near = [i for i in (own - 1, own, own + 1) if 0 <= i < len(source)]
-            error = {i: squared(source[i][::4, ::4], picture[::4, ::4]) for i in near}
+        count = 0
+        for count, picture in enumerate(luma(place), 1):
+            if count > len(frames):
+                continue
+            own = frames[count - 1]
+            near = source.around(own)
+            if own not in near:  # which is damaged in the source
+                continue
+            if picture.shape != near[own].shape:
+                return {"bytes": sum(clip.stat().st_size for clip in folder.glob("*_scene-*"))}
+            error = {i: squared(one[::4, ::4], picture[::4, ::4]) for i, one in near.items()}
             wrong += error[own] > 2 * min(error.values()) + 1
-            errors.append(squared(source[own], picture))
+            errors.append(squared(near[own], picture))
             if own % SSIM_STEP == 0:
-                likeness.append(ssim(source[own].astype(np.float32), picture.astype(np.float32)))
+                likeness.append(ssim(near[own].astype(np.float32), picture.astype(np.float32)))
+        wrong += abs(count - len(frames))
     psnr = 10 * math.log10(255**2 / max(float(np.mean(errors)), 1e-9))
     return {"psnr": psnr, "ssim": float(np.mean(likeness)), "wrong": wrong, "bytes": size}
 

@@ -205,7 +205,7 @@ def main() -> None:
         return
     with contextlib.ExitStack() as stack:
         folder = args.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        compare_all(args, folder.resolve())
+        compare_all(args, folder.resolve() / f"{args.rows}_rows")
 
 
 def compare_all(args: argparse.Namespace, folder: Path) -> None:

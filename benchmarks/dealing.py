@@ -1,6 +1,6 @@
 """How long workers are idle at the end of a run over a skewed table, and how good its estimate is.
 
-    python benchmarks/dealing.py [--rows 2000] [--seconds 20] [--ranks 4] [--workers 2] [--json FILE]
+    python benchmarks/dealing.py [--rows 2000] [--seconds 40] [--ranks 4] [--workers 2] [--json FILE]
 
 Each row sleeps in proportion to its frames, times a random factor, so the figures do not depend on the
 machine. Its workers write down when each row began and ended. Idle time: of all workers together, the part of

@@ -18,7 +18,7 @@ import sys
 import time
 
 import numpy as np
-from measuring import finish, make_parser, print_head, print_row, run, run_child
+from measuring import finish, make_parser, peak_bytes, print_head, print_row, run, run_child
 
 TALL, WIDE = 36, 64
 SCENES_SHARE = 1000  # clips of one fixed camera
@@ -107,16 +107,14 @@ def text_of(clip: np.ndarray, height: int) -> str:
 
 
 def measure(clips: int, pictures: int, same_scene: float) -> dict:
-    import resource
-
     from tools.scoring.dedup.duplicates import mark_duplicates
 
     table, planted = make_table(clips, pictures, same_scene)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_bytes()
     started, cpu = time.perf_counter(), time.process_time()
     found = mark_duplicates(table)
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = peak_bytes()
     kept_of = {path: kept for path, kept in found.select("path", "dup_of").iter_rows() if kept}
     kinds: dict[str, list[int]] = {}
     for path, (original, kind) in planted.items():
@@ -129,8 +127,8 @@ def measure(clips: int, pictures: int, same_scene: float) -> dict:
         "pictures": clips * pictures,
         "seconds": round(seconds, 1),
         "cpu": round(cpu, 1),
-        "peak_gib": round(peak / 2**20, 2),
-        "table_gib": round(before / 2**20, 2),
+        "peak_gib": round(peak / 2**30, 2),
+        "table_gib": round(before / 2**30, 2),
         "false": false,
         "found": {kind: f"{hits}/{all}" for kind, (hits, all) in sorted(kinds.items())},
     }

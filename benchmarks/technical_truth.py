@@ -87,6 +87,8 @@ def main() -> None:
     parser.add_argument("--work", type=Path, help="where clips are made, and kept (a folder that is deleted)")
     parser.add_argument("--list-wrong", action="store_true", help="print each clip that is judged wrongly")
     args = parser.parse_args()
+    if unknown := set(args.groups.split(",")) - GROUPS.keys():
+        parser.error(f"--groups: {', '.join(sorted(unknown))} is none of {', '.join(GROUPS)}")
     with tempfile.TemporaryDirectory() as deleted:
         work = args.work or Path(deleted)
         sources = make_sources(args.data, work / "sources")

@@ -1,5 +1,6 @@
 """Benchmarks: each says how it runs, and its README names it with flags that it has."""
 
+import importlib
 import json
 import os
 import re
@@ -7,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -107,3 +110,55 @@ run(main)
     done = run("-c", code.format(str(ROOT / "benchmarks")))
     assert done.returncode == 2 and done.stdout == "" and "noise" not in done.stderr
     assert done.stderr.splitlines()[0].endswith("exit status 3") and done.stderr.splitlines()[1] == "why"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """A script, imported by its name."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    return importlib.import_module
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "factor"),
+    [("yuv420p", 1), ("yuv444p", 1), ("yuv422p10le", 4), ("gray", 1), ("yuv420p12le", 16)],
+)
+def test_luma_is_that_of_any_size_and_depth(tmp_path, script, pix_fmt, factor):
+    """By construction: 8 bits, and the same with digits behind them."""
+    rows = (np.arange(17)[:, None] * 7 + np.arange(33) * 3 + 16).astype(np.uint16)
+    with av.open(tmp_path / "a.mkv", "w") as file:
+        stream = file.add_stream("ffv1", rate=25, width=33, height=17, pix_fmt=pix_fmt)
+        picture = av.VideoFrame(33, 17, pix_fmt)
+        for plane in picture.planes:
+            plane.update(bytes(plane.buffer_size))
+        kind = np.uint8 if factor == 1 else np.uint16
+        padded = np.zeros((17, picture.planes[0].line_size // np.dtype(kind).itemsize), kind)
+        padded[:, :33] = rows * factor + (factor - 1)
+        picture.planes[0].update(padded)
+        file.mux(stream.encode(picture))
+        file.mux(stream.encode(None))
+    (found,) = script("cut").luma(tmp_path / "a.mkv")
+    assert found.dtype == np.uint8 and np.array_equal(found, rows)
+
+
+def test_few_pictures_are_held_while_neighbours_are_compared(script):
+    given = []
+
+    def pictures():
+        for number in range(100):
+            given.append(number)
+            yield np.full((1, 1), number)
+
+    source = script("cut").Neighbours(pictures())
+    for number in (0, 1, 2, 7, 8, 99):
+        near = source.around(number)
+        assert {number - 1, number, number + 1} & set(range(100)) == set(near)
+        assert all(picture[0, 0] == at for at, picture in near.items())
+        assert len(given) == min(number + 2, 100)
+    assert 100 not in source.around(100)
+
+
+def test_a_peer_that_fails_on_a_video_is_left_out(script, capsys):
+    works = script("measuring").ways_that_work({"good": lambda: 1, "bad": lambda: 1 / 0}, "a.mp4")
+    assert list(works) == ["good"]
+    assert capsys.readouterr().err == "left out: bad on a.mp4: division by zero\n"
