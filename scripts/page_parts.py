@@ -19,15 +19,24 @@ Texts = Mapping[Path, "str | None"]
 
 
 def with_part(page: str, name: str, part: str) -> str:
-    """A page with what stands between its comments ``<!-- NAME -->`` and ``<!-- /NAME -->`` replaced."""
+    """A page with what stands between its comments ``<!-- NAME -->`` and ``<!-- /NAME -->`` replaced.
+
+    Raises:
+        ValueError: It does not have them once.
+    """
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     block = f"{begin}\n\n{part}\n\n{end}"
-    return re.sub(f"{begin}\n.*?{end}", lambda _: block, page, flags=re.DOTALL)
+    new, found = re.subn(f"{begin}\n.*?{end}", lambda _: block, page, flags=re.DOTALL)
+    if found != 1:
+        raise ValueError(f"{begin} ... {end} is {found} times in the page, not once")
+    return new
 
 
 def markdown_table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
     """A table; cells are Markdown."""
-    first, *others = (f"| {' | '.join(line)} |".replace("|  |", "| |") for line in (head, *rows))
+    first, *others = (
+        "|" + "".join(f" {cell} |" if cell else " |" for cell in line) for line in (head, *rows)
+    )
     return "\n".join([first, "|" + "---|" * len(head), *others])
 
 

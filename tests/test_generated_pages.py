@@ -31,9 +31,10 @@ def test_a_part_is_replaced_and_what_is_around_it_stays():
     page = "a\n\n<!-- kinds -->\nold\n<!-- /kinds -->\n\nb <!-- other -->\n"
     new = page_parts.with_part(page, "kinds", r"\1 new")
     assert new == "a\n\n<!-- kinds -->\n\n\\1 new\n\n<!-- /kinds -->\n\nb <!-- other -->\n"
-    assert page_parts.with_part(new, "other", "gone") == new
-    table = page_parts.markdown_table(("a", ""), [("1", ""), ("", "2")])
-    assert table == "| a | |\n|---|---|\n| 1 | |\n| | 2 |"
+    with pytest.raises(ValueError, match="other .* 0 times"):
+        page_parts.with_part(new, "other", "gone")
+    table = page_parts.markdown_table(("", "", "a"), [("1", "", ""), ("", "2", "")])
+    assert table == "| | | a |\n|---|---|---|\n| 1 | | |\n| | 2 | |"
 
 
 def test_check_names_what_is_old_and_leaves_it(tmp_path, monkeypatch, capsys):
