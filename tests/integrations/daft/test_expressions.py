@@ -9,6 +9,7 @@ import sys
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -173,7 +174,11 @@ def test_a_batch_keeps_the_values_of_its_good_rows(table, sizes):
     }
 
 
-@pytest.mark.parametrize("cell", [7, 2.5, {"a": "5.bin"}, ["5.bin"]], ids=["int", "float", "struct", "list"])
+@pytest.mark.parametrize(
+    "cell",
+    [7, 2.5, {"a": "5.bin"}, ["5.bin"], np.zeros((2, 2, 3), np.uint8)],
+    ids=["int", "float", "struct", "list", "picture"],
+)
 def test_a_column_that_holds_no_videos_is_named(cell):
     worker = StageWorker(StageSpec(SizeStage), ("path", "id"))
     with pytest.raises(UserError, match=rf"holds a {type(cell).__name__} .* is for paths or bytes"):

@@ -6,6 +6,7 @@ The class only calls `tools.stage.session.Session`, as commands do: so the value
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tools.base.terminal import one_line
 from tools.errors import DiskError, MediaError, UserError
 from tools.integrations.daft.packages import import_daft
 from tools.integrations.daft.resources import Workers
@@ -97,11 +99,11 @@ class StageWorker:
         """A row whose path means the same here as where it was written; NaN is none, as in pandas."""
         kind = row.pop(FORMAT, None)
         path = row.get("path")
-        if path != path:  # NaN
+        if isinstance(path, float) and math.isnan(path):
             path = None
         if path is not None and not isinstance(path, _PATHS):
             raise UserError(
-                f"the column of videos holds a {type(path).__name__} ({repr(path)[:40]}), "
+                f"the column of videos holds a {type(path).__name__} ({one_line(repr(path))[:40]}), "
                 "but is for paths or bytes"
             )
         if isinstance(path, str) and path.strip() and "://" not in path and not path.startswith("data:"):
