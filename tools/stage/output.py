@@ -52,7 +52,7 @@ class Output:
         shard: This rank's share.
         provenance: What it is made from.
         meta: The input table.
-        rows_changed: How an earlier table was made of which the rows alone differ, for messages.
+        rows_changed: See `tools.stage.stage.Stage`.
 
     Attributes:
         path: The file of this rank.

@@ -124,8 +124,8 @@ class StageContract:
             results (`tools.stage.order_check`): for stages with a model. Then `Stage.score` must not do more
             than score, as it gets that row several times.
         batch_seconds: Batches that take longer are made smaller: a kill loses at most that much work.
-        rows_changed: How an earlier table was made that differs only in what `Stage.plan` was given of the
-            rows and their files, for messages.
+        rows_changed: What a message says of an earlier table that has the same options, but was made of other
+            rows or files than `Stage.plan` is given now: ``from files that have changed since``.
     """
 
     name: str
