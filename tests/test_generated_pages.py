@@ -31,7 +31,7 @@ def test_a_part_is_replaced_and_what_is_around_it_stays():
     page = "a\n\n<!-- kinds -->\nold\n<!-- /kinds -->\n\nb <!-- other -->\n"
     new = page_parts.with_part(page, "kinds", r"\1 new")
     assert new == "a\n\n<!-- kinds -->\n\n\\1 new\n\n<!-- /kinds -->\n\nb <!-- other -->\n"
-    with pytest.raises(ValueError, match="other .* 0 times"):
+    with pytest.raises(ValueError, match=r"other .* 0 times"):
         page_parts.with_part(new, "other", "gone")
     table = page_parts.markdown_table(("", "", "a"), [("1", "", ""), ("", "2", "")])
     assert table == "| | | a |\n|---|---|---|\n| 1 | | |\n| | 2 | |"
