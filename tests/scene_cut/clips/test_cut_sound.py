@@ -160,12 +160,16 @@ def test_any_sound_becomes_aac(
         assert (context.name, context.layout.nb_channels, context.sample_rate) == ("aac", channels, rate)
 
 
-def test_every_channel_stays_in_its_place(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "encode"),
+    [("s.mov", ["pcm_s16le"]), ("s.mkv", ["libopus", "-mapping_family", "255"])],  # which stores no layout
+)
+def test_every_channel_stays_in_its_place(tmp_path: Path, file: str, encode: list[str]) -> None:
     hertz = [200, 300, 400, 60, 500, 600, 700, 800]  # the fourth of 7.1 is low sounds alone
     tones = "|".join(f"sin({f}*2*PI*t)/3" for f in hertz)
     sound = ["-f", "lavfi", "-i", f"aevalsrc={tones}:s={RATE}:c=7.1:d=2"]
-    made, source = make_video(tmp_path / "made.mp4", 50), tmp_path / "s.mov"
-    run_ffmpeg([*sound, "-i", str(made), "-c:v", "copy", "-c:a", "pcm_s16le", str(source)])
+    made, source = make_video(tmp_path / "made.mp4", 50), tmp_path / file
+    run_ffmpeg([*sound, "-i", str(made), "-c:v", "copy", "-c:a", *encode, str(source)])
     (clip,) = cut_clips(source, [(0.4, 1.8)], tmp_path / "out").clips
     raw = run_ffmpeg(["-i", str(clip.path), "-f", "f32le", "-ac", "8", "-"])
     heard = np.frombuffer(raw, np.float32).reshape(-1, 8)[RATE // 10 :][:RATE]  # a second: 1 Hz per bin

@@ -116,14 +116,13 @@ class AudioDecoder:
         resampler: av.AudioResampler | None = None
         current: tuple[str, str, int] | None = None
         for frame in self._decoded(start):
-            frame = _with_layout(frame)
             kind = (frame.format.name, frame.layout.name, frame.sample_rate)
             if (
                 resampler is None or kind != current
             ):  # television streams change their layout between programmes
                 if resampler is not None:
                     yield from resampler.resample(None)
-                layout = self._layout or frame.layout.name
+                layout = self._layout or _layout_name(frame.layout)
                 # Not planar: PyAV (18.1) reads past the end of a frame with a plane for each of 8 channels.
                 resampler, current = av.AudioResampler(format="flt", layout=layout, rate=self._rate), kind
             yield from resampler.resample(frame)
@@ -198,13 +197,8 @@ def _seek(container: InputContainer, stream: av.AudioStream, seconds: Fraction) 
     return True
 
 
-def _with_layout(frame: av.AudioFrame) -> av.AudioFrame:
-    """Give a frame without channel layout (raw PCM) the usual one for its number of channels."""
-    channels = frame.layout.nb_channels
-    if not frame.layout.name.endswith("channels") or channels not in _LAYOUTS:
-        return frame
-    named = av.AudioFrame.from_ndarray(
-        frame.to_ndarray(), format=frame.format.name, layout=_LAYOUTS[channels]
-    )
-    named.sample_rate, named.pts, named.time_base = frame.sample_rate, frame.pts, frame.time_base
-    return named
+def _layout_name(layout: av.AudioLayout) -> str:
+    """The name of a channel layout; of channels without one (raw PCM) that of the usual one for so many."""
+    if layout.name.endswith("channels"):
+        return _LAYOUTS.get(layout.nb_channels, layout.name)
+    return layout.name
