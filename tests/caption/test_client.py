@@ -535,13 +535,18 @@ def test_complaints_of_a_server_do_not_rule_the_terminal():
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("HTTP_PROXY", "ftp://proxy"), ("HTTP_PROXY", "http://[::1"), ("SSL_CERT_FILE", "/no/such/file")],
+    [
+        ("HTTP_PROXY", "ftp://proxy"),
+        ("HTTP_PROXY", "http://[::1"),
+        ("HTTP_PROXY", "http://me:secret/word@proxy"),
+        ("SSL_CERT_FILE", "/no/such/file"),
+    ],
 )
 def test_proxies_and_certificates_that_cannot_be_used_end_the_run(monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     with ChatServer(echo) as server, pytest.raises(UserError, match=f"check .*{name}") as caught:
         client(server).send(requests(3))
-    assert not server.requests and "\n" not in str(caught.value)
+    assert not server.requests and "\n" not in str(caught.value) and "secret" not in str(caught.value)
 
 
 def test_half_of_all_requests_fail_and_no_row_is_lost():

@@ -210,7 +210,9 @@ def open_http(http: Any, url: str, connections: int, headers: dict[str, str]) ->
     try:
         return http.AsyncClient(limits=limits, timeout=None, headers=headers)
     except (ImportError, OSError, ValueError, http.InvalidURL) as error:
+        # It quotes what it takes for the port, which may be a part of a password with a slash in it.
+        reason = "an address cannot be parsed" if isinstance(error, http.InvalidURL) else error
         raise UserError(
             f"{url}: no connection can be made with the proxy and the certificates of the environment "
-            f"({error}); check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE"
+            f"({reason}); check HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and SSL_CERT_FILE"
         ) from None
