@@ -20,13 +20,14 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
-from measuring import finish, make_parser, print_head, print_row, run
+from measuring import finish, leaving_out, make_parser, print_head, print_row, run
 
 from tests.caption.moving_camera import Move, film
 from tests.support import make_video
 from tools.caption.camera_motion.stage import CameraMotionStage
-from tools.errors import MediaError
+from tools.errors import MediaError, UserError
 from tools.media.reading.frames import iter_frames
+from tools.media.reading.probe import probe
 from tools.media.reading.requests import read_requests
 
 KINDS = [
@@ -100,9 +101,16 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=108)
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    places = [(video, False) for video in args.stills] + [(video, True) for video in args.running]
-    if not places:
+    if not args.stills and not args.running:
         parser.error("needs --stills or --running")
+    places = []
+    for videos, running in ((args.stills, False), (args.running, True)):
+        for video in videos:
+            with leaving_out(video):
+                probe(video)
+                places.append((video, running))
+    if not places:
+        raise UserError("no video can be read")
     subject = pictures_of(args.subject, 1, 25, running=False)
     random = np.random.default_rng(args.seed)
     stage = CameraMotionStage()
