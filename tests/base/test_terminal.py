@@ -31,6 +31,8 @@ def test_what_acts_is_replaced_and_the_rest_stays():
         (dedup, ["--keep", "nothing"]),
         (export, ["--for", "cogvideox@cogvideo", "--explain"]),
         (datautil, ["--info", "--num-workers", "0"]),
+        (datautil, ["--balance", "mine\x1b[31m", "--rows", "1", "--explain"]),
+        (datautil, ["--balance", "mine\x1b[31m", "--rows", "1", "--dry-run"]),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from tools import cli
-from tools.base.terminal import one_line
+from tools.base.terminal import harmless, one_line
 from tools.datasets.edit import (
     DatautilResult,
     Settings,
@@ -280,7 +280,7 @@ def main(argv: list[str] | None = None) -> int:
     if result.explanation:
         print(result.explanation, file=sys.stderr)
     for note in result.notes:
-        print(note, file=sys.stderr)
+        print(harmless(note), file=sys.stderr)
     if result.failures_file:
         print(f"failures: {result.failures_file}", file=sys.stderr)
     if result.rejected:
@@ -331,14 +331,14 @@ def _show_plan(args: argparse.Namespace, operations: dict[str, Any]) -> int:
     rows = count_rows_of(plan)
     print("read:", *plan.paths)
     for number, step in enumerate(plan.describe(), 1):
-        print(f"{number:>4}. {step.label}")
+        print(f"{number:>4}. {one_line(step.label)}")
         if step.details:
-            print(f"      {step.details}")
+            print(f"      {one_line(step.details)}")
     if args.explain:
         steps = run_operations(plan.frame, plan.values, plan.context)
         print(explain(plan.frame, plan.values, plan.context, steps))
     for line in [*plan.context.notes, *repeat_notes(plan)] if args.explain else plan.remarks():
-        print(line, file=sys.stderr)
+        print(harmless(line), file=sys.stderr)
     print(f"nothing was written; it would be, from {rows} rows:", file=sys.stderr)
     print(*plan.outputs, sep="\n")
     return 0

@@ -305,7 +305,7 @@ def explain(frame: pl.LazyFrame, values: Mapping[str, Any], context: Context, st
         Lines of text. Alone means: with the operations that change the table, without the others that remove
         rows.
     """
-    from tools.base.terminal import padded, width
+    from tools.base.terminal import one_line, padded, width
 
     filters = [step for step in steps if step.removed is not None]
     quiet = replace(context, failures=[], notes=[])
@@ -314,7 +314,8 @@ def explain(frame: pl.LazyFrame, values: Mapping[str, Any], context: Context, st
     total, apart, left = rows[0], rows[1 : 1 + len(filters)], rows[1 + len(filters) :]
     lines = [("", "alone", "in turn", "left"), ("rows", "", "", f"{total}")]
     for step, removes, before, after in zip(filters, apart, [total, *left], left, strict=False):
-        lines.append((step.label, f"-{removes}", f"-{before - after}", f"{after} ({_percent(after, total)})"))
+        label = one_line(step.label)
+        lines.append((label, f"-{removes}", f"-{before - after}", f"{after} ({_percent(after, total)})"))
     if filters:
         end = left[-1]
         lines.append(("all together", "", f"-{total - end}", f"{end} ({_percent(end, total)})"))

@@ -288,7 +288,7 @@ def report(
     for item, reason in refused[:5]:
         print(f"warning: {item.file}: {reason.text}", file=sys.stderr)
     if others:
-        shown = ", ".join(others[:3])
+        shown = ", ".join(map(one_line, others[:3]))
         effect = "which are in no shard" if layout.sharded else f"which {chosen.trainer.name} reads too"
         print(
             f"warning: {len(others)} more files in {folder} that are not of this export, {effect}; "
