@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.support import run_command
 from tools import cli
 from tools.base.log import LOG, show_log
 from tools.base.terminal import harmless, one_line
-from tools.datasets import datautil
+from tools.datasets import convert, datautil
 from tools.export import __main__ as export
 from tools.scoring.dedup import inference as dedup
 from tools.scoring.technical import inference as technical
@@ -28,6 +29,7 @@ def test_what_acts_is_replaced_and_the_rest_stays():
     ("command", "flags"),
     [
         (technical, ["--num-workers", "0"]),
+        (technical, ["--num-workers", "0", "--dry-run"]),
         (dedup, ["--keep", "nothing"]),
         (export, ["--for", "cogvideox@cogvideo", "--explain"]),
         (datautil, ["--info", "--num-workers", "0"]),
@@ -54,3 +56,9 @@ def test_words_of_the_command_line_and_warnings_do_not_either(capsys):
     LOG.warning("%s is damaged", HOSTILE)
     said = capsys.readouterr().err
     assert said.count("\ufffd[31m\ufffd.mp4") == 2 and not {"\x1b", "\u202e"} & set(said)
+
+
+def test_names_in_notes_do_not_either(tmp_path):
+    (tmp_path / "list.jsonl").write_text(json.dumps({"path": "a\u202e.mp4"}))
+    done = run_command(convert.main, "jsonl", tmp_path / "list.jsonl", "--output", tmp_path / "m.csv")
+    assert "a\ufffd.mp4" in done.stderr and "\u202e" not in done.stderr

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tools import cli
+from tools.base.terminal import harmless
 from tools.datasets.sources import SOURCES, Found, SourceOptions, sources_that_read
 from tools.datasets.sources.folders import convert_image, convert_video
 from tools.datasets.sources.published import convert_imagenet, convert_ucf101, convert_vidprom
@@ -158,7 +159,7 @@ def main(argv: list[str] | None = None) -> None:
     listed = write_failures(found.failures, failures_path(output))
     print(f"{found.table.height} {found.noun}", file=sys.stderr)
     for note in found.notes:
-        print(note, file=sys.stderr)
+        print(harmless(note), file=sys.stderr)
     if listed is not None:
         count = len(found.failures)
         print(f"{count} left out ({count_kinds(found.failures)}), see {listed}", file=sys.stderr)

@@ -14,6 +14,7 @@ import numpy as np
 
 from tools.base.disk import system_message
 from tools.base.temporary_files import TemporaryFolder
+from tools.base.terminal import one_line
 from tools.errors import MediaError, UserError
 from tools.media.fetching.sources import source_name
 from tools.media.workers.pool import usable_cores
@@ -202,7 +203,7 @@ class _Trial:
         failures = [outcome for outcome in self._outcomes if isinstance(outcome, MediaError)]
         if failures:
             yield f"on trial: {len(self._outcomes)} rows, {len(failures)} failed: {count_kinds(failures)}"
-            yield f"the first: {failures[0]}"
+            yield f"the first: {one_line(str(failures[0]))}"
         else:
             yield f"on trial: {len(self._outcomes)} rows, none failed"
         found = self.estimate
