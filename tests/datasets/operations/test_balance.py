@@ -219,8 +219,14 @@ def test_numbers_and_truth_values_of_a_csv_are_one_group_however_they_are_writte
     """By construction: two ways to write one value beside another; of a column of one's own they are two."""
     table = pl.DataFrame({"fps": ["24", "24.0", "30"] * 4, "has_audio": ["True", "true", "false"] * 4})
     table = table.with_columns(mine="fps")
-    for name, most in {"fps": [3, 3], "has_audio": [3, 3], "mine": [2, 2, 2]}.items():
-        drawn = filter_table(table, balance=name, rows=6)[name]
+    digits = pl.DataFrame({"has_audio": ["1", "0", "0"] * 4})
+    for frame, name, most in [
+        (table, "fps", [3, 3]),
+        (table, "has_audio", [3, 3]),
+        (digits, "has_audio", [3, 3]),
+        (table, "mine", [2, 2, 2]),
+    ]:
+        drawn = filter_table(frame, balance=name, rows=6)[name]
         counts = drawn.str.to_lowercase().replace("24.0", "24") if name != "mine" else drawn
         assert sorted(counts.value_counts()["count"].to_list()) == most
 

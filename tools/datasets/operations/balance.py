@@ -116,8 +116,10 @@ def _key(name: str, frame: pl.LazyFrame) -> pl.Expr:
         cells = source_video(schema)
     else:
         cells, read = pl.col(name), column(name, schema[name])
-        if name in COLUMNS and read.kind in (NUMBER, TRUTH):
+        if name in COLUMNS and read.kind == NUMBER:
             cells = read.expr  # in a CSV 24 and 24.0 are texts
+        if name in COLUMNS and read.kind == TRUTH:
+            cells = cells.cast(pl.String).str.to_lowercase()  # True is true; 1 and 0 are two values
         if read.kind == NUMBER and (name in COLUMNS or schema[name].is_float()):
             cells = pl.when(cells == 0).then(0.0).otherwise(cells.fill_nan(None))  # -0.0 is 0
         if schema[name] == pl.Duration:
