@@ -50,6 +50,12 @@ def test_one_line(text, line):
             {"a": "5.1234", "b": "7", "c": "0.5"},
             "5.12 007 50%",
         ),
+        (
+            Captions(template="{a:05} {b:+} {c:,} {d:.<4} {e:.4} {e:8}!"),
+            "x",
+            {"a": "42", "b": "3", "c": "12345", "d": "007", "e": "noise"},
+            "00042 +3 12,345 007. nois noise !",
+        ),
     ],
 )
 def test_caption(captions, text, cells, caption):

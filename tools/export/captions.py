@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +16,8 @@ from tools.export.trainers.judgement import Reason
 EMPTY = "no caption"
 """Kind of loss of rows whose caption is empty."""
 
-
-_NUMBER_TYPES = tuple("bcdeEfFgGnoxX%")
-"""Last letters of Python's format specifications for numbers."""
+_TEXT_FORMAT = re.compile(r"(.?[<^>])?([1-9]\d*)?s?", re.DOTALL)
+"""Python's format specifications that say no more than a width."""
 
 _VMAF_MOTION = (
     "docs/export.md says how to add it with ffmpeg; the column motion of tools.scoring.optical_flow is "
@@ -116,19 +117,17 @@ def _begins_with(line: str, trigger: str) -> bool:
 
 
 class _Cell(str):
-    """A cell of a table of text: a number where the template asks for one (``{aes:.1f}``), else as it is."""
+    """A cell of a table of text: where the template has a format for numbers, a number if it is one."""
 
     __slots__ = ()
 
     def __format__(self, spec: str) -> str:
-        if "." not in spec and not spec.endswith(_NUMBER_TYPES):
+        if _TEXT_FORMAT.fullmatch(spec) or "_" in self or self.lower().strip("+-") == "nan":
             return super().__format__(spec)
-        if "_" in self or "nan" in self.lower():  # which Python reads as numbers
-            raise ValueError(f"{self} is no number")
-        try:
-            return format(int(self), spec)
-        except ValueError:
-            return format(float(self), spec)
+        for kind in (int, float):
+            with suppress(ValueError):
+                return format(kind(self), spec)
+        return super().__format__(spec)  # {style:.20} shortens
 
 
 def _cell(value: Any) -> Any:
