@@ -139,10 +139,14 @@ def test_text_files_in_other_encodings(tmp_path):
     assert found.captions == {"a.mp4": "With a mark.", "b.mp4": "Gr\ufffd\ufffde", "c.mp4": ""}
 
 
-def test_a_pipe_in_place_of_a_caption_is_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "a.txt")
-    with pytest.raises(UserError, match=r"a\.txt: is no file"):
-        captions(tmp_path, "musubi", ["a.mp4"])
+@pytest.mark.parametrize(
+    ("trainer", "name"),
+    [("musubi", "a.txt"), ("diffusion-pipe", "captions.json"), ("diffsynth", "metadata.json")],
+)
+def test_a_pipe_in_place_of_captions_is_not_waited_for(tmp_path, trainer, name):
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match=f"{name}: is no file"):
+        captions(tmp_path, trainer, ["a.mp4"])
 
 
 def test_captions_of_cosmos(tmp_path):

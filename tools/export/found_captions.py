@@ -67,14 +67,18 @@ def found_captions(folder: Path, trainer: Trainer, media: Sequence[str], trained
 
 def _text(path: Path) -> str | None:
     """A file of one caption, without blanks around it; what is no UTF-8 in it is replaced by U+FFFD."""
-    if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise UserError(f"{path}: is no file")
     try:
-        return path.read_bytes().decode("utf-8-sig", errors="replace").strip()
+        return _content(path).decode("utf-8-sig", errors="replace").strip()
     except FileNotFoundError:
         return None
     except OSError as error:
         raise UserError(f"{path}: cannot read: {system_message(error)}") from None
+
+
+def _content(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise UserError(f"{path}: is no file")
+    return path.read_bytes()
 
 
 def _by_line(folder: Path, trainer: Trainer, media: Sequence[str]) -> Found:
@@ -170,7 +174,7 @@ def _matched(
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(_content(path))
     except OSError as error:
         raise UserError(f"{path}: cannot read: {system_message(error)}") from None
     except ValueError:
