@@ -441,3 +441,16 @@ def test_a_text_of_others_is_found_before_a_clip_is_written(tmp_path):
     done = run_command(main, tmp_path / "b.csv", *words, *other)
     assert done.returncode == 2 and "dataset.toml: another file is there" in done.stderr
     assert files_below(tmp_path / "out") == before and not (tmp_path / "other.csv").exists()
+
+
+def test_two_tables_with_the_same_names_share_a_folder(tmp_path):
+    words = ("--for", WAN, "-o", tmp_path / "out", "--frames", 17, "--keep-source", "--num-workers", 0)
+    for name, text in {"one": "A dog.", "two": "A cat."}.items():
+        (tmp_path / name).mkdir()
+        source = make_video(tmp_path / name / "a.mp4", 40, size=(320, 192), fps=16)
+        table = write_table(tmp_path / f"{name}.csv", [(source, 320, 192, 40, 16, text, "")])
+        done = run_command(main, table, *words, "--output", tmp_path / f"{name}_clips.csv")
+        assert done.returncode == 0, done.stderr
+    clips = tmp_path / "out" / "clips"
+    assert sorted(path.read_text() for path in clips.glob("*.txt")) == ["A cat.", "A dog."]
+    assert {path.stem for path in clips.glob("*.mp4")} == {path.stem for path in clips.glob("*.txt")}

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
@@ -85,15 +85,23 @@ class ExportStage(FolderStage):
         check_hdr(self.hdr, self.codec)
         self._targets: list[str | None] = []
         self._pieces: list[list[Cut | None]] = []
+        self._check: Callable[[list[str | None]], object] | None = None
 
-    def plan_files(self, targets: Sequence[str | None], pieces: Sequence[Sequence[Cut | None]]) -> None:
+    def plan_files(
+        self,
+        targets: Sequence[str | None],
+        pieces: Sequence[Sequence[Cut | None]],
+        check: Callable[[list[str | None]], object] | None = None,
+    ) -> None:
         """Say which files are made, before the run.
 
         Args:
             targets: For each row of the table the path of its file below `output_dir`; None for none.
             pieces: For each row what its files show, None for the source as it is. Several files of a row
                 are numbered: ``a_w001.mp4``.
+            check: Called with the paths that rows got in the end, before a file is made; may raise UserError.
         """
+        self._check = check
         self._targets = list(targets)
         self._pieces = [list(cuts) for cuts in pieces]
 
@@ -132,6 +140,8 @@ class ExportStage(FolderStage):
         """Make sure that the folder can be written and the encoder works."""
         from tools.media.writing.codecs import check_encoder, find_codec
 
+        if self._check is not None:
+            self._check(self.targets)
         super().setup()
         if any(cut for cuts in self._pieces for cut in cuts):
             check_encoder(find_codec(self.codec), crf=self.crf, preset=self.preset)

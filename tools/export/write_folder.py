@@ -33,6 +33,7 @@ from tools.stage.ledger_files import is_running
 from tools.stage.new_files import MadeFiles
 from tools.stage.options import run_options
 from tools.stage.owners import list_beside, state_of
+from tools.stage.run_options import RunOptions
 from tools.stage.shards import current_shard
 from tools.table import part_path, read_table, table_extension
 
@@ -60,9 +61,6 @@ def write_folder(
     Returns:
         The exit code: 0 only if there is a clip in the folder.
     """
-    from tools.stage.runner import run_stage
-    from tools.stage.summary import summary
-
     layout = layout_of(chosen.trainer.name)
     folder = Path(args.output_dir).absolute()
     output = clips_table(args)
@@ -76,31 +74,65 @@ def write_folder(
         **{name: getattr(args, name) for name in ("codec", "crf", "preset", "hdr")},
     )
     refuse_others(folder)
-    stage.plan_files(
-        targets_of(table, plans, layout, splits), [[p.cut for p in plan.pieces] for plan in plans]
-    )
-    if not options.overwrite:
-        texts = layout.texts(planned_items(plans, stage.targets, splits), setup, args.root or str(folder))
+
+    def check(targets: list[str | None]) -> None:
+        texts = layout.texts(planned_items(plans, targets, splits), setup, args.root or str(folder))
         refuse_texts(folder, texts, state_of(output))
-    try:
-        result = run_stage(stage, args.meta, output=output, options=options)
-    finally:
-        stage.remove_leftovers()
-    print(summary(result), file=sys.stderr)
-    if result.totals is None:
-        say_who_ends(output)
-        return 0
-    items = items_of(written_rows(output), plans, stage.targets, splits)
+
+    stage.plan_files(
+        targets_of(table, plans, layout, splits),
+        [[piece.cut for piece in plan.pieces] for plan in plans],
+        None if options.overwrite else check,
+    )
+    code, items = make_clips(stage, args.meta, output, options, plans, splits)
     if not items:
-        first = f", the first: {one_line(str(result.failures[0]))}" if result.failures else ""
-        print(f"error: {args.meta}: no clip was written{first}", file=sys.stderr)
-        return 1
+        return code
     with turn(folder):  # two ranks may end at the same time
         _write_rest(args, table, folder, items, layout, chosen, setup)
     report(str(folder), _strangers(folder, items, layout, chosen), items, plans, chosen, setup)
     if then is not None:
         then(items)
-    return 1 if args.strict and result.totals.failures else 0
+    return code
+
+
+def make_clips(
+    stage: ExportStage,
+    meta: str,
+    output: Path,
+    options: RunOptions,
+    plans: Sequence[RowPlan],
+    splits: Sequence[str] | None,
+) -> tuple[int, list[Item]]:
+    """Make the files that a stage has planned, and say what has come of it.
+
+    Args:
+        stage: With its files planned.
+        meta: The source table.
+        output: The table of the clips.
+        options: How to run.
+        plans: One for each row of the source table.
+        splits: The split of each row; None for none.
+
+    Returns:
+        The exit code, and the clips of all ranks: none where other ranks are at work, or no clip was made.
+    """
+    from tools.stage.runner import run_stage
+    from tools.stage.summary import summary
+
+    try:
+        result = run_stage(stage, meta, output=output, options=options)
+    finally:
+        stage.remove_leftovers()
+    print(summary(result), file=sys.stderr)
+    if result.totals is None:
+        _say_who_ends(output)
+        return 0, []
+    items = items_of(_written_rows(output), plans, stage.targets, splits)
+    if not items:
+        first = f", the first: {one_line(str(result.failures[0]))}" if result.failures else ""
+        print(f"error: {meta}: no clip was written{first}", file=sys.stderr)
+        return 1, []
+    return 1 if options.strict and result.totals.failures else 0, items
 
 
 @contextmanager
@@ -116,7 +148,7 @@ def turn(folder: Path) -> Iterator[None]:
         yield
 
 
-def say_who_ends(output: Path) -> None:
+def _say_who_ends(output: Path) -> None:
     """Of a rank that leaves the rest to another: say so where no other one is at work.
 
     They have not begun, were killed, or their files cannot be seen from here yet.
@@ -242,7 +274,7 @@ def clips_table(args: argparse.Namespace) -> Path:
     return Path(f"{Path(args.output_dir).absolute()}_clips{table_extension(args.meta)}")
 
 
-def written_rows(output: Path) -> list[dict[str, Any]]:
+def _written_rows(output: Path) -> list[dict[str, Any]]:
     """The rows of the written table, of all ranks."""
     shard = current_shard()
     parts = [output] if shard.alone else [part_path(output, rank) for rank in range(shard.world)]

@@ -132,6 +132,7 @@ def test_a_text_of_others_ends_the_run(bucket, table, name):
     assert done.returncode == 2
     assert f"data/{name}: another object is there" in done.stderr
     assert theirs.read_bytes() == b"of somebody else"
+    assert not list(bucket.rglob("*.mp4"))
     assert export(table, "--overwrite").returncode == 0
     assert theirs.read_bytes() != b"of somebody else"
 

@@ -14,9 +14,8 @@ from typing import Any
 import polars as pl
 
 from tools.base.temporary_files import temporary_folder
-from tools.base.terminal import one_line
 from tools.export import write_folder
-from tools.export.folder import items_of, places_of, strangers
+from tools.export.folder import places_of, planned_items, strangers
 from tools.export.items import Item
 from tools.export.layouts.base import join
 from tools.export.layouts.shard_folder import SHARDS
@@ -89,9 +88,6 @@ def _upload(
     uploads: Uploads,
     beside: Uploads | None,
 ) -> int:
-    from tools.stage.runner import run_stage
-    from tools.stage.summary import summary
-
     layout = layout_of(chosen.trainer.name)
     options = dataclasses.replace(run_options(args), batch_size=AT_ONCE)
     on_their_way = state_of(output) / f"clips{current_shard().rank}"
@@ -102,25 +98,23 @@ def _upload(
         address=uploads.folder.address,
         **{name: getattr(args, name) for name in ("codec", "crf", "preset", "hdr")},
     )
+
+    def texts_of(items: Sequence[Item]) -> dict[str, bytes]:
+        return {name: text.encode() for name, text in layout.texts(items, setup, args.root or ".")}
+
+    def check(targets: list[str | None]) -> None:
+        uploads.refuse_others(texts_of(planned_items(plans, targets, splits)))
+
     targets = write_folder.targets_of(table, plans, layout, splits)
-    stage.plan_files(targets, [[piece.cut for piece in plan.pieces] for plan in plans])
+    pieces = [[piece.cut for piece in plan.pieces] for plan in plans]
+    stage.plan_files(targets, pieces, None if options.overwrite else check)
     stage.upload_to(uploads, partial(_is_mine, stage, places_of(plans, targets), table.height))
-    try:
-        result = run_stage(stage, args.meta, output=output, options=options)
-    finally:
-        stage.remove_leftovers()
-    print(summary(result), file=sys.stderr)
-    if result.totals is None:
-        write_folder.say_who_ends(output)
-        return 0
+    code, items = write_folder.make_clips(stage, args.meta, output, options, plans, splits)
+    if not items:
+        return code
     if not current_shard().alone:
         uploads.refresh()  # what the other ranks have written
-    items = items_of(write_folder.written_rows(output), plans, targets, splits)
-    if not items:
-        first = f", the first: {one_line(str(result.failures[0]))}" if result.failures else ""
-        print(f"error: {args.meta}: no clip was written{first}", file=sys.stderr)
-        return 1
-    texts = {name: text.encode() for name, text in layout.texts(items, setup, args.root or ".")}
+    texts = texts_of(items)
     uploads.put_all(texts, foreign=options.overwrite)
     names = {*(item.file for item in items), *texts}
     if args.prune:
@@ -134,7 +128,7 @@ def _upload(
         note = "paths in its configuration are relative: train from inside of the folder, or say --root PATH"
         print(f"{chosen.trainer.name}: {note}", file=sys.stderr)
     print(f"table: {_upload_table(beside, output, foreign=options.overwrite) or output}")
-    return 1 if options.strict and result.totals.failures else 0
+    return code
 
 
 def _is_mine(stage: UploadingStage, places: Mapping[str, tuple[int, int]], total: int, name: str) -> bool:

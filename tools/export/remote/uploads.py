@@ -163,14 +163,23 @@ class Uploads:
         Raises:
             UserError: Another object has one of the names.
         """
+        if not foreign:
+            self.refuse_others(texts)
+        self.each(lambda name: self.put_text(texts[name], name, foreign=foreign), texts)
+
+    def refuse_others(self, texts: Mapping[str, bytes]) -> None:
+        """Make sure that no object of somebody else, with another content, has the name of a text.
+
+        Raises:
+            UserError: There is one.
+        """
 
         def check(name: str) -> None:
             content = texts[name]
-            if not foreign and not self._is_same(name, len(content), hashlib.sha256(content).hexdigest()):
+            if not self._is_same(name, len(content), hashlib.sha256(content).hexdigest()):
                 self.refuse(name)
 
         self.each(check, [name for name in texts if name in self.objects])
-        self.each(lambda name: self.put_text(texts[name], name, foreign=foreign), texts)
 
     def put_text(self, source: Path | bytes, name: str, *, foreign: bool = False) -> None:
         """Write an object that is no clip: what this export has written there before is replaced.
