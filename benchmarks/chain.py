@@ -15,10 +15,7 @@ import tempfile
 from pathlib import Path
 
 import polars as pl
-from measuring import finish, leaving_out, make_parser, print_head, print_row, run, run_child
-
-from tools.errors import UserError
-from tools.media.reading.probe import probe
+from measuring import finish, make_parser, print_head, print_row, readable, run, run_child
 
 NETWORK = "find shots: TransNetV2"
 """The step that is measured beside the other detector; nothing later reads its table."""
@@ -86,13 +83,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.repeat < 2:
         parser.error("--repeat: 2 at least, since the first name of each video pays for the start")
-    videos = []
-    for video in args.videos:
-        with leaving_out(video):
-            probe(video)
-            videos.append(video)
-    if not videos:
-        raise UserError("no video can be read")
+    videos = readable(args.videos)
     with tempfile.TemporaryDirectory() as name:
         environment = {}
         if args.head:

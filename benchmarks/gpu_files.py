@@ -18,11 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from measuring import finish, leave_out, leaving_out, make_parser, run, run_child
+from measuring import finish, leave_out, make_parser, readable, run, run_child
 
 from tests.models.openai_clip import Shape, random_state, save_state
-from tools.errors import UserError
-from tools.media.reading.probe import probe
 from tools.media.reading.requests import read_sampled
 from tools.media.workers.pool import usable_cores
 from tools.models.clip_preprocess import clip_crop
@@ -82,13 +80,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.rows < 5:
         parser.error("--rows: 5 at least, since a fifth of them makes the short run")
-    videos = []
-    for video in args.videos:
-        with leaving_out(video):
-            probe(video)
-            videos.append(video)
-    if not videos:
-        raise UserError("no video can be read")
+    videos = readable(args.videos)
     figures: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

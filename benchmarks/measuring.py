@@ -93,6 +93,24 @@ def ways_that_work(ways: Mapping[str, Callable[[], object]], what: object) -> di
     return found
 
 
+def readable(videos: Iterable[Path]) -> list[Path]:
+    """The videos that can be opened; the others are left out.
+
+    Raises:
+        UserError: There are none.
+    """
+    from tools.media.reading.probe import probe
+
+    found = []
+    for video in videos:
+        with leaving_out(video):
+            probe(video)
+            found.append(video)
+    if not found:
+        raise UserError("no video can be read")
+    return found
+
+
 @functools.cache
 def installed(peer: str, *packages: str) -> bool:
     """Whether a peer can be measured; if not, which package it lacks is said."""
