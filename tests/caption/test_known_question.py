@@ -5,6 +5,7 @@ The captions that are right follow from the pictures, which carry their numbers.
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 
@@ -61,10 +62,17 @@ def test_a_server_that_answers_as_asked_is_told_from_one_that_does_not(numbered,
         assert 5 <= questions == len(server.requests) - 30
 
 
-def test_a_server_that_mixes_answers_up_ends_the_run_and_none_of_its_answers_is_kept(numbered):  # noqa: F811
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_server_that_mixes_answers_up_ends_the_run_and_none_of_its_answers_is_kept(
+    place,
+    numbered,  # noqa: F811
+    monkeypatch,
+):
+    # The word of a question that is the last of its batch comes back after the batch.
+    monkeypatch.setattr(random, "randrange", lambda stop: 0 if place == "first" else stop - 1)
     meta = numbered(30)
     with ChatServer(Late(), key=None) as server, pytest.raises(OrderError, match="mixes up answers"):
-        run(meta, server)
+        run(meta, server, "--concurrency", "1")
     output = meta.with_name("meta_caption.csv")
     assert not output.exists()
     with ChatServer(obedient, key=None) as server:

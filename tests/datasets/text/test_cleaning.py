@@ -4,9 +4,9 @@
 applied; the file says the versions. Its captions set off every rule, alone and mixed.
 """
 
-import builtins
 import json
 import re
+import sys
 import time
 from pathlib import Path
 
@@ -156,12 +156,7 @@ def test_unclosed_tags_in_a_long_caption_are_text():
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    def no_ftfy(name, *args, imported=builtins.__import__, **kwargs):
-        if name == "ftfy":
-            raise ModuleNotFoundError("No module named 'ftfy'", name="ftfy")
-        return imported(name, *args, **kwargs)
-
     cleaning._tools.cache_clear()
-    monkeypatch.setattr(builtins, "__import__", no_ftfy)
+    monkeypatch.setitem(sys.modules, "ftfy", None)  # as if it were not there
     with pytest.raises(UserError, match=r"--clean-caption: package ftfy is not installed: pip install ftfy"):
         clean_caption("a cat")

@@ -258,8 +258,9 @@ def test_regions_of_text_are_counted(clips):
 
 
 def test_without_daft_the_message_names_the_extra(tmp_path):
-    (tmp_path / "daft.py").write_text("raise ImportError('not here')")
     code = (
+        "import sys\n"
+        "sys.modules['daft'] = None  # as if it were not there\n"
         "from tools.operators.daft import video_quality_score as v\n"
         "from tools.errors import UserError\n"
         "try:\n    v(None)\nexcept UserError as error:\n    print(error)\n"

@@ -50,6 +50,7 @@ def vllm(tmp_path, monkeypatch) -> None:
     folder = tmp_path / "vllm" / "entrypoints" / "openai"
     folder.mkdir(parents=True)
     (folder / "api_server.py").write_text(VLLM)
+    (tmp_path / "vllm" / "__init__.py").touch()
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(ROOT)]))
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-another-server")

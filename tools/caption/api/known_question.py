@@ -32,9 +32,14 @@ class KnownQuestions:
 
     Args:
         totals: Where their answers are counted.
+
+    Attributes:
+        in_doubt: Whether the last one came back without its word. The word may be in the answer to the next
+            request, which can be one of the next batch.
     """
 
     def __init__(self, totals: Totals) -> None:
+        self.in_doubt = False
         self._totals = totals
         self._words: set[str] = set()
         self._word = ""
@@ -60,10 +65,11 @@ class KnownQuestions:
         """
         rows = [*answers[: self._place], *answers[self._place + 1 :]]
         got = answers[self._place]
+        self.in_doubt = isinstance(got, Answer) and self._word not in _words_in(got)
         if isinstance(got, Answer):
             self._totals.answered -= 1
             self._totals.known_asked += 1
-            if self._word in _words_in(got):
+            if not self.in_doubt:
                 self._totals.known_right += 1
             elif self._totals.known_right == self._totals.known_asked - 1 >= _OBEYED:
                 LOG.warning("the server answered a known question with other words than before: %r", got.text)
@@ -71,8 +77,8 @@ class KnownQuestions:
         if any(self._words & words for words in foreign):
             raise OrderError(
                 "the server mixes up answers: the word that one request asked for came back in the answer to "
-                f"another, among {len(answers)}; those of this batch are not kept. Ask with --concurrency 1, "
-                "and report it to those who run the server"
+                "another; those of this batch are not kept. Ask with --concurrency 1, and report it to those "
+                "who run the server"
             )
         return rows
 
