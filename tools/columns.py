@@ -297,6 +297,10 @@ def measured_on(names: Sequence[str], *what: str) -> list[str]:
     return [name for name in names if known.get(name) in what]
 
 
+SIZE = ("height", "width", "aspect_ratio", "resolution")
+"""What the rows say of the size of a picture or video that a stage has made."""
+MADE_VIDEO = ("num_frames", *SIZE, "fps", "duration")
+"""What they say of a clip, or of a picture taken from a video."""
 ROW_COLUMN = "_row"
 """In a part table: number of the row in the input table."""
 PART_COLUMN = "_part"

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from tools.base.disk import copy_file
-from tools.columns import kinds_of, measured_on
+from tools.columns import MADE_VIDEO, kinds_of, measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
 from tools.datasets.transforms.targets import TARGET
 from tools.errors import MediaError, UserError
@@ -57,13 +57,7 @@ class ExportStage(FolderStage):
         "id",
         "relpath",
         "source",
-        "num_frames",
-        "height",
-        "width",
-        "aspect_ratio",
-        "resolution",
-        "fps",
-        "duration",
+        *MADE_VIDEO,
         "has_audio",
     )
 

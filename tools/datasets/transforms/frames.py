@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.columns import kinds_of, measured_on
+from tools.columns import MADE_VIDEO, kinds_of, measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
 from tools.datasets.transforms.stages import quality_option
 from tools.errors import MediaError, UserError
@@ -47,13 +47,7 @@ class FrameStage(FolderStage):
         "frame",
         "time",
         "point",
-        "num_frames",
-        "height",
-        "width",
-        "aspect_ratio",
-        "resolution",
-        "fps",
-        "duration",
+        *MADE_VIDEO,
     )
 
     points: tuple[float, ...] | None = option(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.columns import kinds_of, measured_on
+from tools.columns import SIZE, kinds_of, measured_on
 from tools.datasets.transforms.folder_stage import FolderStage
 from tools.datasets.transforms.images import JPEG_QUALITY
 from tools.datasets.transforms.targets import TARGET
@@ -19,7 +19,7 @@ from tools.stage.stage import MADE_FILES, Row, origin
 if TYPE_CHECKING:
     from tools.media.reading.frames import Frame
 
-_SIZE: dict[str, Any] = kinds_of("height", "width", "aspect_ratio", "resolution")
+_SIZE: dict[str, Any] = kinds_of(*SIZE)
 
 
 def quality_option() -> Any:

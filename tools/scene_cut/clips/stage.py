@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.base.addresses import refuse_address
 from tools.base.disk import make_folder, writing
-from tools.columns import kinds_of, measured_on
+from tools.columns import MADE_VIDEO, kinds_of, measured_on
 from tools.errors import MediaError
 from tools.media.writing.codecs import check_encoder, find_codec
 from tools.media.writing.output_files import remove_unfinished
@@ -62,13 +62,7 @@ class CutStage(Stage):
         "end",
         "start_frame",
         "end_frame",
-        "num_frames",
-        "height",
-        "width",
-        "aspect_ratio",
-        "resolution",
-        "fps",
-        "duration",
+        *MADE_VIDEO,
         "has_audio",
         "mode",
         "copied_seconds",
