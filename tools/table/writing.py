@@ -16,7 +16,6 @@ from tools.table.files import Table, column_names, to_lazy, unreadable
 from tools.table.formats import format_of
 from tools.table.names import table_extension
 
-_NUMBER = "number\0"  # of a row
 
 
 def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Path:
@@ -98,19 +97,12 @@ class _Count:
 
     def of(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         """The same table."""
-        names = frame.collect_schema().names()
-        if not names:
-            return frame
-        # The cells of a column are not counted themselves: where one value stands in all rows, as in a column
-        # that a table lacks, Polars passes a single cell.
-        passing = pl.col(_NUMBER).map_batches(self._pass, return_dtype=pl.Boolean, is_elementwise=True)
-        counted = pl.when(passing).then(names[0]).alias(names[0])
-        return frame.with_row_index(_NUMBER).with_columns(counted).drop(_NUMBER)
+        return frame.map_batches(self._pass, validate_output_schema=False, streamable=True)
 
-    def _pass(self, numbers: pl.Series) -> pl.Series:
+    def _pass(self, rows: pl.DataFrame) -> pl.DataFrame:
         with self._lock:
-            self.rows += numbers.len()
-        return pl.repeat(True, numbers.len(), eager=True)
+            self.rows += rows.height
+        return rows
 
 
 def refuse_inputs(path: Path, inputs: Iterable[str | Path]) -> None:
