@@ -15,16 +15,19 @@ the videos: the limit that the machine sets. Wall times are for an otherwise idl
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from measuring import finish, leave_out, leaving_out, make_parser, run, run_child, run_children
+
+from tools.errors import UserError
 
 FEW = 200  # rows of the short run
 PARTS = ("rows", "memory", "start", "speed-up")
@@ -128,7 +131,7 @@ def readable(videos: list[str], parts: Sequence[str]) -> list[str]:
             found.append(video)
     for part, needed in {"start": 1, "speed-up": 2}.items():
         if part in parts and len(found) < needed:
-            leave_out(part, f"needs {needed} videos or more")
+            leave_out(part, f"too few videos that can be read: {len(found)}, needed: {needed}")
     return found
 
 
@@ -142,19 +145,38 @@ def main() -> None:
     args = parser.parse_args()
     args.videos = readable(args.videos, args.only)
     figures: dict[str, dict[str, float]] = {}
-    for stage, rows in (("nothing", args.rows), ("pictures", args.rows // 8)) if "rows" in args.only else ():
-        cost = compare(
-            args.rounds,
-            workers=lambda stage=stage, rows=rows: cost_per_row("run", stage, rows, 2),
-            alone=lambda stage=stage, rows=rows: cost_per_row("run", stage, rows, 0),
-            executor=lambda stage=stage, rows=rows: cost_per_row("executor", stage, rows, 2),
-        )
-        figures[f"{stage}, us of CPU time per row"] = {**cost, "ratio": cost["workers"] / cost["executor"]}
-    if "memory" in args.only:
-        figures["memory, bytes per row"] = compare(args.rounds, parent=lambda: memory_per_row(5 * args.rows))
-    if args.videos and "start" in args.only:
-        figures.update(starts(args.videos, args.rounds))
-    if len(args.videos) > 1 and "speed-up" in args.only:
+    for part in dict.fromkeys(args.only):
+        try:
+            for name, values in measured(part, args):
+                figures[name] = values
+                shown = ", ".join(f"{label} {value:.3g}" for label, value in values.items())
+                print(f"{name}: {shown}", flush=True)
+        except (
+            UserError
+        ) as error:  # a video that only decoding finds damaged fails in the command that is timed
+            leave_out(part, error)
+    finish(args.json, figures)
+
+
+def measured(part: str, args: argparse.Namespace) -> Iterator[tuple[str, dict[str, float]]]:
+    """The figures of one part, by what they are of."""
+    if part == "rows":
+        for stage, rows in (("nothing", args.rows), ("pictures", args.rows // 8)):
+            cost = compare(
+                args.rounds,
+                workers=partial(cost_per_row, "run", stage, rows, 2),
+                alone=partial(cost_per_row, "run", stage, rows, 0),
+                executor=partial(cost_per_row, "executor", stage, rows, 2),
+            )
+            yield (
+                f"{stage}, us of CPU time per row",
+                {**cost, "ratio": cost["workers"] / cost["executor"]},
+            )
+    elif part == "memory":
+        yield "memory, bytes per row", compare(args.rounds, parent=lambda: memory_per_row(5 * args.rows))
+    elif part == "start" and args.videos:
+        yield from starts(args.videos, args.rounds).items()
+    elif part == "speed-up" and len(args.videos) > 1:
         times = compare(
             args.rounds,
             one_worker=lambda: wall_seconds(args.videos),
@@ -163,14 +185,13 @@ def main() -> None:
             two_runs=lambda: wall_seconds(args.videos, runs=2),
         )
         speed_up = {name: times["one_worker"] / times[name] for name in times if name != "one_worker"}
-        figures["technical measures, wall s"] = times
-        figures["speed-up"] = speed_up
-        figures["speed-up, by that of two runs"] = {
-            name: value / speed_up["two_runs"] for name, value in speed_up.items() if name != "two_runs"
-        }
-    for name, values in figures.items():
-        print(f"{name}: " + ", ".join(f"{label} {value:.3g}" for label, value in values.items()))
-    finish(args.json, figures)
+        two_runs = speed_up["two_runs"]
+        yield "technical measures, wall s", times
+        yield "speed-up", speed_up
+        yield (
+            "speed-up, by that of two runs",
+            {name: value / two_runs for name, value in speed_up.items() if name != "two_runs"},
+        )
 
 
 if __name__ == "__main__":

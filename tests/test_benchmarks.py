@@ -12,6 +12,8 @@ import av
 import numpy as np
 import pytest
 
+from tests.support import make_video
+
 ROOT = Path(__file__).resolve().parents[1]
 HELPERS = {"measuring", "stage_rows", "technical_clips"}  # which other scripts import or start
 SCRIPTS = sorted(path.stem for path in ROOT.glob("benchmarks/*.py") if path.stem not in HELPERS)
@@ -79,9 +81,22 @@ def test_what_cannot_be_measured_is_left_out_and_said(tmp_path):
     assert left_out.startswith(f"left out: {broken}: unreadable: ") and last == "nothing was measured"
 
 
-def test_figures_are_printed_with_their_ratio_and_written_as_json(tmp_path, monkeypatch):
-    from tests.support import make_video
+def test_what_is_measured_already_is_kept_where_a_later_command_fails(tmp_path):
+    missing_frames = tmp_path / "broken.mp4"
+    whole = make_video(tmp_path / "whole.mp4", 30).read_bytes()
+    place = whole.index(b"mdat") + len(whole) // 3  # the index stays, so the file can be probed
+    missing_frames.write_bytes(whole[:place] + bytes(len(whole) // 4) + whole[place + len(whole) // 4 :])
+    figures = tmp_path / "figures.json"
+    script = ROOT / "benchmarks" / "stage.py"
+    done = run(
+        script, missing_frames, "--only", "memory", "start", "--rows", 100, "--rounds", 1, "--json", figures
+    )
+    assert done.returncode == 0
+    assert done.stderr.startswith("left out: start: ") and "every row failed" in done.stderr
+    assert list(json.loads(figures.read_text())) == ["memory, bytes per row"]
 
+
+def test_figures_are_printed_with_their_ratio_and_written_as_json(tmp_path, monkeypatch):
     video = make_video(tmp_path / "one key frame.mp4", 30, gop=250)
     figures = tmp_path / "figures.json"
     done = run(ROOT / "benchmarks" / "probe.py", video, "--repeat", 1, "--json", figures, cwd=tmp_path)

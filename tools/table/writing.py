@@ -17,7 +17,6 @@ from tools.table.formats import format_of
 from tools.table.names import table_extension
 
 
-
 def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Path:
     """Write a table whole or not at all: to a temporary file beside it, then renamed.
 
