@@ -7,7 +7,7 @@ from fractions import Fraction
 import polars as pl
 import pytest
 
-from tools.export.planning import Wanted, clean_box, exact_rate, plan_rows
+from tools.export.planning import Planner, Wanted, clean_box, exact_rate
 from tools.export.presets import presets
 from tools.export.trainers.judgement import Clip
 
@@ -54,7 +54,7 @@ def test_every_piece_is_one_that_the_trainer_uses_whole_at_its_speed(chosen, win
     setup = chosen.trainer.setup(chosen.model)
     neutral = chosen.model.name == "any"
     wanted = Wanted(chosen.trainer, setup, windows=windows, keep_source=neutral)
-    for plan in plan_rows(table, "m.csv", wanted):
+    for plan in Planner(table, "m.csv", wanted).plans():
         assert plan.loss is None
         end = 0.0
         for piece in plan.pieces:

@@ -10,7 +10,7 @@ import pytest
 
 from tools.datasets.datautil import main as datautil
 from tools.datasets.edit import filter_table
-from tools.report.recipe_overlay import applicable, overlay
+from tools.report.recipe_overlay import applicable, overlays
 from tools.table import read_table, scan_table, write_table
 from tools.table.recipes import known_recipes, load_recipe, recipe_names
 
@@ -36,7 +36,7 @@ def table(tmp_path_factory):
 
 
 def test_the_counts_are_those_that_datautil_explains(table, tmp_path, capsys):
-    found = overlay(scan_table(table), load_recipe("goku-720p"))
+    found = overlays(scan_table(table), [load_recipe("goku-720p")])[0]
     output = tmp_path / "kept.csv"
     assert (
         datautil([str(table), "--recipe", "goku-720p", "--explain", "--output", str(output), "--quiet"]) == 0
@@ -52,7 +52,7 @@ def test_the_counts_are_those_that_datautil_explains(table, tmp_path, capsys):
 
 
 def test_hours_are_those_of_the_rows_that_datautil_writes(table, tmp_path):
-    found = overlay(scan_table(table), load_recipe("goku-720p"))
+    found = overlays(scan_table(table), [load_recipe("goku-720p")])[0]
     datautil([str(table), "--recipe", "goku-720p", "--output", str(tmp_path / "kept.csv"), "--quiet"])
     kept = pd.read_csv(tmp_path / "kept.csv")
     assert found.left.hours == pytest.approx(kept["duration"].sum() / 3600)
@@ -75,7 +75,7 @@ def test_each_recipe_keeps_the_rows_that_datautil_keeps(name):
             None if gap else cell for cell, gap in zip(cells.tolist(), rng.random(rows) < 0.02, strict=True)
         ]
     frame = pl.LazyFrame(table)
-    found, kept = overlay(frame, recipe), filter_table(frame, recipe=name).collect()
+    found, kept = overlays(frame, [recipe])[0], filter_table(frame, recipe=name).collect()
     assert found.is_whole and found.left.rows == kept.height
     left = rows
     for step in found.applied:
@@ -86,7 +86,7 @@ def test_each_recipe_keeps_the_rows_that_datautil_keeps(name):
 def test_steps_whose_columns_are_missing_are_left_out_and_say_what_adds_them(table, tmp_path):
     frame = read_table(table).drop("ocr_area", "bitrate", "height")
     small = write_table(frame, tmp_path / "small.csv")
-    found = overlay(scan_table(small), load_recipe("goku-720p"))
+    found = overlays(scan_table(small), [load_recipe("goku-720p")])[0]
     skipped = {step.name: dict(step.missing) for step in found.steps if step.skipped and step.where}
     assert skipped["text"] == {"ocr_area": "python -m tools.scoring.ocr.inference"}
     assert skipped["size"] == {"height": "python -m tools.datasets.datautil META --info"}
@@ -98,7 +98,7 @@ def test_steps_whose_columns_are_missing_are_left_out_and_say_what_adds_them(tab
 
 
 def test_a_table_with_none_of_the_columns_keeps_all_rows(tmp_path):
-    found = overlay(pl.LazyFrame({"path": ["a", "b"]}), load_recipe("goku-720p"))
+    found = overlays(pl.LazyFrame({"path": ["a", "b"]}), [load_recipe("goku-720p")])[0]
     assert (found.total.rows, found.left.rows, found.total.hours, found.where) == (2, 2, 0.0, "")
 
 
@@ -109,23 +109,23 @@ def test_a_condition_with_a_comment_can_be_joined_with_others(tmp_path):
     file.write_text(f'[recipe]\ntitle = "own"\n{body}')
     rows = {"path": list("abcd"), "aes": [4, 6, 7, 10], "text": ["#", "#", "", "#"]}
     table = write_table(pl.DataFrame(rows), tmp_path / "t.csv")
-    found = overlay(scan_table(table), load_recipe(file))
+    found = overlays(scan_table(table), [load_recipe(file)])[0]
     datautil([str(table), "--where", found.where, "--output", str(tmp_path / "kept.csv"), "--quiet"])
     assert read_table(tmp_path / "kept.csv")["path"].to_list() == ["b"] and found.left.rows == 1
 
 
 def test_a_column_of_another_type_leaves_its_step_out():
     frame = pl.LazyFrame({"path": ["a"], "aes": [[1.0, 2.0]], "num_frames": [3]})
-    found = overlay(frame, load_recipe("open-sora"))
+    found = overlays(frame, [load_recipe("open-sora")])[0]
     step = next(step for step in found.steps if step.name == "aesthetics")
     assert "list" in step.skipped and not step.missing and found.left.rows == 1
 
 
 def test_an_empty_table_and_json(table):
-    empty = overlay(scan_table(table).head(0), load_recipe("cosmos"))
+    empty = overlays(scan_table(table).head(0), [load_recipe("cosmos")])[0]
     assert empty.total.rows == empty.left.rows == 0
     whole = json.loads(
-        json.dumps(overlay(scan_table(table), load_recipe("cosmos")).as_dict(), allow_nan=False)
+        json.dumps(overlays(scan_table(table), [load_recipe("cosmos")])[0].as_dict(), allow_nan=False)
     )
     assert whole["steps"][0]["missing"] == {"num_frames": "python -m tools.datasets.datautil META --info"}
     assert whole["steps"][-1]["left"]["rows"] == whole["left"]["rows"] and whole["is_whole"] is False

@@ -179,12 +179,11 @@ def remove_quietly(path: Path) -> None:
 
 
 @contextmanager
-def raising_disk_errors(path: str | Path, numbers: frozenset[int] = WHEN_WRITING) -> Iterator[None]:
+def raising_disk_errors(path: str | Path) -> Iterator[None]:
     """Let errors of the disk in a block that processes one file end the run; other errors pass unchanged.
 
     Args:
         path: See `disk_error`.
-        numbers: See `disk_error`.
 
     Raises:
         DiskError: See `disk_error`.
@@ -192,7 +191,7 @@ def raising_disk_errors(path: str | Path, numbers: frozenset[int] = WHEN_WRITING
     try:
         yield
     except OSError as error:
-        if (fault := disk_error(path, error, numbers)) is not None:
+        if (fault := disk_error(path, error)) is not None:
             raise fault from None
         raise
 

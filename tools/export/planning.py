@@ -163,11 +163,6 @@ class Planner:
         return None if isinstance(found, Reason) else found
 
 
-def plan_rows(table: pl.DataFrame, meta: str | Path, wanted: Wanted) -> Iterator[RowPlan]:
-    """Plan each row of a table, in order; see `Planner`."""
-    yield from Planner(table, meta, wanted).plans()
-
-
 def clean_box(cell: str | None, clip: Clip) -> Box | None:
     """The part of the picture inside black bars; None for all of it."""
     found = re.fullmatch(r"(\d+):(\d+):(\d+):(\d+)", (cell or "").strip())

@@ -100,11 +100,6 @@ class Overlay:
         return {**asdict(self), "is_whole": self.is_whole}
 
 
-def overlay(frame: pl.LazyFrame, recipe: Recipe, *, source: str = "the table") -> Overlay:
-    """Count what each step of one recipe removes and leaves, see `overlays`."""
-    return overlays(frame, [recipe], source=source)[0]
-
-
 def overlays(frame: pl.LazyFrame, recipes: Sequence[Recipe], *, source: str = "the table") -> list[Overlay]:
     """Count what each step of recipes removes and leaves.
 

@@ -125,20 +125,13 @@ class Recording:
         steps.pop(own, None)
         return Sidecar(own, {**steps, own: step}, self._columns(columns, made, changed, own))
 
-    def write_missing(
-        self,
-        path: str | Path,
-        columns: Iterable[str],
-        *,
-        made: Iterable[str] = (),
-        changed: Iterable[str] = (),
-    ) -> None:
+    def write_missing(self, path: str | Path, columns: Iterable[str], *, made: Iterable[str]) -> None:
         """Write the sidecar of a table that exists, if it has none: a run was killed before it wrote it.
 
         Arguments as of `write`.
         """
         if read_sidecar(path) is None:
-            self.write(path, columns, made=made, changed=changed)
+            self.write(path, columns, made=made)
 
     def _columns(
         self, columns: Iterable[str], made: set[str], changed: set[str], own: str

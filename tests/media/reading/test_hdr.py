@@ -14,9 +14,10 @@ from tools.media.reading.colour.hdr import Hdr
 from tools.media.reading.colour.tonemap import (
     ToneMap,
     eetf,
-    hlg_to_light,
+    hlg_to_display,
     light_to_pq,
     pq_to_light,
+    signal_to_light,
     to_sdr,
 )
 from tools.media.reading.frames import iter_frames, read_frames, read_frames_at
@@ -52,7 +53,7 @@ def test_pq_is_that_of_the_standard(signal: float, light: float) -> None:
 @pytest.mark.parametrize(("signal", "light"), [(0.0, 0), (0.38, 26), (0.75, 203), (1.0, 1000)])
 def test_hlg_is_that_of_the_standard(signal: float, light: float) -> None:
     """BT.2408, table 1: grey cards and white in HLG on a display of 1000 cd/m²."""
-    shown = hlg_to_light(np.full(3, signal), BT2020)
+    shown = hlg_to_display(signal_to_light(np.full(3, signal), Hdr(HLG)), BT2020)
     assert shown == pytest.approx(np.full(3, light), abs=0.5)
 
 
@@ -60,7 +61,7 @@ def test_colours_of_hlg_keep_the_hue_of_the_scene() -> None:
     """BT.2100, table 5: the OOTF multiplies R, G and B by one number, a power of the luminance."""
     signal = np.array([0.5, 0.25, 0.125])
     scene = signal**2 / 3
-    shown = hlg_to_light(signal, BT2020)
+    shown = hlg_to_display(signal_to_light(signal, Hdr(HLG)), BT2020)
     assert shown == pytest.approx(1000 * (scene @ BT2020) ** 0.2 * scene, rel=1e-6)
 
 

@@ -20,14 +20,7 @@ _CHUNK_TEXTS = 1000
 _CHUNK_BYTES = 1 << 20
 
 
-def map_texts(
-    function: BatchFunction,
-    texts: pl.Series,
-    *,
-    num_workers: int,
-    label: str = "texts",
-    progress: bool = True,
-) -> list[Any]:
+def map_texts(function: BatchFunction, texts: pl.Series, *, num_workers: int) -> list[Any]:
     """Results of a function for a column of texts.
 
     Each distinct text is given to the function once. Besides the results, only the chunks that workers are
@@ -38,8 +31,6 @@ def map_texts(
         texts: Column of strings; null stays without a result.
         num_workers: Worker processes, at most one for each core; with 0 or 1, or few texts, the work is done
             in this process.
-        label: What the progress bar says.
-        progress: False for no bar.
 
     Returns:
         One result for each row, in order; None for null.
@@ -52,7 +43,7 @@ def map_texts(
 
     texts = texts.cast(pl.String)
     distinct = texts.drop_nulls().unique(maintain_order=True)
-    results = _map_distinct(function, distinct, num_workers, label, progress)
+    results = _map_distinct(function, distinct, num_workers)
     if len(distinct) == len(texts):
         return results
     numbers = texts.to_frame("text").join(
@@ -61,15 +52,13 @@ def map_texts(
     return [None if number is None else results[number] for number in numbers]
 
 
-def _map_distinct(
-    function: BatchFunction, texts: pl.Series, num_workers: int, label: str, progress: bool
-) -> list[Any]:
+def _map_distinct(function: BatchFunction, texts: pl.Series, num_workers: int) -> list[Any]:
     from tools.stage.progress import Progress
 
     results: list[Any] = [None] * len(texts)
     inline = num_workers <= 1 or len(texts) <= _SMALL
     done = _inline(function, texts) if inline else _in_workers(function, texts, num_workers)
-    with Progress(len(texts), label, shown=progress) as bar, contextlib.closing(done):
+    with Progress(len(texts), "texts") as bar, contextlib.closing(done):
         for start, values in done:
             results[start : start + len(values)] = values
             bar.count([("", {})] * len(values))

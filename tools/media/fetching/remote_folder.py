@@ -34,7 +34,6 @@ class RemoteFolder:
 
     Args:
         address: Of a storage that fsspec knows, such as ``s3://bucket/folder``.
-        options: Of the storage in fsspec (``endpoint_url``, ``key``, ``secret`` ...).
         pauses: Seconds before each further attempt; None for `PAUSES`.
 
     Raises:
@@ -42,12 +41,7 @@ class RemoteFolder:
             written to it.
     """
 
-    def __init__(
-        self,
-        address: str,
-        options: Mapping[str, Any] | None = None,
-        pauses: Collection[float] | None = None,
-    ) -> None:
+    def __init__(self, address: str, *, pauses: Collection[float] | None = None) -> None:
         if scheme(address) in (None, *_NOT_WRITTEN):
             raise UserError(f"{address}: nothing can be written there; s3://bucket/folder, for example")
         if not address.partition("://")[2].strip("/"):
@@ -57,7 +51,7 @@ class RemoteFolder:
         self._large = threading.Lock()
         self._pauses = tuple(PAUSES if pauses is None else pauses)
         try:
-            self._storage = storage_of(address, options or {})
+            self._storage = storage_of(address, {})
         except MediaError as error:
             raise UserError(f"{address}: {error.message}") from None
         self._root = str(self._storage._strip_protocol(self.address)).rstrip("/")

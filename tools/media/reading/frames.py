@@ -154,8 +154,9 @@ def iter_frames(
         step: Every Nth frame; 1 gives all.
         apply_rotation: Turn pictures upright. Without, `size` is that of the picture as stored.
         threads: Decoder threads; "auto" takes one per core, for use without worker processes.
-        on_damage: "keep", "drop" or "raise", see `iter_video_frames`. Frames whose packet the decoder
-            refuses are always missing; see `Frame.index`.
+        on_damage: "keep" includes pictures in which the decoder concealed errors (see `Frame.damaged`),
+            "drop" leaves them out, "raise" stops at the first frame that is missing or damaged. Frames whose
+            packet the decoder refuses are always missing; see `Frame.index`.
         index: The packets of the file, when they have been read already.
 
     Yields:

@@ -19,11 +19,6 @@ def split_annexb(data: bytes) -> list[bytes]:
     return list(_annexb(data))
 
 
-def split_lengths(data: bytes, length_size: int) -> list[bytes]:
-    """The NAL units of a packet in which each follows its length."""
-    return list(_lengths(data, length_size))
-
-
 def units_of(packet: bytes, length_size: int | None) -> Iterator[bytes]:
     """The NAL units of a packet that are not empty, one by one.
 

@@ -48,15 +48,14 @@ _M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
 _C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 
 
-def hlg_to_light(signal: np.ndarray, luminance: np.ndarray) -> np.ndarray:
-    """HLG signal to cd/m² of a display with a peak of 1000 (BT.2100, table 5).
+def hlg_to_display(light: np.ndarray, luminance: np.ndarray) -> np.ndarray:
+    """The OOTF of HLG: light of the scene to cd/m² of a display with a peak of 1000 (BT.2100, table 5).
 
     Args:
-        signal: R, G and B, 0 to 1, shape (..., 3).
+        light: 1000 times R, G and B of the scene, see `signal_to_light`, shape (..., 3).
         luminance: Weights of R, G and B in luminance, shape (3,).
     """
-    scene = _hlg_scene(signal)
-    return DEFAULT_PEAK * (scene @ luminance)[..., None] ** (_HLG_GAMMA - 1) * scene
+    return (light / DEFAULT_PEAK @ luminance)[..., None] ** (_HLG_GAMMA - 1) * light
 
 
 def _hlg_scene(signal: np.ndarray) -> np.ndarray:
@@ -115,7 +114,7 @@ def light_to_sdr(light: np.ndarray, hdr: Hdr) -> np.ndarray:
     """
     source = _to_xyz(_PRIMARIES.get(hdr.primaries, _PRIMARIES[BT2020]))
     if hdr.transfer == HLG:
-        light = (light / DEFAULT_PEAK @ source[1])[..., None] ** (_HLG_GAMMA - 1) * light
+        light = hlg_to_display(light, source[1])
     light = light @ (np.linalg.inv(_to_xyz(_PRIMARIES[BT709])) @ source).T
     most = light.max(axis=-1, keepdims=True)
     gain = eetf(most, hdr.peak) / np.maximum(most, 1e-6) / REFERENCE_WHITE

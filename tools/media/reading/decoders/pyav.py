@@ -55,8 +55,6 @@ class VideoFrame(NamedTuple):
 def iter_video_frames(
     path: str | Path,
     *,
-    start: float | None = None,
-    end: float | None = None,
     frames: Sequence[int] | None = None,
     threads: int | Literal["auto"] = 1,
     on_damage: OnDamage = "keep",
@@ -68,12 +66,9 @@ def iter_video_frames(
 
     Args:
         path: The video.
-        start: Seconds since the first frame; frames that start earlier are left out.
-        end: Seconds since the first frame; frames that start then or later are left out.
-        frames: Ascending frame numbers, instead of `start` and `end`.
+        frames: Ascending frame numbers; None for all.
         threads: Decoder threads; "auto" takes one per core (20 % more CPU, less waiting).
-        on_damage: "keep" includes pictures with concealed errors (see `VideoFrame.damaged`), "drop" leaves
-            them out, "raise" stops at the first frame that is missing or damaged.
+        on_damage: See `tools.media.reading.frames.iter_frames`.
         index: The packets of the file, when they have been read already.
 
     Yields:
@@ -83,7 +78,7 @@ def iter_video_frames(
         MediaError: missing, not_a_file, empty, unreadable, no_video, decode.
     """
     index = index or index_packets(path)
-    numbers = index.frames_between(start, end) if frames is None else frames
+    numbers = range(len(index.pts)) if frames is None else frames
     expected = iter(numbers)
     with Decoder(path, index, threads=threads) as decoder:
         for number, picture in decoder.pictures(numbers):
