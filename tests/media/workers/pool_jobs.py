@@ -174,9 +174,9 @@ def work_the_second_time(*about):
 
 def nap(argument):
     """Leave a note of the process, and take a short while."""
-    folder, number = argument
+    folder, number, *seconds = argument
     Path(folder, f"worker-{os.getpid()}").touch()
-    time.sleep(0.1)
+    time.sleep(*seconds or (0.1,))
     return number
 
 

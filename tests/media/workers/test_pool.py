@@ -2,12 +2,14 @@
 
 import os
 import random
+import selectors
 import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -37,6 +39,28 @@ def wait_until(condition, seconds=120):
             return True
         time.sleep(0.05)
     return False
+
+
+@pytest.mark.parametrize("where", ["waiting", "using a result"])
+def test_time_in_which_the_run_is_suspended_counts_for_no_job(monkeypatch, tmp_path, where):
+    """As after Ctrl-Z and fg: the clock, which goes on meanwhile, is later by an hour at the next look."""
+    clock = {"late": 0.0}
+    select = selectors.DefaultSelector.select
+
+    def late_select(*args):
+        found = select(*args)
+        clock["late"] += 3600.0 * (where == "waiting" and not found)
+        return found
+
+    monkeypatch.setattr(dispatch.selectors.DefaultSelector, "select", late_select)
+    monkeypatch.setattr(dispatch, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + clock["late"]))
+    jobs = [(i, f"file {i}", (str(tmp_path), i, seconds)) for i, seconds in enumerate((0.0, 0.8))]
+    with WorkerPool(2, timeout=30) as pool:
+        results = {}
+        for key, result in pool.imap_unordered(pool_jobs.nap, jobs):
+            clock["late"] += 3600.0 * (where != "waiting")
+            results[key] = result
+    assert results == {0: 0, 1: 1}
 
 
 CASES = {

@@ -40,6 +40,7 @@ POLL_SECONDS = 0.02
 """Seconds between polls for jobs that were not ready."""
 
 _CHECK_SECONDS = 0.5  # between checks of time limits
+_PAUSE_SECONDS = 5.0  # a wait that takes so much is one of a process that was suspended
 _SLOW_SECONDS = 0.5  # after which others take the jobs that wait behind one
 _MOST_BYTES = 1 << 20  # of arguments that it is given at once
 _BYTES_AHEAD = 16 << 10  # of arguments that a busy worker is given: they wait in the socket
@@ -76,7 +77,7 @@ class Dispatch:
         self._done: deque[tuple[Hashable, Any]] = deque()
         self._waiting = False  # the next job is not ready yet
         self._alone = False  # a suspect is running
-        self._last_check = time.monotonic()
+        self._last_check = self._resumed = time.monotonic()
         self._failed_starts = self._stalls = 0
         self._selector = selectors.DefaultSelector()
 
@@ -186,10 +187,16 @@ class Dispatch:
 
     def _wait(self) -> None:
         """Wait until a worker has something to say, but not for long."""
+        begun = time.monotonic()
         events = self._selector.select(POLL_SECONDS if self._waiting else _CHECK_SECONDS)
+        now = time.monotonic()
+        if now - begun > _PAUSE_SECONDS or now - self._last_check > max(
+            _PAUSE_SECONDS, self._pool.timeout or 0.0
+        ):
+            # Ctrl-Z, a scheduler or a container has suspended the run: no job is to blame for that time.
+            self._resumed = now
         for key, _ in events:
             self._receive(key.data)
-        now = time.monotonic()
         if now - self._last_check >= _CHECK_SECONDS:
             self._last_check = now
             for process in list(self._pool.processes):
@@ -238,10 +245,11 @@ class Dispatch:
         if process.has_ended():
             self._bury(process)
         elif not process.is_ready:
-            if now - process.since > _STALL_SECONDS * 2**self._stalls:
+            if now - max(process.since, self._resumed) > _STALL_SECONDS * 2**self._stalls:
                 self._restart_stalled()
         elif process.jobs:
             number, since = process.current()
+            since = max(since, self._resumed)
             limit = self._pool.timeout
             if number is None or now - since < min(_SLOW_SECONDS, limit or _SLOW_SECONDS):
                 return
