@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -32,12 +33,13 @@ def _threshold(short: str, column: str, bound: str) -> Operation:
 
     def apply(frame: pl.LazyFrame, value: Number, context: Context) -> Split:
         number = _number(frame, column, context, f"{context.source}: --{short}{bound}")
-        keep = number >= value if bound == "min" else number <= value
+        # NaN is above all numbers for Polars. Making it null would cast a column of texts three times.
+        keep = number.is_between(value, math.inf) if bound == "min" else number <= value
         if column == "filesize":
             from tools.datasets.operations.files import unanswered
 
             keep = keep | unanswered(context)
-        return split_by(frame, keep | number.is_null() if column in _UNKNOWN_STAYS else keep)
+        return split_by(frame, keep | number.is_nan().fill_null(True) if column in _UNKNOWN_STAYS else keep)
 
     return Operation(
         f"{short}{bound}",
@@ -53,16 +55,21 @@ def _threshold(short: str, column: str, bound: str) -> Operation:
 
 
 def _number(frame: pl.LazyFrame, column: str, context: Context, caller: str) -> pl.Expr:
-    """The column as numbers, computed if it is missing."""
+    """The column as numbers, with its NaN; computed if it is missing."""
+    import polars as pl
+
     from tools.datasets.operations.files import filesize
-    from tools.table import numeric, require_columns
+    from tools.table import require_columns
+
+    def numbers(name: str) -> pl.Expr:
+        return pl.col(name).cast(pl.Float64, strict=False)
 
     if column in frame.collect_schema():
-        return numeric(column)
+        return numbers(column)
     if column == "filesize":
         return filesize(frame, context)
     require_columns(frame, ("height", "width"), caller)
-    return numeric("height") * numeric("width")
+    return numbers("height") * numbers("width")
 
 
 def _check_where(text: str, schema: Mapping[str, pl.DataType]) -> None:
