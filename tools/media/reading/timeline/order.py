@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -15,10 +14,8 @@ from av.error import FFmpegError
 from av.stream import Discard
 
 from tools.media.reading.container import open_video
+from tools.media.reading.timeline.packet_pass import Scan
 from tools.media.reading.timeline.packets import decode_packet, numbered, packets
-
-if TYPE_CHECKING:
-    from tools.media.reading.timeline.scan import Scan
 
 _SAMPLE_PACKETS = 24  # packets after a restart that are decoded to check whether their times give the order
 

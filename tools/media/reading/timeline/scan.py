@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from fractions import Fraction
 from pathlib import Path
@@ -17,25 +16,20 @@ from tools.errors import MediaError
 from tools.media.reading.colour.hdr import colour_name, hdr_of
 from tools.media.reading.container import open_video
 from tools.media.reading.orientation import orientation_of
-from tools.media.reading.timeline import bitstream
 from tools.media.reading.timeline.clock import times_are_valid
+from tools.media.reading.timeline.packet_pass import LONGEST_TAIL, Scan, scan_packets
 from tools.media.reading.timeline.packets import PacketIndex, decode_packet, numbered, packets
-from tools.media.reading.timeline.size_changes import HeaderChanges, size_changes
+from tools.media.reading.timeline.size_changes import size_changes
 from tools.media.reading.timeline.timing import FrameTimes, stated_rate, time_frames
 from tools.media.reading.tracks import audio_codec
 
 # One packet is one picture by the rules of these formats. In the others (avi, mpegts, mpeg, flv, asf) packets
 # are split by a parser or by the muxer, so a few are decoded to check whether that is true.
 _ONE_PICTURE_PER_PACKET = ("mov,mp4", "matroska,webm")
-_SAMPLE_PACKETS = 24
 # Formats that store decoding times; for others libav derives them from presentation times.
 _STORE_DTS = ("mov,mp4", "mpegts", "mpeg", "flv", "avi", "asf")
-# Formats without packet sizes: a recording that stops within a picture does not reveal it.
-_UNBOUNDED = ("mpegts", "mpeg")
 # A picture stored after a key frame and shown before it is at most so many packets after it.
 _LEADING_PACKETS = 32
-# Packets of the last group of pictures that are kept to check whether the last one is complete.
-_LONGEST_TAIL = 1000
 
 
 def index_packets(path: str | Path) -> PacketIndex:
@@ -62,13 +56,13 @@ def index_opened(
 
     The ``pts`` of the picture is the number of its packet, from which alone it was decoded.
     """
-    scan = _scan(container, stream)
+    scan = scan_packets(container, stream)
     regular = container.format.name.startswith(_ONE_PICTURE_PER_PACKET)
     # In these formats the first packet suffices, unless the times contradict the decoder.
     contradictory = bool(stream.codec_context.has_b_frames) and _ascend(scan.pts)
     pictures = _decode_all(stream.codec_context, scan.head if contradictory or not regular else scan.head[:1])
     ratio = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio
-    if 0 < len(scan.tail) <= _LONGEST_TAIL and not _ends_complete(stream.codec_context, scan):
+    if 0 < len(scan.tail) <= LONGEST_TAIL and not _ends_complete(stream.codec_context, scan):
         scan.damaged[-1] = True
     form = container.format.name
     reordered = bool(stream.codec_context.has_b_frames)
@@ -128,89 +122,6 @@ def index_opened(
         "clock": timed.clock,
     }
     return _build(scan, timed, rate, facts).within_limits(), first
-
-
-@dataclasses.dataclass
-class Scan:
-    """The result of one pass over the packets, in stored order.
-
-    Attributes:
-        codec: Name of the codec.
-        headers: The headers of key frames, in which sizes change.
-        pts: Presentation time of each packet that is a frame.
-        dts: Its decoding time.
-        durations: Its duration in ticks; 0 if unknown.
-        positions: Its number among all packets of the stream.
-        damaged: Whether it is incomplete.
-        sizes: Its bytes.
-        keys: Packets at which decoding can start: number, pts and dts.
-        head: The first packets from a key frame on, with their numbers.
-        tail: The packets of the last group of pictures, with their numbers.
-        suspicious: Whether packets need not be pictures.
-        byte_offsets: Where each packet is in the file; only read if times are damaged.
-        bytes: Bytes of all packets.
-    """
-
-    codec: str
-    headers: HeaderChanges
-    pts: list[int | None] = dataclasses.field(default_factory=list)
-    dts: list[int | None] = dataclasses.field(default_factory=list)
-    durations: list[int] = dataclasses.field(default_factory=list)
-    positions: list[int] = dataclasses.field(default_factory=list)
-    damaged: list[bool] = dataclasses.field(default_factory=list)
-    sizes: list[int] = dataclasses.field(default_factory=list)
-    keys: list[tuple[int, int | None, int | None]] = dataclasses.field(default_factory=list)
-    head: list[tuple[int, av.Packet]] = dataclasses.field(default_factory=list)
-    tail: list[tuple[int, av.Packet]] = dataclasses.field(default_factory=list)
-    suspicious: bool = False
-    byte_offsets: list[int] = dataclasses.field(default_factory=list)
-    bytes: int = 0
-
-    def keep(self, chosen: list[bool]) -> None:
-        """Remove packets that are not frames."""
-        for name in ("pts", "dts", "durations", "positions", "damaged", "sizes"):
-            setattr(self, name, [v for v, kept in zip(getattr(self, name), chosen, strict=True) if kept])
-
-
-def _scan(container: InputContainer, stream: av.VideoStream) -> Scan:
-    context = stream.codec_context
-    codec = context.codec.canonical_name
-    length_size = bitstream.nal_length_size(codec, context.extradata)
-    scan = Scan(codec, HeaderChanges(codec, length_size))
-    hidden = bitstream.is_hidden(codec)
-    unbounded = container.format.name in _UNBOUNDED
-    # AVI and QuickTime store palettes beside pictures. Libav gives each once, with the packet after it.
-    paletted, palettes = context.pix_fmt == "pal8", False
-    for position, packet in enumerate(packets(container, stream)):
-        scan.bytes += packet.size
-        palettes |= paletted and packet.has_sidedata("palette")
-        if packet.is_keyframe:
-            scan.headers.check(position, packet)
-            scan.keys.append((position, packet.pts, packet.dts))
-            scan.tail.clear()
-        if scan.keys and len(scan.head) < _SAMPLE_PACKETS:
-            scan.head.append((position, packet))
-        if unbounded and scan.keys and len(scan.tail) <= _LONGEST_TAIL:
-            scan.tail.append((position, packet))
-        if packet.is_discard or (hidden and hidden(memoryview(packet))):
-            continue
-        scan.positions.append(position)
-        scan.pts.append(packet.pts)
-        scan.dts.append(packet.dts)
-        scan.durations.append(packet.duration or 0)
-        scan.sizes.append(packet.size)
-        # Transport streams flag every lost byte, but decoders continue.
-        whole = unbounded or not packet.is_corrupt
-        if whole:
-            whole = bitstream.units_fit(memoryview(packet), codec, length_size)
-        scan.damaged.append(not whole)
-        if codec == "mpeg4" and bitstream.repeats_or_packs(memoryview(packet)):
-            scan.suspicious = True
-    if palettes:
-        scan.keys = [key for key in scan.keys if key[0] == 0]
-    if not scan.keys:  # without marked key frames, decoding can only start at the beginning
-        scan.suspicious = True
-    return scan
 
 
 def _decode_all(context: av.VideoCodecContext, some: list[tuple[int, av.Packet]]) -> list[av.VideoFrame]:

@@ -7,7 +7,6 @@ import itertools
 import math
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,9 +26,7 @@ from tools.media.reading.timeline.order import (
     replace_by_decoded,
     times_give_order,
 )
-
-if TYPE_CHECKING:
-    from tools.media.reading.timeline.scan import Scan
+from tools.media.reading.timeline.packet_pass import Scan
 
 _STEADY = 0.002  # seconds, the largest difference of intervals in a constant rate
 _FEWEST = 8  # frames needed to conclude from a constant rate that the header's is wrong
