@@ -8,23 +8,13 @@ minimax_h3/src/packing.py, in ostris/ai-toolkit, commit 27a03a9. Numbers of fram
 
 import pytest
 
+from tests.export.trainers.judging import clip, judging, kinds
 from tools.export.trainers.ai_toolkit import AIToolkit, bucket_size
-from tools.export.trainers.judgement import Bucket, Clip
+from tools.export.trainers.judgement import Bucket
 
 TRAINER = AIToolkit()
 MODELS = {model.name: model for model in TRAINER.models}
-
-
-def clip(width=1280, height=720, num_frames=81, fps=16.0, caption: str | None = "A dog."):
-    return Clip("a.mp4", width, height, num_frames, fps, caption)
-
-
-def judge(one, model="wan2.2-a14b", **settings):
-    return TRAINER.judge(one, TRAINER.setup(MODELS[model], **settings))
-
-
-def kinds(judgement):
-    return sorted(warning.kind for warning in judgement.warnings)
+judge = judging(TRAINER, "wan2.2-a14b")
 
 
 @pytest.mark.parametrize(

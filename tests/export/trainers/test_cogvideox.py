@@ -6,23 +6,12 @@ finetune/datasets/utils.py: range(0, frames, frames // wanted), of which the fir
 
 import pytest
 
+from tests.export.trainers.judging import clip, judging, kinds
 from tools.export.trainers.cogvideox import CogVideoX
-from tools.export.trainers.judgement import Bucket, Clip
+from tools.export.trainers.judgement import Bucket
 
 TRAINER = CogVideoX()
-MODELS = {model.name: model for model in TRAINER.models}
-
-
-def clip(width=1280, height=720, num_frames=81, fps=16.0, caption: str | None = "A dog."):
-    return Clip("a.mp4", width, height, num_frames, fps, caption)
-
-
-def judge(one, model="cogvideox", **settings):
-    return TRAINER.judge(one, TRAINER.setup(MODELS[model], **settings))
-
-
-def kinds(judgement):
-    return sorted(warning.kind for warning in judgement.warnings)
+judge = judging(TRAINER, "cogvideox")
 
 
 @pytest.mark.parametrize(

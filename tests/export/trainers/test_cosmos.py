@@ -6,23 +6,12 @@ is numpy.random.randint(0, frames - 93), which refuses 0.
 
 import pytest
 
+from tests.export.trainers.judging import clip, judging, kinds
 from tools.export.trainers.cosmos import Cosmos
-from tools.export.trainers.judgement import Bucket, Clip
+from tools.export.trainers.judgement import Bucket
 
 TRAINER = Cosmos()
-MODELS = {model.name: model for model in TRAINER.models}
-
-
-def clip(width=1280, height=720, num_frames=81, fps=16.0, caption: str | None = "A dog."):
-    return Clip("a.mp4", width, height, num_frames, fps, caption)
-
-
-def judge(one, model="cosmos-predict2.5", **settings):
-    return TRAINER.judge(one, TRAINER.setup(MODELS[model], **settings))
-
-
-def kinds(judgement):
-    return sorted(warning.kind for warning in judgement.warnings)
+judge = judging(TRAINER, "cosmos-predict2.5")
 
 
 def test_a_clip_of_exactly_93_frames_is_never_trained_on():

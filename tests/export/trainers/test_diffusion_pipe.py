@@ -10,20 +10,14 @@ from dataclasses import replace
 
 import pytest
 
+from tests.export.trainers.judging import clip, judging
 from tools.errors import UserError
 from tools.export.trainers.diffusion_pipe import DiffusionPipe
-from tools.export.trainers.judgement import Bucket, Clip
+from tools.export.trainers.judgement import Bucket
 
 TRAINER = DiffusionPipe()
 MODELS = {model.name: model for model in TRAINER.models}
-
-
-def clip(width=1280, height=720, num_frames=81, fps=16.0, caption: str | None = "A dog."):
-    return Clip("a.mp4", width, height, num_frames, fps, caption)
-
-
-def judge(one, model="wan2.2-a14b", **settings):
-    return TRAINER.judge(one, TRAINER.setup(MODELS[model], **settings))
+judge = judging(TRAINER, "wan2.2-a14b")
 
 
 def shapes(judgement):

@@ -7,23 +7,12 @@ commit 2f3d407, fastvideo/workflow/preprocess/components.py.
 
 import pytest
 
+from tests.export.trainers.judging import clip, judging, kinds
 from tools.export.trainers.fastvideo import FastVideo
-from tools.export.trainers.judgement import Bucket, Clip
+from tools.export.trainers.judgement import Bucket
 
 TRAINER = FastVideo()
-MODELS = {model.name: model for model in TRAINER.models}
-
-
-def clip(width=1280, height=720, num_frames=81, fps=16.0, caption: str | None = "A dog."):
-    return Clip("a.mp4", width, height, num_frames, fps, caption)
-
-
-def judge(one, model="wan2.1", **settings):
-    return TRAINER.judge(one, TRAINER.setup(MODELS[model], **settings))
-
-
-def kinds(judgement):
-    return sorted(warning.kind for warning in judgement.warnings)
+judge = judging(TRAINER, "wan2.1")
 
 
 @pytest.mark.parametrize(

@@ -6,23 +6,12 @@ a-r-r-o-w/finetrainers, commit f476c37, finetrainers/functional/video.py.
 
 import pytest
 
+from tests.export.trainers.judging import clip, judging, kinds
 from tools.export.trainers.finetrainers import Finetrainers
-from tools.export.trainers.judgement import Bucket, Clip
+from tools.export.trainers.judgement import Bucket
 
 TRAINER = Finetrainers()
-MODELS = {model.name: model for model in TRAINER.models}
-
-
-def clip(width=1280, height=720, num_frames=81, fps=16.0, caption: str | None = "A dog."):
-    return Clip("a.mp4", width, height, num_frames, fps, caption)
-
-
-def judge(one, model="wan2.2-a14b", **settings):
-    return TRAINER.judge(one, TRAINER.setup(MODELS[model], **settings))
-
-
-def kinds(judgement):
-    return sorted(warning.kind for warning in judgement.warnings)
+judge = judging(TRAINER, "wan2.2-a14b")
 
 
 BUCKETS = [(49, 480, 832), (49, 832, 480), (81, 480, 832), (81, 512, 512), (17, 480, 832), (17, 960, 1664)]

@@ -6,23 +6,12 @@ Worked by hand from demos/fine_tuner of genmoai/mochi, commit 0c86aeb: preproces
 
 import pytest
 
-from tools.export.trainers.judgement import Bucket, Clip
+from tests.export.trainers.judging import clip, judging, kinds
+from tools.export.trainers.judgement import Bucket
 from tools.export.trainers.mochi import Mochi
 
 TRAINER = Mochi()
-MODELS = {model.name: model for model in TRAINER.models}
-
-
-def clip(width=1280, height=720, num_frames=81, fps=16.0, caption: str | None = "A dog."):
-    return Clip("a.mp4", width, height, num_frames, fps, caption)
-
-
-def judge(one, model="mochi-1", **settings):
-    return TRAINER.judge(one, TRAINER.setup(MODELS[model], **settings))
-
-
-def kinds(judgement):
-    return sorted(warning.kind for warning in judgement.warnings)
+judge = judging(TRAINER, "mochi-1")
 
 
 @pytest.mark.parametrize(

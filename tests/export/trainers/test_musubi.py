@@ -7,19 +7,13 @@ kohya-ss/musubi-tuner, commit 30c658c, src/musubi_tuner/dataset/bucket.py. Piece
 
 import pytest
 
-from tools.export.trainers.judgement import Bucket, Clip
+from tests.export.trainers.judging import clip, judging
+from tools.export.trainers.judgement import Bucket
 from tools.export.trainers.musubi import Musubi, bucket_size
 
 TRAINER = Musubi()
 MODELS = {model.name: model for model in TRAINER.models}
-
-
-def clip(width=1280, height=720, num_frames=81, fps=16.0, caption: str | None = "A dog."):
-    return Clip("a.mp4", width, height, num_frames, fps, caption)
-
-
-def judge(one, model="wan2.2-a14b", **settings):
-    return TRAINER.judge(one, TRAINER.setup(MODELS[model], **settings))
+judge = judging(TRAINER, "wan2.2-a14b")
 
 
 def places(judgement):

@@ -7,23 +7,13 @@ opensora/datasets/bucket.py, aspect.py and utils.py.
 
 import pytest
 
-from tools.export.trainers.judgement import Bucket, Clip
+from tests.export.trainers.judging import clip, judging
+from tools.export.trainers.judgement import Bucket
 from tools.export.trainers.open_sora import OpenSora
 
 TRAINER = OpenSora()
 MODELS = {model.name: model for model in TRAINER.models}
-
-
-def clip(width=1280, height=720, num_frames=81, fps=16.0, caption: str | None = "A dog."):
-    return Clip("a.mp4", width, height, num_frames, fps, caption)
-
-
-def judge(one, model="open-sora-2", **settings):
-    return TRAINER.judge(one, TRAINER.setup(MODELS[model], **settings))
-
-
-def kinds(judgement):
-    return sorted(warning.kind for warning in judgement.warnings)
+judge = judging(TRAINER, "open-sora-2")
 
 
 CLASSES = {256: range(1, 130, 4), 768: (1, 33, 65)}

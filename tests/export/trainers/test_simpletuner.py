@@ -8,23 +8,13 @@ square replaced as in `TrainingSample.calculate_target_size`. Frames are worked 
 
 import pytest
 
-from tools.export.trainers.judgement import Bucket, Clip
+from tests.export.trainers.judging import clip, judging, kinds
+from tools.export.trainers.judgement import Bucket
 from tools.export.trainers.simpletuner import SimpleTuner, bucket_size
 
 TRAINER = SimpleTuner()
 MODELS = {model.name: model for model in TRAINER.models}
-
-
-def clip(width=1280, height=720, num_frames=81, fps=16.0, caption: str | None = "A dog."):
-    return Clip("a.mp4", width, height, num_frames, fps, caption)
-
-
-def judge(one, model="wan2.2-a14b", **settings):
-    return TRAINER.judge(one, TRAINER.setup(MODELS[model], **settings))
-
-
-def kinds(judgement):
-    return sorted(warning.kind for warning in judgement.warnings)
+judge = judging(TRAINER, "wan2.2-a14b")
 
 
 @pytest.mark.parametrize(
