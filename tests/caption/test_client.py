@@ -13,7 +13,7 @@ import time
 import pytest
 
 from tests.caption.chat_server import KEY, ChatServer, answer, failure, prompt_of
-from tools.base.transfer import retry_after
+from tools.base.retry_after import retry_after
 from tools.caption.api.client import ChatClient, ChatRequest
 from tools.caption.api.service import Service
 from tools.caption.api.usage import Usage

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import http.client
 import io
 import os
@@ -18,6 +17,7 @@ from typing import Any, BinaryIO, Literal
 
 from tools.base.addresses import request_address
 from tools.base.redirects import RedirectError, opener
+from tools.base.retry_after import retry_after
 from tools.base.versions import HEADERS, OnVersion, Version
 
 PAUSES = (1.0, 2.0, 5.0, 10.0)
@@ -106,10 +106,7 @@ def fetch(
         TransferError: See there. The bytes received stay in the file.
         OSError: The file cannot be written.
     """
-    try:
-        address, authorization = request_address(url)
-    except ValueError as error:
-        raise TransferError("refused", f"not an address ({error})") from error
+    address, authorization = _address(url)
     transfer = _Transfer(
         address, authorization, file, limits or Limits(), patient, progress, cancelled, on_version
     )
@@ -118,56 +115,27 @@ def fetch(
     transfer.run()
 
 
-def file_version(
-    url: str, *, limits: Limits | None = None, cancelled: threading.Event | None = None
-) -> Version:
+def file_version(url: str, *, limits: Limits | None = None) -> Version:
     """The version of a file, its size among it, from one small request; tried as often as a download is.
 
     Args:
         url: See `fetch`.
         limits: See `Limits`; bytes are not limited.
-        cancelled: Ends the attempts when set.
 
     Raises:
         TransferError: See there; ``status`` 404 says that there is no such file.
     """
-    try:
-        address, authorization = request_address(url)
-    except ValueError as error:
-        raise TransferError("refused", f"not an address ({error})") from error
-    question = _Question(address, authorization, io.BytesIO(), limits or Limits(), True, None, cancelled)
+    address, authorization = _address(url)
+    question = _Question(address, authorization, io.BytesIO(), limits or Limits(), True, None, None)
     question.run()
     return question.found
 
 
-def retry_after(headers: Any) -> float | None:
-    """Seconds to wait according to a response's headers (RFC 9110, 10.2.3); None if they do not say.
-
-    No wait, or one until a time that is past (clocks differ), says as little: a caller that took it literally
-    would use up its attempts at once.
-    """
-    seconds = _requested_wait(headers)
-    return seconds if seconds is not None and seconds > 0 else None
-
-
-def _requested_wait(headers: Any) -> float | None:
-    if milliseconds := headers.get("retry-after-ms"):
-        try:
-            return float(milliseconds) / 1000
-        except ValueError:
-            pass
-    value = headers.get("retry-after")
-    if not value:
-        return None
+def _address(url: str) -> tuple[str, str | None]:
     try:
-        return float(value)
-    except ValueError:
-        pass
-    try:
-        date = email.utils.parsedate_to_datetime(value)
-        return date.timestamp() - time.time()
-    except (TypeError, ValueError):
-        return None
+        return request_address(url)
+    except ValueError as error:
+        raise TransferError("refused", f"not an address ({error})") from error
 
 
 @dataclass

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from tools.base.log import LOG
-from tools.base.transfer import retry_after
+from tools.base.retry_after import retry_after
 from tools.caption.api.answers import (
     Answer,
     NoAnswerError,
