@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.base.terminal import one_line
 from tools.errors import UserError
 from tools.export.inside import Sample, Unreadable, samples
 from tools.export.layouts.samples import INDEX
 from tools.export.layouts.shard_folder import SHARDS
 from tools.export.verify import Fault
-from tools.report.text_style import Style
 
 _MARKS = {"webdataset": "*.tar", "mds": INDEX, "litdata": INDEX, "lance": "_versions"}
 """By what a folder of shards of each format is known."""
@@ -89,18 +87,3 @@ def _faults(sample: Sample, seen: set[str]) -> Iterator[tuple[str, str]]:
         yield "key of another sample", ""
     if sample.twice:
         yield "two members of one kind", sample.twice
-
-
-def shards_text(check: ShardCheck, trainer: str, style: Style) -> str:
-    """What was found, for a terminal."""
-    size = f"{check.bytes / 1e9:,.2f} GB" if check.bytes >= 1e9 else f"{check.bytes / 1e6:,.1f} MB"
-    folder = one_line(str(check.folder))
-    head = f"{folder} for {trainer}: {check.used:,} of {check.samples:,} samples have a video, {size}"
-    lines = [style.bold(line) for line in style.wrapped(head)]
-    for kind, fault in check.faults.items():
-        lines.append(f"  {kind}: {fault.count:,}")
-        for text in fault.examples:
-            lines += style.wrapped(one_line(text), first="      ", indent="        ")
-        if fault.count > len(fault.examples):
-            lines.append(f"      … and {fault.count - len(fault.examples):,} more")
-    return style.encodable("\n".join(lines))

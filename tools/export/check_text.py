@@ -1,4 +1,4 @@
-"""What was found in a folder, as text for a terminal: `check` and `verify`."""
+"""What was found in a folder, as text for a terminal: `check`, `verify` and `check_shards`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tools.base.terminal import one_line, padded, shortened, width
 from tools.export.check import Checked
+from tools.export.check_shards import ShardCheck
 from tools.export.explain import Explained, Loss, Summary
-from tools.export.verify import Report
+from tools.export.verify import Fault, Report
 from tools.report.text_style import Style, share
 
 MOST_BUCKETS = 20
@@ -135,22 +136,38 @@ def _file_lines(what: str, files: Sequence[str], style: Style) -> list[str]:
 
 def verify_text(report: Report, style: Style) -> str:
     """Whether an export is as its manifest says."""
-    size = f"{report.bytes / 1e9:,.2f} GB" if report.bytes >= 1e9 else f"{report.bytes / 1e6:,.1f} MB"
     head = (
         f"{one_line(str(report.folder))}: {report.clips:,} clips, {_hours(3600 * report.hours)} h, "
-        f"{report.files:,} files, {size}, for {report.manifest.get('preset')}: "
+        f"{report.files:,} files, {_size(report.bytes)}, for {report.manifest.get('preset')}: "
         + ("as the manifest says" if report.ok else "not as the manifest says")
     )
-    lines = [style.bold(line) for line in style.wrapped(head)]
-    for kind, fault in report.faults.items():
+    lines = [style.bold(line) for line in style.wrapped(head)] + _fault_lines(report.faults, style)
+    for note in report.notes:
+        lines += style.wrapped(note, indent="  ", first="")
+    return style.encodable("\n".join(lines))
+
+
+def shards_text(check: ShardCheck, trainer: str, style: Style) -> str:
+    """What is inside of shards."""
+    found = f"{check.used:,} of {check.samples:,} samples have a video, {_size(check.bytes)}"
+    head = f"{one_line(str(check.folder))} for {trainer}: {found}"
+    lines = [style.bold(line) for line in style.wrapped(head)] + _fault_lines(check.faults, style)
+    return style.encodable("\n".join(lines))
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:,.2f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"
+
+
+def _fault_lines(faults: Mapping[str, Fault], style: Style) -> list[str]:
+    lines = []
+    for kind, fault in faults.items():
         lines.append(f"  {kind}: {fault.count:,}")
         for text in fault.examples:
             lines += style.wrapped(one_line(text), first="      ", indent="        ")
         if fault.count > len(fault.examples):
             lines.append(f"      … and {fault.count - len(fault.examples):,} more")
-    for note in report.notes:
-        lines += style.wrapped(note, indent="  ", first="")
-    return style.encodable("\n".join(lines))
+    return lines
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

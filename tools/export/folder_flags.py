@@ -68,7 +68,8 @@ def run_check(
 
 
 def _check_shards(folder: Path, trainer: str) -> int:
-    from tools.export.check_shards import check_shards, shards_text
+    from tools.export.check_shards import check_shards
+    from tools.export.check_text import shards_text
     from tools.report.text_style import style_of
 
     if not folder.is_dir():
