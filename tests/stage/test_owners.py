@@ -7,7 +7,9 @@ import os
 import pytest
 
 from tools.base.temporary_files import write_whole
-from tools.stage.owners import FileNames, NameRequest, is_alive, state_of
+from tools.stage.folder_tables import is_alive
+from tools.stage.owners import FileNames, NameRequest
+from tools.stage.shards import state_of
 
 
 def begin(folder, threads, *made, table="meta_clips.csv"):

@@ -62,6 +62,12 @@ def local_path(text: str) -> str:
     return urllib.parse.unquote(f"/{path}")
 
 
+def absolute(source: str) -> str:
+    """The absolute path of a source, or its address; links are not followed."""
+    source = local_path(source)
+    return source if "://" in source else os.path.abspath(source)  # noqa: PTH100  a path would lose //
+
+
 def refuse_address(path: str | Path) -> None:
     """Make sure that something is a path, so that no folder called ``s3:`` is created.
 

@@ -29,12 +29,12 @@ from tools.export.planning import RowPlan
 from tools.export.presets import Preset, layout_of
 from tools.export.stage import ExportStage
 from tools.export.trainers.base import Setup
+from tools.stage.folder_tables import list_beside
 from tools.stage.ledger_files import is_running
 from tools.stage.new_files import MadeFiles
 from tools.stage.options import run_options
-from tools.stage.owners import list_beside, state_of
 from tools.stage.run_options import RunOptions
-from tools.stage.shards import current_shard
+from tools.stage.shards import current_shard, state_of
 from tools.table import part_path, read_table, table_extension
 
 

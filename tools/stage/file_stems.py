@@ -1,4 +1,4 @@
-"""Distinct names for the files that a stage makes: one stem for each row of a table."""
+"""Names of the files that a stage makes: a distinct stem for each row of a table, and stems with digits."""
 
 from __future__ import annotations
 
@@ -58,3 +58,20 @@ def file_stems(paths: Sequence[str | None], relpaths: Sequence[str | None] | Non
             return stems
         for row in raised:
             level[row] += 1
+
+
+def with_digits(name: str, digits: str) -> str:
+    """A path with digits before its extension."""
+    return with_stem(name, lambda stem: tell_apart(stem, digits)) if digits else name
+
+
+def with_stem(path: str, change: Callable[[str], str]) -> str:
+    """A path with another stem; a text that is no path is no error."""
+    below, slash, name = path.rpartition("/")
+    suffix = PurePosixPath(name).suffix
+    return f"{below}{slash}{change(name.removesuffix(suffix))}{suffix}"
+
+
+def tell_apart(stem: str, digits: str) -> str:
+    """A stem with digits behind it, short enough for a file's name."""
+    return shorten(f"{stem}_{digits}") if digits else stem

@@ -30,7 +30,7 @@ from tools.errors import UserError
 from tools.stage.failures import write_failures
 from tools.stage.ledger_files import CHECKSUM, is_running, sealed, unsealed
 from tools.stage.provenance import FILES_CHANGED, Provenance, digest_file
-from tools.stage.shards import STATE_FOLDER, Shard
+from tools.stage.shards import Shard, state_of
 from tools.table import failures_path, part_path, split_part, table_extension, table_stem, write_table
 from tools.table.files import Table
 from tools.table.sidecar import remove_sidecar
@@ -77,7 +77,7 @@ class Output:
         self._provenance = provenance
         self.path = shard.output(target)
         self.failures = shard.failures(target)
-        self.state = target.parent / STATE_FOLDER / target.name
+        self.state = state_of(target)
         if self.path.is_dir():
             raise UserError(f"{self.path}: is a folder, not a table; choose another --output")
         if self.path.exists() and self.path.samefile(meta):
@@ -255,7 +255,7 @@ def read_receipt(table: Path) -> dict[str, Any] | None:
     """
     part = split_part(table)
     for whole in (table, *part[:1]) if part else (table,):
-        receipt = _load(table.parent / STATE_FOLDER / whole.name / f"{table.name}.receipt.json")
+        receipt = _load(state_of(whole) / f"{table.name}.receipt.json")
         if receipt is not None:
             return receipt
     return None

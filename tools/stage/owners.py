@@ -1,37 +1,41 @@
 """Names of files in a folder to which the runs of several tables write: each name belongs to one table.
 
-A list beside the folder has the tables with files in it. Each table keeps, beside its ledger, the names
-that it has reserved there: for each the source, and a fingerprint of what is made of it. A name that another
-table has reserved is not used for other content: that gets a name with digits. Tables that make the same
-of the same source share a name, and none of them replaces the file.
-
-A table counts as long as it, or a part of it, exists; so does one that has not been written yet, because its
-run has not finished or was killed.
+A list beside the folder has the tables with files in it (`tools.stage.folder_tables`). Each table keeps,
+beside its ledger, the names that it has reserved there: for each the source, and a fingerprint of what is
+made of it. A name that another table has reserved is not used for other content: that gets a name with
+digits. Tables that make the same of the same source share a name, and none of them replaces the file.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import glob
 import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from tools.base.addresses import local_path
-from tools.base.disk import cannot_write, sync_names, sync_open
+from tools.base.addresses import absolute
+from tools.base.disk import cannot_write
 from tools.base.locks import holding
 from tools.base.temporary_files import write_whole
 from tools.errors import UserError
-from tools.stage.shards import STATE_FOLDER
-from tools.table import shorten, split_part, table_extension, table_stem
+from tools.stage.file_stems import with_digits
+from tools.stage.folder_tables import (
+    RECEIPTS,
+    absolute_table,
+    is_alive,
+    list_beside,
+    listed_tables,
+    names_file,
+    parts_of,
+    receipts_of,
+    remember_table,
+)
 
-_NAMES = "names.jsonl"
-_RECEIPTS = "receipts"  # key in the first line: those of earlier runs
 _LEVELS = 3  # the name itself, with digits of the source, with digits of source and table
 
 
@@ -73,7 +77,7 @@ class FileNames:
 
     def __init__(self, folder: str | Path, table: Path, *, listed: str | None = None) -> None:
         self._folder = Path(folder)
-        self._table = _absolute_path(table)
+        self._table = absolute_table(table)
         self._list = Path(folder, listed) if listed else list_beside(self._folder)
         self._requests: Sequence[NameRequest | None] = ()
         self._named: Callable[[str, str], str] = with_digits
@@ -149,7 +153,7 @@ class FileNames:
     def _state(self) -> list[tuple[object, ...]]:
         """What the choice depends on: the tables in the folder, whether they count, and their names there."""
         tables = listed_tables(self._list) | {self._table}
-        return sorted((str(table), is_alive(table), _changed(_names_file(table))) for table in tables)
+        return sorted((str(table), is_alive(table), _changed(names_file(table))) for table in tables)
 
     def _choose_all(self) -> list[str | None]:
         own = self._own()
@@ -207,7 +211,7 @@ class FileNames:
                 name = self._named(request.name, digits)
                 lines.append(json.dumps([name, request.source, " ".join(request.made)]))
         lines = list(dict.fromkeys(lines))
-        file = _names_file(self._table)
+        file = names_file(self._table)
         written = _lines(file)
         if (
             not parts_of(self._table)
@@ -215,7 +219,7 @@ class FileNames:
             or (_without_receipts(written[0]), written[1:]) != (header, lines)
         ):
             file.parent.mkdir(parents=True, exist_ok=True)
-            header[_RECEIPTS] = _receipts_of(self._table)  # see `is_alive`
+            header[RECEIPTS] = receipts_of(self._table)  # see `is_alive`
             write_whole(file, "".join(f"{line}\n" for line in (json.dumps(header), *lines)).encode("ascii"))
         remember_table(self._list, self._table)
 
@@ -234,111 +238,12 @@ def names_of_others(folder: str, table: Path, listed: str | None = None) -> froz
     return frozenset(FileNames(folder, table, listed=listed).of_others())
 
 
-def with_digits(name: str, digits: str) -> str:
-    """A path with digits before its extension."""
-    return with_stem(name, lambda stem: tell_apart(stem, digits)) if digits else name
-
-
-def with_stem(path: str, change: Callable[[str], str]) -> str:
-    """A path with another stem; a text that is no path is no error."""
-    below, slash, name = path.rpartition("/")
-    suffix = PurePosixPath(name).suffix
-    return f"{below}{slash}{change(name.removesuffix(suffix))}{suffix}"
-
-
-def tell_apart(stem: str, digits: str) -> str:
-    """A stem with digits behind it, short enough for a file's name."""
-    return shorten(f"{stem}_{digits}") if digits else stem
-
-
-def absolute(source: str) -> str:
-    """The absolute path of a source, or its address; links are not followed."""
-    source = local_path(source)
-    return source if "://" in source else os.path.abspath(source)  # noqa: PTH100  a path would lose //
-
-
-def list_beside(folder: Path) -> Path:
-    """The list of the tables that have files in a folder, one a line.
-
-    It is beside the folder, which then has only the files in it; or in the folder, where nothing can be
-    written beside it.
-    """
-    folder = folder.resolve()
-    state = folder.parent / STATE_FOLDER
-    inside = folder / f"{STATE_FOLDER}.tables"
-    if inside.exists() or not os.access(state if state.is_dir() else folder.parent, os.W_OK):
-        return inside
-    return state / f"{folder.name}.tables"
-
-
-def listed_tables(listed: Path) -> set[Path]:
-    """The tables in the list of a folder."""
-    try:
-        lines = listed.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
-    except (FileNotFoundError, NotADirectoryError):
-        return set()
-    return {Path(json.loads(line) if line.startswith('"') else line) for line in lines if line}
-
-
-def remember_table(listed: Path, table: Path) -> None:
-    """Put a table on the list of a folder."""
-    table = _absolute_path(table)
-    if table not in listed_tables(listed):
-        line = json.dumps(str(table)) if {"\n", "\r"} & set(str(table)) else table
-        with listed.open("a", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(f"{line}\n")
-            file.flush()
-            sync_open(file.fileno())
-        sync_names([listed.parent])
-
-
-def is_alive(table: Path) -> bool:
-    """Whether a table exists, a part of it, or a run that has not written it yet.
-
-    A run has ended when there is a receipt that was not there when it reserved its names.
-    """
-    if parts_of(table):
-        return True
-    try:
-        with _names_file(table).open(encoding="ascii") as lines:
-            header = json.loads(lines.readline())
-        return header.get(_RECEIPTS) == _receipts_of(table)
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def _receipts_of(table: Path) -> list[list[Any]]:
-    """The receipts of a table by name and number of the file: one that is written anew has another number."""
-    return sorted([file.name, file.stat().st_ino] for file in state_of(table).glob("*.receipt.json"))
-
-
-def parts_of(table: Path) -> list[Path]:
-    """A table, or the parts of it that ranks have written."""
-    if table.is_file():
-        return [table]
-    pattern = f"{glob.escape(table_stem(table))}_part*{table_extension(table)}"
-    return [part for part in table.parent.glob(pattern) if split_part(part) is not None]
-
-
-def _absolute_path(table: Path) -> Path:
-    return table.parent.resolve() / table.name
-
-
 def _changed(path: Path) -> int:
     """When a file was changed, nanoseconds; 0 for none."""
     try:
         return path.stat().st_mtime_ns
     except OSError:
         return 0
-
-
-def _names_file(table: Path) -> Path:
-    return state_of(table) / _NAMES
-
-
-def state_of(table: Path) -> Path:
-    """The folder with the ledger of a table."""
-    return table.parent / STATE_FOLDER / table.name
 
 
 def _lines(file: Path) -> list[str]:
@@ -351,7 +256,7 @@ def _lines(file: Path) -> list[str]:
 
 def _without_receipts(line: str) -> Any:
     try:
-        return {name: value for name, value in json.loads(line).items() if name != _RECEIPTS}
+        return {name: value for name, value in json.loads(line).items() if name != RECEIPTS}
     except (ValueError, AttributeError):
         return None
 
@@ -359,7 +264,7 @@ def _without_receipts(line: str) -> Any:
 def _read(table: Path) -> tuple[dict[str, Any], dict[str, _Reserved]]:
     """What a table has written down: its folder and the threads of an encoder; and the names."""
     try:
-        lines = _names_file(table).read_text(encoding="ascii").splitlines()
+        lines = names_file(table).read_text(encoding="ascii").splitlines()
         header = json.loads(lines[0])
         header["folder"] = str(header["folder"])
         rows = [json.loads(line) for line in lines[1:]]

@@ -26,7 +26,7 @@ from tools.stage.provenance import Provenance, digest_file
 from tools.stage.remote_files import changed_files, fetch_options, is_remote
 from tools.stage.row_keys import RowKeys
 from tools.stage.run_options import RunOptions
-from tools.stage.shards import STATE_FOLDER, Shard, current_shard
+from tools.stage.shards import Shard, current_shard, state_of
 from tools.stage.stage import Stage
 from tools.stage.values import unfit
 from tools.stage.vectors import VectorFile, check_vector_name
@@ -102,7 +102,7 @@ def plan_run(
     check_types(table.schema, target)
     stage.ready(report=True)
     fingerprint = digest_file(meta)
-    state = target.parent / STATE_FOLDER / target.name
+    state = state_of(target)
     # What rows cost to process depends on their files alone; without any, all cost the same.
     about = table if "path" in stage.required_columns else table.select(stage.required_columns)
     numbers = rows_of_rank(shard, about, state, fingerprint, read_only=read_only)

@@ -71,3 +71,8 @@ def current_shard() -> Shard:
     if together < 1 or shard.world % together:
         raise UserError(f"{RANKS_PER_SHARD}={together}: does not divide WORLD_SIZE={world}")
     return Shard(shard.rank // together, shard.world // together)
+
+
+def state_of(table: Path) -> Path:
+    """The folder with the ledger of a table."""
+    return table.parent / STATE_FOLDER / table.name

@@ -15,8 +15,8 @@ from typing import Any
 
 from tools.base.locks import is_locked
 from tools.stage.ledger_files import unsealed
-from tools.stage.owners import state_of
 from tools.stage.progress import spell_rate, spell_seconds
+from tools.stage.shards import state_of
 from tools.stage.status_file import FINISHED, RUNNING, STOPPED, read_record
 
 KILLED, SILENT, UNKNOWN = "killed", "silent", "unknown"

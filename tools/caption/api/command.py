@@ -63,7 +63,7 @@ def run_server_stage(stage: ServerStage, args: argparse.Namespace) -> int:
         The exit code, as `tools.stage.options.run_command`.
     """
     from tools.caption.api.journal import remove_journals
-    from tools.stage.shards import STATE_FOLDER, current_shard
+    from tools.stage.shards import current_shard, state_of
     from tools.table import output_path
 
     args.batch_size = args.batch_size or stage.rows_of_a_batch
@@ -71,7 +71,7 @@ def run_server_stage(stage: ServerStage, args: argparse.Namespace) -> int:
         return run_command(stage, args)
     shard = current_shard()
     target = output_path(args.meta, stage.suffix, output=args.output)
-    folder = target.parent / STATE_FOLDER / target.name
+    folder = state_of(target)
 
     def finished(result: RunResult) -> None:
         """Remove the journals when all ranks are done and the ledgers have all their answers."""

@@ -14,9 +14,10 @@ from tools.errors import MediaError
 from tools.media.writing.output_files import remove_unfinished, safe_join
 from tools.options import Option, option, option_field
 from tools.options.values import Text
+from tools.stage.file_stems import with_digits
 from tools.stage.ledger import digest
 from tools.stage.new_files import MadeFiles, new_file
-from tools.stage.owners import FileNames, NameRequest, with_digits
+from tools.stage.owners import FileNames, NameRequest
 from tools.stage.stage import MADE_FILES, Row, Stage, made_file
 
 if TYPE_CHECKING:

@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from tools.base.addresses import local_path, scheme
+from tools.base.addresses import absolute, local_path, scheme
 from tools.errors import MediaError
 from tools.report.page.contents import Contents, NumberFilter
 from tools.report.sprites import Sprite, make_sprites
 from tools.report.sprites.choice import DEFAULT_BUDGET, choose
-from tools.stage.owners import absolute
 from tools.stage.run_options import RunOptions
 
 UNSURE = "suitability_std"

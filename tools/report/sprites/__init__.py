@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tools.base.addresses import is_address, local_path, scheme
+from tools.base.addresses import absolute, is_address, local_path, scheme
 from tools.base.log import LOG
 from tools.base.temporary_files import remove_left_folders
 from tools.errors import DiskError, MediaError, UserError
@@ -20,7 +20,6 @@ from tools.report.sprites.cache import Entry, Sprite, SpriteCache
 from tools.report.sprites.draw import SpriteStage
 from tools.stage.ledger import digest, stage_config
 from tools.stage.outcomes import Outcome
-from tools.stage.owners import absolute
 from tools.stage.run_options import RunOptions
 from tools.stage.shards import STATE_FOLDER
 

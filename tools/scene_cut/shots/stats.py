@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.stage.file_stems import tell_apart
 from tools.stage.new_files import MadeFiles, new_file
-from tools.stage.owners import tell_apart
 
 if TYPE_CHECKING:
     from scenedetect.common import FrameTimecode
