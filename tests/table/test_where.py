@@ -2,6 +2,9 @@
 
 import ast
 import builtins
+import itertools
+import math
+import operator
 import re
 import sqlite3
 
@@ -256,6 +259,20 @@ def test_a_cell_that_is_no_number_is_unknown(value, tmp_path):
     assert kept_everywhere("aes.isna()", frame, tmp_path) == [0]
 
 
+@pytest.mark.parametrize("engine", ["streaming", "in-memory"])
+def test_quotients_and_remainders_are_those_of_python(engine):
+    numbers = [1.0, 0.1, 0.3, -7.5, 29.97, 1e300, math.inf, -math.inf]
+    pairs = list(itertools.product(numbers, numbers))
+    frame = pl.LazyFrame(pairs, schema=["a", "b"], orient="row")
+    for sign, python in {"//": operator.floordiv, "%": operator.mod}.items():
+        expected = [python(a, b) for a, b in pairs]
+        keep = parse_where(f"a {sign} b == c", columns := frame.with_columns(c=pl.Series(expected)))
+        wanted = [pair for pair, number in zip(pairs, expected, strict=True) if not math.isnan(number)]
+        assert columns.filter(keep).select("a", "b").collect(engine=engine).rows() == wanted
+    constant = parse_where("a // 0.1 == 9 and 1 % 0.3 < 1", frame)
+    assert frame.filter(constant).collect(engine=engine).height == len(numbers)
+
+
 def test_columns_of_the_users_own_with_types_are_read_as_in_a_csv(tmp_path):
     frame = pl.DataFrame({"take": [7, 8, None], "weight": [0.5, None, 2.0], "good": [True, None, False]})
     for condition, rows in {
@@ -267,6 +284,8 @@ def test_columns_of_the_users_own_with_types_are_read_as_in_a_csv(tmp_path):
         "good": [0],
         "not good": [2],
         "good == 'true'": [0],
+        "(take > 1) & good": [0],
+        "~good | (weight < 1)": [0, 2],
         "take.isna()": [2],
         "num(take) > num(weight)": [0],
     }.items():

@@ -30,6 +30,7 @@ from tools.table.where_methods import (
 from tools.table.where_source import MAX_DEPTH, Source, too_deep
 from tools.table.where_values import (
     TRUTH,
+    UNKNOWN,
     Mismatch,
     Operand,
     arithmetic,
@@ -166,9 +167,9 @@ class _Reader:
         if isinstance(node.op, ast.Not):
             return Operand(TRUTH, ~truth(operand), "the condition")
         if isinstance(node.op, ast.Invert):
-            if operand.kind != TRUTH:
+            if operand.kind not in (TRUTH, UNKNOWN):
                 raise Mismatch(f"~ binds tighter than comparisons; write not, or ~({operand.name} …)")
-            return Operand(TRUTH, ~operand.expr, "the condition")
+            return Operand(TRUTH, ~truth(operand), "the condition")
         value = number(operand)
         negative = isinstance(node.op, ast.USub)
         name = f"-{operand.name}" if negative else operand.name
@@ -177,9 +178,10 @@ class _Reader:
     def _binop(self, node: ast.BinOp, depth: int) -> Operand:
         left, right = self._operand(node.left, depth), self._operand(node.right, depth)
         if isinstance(node.op, (ast.BitAnd, ast.BitOr)):
-            if left.kind != TRUTH or right.kind != TRUTH:
+            if not {left.kind, right.kind} <= {TRUTH, UNKNOWN}:
                 raise Mismatch(self._tighter(node))
-            joined = left.expr & right.expr if isinstance(node.op, ast.BitAnd) else left.expr | right.expr
+            parts = truth(left), truth(right)
+            joined = parts[0] & parts[1] if isinstance(node.op, ast.BitAnd) else parts[0] | parts[1]
             return Operand(TRUTH, joined, "the condition")
         if type(node.op) not in _ARITHMETIC:
             raise self._not_allowed(node, node.op)

@@ -8,7 +8,7 @@ silent, what the column is compared with.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -255,10 +255,22 @@ def arithmetic(sign: str, left: Operand, right: Operand) -> Operand:
         "-": lambda: a - b,
         "*": lambda: a * b,
         "/": lambda: a / b,
-        "//": lambda: (a / b).floor(),
-        "%": lambda: a - b * (a / b).floor(),
+        "//": lambda: _divided(a, b, 0),
+        "%": lambda: _divided(a, b, 1),
     }[sign]()
     return Operand(NUMBER, result.fill_nan(None), f"{left.name} {sign} {right.name}")
+
+
+def _divided(a: pl.Expr, b: pl.Expr, part: int) -> pl.Expr:
+    """Quotient (0) or remainder (1) of a division that rounds down, exactly; Polars rounds twice."""
+
+    def divide(numbers: Sequence[pl.Series]) -> pl.Series:
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            return pl.Series(np.divmod(*(cells.to_numpy() for cells in numbers))[part])
+
+    return pl.map_batches([a, b], divide, pl.Float64, is_elementwise=True)
 
 
 def _a(operand: Operand) -> str:
