@@ -273,7 +273,15 @@ def test_scores_are_said_in_four_rows_of_five():
 
 
 def test_appending_is_raw():
-    assert edit("text", ["a", None, ""], "append_text", " {}")["text"].to_list() == ["a {}", None, " {}"]
+    assert edit("text", ["a", None], "append_text", " {}")["text"].to_list() == ["a {}", None]
+
+
+@pytest.mark.parametrize("name", ["append_text", "merge_cmotion", "score_to_text"])
+def test_what_is_appended_is_never_the_whole_caption(name):
+    frame = pl.DataFrame(
+        {"path": ["a"] * 3, "text": ["", " ", None], "cmotion": ["static"] * 3, "aes": [5.0] * 3}
+    )
+    assert filter_table(frame, **{name: " [END]" if name == "append_text" else True}).equals(frame)
 
 
 # Rows and columns
@@ -394,6 +402,15 @@ def test_long_whole_numbers_are_sorted_exactly(missing):
     exact = [str(number) for number in sorted(numbers)]
     assert filter_table(frame, sort_ascending="id")["id"].to_list() == [*exact, missing]
     assert filter_table(frame, sort="id")["id"].to_list() == [*exact[::-1], missing]
+
+
+@pytest.mark.parametrize("column", ["path", "aes"])
+def test_there_may_be_no_row_left_to_sort(tmp_path, column):
+    meta = write_table(pl.DataFrame({"path": ["a"], "aes": [5.0]}), tmp_path / "meta.parquet")
+    for kind in ("sort", "sort_ascending"):
+        result = run_datautil([meta], {"aesmin": 9, kind: column}, output=tmp_path / "sorted.csv")
+        assert read_table(result.outputs[0]).columns == ["path", "aes"]
+        assert result.rows_out == 0
 
 
 def test_names_of_columns_are_no_patterns():

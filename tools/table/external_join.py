@@ -143,7 +143,8 @@ class Joined:
 
     Attributes:
         frame: The first table, with the columns of the other and `FOUND`.
-        rest: Rows of the other table of which the first has no row with the same key, each key once.
+        rest: Rows of the other table of which the first has no row with the same key, each key once, and
+            those without a key.
         repeated: Rows of the other table that are left out, as another one of it has the same key.
     """
 
@@ -176,7 +177,7 @@ def join_rows(
     keyed = other.rename({column: _KEY}).with_row_index(_OTHER)
     there = _held_or_filed(keyed, folder, keep, _limit(frame, other, column), rows)
     if isinstance(there, pl.DataFrame):
-        once = there.unique(_KEY, keep=keep, maintain_order=True)
+        once = _each_key_once(there, keep)
         found = once.drop(_OTHER).rename({_KEY: column}).lazy()
         joined = frame.join(
             found.with_columns(pl.lit(True).alias(FOUND)), on=column, how="left", maintain_order="left"
@@ -221,8 +222,15 @@ def _held_or_filed(
         if size > limit:
             files = files or RowFiles(folder)
             while held:
-                files.add(held.pop(0).unique(_KEY, keep=keep, maintain_order=True), _GROUP)
+                files.add(_each_key_once(held.pop(0), keep), _GROUP)
     return pl.concat(held) if files is None else files
+
+
+def _each_key_once(table: pl.DataFrame, keep: _Keep) -> pl.DataFrame:
+    """One row of each `_KEY`; one without a key is like no other."""
+    key = pl.col(_KEY)
+    once = key.is_first_distinct() if keep == "first" else key.is_last_distinct()
+    return table.filter(once | key.is_null())
 
 
 def _filed(frame: pl.LazyFrame, folder: Path) -> tuple[RowFiles, int]:
@@ -238,7 +246,7 @@ class _Match:
     """Rows of two tables in files that belong together, group by group.
 
     Attributes:
-        distinct: Keys of the other table.
+        distinct: Rows of the other table that count.
         rest: For each row of the other table whether it counts and has been found by none, Boolean.
     """
 
@@ -260,7 +268,7 @@ class _Match:
         self.distinct = 0
         self.rest = np.zeros(other_rows, bool)
         for group in there.groups:
-            keys = pl.concat(there.read(group)).unique(_KEY, keep=keep, maintain_order=True)
+            keys = _each_key_once(pl.concat(there.read(group)), keep)
             self.distinct += keys.height
             self.rest[keys[_OTHER].to_numpy()] = True
             for piece in mine.read(group):

@@ -83,9 +83,8 @@ def _held_or_filed(
             ranges = _Ranges(folder, _bounds(sample, size * rows // done // limit), descending=descending)
         ranges.add(pl.concat(held))
         held, size = [], 0
-    schema = frame.collect_schema()
     if ranges is None:
-        table = pl.concat(held) if held else pl.DataFrame(schema=schema | {_KEY: pl.Int64})
+        table = pl.concat(held)
         del held
         return _sorted(table, descending).drop(_KEY)
     if held:

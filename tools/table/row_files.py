@@ -34,22 +34,28 @@ def scratch_folder(wanted: Path | None) -> Path:
 
 
 def batches_of(frame: pl.LazyFrame) -> Iterator[pl.DataFrame]:
-    """A table piece by piece, in the order of its rows; errors of Polars come from the iterator."""
-    return iter(frame.collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"))
+    """A table piece by piece, in the order of its rows; errors of Polars come from the iterator.
+
+    A table without rows is one piece, also where Polars gives none.
+    """
+    batches = iter(frame.collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming"))
+    first = next(batches, None)
+    yield pl.DataFrame(schema=frame.collect_schema()) if first is None else first
+    yield from batches
 
 
 def pieces_of(frame: pl.LazyFrame, limit: int) -> Iterator[pl.DataFrame]:
-    """As `batches_of`, in pieces of about so many bytes; a table without rows is one piece."""
+    """As `batches_of`, in pieces of about so many bytes."""
     held: list[pl.DataFrame] = []
-    size, given = 0, False
+    size = 0
     for batch in batches_of(frame):
         held.append(batch)
         size += int(batch.estimated_size())
         if size >= limit:
             yield pl.concat(held)
-            held, size, given = [], 0, True
-    if held or not given:
-        yield pl.concat(held) if held else pl.DataFrame(schema=frame.collect_schema())
+            held, size = [], 0
+    if held:
+        yield pl.concat(held)
 
 
 def asked_for(

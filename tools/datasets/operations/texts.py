@@ -126,7 +126,14 @@ def _from_text(
 def _append(frame: pl.LazyFrame, text: str, context: Context) -> pl.LazyFrame:
     import polars as pl
 
-    return frame.with_columns(text=pl.col("text") + text)
+    return frame.with_columns(text=_followed_by(pl.lit(text)))
+
+
+def _followed_by(words: pl.Expr) -> pl.Expr:
+    """Captions with more at their end; an empty one stays empty, or the words would be all of it."""
+    import polars as pl
+
+    return pl.when(is_empty("text")).then("text").otherwise(pl.col("text") + words)
 
 
 def _count_tokens(frame: pl.LazyFrame, model: str, context: Context) -> pl.LazyFrame:
@@ -154,7 +161,7 @@ def _merge_cmotion(frame: pl.LazyFrame, value: object, context: Context) -> pl.L
         context.notes.append(f"--merge-cmotion: nothing is said of {', '.join(map(repr, silent))}")
     sentence = pl.col("cmotion").replace_strict(said, default=None, return_dtype=pl.String)
     there = pl.col("text").str.ends_with(sentence).fill_null(True)
-    return frame.with_columns(text=pl.when(there).then("text").otherwise(pl.col("text") + sentence))
+    return frame.with_columns(text=pl.when(there).then("text").otherwise(_followed_by(sentence)))
 
 
 def _say_motion(label: str) -> str | None:
@@ -187,7 +194,7 @@ def _score_to_text(frame: pl.LazyFrame, value: object, context: Context) -> pl.L
         said.append(pl.when(drawn >= _LEFT_OUT).then(score))
     words = pl.concat_str(said, separator=", ", ignore_nulls=True)
     return frame.with_columns(
-        text=pl.when(words == "").then("text").otherwise(pl.col("text") + " [" + words + "]")
+        text=pl.when(words == "").then("text").otherwise(_followed_by(" [" + words + "]"))
     )
 
 
