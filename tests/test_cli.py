@@ -39,6 +39,20 @@ def test_bad_flags_are_one_line_and_exit_2(parser, capsys):
 
 
 @pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (["--text-colum=x"], "--text-colum=x; did you mean --text-column? ("),
+        (["--nun_workers", "3"], "--nun-workers 3; did you mean --num-workers? ("),
+        (["--device", "cuda"], "--device cuda (see"),
+    ],
+)
+def test_an_unknown_flag_names_the_one_that_is_meant(parser, capsys, given, meant):
+    with pytest.raises(SystemExit):
+        parser.parse_args(["m.csv", *given])
+    assert f"error: unrecognized arguments: {meant}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("error", "code", "line"),
     [
         (UserError("meta.csv: no such table"), 2, "error: meta.csv: no such table\n"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, NoReturn
@@ -67,6 +68,23 @@ class ArgumentParser(argparse.ArgumentParser):
             raise error if self.raises else UserError(f"{error} (see: {self.prog} --help)") from None
         self._localize(parsed)
         return parsed, rest
+
+    def parse_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """As argparse; what is left over is an error that names the flag that may be meant."""
+        parsed, rest = self.parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}{self._meant(rest)}")
+        return parsed
+
+    def _meant(self, rest: Sequence[str]) -> str:
+        """``; did you mean --columns?``, for the first flag that is one letter or so from another."""
+        known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+        for flag in (arg.partition("=")[0] for arg in rest if arg.startswith("--")):
+            if close := difflib.get_close_matches(flag, known, n=1, cutoff=0.75):
+                return f"; did you mean {close[0]}?"
+        return ""
 
     def _localize(self, parsed: argparse.Namespace) -> None:
         """Make paths of ``file://`` addresses, and refuse other addresses where a path belongs."""

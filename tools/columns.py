@@ -5,6 +5,7 @@ It imports none of the packages, so that a command line can be built from it at 
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -283,6 +284,17 @@ _FAMILIES = (
 def kinds_of(*names: str) -> dict[str, str]:
     """Columns of the contract with the names of their Polars types, for the columns of a stage."""
     return {name: COLUMNS[name].kind for name in names}
+
+
+def no_column(name: str, present: Sequence[str]) -> str:
+    """Says that a table lacks a column, what may be meant or makes it, and at last the columns it has."""
+    maker = COLUMNS[name].made_by if name in COLUMNS else ""
+    hint = f"; `python -m {maker}` makes it" if maker else ""
+    if not maker and (close := difflib.get_close_matches(name, present, n=1)):
+        hint = f"; did you mean '{close[0]}'?"
+    if len(present) == 1 and any(mark in present[0] for mark in ";\t|"):
+        hint = "; cells are separated by commas, in .tsv by tabs"
+    return f"no column '{name}'{hint} (it has: {', '.join(present)})"
 
 
 def measured_on(names: Sequence[str], *what: str) -> list[str]:

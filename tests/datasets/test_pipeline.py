@@ -43,6 +43,22 @@ def test_explain_is_a_waterfall(meta, capsys):
     assert read_table(captured.out.strip()).height == 25
 
 
+def test_a_condition_is_explained_by_its_parts(meta, capsys):
+    """The parts that ``and`` joins count as the flags that say the same; ``2 > 1`` is no condition alone."""
+    gone, out = meta.with_name("gone.csv"), meta.with_name("out.csv")
+    told = ["--explain", "--rejected", str(gone), "--output", str(out)]
+    datautil.main([str(meta), "--where", "num_frames >= 48 and (aes >= 5\n or aes > 7)", *told])
+    assert [line.split() for line in capsys.readouterr().err.splitlines()[2:4]] == [
+        ["--where", "num_frames", ">=", "48", "-30", "-30", "70", "(70.0%)"],
+        ["--where", "aes", ">=", "5", "or", "aes", ">", "7", "-40", "-30", "40", "(40.0%)"],
+    ]
+    assert read_table(gone).group_by("rejected_by").len().sort("rejected_by").rows() == [
+        ("--where aes >= 5 or aes > 7", 30),
+        ("--where num_frames >= 48", 30),
+    ]
+    assert filter_table(read_table(meta), where="aes >= 5 and (aes > 0) == (1 > 0) and 2 > 1").height == 60
+
+
 def test_a_dry_run_writes_nothing(meta, capsys):
     flags = ["--head", "7", "--aesmin", "5", "--remove-empty-caption"]
     before = set(meta.parent.iterdir())

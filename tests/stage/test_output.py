@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 from pathlib import Path
 
 import polars as pl
@@ -131,6 +132,14 @@ def test_an_impossible_output_is_told_before_the_work(meta, tmp_path, output, me
     with pytest.raises(UserError, match=message):
         run_stage(NotingStage(str(log)), meta, output=tmp_path / output, options=options)
     assert not log.exists()
+
+
+def test_a_video_in_place_of_a_table_is_named_itself(tmp_path):
+    """Not the output that would be made of its name, which nobody has typed."""
+    (tmp_path / "a.mov").touch()
+    for given in (tmp_path, tmp_path / "a.mov"):
+        with pytest.raises(UserError, match=f"^{re.escape(str(given))}: not a table.*convert video FOLDER"):
+            run_stage(NotingStage(""), given, options=RunOptions(num_workers=0, progress=False))
 
 
 def test_set_up_comes_first_and_only_when_there_is_work(run, meta, tmp_path):

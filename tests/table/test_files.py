@@ -167,7 +167,7 @@ def test_a_named_pipe_is_refused_at_once(tmp_path):
 
 def test_a_missing_column_names_its_maker(tmp_path):
     frame = pl.DataFrame({"path": ["a"]})
-    with pytest.raises(UserError, match=r"m\.csv: no column 'aes' .*has: path.*tools\.scoring\.aesthetic"):
+    with pytest.raises(UserError, match=r"m\.csv: no column 'aes'; .*tools\.scoring\.aesthetic.*has: path"):
         require_columns(frame, ["path", "aes"], "m.csv")
 
 

@@ -93,7 +93,8 @@ def preset(name: str) -> Preset:
     elif any(preset.startswith(f"{model}@") for preset in known):
         near = [preset for preset in known if preset.startswith(f"{model}@")]
     else:
-        near = difflib.get_close_matches(name, known, n=5, cutoff=0.4) or list(known)[:5]
+        near = [preset for preset in known if model and model in preset]
+        near = near or difflib.get_close_matches(name, known, n=5, cutoff=0.4) or list(known)[:5]
     raise UserError(f"there is no preset {name!r}; near it: {', '.join(near)}")
 
 

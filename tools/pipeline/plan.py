@@ -14,6 +14,7 @@ from tools.pipeline.commands import StepCommand, step_command
 from tools.pipeline.document import Document, WrittenStep, unknown
 from tools.table import table_format
 from tools.table.where import columns_of
+from tools.typed_names import as_typed
 
 _FILES_ALONE = {("video",), ("image",)}
 """What convert makes tables of in which only the columns of the toolkit can be."""
@@ -216,6 +217,6 @@ def missing_needs(needs: Iterable[str]) -> str:
             raise UserError(f"needs: {what}")
     if weights:
         are = "are" if len(weights) > 1 else "is"
-        command = f"python -m tools.models.weights download {' '.join(weights)}"
+        command = as_typed(f"python -m tools.models.weights download {' '.join(weights)}")
         lines.append(f"{' and '.join(weights)} {are} not here: {command}")
     return "; ".join(lines)

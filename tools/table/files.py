@@ -8,7 +8,6 @@ Every column of a CSV is read as text, so that untouched cells are written as th
 
 from __future__ import annotations
 
-import difflib
 import os
 import stat
 from collections.abc import Iterable
@@ -18,9 +17,9 @@ from typing import TYPE_CHECKING, Union
 import polars as pl
 
 from tools.base.disk import ALWAYS, disk_error, system_message
-from tools.columns import COLUMNS
+from tools.columns import no_column
 from tools.errors import UserError, first_line
-from tools.table.formats import FORMATS, format_of
+from tools.table.formats import FORMATS, HOW_TO_LIST, format_of
 from tools.table.formats.types import text_columns
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def scan_table(path: str | Path) -> pl.LazyFrame:
     if path.is_dir():
         raise UserError(
             f"{path}: not a table but a folder; if it holds the parts of a table, make one file of them: "
-            f"python -m tools.datasets.datautil {path} --output meta.parquet"
+            f"python -m tools.datasets.datautil {path} --output meta.parquet; {HOW_TO_LIST}"
         )
     form = format_of(path)
     _check_file(path)
@@ -175,10 +174,4 @@ def require_columns(frame: pl.LazyFrame | pl.DataFrame, names: Iterable[str], pa
     present = frame.collect_schema().names()
     for name in names:
         if name not in present:
-            maker = COLUMNS[name].made_by if name in COLUMNS else ""
-            hint = f"; `python -m {maker}` makes it" if maker else ""
-            if not maker and (close := difflib.get_close_matches(name, present, n=1)):
-                hint = f"; did you mean '{close[0]}'?"
-            if len(present) == 1 and any(mark in present[0] for mark in ";\t|"):
-                hint = "; cells are separated by commas, in .tsv by tabs"
-            raise UserError(f"{path}: no column '{name}' (it has: {', '.join(present)}){hint}")
+            raise UserError(f"{path}: {no_column(name, present)}")

@@ -14,7 +14,7 @@ from tools.columns import PART_COLUMN, ROW_COLUMN
 from tools.errors import UserError
 from tools.table.external_sort import sorted_by_number
 from tools.table.files import column_names, scan_table, unreadable
-from tools.table.formats import format_of
+from tools.table.formats import HOW_TO_LIST, format_of
 from tools.table.formats.types import lists_as_text, text_columns
 from tools.table.names import is_failures_file, part_path, split_part, table_extension
 from tools.table.row_files import scratch_folder
@@ -64,7 +64,7 @@ def tables_in(folder: Path) -> list[Path]:
     """
     found = sorted((p for p in folder.rglob("*") if _is_part(p.relative_to(folder), p)), key=_natural)
     if not found:
-        raise UserError(f"{folder}: the folder holds no table")
+        raise UserError(f"{folder}: the folder holds no table; {HOW_TO_LIST}")
     if keyed := next((p.parent for p in found if "=" in str(p.relative_to(folder).parent)), None):
         raise UserError(
             f"{keyed}: the name of the folder holds a column, which is not read; write the table without "

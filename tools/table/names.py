@@ -42,11 +42,18 @@ def output_path(
 
     Returns:
         ``output``, or ``<stem><suffix><extension>`` beside ``meta``.
+
+    Raises:
+        UserError: The name is to come from ``meta``, and that is no table.
     """
+    from tools.table.formats import format_of
+
     if output is not None:
         return Path(output)
     meta = Path(meta)
     extension = f".{format}" if format else table_extension(meta)
+    if not extension:
+        format_of(meta)  # says what is wrong with the input, not with a name made of it
     return meta.with_name(shorten(table_stem(meta) + suffix) + extension)
 
 

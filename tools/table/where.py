@@ -9,14 +9,13 @@ The language is described in docs/where.md.
 from __future__ import annotations
 
 import ast
-import difflib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import polars as pl
 
-from tools.columns import COLUMNS
+from tools.columns import no_column
 from tools.errors import UserError
 from tools.table.where_methods import (
     ARGUMENT_NAMES,
@@ -59,6 +58,8 @@ _NAMES = {
     ast.BitXor: "^",
     ast.MatMult: "@",
 }
+MAX_CONJUNCTS = 50
+"""Conditions joined with ``and`` that are told apart: each is one more filter in the plan."""
 _ALLOWED = (
     "column names, numbers, 'texts', == != < <= > >=, in [..], and or not, + - * / // %, brackets, and "
     + ", ".join(f".{name}()" for name in METHODS)
@@ -106,6 +107,23 @@ def columns_of(text: str) -> list[str]:
     return list(dict.fromkeys(found[start] for start in sorted(found)))
 
 
+def conjuncts(text: str) -> list[str]:
+    """The conditions that a condition joins with ``and``, as typed: a row passes if it passes all of them.
+
+    The condition itself where one of them names no column, and so is none by itself, or where they are more
+    than `MAX_CONJUNCTS`.
+
+    Raises:
+        UserError: It cannot be parsed.
+    """
+    source = Source(text)
+    root = source.parse(())
+    if not (isinstance(root, ast.BoolOp) and isinstance(root.op, ast.And)):
+        return [text]
+    parts = [source.typed(node) for node in root.values]
+    return parts if len(parts) <= MAX_CONJUNCTS and all(map(columns_of, parts)) else [text]
+
+
 class _Reader:
     """Walks the syntax tree of one condition."""
 
@@ -143,13 +161,7 @@ class _Reader:
 
     def _column(self, name: str, node: ast.expr) -> Operand:
         if name not in self.schema:
-            close = difflib.get_close_matches(name, self.schema, n=1)
-            meant = f"; did you mean '{close[0]}'?" if close else ""
-            maker = COLUMNS[name].made_by if name in COLUMNS else ""
-            hint = f"; `python -m {maker}` makes it" if maker else ""
-            raise self.source.error(
-                f"no column '{name}' (there are: {', '.join(self.schema)}){meant}{hint}", node
-            )
+            raise self.source.error(no_column(name, list(self.schema)), node)
         self.columns_seen += 1
         return column(name, self.schema[name])
 

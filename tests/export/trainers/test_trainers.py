@@ -30,6 +30,7 @@ def test_names_of_presets_are_unique():
     [
         ("wan3@diffusion-pipe", "wan2.1@diffusion-pipe"),
         ("wan2.1@diffusionpipe", "wan2.1@diffusion-pipe"),
+        ("wan", "near it: wan2.1@"),
         ("wan-2.1@musubi-tuner", "wan2.1@musubi"),
         ("", "there is no preset ''"),
     ],

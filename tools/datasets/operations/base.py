@@ -188,7 +188,8 @@ class Operation:
         everyday: ``--help`` shows it; the others are shown by ``--help-all``.
         details: What ``--help-all`` adds to `help`.
         takes_lists: Cells of the required columns may hold lists and records.
-        parts: Function of the value that gives the steps it consists of; None when it is one step.
+        parts: Function of the value that gives the steps it consists of; None when it is one step,
+            labelled as typed.
         remarks: Function of the value that gives what the user is to know of it, a line each.
     """
 
@@ -235,9 +236,7 @@ class Operation:
 
     def steps(self, value: Any) -> list[Part]:
         """The steps of a value, labelled as typed: ``--fmin 48``, or ``--recipe cosmos: motion: …``."""
-        if self.parts is None:
-            return [Part(self.label(value), value)]
-        return [part._replace(label=f"{self.label(value)}: {part.label}") for part in self.parts(value)]
+        return [Part(self.label(value), value)] if self.parts is None else list(self.parts(value))
 
     def suffix_for(self, value: object) -> str:
         """The suffix with this value."""

@@ -84,6 +84,13 @@ def _where(frame: pl.LazyFrame, text: str, context: Context) -> Split:
     return split_by(frame, parse_where(text, frame))
 
 
+def _where_parts(text: str) -> list[Part]:
+    """One for each of the conditions that ``and`` joins, so that the user sees which of them removes what."""
+    from tools.table.where import conjuncts
+
+    return [Part(f"--where {' '.join(part.split())}", part) for part in conjuncts(text)]
+
+
 def _read_recipe(given: str) -> Recipe:
     from tools.table.recipes import load_recipe
 
@@ -92,7 +99,8 @@ def _read_recipe(given: str) -> Recipe:
 
 def _recipe_parts(recipe: Recipe) -> list[Part]:
     return [
-        Part(f"{step.name}: {' '.join(step.where.split())}", step, step.details) for step in recipe.applied
+        Part(f"--recipe {recipe}: {step.name}: {' '.join(step.where.split())}", step, step.details)
+        for step in recipe.applied
     ]
 
 
@@ -183,6 +191,7 @@ OPERATIONS = (
         parse=str,
         metavar="EXPRESSION",
         check=_check_where,
+        parts=_where_parts,
         details='"aes >= 5 and flow.between(2, 14)", see docs/where.md',
     ),
 )

@@ -22,7 +22,7 @@ from tools.table.names import table_extension
 if TYPE_CHECKING:
     from tools.table.formats.base import ColumnType
 
-__all__ = ["COMPRESSIONS", "FORMATS", "TableFormat", "format_of", "table_format"]
+__all__ = ["COMPRESSIONS", "FORMATS", "HOW_TO_LIST", "TableFormat", "format_of", "table_format"]
 
 
 class ParquetFormat(TableFormat):
@@ -65,6 +65,10 @@ FORMATS: dict[str, TableFormat] = {
 """Extension of a file to the format of the table."""
 
 
+HOW_TO_LIST = "for a table of videos: python -m tools.datasets.convert video FOLDER --output meta.csv"
+"""What to do for who gives a video, or a folder of them, in place of a table."""
+
+
 def format_of(path: str | Path) -> TableFormat:
     """The format of a table.
 
@@ -80,9 +84,10 @@ def format_of(path: str | Path) -> TableFormat:
         )
     extension = "." + table_extension(path).lower().lstrip(".").partition(".")[0]
     if extension not in FORMATS:
+        hint = f"; {HOW_TO_LIST}" if Path(path).exists() else ""
         raise UserError(
             f"{path}: not a table; the name of a table ends in {', '.join(FORMATS)}, "
-            f"that of a text table may add {' or '.join(COMPRESSIONS)}"
+            f"that of a text table may add {' or '.join(COMPRESSIONS)}{hint}"
         )
     return FORMATS[extension]
 
