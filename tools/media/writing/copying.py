@@ -12,12 +12,12 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.container import InputContainer
 from av.error import FFmpegError, InvalidDataError, PatchWelcomeError
 from av.stream import Discard
 
 from tools.errors import MediaError, VidsieveError
 from tools.media.reading.container import open_video
+from tools.media.reading.sound.packets import steady_packets
 from tools.media.reading.timeline.packets import PacketIndex, decoding_ticks
 from tools.media.reading.tracks import choose_audio
 from tools.media.writing.encode import Job, Output, atomic_video, encoding, open_output
@@ -138,8 +138,8 @@ def write_copies(
         stack.callback(lambda: [clip.abort() for clip in clips])
         taken = {video.index} | ({sound.index} if sound is not None else set())
         position = -1
-        for packet in _all_packets(container):
-            if packet.stream_index not in taken:
+        for packet in steady_packets(container.demux(), None if sound is None else sound.index):
+            if packet.stream_index not in taken or not packet.size:
                 continue
             is_video = packet.stream_index == video.index
             position += is_video
@@ -156,17 +156,6 @@ def write_copies(
         while clips:
             clip = clips.pop(0)
             yield clip.job, clip.finish()
-
-
-def _all_packets(container: InputContainer) -> Iterator[av.Packet]:
-    packets = container.demux()
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, FFmpegError):
-            return
-        if packet.size:
-            yield packet
 
 
 class _Ahead:
@@ -232,7 +221,7 @@ class _CopyClip:
         self._sound_over = sound is None
         self._clock = index.clock.follow()
         self._has_sound = False
-        self._sound_from: int | float = -math.inf
+        self._sound_from: Fraction | float = -math.inf
         self._files = ExitStack()
         self._out: Output | None = None
 

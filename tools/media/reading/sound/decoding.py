@@ -14,12 +14,14 @@ from av.stream import Discard
 
 from tools.errors import MediaError
 from tools.media.reading.container import open_container
+from tools.media.reading.sound.packets import steady_packets
 from tools.media.reading.timeline.clock import CONTINUOUS, Clock
 from tools.media.reading.tracks import choose_audio
 
 _PREROLL = Fraction(1, 4)  # seconds; decoders need some packets before the first correct sample (opus: 80 ms)
 _SLACK = Fraction(3, 100)  # seconds by which timestamps may drift before samples are moved to match them
 _SLACK_RESTARTED = Fraction(2, 1000)  # where clocks restart: these formats do not round times
+_UNSEEKABLE = ("adpcm_yamaha", "pcm_dvd")  # what their decoders keep from all packets before is needed
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
 
@@ -67,7 +69,7 @@ class AudioDecoder:
         clock: The clock of the video, `PacketIndex.clock`.
 
     Attributes:
-        packets: Number of packets read so far.
+        packets: Number of packets read so far, without those that end before the start.
         damaged: Number of these that the decoder refused.
     """
 
@@ -100,8 +102,9 @@ class AudioDecoder:
             at = expected or 0
             if (time := frame_time(frame)) is not None:
                 stamped = round((time - start) * self._rate)
-                # Containers round timestamps; continuous audio is not split because of that.
-                if expected is None or abs(stamped - expected) > slack * self._rate:
+                # Containers round timestamps; continuous audio is not split because of that. Before `start`
+                # all count: after a seek, libav gives the first frame of a program stream the next one's.
+                if expected is None or expected <= 0 or abs(stamped - expected) > slack * self._rate:
                     at = stamped
             expected = at + frame.samples
             if expected > 0:
@@ -141,7 +144,9 @@ class AudioDecoder:
             container, stream = opened
             self.packets = self.damaged = 0
             with container:
-                if target is not None and not _seek(container, stream, target):
+                if target is not None and (
+                    stream.codec_context.name in _UNSEEKABLE or not _seek(container, stream, target)
+                ):
                     continue
                 first = True
                 for frame in self._frames(container, stream, start):
@@ -157,26 +162,24 @@ class AudioDecoder:
     def _frames(
         self, container: InputContainer, stream: av.AudioStream, start: Fraction | None
     ) -> Iterator[av.AudioFrame]:
-        packets = container.demux(stream)
         following = self._clock.follow() if self._clock.starts else None
-        while True:
-            try:
-                packet = next(packets)
-            except (StopIteration, FFmpegError):  # damage at the end is the end
-                return
+        for packet in steady_packets(container.demux(stream), stream.index):
             if following is not None and packet.size:
                 offset = following.offset(packet)
                 packet.pts = None if packet.pts is None else packet.pts + round(offset / packet.time_base)
-                at = None if packet.pts is None else packet.pts * packet.time_base
-                if start is not None and at is not None and at < start - _PREROLL:
+            counts = True
+            if start is not None and packet.pts is not None:
+                if following is not None and packet.pts * packet.time_base < start - _PREROLL:
                     continue
-            self.packets += bool(packet.size)
+                # A seek lands within a frame: what cannot be decoded there is not damaged.
+                counts = (packet.pts + (packet.duration or 0)) * packet.time_base > start
+            self.packets += counts and bool(packet.size)
             try:
                 yield from packet.decode()
             except FFmpegError as error:
                 if isinstance(error, MemoryError):
                     raise
-                self.damaged += 1
+                self.damaged += counts
 
 
 def frame_time(frame: av.AudioFrame) -> Fraction | None:
