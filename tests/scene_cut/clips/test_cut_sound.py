@@ -133,6 +133,18 @@ def test_copied_sound_is_within_one_packet(tmp_path: Path) -> None:
     check_sync(clips, Fraction(25), 1024 / RATE + 0.004)
 
 
+def test_copied_sound_of_avi_is_complete(tmp_path: Path) -> None:
+    # a packet of this sound is a tick of 32 ms: frame 14 begins half a tick after packet 17
+    made = make_video(tmp_path / "made.mp4", 75, codec="mpeg4", gop=14, b_frames=0, audio="sine")
+    source = remux(made, tmp_path / "s.avi", after=["-c:a", "ac3"])
+    (clip,) = cut_clips(source, [(0.56, 3)], tmp_path, options=CutOptions(mode="copy")).clips
+    times = []
+    for path in (source, clip.path):
+        with av.open(str(path)) as container:
+            times.append([float(p.pts * p.time_base) for p in container.demux(audio=0) if p.size])
+    assert times[1] == pytest.approx([t - 0.56 for t in times[0] if 0.56 <= t < 3], abs=0.001)
+
+
 @pytest.mark.parametrize(
     ("file", "encode", "channels", "rate"),
     [

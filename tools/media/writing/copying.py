@@ -299,14 +299,17 @@ class _CopyClip:
             self._ahead = None
 
     def _write_sound(self, packet: av.Packet, at: Fraction) -> None:
+        assert self._sound is not None, "the packet is one of it"
         out = self._open()
-        ticks = round((at - self._start) / packet.time_base)
-        if ticks < self._sound_from:  # heard already: parts of a joined recording overlap
+        if at < self._sound_from:  # heard already: parts of a joined recording overlap
             return
-        self._sound_from = ticks + max(1, (packet.duration or 0) // 2)
+        duration = (packet.duration or 0) * packet.time_base
+        self._sound_from = at + max(packet.time_base, duration / 2)
         copy = av.Packet(bytes(packet))
-        copy.pts = copy.dts = ticks
-        copy.duration, copy.time_base, copy.is_keyframe = packet.duration, packet.time_base, True
+        # Samples, not the source's ticks: those of AVI are whole packets, and clips begin between them.
+        copy.time_base = Fraction(1, self._sound.codec_context.sample_rate or 48_000)
+        copy.pts = copy.dts = round((at - self._start) / copy.time_base)
+        copy.duration, copy.is_keyframe = round(duration / copy.time_base), True
         copy.stream = self._sound_out
         self._has_sound = True
         with self._supported():
