@@ -184,9 +184,10 @@ def test_a_list_of_records(tmp_path):
     written = write_table(scan_table(path), tmp_path / "out.json")
     assert json.loads(written.read_text()) == records
     assert json.loads(write_table(read_table(path).head(0), tmp_path / "none.json").read_text()) == []
-    path.write_text('{"path": "a"}')
-    with pytest.raises(UserError, match=r"m\.json: a \.json table is one list of records"):
-        read_table(path)
+    for lines in ('{"path": "a"}', '{"path": "a"}\n{"path": "b"}\n'):  # as DuckDB writes to .json
+        path.write_text(lines)
+        with pytest.raises(UserError, match=r"m\.json: a \.json table .*; one record per line is \.jsonl"):
+            read_table(path)
     path.write_text('[{"path": "a"}, 5]')
     with pytest.raises(UserError, match=r"m\.json: entry 2 of the list: a record is expected, not 5"):
         read_table(path)
@@ -237,6 +238,16 @@ def test_json_lines_that_cannot_be_read_name_the_line(tmp_path, lines, message):
     with pytest.raises(UserError, match=rf"m\.jsonl: (cannot read the table: )?{message}") as caught:
         read_table(path)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("extension", [".jsonl", ".json", ".jsonl.gz"])
+def test_many_columns_of_json_stay_in_their_order(tmp_path, extension):
+    """Of more than 32 keys in a record Polars forgets the order."""
+    names = [f"c{number}" for number in range(40)]
+    table = pl.DataFrame({name: [name, None] for name in names}).with_columns(pl.lit("x").alias("*"))
+    path = write_table(table, tmp_path / f"wide{extension}")
+    assert read_table(path).columns == [*names, "*"]
+    assert read_table(path).equals(table)
 
 
 def test_a_missing_cell_of_a_csv_of_one_column_is_no_blank_line(tmp_path):

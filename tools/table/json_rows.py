@@ -60,7 +60,9 @@ def _listed(lines: Lines) -> Iterator[tuple[str, dict[str, Any]]]:
     for line in lines:
         texts.append(line)
         lines.clear()
-    whole = _parsed(lines, "".join(texts), 1)
+    text = "".join(texts)
+    # DuckDB and Spark call JSON Lines .json: what json says of its second record would help nobody.
+    whole = None if text.lstrip().startswith("{") else _parsed(lines, text, 1)
     if not isinstance(whole, list):
         raise UserError(f"{lines.path}: a .json table is one list of records; one record per line is .jsonl")
     for number, record in enumerate(whole, 1):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
+import polars.selectors as cs
 
 from tools.base.disk import remove_quietly
 from tools.errors import UserError
@@ -13,6 +15,8 @@ from tools.table.formats.base import Compression, TableFormat, compression
 from tools.table.formats.types import contract_types
 from tools.table.json_rows import corrected_json, has_half_characters, json_records, mixed_kinds
 
+_IN_ORDER = 32  # keys of a record; of more Polars forgets the order, and gives another one in each process
+_NAMING = 1000  # records that are looked at for the order of columns
 _NO_RECORDS = 64  # bytes of a file without any, perhaps compressed, at most
 
 
@@ -34,14 +38,16 @@ class JsonLinesFormat(TableFormat):
             except pl.exceptions.PolarsError:
                 pass
             else:
-                return frame  # but Polars may still meet values that it did not expect: see `find_fault`
+                return _in_order(
+                    frame, path
+                )  # but Polars may still meet values that it did not expect: see `find_fault`
         return self._scan_corrected(path)
 
     def _scan_corrected(self, path: Path) -> pl.LazyFrame:
         source = corrected_json(path)
         if source == b"":
             raise UserError(f"{path}: cannot read the table: it is empty")
-        return pl.scan_ndjson(source, infer_schema_length=None)
+        return _in_order(pl.scan_ndjson(source, infer_schema_length=None), path)
 
     def column_names(self, path: Path) -> list[str]:
         """None where there are no records, as in what a rank without rows writes."""
@@ -71,6 +77,20 @@ class JsonLinesFormat(TableFormat):
         except UserError as fault:
             return fault
         return None
+
+
+def _in_order(frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
+    """Columns in the order in which the first records name them; further ones by name."""
+    columns = frame.collect_schema().names()
+    if len(columns) <= _IN_ORDER:
+        return frame
+    named: dict[str, None] = {}
+    for record in islice(json_records(path), _NAMING):
+        named |= dict.fromkeys(record)
+        if len(named) == len(columns):
+            break
+    named |= dict.fromkeys(sorted(set(columns) - set(named)))
+    return frame.select(cs.by_name(*named, require_all=False))
 
 
 class JsonFormat(JsonLinesFormat):
