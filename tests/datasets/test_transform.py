@@ -18,7 +18,7 @@ from tools.datasets.transforms.videos import Encoding, crop_video, remux_video, 
 from tools.errors import MediaError
 from tools.media.reading.frames import iter_frames
 from tools.media.reading.probe import probe
-from tools.stage.new_files import new_file
+from tools.stage.names.new_files import new_file
 
 
 def gradient(width: int, height: int) -> Image.Image:

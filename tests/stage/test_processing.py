@@ -6,8 +6,8 @@ import pytest
 
 from tests.stage.stages import CrcStage
 from tools.stage import processing
+from tools.stage.progress.status import read_status
 from tools.stage.runner import RunOptions, run_stage
-from tools.stage.status import read_status
 
 ROWS = 130
 

@@ -26,9 +26,9 @@ from tools.errors import UserError
 from tools.media.fetching.cache import FOLDER
 from tools.media.fetching.sources import FetchOptions
 from tools.media.fetching.storage import PACKAGES
+from tools.stage.estimate.trial import dry_run
 from tools.stage.remote_files import changed_files, fetch_options
 from tools.stage.runner import RunOptions, run_stage
-from tools.stage.trial import dry_run
 from tools.table import read_table, write_table
 
 ROOT = Path(__file__).resolve().parents[2]

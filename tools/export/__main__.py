@@ -200,9 +200,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    """How far the run is that writes the folder; see `tools.stage.status.show_status`."""
+    """How far the run is that writes the folder; see `tools.stage.progress.status.show_status`."""
     from tools.export.write_folder import clips_table
-    from tools.stage.status import show_status
+    from tools.stage.progress.status import show_status
 
     if not args.output_dir:
         raise UserError("--status: -o is missing: the folder that the data set goes to")

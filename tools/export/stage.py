@@ -21,7 +21,7 @@ from tools.media.writing.hdr import HDR_OPTION, check_hdr
 from tools.media.writing.settings import check_encoding
 from tools.options import option, option_field
 from tools.options.values import Number, Text
-from tools.stage.file_stems import with_stem
+from tools.stage.names.file_stems import with_stem
 from tools.stage.stage import FAILURES, MADE_FILES, ORIGIN, Row, origin
 
 if TYPE_CHECKING:

@@ -29,9 +29,9 @@ from tools.export.planning import RowPlan
 from tools.export.presets import Preset, layout_of
 from tools.export.stage import ExportStage
 from tools.export.trainers.base import Setup
-from tools.stage.folder_tables import list_beside
-from tools.stage.ledger_files import is_running
-from tools.stage.new_files import MadeFiles
+from tools.stage.ledger.files import is_running
+from tools.stage.names.folder_tables import list_beside
+from tools.stage.names.new_files import MadeFiles
 from tools.stage.options import run_options
 from tools.stage.run_options import RunOptions
 from tools.stage.shards import current_shard, state_of

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tools.stage.progress import spell_seconds
-from tools.stage.status import EXIT_CODES, KILLED, UNKNOWN, describe_status, read_status, totals
-from tools.stage.status_file import FINISHED, RUNNING
+from tools.stage.progress.status import EXIT_CODES, KILLED, UNKNOWN, describe_status, read_status, totals
+from tools.stage.progress.status_file import FINISHED, RUNNING
 
 if TYPE_CHECKING:
     from tools.pipeline.chain import Chain
     from tools.pipeline.plan import Step
-    from tools.stage.status import RankStatus
+    from tools.stage.progress.status import RankStatus
 
 LEFT_OUT, TO_DO, STALE = "left out", "to do", "to do again"
 """Further states of a step."""
@@ -70,7 +70,7 @@ def _step_status(chain: Chain, step: Step, *, at_work: bool) -> StepStatus:
 
 
 def show_chain_status(chain: Chain, *, as_json: bool = False) -> int:
-    """Print how far a pipeline is; the exit code is that of `tools.stage.status.EXIT_CODES`."""
+    """Print how far a pipeline is; the exit code is that of `tools.stage.progress.status.EXIT_CODES`."""
     state, steps = chain_status(chain)
     if as_json:
         print(

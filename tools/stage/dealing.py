@@ -4,9 +4,9 @@ The rows of a table are dealt out from the longest to the shortest, each to the 
 so far (longest processing time first: R. L. Graham, Bounds on multiprocessing timing anomalies, 1969). So no
 rank works alone at the end, and within a rank no worker does.
 
-A row's work is estimated (`tools.stage.costs`). Half of it is taken to be the same for all rows and half in
-proportion to the estimate: the shares are then even for stages that decode whole videos, and for those that
-read three frames of each.
+A row's work is estimated (`tools.stage.estimate.costs`). Half of it is taken to be the same for all rows and
+half in proportion to the estimate: the shares are then even for stages that decode whole videos, and for
+those that read three frames of each.
 
 Every rank deals for itself and must come to the same result. It does if the estimates follow from the table
 alone. If they follow from files, which may change meanwhile, the first rank writes down what it has dealt.
@@ -28,7 +28,7 @@ import polars as pl
 from tools.base.disk import remove_quietly, writing
 from tools.base.locks import holding
 from tools.base.temporary_files import write_whole
-from tools.stage.costs import are_known, file_sizes, row_costs
+from tools.stage.estimate.costs import are_known, file_sizes, row_costs
 from tools.stage.shards import Shard
 
 _UNITS = 2**31  # of the most expensive row: whole numbers, of which sums are exact
@@ -41,7 +41,7 @@ def deal(costs: np.ndarray, world: int) -> np.ndarray:
     """Deal rows out to ranks.
 
     Args:
-        costs: What each row costs, see `tools.stage.costs.row_costs`.
+        costs: What each row costs, see `tools.stage.estimate.costs.row_costs`.
         world: Number of ranks.
 
     Returns:

@@ -125,7 +125,7 @@ def run_command(
     Returns:
         The exit code: 1 when every row failed, or one did under ``--strict``. Of several ranks the one that
         finishes last judges for all; `torchrun` kills the other ranks when one ends with an error. For
-        ``--status`` that of `tools.stage.status.show_status`.
+        ``--status`` that of `tools.stage.progress.status.show_status`.
     """
     options = run_options(args)
     if args.json and not args.dry_run:
@@ -137,7 +137,7 @@ def run_command(
     for module in ENGINES.values() if "run_on" in args else ():
         importlib.import_module(module).check_engine_arguments(args)
     if args.dry_run == STATUS:
-        from tools.stage.status import show_status
+        from tools.stage.progress.status import show_status
         from tools.table import output_path
 
         return show_status(output_path(args.meta, stage.suffix, output=args.output), as_json=args.json)
@@ -147,7 +147,7 @@ def run_command(
         reads = stage.request != NOTHING
         start_workers(args.meta, options.num_workers, "tools.media.reading.container" if reads else "")
         if args.dry_run:
-            from tools.stage.trial import dry_run
+            from tools.stage.estimate.trial import dry_run
 
             dry_run(stage, args.meta, output=args.output, options=options, as_json=args.json)
             return 0

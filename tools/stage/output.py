@@ -28,7 +28,7 @@ from tools.base.locks import holding
 from tools.base.temporary_files import remove_strays, write_whole
 from tools.errors import UserError
 from tools.stage.failures import write_failures
-from tools.stage.ledger_files import CHECKSUM, is_running, sealed, unsealed
+from tools.stage.ledger.files import CHECKSUM, is_running, sealed, unsealed
 from tools.stage.provenance import FILES_CHANGED, Provenance, digest_file
 from tools.stage.shards import Shard, state_of
 from tools.table import failures_path, part_path, split_part, table_extension, table_stem, write_table

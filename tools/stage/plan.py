@@ -17,14 +17,14 @@ from tools.base.addresses import refuse_address
 from tools.base.log import LOG
 from tools.errors import PASSING_KINDS, MediaError, UserError
 from tools.media.fetching.sources import FetchOptions
-from tools.stage.costs import file_state, row_costs
 from tools.stage.dealing import rows_of_rank
+from tools.stage.estimate.costs import file_state, row_costs
 from tools.stage.ledger import Ledger, row_key, stage_config
+from tools.stage.ledger.row_keys import RowKeys
 from tools.stage.outcomes import failed_kinds
 from tools.stage.output import Output
 from tools.stage.provenance import Provenance, digest_file
 from tools.stage.remote_files import changed_files, fetch_options, is_remote
-from tools.stage.row_keys import RowKeys
 from tools.stage.run_options import RunOptions
 from tools.stage.shards import Shard, current_shard, state_of
 from tools.stage.stage import Stage
@@ -50,7 +50,7 @@ class RunPlan:
         table: The input.
         numbers: Numbers of this rank's rows in the table.
         rows: The cells that the stage reads, of this rank's rows.
-        costs: About how much work each of them is, see `tools.stage.costs`; float32.
+        costs: About how much work each of them is, see `tools.stage.estimate.costs`; float32.
         keys: Their keys in the ledger.
         paths: Their files; empty where there is none.
         provenance: What the output is made from.

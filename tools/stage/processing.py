@@ -12,16 +12,16 @@ from tools.errors import OrderError
 from tools.media.workers.pool import usable_cores
 from tools.stage.dealing import longest_first
 from tools.stage.estimate import Estimate, estimate, rates_of
+from tools.stage.estimate.meter import Meter, uses_gpu
+from tools.stage.estimate.sample import Sample
 from tools.stage.ledger import Ledger
-from tools.stage.meter import Meter, uses_gpu
 from tools.stage.outcomes import Outcome, with_path
 from tools.stage.plan import RunPlan
 from tools.stage.progress import Progress, spell_seconds
+from tools.stage.progress.status_file import StatusFile
 from tools.stage.run_options import RunOptions
-from tools.stage.sample import Sample
 from tools.stage.session import Session
 from tools.stage.stage import Stage
-from tools.stage.status_file import StatusFile
 
 _MANY = 100  # rows; of fewer no sample comes first
 _LONG = 60.0  # seconds; of a run that takes less nothing is said beforehand

@@ -18,18 +18,18 @@ from tools.errors import MediaError
 from tools.media.workers.spawning import end_if_starting
 from tools.stage.failures import own_list, write_failures
 from tools.stage.ledger import Ledger, digest_outcomes
+from tools.stage.ledger.packed_outcomes import RowOutcomes
 from tools.stage.outcomes import count_remarks, failed_kinds, failures_of
 from tools.stage.output import Counts
-from tools.stage.packed_outcomes import RowOutcomes
 from tools.stage.plan import RunPlan, drop_changed_files, open_ledger, plan_run, remaining_rows
 from tools.stage.processing import process_rows
+from tools.stage.progress.status_file import StatusFile
 from tools.stage.recorded import stage_records
 from tools.stage.results import output_frame, sync_made_files, write_vectors
 from tools.stage.run_options import RunOptions
 from tools.stage.session import map_rows
 from tools.stage.shards import STATE_FOLDER
 from tools.stage.stage import MADE_FILES, REMARKS, Stage
-from tools.stage.status_file import StatusFile
 from tools.table.files import column_names
 from tools.table.recording import Recording
 

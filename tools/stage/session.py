@@ -22,8 +22,8 @@ from tools.stage.stage import FAILURES, Row, Stage
 
 if TYPE_CHECKING:
     from tools.media.workers.pool import WorkerPool
+    from tools.stage.estimate.meter import Meter
     from tools.stage.fetched_rows import FetchedRows
-    from tools.stage.meter import Meter
 
 __all__ = ["RunOptions", "Session", "map_rows"]
 

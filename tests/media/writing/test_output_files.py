@@ -31,7 +31,7 @@ from tools.operators import VideoFrameFilter
 from tools.scene_cut import cut, scene_detect
 from tools.scene_cut.clips.names import clip_name, clip_path
 from tools.scene_cut.shots.stats import stats_names
-from tools.stage.file_stems import file_stems
+from tools.stage.names.file_stems import file_stems
 from tools.table import read_table, write_table
 
 PIECES = ["..", ".", "", "a", "a.mp4", "...mp4", "..mp4", ".mp4", " ", "a ", "a.", "\0", "\n", "link", "out"]

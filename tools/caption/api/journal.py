@@ -22,7 +22,7 @@ from tools.base.log import LOG
 from tools.caption.api.answers import Answer
 from tools.caption.api.usage import Usage
 from tools.errors import MediaError
-from tools.stage.ledger_files import sealed, unsealed
+from tools.stage.ledger.files import sealed, unsealed
 
 _RUN = "answers.run"
 _RUN_BYTES = 16

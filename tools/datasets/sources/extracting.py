@@ -63,7 +63,7 @@ class Extraction:
                 another file is there; empty: there are no bytes.
             DiskError: The disk refuses.
         """
-        from tools.stage.new_files import new_file
+        from tools.stage.names.new_files import new_file
 
         if not _is_text(name):
             raise MediaError("bad_value", source, f"the name {name!a} is no UTF-8 text")

@@ -14,10 +14,10 @@ from tools.errors import MediaError
 from tools.media.writing.output_files import remove_unfinished, safe_join
 from tools.options import Option, option, option_field
 from tools.options.values import Text
-from tools.stage.file_stems import with_digits
 from tools.stage.ledger import digest
-from tools.stage.new_files import MadeFiles, new_file
-from tools.stage.owners import FileNames, NameRequest
+from tools.stage.names.file_stems import with_digits
+from tools.stage.names.new_files import MadeFiles, new_file
+from tools.stage.names.owners import FileNames, NameRequest
 from tools.stage.stage import MADE_FILES, Row, Stage, made_file
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class FolderStage(Stage):
 
     @contextmanager
     def new_file(self, path: Path, row: Row) -> Iterator[Path]:
-        """A temporary file that becomes the new file; see `tools.stage.new_files.new_file`."""
+        """A temporary file that becomes the new file; see `tools.stage.names.new_files.new_file`."""
         made = None if self.output is None else MadeFiles(self.output_dir, self.output)
         name = self.file_name(row[TARGET])
         with new_file(path, row["path"], overwrite=self.overwrite, made=made, name=name) as new:

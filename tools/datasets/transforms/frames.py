@@ -13,7 +13,7 @@ from tools.datasets.transforms.stages import quality_option
 from tools.errors import MediaError, UserError
 from tools.options import option
 from tools.options.values import Choice, Number, Whole
-from tools.stage.file_stems import with_stem
+from tools.stage.names.file_stems import with_stem
 from tools.stage.stage import MADE_FILES, Row, origin
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from tools.base.addresses import without_query
 from tools.base.disk import make_folder
 from tools.errors import MediaError
 from tools.media.writing.output_files import safe_join
-from tools.stage.file_stems import file_stems
+from tools.stage.names.file_stems import file_stems
 
 TARGET = "_target"
 """Column that a stage plans for its rows: the new file's path below the output folder."""

@@ -27,7 +27,7 @@ from tools.export.remote.uploads import Uploads
 from tools.export.trainers.base import Setup
 from tools.media.fetching.remote_folder import RemoteFolder
 from tools.stage.failures import own_list
-from tools.stage.folder_tables import parts_of
+from tools.stage.names.folder_tables import parts_of
 from tools.stage.options import run_options
 from tools.stage.shards import current_shard, state_of
 from tools.table import failures_path, split_part

@@ -9,8 +9,8 @@ from pathlib import Path
 from tools.errors import UserError
 from tools.media.writing.provenance import read_provenance
 from tools.scene_cut.clips.names import TABLES, clip_source
-from tools.stage.folder_tables import listed_tables, parts_of
-from tools.stage.owners import FileNames
+from tools.stage.names.folder_tables import listed_tables, parts_of
+from tools.stage.names.owners import FileNames
 from tools.stage.shards import Shard
 from tools.table import read_table
 

@@ -22,10 +22,10 @@ from tools.options import option, options_field
 from tools.options.values import Text
 from tools.scene_cut.clips.names import TABLES, clip_folder, clip_source
 from tools.scene_cut.clips.options import CutOptions
-from tools.stage.file_stems import file_stems, tell_apart
-from tools.stage.folder_tables import remember_table
 from tools.stage.ledger import digest
-from tools.stage.owners import FileNames, NameRequest, names_of_others
+from tools.stage.names.file_stems import file_stems, tell_apart
+from tools.stage.names.folder_tables import remember_table
+from tools.stage.names.owners import FileNames, NameRequest, names_of_others
 from tools.stage.shards import current_shard
 from tools.stage.stage import MADE_FILES, ORIGIN, REMARKS, Row, Stage
 

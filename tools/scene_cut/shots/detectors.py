@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scenedetect.detector import SceneDetector
 
     from tools.media.reading.timeline.packets import PacketIndex
-    from tools.stage.new_files import MadeFiles
+    from tools.stage.names.new_files import MadeFiles
 
 
 def find_cuts(

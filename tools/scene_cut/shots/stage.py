@@ -40,8 +40,8 @@ from tools.scene_cut.shots.stats import stats_name, stats_names
 from tools.scene_cut.timestamps import format_timestamps
 from tools.stage.common_options import device_option
 from tools.stage.ledger import digest
-from tools.stage.new_files import MadeFiles
-from tools.stage.owners import FileNames, NameRequest
+from tools.stage.names.new_files import MadeFiles
+from tools.stage.names.owners import FileNames, NameRequest
 from tools.stage.stage import MADE_FILES, REMARKS, Row, Stage, made_file
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tools.stage.file_stems import tell_apart
-from tools.stage.new_files import MadeFiles, new_file
+from tools.stage.names.file_stems import tell_apart
+from tools.stage.names.new_files import MadeFiles, new_file
 
 if TYPE_CHECKING:
     from scenedetect.common import FrameTimecode
@@ -75,6 +75,6 @@ def stats_name(name: str, digits: str) -> str:
 
 def stats_names(paths: Sequence[str | None]) -> list[str | None]:
     """Names for the files of several videos, distinct where their stems are the same."""
-    from tools.stage.file_stems import file_stems
+    from tools.stage.names.file_stems import file_stems
 
     return [f"{stem}{STATS_SUFFIX}" if stem else None for stem in file_stems(paths)]

@@ -89,5 +89,5 @@ def absolute_table(table: Path) -> Path:
 
 
 def names_file(table: Path) -> Path:
-    """The file with the names that a table has reserved, see `tools.stage.owners`."""
+    """The file with the names that a table has reserved, see `tools.stage.names.owners`."""
     return state_of(table) / "names.jsonl"

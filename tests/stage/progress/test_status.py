@@ -13,14 +13,14 @@ import pytest
 
 from tests.stage import stages
 from tools.errors import UserError
-from tools.stage import status_file
-from tools.stage.ledger_files import sealed
+from tools.stage.ledger.files import sealed
+from tools.stage.progress import status_file
+from tools.stage.progress.status import EXIT_CODES, read_status, state_of_run, totals
+from tools.stage.progress.status_file import Count, StatusFile, read_record
 from tools.stage.runner import RunOptions, run_stage
 from tools.stage.shards import Shard
-from tools.stage.status import EXIT_CODES, read_status, state_of_run, totals
-from tools.stage.status_file import Count, StatusFile, read_record
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -152,12 +152,12 @@ def test_what_the_ledger_got_after_the_record_counts(state, tmp_path):
 
 
 def test_on_another_machine_without_locks_silence_tells(state, tmp_path, monkeypatch):
-    monkeypatch.setattr("tools.stage.status.is_locked", lambda ledger: None)
+    monkeypatch.setattr("tools.stage.progress.status.is_locked", lambda ledger: None)
     record(state, node="elsewhere")
     (rank,) = read_status(tmp_path / "table.csv")
     assert (rank.state, EXIT_CODES[rank.state]) == ("running", 3)
     now = time.time()
-    monkeypatch.setattr("tools.stage.status.time.time", lambda: now + 120)
+    monkeypatch.setattr("tools.stage.progress.status.time.time", lambda: now + 120)
     (rank,) = read_status(tmp_path / "table.csv")
     assert (rank.state, EXIT_CODES[rank.state]) == ("silent", 3)
     record(state, pid=2**22 + 1)  # here, and there is no such process

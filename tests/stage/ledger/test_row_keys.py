@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tools.stage.ledger import digest
-from tools.stage.row_keys import RowKeys, RowValues
+from tools.stage.ledger.row_keys import RowKeys, RowValues
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 3000])

@@ -1,8 +1,8 @@
 """Names of files in a folder to which the runs of several tables write: each name belongs to one table.
 
-A list beside the folder has the tables with files in it (`tools.stage.folder_tables`). Each table keeps,
-beside its ledger, the names that it has reserved there: for each the source, and a fingerprint of what is
-made of it. A name that another table has reserved is not used for other content: that gets a name with
+A list beside the folder has the tables with files in it (`tools.stage.names.folder_tables`). Each table
+keeps, beside its ledger, the names that it has reserved there: for each the source, and a fingerprint of what
+is made of it. A name that another table has reserved is not used for other content: that gets a name with
 digits. Tables that make the same of the same source share a name, and none of them replaces the file.
 """
 
@@ -23,8 +23,8 @@ from tools.base.disk import cannot_write
 from tools.base.locks import holding
 from tools.base.temporary_files import write_whole
 from tools.errors import UserError
-from tools.stage.file_stems import with_digits
-from tools.stage.folder_tables import (
+from tools.stage.names.file_stems import with_digits
+from tools.stage.names.folder_tables import (
     RECEIPTS,
     absolute_table,
     is_alive,

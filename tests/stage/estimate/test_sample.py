@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tools.stage.sample import MOST_ROWS, Sample
+from tools.stage.estimate.sample import MOST_ROWS, Sample
 
 RNG = np.random.default_rng(3)
 TABLES = {

@@ -7,7 +7,7 @@ processed again. Of a file at an address the line has the version, so that the s
 Vectors are in a binary file beside it, written before the line that says where.
 
 A row that is processed again is struck out first: should the line with its new outcome be lost, the old one
-does not count. Which lines are damaged, and which of two counts, is decided in `tools.stage.ledger_files`.
+does not count. Which lines are damaged, and which of two counts, is decided in `tools.stage.ledger.files`.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from tools.base.disk import (
 from tools.base.locks import take
 from tools.base.versions import Version
 from tools.errors import MediaError, UserError
-from tools.stage.costs import file_state
-from tools.stage.ledger_compaction import compact
-from tools.stage.ledger_files import LedgerFiles, VectorPlace, sealed
+from tools.stage.estimate.costs import file_state
+from tools.stage.ledger.compaction import compact
+from tools.stage.ledger.files import LedgerFiles, VectorPlace, sealed
 from tools.stage.outcomes import Outcome
 from tools.stage.stage import VECTOR, Row, Stage
 
@@ -72,7 +72,7 @@ def row_key(row: Row, file: list[int] | None = None) -> str:
 
     Args:
         row: The cells.
-        file: See `tools.stage.costs.file_state`, where that is known.
+        file: See `tools.stage.estimate.costs.file_state`, where that is known.
     """
     return digest([row, file_state(row.get("path")) if file is None else file])
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, MutableMapping
 from typing import TYPE_CHECKING
 
 from tools.errors import MediaError
+from tools.stage.ledger.row_keys import RowKeys, RowValues
 from tools.stage.outcomes import Outcome, with_path
-from tools.stage.row_keys import RowKeys, RowValues
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,12 +13,12 @@ import pytest
 
 from tools.errors import MediaError
 from tools.stage import progress as module
+from tools.stage.estimate.sample import Rates
 from tools.stage.progress import Progress, spell_rate, spell_seconds
-from tools.stage.sample import Rates
+from tools.stage.progress.status_file import Count, StatusFile
 from tools.stage.shards import Shard
-from tools.stage.status_file import Count, StatusFile
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Terminal(io.StringIO):

@@ -19,13 +19,13 @@ from tools.errors import MediaError, UserError
 from tools.media.fetching.sources import source_name
 from tools.media.workers.pool import usable_cores
 from tools.stage.estimate import Estimate, estimate
+from tools.stage.estimate.meter import Meter, uses_gpu
+from tools.stage.estimate.sample import Sample
 from tools.stage.failures import count_kinds
-from tools.stage.meter import Meter, uses_gpu
 from tools.stage.outcomes import Outcome, with_path
 from tools.stage.plan import RunPlan, drop_changed_files, open_ledger, plan_run, remaining_rows
 from tools.stage.progress import spell_rate, spell_seconds
 from tools.stage.run_options import RunOptions
-from tools.stage.sample import Sample
 from tools.stage.session import Session
 from tools.stage.stage import Row, Stage
 

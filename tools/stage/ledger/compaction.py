@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from tools.base.disk import cannot_write, remove_quietly
-from tools.stage.ledger_files import unsealed
+from tools.stage.ledger.files import unsealed
 
 SMALLEST = 1 << 20
 """Bytes; a smaller file is left as it is."""

@@ -13,9 +13,8 @@ import sys
 import pytest
 
 from tools.errors import MediaError
-from tools.stage import ledger_compaction
-from tools.stage.ledger import Ledger
-from tools.stage.ledger_files import LedgerFiles, sealed
+from tools.stage.ledger import Ledger, compaction
+from tools.stage.ledger.files import LedgerFiles, sealed
 
 CONFIG = {"stage": "s", "version": 1, "config": {}}
 KEYS = {f"k{i}" for i in range(30)}
@@ -23,7 +22,7 @@ KEYS = {f"k{i}" for i in range(30)}
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch):
-    monkeypatch.setattr(ledger_compaction, "SMALLEST", 0)
+    monkeypatch.setattr(compaction, "SMALLEST", 0)
 
 
 def said(folder, rank=0):
@@ -55,7 +54,7 @@ def make(folder, seed, runs=12, ranks=3):
 @pytest.mark.parametrize("seed", range(12))
 def test_says_the_same(tmp_path, monkeypatch, seed):
     with monkeypatch.context() as patch:
-        patch.setattr(ledger_compaction, "SMALLEST", 1 << 40)
+        patch.setattr(compaction, "SMALLEST", 1 << 40)
         make(tmp_path / "l", seed)
     before, damaged = said(tmp_path / "l")
     sizes = [len((tmp_path / f"l/rank{r}.jsonl").read_bytes().splitlines()) for r in range(3)]
@@ -85,7 +84,7 @@ def test_locked_and_appended_to_after_a_compaction(tmp_path):
     with Ledger(tmp_path, 0, CONFIG, KEYS) as ledger:
         assert ledger.outcomes["k1"] == {"n": 4}
         ledger.add([("k2", {"n": 9})])
-        second = "from tests.stage.test_ledger_compaction import *; from pathlib import Path; import sys;"
+        second = "from tests.stage.ledger.test_compaction import *; from pathlib import Path; import sys;"
         second += "Ledger(Path(sys.argv[1]), 0, CONFIG, KEYS)"
         other = subprocess.run([sys.executable, "-c", second, str(tmp_path)], capture_output=True, text=True)
         assert "is running already" in other.stderr
@@ -103,7 +102,7 @@ def test_a_kill_leaves_the_old_file_or_the_new(tmp_path, moment):
     code = f"""
 import os, signal, sys, fcntl
 from pathlib import Path
-from tools.stage import ledger_compaction as module
+from tools.stage.ledger import compaction as module
 module.SMALLEST = 0
 def die(*args): os.kill(os.getpid(), signal.SIGKILL)
 if {moment!r} == "fsync": os.fsync = die
@@ -117,6 +116,6 @@ module.compact(path, os.open(path, os.O_RDWR | os.O_APPEND))
     assert ended.returncode == -signal.SIGKILL
     assert (tmp_path / "rank0.jsonl").read_bytes() == before
     file = os.open(tmp_path / "rank0.jsonl", os.O_RDWR | os.O_APPEND)
-    os.close(ledger_compaction.compact(tmp_path / "rank0.jsonl", file))
+    os.close(compaction.compact(tmp_path / "rank0.jsonl", file))
     assert len((tmp_path / "rank0.jsonl").read_bytes().splitlines()) == 5
     assert [path.name for path in tmp_path.iterdir()] == ["rank0.jsonl"]

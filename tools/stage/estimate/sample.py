@@ -48,7 +48,7 @@ class Sample:
         """Take a sample.
 
         Args:
-            costs: What each row costs, see `tools.stage.costs`; at least one row.
+            costs: What each row costs, see `tools.stage.estimate.costs`; at least one row.
             most: Most rows of the sample.
         """
         costs = costs.astype(np.float64)

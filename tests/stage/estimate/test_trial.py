@@ -17,9 +17,9 @@ from tools.datasets import datautil
 from tools.errors import UserError
 from tools.scene_cut import cut
 from tools.scoring.technical import inference as technical
+from tools.stage.estimate.trial import dry_run
 from tools.stage.run_options import RunOptions
 from tools.stage.stage import Stage
-from tools.stage.trial import dry_run
 from tools.table import read_table, write_table
 
 VIDEOS = 5

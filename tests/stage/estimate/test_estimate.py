@@ -5,8 +5,8 @@ import pytest
 
 from tools.errors import MediaError
 from tools.stage.estimate import Estimate, estimate, rates_of, spell_bytes
-from tools.stage.meter import Meter, bytes_of
-from tools.stage.sample import Sample
+from tools.stage.estimate.meter import Meter, bytes_of
+from tools.stage.estimate.sample import Sample
 
 
 def meter(rows=100, *, prepare=1.0, prepare_cpu=1.0, score=0.0, score_cpu=0.0, written=10.0) -> Meter:

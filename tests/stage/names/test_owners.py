@@ -7,8 +7,8 @@ import os
 import pytest
 
 from tools.base.temporary_files import write_whole
-from tools.stage.folder_tables import is_alive
-from tools.stage.owners import FileNames, NameRequest
+from tools.stage.names.folder_tables import is_alive
+from tools.stage.names.owners import FileNames, NameRequest
 from tools.stage.shards import state_of
 
 

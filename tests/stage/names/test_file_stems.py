@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tools.stage.file_stems import file_stems
+from tools.stage.names.file_stems import file_stems
 
 
 def test_a_stem_alone_is_kept() -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tools.errors import MediaError
+from tools.stage.estimate.sample import Sample
 from tools.stage.outcomes import Outcome
-from tools.stage.sample import Sample
 from tools.stage.stage import MADE_FILES, VECTOR
 
 

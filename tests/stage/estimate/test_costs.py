@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tools.stage.costs import CODEC_FACTORS, are_known, file_sizes, file_state, row_costs
+from tools.stage.estimate.costs import CODEC_FACTORS, are_known, file_sizes, file_state, row_costs
 
 
 def test_frames_pixels_and_codec():

@@ -18,7 +18,7 @@ from tests.stage.odd_stages import LastDigitStage, NotingStage
 from tests.stage.test_vectors import FourBytes
 from tools.errors import MediaError, UserError
 from tools.stage.ledger import Ledger, row_key, stage_config
-from tools.stage.ledger_files import sealed
+from tools.stage.ledger.files import sealed
 from tools.stage.runner import RunOptions, run_stage
 from tools.stage.stage import FAILURES, REMARKS, VECTOR
 from tools.stage.values import unfit

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tools.stage.meter import Meter
-from tools.stage.sample import Rates
+from tools.stage.estimate.meter import Meter
+from tools.stage.estimate.sample import Rates
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from tools.base.disk import disk_error, sync_names, sync_open, system_message
 from tools.errors import MediaError
 from tools.media.writing.output_files import move_finished, unfinished_file
-from tools.stage.owners import names_of_others
+from tools.stage.names.owners import names_of_others
 from tools.stage.shards import state_of
 
 _MADE = "made.jsonl"

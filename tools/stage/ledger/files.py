@@ -16,8 +16,8 @@ from typing import Any
 from tools.base.locks import is_locked
 from tools.base.versions import Version
 from tools.errors import MediaError
-from tools.stage.packed_outcomes import PackedOutcomes
-from tools.stage.row_keys import RowKeys, RowValues
+from tools.stage.ledger.packed_outcomes import PackedOutcomes
+from tools.stage.ledger.row_keys import RowKeys, RowValues
 
 VectorPlace = tuple[Path, int, int, int]
 """Where a vector is: file, first byte, numbers, checksum of its bytes."""

@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import Any
 
 from tools.errors import MediaError
+from tools.stage.estimate.sample import Rates
 from tools.stage.outcomes import Outcome, failed_kinds
-from tools.stage.sample import Rates
-from tools.stage.status_file import EVERY, Count, StatusFile
+from tools.stage.progress.status_file import EVERY, Count, StatusFile
 
 _REFRESH = 0.5  # seconds, on a terminal
 _FIRST_LINE, _NEXT_LINE = 2.0, 30.0  # seconds, where standard error is a file or a pipe
@@ -31,8 +31,8 @@ class Progress:
         label: What is being done.
         shown: False for no bar at all.
         status: Where the progress of this rank is written down, and that of others is read.
-        cost: Sum of the costs of the rows, see `tools.stage.costs`: long rows come first, so the time that is
-            left is not in proportion to their number.
+        cost: Sum of the costs of the rows, see `tools.stage.estimate.costs`: long rows come first, so the
+            time that is left is not in proportion to their number.
         note: Returns a line that is to be written once, as soon as it is there.
 
     Attributes:

@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tools.stage.ledger_files import sealed, unsealed
+from tools.stage.ledger.files import sealed, unsealed
 from tools.stage.shards import RANKS_PER_SHARD, Shard
 
 EVERY = 2.0

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from tools.base.locks import is_locked
-from tools.stage.ledger_files import unsealed
+from tools.stage.ledger.files import unsealed
 from tools.stage.progress import spell_rate, spell_seconds
+from tools.stage.progress.status_file import FINISHED, RUNNING, STOPPED, read_record
 from tools.stage.shards import state_of
-from tools.stage.status_file import FINISHED, RUNNING, STOPPED, read_record
 
 KILLED, SILENT, UNKNOWN = "killed", "silent", "unknown"
 """Further states: it ended without a word; it may have, on another machine; nothing is known of it."""

@@ -8,8 +8,8 @@ import pytest
 
 from tools.errors import MediaError
 from tools.stage.ledger import digest
-from tools.stage.packed_outcomes import PackedOutcomes, RowOutcomes
-from tools.stage.row_keys import RowKeys
+from tools.stage.ledger.packed_outcomes import PackedOutcomes, RowOutcomes
+from tools.stage.ledger.row_keys import RowKeys
 
 VALUES = {
     "plain": {"number": math.nextafter(1, 2), "words": "a\u2028b", "none": None, "yes": True},
