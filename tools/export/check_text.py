@@ -9,11 +9,9 @@ from tools.export.check import Checked
 from tools.export.check_shards import ShardCheck
 from tools.export.explain import Explained, Loss, Summary
 from tools.export.verify import Fault, Report
-from tools.report.text_style import Style, share
+from tools.report.text_style import Style, hours_text, share
 
-MOST_BUCKETS = 20
-"""Buckets that are shown; the rest is counted."""
-
+_MOST_BUCKETS = 20  # that are shown; the rest is counted
 _LONGEST_BUCKET = 30  # columns
 _FILES = 5  # that are named
 
@@ -33,10 +31,10 @@ def check_text(checked: Checked, style: Style) -> str:
     head = f"{one_line(str(checked.folder))} for {checked.preset.name}: {_used(summary)}"
     parts = [
         [style.bold(line) for line in style.wrapped(head)],
-        bucket_lines(summary, style),
-        loss_lines(summary.lost, checked.explanation.clips, style),
+        _bucket_lines(summary, style),
+        _loss_lines(summary.lost, checked.explanation.clips, style),
         _failure_lines(checked.failures, style),
-        warning_lines(summary.warned, style),
+        _warning_lines(summary.warned, style),
         _file_lines("named in its list, but not there", checked.missing, style),
         _file_lines("in the folder, but not in its list", checked.unlisted, style),
         _file_lines(f"videos that {name} does not look at", checked.ignored, style),
@@ -54,26 +52,21 @@ def _used(summary: Summary) -> str:
     more = f", as {summary.pieces:,} examples" if summary.pieces != summary.used else ""
     left = f"; {summary.dropped:,} examples fill no batch" if summary.dropped else ""
     return (
-        f"{used}{more}, {_hours(summary.seconds_used)} of {_hours(summary.seconds)} h "
+        f"{used}{more}, {hours_text(summary.seconds_used / 3600)} of {hours_text(summary.seconds / 3600)} h "
         f"({share(summary.seconds_used, summary.seconds)}){left}"
     )
 
 
-def _hours(seconds: float) -> str:
-    """Hours with two digits behind the point, of less than one hour four."""
-    return f"{seconds / 3600:,.2f}" if seconds >= 3600 or not seconds else f"{seconds / 3600:.4f}"
-
-
-def bucket_lines(summary: Summary, style: Style) -> list[str]:
+def _bucket_lines(summary: Summary, style: Style) -> list[str]:
     """A table of bucket, clips, examples, hours, and what fills no batch."""
-    shown = list(summary.buckets.items())[:MOST_BUCKETS]
+    shown = list(summary.buckets.items())[:_MOST_BUCKETS]
     if not shown:
         return []
     rows = [("bucket", "clips", "examples", "hours", "no batch")]
     for bucket, line in shown:
         left = f"{line.dropped.pieces:,}" if line.dropped else ""
         name = shortened(str(bucket), _LONGEST_BUCKET)
-        rows.append((name, f"{line.clips:,}", f"{line.pieces:,}", _hours(line.seconds), left))
+        rows.append((name, f"{line.clips:,}", f"{line.pieces:,}", hours_text(line.seconds / 3600), left))
     lines = _table(rows)
     rest = len(summary.buckets) - len(shown)
     if rest:
@@ -84,7 +77,7 @@ def bucket_lines(summary: Summary, style: Style) -> list[str]:
     return lines
 
 
-def loss_lines(lost: Mapping[str, Loss], clips: Sequence[Explained], style: Style) -> list[str]:
+def _loss_lines(lost: Mapping[str, Loss], clips: Sequence[Explained], style: Style) -> list[str]:
     """Clips that are lost: for each reason how many, how long, why the first one is, and what would help."""
     if not lost:
         return []
@@ -98,7 +91,7 @@ def loss_lines(lost: Mapping[str, Loss], clips: Sequence[Explained], style: Styl
     return lines
 
 
-def warning_lines(warned: Mapping[str, Loss], style: Style) -> list[str]:
+def _warning_lines(warned: Mapping[str, Loss], style: Style) -> list[str]:
     """Clips that are used, but changed."""
     lines = ["used, but changed"] if warned else []
     for kind, loss in warned.items():
@@ -108,7 +101,9 @@ def warning_lines(warned: Mapping[str, Loss], style: Style) -> list[str]:
 
 def _kind_lines(kind: str, loss: Loss, style: Style, why: str = "") -> Iterator[str]:
     clips = "1 clip" if loss.clips == 1 else f"{loss.clips:,} clips"
-    yield from style.wrapped(f"{kind}: {clips}, {_hours(loss.seconds)} h", first="  ", indent="      ")
+    yield from style.wrapped(
+        f"{kind}: {clips}, {hours_text(loss.seconds / 3600)} h", first="  ", indent="      "
+    )
     names = [shortened(one_line(name), style.width - 8, keep_end=True) for name in loss.examples]
     for number, name in enumerate(names):
         reason = f": {one_line(why)}" if why and not number else ""
@@ -137,7 +132,7 @@ def _file_lines(what: str, files: Sequence[str], style: Style) -> list[str]:
 def verify_text(report: Report, style: Style) -> str:
     """Whether an export is as its manifest says."""
     head = (
-        f"{one_line(str(report.folder))}: {report.clips:,} clips, {_hours(3600 * report.hours)} h, "
+        f"{one_line(str(report.folder))}: {report.clips:,} clips, {hours_text(report.hours)} h, "
         f"{report.files:,} files, {_size(report.bytes)}, for {report.manifest.get('preset')}: "
         + ("as the manifest says" if report.ok else "not as the manifest says")
     )

@@ -21,9 +21,6 @@ from tools.export.targets import Target, fitting_size, target
 from tools.export.trainers.base import Setup, Trainer
 from tools.export.trainers.judgement import Clip, Judgement, Reason, unusable
 
-FROM = ("start", "middle")
-"""Where a piece is cut from a longer clip."""
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -34,7 +31,7 @@ class Wanted:
         setup: How one trains.
         captions: How captions are made.
         caption_column: The column of captions.
-        place: Where a piece is cut from a longer clip, of `FROM`.
+        place: Where a piece is cut from a longer clip: ``start`` or ``middle``.
         windows: Cut several pieces out of a long clip, one after the other.
         keep_source: Write the files as they are.
         keep_small: Write clips that are smaller than their bucket, which the trainer then enlarges.

@@ -10,7 +10,7 @@ from tools.base.terminal import one_line
 from tools.export.explain import BucketLine, Summary, explain
 from tools.export.planning import Planned, RowPlan
 from tools.export.presets import Preset, presets
-from tools.export.trainers.base import Setup, Trainer
+from tools.export.trainers.base import Setup
 from tools.export.trainers.judgement import Clip, Reason, unusable
 
 
@@ -102,16 +102,15 @@ def summary_lines(plans: Sequence[RowPlan], preset: Preset, setup: Setup) -> Ite
     yield f"{preset.name}: {len(plans)} rows, {len(files)} clips of {used} rows, {lost} rows lost"
     if files:
         yield ""
-        yield from bucket_lines(summary, trainer, setup)
+        yield from _bucket_lines(summary, setup)
     if lost:
         yield ""
-        yield from loss_lines(plans)
-    yield from warning_lines(summary, setup)
+        yield from _loss_lines(plans)
+    yield from _warning_lines(summary, setup)
 
 
-def bucket_lines(summary: Summary, trainer: Trainer, setup: Setup) -> Iterator[str]:
+def _bucket_lines(summary: Summary, setup: Setup) -> Iterator[str]:
     """``bucket x clips x hours``."""
-    del trainer
     lines: list[tuple[str, ...]] = [("bucket", "clips", "hours", f"left out (batch {setup.global_batch})")]
     for bucket, line in summary.buckets.items():
         lines.append((str(bucket), str(line.clips), f"{line.seconds / 3600:.4f}", _left(line)))
@@ -124,7 +123,7 @@ def _left(line: BucketLine) -> str:
     return f"{line.dropped.pieces} of {line.pieces}: {line.dropped.reason.text}"
 
 
-def loss_lines(plans: Iterable[RowPlan]) -> Iterator[str]:
+def _loss_lines(plans: Iterable[RowPlan]) -> Iterator[str]:
     """Rows lost for each reason, the most frequent first, with an example and what would help."""
     found: dict[str, list[tuple[Clip, Reason]]] = {}
     for plan in plans:
@@ -140,7 +139,7 @@ def loss_lines(plans: Iterable[RowPlan]) -> Iterator[str]:
     yield from _aligned(lines, right=(1, 2))
 
 
-def warning_lines(summary: Summary, setup: Setup) -> Iterator[str]:
+def _warning_lines(summary: Summary, setup: Setup) -> Iterator[str]:
     """What the trainer changes, and what it leaves out of buckets that fill no batch."""
     if summary.warned:
         yield ""

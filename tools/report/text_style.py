@@ -110,3 +110,8 @@ def share(part: float, whole: float) -> str:
     if 99.95 <= percent < 100:
         return ">99.9%"
     return f"{percent:.1f}%"
+
+
+def hours_text(hours: float) -> str:
+    """Hours with two digits behind the point; four of less than one hour."""
+    return f"{hours:,.2f}" if hours >= 1 or not hours else f"{hours:.4f}"

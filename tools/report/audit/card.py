@@ -15,7 +15,7 @@ from tools import __version__
 from tools.base.disk import system_message, writing
 from tools.base.temporary_files import write_whole
 from tools.errors import UserError
-from tools.report.audit.card_steps import funnel_section, hours_text, steps_section
+from tools.report.audit.card_steps import funnel_section, steps_section
 from tools.report.audit.markdown import code, plain, table, yaml_text
 from tools.report.audit.rates import Audit
 from tools.report.audit.render import agreement_lines, facts, interval_text, percent, rate_rows, rater_name
@@ -23,6 +23,7 @@ from tools.report.chain import Chain
 from tools.report.rows import HEADINGS, KINDS
 from tools.report.summary.render import compact
 from tools.report.summary.results import Overview, Summary
+from tools.report.text_style import hours_text
 from tools.stage.provenance import digest_file
 from tools.table import refuse_inputs, table_stem
 from tools.table.formats import FORMATS

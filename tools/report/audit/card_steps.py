@@ -10,6 +10,7 @@ from typing import Any
 from tools.commands import COMMANDS
 from tools.report.audit.markdown import code, plain, table
 from tools.report.chain import Chain, ChainStep
+from tools.report.text_style import hours_text
 from tools.stage.output import read_receipt
 from tools.stage.provenance import digests_in
 
@@ -49,11 +50,6 @@ def _hours(step: ChainStep) -> str:
         return _NOT_KNOWN
     more = f" ({step.unknown_length:,} rows of unknown length)" if step.unknown_length else ""
     return hours_text(step.hours) + more
-
-
-def hours_text(hours: float) -> str:
-    """Hours with two digits behind the point; four of less than one hour."""
-    return f"{hours:,.2f}" if hours >= 1 or not hours else f"{hours:.4f}"
 
 
 def _losses(step: ChainStep) -> Iterator[str]:
