@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tools.export.captions import Captions, one_line
+from tools.export.captions import Captions, caption_line
 from tools.export.trainers.judgement import Reason
 
 
@@ -18,8 +18,8 @@ from tools.export.trainers.judgement import Reason
         ("", ""),
     ],
 )
-def test_one_line(text, line):
-    assert one_line(text) == line
+def test_caption_line(text, line):
+    assert caption_line(text) == line
 
 
 @pytest.mark.parametrize(

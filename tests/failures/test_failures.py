@@ -12,7 +12,7 @@ import pytest
 from tests.support import make_video, run_command
 from tools.errors import FAILURE_KINDS, MediaError, UserError
 from tools.failures.__main__ import main
-from tools.failures.bundle import harmless, harmless_words, write_bundle
+from tools.failures.bundle import redacted, redacted_words, write_bundle
 from tools.failures.groups import group_failures
 from tools.failures.reading import read_failed
 from tools.stage.failures import write_failures
@@ -172,11 +172,11 @@ def test_a_large_file_is_packed_by_its_beginning_and_end(tmp_path):
 
 
 def test_a_bundle_says_no_secret():
-    assert harmless("s3://user:word@bucket/a.mp4 https://x.org/a.mp4?token=1") == (
+    assert redacted("s3://user:word@bucket/a.mp4 https://x.org/a.mp4?token=1") == (
         "s3://bucket/a.mp4 https://x.org/a.mp4"
     )
     words = ["python", "--api-key", "sk-1", "--hf-token=2", "--model", "m"]
-    assert list(harmless_words(words)) == ["python", "--api-key", "***", "--hf-token=***", "--model", "m"]
+    assert list(redacted_words(words)) == ["python", "--api-key", "***", "--hf-token=***", "--model", "m"]
 
 
 def test_a_pipe_and_an_address_are_not_opened(tmp_path):

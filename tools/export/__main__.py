@@ -260,10 +260,10 @@ def _setup(args: argparse.Namespace, chosen: Preset) -> Setup:
 
 
 def _captions(args: argparse.Namespace) -> Captions:
-    from tools.export.captions import Captions, one_line
+    from tools.export.captions import Captions, caption_line
 
     made = Captions(
-        one_line(args.trigger), args.caption_template, args.allow_empty_captions, args.keep_prefixes
+        caption_line(args.trigger), args.caption_template, args.allow_empty_captions, args.keep_prefixes
     )
     made.columns()  # a template that is none is an error before the table is read
     return made

@@ -80,7 +80,7 @@ class Captions:
             text: As it stands in the table.
             cells: Values by the names of columns, for the template.
         """
-        line = one_line(text or "")
+        line = caption_line(text or "")
         if not self.keep_prefixes:
             line = refine_caption(line)
         if not line and not self.allow_empty:
@@ -91,7 +91,7 @@ class Captions:
             if empty:
                 return Reason("template", f"column {empty[0]} is empty", "fill the column, or leave it out")
             try:
-                line = one_line(self.template.format_map(values))
+                line = caption_line(self.template.format_map(values))
             except (ValueError, TypeError) as error:
                 return Reason("template", f"the caption template does not fit its cells: {error}")
         if self.trigger and not _begins_with(line, self.trigger):
@@ -99,7 +99,7 @@ class Captions:
         return line
 
 
-def one_line(text: str) -> str:
+def caption_line(text: str) -> str:
     """A text without line breaks, tabs and other control characters, and without doubled blanks.
 
     What UTF-8 does not have (half a surrogate pair) becomes a question mark.

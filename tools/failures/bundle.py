@@ -102,7 +102,7 @@ def _pack(archive: zipfile.ZipFile, failed: Failed, folder: str, head: int) -> l
     archive.writestr(f"{folder}failures.csv", listed.write_csv())
     archive.writestr(f"{folder}table.csv", _rows(failed, names).write_csv())
     command = failed.table and recorded_command(failed.table)
-    typed = " ".join(harmless_words(command.words)) if command else "not recorded"
+    typed = " ".join(redacted_words(command.words)) if command else "not recorded"
     said = "".join(f"{one.name or 'its row alone'}: {one.said}\n" for one in packed)
     archive.writestr(
         f"{folder}README.txt",
@@ -170,21 +170,21 @@ def _rows(failed: Failed, names: dict[str, str]) -> pl.DataFrame:
 def _renamed(text: str, names: dict[str, str]) -> str:
     for path in sorted(names, key=len, reverse=True):
         text = text.replace(path, names[path])
-    return harmless(text)
+    return redacted(text)
 
 
-def harmless(text: str) -> str:
+def redacted(text: str) -> str:
     """A text in which addresses have no user, password and query, and the home folder is ``~``."""
     return without_secrets(text).replace(str(Path.home()), "~")
 
 
-def harmless_words(words: Sequence[str]) -> Iterator[str]:
+def redacted_words(words: Sequence[str]) -> Iterator[str]:
     """A command line in which options that name a secret have no value."""
     hidden = False
     for word in words:
         flag, equals, _ = word.partition("=")
         secret = flag.startswith("-") and bool(_SECRET.search(flag))
-        yield f"{flag}=***" if secret and equals else "***" if hidden else harmless(word)
+        yield f"{flag}=***" if secret and equals else "***" if hidden else redacted(word)
         hidden = secret and not equals
 
 

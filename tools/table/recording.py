@@ -50,8 +50,8 @@ class Recording:
         takes: Mapping[Path, Callable[[str], bool]] | None = None,
     ) -> None:
         self._began = time.time()
-        self._stages = _harmless([dict(stage) for stage in stages])
-        self._options = _harmless(json.loads(json.dumps(dict(options or {}), default=str)))
+        self._stages = _without_secrets([dict(stage) for stage in stages])
+        self._options = _without_secrets(json.loads(json.dumps(dict(options or {}), default=str)))
         self._takes = takes or {}
         self._inputs: list[dict[str, Any]] = []
         self._known: list[tuple[Path, Sidecar]] = []
@@ -108,7 +108,7 @@ class Recording:
 
     def _known_of(self, columns: Iterable[str], made: set[str], changed: set[str]) -> Sidecar:
         step: dict[str, Any] = {
-            "command": _harmless(command_line()),
+            "command": _without_secrets(command_line()),
             "vidsieve": __version__,
             "inputs": self._inputs,
             "options": self._options,
@@ -161,12 +161,12 @@ def _spelled(seconds: float) -> str:
     return ""
 
 
-def _harmless(value: Any) -> Any:
+def _without_secrets(value: Any) -> Any:
     """A JSON value without what addresses in it may have of secrets."""
     if isinstance(value, str):
         return without_secrets(value)
     if isinstance(value, list):
-        return [_harmless(one) for one in value]
+        return [_without_secrets(one) for one in value]
     if isinstance(value, dict):
-        return {name: _harmless(one) for name, one in value.items()}
+        return {name: _without_secrets(one) for name, one in value.items()}
     return value

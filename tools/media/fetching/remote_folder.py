@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from tools.base.addresses import scheme
 from tools.base.versions import Version
 from tools.errors import DiskError, MediaError, UserError
-from tools.media.fetching.storage import is_refusal, one_line, require_storage, storage_of
+from tools.media.fetching.storage import error_line, is_refusal, require_storage, storage_of
 
 T = TypeVar("T")
 
@@ -75,7 +75,7 @@ class RemoteFolder:
         try:
             found = self._tried(find, self.address)
         except FileNotFoundError as error:
-            raise UserError(f"{self.address}: {one_line(error)}") from None
+            raise UserError(f"{self.address}: {error_line(error)}") from None
         begin = f"{self._root}/"
         return {
             path.removeprefix(begin): _version(info)
@@ -158,7 +158,7 @@ class RemoteFolder:
             with alone:
                 self._tried(put, self / name, "cannot be written")
         except FileNotFoundError as error:
-            raise UserError(f"{self / name}: cannot be written: {one_line(error)}") from None
+            raise UserError(f"{self / name}: cannot be written: {error_line(error)}") from None
         version = self.version(name)
         if version is None or version.size not in (None, size):
             there = "it is not there" if version is None else f"{version.size} of {size} bytes are there"
@@ -225,10 +225,10 @@ class RemoteFolder:
                 raise
             except Exception as error:  # each storage has other exceptions
                 if is_refusal(error):
-                    text = f"{what}: {fault}: the storage refuses: {one_line(error)}"
+                    text = f"{what}: {fault}: the storage refuses: {error_line(error)}"
                     raise UserError(f"{text}; check its credentials and rights") from None
                 if pause is None:
-                    text = f"{what}: {fault}: {one_line(error)}"
+                    text = f"{what}: {fault}: {error_line(error)}"
                     raise DiskError(f"{text}; run the same command again when the storage answers") from None
             time.sleep(pause)
         raise AssertionError("the last attempt returns or raises")

@@ -85,11 +85,11 @@ def copy_from_storage(
             raise error.cause from error
         except Exception as error:  # each storage has other exceptions
             if is_refusal(error):
-                raise MediaError("network", url, f"the storage refuses: {one_line(error)}") from error
+                raise MediaError("network", url, f"the storage refuses: {error_line(error)}") from error
             failures = 0 if file.tell() > before else failures + 1
             if failures > len(limits.pauses):
                 raise MediaError(
-                    "network", url, f"the transfer failed too often: {one_line(error)}"
+                    "network", url, f"the transfer failed too often: {error_line(error)}"
                 ) from error
         seconds = limits.pauses[max(0, failures - 1)] if limits.pauses else 0.0
         copy.cancelled.wait(seconds)
@@ -111,7 +111,7 @@ def object_version(url: str, options: Mapping[str, Any], limits: Limits) -> Vers
         except Exception as error:  # each storage has other exceptions
             if is_refusal(error) or pause is None:
                 what = "refuses" if is_refusal(error) else "does not answer"
-                raise MediaError("network", url, f"the storage {what}: {one_line(error)}") from error
+                raise MediaError("network", url, f"the storage {what}: {error_line(error)}") from error
         time.sleep(pause)
     raise AssertionError("the last attempt returns or raises")
 
@@ -202,13 +202,13 @@ def storage_of(url: str, options: Mapping[str, Any]) -> Any:
         if package is not None and isinstance(error, (ImportError, ValueError)):
             raise not_installed(package, url) from None
         if package is not None:
-            raise UserError(f"{url}: the options of the storage are invalid: {one_line(error)}") from None
+            raise UserError(f"{url}: the options of the storage are invalid: {error_line(error)}") from None
         # Only this row fails: the storage is unknown, or needs more than an address.
         if scheme not in fsspec.available_protocols():
             raise MediaError("bad_value", url, f"there is no storage called {scheme}") from None
-        raise MediaError("bad_value", url, f"this storage cannot be read: {one_line(error)}") from None
+        raise MediaError("bad_value", url, f"this storage cannot be read: {error_line(error)}") from None
 
 
-def one_line(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """Kind and text of an exception of a storage, in one short line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:300]
