@@ -24,9 +24,9 @@ from measuring import (
     ways_that_work,
 )
 
-from tools.media.reading.decoders.pyav import iter_video_frames
 from tools.media.reading.frames import iter_frames
 from tools.media.reading.probe import index_packets
+from tools.media.reading.video_frames import iter_video_frames
 
 COMPARED = ("here", "decord", "torchcodec")
 AT_ONCE = 32

@@ -24,8 +24,8 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPE
 from measuring import finish, leaving_out, make_parser, medians_in_turn, print_head, print_row, run
 
 from tools.caption.camera_motion.stage import CameraMotionStage
-from tools.media.reading.decoders.pyav import iter_video_frames
 from tools.media.reading.requests import Frames
+from tools.media.reading.video_frames import iter_video_frames
 from tools.scoring.dedup.stage import FingerprintStage
 from tools.scoring.fused import FusedStage
 from tools.scoring.optical_flow.stage import OpticalFlowStage

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from measuring import finish, leaving_out, make_parser, medians_in_turn, print_head, print_row, run
 
-from tools.media.reading.decoders.pyav import iter_video_frames
 from tools.media.reading.probe import probe
+from tools.media.reading.video_frames import iter_video_frames
 
 
 def main() -> None:

@@ -38,9 +38,9 @@ from measuring import (
 )
 
 from tools.errors import MediaError, UserError
-from tools.media.reading.decoders.pyav import iter_video_frames
 from tools.media.reading.frames import iter_frames
 from tools.media.reading.probe import index_packets
+from tools.media.reading.video_frames import iter_video_frames
 from tools.scene_cut.shots.options import DETECTORS
 from tools.scene_cut.shots.scenes import detect_scenes
 from tools.scene_cut.shots.transnet import HEIGHT, WIDTH

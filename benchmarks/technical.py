@@ -18,8 +18,8 @@ os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPE
 from measuring import finish, leaving_out, make_parser, medians_in_turn, print_head, print_row, run
 
 from tools.errors import MediaError
-from tools.media.reading.decoders.pyav import iter_video_frames
 from tools.media.reading.requests import Frames, read_requests
+from tools.media.reading.video_frames import iter_video_frames
 from tools.scoring.technical.measures import DEFAULT_MEASURES, MEASURES
 from tools.scoring.technical.scorer import measure
 from tools.scoring.technical.stage import TechnicalStage

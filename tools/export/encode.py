@@ -10,9 +10,9 @@ from pathlib import Path
 from tools.errors import MediaError
 from tools.media.reading.extensions import is_image
 from tools.media.reading.filters import FilterChain
-from tools.media.reading.frames import iter_video_frames
 from tools.media.reading.timeline.packets import PacketIndex
 from tools.media.reading.timeline.scan import index_packets
+from tools.media.reading.video_frames import iter_video_frames
 from tools.media.writing.codecs import find_codec, offered_formats, quiet_encoders
 from tools.media.writing.encode import ClipWriter, add_video, atomic_video, encoding, open_output
 from tools.media.writing.exact import EncodeSettings, damage, sound_of

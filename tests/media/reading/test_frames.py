@@ -13,10 +13,11 @@ from PIL import Image
 
 from tests.support import barcode_picture, ffmpeg_frames, make_video, read_barcode, remux, run_ffmpeg
 from tools.errors import MediaError
-from tools.media.reading.frames import iter_frames, iter_video_frames, read_frames, read_frames_at
+from tools.media.reading.frames import iter_frames, read_frames, read_frames_at
 from tools.media.reading.probe import index_packets, probe
 from tools.media.reading.requests import read_sampled
 from tools.media.reading.sampling import Sampling
+from tools.media.reading.video_frames import iter_video_frames
 
 FORMATS = {
     "h264": ("a.mp4", {"codec": "h264"}),

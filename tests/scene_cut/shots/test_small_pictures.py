@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from tests.support import make_video
-from tools.media.reading.decoders.pyav import iter_video_frames
 from tools.media.reading.pictures import PictureConverter
 from tools.media.reading.probe import index_packets
+from tools.media.reading.video_frames import iter_video_frames
 from tools.scene_cut.shots.small_pictures import SmallPictures
 
 # Stored size, size that PySceneDetect scales to, rows that it reads: of 5 and 15 one, of 7.5 two, of 6 two.

@@ -95,8 +95,8 @@ class FrameExportStage(Stage):
         return {"frame_indices": numbers}
 
     def _write(self, video: str, index: PacketIndex, within: range, numbers: list[int], folder: Path) -> None:
-        from tools.media.reading.frames import iter_video_frames
         from tools.media.reading.pictures import PictureConverter
+        from tools.media.reading.video_frames import iter_video_frames
 
         folder.mkdir(parents=True, exist_ok=True)
         make_room(str(folder), video, numbers)

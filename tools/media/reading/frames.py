@@ -11,24 +11,10 @@ import numpy as np
 
 from tools.errors import MediaError
 from tools.media.reading.decoders import check_decoder, decoder_for
-from tools.media.reading.decoders.pyav import (
-    OnDamage,
-    VideoFrame,
-    damaged_frame,
-    iter_video_frames,
-)
 from tools.media.reading.pictures import Interpolation, PictureConverter, PixelFormat
 from tools.media.reading.timeline.packets import PacketIndex
 from tools.media.reading.timeline.scan import index_packets
-
-__all__ = [
-    "Frame",
-    "VideoFrame",
-    "iter_frames",
-    "iter_video_frames",
-    "read_frames",
-    "read_frames_at",
-]
+from tools.media.reading.video_frames import OnDamage, damaged_frame, iter_video_frames
 
 
 @dataclasses.dataclass

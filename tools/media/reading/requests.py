@@ -117,9 +117,10 @@ def read_requests(
         UserError: The decoder is unknown or not installed.
     """
     from tools.media.reading.container import open_video
-    from tools.media.reading.decoders.pyav import Decoder, damaged_frame
+    from tools.media.reading.decoders.pyav import Decoder
     from tools.media.reading.frames import Frame
     from tools.media.reading.timeline.scan import index_opened
+    from tools.media.reading.video_frames import damaged_frame
 
     check_decoder(decoder)
     if is_image(path):

@@ -12,8 +12,8 @@ from av.error import FFmpegError
 
 from tools.errors import MediaError, VidsieveError
 from tools.media.reading.colour.hdr import Hdr
-from tools.media.reading.frames import iter_video_frames
 from tools.media.reading.timeline.packets import PacketIndex
+from tools.media.reading.video_frames import iter_video_frames
 from tools.media.writing.codecs import Codec, encoder_options, offered_formats, quiet_encoders
 from tools.media.writing.encode import (
     ClipWriter,

@@ -14,9 +14,9 @@ from av.container import InputContainer
 
 from tools.errors import MediaError
 from tools.media.reading.container import open_video
-from tools.media.reading.frames import iter_video_frames
 from tools.media.reading.orientation import UPRIGHT
 from tools.media.reading.timeline.packets import PacketIndex
+from tools.media.reading.video_frames import iter_video_frames
 from tools.media.writing.codecs import offered_formats
 from tools.media.writing.copying import NotCopyable, check_copyable, copied_stream, decoding_ticks
 from tools.media.writing.encode import Job, atomic_video, configure, encoding, open_output

@@ -10,9 +10,9 @@ import numpy as np
 from av.container import InputContainer
 
 from tools.media.reading.container import open_video
-from tools.media.reading.frames import iter_video_frames
 from tools.media.reading.timeline.bitstream import nal_length_size
 from tools.media.reading.timeline.packets import PacketIndex, decode_packet, numbered, packets
+from tools.media.reading.video_frames import iter_video_frames
 from tools.media.writing.copying import NotCopyable
 from tools.media.writing.joins import Join, Key, join_of
 from tools.media.writing.nal_units import joined, units_of

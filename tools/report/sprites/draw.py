@@ -69,8 +69,8 @@ class SpriteStage(Stage):
     def _video(self, path: str) -> list[np.ndarray]:
         """The frames that decode whole, scaled as they are converted: HDR, above all, costs by the pixel."""
         from tools.media.reading.decoders import decoder_for
-        from tools.media.reading.decoders.pyav import damaged_frame
         from tools.media.reading.timeline.scan import index_packets
+        from tools.media.reading.video_frames import damaged_frame
 
         index = index_packets(path)
         try:

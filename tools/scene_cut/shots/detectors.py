@@ -125,7 +125,7 @@ def _build(detector: str, options: Mapping[str, Any], min_scene_len: int | float
 
 def _pictures(path: str | Path, index: PacketIndex, frames: range) -> Iterable[tuple[int, np.ndarray]]:
     """Frames as PySceneDetect sees them."""
-    from tools.media.reading.decoders.pyav import iter_video_frames
+    from tools.media.reading.video_frames import iter_video_frames
     from tools.scene_cut.shots.small_pictures import SmallPictures
 
     small = SmallPictures(index)

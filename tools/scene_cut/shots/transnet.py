@@ -50,8 +50,8 @@ def read_small_frames(path: str | Path, index: PacketIndex, frames: range) -> np
     Raises:
         MediaError: No frame decodes.
     """
-    from tools.media.reading.decoders.pyav import iter_video_frames
     from tools.media.reading.pictures import PictureConverter
+    from tools.media.reading.video_frames import iter_video_frames
 
     convert = PictureConverter(index, size=(WIDTH, HEIGHT), format="rgb24")
     pictures = np.empty((len(frames), HEIGHT, WIDTH, 3), np.uint8)

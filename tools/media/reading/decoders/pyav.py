@@ -8,22 +8,17 @@ import operator
 from collections.abc import Container, Generator, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from tools.errors import MediaError
 from tools.media.reading.container import open_video
 from tools.media.reading.pictures import Interpolation, PictureConverter
 from tools.media.reading.timeline import bitstream
 from tools.media.reading.timeline.packets import PacketIndex, decode_packet, numbered, packets
-from tools.media.reading.timeline.scan import index_packets
-
-OnDamage = Literal["keep", "drop", "raise"]
-"""What to do with pictures in which the decoder concealed errors: keep, drop, or raise."""
 
 # Decoders of these formats can skip non-reference pictures without changing others.
 _SKIPPABLE = ("h264", "mpeg1video", "mpeg2video", "mpeg4")
@@ -31,71 +26,6 @@ _MAX_REORDERED = 16  # most pictures that decoders delay for reordering
 _SEEK_BY_BYTES = ("mpegts", "mpeg")
 # Formats with an index: a seek to the first packet leads to what opening the file again would.
 _SEEK_BY_INDEX = ("mov,mp4", "matroska,webm")
-
-
-class VideoFrame(NamedTuple):
-    """One decoded picture as libav has it: not rotated, not scaled, in the stored pixel format.
-
-    Attributes:
-        index: Number of the frame in presentation order.
-        time: Seconds since the first frame.
-        picture: The decoded picture.
-    """
-
-    index: int
-    time: float
-    picture: av.VideoFrame
-
-    @property
-    def damaged(self) -> bool:
-        """Whether the decoder concealed errors in the picture."""
-        return self.picture.is_corrupt
-
-
-def iter_video_frames(
-    path: str | Path,
-    *,
-    frames: Sequence[int] | None = None,
-    threads: int | Literal["auto"] = 1,
-    on_damage: OnDamage = "keep",
-    index: PacketIndex | None = None,
-) -> Iterator[VideoFrame]:
-    """Decode frames in presentation order, in one pass, each once.
-
-    A damaged packet affects its own frames only, which are left out.
-
-    Args:
-        path: The video.
-        frames: Ascending frame numbers; None for all.
-        threads: Decoder threads; "auto" takes one per core (20 % more CPU, less waiting).
-        on_damage: See `tools.media.reading.frames.iter_frames`.
-        index: The packets of the file, when they have been read already.
-
-    Yields:
-        The frames.
-
-    Raises:
-        MediaError: missing, not_a_file, empty, unreadable, no_video, decode.
-    """
-    index = index or index_packets(path)
-    numbers = range(len(index.pts)) if frames is None else frames
-    expected = iter(numbers)
-    with Decoder(path, index, threads=threads) as decoder:
-        for number, picture in decoder.pictures(numbers):
-            if on_damage == "raise":
-                due = next(expected)
-                if due != number or picture.is_corrupt:
-                    raise damaged_frame(path, index, due)
-            if picture.is_corrupt and on_damage == "drop":
-                continue
-            yield VideoFrame(number, float(index.times[number]), picture)
-    if on_damage == "raise" and (due := next(expected, None)) is not None:
-        raise damaged_frame(path, index, due)
-
-
-def damaged_frame(path: str | Path, index: PacketIndex, number: int) -> MediaError:
-    """The error for a frame that is damaged."""
-    return MediaError("decode", path, f"frame {number} (at {index.times[number]:.3f} s) is damaged")
 
 
 def _ascending(shown: Iterator[tuple[int, av.VideoFrame]]) -> Iterator[tuple[int, av.VideoFrame]]:
