@@ -22,7 +22,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     table = pl.DataFrame(
         {
             "path": [f"/data/films {row % 7}/Clip_{row * 37 % ROWS:03}.mp4" for row in range(ROWS)],
-            "text": ["<img src=x onerror='window.broken = 1'>"] * ROWS,
+            "text": ["<img src=x onerror='window.broken = 1'>", "قطة تمشي"] * (ROWS // 2),
             "aes": [None if row % 11 == 0 else row * 37 % 101 / 10 for row in range(ROWS)],
         }
     )
@@ -40,6 +40,9 @@ def test_only_rows_on_the_screen_are_elements_and_keys_reach_the_last(
     browser.find_element("id", "tab-rows").click()
     wait_for(browser, "return document.querySelector('tr[data-row]')")
     assert len(browser.find_elements("css selector", "tr[data-row]")) < 60
+    cell = "document.querySelector(`tr[data-row='${arguments[0]}'] td:nth-child(3)`)"
+    cut = f"return getComputedStyle({cell}).direction"
+    assert [browser.execute_script(cut, row) for row in (0, 1)] == ["ltr", "rtl"]  # where a long text is cut
     header = browser.find_element("css selector", "table.rows thead tr")
     (aes,) = [head for head in header.find_elements("css selector", "th") if head.text == "aes"]
     aes.find_element("css selector", "button").send_keys(Keys.ENTER)

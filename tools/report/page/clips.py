@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 import urllib.parse
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tools.base.addresses import absolute, local_path, scheme
+from tools.base.terminal import one_line
 from tools.errors import MediaError
 from tools.report.page.contents import Contents, NumberFilter
 from tools.report.sprites import Sprite, make_sprites
@@ -138,7 +140,10 @@ def draw_clips(
         entry = _picture(pictures[place]) if place in pictures else _failed(failures[place])
         link = link_to(path, page)
         shown[row] = entry if link is None else {**entry, "link": link}
-    return Clips(shown, _note(len(paths), [failures[place] for place in sorted(failures)]))
+    note = _note(len(paths), [failures[place] for place in sorted(failures)])
+    if note and options is not None and options.progress:
+        print(one_line(note), file=sys.stderr)
+    return Clips(shown, note)
 
 
 def _missing(path: str) -> MediaError | None:

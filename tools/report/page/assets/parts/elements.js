@@ -25,7 +25,7 @@
   const count = (number) => whole.format(number);
   const percent = (part, all) => {
     if (!all) return "–";
-    const share = (100 * part) / all;
+    const share = Number(((100 * part) / all).toFixed(9)); // sums of seconds differ in their last digits
     return `${share.toFixed(share > 0 && share < 1 ? 2 : share < 99.95 || share === 100 ? 1 : 2)} %`;
   };
   const hours = (seconds) =>

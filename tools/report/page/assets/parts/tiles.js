@@ -157,7 +157,7 @@
     }, sprites().size ? picture.element : null,
       element("p.line", {}, path ? fileLink(path, sprite?.link ?? linkOf(path)) : element("span.name", {}, name), element("span.given", {}, given)),
       element("p.line", {}, element("span.mark", { title: mark }, mark), element("span.value", { title: column?.name }, value)),
-      caption ? element("p.caption", { title: caption }, caption) : null);
+      caption ? element("p.caption", { title: caption, dir: "auto" }, caption) : null);
     const stop = () => {
       if (made.matches(":hover, :focus")) return;
       picture.stop();

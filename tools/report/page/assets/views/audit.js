@@ -69,7 +69,7 @@
       this.stage.replaceChildren(vidsieve.sprites().size ? this.picture.element : "", sprite?.frames > 1 ? vidsieve.film(sprite) : "",
         element("p.line", {}, vidsieve.fileLink(clip.path, sprite?.link ?? vidsieve.linkOf(clip.path))),
         clip.path ? "" : element("p.notice", {}, "This row has no path: what is said of it is not saved, as nothing could find it again."),
-        clip.text ? element("p.caption", {}, clip.text) : "");
+        clip.text ? element("p.caption", { dir: "auto" }, clip.text) : "");
       const link = this.stage.querySelector("a.name");
       if (link) link.tabIndex = 0;
       this.picture.play();

@@ -161,7 +161,7 @@
       const scores = [...context.filter.columns.values()].filter((column) => column.score && column.kind === "number");
       this.stage.replaceChildren(vidsieve.sprites().size ? this.picture.element : "", sprite?.frames > 1 ? vidsieve.film(sprite) : "",
         element("p.line", {}, vidsieve.fileLink(path, sprite?.link ?? vidsieve.linkOf(path))),
-        texts.text?.[this.row] ? element("p.caption", {}, texts.text[this.row]) : "",
+        texts.text?.[this.row] ? element("p.caption", { dir: "auto" }, texts.text[this.row]) : "",
         scores.length ? element("details", {}, element("summary", {}, "scores"), element("p.quiet", {},
           scores.map((column) => `${column.name} ${vidsieve.short(column.value(this.row)) || "(empty)"}`).join(" · "))) : "");
       const link = this.stage.querySelector("a.name");

@@ -54,7 +54,7 @@
         const texts = this.context.table.texts[name];
         const cell = name === "path"
           ? (row) => element("td.path.pin", { title: texts[row] }, element("bdi", { dir: "ltr" }, texts[row]))
-          : (row) => element("td", { title: texts[row] }, texts[row]);
+          : (row) => element("td", { title: texts[row], dir: "auto" }, texts[row]);
         shown.push({ name, title: TITLES[name], width: { path: isNarrow ? 250 : 280, id: 140, text: 300 }[name], cell });
       }
       for (const column of list.filter.columns.values()) {
@@ -261,7 +261,7 @@
       this.detail.replaceChildren(
         element("h3", {}, this._nameOf(row)), ...(sprite?.jpeg ? [vidsieve.film(sprite)] : []), ...(table.texts.path ? [button] : []), ...(sprite?.link ? [" ", file] : []),
         element("p", {}, by.size ? `✕ removed by ${wheres.length ? wheres.join(", ") : [...by].join(", ")}` : "✓ kept"),
-        ...(whole ? [element("p.caption", {}, isCut ? `${whole}…` : whole)] : []),
+        ...(whole ? [element("p.caption", { dir: "auto" }, isCut ? `${whole}…` : whole)] : []),
         element("dl.facts", {}, ...facts.flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)])));
     }
 

@@ -23,7 +23,7 @@
       element: element("div", {}, bounds.element, setting.element, legend,
         scores.length ? element("h2", {}, "Scores") : null, scores.length ? grid(scores) : null,
         others.length ? element("h2", {}, "Facts and labels") : null, others.length ? grid(others) : null,
-        context.filter.columns.size ? null : element("p", {}, "This table has no column of numbers or labels."), strip.element),
+        context.filter.columns.size ? null : element("p", {}, context.table.rows ? "This table has no column of numbers or labels." : "This table has no rows."), strip.element),
       update() {
         bounds.update();
         setting.update();
