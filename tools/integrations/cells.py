@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tools.errors import MediaError
+from tools.errors import MediaError, UserError
 from tools.table.cells import parsed, whole_characters
 
 
@@ -23,6 +24,8 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if hasattr(value, "tolist"):  # numpy arrays and scalars
         return plain(value.tolist())
+    if isinstance(value, os.PathLike):
+        return plain(os.fspath(value))
     return None if type(value).__name__ in ("NAType", "NaTType") else value
 
 
@@ -48,3 +51,16 @@ def one_path(cell: Any) -> str:
     if path is None or not str(path).strip():
         raise MediaError("bad_value", "", "the cell of the path is empty")
     return str(path)
+
+
+def refuse_twins(names: Iterable[Any]) -> None:
+    """Check that no column of a frame has the name of another one: which is meant could not be told.
+
+    Raises:
+        UserError: Two have the same.
+    """
+    seen: set[Any] = set()
+    for name in names:
+        if name in seen:
+            raise UserError(f"the table has two columns {name}; rename one of them")
+        seen.add(name)

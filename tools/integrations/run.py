@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import numpy as np
 
 from tools.errors import MediaError, UserError
-from tools.integrations.cells import plain
+from tools.integrations.cells import plain, refuse_twins
 from tools.integrations.ranks import on_every_rank, on_first_rank
 from tools.stage.outcomes import Outcome, count_remarks, error_text
 from tools.stage.run_options import RunOptions
@@ -96,16 +96,18 @@ def read_frame(storage: Storage, *columns: str) -> pd.DataFrame:
         columns: Columns that it must have.
 
     Raises:
-        UserError: A column is missing.
+        UserError: A column is missing, or there twice.
     """
     import pandas as pd
 
     frame = storage.read("dataframe")
     if not isinstance(frame, pd.DataFrame):
         frame = pd.DataFrame(frame)
+    refuse_twins(frame.columns)
     for name in columns:
         if name not in frame.columns:
-            raise UserError(f"the table has no column {name}; it has {', '.join(map(str, frame.columns))}")
+            there = ", ".join(map(str, frame.columns)) or "none: it is empty"
+            raise UserError(f"the table has no column {name}; it has {there}")
     return frame
 
 

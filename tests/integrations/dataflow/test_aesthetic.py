@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -21,10 +22,12 @@ from tests.integrations.dataflow.dataflow_files import Memory, drifting_pictures
 from tests.scoring.clip_files import pictures
 from tests.support import make_video
 from tools.errors import UserError
+from tools.media.reading.sampling import Sampling
 from tools.models.device import resolve_device, resolve_precision
 from tools.operators import ClipScore, FileStorage, VideoAestheticEvaluator
 from tools.scoring.aesthetic.inference import main as aesthetic_command
 from tools.scoring.aesthetic.stage import AestheticStage
+from tools.stage.stage import FAILURES, REMARKS, Stage
 from tools.table import write_table
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -295,6 +298,45 @@ def test_any_scorer_of_frames(video):
     evaluator = evaluated([row(video, clip(0))])["video_clips"][0]["clips"][0]
     assert first == {**clip(0), "aes": evaluator["aesthetic_score"]}
     assert second["aes"] is None and second["aes_error"].startswith("too_short")
+
+
+@dataclasses.dataclass
+class HalfStage(Stage):
+    """Has one of its two values, a reason for the other, and a remark."""
+
+    name = "half"
+    suffix = "_half"
+    required_columns = ("path",)
+    output_columns = {"first": "Float64", "second": "Float64", FAILURES: "Object", REMARKS: "Object"}
+    sampling = Sampling("first")
+
+    def prepare(self, row, frames):
+        return float(frames[0].index)
+
+    def score(self, batch):
+        own = {"second": None, FAILURES: [["too_short", "no second"]], REMARKS: ["is odd"]}
+        return [{"first": value, **own} for value in batch]
+
+
+def test_a_clip_gets_the_columns_of_the_score_and_the_reason_of_each_that_is_missing(video, caplog):
+    storage = Memory([row(video, clip(0, 3))])
+    ClipScore(HalfStage(), num_workers=0).run(storage)
+    half = {"first": 3.0, "second": None, "half_error": "too_short: no second"}
+    assert storage.frame["video_clips"][0]["clips"] == [{**clip(0, 3), **half}]
+    assert "1 of 1 clips lack a value of half" in caplog.text and "1 of 1 rows: is odd" in caplog.text
+
+
+def test_cells_that_hold_no_clips_stay_as_they_are(video, caplog):
+    cells = ["no JSON", [clip(0)], {"clips": "none"}, 7, None, {}, {"clips": []}]
+    found = evaluated([{"video": str(video), "video_clips": cell} for cell in cells])
+    assert found["video_clips"].tolist() == cells
+    assert "4 of 7 rows have no" in caplog.text
+
+
+def test_a_table_with_two_columns_of_one_name_is_refused(video):
+    frame = pd.DataFrame([[str(video), {"clips": [clip(0)]}, 1]], columns=["video", "video_clips", "video"])
+    with pytest.raises(UserError, match="two columns video"):
+        evaluated(frame)
 
 
 def test_two_ranks_write_one_table(tmp_path, video, weights):

@@ -32,11 +32,9 @@ def videos(tmp_path_factory) -> list[str]:
     return [str(make_video(folder / f"{n}.mp4", n, fps=10)) for n in (50, 10)]
 
 
-def evaluated(rows, *, reference_key: str = "reference", **options) -> pd.DataFrame:
+def evaluated(rows, *, keys: dict[str, str] | None = None, **options) -> pd.DataFrame:
     storage = Memory(rows)
-    EMScoreEval(**options, device="cpu", precision="fp32", num_workers=0).run(
-        storage, reference_key=reference_key
-    )
+    EMScoreEval(**options, device="cpu", precision="fp32", num_workers=0).run(storage, **keys or {})
     return storage.frame
 
 
@@ -146,6 +144,13 @@ def test_every_row_keeps_what_it_can_have(videos, tmp_path, caplog):
     assert found[others].notna().all(axis=1).tolist() == [False] * 5 + [True]
     assert found.index.tolist() == [7, 7, 7, 1, 2, 3]
     assert "5 of 6 rows lack an EMScore: 4 bad_value, 1 unreadable" in caplog.text
+
+
+def test_captions_in_a_column_called_path(videos):
+    rows = [row(videos[1], reference=REFERENCES[0])]
+    renamed = pd.DataFrame(rows).rename(columns={"candidate": "path"})
+    found = evaluated(renamed, keys={"candidate_key": "path"})
+    pd.testing.assert_frame_equal(found[COLUMNS], evaluated(rows)[COLUMNS])
 
 
 def test_a_table_without_references(videos):

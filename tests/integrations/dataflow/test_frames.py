@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -153,7 +154,15 @@ def test_a_clip_that_fails_says_so_and_costs_nothing_else(tmp_path, numbered, ca
     broken = tmp_path / "broken.mp4"
     broken.write_text("no video\n")
     rows = [
-        row(numbered, ("a", 0, 9), ("a", 9, 12), ("b", 60, 70), ("../up", 0, 9), ("c", 5, 5)),
+        row(
+            numbered,
+            ("a", 0, 9),
+            ("a", 9, 12),
+            ("b", 60, 70),
+            ("../up", 0, 9),
+            ("c", 5, 5),
+            ("e", 0, math.inf),
+        ),
         row(broken, ("d", 0, 9)),
         row(numbered),
         {"video": None, "video_clips": {"clips": [{"frame_start": 0, "frame_end": 3}]}},
@@ -162,13 +171,13 @@ def test_a_clip_that_fails_says_so_and_costs_nothing_else(tmp_path, numbered, ca
     summaries = exported(rows, tmp_path / "frames")
     kinds = [[c.get("error", "").partition(":")[0] for c in s["clips"]] for s in summaries]
     bad = "bad_value"
-    assert kinds == [["", bad, "too_short", bad, bad], ["unreadable"], [], [bad], []]
+    assert kinds == [["", bad, "too_short", bad, bad, bad], ["unreadable"], [], [bad], []]
     assert [s["success"] for s in summaries] == [False] * 5
     assert [s["total_saved_frames"] for s in summaries] == [3, 0, 0, 0, 0]
     assert summaries[0]["error"] == summaries[0]["clips"][1]["error"]
     assert "another clip of this video has the id a" in summaries[0]["error"]
     assert not (tmp_path / "frames" / "up").exists()
-    assert "6 of 7 clips have no frames" in caplog.text
+    assert "7 of 8 clips have no frames" in caplog.text
 
 
 def test_what_an_export_has_not_written_stays(tmp_path, numbered):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -88,6 +89,22 @@ def test_a_column_of_one_kind_has_its_kind(tmp_path):
     assert frame["c"].tolist() == ["x", "007"]
 
 
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_without_rows_keeps_its_columns(tmp_path, kind):
+    storage = FileStorage("in.jsonl", str(tmp_path), "p", kind).step()
+    storage.write(pd.DataFrame({"video": [], 7: []}))
+    assert storage.file(1).endswith(kind)
+    read = FileStorage(storage.file(1)).step().read()
+    assert [*read.columns] == ["video", "7"] and not len(read)
+
+
+def test_infinity_is_null_in_json_as_pandas_writes_it(tmp_path):
+    frame = pd.DataFrame({"n": [np.inf, 1.5], "c": [{"clips": [-np.inf, np.nan]}, {"clips": []}]})
+    storage = FileStorage("in.jsonl", str(tmp_path), "p").step()
+    written = [json.loads(line) for line in Path(storage.write(frame)).read_text().splitlines()]
+    assert written == json.loads(frame.to_json(orient="records"))
+
+
 def test_trouble_is_one_clear_line(entry, tmp_path):
     with pytest.raises(UserError, match="cache_type"):
         FileStorage(str(entry), cache_type="xlsx")
@@ -98,6 +115,10 @@ def test_trouble_is_one_clear_line(entry, tmp_path):
         storage.step().read("list")
     with pytest.raises(UserError, match=r"p_step1\.parquet: the table cannot be written"):
         storage.write([{"a": 1}, {"a": "text"}])
+    with pytest.raises(UserError, match="cannot be written as parquet"):
+        storage.write([{"a": 2**70}])
+    with pytest.raises(UserError, match="two columns a"):
+        storage.write(pd.DataFrame([[1, 2]], columns=["a", "a"]))
     assert [p.name for p in tmp_path.iterdir()] == ["in.jsonl"]
     with pytest.raises(UserError, match="there is no such file"):
         storage.step().read()

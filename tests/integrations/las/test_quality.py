@@ -258,7 +258,7 @@ WRONG = [
     ({"count_k": 2.5}, "count_k is a whole number"),
     ({"interval_sec": 1.0}, r"interval_sec=1.0 is of no use .*sample_mode='by_interval_time'"),
     ({"sample_mode": "by_fps", "target_fps": 1.0, "count_k": 4}, "count_k=4 is of no use"),
-    ({"sample_mode": "by_fps", "target_fps": "fast"}, "not a number"),
+    ({"sample_mode": "by_fps", "target_fps": "fast"}, "must be a number"),
     ({"sample_mode": "by_interval_time", "interval_sec": -1.0}, "interval_sec=-1.0"),
     ({"start_time_sec": 5.0, "end_time_sec": 2.0}, "end 2.0 is before start 5.0"),
     ({"max_frames": 0}, "max_frames"),

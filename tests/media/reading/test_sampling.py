@@ -164,6 +164,18 @@ def test_what_cannot_be_used_is_refused_with_one_line(name, num_frames, message)
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [{"count": 2.5}, {"count": "3"}, {"max_frames": 1.5}, {"fps": "2"}, {"start": "0"}, {"end": [1]}]
+    + [{"timestamps": given} for given in ("12", 1.0, ["1", "x"])],
+    ids=str,
+)
+def test_values_of_another_kind_are_refused(values):
+    policy = "timestamps" if "timestamps" in values else "fps" if "fps" in values else "count_uniform"
+    with pytest.raises(UserError, match=f"{next(iter(values))} must be a"):
+        Sampling(policy, **values)
+
+
 def test_an_unknown_name_lists_the_known_ones():
     with pytest.raises(UserError) as caught:
         parse_sampling("random")

@@ -21,6 +21,7 @@ from tools.integrations.run import (
     RunOptions,
     given,
     log_failures,
+    log_remarks,
     map_rows_on_ranks,
     read_frame,
     with_columns,
@@ -251,7 +252,7 @@ def score_files(stage: Stage, cells: Iterable[Any], options: RunOptions) -> list
 class ClipScore(Operator):
     """Operator: any stage that scores some frames of a video, for every clip in column ``video_clips``.
 
-    Each clip gets the stage's columns as entries of its dict; where it cannot be scored they are null, and
+    Each clip gets the stage's columns as entries of its dict; those that cannot be had are null, and
     ``<stage name>_error`` says why.
 
     Args:
@@ -310,16 +311,16 @@ class ClipScore(Operator):
         frame = read_frame(storage, video_key, clips_key)
         table = ClipTable(frame, video_key, clips_key)
         results = score_clips(self.stage, table, self.options)
-        names, failure = list(self.stage.output_columns), f"{self.stage.name}_error"
+        names, failure = list(self.stage.added_columns), f"{self.stage.name}_error"
         changes = [
-            dict.fromkeys(names) | {failure: reason}
-            if values is None
-            else {name: values[name] for name in names}
-            for values, reason in results
+            {name: None if own.values is None else own.values[name] for name in names}
+            | ({failure: own.error} if own.error else {})
+            for own in results
         ]
         output = given(output_key, self.output_key)
         write_frame(storage, with_columns(frame, {output: table.updated(changes, (failure,))}))
-        log_failures((result.reason for result in results), f"clips have no {names[0]}")
+        log_failures((own.error for own in results), f"clips lack a value of {self.stage.name}")
+        log_remarks([own.values or {} for own in results])
 
     def columns(self, arguments: Mapping[str, Any]) -> Columns:
         """Reads the columns of the video and of its clips; see `Operator`."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.errors import MediaError
 from tools.integrations.cells import one_path
-from tools.integrations.run import Result, cells
+from tools.integrations.run import Result, cells, log_failures
 from tools.table.cells import parsed
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class ClipSpan:
         if start is not None and end is None and (length := _number(clip, "num_frames")) is not None:
             end = start + length
         if start is not None and end is not None:
-            if start != int(start) or end != int(end):
+            if not (start.is_integer() and end.is_integer()):
                 raise MediaError(
                     "bad_value", "", f"frame numbers are whole numbers, not {start:g} and {end:g}"
                 )
@@ -108,7 +108,8 @@ class ClipTable:
     Args:
         frame: The table; it stays as it is.
         video_key: Column with the path of the video, a text or a list of one text.
-        clips_key: Column with the dicts. A text with one in JSON is read, too.
+        clips_key: Column with the dicts. A text with one in JSON is read, too; a cell that holds something
+            else stays as it is, and the log counts it.
 
     Attributes:
         structs: For each row a copy of its dict; None where there is none.
@@ -117,7 +118,8 @@ class ClipTable:
     """
 
     def __init__(self, frame: pd.DataFrame, video_key: str, clips_key: str) -> None:
-        self.structs = [_struct(cell) for cell in cells(frame, clips_key)]
+        self._cells = cells(frame, clips_key)
+        self.structs = [_struct(cell) for cell in self._cells]
         self.clips: list[Clip] = []
         self.videos: list[str | None] = []
         for row, (cell, struct) in enumerate(zip(cells(frame, video_key), self.structs, strict=True)):
@@ -127,6 +129,8 @@ class ClipTable:
                 name = clip.get("id")
                 known = f"{Path(video or 'clip').stem}_{number}" if name in (None, "") else str(name)
                 self.clips.append(Clip(row, number, video, known, clip, reason))
+        faults = map(_fault, self._cells, self.structs)
+        log_failures(faults, f'rows have no {{"clips": [...]}} in {clips_key}')
 
     def results(self, work: Callable[[list[Clip]], Sequence[Result]]) -> list[Result]:
         """Do something with every clip for which something can be done.
@@ -153,14 +157,21 @@ class ClipTable:
             kept = {name: value for name, value in clip.cells.items() if name not in dropped}
             clips.setdefault(clip.row, []).append({**kept, **change})
         return [
-            struct if struct is None or row not in clips else {**struct, "clips": clips[row]}
-            for row, struct in enumerate(self.structs)
+            cell if struct is None else struct if row not in clips else {**struct, "clips": clips[row]}
+            for row, (cell, struct) in enumerate(zip(self._cells, self.structs, strict=True))
         ]
 
 
 def _struct(cell: Any) -> dict[str, Any] | None:
     cell = parsed(cell, dict)
     return cell if isinstance(cell, dict) else None
+
+
+def _fault(cell: Any, struct: dict[str, Any] | None) -> str | None:
+    """What is wrong with a cell that should hold clips; nothing where it is empty, or has an empty list."""
+    found = cell if struct is None else struct.get("clips")
+    kind = dict if struct is None else list
+    return None if found in (None, "") or isinstance(found, kind) else "bad_value"
 
 
 def _clips(struct: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -183,7 +194,7 @@ def _number(clip: dict[str, Any], name: str) -> float | None:
         return None
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise MediaError("bad_value", "", f"{name} of the clip is no number: {value!r:.40}") from None
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 ERROR = "emscore_error"
 
+_OTHERWISE = {"path": "path (texts)"}  # a row of the stage has the video under this name
+
 
 class EMScoreEval(Operator):
     """Scores the caption of each video against its frames, against reference captions, and against both.
@@ -111,24 +113,22 @@ class EMScoreEval(Operator):
             UserError: Weights or a column are missing.
         """
         frame = read_frame(storage, video_key, candidate_key)
+        named = {name: _OTHERWISE.get(name, name) for name in (candidate_key, reference_key)}
         stage = EMScoreStage(
             sampling=self.sampling,
             clip_model=self.clip_model,
             device=self.device,
             precision=self.precision,
-            candidate_column=candidate_key,
-            reference_column=reference_key,
+            candidate_column=named[candidate_key],
+            reference_column=named[reference_key],
             score_types=self.score_types,
             metrics=self.metrics,
             idf=self.idf,
             long_text=self.long_text,
             frame_details=self.return_all_frames,
         )
-        columns = [name for name in (candidate_key, reference_key) if name in frame.columns]
-        texts = [
-            dict(zip(columns, own, strict=True))
-            for own in zip(*(cells(frame, c) for c in columns), strict=True)
-        ]
+        columns = {own: cells(frame, name) for name, own in named.items() if name in frame.columns}
+        texts = [dict(zip(columns, own, strict=True)) for own in zip(*columns.values(), strict=True)]
         paths = [path_or_error(cell) for cell in cells(frame, video_key)]
         rows = [
             path if isinstance(path, MediaError) else {**own, "path": path}

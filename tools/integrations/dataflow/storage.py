@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from tools.base.disk import cannot_write, publish
 from tools.base.temporary_files import temporary_file
 from tools.errors import UserError
-from tools.integrations.cells import plain
+from tools.integrations.cells import plain, refuse_twins
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +38,8 @@ class FileStorage:
     n, ``<cache_path>/<file_name_prefix>_step<n>.<cache_type>``. The names and the order of the arguments are
     those of DataFlow's ``FileStorage``.
 
-    In JSON a missing cell is null. In a CSV, dicts and lists are JSON, and a text becomes a number only
-    when nothing is lost by it: 007 stays text.
+    In JSON a missing cell is null, and so is infinity, which JSON has not. In a CSV, dicts and lists are
+    JSON, and a text becomes a number only when nothing is lost by it: 007 stays text.
 
     Args:
         first_entry_file_name: The input; its suffix says of what kind.
@@ -103,10 +103,10 @@ class FileStorage:
                 f"{path}: there is no such file; step {self.operator_step} of the pipeline was to read it"
             )
         try:
-            records = _READERS[kind](path)
+            names, records = _READERS[kind](path)
         except (OSError, ValueError) as error:  # pyarrow's errors are ValueErrors
             raise UserError(f"{path}: cannot be read as {kind}: {error}") from None
-        return _frame(records) if output_type == "dataframe" else records
+        return _frame(names, records) if output_type == "dataframe" else records
 
     def write(self, data: pd.DataFrame | list[dict[str, Any]]) -> str:
         """Write the table of the next step, whole or not at all.
@@ -121,17 +121,15 @@ class FileStorage:
             UserError: `step` was not called, or the data cannot be written in a file of this kind.
         """
         path = Path(self.file(self._current() + 1))
-        records = _records(data)
-        names = getattr(data, "columns", None)
-        columns = dict.fromkeys(name for row in records for name in row) if names is None else names
+        columns, records = _records(data)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with temporary_file(path) as temporary:
-                _WRITERS[self.cache_type](temporary, records, [*columns])
+                _WRITERS[self.cache_type](temporary, records, columns)
                 publish(temporary, path)
         except OSError as error:
             raise cannot_write(path, error, "the table") from None
-        except (ValueError, TypeError, NotImplementedError) as error:
+        except (ValueError, TypeError, NotImplementedError, OverflowError) as error:
             raise UserError(f"{path}: the table cannot be written as {self.cache_type}: {error}") from None
         return self.file(self.operator_step + 1)
 
@@ -151,19 +149,27 @@ def _kind(name: str, where: str) -> str:
     return name.lower()
 
 
-def _records(data: Any) -> list[dict[str, Any]]:
+def _records(data: Any) -> tuple[list[str], list[dict[str, Any]]]:
+    """The names of the columns, which are texts in every file, and the rows."""
     if hasattr(data, "to_dict"):
-        return [plain(record) for record in data.to_dict(orient="records")]
+        names = [str(name) for name in data.columns]
+        refuse_twins(names)
+        rows = data.set_axis(names, axis=1).to_dict(orient="records")
+        return names, [plain(row) for row in rows]
     if not all(isinstance(row, dict) for row in data):
         raise UserError("a storage takes a DataFrame or a list of dicts")
-    return [plain(row) for row in data]
+    rows = [{str(name): plain(cell) for name, cell in row.items()} for row in data]
+    return _names(rows), rows
 
 
-def _frame(records: list[dict[str, Any]]) -> pd.DataFrame:
+def _names(records: list[dict[str, Any]]) -> list[str]:
+    return [*dict.fromkeys(name for record in records for name in record)]
+
+
+def _frame(names: list[str], records: list[dict[str, Any]]) -> pd.DataFrame:
     """A DataFrame in which whole numbers stay whole and missing cells are None, not NaN."""
     import pandas as pd
 
-    names = dict.fromkeys(name for record in records for name in record)
     columns = {}
     for name in names:
         values = [record.get(name) for record in records]
@@ -172,18 +178,20 @@ def _frame(records: list[dict[str, Any]]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def _read_json(path: Path) -> list[dict[str, Any]]:
+def _read_json(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     from tools.table.json_rows import json_records
 
-    return [plain(record) for record in json_records(path)]
+    records = [plain(record) for record in json_records(path)]
+    return _names(records), records
 
 
-def _read_csv(path: Path) -> list[dict[str, Any]]:
+def _read_csv(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     from tools.table.csv_rows import csv_rows
 
-    names, *rows = csv_rows(path)
+    header, *rows = csv_rows(path)
+    names = [name or "" for name in header]
     columns = [_values([cell or None for cell in column]) for column in zip(*rows, strict=True)]
-    return [dict(zip((name or "" for name in names), row, strict=True)) for row in zip(*columns, strict=True)]
+    return names, [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _values(texts: list[str | None]) -> list[Any]:
@@ -220,10 +228,11 @@ def _decoded(text: str | None) -> Any:
         return text
 
 
-def _read_parquet(path: Path) -> list[dict[str, Any]]:
+def _read_parquet(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     import pyarrow.parquet as pq
 
-    return [plain(record) for record in pq.read_table(path).to_pylist()]
+    table = pq.read_table(path)
+    return table.column_names, [plain(record) for record in table.to_pylist()]
 
 
 def _write_jsonl(path: Path, records: list[dict[str, Any]], columns: list[str]) -> None:
@@ -244,7 +253,7 @@ def _write_csv(path: Path, records: list[dict[str, Any]], columns: list[str]) ->
         return None if value is None else text or None
 
     with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(csv_line([str(name) for name in columns]))
+        file.write(csv_line([*columns]))
         file.writelines(csv_line([cell(record.get(name)) for name in columns]) for record in records)
 
 
@@ -257,7 +266,18 @@ def _write_parquet(path: Path, records: list[dict[str, Any]], columns: list[str]
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, default=str)
+    except ValueError:  # of infinity; the commands and pandas write null, too
+        return json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, default=str)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 _READERS = {"jsonl": _read_json, "json": _read_json, "csv": _read_csv, "parquet": _read_parquet}

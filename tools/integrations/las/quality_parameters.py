@@ -95,8 +95,6 @@ def _sampling(arguments: Mapping[str, Any]) -> Sampling:
         return Sampling(policy, **values)
     except UserError as error:
         raise UserError(f"sample_mode={mode!r}, {own}={arguments[own]!r}: {error}") from None
-    except (TypeError, ValueError) as error:
-        raise UserError(f"sample_mode={mode!r}: {own} or a limit is not a number ({error})") from None
 
 
 def _prompts(prompt: Any) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ TIME_TOLERANCE = 0.001
 
 _DEFAULT_COUNTS = {"first_middle_last": 3, "opensora": 3, "uniform_mid": 3, "count_uniform": 8}
 _SINGLE = ("first", "middle")
+_WHOLE = ("count", "step", "max_frames")
 _REPEATING = ("opensora", "timestamps")  # these may choose a frame several times
 _ARGUMENTS = {
     "interval_time": "interval",
@@ -95,6 +97,7 @@ class Sampling:
     def __post_init__(self) -> None:
         if self.policy not in SAMPLING_POLICIES:
             raise _unknown(self.policy)
+        self._check_types()
         for name in ("points", "timestamps"):
             if getattr(self, name) is not None:  # lists (from JSON) become tuples, which can be hashed
                 object.__setattr__(self, name, tuple(float(v) for v in getattr(self, name)))
@@ -102,6 +105,21 @@ class Sampling:
             count = len(self.points) if self.points else _DEFAULT_COUNTS[self.policy]
             object.__setattr__(self, "count", count)
         self._check()
+
+    def _check_types(self) -> None:
+        for field in dataclasses.fields(self):
+            name, value = field.name, getattr(self, field.name)
+            if value is None or name in ("policy", "nearest"):
+                continue
+            several = name in ("points", "timestamps")
+            kind, what = (Integral, "a whole number") if name in _WHOLE else (Real, "a number")
+            try:
+                right = all(isinstance(v, kind) for v in value) if several else isinstance(value, kind)
+            except TypeError:  # not several
+                right = False
+            if not right:
+                what = "a list of numbers" if several else what
+                raise UserError(f"sampling {self.policy}: {name} must be {what}, not {value!r}")
 
     def _check(self) -> None:
         needed = _ARGUMENTS.get(self.policy)
