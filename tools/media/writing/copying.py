@@ -126,7 +126,7 @@ def write_copies(
     """
     if not jobs:
         return
-    tag = None
+    tag, mute = None, []
     if index.codec == "hevc":
         with open_video(index.path) as (container, video):
             tag = copied_tag(container, video)
@@ -152,10 +152,19 @@ def write_copies(
                     continue
                 if finished:
                     clips.remove(clip)
-                    yield clip.job, clip.finish()
+                    yield from _close(clip, mute)
         while clips:
-            clip = clips.pop(0)
-            yield clip.job, clip.finish()
+            yield from _close(clips.pop(0), mute)
+    yield from write_copies(index, mute, keep_audio=False)
+
+
+def _close(clip: _CopyClip, mute: list[Job]) -> Iterator[tuple[Job, bool | MediaError]]:
+    """Finish a clip; one that has to be written anew, without a track for sound, is added to `mute`."""
+    if clip.has_empty_track:
+        clip.abort()
+        mute.append(clip.job)
+    else:
+        yield clip.job, clip.finish()
 
 
 class _Ahead:
@@ -247,6 +256,12 @@ class _CopyClip:
             else:
                 self._write_sound(packet, at)
         return not self._left and self._sound_over
+
+    @property
+    def has_empty_track(self) -> bool:
+        """Whether its file would have a track without any sound: Matroska keeps it, mp4 does not."""
+        announced = self._out is not None and self._sound is not None
+        return announced and not self._has_sound and self.job.path.suffix == ".mkv"
 
     def finish(self) -> bool | MediaError:
         """Close the file; return whether it has sound."""
