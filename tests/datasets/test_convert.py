@@ -44,6 +44,12 @@ def test_videos_are_listed_in_order_with_id_and_relpath(tmp_path):
     assert convert_video(tmp_path, exts=[".txt"])["id"].to_list() == ["note"]
 
 
+def test_videos_of_camcorders_discs_and_old_sites_are_listed(tmp_path):
+    names = ["00001.MTS", "VTS_01_1.VOB", "card.mxf", "film.ogv", "phone.3g2", "stream.f4v", "talk.asf"]
+    touch(tmp_path, *names)
+    assert convert_video(tmp_path)["relpath"].to_list() == names
+
+
 def test_cycles_of_links_end_and_nothing_is_listed_twice(tmp_path):
     touch(tmp_path, "a/x.mp4", "b/y.mp4", "other/z.mp4")
     (tmp_path / "a" / "up").symlink_to(tmp_path)

@@ -13,11 +13,18 @@ VIDEO_EXTENSIONS: tuple[str, ...] = (
     ".m4v",
     ".mpg",
     ".mpeg",
+    ".vob",
     ".ts",
     ".m2ts",
+    ".mts",
+    ".mxf",
     ".wmv",
+    ".asf",
     ".flv",
+    ".f4v",
+    ".ogv",
     ".3gp",
+    ".3g2",
     ".gif",
 )
 """Files that are read with the video decoder; an animated GIF is a video."""
