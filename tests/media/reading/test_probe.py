@@ -166,6 +166,12 @@ def test_a_transport_stream_cut_within_its_last_picture(tmp_path):
     assert len(index.pts) == len(pictures)
 
 
+def test_a_transport_stream_that_ends_within_a_gradual_refresh(tmp_path):
+    refresh = {"x264-params": "keyint=25:intra-refresh=1:bframes=0:scenecut=0"}
+    stream = remux(make_video(tmp_path / "a.mp4", 60, options=refresh), tmp_path / "a.ts")
+    assert index_packets(stream).num_frames == true_frames(stream) == 60
+
+
 def test_truncated_files_count_what_is_there(tmp_path):
     whole = make_video(tmp_path / "a.mp4", 100)
     for name in ("a.mkv", "fast.mp4"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -44,6 +45,27 @@ def test_copies_are_the_sources_pictures(tmp_path: Path, name: str) -> None:
         got = times_of(clip.path)
         shown = times[clip.start_frame : clip.end_frame]
         assert max(abs(g - (t - shown[0])) for g, t in zip(got, shown, strict=True)) < Fraction(11, 10_000)
+
+
+def test_pictures_before_the_first_key_frame_are_copied(tmp_path: Path) -> None:
+    source = tmp_path / "s.mkv"  # begins with a closed group whose key frame is shown third
+    made = make_video(tmp_path / "made.ts", 36, codec="mpeg2video", gop=12, b_frames=2)
+    with av.open(str(made)) as read, av.open(str(source), "w") as out:
+        stream = out.add_stream_from_template(read.streams.video[0])
+        stored = [packet for packet in read.demux(video=0) if packet.size]
+        second = [number for number, packet in enumerate(stored) if packet.is_keyframe][1]
+        for packet in stored[second:]:
+            data = bytearray(bytes(packet))
+            if packet.is_keyframe:
+                data[data.index(b"\0\0\1\xb8") + 7] |= 0x40  # closed_gop
+            copy = av.Packet(bytes(data))
+            copy.pts, copy.dts, copy.time_base = packet.pts, packet.dts, packet.time_base
+            copy.duration, copy.is_keyframe, copy.stream = packet.duration, packet.is_keyframe, stream
+            out.mux(copy)
+    original = hashes_ffmpeg(source)
+    clips = cut(source, [(0, 1), (1, 12)], tmp_path / "out", "copy")
+    assert [(clip.start_frame, clip.end_frame) for clip in clips] == [(0, 3), (0, 12)]
+    assert [hashes_ffmpeg(clip.path) for clip in clips] == [original[:3], original[:12]]
 
 
 def test_packets_without_times_are_not_copied(tmp_path: Path) -> None:

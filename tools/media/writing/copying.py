@@ -70,6 +70,8 @@ def copy_plan(index: PacketIndex, plan: Plan) -> Plan:
     start = int(np.searchsorted(index.pts, index.key_pts[key]))
     if index.pts[start] != index.key_pts[key]:
         raise NotCopyable("the key frame before the scene is hidden by the file's edit list")
+    if frames.start < start:  # the first group of the file: pictures before its key frame need no others
+        start = 0
     stop = frames.stop
     while True:
         last = int(index.positions[start:stop].max())

@@ -146,7 +146,10 @@ def _ends_complete(context: av.VideoCodecContext, scan: Scan) -> bool:
     if key is None or last is None or last < key:  # the last may refer to the previous group: undecided
         return True
     number = scan.tail[-1][0]
-    return any(p.pts == number and not p.is_corrupt for p in _decode_all(context, scan.tail))
+    pictures = _decode_all(context, scan.tail)
+    if not pictures and len(scan.tail) > 1:  # the key frame begins a gradual refresh: undecided
+        return True
+    return any(p.pts == number and not p.is_corrupt for p in pictures)
 
 
 def _find_start(
