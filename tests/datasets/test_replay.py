@@ -7,8 +7,8 @@ import pytest
 
 from tools.datasets.datautil import Settings, run_datautil
 from tools.datasets.edit import plan_datautil
-from tools.datasets.pipeline import run_operations
 from tools.datasets.replay import commands_for, quoted
+from tools.datasets.run_operations import run_operations
 from tools.table import read_table, write_table
 
 WORDS = [

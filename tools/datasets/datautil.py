@@ -315,8 +315,8 @@ def _show_stale(args: argparse.Namespace, operations: dict[str, Any]) -> int:
 
 def _show_plan(args: argparse.Namespace, operations: dict[str, Any]) -> int:
     from tools.datasets.edit import check_rows, count_rows_of
-    from tools.datasets.pipeline import explain, run_operations
     from tools.datasets.replay import repeat_notes
+    from tools.datasets.run_operations import explain, run_operations
 
     plan = plan_datautil(
         args.input,

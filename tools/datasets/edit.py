@@ -22,7 +22,8 @@ from tools.datasets.outputs import (
     write_rejected,
     write_sidecars,
 )
-from tools.datasets.pipeline import (
+from tools.datasets.replay import repeat_notes
+from tools.datasets.run_operations import (
     Plan,
     Settings,
     check_columns,
@@ -31,7 +32,6 @@ from tools.datasets.pipeline import (
     rejected_rows,
     run_operations,
 )
-from tools.datasets.replay import repeat_notes
 from tools.errors import MediaError, UserError
 
 if TYPE_CHECKING:

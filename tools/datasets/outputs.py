@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tools.datasets.operations import OPERATIONS, Phase, name_suffix
-from tools.datasets.pipeline import REASON_COLUMN, Plan, Settings, Step, rejected_rows
+from tools.datasets.run_operations import REASON_COLUMN, Plan, Settings, Step, rejected_rows
 from tools.errors import UserError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tools.datasets.operations import OPERATIONS, Context, Phase
 from tools.datasets.outputs import output_target
-from tools.datasets.pipeline import KEEPING, Plan, Settings, in_order
+from tools.datasets.run_operations import KEEPING, Plan, Settings, in_order
 from tools.typed_names import as_typed
 
 

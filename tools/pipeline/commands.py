@@ -133,7 +133,7 @@ class StepCommand:
         if self.command.name == "datautil":
             from tools.datasets.datautil import settings_of
             from tools.datasets.operations import OPERATIONS
-            from tools.datasets.pipeline import checked
+            from tools.datasets.run_operations import checked
 
             checked({name: getattr(args, name) for name in OPERATIONS}, settings_of(args))
         own = getattr(importlib.import_module(self.command.module), "COMMAND", None)
