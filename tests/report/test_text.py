@@ -16,7 +16,7 @@ from tools.datasets.datautil import main as datautil
 from tools.errors import MediaError
 from tools.report.__main__ import main
 from tools.report.chain import read_chain
-from tools.report.recipe_overlay import overlay
+from tools.report.recipe_overlay import overlays
 from tools.report.text import hours, length, report_text
 from tools.report.text_style import Style, share, style_of
 from tools.stage.failures import write_failures
@@ -97,9 +97,9 @@ def test_failures_are_shown_by_kind_with_an_example(folder, capsys):
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
 def test_no_line_is_wider_than_the_terminal(folder, columns, encoding):
     chain = read_chain([str(folder)])
-    overlays = [overlay(chain.frame(), load_recipe(name)) for name in ("cosmos", "goku-720p")]
+    found = overlays(chain.frame(), [load_recipe(name) for name in ("cosmos", "goku-720p")])
     style = Style(columns, blocks=encoding == "utf-8", encoding=encoding)
-    text = report_text(chain, overlays, style)
+    text = report_text(chain, found, style)
     lines = [line for line in text.splitlines() if not line.startswith("  python -m")]
     escaped = 2 * len("\\u5f71") - 4 if encoding == "ascii" else 0  # of two Chinese characters, which take 4
     assert columns - 8 <= max(width(line) for line in lines) <= columns + escaped
