@@ -70,6 +70,7 @@ class Chain:
         self.lines, self.empty = [], []
         self._remove_foreign_steps()
         code = 0
+        stopped: Step | None = None
         for step in self.chosen:
             try:
                 code = self._step(step, lock)
@@ -78,6 +79,7 @@ class Chain:
             except UserError as error:
                 raise self.document.error(step.name, error) from None
             if code:
+                stopped = step
                 break
         left_out = [(step, "", Numbers()) for step in self.steps if step.left_out]
         order = {step.name: number for number, step in enumerate(self.steps)}
@@ -86,7 +88,9 @@ class Chain:
         failed = [str(step.table) for step, _, numbers in self.lines if numbers.failed and step.table]
         if failed:
             print(f"what failed, and what to do: {_typed_failures(failed)}", file=sys.stderr)
-        if not code and self.empty:
+        if stopped is not None:  # last, as it is what ended the chain
+            self._say_how_to_resume(stopped, code)
+        elif self.empty:
             names = ", ".join(step.name for step in self.empty)
             print(f"error: {self.document.path}: no rows were left for {names}", file=sys.stderr)
             return 1
@@ -118,7 +122,6 @@ class Chain:
         begun = time.monotonic()
         code = run_step(step, self.document.path, lock)
         if code:
-            self._say_how_to_resume(step, code)
             return code
         numbers = measure(step, time.monotonic() - begun)
         self._remember(step, key, numbers)

@@ -15,7 +15,7 @@ import pytest
 from tools.datasets import datautil
 from tools.datasets.datautil import filter_table
 from tools.datasets.operations.bounds import spell_column
-from tools.datasets.operations.ranks import parse_by
+from tools.datasets.operations.ranks import parse_by, score_examples
 from tools.errors import UserError
 from tools.table import read_table, write_table
 
@@ -338,6 +338,13 @@ def test_errors_say_what_to_give(tmp_path, flags, message):
     with pytest.raises(UserError, match=message):
         datautil.main([str(meta), *flags])
     assert list(tmp_path.iterdir()) == [meta]
+
+
+def test_the_example_of_scores_keeps_no_clips_full_of_text():
+    """It is copied from the message, so it names scores of which more is better, wherever they stand."""
+    schema = dict.fromkeys(["ocr", "ocr_area", "flow", "black_bars", "aes"], pl.Float64())
+    assert score_examples(schema).startswith('"aes:2 flow:1" (scores of the table: ocr, ocr_area,')
+    assert score_examples({"ocr": pl.Float64()}).startswith('"aes:2 motion:1" (')
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "1.5", "30%", "x", ""])

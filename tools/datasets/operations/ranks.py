@@ -93,11 +93,16 @@ def _weight(text: str | None, name: str) -> float:
     return weight
 
 
+_LARGER_IS_BETTER = ("suitability", "aes", "quality", "match", "emscore", "motion", "flow", "sharpness")
+"""Scores for an example of ``--by``: who copies it keeps no clips full of text or black bars."""
+
+
 def score_examples(schema: Mapping[str, pl.DataType]) -> str:
     """What to give as ``--by`` for a table with these columns, as the end of a message."""
     there = [name for name in schema if name in COLUMNS and COLUMNS[name].score]
     shown = f" (scores of the table: {', '.join(there)})" if there else ""
-    example = f"{there[0]}:2 {there[1]}:1" if len(there) > 1 else there[0] if there else "aes:2 motion:1"
+    best = [name for name in _LARGER_IS_BETTER if name in there]
+    example = f"{best[0]}:2 {best[1]}:1" if len(best) > 1 else best[0] if best else "aes:2 motion:1"
     return f'"{example}"{shown}'
 
 
