@@ -68,3 +68,13 @@ def test_rows_are_sorted_by_a_column(tmp_path, capsys):
     assert order("--rows", "1", "--sort", "-aes").startswith("b")
     with pytest.raises(UserError, match="no column 'motion'"):
         main([str(meta), "--sort", "-motion"])
+
+
+@pytest.mark.parametrize("sort", [None, "path"])
+def test_a_table_that_cannot_be_read_to_its_end_is_named(tmp_path, sort):
+    meta = tmp_path / "meta.jsonl"
+    meta.write_text('{"path": "a", "x": true}\n{"path": "b", "x": 1}\n')
+    with pytest.raises(
+        UserError, match=r"meta\.jsonl: column 'x' holds true or false in record 1 and a number"
+    ):
+        render_table(meta, sort=sort)

@@ -36,9 +36,12 @@ def render_table(
     Raises:
         UserError: The table cannot be read or has no such column.
     """
+    import polars as pl
+
     from tools.base.terminal import one_line, padded, width
     from tools.datasets.operations.order import sort_rows
     from tools.table import count_rows, require_columns, scan_table
+    from tools.table.files import collected, unreadable
 
     frame = scan_table(path)
     require_columns(frame, columns or [], path)
@@ -47,11 +50,14 @@ def render_table(
         descending = sort.startswith("-") and sort not in names
         column = sort[1:] if descending else sort
         require_columns(frame, [column], path)
-        frame = sort_rows(frame, column, descending=descending)
+        try:
+            frame = sort_rows(frame, column, descending=descending)
+        except pl.exceptions.PolarsError as error:
+            raise unreadable(path, error) from None
     if columns:
         frame = frame.select(columns)
     total = count_rows(path)
-    head = frame.head(rows).collect()
+    head = collected(frame.head(rows), path)
     grid = [
         [one_line(name) for name in head.columns],
         *([_short(n, v) for n, v in zip(head.columns, row, strict=True)] for row in head.rows()),

@@ -131,11 +131,12 @@ def _rows(path: Path, table: Table) -> Iterator[tuple[str, str | None]]:
         entries = [entry for entry in whole if isinstance(entry, dict)] if isinstance(whole, list) else []
     else:
         from tools.table import scan_table
+        from tools.table.files import collected
 
         frame = scan_table(path)
         names = frame.collect_schema().names()
         columns = [name for name in (*table.files, *table.captions) if name in names]
-        entries = frame.select(columns).collect().iter_rows(named=True) if columns else ()
+        entries = collected(frame.select(columns), path).iter_rows(named=True) if columns else ()
     for entry in entries:
         file = next((entry[name] for name in table.files if entry.get(name)), None)
         if file is not None:

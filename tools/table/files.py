@@ -66,15 +66,27 @@ def _check_file(path: Path) -> None:
 
 def read_table(path: str | Path) -> pl.DataFrame:
     """Read a whole table into memory; columns of a CSV are all text. Errors as in `scan_table`."""
-    frame = scan_table(path)
-    try:
-        table = frame.collect()
-    except pl.exceptions.PolarsError as error:
-        raise unreadable(path, error) from None
+    table = collected(scan_table(path), path)
     rows = format_of(path).known_rows(Path(path))
     if rows not in (None, table.height):
         raise UserError(f"{path}: {table.height} of {rows} rows were read; did the table change?")
     return table
+
+
+def collected(frame: pl.LazyFrame, source: str | Path) -> pl.DataFrame:
+    """A table in memory.
+
+    Args:
+        frame: What `scan_table` has opened, or a part of it.
+        source: Its name, for the error.
+
+    Raises:
+        UserError: Polars meets something that it cannot read.
+    """
+    try:
+        return frame.collect()
+    except pl.exceptions.PolarsError as error:
+        raise unreadable(source, error) from None
 
 
 def column_names(path: str | Path) -> list[str]:

@@ -85,6 +85,20 @@ def test_the_same_table_in_three_formats_has_no_difference(tmp_path):
         assert "no difference" in shown.stdout
 
 
+def test_what_pandas_makes_of_a_table_is_the_same_table(tmp_path):
+    """It writes True, and a Float32 with its own digits."""
+    table = pl.DataFrame(
+        {"path": ["a", "b"], "has_audio": [True, None], "mine": [False, True], "w": [0.1, 1e9]}
+    )
+    table = write_table(table.with_columns(pl.col("w").cast(pl.Float32)), tmp_path / "a.parquet")
+    pd.read_parquet(table).to_csv(tmp_path / "b.csv", index=False)
+    assert "True" in (tmp_path / "b.csv").read_text()
+    a, b = read_table(table), read_table(tmp_path / "b.csv")
+    assert compare(a, b).is_empty
+    assert compare(b, read_table(write_table(a, tmp_path / "c.csv")), columns=["path", "has_audio"]).is_empty
+    assert [c.changed for c in compare(a.with_columns(pl.lit(True).alias("mine")), b).changes] == [1]
+
+
 def test_the_table_of_changes_has_every_one(tmp_path):
     pl.DataFrame({"path": ["a", "b", "c"], "aes": [1.0, 2.0, None], "old": 1}).write_csv(tmp_path / "a.csv")
     pl.DataFrame({"path": ["b", "c", "d"], "aes": [2.5, 3.0, 1.0], "new": 1}).write_csv(tmp_path / "b.csv")

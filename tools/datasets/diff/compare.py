@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tools.columns import COLUMNS
 from tools.errors import UserError
 from tools.table import expand_inputs
 from tools.table.files import unreadable
@@ -155,8 +156,12 @@ def _same_type(a: pl.Series, b: pl.Series) -> tuple[pl.Series, pl.Series]:
     """Cells that can be compared with one another."""
     a, b = _number(a), _number(b)
     if a.dtype.is_numeric() and b.dtype.is_numeric():
-        kind = pl.Int128 if a.dtype.is_integer() and b.dtype.is_integer() else pl.Float64
+        whole = a.dtype.is_integer() and b.dtype.is_integer()
+        # As text, a Float32 has the digits that tell it from its neighbours, not those of a Float64.
+        kind = pl.Int128 if whole else pl.Float32 if pl.Float32 in (a.dtype, b.dtype) else pl.Float64
         return a.cast(kind), b.cast(kind)
+    if pl.Boolean in (a.dtype, b.dtype) or COLUMNS.get(a.name, COLUMNS["path"]).kind == "Boolean":
+        return _text(a).str.to_lowercase(), _text(b).str.to_lowercase()  # pandas writes True
     return (a, b) if a.dtype == b.dtype and not a.dtype.is_nested() else (_text(a), _text(b))
 
 

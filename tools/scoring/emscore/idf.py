@@ -164,13 +164,14 @@ def fit_table(
     from tools.models.weights import find_weights
     from tools.scoring.emscore.cells import cell_texts
     from tools.table import require_columns, scan_table
+    from tools.table.files import collected
 
     require_ftfy()
     source = find_clip(clip_model, clip_config) if clip_model else None
     tokenizer = load_tokenizer(find_vocabulary(source) if source else find_weights("clip-bpe").path)
     frame = scan_table(table)
     require_columns(frame, [column], table)
-    cells = frame.select(column).collect()[column].to_list()
+    cells = collected(frame.select(column), table)[column].to_list()
     try:
         texts = [text for cell in cells for text in cell_texts(cell)]
         return Idf.fit(texts, tokenizer, source.context_length if source else 77)
