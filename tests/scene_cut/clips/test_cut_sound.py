@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import av
 import numpy as np
 import pytest
 
+from tests.media.sounds import spoil_sound
 from tests.support import barcode_picture, ffmpeg_frames, make_video, read_barcode, remux, run_ffmpeg
 from tools.media.reading.frames import read_frames
 from tools.media.reading.probe import probe
@@ -214,6 +216,29 @@ def test_sound_that_ends_early_leaves_later_clips_silent(tmp_path: Path, mode: s
     assert [clip.has_audio for clip in clips] == [True, True, False]
     assert [probe(clip.path).has_audio for clip in clips] == [True, True, False]
     assert abs(len(samples(clips[1].path)) / RATE - 1) < 0.05  # nothing is invented after the end
+
+
+@pytest.mark.parametrize("engine", ["pyav", "ffmpeg"])
+def test_clips_whose_sound_is_damaged_fail(tmp_path: Path, engine: str) -> None:
+    made = make_video(tmp_path / "made.mp4", 75, audio="sine", b_frames=0)
+    source = spoil_sound(made, tmp_path / "spoilt.mp4", keep=75)  # of 142: 1.6 s
+    scenes, options = [(0, 1), (2, 3)], CutOptions(engine=engine)
+    result = cut_clips(source, scenes, tmp_path, options=options)
+    assert [clip.scene for clip in result.clips] == [0]
+    assert result.failures[1].kind == "decode" and "audio packets" in str(result.failures[1])
+    options = dataclasses.replace(options, keep_audio=False)
+    assert len(cut_clips(source, scenes, tmp_path / "mute", options=options).clips) == 2
+
+
+def test_sound_that_changes_its_format_is_not_copied(tmp_path: Path) -> None:
+    made = make_video(tmp_path / "made.ts", 50, gop=25, audio="sine")
+    source = tmp_path / "joined.ts"
+    later = ["-output_ts_offset", "2", "-muxdelay", "0", "-muxpreload", "0"]
+    stereo = remux(made, tmp_path / "stereo.ts", after=["-c:a", "aac", "-ac", "2", *later])
+    source.write_bytes(made.read_bytes() + stereo.read_bytes())
+    scenes = [(0, 1), (1, 3)]
+    copies = cut_clips(source, scenes, tmp_path, options=CutOptions(mode="copy"))
+    assert [clip.scene for clip in copies.clips] == [0] and "mode exact" in str(copies.failures[1])
 
 
 @pytest.mark.parametrize("mode", ["exact", "smart", "copy"])

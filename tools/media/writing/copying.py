@@ -25,6 +25,7 @@ from tools.media.writing.hevc import copied_tag
 from tools.media.writing.plan import Plan, plan_clip
 
 _MP4_VIDEO = ("h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg")
+_CHANGED = "cannot be copied: the format of the audio changes in the source; use mode exact, which encodes"
 _GAP = Fraction(1, 20)  # seconds between packets of sound that do not follow each other
 _MP4_AUDIO = ("aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac")
 
@@ -169,6 +170,12 @@ def _close(clip: _CopyClip, mute: list[Job]) -> Iterator[tuple[Job, bool | Media
         yield clip.job, clip.finish()
 
 
+def _adts_format(packet: av.Packet) -> tuple[int, int] | None:
+    """What the header of an AAC packet says of rate and channels; None for packets without such a header."""
+    first, second, third, fourth = bytes(packet)[:4].ljust(4, b"\0")
+    return (third & 0xFD, fourth >> 6) if first == 0xFF and second & 0xF6 == 0xF0 else None
+
+
 class _Ahead:
     """The last packets of AAC before a clip: one may be heard in it, and decoders need the one before."""
 
@@ -232,6 +239,7 @@ class _CopyClip:
         self._sound_over = sound is None
         self._clock = index.clock.follow()
         self._has_sound = False
+        self._adts: tuple[int, int] | None = None
         self._sound_from: Fraction | float = -math.inf
         self._files = ExitStack()
         self._out: Output | None = None
@@ -247,6 +255,8 @@ class _CopyClip:
             if position in self._times:
                 self._write_video(packet, position)
         elif packet.pts is not None:
+            # The clip states one format, that of the source's first packet; decoders need the right one.
+            self._adts = self._adts or _adts_format(packet)
             at = packet.pts * packet.time_base + self._clock.offset(packet)
             if at < self._start:
                 if self._ahead is not None:
@@ -320,6 +330,8 @@ class _CopyClip:
         out = self._open()
         if at < self._sound_from:  # heard already: parts of a joined recording overlap
             return
+        if _adts_format(packet) != self._adts:
+            raise MediaError("encode", self.job.path, _CHANGED)
         duration = (packet.duration or 0) * packet.time_base
         self._sound_from = at + max(packet.time_base, duration / 2)
         copy = av.Packet(bytes(packet))

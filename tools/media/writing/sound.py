@@ -93,8 +93,8 @@ def read_sound(
 ) -> Iterator[np.ndarray]:
     """Decode the sound of an interval.
 
-    What is missing before and between sound is filled with silence; the end is left as short as it is.
-    Damaged packets are silent.
+    What is missing before and between sound is filled with silence; the end is left as short as it is. A few
+    damaged packets are silent.
 
     Args:
         path: The source.
@@ -105,13 +105,16 @@ def read_sound(
 
     Yields:
         float32, shape (channels, samples): the first sample is the one at `start`, none is left out.
+
+    Raises:
+        MediaError: decode, after the last block: too many packets are damaged.
     """
     total = round(duration * form.rate)
     written = 0
     decoder = AudioDecoder(path, form.rate, form.layout, track=form.track, clock=clock)
     for at, block in decoder.blocks(start):
         if at >= total:
-            return
+            break
         block = block[:, max(0, written - at) : total - at]
         if not block.shape[1]:
             continue
@@ -122,4 +125,5 @@ def read_sound(
         yield np.ascontiguousarray(block)
         written += block.shape[1]
         if written >= total:
-            return
+            break
+    decoder.check_damage()

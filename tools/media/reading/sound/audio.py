@@ -22,8 +22,6 @@ from tools.media.reading.timeline.scan import index_packets
 MIN_LEVEL = -120.0
 """Lowest level in dBFS that is reported, also for silence."""
 
-_MOST_DAMAGED = 0.1  # of the packets; files cut at either end have a few that cannot be decoded
-
 
 @dataclasses.dataclass(frozen=True)
 class Audio:
@@ -155,9 +153,7 @@ class AudioTrack:
             if stop is not None and expected is not None and expected >= stop:
                 break
         self.damaged = decoder.damaged > 0
-        if decoder.damaged > _MOST_DAMAGED * decoder.packets:
-            message = f"{decoder.damaged} of {decoder.packets} audio packets cannot be decoded"
-            raise MediaError("decode", self.path, message)
+        decoder.check_damage()
 
     def read(self, start: float = 0.0, end: float | None = None) -> Audio:
         """Decode a section.

@@ -21,6 +21,7 @@ from tools.media.reading.tracks import choose_audio
 _PREROLL = Fraction(1, 4)  # seconds; decoders need some packets before the first correct sample (opus: 80 ms)
 _SLACK = Fraction(3, 100)  # seconds by which timestamps may drift before samples are moved to match them
 _SLACK_RESTARTED = Fraction(2, 1000)  # where clocks restart: these formats do not round times
+_MOST_DAMAGED = 0.1  # of the packets; files cut at either end have a few that cannot be decoded
 _UNSEEKABLE = ("adpcm_yamaha", "pcm_dvd")  # what their decoders keep from all packets before is needed
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}
 
@@ -114,6 +115,16 @@ class AudioDecoder:
     def frames(self) -> Iterator[av.AudioFrame]:
         """Decode from the beginning, without resampling."""
         return self._decoded(None)
+
+    def check_damage(self) -> None:
+        """Check how much of what was read is damaged.
+
+        Raises:
+            MediaError: decode: too much.
+        """
+        if self.damaged > _MOST_DAMAGED * self.packets:
+            message = f"{self.damaged} of {self.packets} audio packets cannot be decoded"
+            raise MediaError("decode", self._path, message)
 
     def _resampled(self, start: Fraction) -> Iterator[av.AudioFrame]:
         resampler: av.AudioResampler | None = None
