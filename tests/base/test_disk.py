@@ -21,11 +21,11 @@ from PIL import Image
 
 from tests.support import make_video
 from tools import cli
-from tools.base.disk import ALWAYS, check_disk, copy_file, disk_error, system_message
+from tools.base.disk import ALWAYS, check_disk, copy_file, disk_error, refuse_special, system_message
 from tools.base.temporary_files import write_whole
 from tools.caption import caption_checks
 from tools.datasets import analyze, datautil, save_first_frame, transform
-from tools.errors import DiskError, MediaError
+from tools.errors import DiskError, MediaError, UserError
 from tools.media.workers import worker
 from tools.media.writing.encode import encoding
 from tools.scene_cut import cut, scene_detect
@@ -329,3 +329,30 @@ def test_the_message_of_the_system_is_without_number_and_path(tmp_path):
     with pytest.raises(ValueError) as zero:
         Path("a\0b").stat()
     assert system_message(zero.value) == str(zero.value) == "embedded null byte"
+
+
+@pytest.mark.parametrize("write", ["table", "small file", "stage"])
+@pytest.mark.parametrize("kind", ["pipe", "link to a device"])
+def test_a_pipe_or_a_device_is_neither_replaced_nor_waited_for(source, tmp_path, write, kind):
+    path = tmp_path / "out.csv"
+    if kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(os.devnull)
+    before = path.lstat()
+    with pytest.raises(UserError, match=r"out\.csv: a pipe or a device, which is not replaced; choose"):
+        if write == "table":
+            write_table(pl.DataFrame({"path": ["a"]}), path)
+        elif write == "small file":
+            write_whole(path, b"content")
+        else:
+            caption_checks.main([str(source / "meta.csv"), "--output", str(path), "--overwrite", *COMMON])
+    assert os.path.samestat(path.lstat(), before)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_file_of_its_own_gets_a_name_in_dev():
+    """As root, ``analyze --json /dev/stdout > a.json`` gave the name of the link to a file."""
+    with pytest.raises(UserError, match="/dev/stdout: a pipe or a device"):
+        refuse_special(Path("/dev/stdout"))
+    refuse_special(Path("/dev/shm/meta.csv"))

@@ -25,6 +25,7 @@ WHEN_WRITING = ALWAYS | frozenset((*_CLOSED, *_GONE, errno.EIO, errno.ENOENT))
 
 _NUMBER = re.compile(r"\(os error (\d+)\)")  # in the text of Rust's errors: those of Polars have no errno
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)  # file systems that know nothing like it
+_DEVICES = Path("/dev")
 _PROBE = 1 << 16  # bytes
 _BLOCK = 1 << 20  # bytes
 
@@ -124,6 +125,19 @@ def check_writable(path: Path, what: str = "") -> None:
         is_read_only = os.statvfs(folder).f_flag & os.ST_RDONLY
         number = errno.EROFS if is_read_only else errno.EACCES
         raise cannot_write(path, OSError(number, os.strerror(number)), what)
+
+
+def refuse_special(path: Path) -> None:
+    """Before a file is read or replaced: a pipe or a device with its name is neither.
+
+    Reading would wait for a writer; and a new file under the name of /dev/null or /dev/stdout, which root may
+    give it, would break what others do.
+
+    Raises:
+        UserError: There is one, or a socket, or a name in /dev.
+    """
+    if path.absolute().parent == _DEVICES or (path.exists() and not (path.is_file() or path.is_dir())):
+        raise UserError(f"{path}: a pipe or a device, which is not replaced; choose another name")
 
 
 def sync(path: str | Path) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tools.base.disk import publish, remove_quietly, writing
+from tools.base.disk import publish, refuse_special, remove_quietly, writing
 
 _SUFFIX = ".tmp"
 _PREFIX = "vidsieve-tmp-"  # not shorter: vidsieve-captions may be a folder of the user
@@ -43,7 +43,9 @@ def temporary_file(path: Path, extension: str = "") -> Iterator[Path]:
 
     Raises:
         OSError: No file can be created there.
+        UserError: A pipe or a device has its name.
     """
+    refuse_special(path)
     begin = f".{_shortened(path.name)}."
     remove_strays(path.parent, lambda name: name.startswith(begin))
     temporary = path.with_name(f"{begin}{secrets.token_hex(4)}{_SUFFIX}{extension}")
@@ -80,6 +82,7 @@ def write_whole(path: Path, content: bytes, what: str = "") -> None:
         DiskError: The disk is at fault.
         UserError: The name is.
     """
+    refuse_special(path)
     temporary = path.with_name(f".{_shortened(path.name)}{_SUFFIX}")
     with writing(path, what):
         file = locked_file(temporary)

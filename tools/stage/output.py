@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tools.base.command_line import command_line
-from tools.base.disk import publish, writing
+from tools.base.disk import publish, refuse_special, writing
 from tools.base.locks import holding
 from tools.base.temporary_files import remove_strays, write_whole
 from tools.errors import UserError
@@ -80,6 +80,7 @@ class Output:
         self.state = state_of(target)
         if self.path.is_dir():
             raise UserError(f"{self.path}: is a folder, not a table; choose another --output")
+        refuse_special(self.path)
         if self.path.exists() and self.path.samefile(meta):
             raise UserError(f"{self.path}: the output would overwrite the input; choose another --output")
 

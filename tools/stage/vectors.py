@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from tools.base.addresses import refuse_address
-from tools.base.disk import cannot_write, writing
+from tools.base.disk import cannot_write, refuse_special, writing
 from tools.base.temporary_files import write_whole
 from tools.errors import UserError
 from tools.media.writing.output_files import move_finished, remove_unfinished, unfinished_file
@@ -77,6 +77,7 @@ class VectorFile:
                 raise UserError(f"{self.path}: is a table of this run; choose another file for the vectors")
         if self.path.is_dir():
             raise UserError(f"{self.path}: is a folder; choose another file for the vectors")
+        refuse_special(self.path)
         if self.path.exists() and not overwrite and not self._is_ours(self.path):
             raise UserError(
                 f"{self.path}: is in the way, it was not made by this command; --overwrite replaces it"

@@ -7,7 +7,8 @@ import os
 import pytest
 
 from tools.base.temporary_files import write_whole
-from tools.stage.names.folder_tables import is_alive
+from tools.stage.names.folder_tables import is_alive, listed_tables, remember_table
+from tools.stage.names.new_files import MadeFiles
 from tools.stage.names.owners import FileNames, NameRequest
 from tools.stage.shards import state_of
 
@@ -70,3 +71,18 @@ def test_a_run_counts_from_its_names_to_its_receipt_whatever_the_clock_says(tmp_
     begin(tmp_path, 1, ("a", "h264"))  # of a run that finds the table complete
     table.unlink()
     assert not is_alive(table)
+
+
+def test_what_follows_a_torn_line_counts(tmp_path):
+    """A kill or a full disk ends the line of a list anywhere; the same run goes on behind it."""
+    listed = tmp_path / "clips.tables"
+    listed.write_text("/data/meta_cl")
+    remember_table(listed, tmp_path / "meta_clips.csv")
+    assert tmp_path / "meta_clips.csv" in listed_tables(listed)
+    table, clip = tmp_path / "meta_clips.csv", tmp_path / "a.mp4"
+    clip.write_bytes(b"a clip")
+    state_of(table).mkdir(parents=True)
+    (state_of(table) / "made.jsonl").write_text('["/clips/b.mp4", 12')
+    made = MadeFiles(str(tmp_path / "clips"), table)
+    made.add(clip, clip)
+    assert made.is_own(clip, "a.mp4")

@@ -49,7 +49,7 @@ def remember_table(listed: Path, table: Path) -> None:
     if table not in listed_tables(listed):
         line = json.dumps(str(table)) if {"\n", "\r"} & set(str(table)) else table
         with listed.open("a", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(f"{line}\n")
+            file.write(f"\n{line}")  # after a torn line, too
             file.flush()
             sync_open(file.fileno())
         sync_names([listed.parent])

@@ -105,12 +105,12 @@ class MadeFiles:
             OSError: The list cannot be written.
         """
         status = new.stat()
-        line = json.dumps([str(path.absolute()), status.st_size, status.st_mtime_ns]) + "\n"
+        line = json.dumps([str(path.absolute()), status.st_size, status.st_mtime_ns])
         listed = self._list()
         file = os.open(listed, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
             is_new = not os.fstat(file).st_size
-            os.write(file, line.encode("ascii"))
+            os.write(file, f"\n{line}".encode("ascii"))  # after a torn line, too
             sync_open(file)  # before the file has its name, by which it would be taken for another owner's
             if is_new:
                 sync_names(list(listed.parents)[:3])  # of the list, of the table's state and of all states
