@@ -225,6 +225,18 @@ def test_all_clips_of_a_source_have_its_bits(tmp_path: Path, pix_fmt: str) -> No
             assert container.streams.video[0].format.name == pix_fmt
 
 
+def test_damage_of_a_transport_stream_is_not_copied(tmp_path: Path) -> None:
+    whole = make_video(tmp_path / "whole.ts", 60, b_frames=0)
+    with av.open(str(whole)) as container:
+        at = next(p.pos for n, p in enumerate(container.demux(video=0)) if n == 27)
+    data = whole.read_bytes()
+    (tmp_path / "s.ts").write_bytes(data[: at + 188] + data[at + 376 :])  # frame 27 has lost bytes
+    scenes = [(Fraction(a, 25), Fraction(b, 25)) for a, b in ((0, 24), (24, 36), (36, 60))]
+    result = cut_clips(tmp_path / "s.ts", scenes, tmp_path / "out", options=CutOptions(mode="smart"))
+    assert [(clip.start_frame, clip.mode) for clip in result.clips] == [(0, "smart"), (36, "smart")]
+    assert "frame 27 (at 1.080 s) is damaged" in result.failures[1].message
+
+
 def test_the_summary_says_what_share_of_frames_is_copied(tmp_path: Path) -> None:
     make_video(tmp_path / "s.mp4", 60, codec="hevc")
     table = tmp_path / "meta.csv"

@@ -96,6 +96,8 @@ class SmartSource:
         count = int(np.flatnonzero(complete)[-1]) + 1
         if start.open and count == 1:
             return None  # libav takes the references that it lacks for pictures of what follows at once
+        if np.isin(self._starts.doubtful, stored[:count]).any():
+            return None  # mode exact decodes them, and fails if they are damaged
         return Middle(range(start.frame, start.frame + count), start, np.sort(stored[:count]).tolist())
 
     def write(self, job: Job, middle: Middle) -> bool | MediaError:

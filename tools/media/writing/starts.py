@@ -47,6 +47,7 @@ class SourceStarts:
     Attributes:
         join: What its codec needs.
         header_is_complete: Whether no packet has other parameter sets than the header.
+        doubtful: Packets of which bytes may be lost (gaps in a transport stream); only decoding tells.
 
     Raises:
         NotCopyable: Nothing can be joined with its packets.
@@ -117,7 +118,10 @@ class SourceStarts:
         frame_of = dict(zip(self._index.positions.tolist(), range(len(self._index.positions)), strict=True))
         before, after = self._neighbours()
         starts = []
+        self.doubtful: list[int] = []
         for position, packet in enumerate(stored):
+            if packet.is_corrupt:
+                self.doubtful.append(position)
             own = {}
             units = []
             for unit in units_of(bytes(packet), self._length_size):
