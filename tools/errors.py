@@ -136,6 +136,16 @@ class UserError(VidsieveError):
     """
 
 
+def check_choice(what: str, value: str, choices: Collection[str]) -> None:
+    """Make sure that a value is one of those supported.
+
+    Raises:
+        UserError: ``Invalid WHAT (VALUE). Supported values are ...``.
+    """
+    if value not in choices:
+        raise UserError(f"Invalid {what} ({value}). Supported values are {', '.join(choices)}.")
+
+
 class DiskError(UserError):
     """The disk or the machine refuses: full, read-only, no more files. The run ends; no row has failed.
 
@@ -164,7 +174,7 @@ class MediaError(VidsieveError):
 
     def __init__(self, kind: str, path: str | Path, message: str) -> None:
         if kind not in FAILURE_KINDS:
-            raise ValueError(_invalid(kind))
+            raise ValueError(f"Invalid kind ({kind}). Supported values are {', '.join(FAILURE_KINDS)}.")
         self.kind = kind
         self.path = str(path)
         self.message = " ".join(message.split())
@@ -194,10 +204,5 @@ def failure_kinds(wanted: bool | str | Collection[str]) -> frozenset[str]:
     if isinstance(wanted, str):
         wanted = [kind for kind in map(str.strip, wanted.split(",")) if kind] or [wanted]
     for kind in wanted:
-        if kind not in FAILURE_KINDS:
-            raise UserError(_invalid(kind))
+        check_choice("kind", kind, FAILURE_KINDS)
     return frozenset(wanted)
-
-
-def _invalid(kind: str) -> str:
-    return f"Invalid kind ({kind}). Supported values are {', '.join(FAILURE_KINDS)}."

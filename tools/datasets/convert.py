@@ -11,7 +11,7 @@ from tools.base.terminal import harmless
 from tools.datasets.sources import SOURCES, Found, SourceOptions, sources_that_read
 from tools.datasets.sources.folders import convert_image, convert_video
 from tools.datasets.sources.published import convert_imagenet, convert_ucf101, convert_vidprom
-from tools.errors import UserError
+from tools.errors import UserError, check_choice
 
 __all__ = [
     "convert_image",
@@ -38,8 +38,7 @@ def read_source(kind: str, places: list[str], options: SourceOptions | None = No
     Raises:
         UserError: There is no such layout, nothing is found, or what is there cannot be read.
     """
-    if kind not in SOURCES:
-        raise UserError(f"Invalid kind ({kind}). Supported values are {', '.join(SOURCES)}.")
+    check_choice("kind", kind, SOURCES)
     source = SOURCES[kind]
     if len(places) != 1 and not source.several:
         raise UserError(f"convert {kind}: name {source.place}, not {len(places)} of them")

@@ -11,7 +11,7 @@ from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Context, Spli
 from tools.datasets.operations.amounts import Goal, hours
 from tools.datasets.operations.base import DETAIL_COLUMN, Part, count
 from tools.datasets.operations.ranks import parse_by
-from tools.errors import UserError
+from tools.errors import UserError, check_choice
 
 if TYPE_CHECKING:
     import polars as pl
@@ -115,8 +115,7 @@ def checked(operations: Mapping[str, Any], settings: Settings | None = None) -> 
     """
     values: dict[str, Any] = {}
     for name, value in operations.items():
-        if name not in OPERATIONS:
-            raise UserError(f"Invalid operation ({name}). Supported values are {', '.join(OPERATIONS)}.")
+        check_choice("operation", name, OPERATIONS)
         if value is not None and value is not False:
             values[name] = _parsed(name, value)
     if "sort" in values and "sort_ascending" in values:

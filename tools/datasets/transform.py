@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tools import cli
-from tools.errors import UserError
+from tools.errors import UserError, check_choice
 from tools.options import Option, options_of
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ def make_stage(method: str, output_dir: str, **options: Any) -> FolderStage:
     Raises:
         UserError: There is no such method, or it does not know an option or its value.
     """
-    if method not in METHODS:
-        raise UserError(f"Invalid method ({method}). Supported values are {', '.join(METHODS)}.")
+    check_choice("method", method, METHODS)
     stage_class = METHODS[method].stage_class
     given = {name: value for name, value in options.items() if value is not None}
     known = {field.name for field in dataclasses.fields(stage_class)}

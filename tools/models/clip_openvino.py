@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tools.errors import UserError
+from tools.errors import UserError, check_choice
 from tools.models.device import cpu_multiplies_bf16
 from tools.models.openvino_cpu import (
     OPENVINO_ERRORS,
@@ -58,8 +58,7 @@ def choose_clip_backend(backend: str, device: str, precision: str, *, compile: b
         UserError: It is not known or not installed, cannot compute here, or does not go together with the
             others.
     """
-    if backend not in CLIP_BACKENDS:
-        raise UserError(f"Invalid backend ({backend}). Supported values are {', '.join(CLIP_BACKENDS)}.")
+    check_choice("backend", backend, CLIP_BACKENDS)
     reasons = {
         f"--device {device}: it runs on the CPU": device != "cpu",
         f"--precision {precision} on this CPU": precision not in _PRECISIONS

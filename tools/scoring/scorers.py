@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tools.commands import SCORERS
-from tools.errors import UserError
+from tools.errors import UserError, check_choice
 
 if TYPE_CHECKING:
     from tools.stage.command import StageCommand
@@ -21,8 +21,7 @@ def check_score(name: str) -> None:
     Raises:
         UserError: There is none.
     """
-    if name not in SCORERS:
-        raise UserError(f"Invalid score ({name}). Supported values are {', '.join(SCORERS)}.")
+    check_choice("score", name, SCORERS)
 
 
 def scorer_command(name: str) -> StageCommand:

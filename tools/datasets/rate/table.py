@@ -15,7 +15,7 @@ from tools.datasets.rate.features import PREDICTED, groups_of, read_matrix, read
 from tools.datasets.rate.learning import Learned, learn, next_rows, predict
 from tools.datasets.rate.models import MODELS
 from tools.datasets.rate.targets import Targets, targets_of
-from tools.errors import UserError
+from tools.errors import UserError, check_choice
 from tools.report.ratings import MatchedRatings, match_ratings, read_ratings
 from tools.stage.output import Counts, Output
 from tools.stage.progress import Progress
@@ -102,8 +102,8 @@ def rate_table(
         UserError: Something cannot be read or written, the ratings are of no row or too few, or all the same.
     """
     meta = Path(meta)
-    if model is not None and model not in MODELS:
-        raise UserError(f"Invalid model ({model}). Supported values are {', '.join(MODELS)}.")
+    if model is not None:
+        check_choice("model", model, MODELS)
     read = [meta, *map(Path, ratings), *([Path(embeddings)] if embeddings is not None else [])]
     recording = Recording(read, takes=dict.fromkeys(read[1:], _nothing))
     said = read_ratings(ratings)

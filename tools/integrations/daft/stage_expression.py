@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from tools.columns import polars_type
-from tools.errors import UserError
+from tools.errors import UserError, check_choice
 from tools.integrations.daft.packages import import_daft
 from tools.integrations.daft.resources import Workers, check_resources, share_of_a_machine, usual_cpus
 from tools.integrations.daft.stage_udf import (
@@ -123,8 +123,7 @@ def _types(stage: Stage | StageSpec, spec: StageSpec, column: str | None, struct
     types = {name: daft_type(dtype) for name, dtype in made.added_columns.items()}
     if column is None or struct:
         return types
-    if column not in types:
-        raise UserError(f"Invalid column ({column}). Supported values are {', '.join(types)}.")
+    check_choice("column", column, types)
     return {column: types[column]}
 
 

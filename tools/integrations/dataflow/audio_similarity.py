@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tools.errors import MediaError, UserError
+from tools.errors import MediaError, UserError, check_choice
 from tools.integrations.clip_names import known_clip
 from tools.integrations.dataflow.registry import Columns, Operator
 from tools.integrations.run import (
@@ -125,9 +125,9 @@ class VideoAudioSimilarity(Operator):
         device: str = "auto",
         precision: str = "auto",
     ) -> None:
-        _check("mode", mode, ("auto", *MODES))
-        _check("any_or_all", any_or_all, ("any", "all"))
-        _check("reduce", reduce_mode, tuple(REDUCE))
+        check_choice("mode", mode, ("auto", *MODES))
+        check_choice("any_or_all", any_or_all, ("any", "all"))
+        check_choice("reduce", reduce_mode, tuple(REDUCE))
         if min_score > max_score:
             raise UserError(f"min_score {min_score:g} is greater than max_score {max_score:g}")
         self.moments = _moments(frame_sampling_method, frame_num)
@@ -298,7 +298,7 @@ def _passed(videos: list[bool | None], any_or_all: str) -> bool | None:
 
 
 def _moments(method: str, frame_num: int) -> Moments:
-    _check("frame_sampling_method", method, ("uniform", "all_keyframes"))
+    check_choice("frame_sampling_method", method, ("uniform", "all_keyframes"))
     return ShotChanges() if method == "all_keyframes" else Sampling("first_middle_last", frame_num)
 
 
@@ -310,8 +310,3 @@ def _clip_model(name: str, mode: str) -> str:
     if known is None:
         raise UserError(reasons[0])
     return known
-
-
-def _check(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise UserError(f"Invalid {name} ({value}). Supported values are {', '.join(choices)}.")

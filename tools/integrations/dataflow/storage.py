@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tools.base.disk import cannot_write, publish
 from tools.base.temporary_files import temporary_file
-from tools.errors import UserError
+from tools.errors import UserError, check_choice
 from tools.integrations.cells import plain, refuse_twins
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ class FileStorage:
         Raises:
             UserError: `step` was not called, the file is missing or unreadable, or of no known kind.
         """
-        if output_type not in ("dataframe", "dict"):
-            raise UserError(f"Invalid output_type ({output_type}). Supported values are dataframe, dict.")
+        check_choice("output_type", output_type, ("dataframe", "dict"))
         path = Path(self.file(self._current()))
         kind = _kind(path.suffix[1:], f"{path}: file type") if self.operator_step == 0 else self.cache_type
         if not path.exists():

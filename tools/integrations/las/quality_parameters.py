@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.errors import MediaError, UserError
+from tools.errors import MediaError, UserError, check_choice
 from tools.integrations.clip_names import known_clip
 from tools.media.fetching.sources import BASE64, Source
 from tools.media.reading.sampling import Sampling
@@ -51,10 +51,7 @@ def check_parameters(arguments: Mapping[str, Any]) -> Chosen:
     Raises:
         UserError: One is wrong, or two do not go together.
     """
-    if arguments["reduce_mode"] not in REDUCE:
-        raise UserError(
-            f"Invalid reduce_mode ({arguments['reduce_mode']}). Supported values are {', '.join(REDUCE)}."
-        )
+    check_choice("reduce_mode", arguments["reduce_mode"], REDUCE)
     form = arguments["default_video_format"]
     try:
         if not isinstance(form, str) or form.lower().partition(":")[0] == BASE64:
@@ -69,8 +66,7 @@ def check_parameters(arguments: Mapping[str, Any]) -> Chosen:
 
 def _sampling(arguments: Mapping[str, Any]) -> Sampling:
     mode = arguments["sample_mode"]
-    if mode not in SAMPLE_MODES:
-        raise UserError(f"Invalid sample_mode ({mode}). Supported values are {', '.join(SAMPLE_MODES)}.")
+    check_choice("sample_mode", mode, SAMPLE_MODES)
     policy, own, name = SAMPLE_MODES[mode]
     if arguments[own] is None:
         raise UserError(f"sample_mode={mode!r} needs {own}")

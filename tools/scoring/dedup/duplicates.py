@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tools import options
-from tools.errors import UserError
+from tools.errors import UserError, check_choice
 from tools.options import option
 from tools.options.values import Choice, Number, Text
 from tools.scoring.dedup.alignment import Track, align_closely
@@ -149,8 +149,7 @@ def check_options(
     Raises:
         UserError: There is no such method, threshold or column.
     """
-    if method not in METHODS:
-        raise UserError(f"Invalid method ({method}). Supported values are {', '.join(METHODS)}.")
+    check_choice("method", method, METHODS)
     if threshold is not None and not 0 < threshold <= 1:
         raise UserError(f"Invalid threshold ({threshold}). It must be greater than 0 and at most 1.")
     check_keep(keep, columns)

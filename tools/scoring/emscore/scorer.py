@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tools.errors import check_choice
 from tools.scoring.clip_features import image_features
 from tools.scoring.emscore.cells import cell_texts
 from tools.scoring.emscore.metrics import (
@@ -24,7 +25,7 @@ from tools.scoring.emscore.metrics import (
     similarities,
 )
 from tools.scoring.emscore.texts import LONG_TEXT, token_features
-from tools.scoring.matching.scorer import TextTokens, check_choice, tokenize
+from tools.scoring.matching.scorer import TextTokens, tokenize
 
 if TYPE_CHECKING:
     from PIL import Image

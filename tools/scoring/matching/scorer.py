@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tools.errors import UserError
+from tools.errors import UserError, check_choice
 from tools.scoring.clip_features import cosines, image_features, mean_feature, text_features
 
 if TYPE_CHECKING:
@@ -153,13 +153,3 @@ class MatchScorer:
         tokens = [tokenize(self.tokenizer, text, length, self._long_text) for text in texts]
         captions = np.stack(caption_features(self.clip, tokens))
         return 100.0 * cosines(image_features(self.clip, images), captions)
-
-
-def check_choice(name: str, value: str, choices: dict[str, str]) -> None:
-    """Check an option that has few values.
-
-    Raises:
-        UserError: It has another one.
-    """
-    if value not in choices:
-        raise UserError(f"Invalid {name} ({value}). Supported values are {', '.join(choices)}.")

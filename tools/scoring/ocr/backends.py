@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tools.errors import UserError
+from tools.errors import UserError, check_choice
 from tools.models.openvino_cpu import openvino_computes, openvino_settings, require_openvino
 from tools.scoring.ocr.sessions import (
     import_onnxruntime,
@@ -56,8 +56,7 @@ def choose_backend(device: str, backend: str) -> tuple[str, str]:
     Raises:
         UserError: One is not known or not installed, or cannot compute here, or they do not go together.
     """
-    if backend not in BACKENDS:
-        raise UserError(f"Invalid backend ({backend}). Supported values are {', '.join(BACKENDS)}.")
+    check_choice("backend", backend, BACKENDS)
     device = resolve_ocr_device("cpu" if (device, backend) == ("auto", "openvino") else device)
     if backend == "auto":
         return device, "openvino" if device == "cpu" and openvino_computes("ONNX Runtime") else "onnxruntime"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tools.errors import UserError
+from tools.errors import UserError, check_choice
 from tools.scoring.ocr.backends import choose_backend
 from tools.scoring.ocr.detection import Candidate, TextDetector
 from tools.scoring.ocr.reading import Reading, TextReader
@@ -150,8 +150,7 @@ def check_options(threshold: float, limit_side: int, check: str) -> None:
         raise UserError(f"threshold {threshold}: must be from 0 to 1, and less than 1")
     if limit_side < 32:
         raise UserError(f"limit_side {limit_side}: must be 32 pixels or more")
-    if check not in CHECKS:
-        raise UserError(f"Invalid check ({check}). Supported values are {', '.join(CHECKS)}.")
+    check_choice("check", check, CHECKS)
 
 
 def looks_like_line(candidate: Candidate, shorter_side: int) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tools.errors import UserError
+from tools.errors import UserError, check_choice
 from tools.media.reading.sampling import Sampling
 from tools.options import option
 from tools.options.values import Choice, Text
@@ -95,8 +95,7 @@ class QualityStage(CLIPStage):
         }
 
     def _column(self, column: str, reduction: str) -> str:
-        if reduction not in REDUCE:
-            raise UserError(f"Invalid reduce ({reduction}). Supported values are {', '.join(REDUCE)}.")
+        check_choice("reduce", reduction, REDUCE)
         return column if reduction == "avg" or len(self.reduce) == 1 else f"{column}_{reduction}"
 
 

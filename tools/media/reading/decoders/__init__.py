@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from tools.errors import UserError
+from tools.errors import check_choice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,8 +77,7 @@ def check_decoder(decoder: str) -> None:
     Raises:
         UserError: There is none.
     """
-    if decoder not in DECODERS:
-        raise UserError(f"Invalid decoder ({decoder}). Supported values are {', '.join(DECODERS)}.")
+    check_choice("decoder", decoder, DECODERS)
 
 
 def decoder_for(decoder: str, index: PacketIndex) -> FrameDecoder:
