@@ -7,7 +7,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from tools.media.writing.settings import check_encoding
 from tools.options import option, option_field
 from tools.options.values import Number, Text
 from tools.stage.names.file_stems import with_stem
+from tools.stage.names.new_files import is_same_file
 from tools.stage.stage import FAILURES, MADE_FILES, ORIGIN, Row, origin
 
 if TYPE_CHECKING:
@@ -108,12 +108,11 @@ class ExportStage(FolderStage):
         """Put the planned files beside the rows, and choose the threads of each worker."""
         import polars as pl
 
-        from tools.media.workers.pool import usable_cores
+        from tools.media.workers.pool import threads_each
 
         if len(self._targets) != table.height:
             raise UserError("the table has changed while it was read; run it again")
-        cores = usable_cores()
-        self.threads = max(1, cores // max(1, min(self.workers or 1, cores, table.height)))
+        self.threads = threads_each(self.workers, table.height)
         cells = [json.dumps([_as_json(cut) for cut in cuts]) for cuts in self._pieces]
         return self._with_targets(
             table.with_columns(pl.Series(PIECES, cells, dtype=pl.String)), self._targets
@@ -172,7 +171,7 @@ class ExportStage(FolderStage):
 
     def _write(self, row: Row, name: str, cut: Cut | None) -> Path:
         path = self.target_path({**row, TARGET: name})
-        if cut is None and _is_same(path, row["path"]):
+        if cut is None and is_same_file(path, row["path"]):
             return path  # linked by a run that was killed then
         try:
             with self.new_file(path, row) as new:
@@ -216,12 +215,6 @@ class ExportStage(FolderStage):
 def window_name(target: str, number: int, count: int) -> str:
     """The path of a file, of several of one row with its number from 1 on."""
     return with_stem(target, lambda stem: f"{stem}_w{number:03}") if count > 1 else target
-
-
-def _is_same(path: Path, source: str) -> bool:
-    with suppress(OSError):  # it may be missing
-        return path.samefile(source)
-    return False
 
 
 def _link(source: str, new: Path) -> None:

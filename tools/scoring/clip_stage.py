@@ -198,8 +198,12 @@ class CLIPStage(Stage):
         """Use a loaded CLIP. Override to load what else is needed, and to check that it fits.
 
         Raises:
-            UserError: It does not.
+            UserError: It does not, or reads texts with another vocabulary.
         """
+        if self.reads_texts:
+            from tools.models.clip_tokenizer import check_vocabulary, load_tokenizer
+
+            check_vocabulary(features.encoder, load_tokenizer(self.vocabulary))
         self._features = features
 
     def score(self, batch: list[CLIPRow]) -> list[dict[str, Any] | MediaError]:

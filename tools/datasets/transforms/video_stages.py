@@ -72,10 +72,9 @@ class VideoStage(FileStage):
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Choose paths, and the threads of each worker by the number of files."""
-        from tools.media.workers.pool import usable_cores
+        from tools.media.workers.pool import threads_each
 
-        cores = usable_cores()
-        self.threads = max(1, cores // max(1, min(self.workers or 1, cores, table.height)))
+        self.threads = threads_each(self.workers, table.height)
         return super().plan(table)
 
     def claim(self, table: pl.DataFrame, output: Path) -> pl.DataFrame:

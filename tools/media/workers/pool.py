@@ -47,6 +47,12 @@ def usable_cores() -> int:
     return max(1, allowed_cores() // max(1, ranks))
 
 
+def threads_each(workers: int, jobs: int) -> int:
+    """Threads of each of several workers that share the cores; 0 workers are this process alone."""
+    cores = usable_cores()
+    return max(1, cores // max(1, min(workers or 1, cores, jobs)))
+
+
 class WorkerPool:
     """A pool of worker processes with limits; a context manager that kills them on exit.
 

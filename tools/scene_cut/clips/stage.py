@@ -104,11 +104,10 @@ class CutStage(Stage):
 
     def plan(self, table: pl.DataFrame) -> pl.DataFrame:
         """Choose the stems of all clips by the whole table, and the threads by how many files there are."""
-        from tools.media.workers.pool import usable_cores
+        from tools.media.workers.pool import threads_each
 
-        cores = usable_cores()
-        busy = max(1, min(self.workers or 1, cores, table.height))
-        self.options = dataclasses.replace(self.options, threads=max(1, cores // busy))
+        threads = threads_each(self.workers, table.height)
+        self.options = dataclasses.replace(self.options, threads=threads)
         if "boundary" in table.columns:
             self.row_columns = {**self.row_columns, "boundary": "String"}
         stems = file_stems(*_paths(table))

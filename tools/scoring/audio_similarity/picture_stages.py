@@ -130,13 +130,6 @@ class _PictureStage(SoundStage, CLIPStage):
         path = row["path"]
         return read_windows(path, self.audio_path(row), moments, self.sound_settings, picture_index(path))
 
-    def use(self, features: CLIPFeatures) -> None:
-        """Take a loaded CLIP; its vocabulary must be the one that texts are written in."""
-        from tools.models.clip_tokenizer import check_vocabulary, load_tokenizer
-
-        check_vocabulary(features.encoder, load_tokenizer(self.vocabulary))
-        super().use(features)
-
     def score(self, batch: list[CLIPRow | FinishedRow]) -> list[dict[str, Any] | MediaError]:
         """Score the rows that have sound."""
         ready = [row for row in batch if isinstance(row, CLIPRow)]

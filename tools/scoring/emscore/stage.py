@@ -219,14 +219,13 @@ class EMScoreStage(CLIPStage):
         )
 
     def use(self, features: CLIPFeatures) -> None:
-        """Take a loaded CLIP; vocabulary and IDF must be those that the texts are written in."""
-        from tools.models.clip_tokenizer import check_vocabulary, load_tokenizer
+        """Take a loaded CLIP; the IDF must be of its vocabulary."""
+        from tools.models.clip_tokenizer import load_tokenizer
 
+        super().use(features)
         self._tokenizer = load_tokenizer(self.vocabulary)
-        check_vocabulary(features.encoder, self._tokenizer)
         if self.idf is not None:
             self.idf.check(self._tokenizer)
-        super().use(features)
 
     def score(self, batch: list[CLIPRow]) -> list[dict[str, Any] | MediaError]:
         """Encode pictures and texts of all rows; where only texts are compared, these alone."""

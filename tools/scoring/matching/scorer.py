@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tools.errors import UserError, check_choice
+from tools.errors import check_choice
 from tools.scoring.clip_features import cosines, image_features, mean_feature, text_features
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from tools.errors import MediaError
 from tools.media.reading.sampling import Sampling
 from tools.options import option
 from tools.options.values import Choice
-from tools.scoring.clip_features import CLIPFeatures
 from tools.scoring.clip_options import long_text_option
 from tools.scoring.clip_stage import CLIPStage
 from tools.scoring.matching.scorer import (
@@ -81,13 +80,6 @@ class MatchingStage(CLIPStage):
             return tokenize(load_tokenizer(self.vocabulary), str(text), self.context_length, self.long_text)
         except ValueError as error:
             raise MediaError("bad_value", row["path"], str(error)) from None
-
-    def use(self, features: CLIPFeatures) -> None:
-        """Take a loaded CLIP; its vocabulary must be the one that the captions are written in."""
-        from tools.models.clip_tokenizer import check_vocabulary, load_tokenizer
-
-        check_vocabulary(features.encoder, load_tokenizer(self.vocabulary))
-        super().use(features)
 
     def score_features(self, features: list[np.ndarray], extras: list[TextTokens]) -> list[dict[str, Any]]:
         """The match of each row's frames with its caption."""

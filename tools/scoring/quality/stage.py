@@ -74,12 +74,10 @@ class QualityStage(CLIPStage):
 
     def use(self, features: CLIPFeatures) -> None:
         """Take a loaded CLIP, and let it read the prompts."""
-        from tools.models.clip_tokenizer import check_vocabulary, load_tokenizer
+        from tools.models.clip_tokenizer import load_tokenizer
 
-        tokenizer = load_tokenizer(self.vocabulary)
-        check_vocabulary(features.encoder, tokenizer)
         super().use(features)
-        self._prompts = prompt_features(features.encoder, tokenizer, self._pairs)
+        self._prompts = prompt_features(features.encoder, load_tokenizer(self.vocabulary), self._pairs)
 
     def score_features(self, features: list[np.ndarray], extras: list[Any]) -> list[dict[str, Any]]:
         """The reductions over the frames of each row, for each pair of prompts."""

@@ -46,7 +46,7 @@ def new_file(
     try:
         if path.is_dir():
             raise MediaError("encode", source, f"{path} is a folder")
-        if _same(path, source):
+        if is_same_file(path, source):
             raise MediaError("encode", source, "the new file would overwrite it; choose another folder")
         with unfinished_file(path) as new:
             yield new
@@ -69,7 +69,8 @@ def new_file(
         ) from None
 
 
-def _same(path: Path, source: str) -> bool:
+def is_same_file(path: Path, source: str) -> bool:
+    """Whether a path is another name of a file."""
     with suppress(OSError):  # either may be missing
         return path.samefile(source)
     return False
