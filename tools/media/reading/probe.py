@@ -38,10 +38,12 @@ class MediaInfo:
         coded_width: Width as stored.
         coded_height: Height as stored.
         damaged: Number of incomplete packets.
-        timing: See `PacketIndex`; None for an image.
+        timing: "ok" if all times are those of the file, "repaired" if damaged ones were interpolated,
+            "restarted" if the file's clock restarts and its parts were joined; None for an image.
         bit_depth: Bits of a component of a pixel; None if the format does not say.
-        color: Range, matrix, primaries and transfer, see `colour_name`; None for an image.
-        hdr: sdr, pq, hlg or dolby-vision, see `tools.media.reading.colour.hdr.Hdr`.
+        color: Range, matrix, primaries and transfer as ffprobe names them (``tv/bt2020nc/bt2020/smpte2084``),
+            ``unknown`` where the file does not say; None for an image.
+        hdr: sdr, pq, hlg, or dolby-vision if only Dolby's own processing yields the colours.
         bitrate: Bits per second of the pictures; None for an image.
         bpp: Bits per stored pixel of the pictures; None for an image.
         gop: Largest distance between key frames, in frames; None for an image.

@@ -66,7 +66,7 @@ class Sampling:
 
     Attributes:
         policy: first_middle_last, opensora, middle, first, uniform_mid, count_uniform, interval_time,
-            interval_frames, fps or timestamps; see `SAMPLING_POLICIES`.
+            interval_frames, fps or timestamps.
         count: Number of frames, for first_middle_last, opensora, uniform_mid and count_uniform.
         interval: Seconds between frames, for interval_time.
         step: Frames from one chosen frame to the next, for interval_frames.

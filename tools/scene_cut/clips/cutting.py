@@ -93,8 +93,8 @@ class CutResult:
         clips: The clips, in the order of their scenes.
         failures: What went wrong, by scene.
         skipped: Scenes shorter than `min_seconds`.
-        left_behind: What the source has beside, see `tools.media.writing.sound.left_behind`.
-        timing: `PacketIndex.timing` of the source.
+        left_behind: Streams of the source that the clips do not have, such as ``audio aac (fra)``.
+        timing: Whether the times of the source are sound; as in `MediaInfo`.
     """
 
     clips: list[Clip]

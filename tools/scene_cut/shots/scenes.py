@@ -39,8 +39,9 @@ class Scene:
         start: Seconds since the first frame of the video; no later than the start of its first frame, and
             later than that of the frame before. Within its first frame where that was sliced.
         end: Seconds; the start of the frame that follows, or the end of the last frame, or within that.
-        begins: Kind of the boundary before it, see `tools.scene_cut.shots.boundaries`.
-        ends: Kind of the boundary behind it.
+        begins: The boundary before it: "cut", "gradual" (a dissolve or fade), "slice" (a long shot was
+            sliced), or "edge" (the beginning or end of the video, or of what was searched of it).
+        ends: The boundary behind it, likewise.
     """
 
     start_frame: int
