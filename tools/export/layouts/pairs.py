@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 
 from tools.export.items import Item
 from tools.export.layouts.base import Layout, captions_beside, place
@@ -52,7 +53,7 @@ class DiffusionPipe(Pairs):
         self, items: Sequence[Item], setup: Setup, split: str, folder: str
     ) -> Iterator[tuple[str, str]]:
         """Frame buckets are those that clips fill."""
-        option = lambda name: self.trainer.option(setup, name)  # noqa: E731
+        option = partial(self.trainer.option, setup)
         buckets = self.summary(items, setup, split).buckets
         sizes = option("size_buckets")
         if sizes:
@@ -121,7 +122,7 @@ class Musubi(Pairs):
         yield "dataset.toml", "\n".join([head, *(f"[[datasets]]\n{dataset}" for dataset in datasets)])
 
     def _frames(self, setup: Setup, rate: float | None, length: int) -> dict[str, object]:
-        option = lambda name: self.trainer.option(setup, name)  # noqa: E731
+        option = partial(self.trainer.option, setup)
         how = option("frame_extraction")
         targets = [length] if setup.by_length else sorted(set(setup.frames))
         return {
@@ -211,7 +212,7 @@ class SimpleTuner(Pairs):
         part: tuple[str, int, int | None],
     ) -> dict[str, object]:
         """A data set of all clips of the folder with so many frames, and at most so many."""
-        option = lambda name: self.trainer.option(setup, name)  # noqa: E731
+        option = partial(self.trainer.option, setup)
         name, length, longest = part
         width, height = setup.sizes[0]
         video = {

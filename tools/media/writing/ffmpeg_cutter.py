@@ -152,7 +152,7 @@ def _run(
             streams = [_video(next(pictures), index, job.plan, settings, to_sdr)]
             if has_sound:
                 streams.append(_audio(next(with_sound), index, job.plan))
-            outputs.append(ffmpeg.output(*streams, f"file:{part}", **_output_options(index, job, settings)))
+            outputs.append(ffmpeg.output(*streams, f"file:{part}", **_output_options(job, settings)))
         try:
             run_ffmpeg(program, ffmpeg.merge_outputs(*outputs).get_args())
         except FfmpegError as error:
@@ -215,7 +215,7 @@ def _audio(stream: Any, index: PacketIndex, plan: Plan) -> Any:
     return stream.filter("asetpts", f"PTS-{begin}/TB").filter("aresample", **{"async": 1, "first_pts": 0})
 
 
-def _output_options(index: PacketIndex, job: Job, settings: EncodeSettings) -> dict[str, Any]:
+def _output_options(job: Job, settings: EncodeSettings) -> dict[str, Any]:
     options: dict[str, Any] = {
         "f": "mp4",
         "c:v": settings.codec.encoder,
