@@ -139,6 +139,19 @@ def test_what_the_toolkit_raises_is_a_vidsieve_error(tmp_path):
         "filter": lambda: vidsieve.filter_table(tmp_path / "gone.csv", aesmin=5),
         "column": lambda: vidsieve.filter_table(_frame(), aesmin=5),
         "operation": lambda: vidsieve.filter_table(_frame(), best=True),
+        "no frame": lambda: vidsieve.filter_table({"path": ["a.mp4"]}, fmin=1),
+        "no table": lambda: vidsieve.filter_table(None, fmin=1),
+        "switch": lambda: vidsieve.filter_table(_frame(), remove_empty_path=0),
+        "several": lambda: vidsieve.filter_table(_frame(), path_subset=["a"]),
+        "none of several": lambda: vidsieve.filter_table(_frame(), select=[]),
+        "other frame": lambda: vidsieve.filter_table(_frame(), union=_frame()),
+        "by": lambda: vidsieve.filter_table(_frame(), keep_rows=1, by=["num_frames"]),
+        "seed": lambda: vidsieve.filter_table(_frame(), shuffle=True, seed=-1),
+        "lazy": lambda: vidsieve.filter_table(_frame().lazy().select("gone"), fmin=1),
+        "a dict": lambda: vidsieve.score({"path": [text]}, "technical", run=here),
+        "flags": lambda: vidsieve.score(text, "technical", technical="fade", run=here),
+        "the path": lambda: vidsieve.score(text, "technical", error_column="path", run=here),
+        "a value": lambda: vidsieve.score(text, "technical", error_column="fade", run=here),
     }
     for name, call in calls.items():
         with pytest.raises(vidsieve.VidsieveError) as raised:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -75,6 +76,31 @@ def test_frames_are_those_of_ffmpeg(files):
 def test_frames_by_policy_and_by_number(files, choice, numbers):
     found = vidsieve.read_frames(files["film"], choice)
     assert [read_barcode(frame.image) for frame in found] == numbers
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"step": 0}, {"step": -1}, {"size": (0, 5)}, {"size": "64x48"}),
+        *({"format": "rgb"}, {"interpolation": "best"}, {"on_damage": "skip"}),
+    ],
+    ids=str,
+)
+def test_values_that_are_not_supported(files, options):
+    with pytest.raises(vidsieve.UserError, match=f"Invalid {next(iter(options))} "):
+        next(vidsieve.iter_frames(files["film"], **options))
+
+
+@pytest.mark.parametrize("frames", [[1.7], ["1"], [float("nan")], 5, None], ids=str)
+def test_what_is_no_number_of_a_frame(files, frames):
+    with pytest.raises(vidsieve.UserError, match="whole numbers"):
+        vidsieve.read_frames(files["film"], frames)
+
+
+def test_a_file_address_is_the_file(files):
+    address = f"file://{files['film']}"
+    assert vidsieve.probe(address) == vidsieve.probe(files["film"])
+    assert len(list(vidsieve.iter_frames(address, step=20))) == 3
 
 
 def test_an_image_is_its_only_frame(files):
@@ -189,6 +215,39 @@ def test_tables_are_filtered_as_the_command_and_pandas_do(tmp_path):
     assert isinstance(on_disk, pl.DataFrame) and on_disk["path"].to_list() == expected
     assert on_disk["aes"].to_list() == ["5.0", "7.0", "5.5"]  # cells of a CSV keep their bytes
     assert vidsieve.filter_table(str(table), sort="aes", head=1)["path"].to_list() == ["4.mp4"]
+
+
+def test_whole_numbers_of_pandas_stay_whole_beside_missing_ones():
+    """NumPy's floats, in which pandas has such a column by itself, have no 2**60 + 1."""
+    numbers = [2**60 + 1, None, 7]
+    for dtype, made in (("Int64", "Int64"), ("int64[pyarrow]", "int64[pyarrow]"), (object, "Int64")):
+        cells = pd.Series(numbers, dtype=dtype)
+        found = vidsieve.filter_table(pd.DataFrame({"n": cells, "fps": [24, 25, 1]}), fpsmin=20)["n"]
+        assert found.dtype == made and found[0] == 2**60 + 1 and pd.isna(found[1])
+
+
+@pytest.mark.parametrize("kind", [pl.Categorical, pl.Int64, pl.Null])
+def test_paths_of_a_frame_are_read_as_those_of_a_table(kind, tmp_path):
+    """Polars writes such columns into Parquet, and of a file they are read as texts."""
+    frame = pl.DataFrame({"path": [None if kind == pl.Null else "7", None]}).with_columns(
+        pl.col("path").cast(kind)
+    )
+    frame.write_parquet(tmp_path / "m.parquet")
+    for operation in ("remove_empty_path", "path_to_id"):
+        expected = vidsieve.filter_table(tmp_path / "m.parquet", **{operation: True})
+        assert vidsieve.filter_table(frame, **{operation: True}).equals(expected)
+    scored = vidsieve.score(frame, "technical", run=HERE)
+    assert [reason.partition(":")[0] for reason in scored["error"]][1:] == ["bad_value"]
+    assert "internal" not in scored["error"][0]
+
+
+def test_a_path_that_is_missing_or_no_text_costs_its_own_row(files):
+    """A cell without a value among paths, and a name that is not UTF-8."""
+    paths = [str(files["still"]), None, float("nan"), os.fsdecode(b"\xff.mp4"), os.fsencode(files["still"])]
+    found = vidsieve.score(paths, "technical", technical={"measures": "sharpness"}, run=HERE)
+    kinds = [reason and reason.partition(":")[0] for reason in found["error"]]
+    assert kinds == [None, "bad_value", "bad_value", "missing", None]
+    assert found["sharpness"][0] == found["sharpness"][4]
 
 
 def test_files_that_a_filter_cannot_read_are_logged(files, caplog):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from pathlib import Path
 
 from tools.base.addresses import local_path
@@ -36,14 +37,17 @@ def read_frames(
     Raises:
         MediaError: missing, not_a_file, empty, unreadable, no_video; too_short if there is no such frame;
             decode if one is damaged.
-        UserError: An unknown policy or decoder, or a negative number.
+        UserError: An unknown policy or decoder, or what cannot be the number of a frame.
     """
     path = local_path(str(path))
     if isinstance(frames, str):
         frames = parse_sampling(frames)
     if isinstance(frames, Sampling):
         return list(read_sampled(path, frames, decoder=decoder))
-    numbers = [int(number) for number in frames]
+    try:
+        numbers = [index(number) for number in frames]
+    except TypeError as error:
+        raise UserError(f"frames: must be whole numbers, or how to choose them: {error}") from None
     if numbers and min(numbers) < 0:
         raise UserError(f"Invalid frame ({min(numbers)}). Frames are numbered from 0.")
     if not is_image(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -17,6 +18,8 @@ from tools.stage.run_options import RunOptions
 from tools.stage.session import map_rows
 from tools.stage.stage import Stage
 from tools.table import to_lazy
+from tools.table.cells import whole_characters
+from tools.table.formats.types import text_columns
 
 
 def map_frame(files: Any, stage: Stage, run: RunOptions, error_column: str) -> Any:
@@ -31,6 +34,9 @@ def map_frame(files: Any, stage: Stage, run: RunOptions, error_column: str) -> A
     Raises:
         UserError: A column is missing; or see `Stage.ready` and `Session.process`.
     """
+    taken = {*stage.required_columns, *stage.optional_columns, *stage.added_columns}
+    if not isinstance(error_column, str) or error_column in taken:
+        raise UserError(f"error_column: {error_column!r} is no name, or one of the score's columns")
     if isinstance(files, (str, os.PathLike)):
         files = [files]
     if isinstance(files, pl.LazyFrame):
@@ -53,9 +59,14 @@ def _is_pandas(files: Any) -> bool:
     return type(files).__module__.partition(".")[0] == "pandas" and hasattr(files, "columns")
 
 
-def _paths(files: Any) -> list[str]:
+def _paths(files: Any) -> list[str | None]:
+    """Paths; None for those that are missing, as in a column of pandas."""
     try:
-        return [os.fspath(path) for path in files]
+        if isinstance(files, Mapping):
+            raise TypeError(f"a {type(files).__name__} is neither")
+        return [
+            None if path is None or path != path else whole_characters(os.fsdecode(path)) for path in files
+        ]
     except TypeError as error:
         raise UserError(f"files: must be paths, or a frame with a column path: {error}") from None
 
@@ -63,6 +74,7 @@ def _paths(files: Any) -> list[str]:
 def _columns(table: pl.DataFrame, stage: Stage, run: RunOptions, error_column: str) -> dict[str, pl.Series]:
     """The columns that a stage adds to a table, and the column with the failures."""
     check_columns(stage, table, "the frame")
+    table = text_columns(table.lazy()).collect()
     outcomes: list[Outcome] = []
     if table.height:
         stage.ready(report=True)

@@ -88,9 +88,11 @@ def score(
         UserError: An unknown score or flag; weights or a column are missing.
     """
     names = parse_scores(scores if isinstance(scores, str) else ",".join(scores))
-    for name in flags:
+    for name, own in flags.items():
         if name not in names:
             raise UserError(f"{name}: is not among the scores {', '.join(names)}")
+        if not isinstance(own, Mapping):
+            raise UserError(f"{name}: must be a dict of flags and their values, not {own!r:.60}")
     shared = _given({"device": device, "precision": precision})
     options = {name: _given(flags.get(name, {})) for name in names}
     for name, given in options.items():

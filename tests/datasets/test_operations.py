@@ -120,9 +120,9 @@ def test_names_with_the_second_table(two):
         == "first-second_aesmin1.csv"
     )
     assert run_datautil([first], {"union": second}).outputs[0].name == "first+second.csv"
-    for flag in ("intersection", "path_to_id"):
+    for flag, value in (("intersection", second), ("path_to_id", True)):
         with pytest.raises(UserError, match=r"would overwrite the input, .* give --output"):
-            run_datautil([first], {flag: second})
+            run_datautil([first], {flag: value})
     with pytest.raises(UserError, match="overwrite the input"):
         run_datautil([first], {"difference": second}, output=second)
 

@@ -247,10 +247,14 @@ def filter_table(
 
     from tools.stage.run_options import RunOptions
     from tools.table import scan_table, to_lazy
-    from tools.table.files import unreadable
+    from tools.table.files import from_polars, unreadable
+    from tools.table.formats.types import text_columns
 
     on_disk = isinstance(frame, (str, Path))
-    lazy = scan_table(frame) if on_disk else to_lazy(frame)
+    try:
+        lazy = scan_table(frame) if on_disk else text_columns(to_lazy(frame), ("path", "text"))
+    except (pl.exceptions.PolarsError, OSError) as error:  # of a lazy frame
+        raise unreadable("the frame", error) from None
     settings = Settings(seed, per_source=per_source, by=by, hours=hours, rows=rows)
     context = Context(
         str(frame) if on_disk else "the frame", RunOptions(), seed, per_source=settings.per_source
@@ -267,7 +271,7 @@ def filter_table(
         table = edited.collect()
     except pl.exceptions.PolarsError as error:
         raise unreadable(context.source, error) from None
-    return table if on_disk or isinstance(frame, pl.DataFrame) else table.to_pandas()
+    return table if on_disk or isinstance(frame, pl.DataFrame) else from_polars(table, frame)
 
 
 def _is_json(paths: Sequence[Path]) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tools.base.terminal import one_line
 from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Context, Split
 from tools.datasets.operations.amounts import Goal, hours
 from tools.datasets.operations.base import DETAIL_COLUMN, Part, count
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 REASON_COLUMN = "rejected_by"
 """In a table of rejected rows: the flag that removed the row, with its value."""
+
+_LAST_SEED = 2**32 - 1  # of NumPy's generator
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,9 @@ def checked(operations: Mapping[str, Any], settings: Settings | None = None) -> 
     Raises:
         UserError: An unknown operation, a value that it does not take, or two that exclude each other.
     """
+    settings = settings or Settings()
+    if not isinstance(settings.seed, Integral) or not 0 <= int(settings.seed) <= _LAST_SEED:
+        raise UserError(f"--seed: must be a whole number from 0 to {_LAST_SEED}, not {settings.seed!r}")
     values: dict[str, Any] = {}
     for name, value in operations.items():
         check_choice("operation", name, OPERATIONS)
@@ -125,7 +132,7 @@ def checked(operations: Mapping[str, Any], settings: Settings | None = None) -> 
     sorted_too = {"sort", "sort_ascending"} & values.keys()
     if "shuffle" in values and sorted_too and "remove_text_duplication" not in values:
         raise UserError("--shuffle would undo the sorting; give one of them")
-    return _with_settings(values, settings or Settings())
+    return _with_settings(values, settings)
 
 
 def _with_settings(values: dict[str, Any], settings: Settings) -> dict[str, Any]:
@@ -140,7 +147,7 @@ def _with_settings(values: dict[str, Any], settings: Settings) -> dict[str, Any]
         if not keeping and "balance" not in values:
             flags = ", ".join(OPERATIONS[name].flag for name in KEEPING)
             raise UserError(f"--by: says by which scores {flags} or --balance choose; give one of them, too")
-        by = _of_flag("--by", parse_by, settings.by)
+        by = _of_flag("--by", parse_by, _text("--by", settings.by))
     for name in keeping:
         values[name] = replace(values[name], by=by)
     amounts = {"hours": (hours, settings.hours), "rows": (count, settings.rows)}
@@ -166,10 +173,22 @@ def _of_flag(flag: str, parse: Callable[[str], Any], text: str) -> Any:
 def _parsed(name: str, value: Any) -> Any:
     operation = OPERATIONS[name]
     if operation.parse is None:
+        if value is not True:
+            raise UserError(f"{operation.flag}: is a switch, True or False, not {value!r}")
         return True
-    several = value if operation.many and not isinstance(value, str) else [value]
-    parsed = [_of_flag(operation.flag, operation.parse, str(one)) for one in several]
+    several = operation.many and isinstance(value, Iterable) and not isinstance(value, str)
+    texts = [_text(operation.flag, one) for one in (value if several else [value])]
+    if not texts:
+        raise UserError(f"{operation.flag}: the list is empty; name at least one, or leave it out")
+    parsed = [_of_flag(operation.flag, operation.parse, text) for text in texts]
     return parsed if operation.many else parsed[0]
+
+
+def _text(flag: str, value: Any) -> str:
+    """A value as it is typed behind a flag."""
+    if isinstance(value, (bool, Iterable)) and not isinstance(value, str):
+        raise UserError(f"{flag}: must be one text or number, not {one_line(repr(value)):.60}")
+    return str(value)
 
 
 def in_order(values: Mapping[str, Any]) -> Iterator[str]:

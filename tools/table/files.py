@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+_UNREADABLE = (ValueError, TypeError, OverflowError, NotImplementedError, pl.exceptions.PolarsError)
+"""What Polars and Arrow raise of a pandas frame; Arrow's errors are among the first."""
+
 Table = Union[pl.DataFrame, pl.LazyFrame, "pd.DataFrame"]
 
 
@@ -126,20 +129,47 @@ def to_lazy(frame: Table) -> pl.LazyFrame:
     """Any of the accepted frames as a Polars lazy frame; `Path` objects of a pandas frame become text.
 
     Raises:
-        UserError: A pandas frame has values that no table can store.
+        UserError: It is no frame, or a pandas frame has values that no table can store.
     """
     if isinstance(frame, pl.LazyFrame):
         return frame
     if isinstance(frame, pl.DataFrame):
         return frame.lazy()
+    if not hasattr(frame, "dtypes") or not hasattr(frame, "columns"):
+        raise UserError(f"a {type(frame).__name__} is no table: give a pandas or Polars frame, or a file")
     for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
         cells = frame[name]
         if dtype == "object" and any(isinstance(cell, os.PathLike) for cell in cells):
             frame = frame.assign(**{name: [os.fspath(c) if isinstance(c, os.PathLike) else c for c in cells]})
     try:
         return pl.from_pandas(frame).lazy()
-    except (ValueError, TypeError, pl.exceptions.PolarsError) as error:  # Arrow's errors are among these
+    except _UNREADABLE as error:
+        fault = error if frame.columns.is_unique else None
+        for name in frame.columns if fault else ():
+            try:
+                pl.from_pandas(frame[[name]])
+            except _UNREADABLE as of_column:
+                raise UserError(
+                    f"the frame: column {name!r} cannot be read: {first_line(of_column)}"
+                ) from None
         raise UserError(f"the frame: cannot be read: {first_line(error)}") from None
+
+
+def from_polars(table: pl.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """A table as a pandas frame, after what `to_lazy` made of one.
+
+    Whole numbers with missing cells, of which pandas by itself makes floats, stay whole.
+    """
+    import pandas as pd
+
+    made = table.to_pandas()
+    before = {str(name): dtype for name, dtype in frame.dtypes.items()}
+    for cells in table.select(pl.selectors.integer()).iter_columns():
+        if cells.name in before and cells.null_count():
+            dtype = before[cells.name]
+            whole = dtype.kind != "O" and pd.api.types.is_extension_array_dtype(dtype)
+            made[cells.name] = pd.array(cells.to_list(), dtype=dtype if whole else "Int64")
+    return made
 
 
 _PICKED = 1 << 28  # bytes of rows that are picked; more are not held in memory

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from tools.errors import MediaError
+from tools.base.addresses import local_path
+from tools.errors import MediaError, UserError
 from tools.media.reading.decoders import check_decoder, decoder_for
 from tools.media.reading.pictures import Interpolation, PictureConverter, PixelFormat
 from tools.media.reading.timeline.packets import PacketIndex
@@ -150,7 +153,20 @@ def iter_frames(
 
     Raises:
         MediaError: missing, not_a_file, empty, unreadable, no_video, decode.
+        UserError: A value that is not supported.
     """
+    for name, value, choices in (
+        ("format", format, get_args(PixelFormat)),
+        ("interpolation", interpolation, get_args(Interpolation)),
+        ("on_damage", on_damage, get_args(OnDamage)),
+    ):
+        if value not in choices:
+            raise UserError(f"Invalid {name} ({value}). Supported values are {', '.join(choices)}.")
+    if size is not None and (len(size) != 2 or not all(map(_counts, size))):
+        raise UserError(f"Invalid size ({size}). It is width and height, whole numbers from 1 on.")
+    if not _counts(step):
+        raise UserError(f"Invalid step ({step}). Supported values are whole numbers from 1 on.")
+    path = local_path(os.fspath(path))
     index = index or index_packets(path)
     convert = PictureConverter(
         index, size=size, format=format, interpolation=interpolation, apply_rotation=apply_rotation
@@ -160,3 +176,7 @@ def iter_frames(
         yield Frame(
             frame.index, int(index.pts[frame.index]), frame.time, convert(frame.picture), frame.damaged
         )
+
+
+def _counts(value: Any) -> bool:
+    return isinstance(value, Integral) and int(value) > 0

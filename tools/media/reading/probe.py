@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 
+from tools.base.addresses import local_path
 from tools.media.reading.extensions import is_image
 from tools.media.reading.timeline.packets import PacketIndex
 from tools.media.reading.timeline.scan import index_packets
@@ -96,6 +98,7 @@ def probe(path: str | Path) -> MediaInfo:
     Raises:
         MediaError: missing, not_a_file, empty, unreadable, no_video, decode.
     """
+    path = local_path(os.fspath(path))
     if is_image(path):
         from tools.media.reading.images import image_info
 

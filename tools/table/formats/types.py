@@ -10,12 +10,14 @@ import polars as pl
 from tools.columns import COLUMNS
 
 
-def text_columns(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Cast the text columns of the contract where a typed file has numbers in them, or nothing at all."""
+def text_columns(frame: pl.LazyFrame, names: Collection[str] = tuple(COLUMNS)) -> pl.LazyFrame:
+    """Cast text columns of the contract, all or some, where a typed file has others in them, or nothing."""
+    schema = frame.collect_schema()
     wrong = [
         name
-        for name, dtype in frame.collect_schema().items()
-        if name in COLUMNS and COLUMNS[name].kind == "String" and dtype != pl.String and not dtype.is_nested()
+        for name in names
+        if name in schema and COLUMNS[name].kind == "String"
+        if schema[name] not in (pl.String, pl.Object) and not schema[name].is_nested()
     ]
     return frame.with_columns(pl.col(wrong).cast(pl.String)) if wrong else frame
 
