@@ -70,7 +70,7 @@ def tables_in(folder: Path) -> list[Path]:
             f"{keyed}: the name of the folder holds a column, which is not read; write the table without "
             f"partition keys, with Polars: pl.scan_parquet({str(folder)!r}).sink_parquet('meta.parquet')"
         )
-    shaped = [path for path in found if not _is_part_without_columns(path)] or found
+    shaped = [path for path in found if not _has_no_columns(path)] or found
     first, columns = shaped[0], set(column_names(shaped[0]))
     for path in shaped[1:]:
         odd = columns.symmetric_difference(column_names(path))
@@ -130,17 +130,18 @@ def merge_tables(paths: Sequence[str | Path], *, scratch: Path | None = None) ->
 
 
 def _scanned(paths: list[Path]) -> dict[Path, pl.LazyFrame]:
-    """The tables; a part without columns is one without rows if the others are parts, and else refused."""
-    shaped = {path: scan_table(path) for path in paths if not _is_part_without_columns(path)}
-    if any(PART_COLUMN in frame.collect_schema() for frame in shaped.values()):
-        no_rows = pl.LazyFrame(schema={ROW_COLUMN: pl.Int64, PART_COLUMN: pl.String})
-        return {path: shaped.get(path, no_rows) for path in paths}
-    return {path: shaped[path] if path in shaped else scan_table(path) for path in paths}
+    """The tables; one without columns is one without rows, and refused if all are."""
+    shaped = {path: scan_table(path) for path in paths if not _has_no_columns(path)}
+    if not shaped:
+        return {path: scan_table(path) for path in paths}
+    are_parts = any(PART_COLUMN in frame.collect_schema() for frame in shaped.values())
+    no_rows = pl.LazyFrame(schema={ROW_COLUMN: pl.Int64, PART_COLUMN: pl.String} if are_parts else {})
+    return {path: shaped.get(path, no_rows) for path in paths}
 
 
-def _is_part_without_columns(path: Path) -> bool:
-    """Whether it is what a rank without rows writes in a format that has no header."""
-    if split_part(path) is None or not path.is_file():
+def _has_no_columns(path: Path) -> bool:
+    """Whether it is a table without rows in a format that has no header: of a rank, a shard, Spark."""
+    if not path.is_file():
         return False
     form = format_of(path)
     return form.reads_whole and form.known_rows(path) == 0
@@ -151,6 +152,7 @@ def _under_each_other(frames: dict[Path, pl.LazyFrame]) -> pl.LazyFrame:
 
     That takes less memory, and lets many files be one table.
     """
+    frames = {path: frame for path, frame in frames.items() if len(frame.collect_schema())} or frames
     headers = {tuple(frame.collect_schema().items()) for frame in frames.values()}
     formats = {format_of(path) for path in frames}
     if len(frames) > 1 and len(headers) == len(formats) == 1:
