@@ -44,7 +44,7 @@ def _new_file(text: str) -> Path:
 
 
 def run(main: Callable[[], object]) -> None:
-    """Run a script; what the user can mend is one line, exit status 2."""
+    """Run a script; an error that the user can fix is one line, exit status 2."""
     try:
         main()
     except (UserError, MediaError) as error:

@@ -306,7 +306,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(
         "doctor",
         "tools.doctor.__main__",
-        "says what this machine can do (packages, codecs, weights …), and what mends the rest",
+        "says what this machine can do (packages, codecs, weights …), and how to fix what it cannot",
         "",
         "",
         "troubleshooting.md",

@@ -1,4 +1,4 @@
-"""The two kinds of trouble: what the user can mend, and what one file did."""
+"""The two kinds of errors: those that the user can fix, and those of one file."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class VidsieveError(Exception):
 
 
 class UserError(VidsieveError):
-    """Something the user can mend: a wrong path, flag, column, or missing weights.
+    """Something the user can fix: a wrong path, flag, column, or missing weights.
 
     The message is one line that says what, where, and what to do. Commands print it and exit with 2.
     """

@@ -14,6 +14,7 @@ import pytest
 
 from tests.media.damage import set_times
 from tests.support import make_video
+from tools import cli
 from tools.columns import COLUMNS
 from tools.datasets import datautil
 from tools.datasets.datautil import REFUSED, Settings, filter_table, run_datautil
@@ -155,7 +156,7 @@ def test_names_that_are_refused_are_told_what_to_use(meta, tmp_path, capsys, fla
     table = write_table(
         read_table(meta).with_columns(pl.lit("5").alias(n) for n in numbers), tmp_path / "m.csv"
     )
-    parser = datautil._parser()
+    parser = cli.parser_of(datautil.main)
     known = {option for action in parser._actions for option in action.option_strings} | {"--existing-text"}
     assert set(re.findall(r"--[a-z0-9-]+", REFUSED[flag])) <= known
     for condition in re.findall(r'--where "([^"]+)"', REFUSED[flag]):
@@ -249,7 +250,7 @@ def test_parts_without_output_get_the_name_of_the_whole(tmp_path, count):
         (["meta.csv", "--output", "meta.csv"], "overwrite the input"),
         (["meta.csv", "--output", "meta.txt"], "not a table"),
         (["empty.csv", "--fmin", "1"], "no rows"),
-        (["bare.csv", "--aesmin", "5"], r"bare\.csv: --aesmin: no column 'aes' .*tools\.scoring\.aesthetic"),
+        (["bare.csv", "--aesmin", "5"], r"bare\.csv: --aesmin: no column 'aes'; .*tools\.scoring\.aesthetic"),
         (["bare.csv", "--sort", "nope"], "no column 'nope'"),
         (["meta.csv", "--sort", "aes", "--sort-ascending", "aes"], "give one of them"),
     ],
@@ -408,7 +409,7 @@ def shown_flags(text: str) -> list[str]:
 
 def test_help_fits_a_screen_and_lists_operations_in_their_order(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    text = datautil._parser().format_help()
+    text = cli.parser_of(datautil.main).format_help()
     assert text.count("\n") <= 75
     listed = shown_flags(text[text.index("operations, carried out") : text.index("output:")])
     everyday = [one for one in OPERATIONS.values() if one.everyday and one.phase != Phase.BOUNDS]
@@ -422,7 +423,7 @@ def test_help_fits_a_screen_and_lists_operations_in_their_order(monkeypatch):
 
 def test_help_all_has_every_flag_with_all_its_names(monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    text = datautil._parser().format_help(everything=True)
+    text = cli.parser_of(datautil.main).format_help(everything=True)
     assert set(re.findall(r"--[\w-]+", text)) >= {flag for one in OPERATIONS.values() for flag in one.flags}
     assert "--chunk N" in text and "--lang-threshold P" in text
 

@@ -1,4 +1,4 @@
-"""What each operation does to a table: as documented for Open-Sora's datautil, with its errors mended."""
+"""What each operation does to a table: as documented for Open-Sora's datautil, with its errors fixed."""
 
 import json
 import os

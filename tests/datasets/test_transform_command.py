@@ -22,6 +22,7 @@ from tests.support import (
     make_video,
     read_barcode,
 )
+from tools import cli
 from tools.datasets import save_first_frame, transform
 from tools.errors import UserError
 from tools.table import merge_tables, read_table, write_table
@@ -230,7 +231,7 @@ def test_the_options_of_methods_are_those_of_their_stages() -> None:
     assert names["img_resize"] == {"length", "quality"}
     assert names["mkv_to_mp4"] == {"audio_track"} and names["mp4_to_mp4"] == set()
     assert names["vid_crop_center"] - names["vid_resize"] == {"size"}
-    lines = " ".join(transform._parser().format_help().split())
+    lines = " ".join(cli.parser_of(transform.main).format_help().split())
     assert "--length PX pixels of the side (see methods)" in lines and "1 to 100 (95)" in lines
 
 

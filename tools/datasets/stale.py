@@ -159,7 +159,7 @@ def _again(known: Sidecar, outdated: set[str]) -> Iterator[tuple[str, str]]:
 
 
 def stale_text(found: Sequence[Staleness]) -> str:
-    """What is out of date in some tables, and the commands that mend it."""
+    """What is out of date in some tables, and the commands that update it."""
     return "\n".join(line for one in found for line in _lines(one))
 
 

@@ -1,4 +1,4 @@
-"""Command: say what this machine can do, and how to mend what it cannot."""
+"""Command: say what this machine can do, and how to fix what it cannot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ def _parser() -> cli.ArgumentParser:
     return cli.ArgumentParser(
         "tools.doctor",
         "Look at Python, packages, devices, codecs, weights, disk and limits. Codecs are tried by encoding\n"
-        "and decoding a few pictures. Behind what is amiss stands the command that mends it. The exit code\n"
+        "and decoding a few pictures. What is wrong is followed by the command that fixes it. The exit code\n"
         "is 0 if the quickstart would run.",
         "python -m tools.doctor",
     )

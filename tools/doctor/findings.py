@@ -21,14 +21,14 @@ class Finding:
         state: `OK`; `MISSING`, where only what needs it does not run; or `PROBLEM`, where the quickstart
             would not run.
         detail: What was found, in a few words.
-        mend: What to type or do; empty where nothing is to be mended.
+        fix: What to type or do; empty if there is nothing to fix.
     """
 
     group: str
     name: str
     state: str
     detail: str
-    mend: str = ""
+    fix: str = ""
 
 
 def render(findings: Sequence[Finding]) -> str:
@@ -39,8 +39,8 @@ def render(findings: Sequence[Finding]) -> str:
         lines += ["", group]
         for found in findings:
             if found.group == group:
-                mend = f"  -> {as_typed(found.mend)}" if found.mend else ""
-                lines.append(f"  {found.state:8}{padded(found.name, longest)}  {found.detail}{mend}".rstrip())
+                fix = f"  -> {as_typed(found.fix)}" if found.fix else ""
+                lines.append(f"  {found.state:8}{padded(found.name, longest)}  {found.detail}{fix}".rstrip())
     problems = problems_of(findings)
     lines += ["", "the quickstart would run" if not problems else f"the quickstart would not run: {problems}"]
     return "\n".join(lines[1:])

@@ -68,9 +68,9 @@ def _open_files() -> Finding:
     detail = f"ulimit -n is {_limit(soft)}"
     if soft != resource.RLIM_INFINITY and soft < _LEAST_FILES:
         enough = hard == resource.RLIM_INFINITY or hard >= _LEAST_FILES
-        mend = f"ulimit -n {_LEAST_FILES * 4 if hard == resource.RLIM_INFINITY else hard}"
-        mend = mend if enough else "raise nofile in /etc/security/limits.conf"
-        return Finding("machine", "open files", PROBLEM, detail, mend)
+        fix = f"ulimit -n {_LEAST_FILES * 4 if hard == resource.RLIM_INFINITY else hard}"
+        fix = fix if enough else "raise nofile in /etc/security/limits.conf"
+        return Finding("machine", "open files", PROBLEM, detail, fix)
     return Finding("machine", "open files", OK, detail)
 
 
@@ -86,8 +86,8 @@ def _shared_memory() -> Finding:
     usage = shutil.disk_usage(_SHARED)
     detail = f"{_SHARED}: {_size(usage.free)} of {_size(usage.total)} free"
     if usage.free < _LEAST_SHARED or not os.access(_SHARED, os.W_OK):
-        mend = f"mount -o remount,size=2G {_SHARED}, or docker run --shm-size 2g"
-        return Finding("machine", "shared memory", MISSING, f"{detail}, little for Ray", mend)
+        fix = f"mount -o remount,size=2G {_SHARED}, or docker run --shm-size 2g"
+        return Finding("machine", "shared memory", MISSING, f"{detail}, little for Ray", fix)
     return Finding("machine", "shared memory", OK, detail)
 
 
@@ -103,11 +103,11 @@ def _torch() -> Iterator[Finding]:
     )
     if not torch.cuda.is_available():
         driver = Path("/proc/driver/nvidia/version").exists()
-        mend = "pip install torch for the CUDA version that nvidia-smi shows" if driver else ""
+        fix = "pip install torch for the CUDA version that nvidia-smi shows" if driver else ""
         detail = (
             "PyTorch does not see it, a driver is there" if driver else "none: models run on the processor"
         )
-        yield Finding("devices", "GPU", MISSING, detail, mend)
+        yield Finding("devices", "GPU", MISSING, detail, fix)
     for number in range(torch.cuda.device_count()):
         yield _gpu(number)
 

@@ -38,7 +38,7 @@ def package_findings() -> Iterator[Finding]:
                 continue
             if wanted.marker is not None and not wanted.marker.evaluate({"extra": extra}):
                 continue
-            mend = (
+            fix = (
                 f"pip install 'vidsieve[{extra}]'"
                 if extra
                 else f"pip install '{wanted.name}{wanted.specifier}'"
@@ -47,7 +47,7 @@ def package_findings() -> Iterator[Finding]:
             try:
                 version = metadata.version(wanted.name)
             except metadata.PackageNotFoundError:
-                yield Finding(group, wanted.name, bad, f"not installed{of}", mend)
+                yield Finding(group, wanted.name, bad, f"not installed{of}", fix)
                 continue
             if not extra and (why := _broken(wanted.name)):
                 yield Finding(
@@ -55,12 +55,12 @@ def package_findings() -> Iterator[Finding]:
                     wanted.name,
                     bad,
                     f"{version}, cannot be imported: {why}",
-                    f"{mend} --force-reinstall",
+                    f"{fix} --force-reinstall",
                 )
             elif wanted.specifier.contains(version, prereleases=True):
                 yield Finding(group, wanted.name, OK, f"{version}{of}")
             else:
-                yield Finding(group, wanted.name, bad, f"{version}, not {wanted.specifier}{of}", mend)
+                yield Finding(group, wanted.name, bad, f"{version}, not {wanted.specifier}{of}", fix)
 
 
 def _broken(distribution: str) -> str:

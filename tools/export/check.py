@@ -1,4 +1,4 @@
-"""What a trainer would do with a folder that is there already, whoever made it."""
+"""What a trainer would do with an existing folder, of this toolkit or not."""
 
 from __future__ import annotations
 

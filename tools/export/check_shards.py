@@ -1,4 +1,4 @@
-"""What is inside of shards that are there already, whoever made them."""
+"""What is inside of existing shards, of this toolkit or not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flags of the command for a folder that is there already: ``--check`` and ``--verify``."""
+"""Flags of the command for an existing folder: ``--check`` and ``--verify``."""
 
 from __future__ import annotations
 

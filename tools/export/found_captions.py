@@ -1,4 +1,4 @@
-"""Captions of clips that are in a folder already, found where each trainer looks for them."""
+"""Captions of the clips in an existing folder, found where each trainer looks for them."""
 
 from __future__ import annotations
 

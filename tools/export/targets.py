@@ -38,8 +38,7 @@ def target(clip: Clip, trainer: Trainer, setup: Setup) -> Target | Reason:
     It is resampled to the model's frame rate, cropped to the aspect ratio of its bucket, and scaled down to
     it. A picture smaller than its bucket is cropped alone, as what enlarges it is the trainer.
 
-    Captions are not looked at: those that a trainer refuses (`Trainer.judge`) are for whoever writes them
-    to mend.
+    Captions are not looked at: those that a trainer refuses (`Trainer.judge`) are for the user to fix.
 
     Returns:
         The file, or why there is none that the trainer would use.
