@@ -404,6 +404,17 @@ def test_long_whole_numbers_are_sorted_exactly(missing):
     assert filter_table(frame, sort="id")["id"].to_list() == [*exact[::-1], missing]
 
 
+@pytest.mark.parametrize("cells", [["10", "9", None, "2", "9"], ["b", "a", "", None, "10"]])
+@pytest.mark.parametrize("kind", ["sort", "sort_ascending"])
+def test_categories_are_sorted_as_the_texts_that_a_csv_has(cells, kind):
+    texts = pl.DataFrame({"path": list("abcde"), "grade": cells})
+    order = filter_table(texts, **{kind: "grade"})["path"].to_list()
+    for dtype in (pl.Categorical(), pl.Enum(["b", "9", "2", "", "a", "10"])):
+        typed = texts.with_columns(pl.col("grade").cast(dtype))
+        found = filter_table(typed, **{kind: "grade"})
+        assert (found["path"].to_list(), found["grade"].dtype) == (order, dtype)
+
+
 @pytest.mark.parametrize("column", ["path", "aes"])
 def test_there_may_be_no_row_left_to_sort(tmp_path, column):
     meta = write_table(pl.DataFrame({"path": ["a"], "aes": [5.0]}), tmp_path / "meta.parquet")

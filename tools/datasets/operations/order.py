@@ -36,18 +36,22 @@ def sort_rows(
     """
     import polars as pl
 
-    from tools.table import numeric
     from tools.table.external_sort import external_sort, sample_of
     from tools.table.row_files import batches_of, scratch_folder
 
     key = pl.col(column)
     dtype = frame.collect_schema()[column]
-    if dtype.is_float():
+    if is_text := dtype == pl.String or dtype.base_type() in (pl.Categorical, pl.Enum):
+        key = key.cast(pl.String)  # a CSV knows nothing of the order of categories
+    elif dtype.is_float():
         key = key.fill_nan(None)
-    elif not dtype.is_integer() and dtype != pl.String:
+    elif not dtype.is_integer():
         return frame.sort(key, descending=descending, nulls_last=True, maintain_order=True)
-    whole = pl.col(column).cast(pl.Int64, strict=False)
-    kinds = [whole, numeric(column)] if dtype == pl.String else []
+    kinds = (
+        [key.cast(pl.Int64, strict=False), key.cast(pl.Float64, strict=False).fill_nan(None)]
+        if is_text
+        else []
+    )
 
     def looked_at(batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
         for batch in batches:
@@ -55,7 +59,7 @@ def sort_rows(
                 del kinds[0]
             yield batch
 
-    sample, rows = sample_of(looked_at(batches_of(frame.select(column))))
+    sample, rows = sample_of(looked_at(batches_of(frame.select(key))))
     if kinds:
         key = kinds[0]
     keys = sample.select(key).to_series()
