@@ -290,6 +290,8 @@ def no_column(name: str, present: Sequence[str]) -> str:
     """Says that a table lacks a column, what may be meant or makes it, and at last the columns it has."""
     maker = COLUMNS[name].made_by if name in COLUMNS else ""
     hint = f"; `python -m {maker}` makes it" if maker else ""
+    if name == "path":
+        hint += ", or give your own column of files that name"
     if not maker and (close := difflib.get_close_matches(name, present, n=1)):
         hint = f"; did you mean '{close[0]}'?"
     if len(present) == 1 and any(mark in present[0] for mark in ";\t|"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 
 from tools.commands import COMMANDS
 
@@ -18,6 +19,11 @@ def typed_vidsieve() -> None:
 def is_vidsieve_typed() -> bool:
     """Whether the user has typed this command as ``vidsieve NAME``."""
     return _typed_vidsieve
+
+
+def failures_command(*places: object) -> str:
+    """The command that says what to do about the failures of tables, or of failures files."""
+    return as_typed(f"python -m tools.failures {shlex.join(map(str, places))}")
 
 
 def as_typed(text: str) -> str:

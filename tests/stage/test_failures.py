@@ -1,6 +1,7 @@
 """Failures files: rows by the name that their table gives them, and no stray pieces of killed runs."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from tests.stage.odd_stages import LastDigitStage
 from tests.support import make_video
 from tools.base.temporary_files import temporary_file
 from tools.datasets import datautil, save_first_frame
+from tools.failures import __main__ as failures
 from tools.scene_cut import cut
 from tools.scoring.technical import inference as technical
 from tools.stage.runner import RunOptions, run_stage
@@ -52,7 +54,11 @@ def test_failures_have_the_names_of_the_table(command, words, table, workers, he
 def test_so_has_the_line_that_says_that_nothing_was_done(here, capsys):
     (here / "none.csv").write_text("path\n./v//bad.mp4\n")
     assert technical.main(["none.csv", "--num-workers", "0"]) == 1
-    assert "every row failed, the first: ./v//bad.mp4: unreadable: " in capsys.readouterr().err
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert "every row failed, the first: ./v//bad.mp4: unreadable: " in last
+    (command,) = re.findall(r"what to do: python -m tools\.failures (.*)$", last)
+    failures.main([command])
+    assert "unreadable 1: no decoder recognises the file" in capsys.readouterr().out
 
 
 WRITES_AND_DIES = """

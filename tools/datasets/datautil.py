@@ -22,6 +22,7 @@ from tools.datasets.operations.filters import THRESHOLDS, VALUES, threshold_exam
 from tools.errors import UserError
 from tools.options import options_of
 from tools.stage.run_options import RunOptions
+from tools.typed_names import failures_command
 
 __all__ = ["DatautilResult", "Settings", "filter_table", "main", "run_datautil", "table_stats"]
 
@@ -288,9 +289,9 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{result.rows_out} of {result.rows_in} rows kept", file=sys.stderr)
     print(*result.outputs, sep="\n")
     if result.failures and len(result.failures) == result.rows_in:
-        print(
-            f"error: no file could be read, the first: {one_line(str(result.failures[0]))}", file=sys.stderr
-        )
+        to_do = f"; what to do: {failures_command(result.failures_file)}" if result.failures_file else ""
+        first = one_line(str(result.failures[0]))
+        print(f"error: no file could be read, the first: {first}{to_do}", file=sys.stderr)
         return 1
     return 0
 

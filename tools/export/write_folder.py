@@ -36,6 +36,7 @@ from tools.stage.options import run_options
 from tools.stage.run_options import RunOptions
 from tools.stage.shards import current_shard, state_of
 from tools.table import part_path, read_table, table_extension
+from tools.typed_names import failures_command
 
 
 def write_folder(
@@ -130,7 +131,8 @@ def make_clips(
     items = items_of(_written_rows(output), plans, stage.targets, splits)
     if not items:
         first = f", the first: {one_line(str(result.failures[0]))}" if result.failures else ""
-        print(f"error: {meta}: no clip was written{first}", file=sys.stderr)
+        to_do = f"; what to do: {failures_command(result.output)}" if result.failures else ""
+        print(f"error: {meta}: no clip was written{first}{to_do}", file=sys.stderr)
         return 1, []
     return 1 if options.strict and result.totals.failures else 0, items
 

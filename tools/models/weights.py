@@ -16,6 +16,7 @@ from tools.models.download import download_file, mirrored
 from tools.models.hub import HUB_MODELS, HubModel, fetch_model
 from tools.models.other_files import refuse_other_file, what_it_is
 from tools.models.published import WEIGHTS, WeightFile
+from tools.typed_names import as_typed
 
 _PROJECT = Path(__file__).resolve().parents[2]
 
@@ -219,7 +220,7 @@ def _check(files: list[WeightFile], models: list[HubModel]) -> int:
     for file in files:
         state, detail = weight_state(file)
         good &= state in ("ok", "own")
-        print(f"{file.key:22} {state:8} {detail}")
+        print(f"{file.key:22} {state:8} {as_typed(detail.removeprefix('weights are missing: '))}")
     return 0 if good else 1
 
 

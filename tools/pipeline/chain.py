@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +21,7 @@ from tools.pipeline.state import State
 from tools.stage.progress import spell_seconds
 from tools.stage.provenance import digest_file
 from tools.table import count_rows
-from tools.typed_names import as_typed
+from tools.typed_names import failures_command
 
 _LOOKS = "it looks for files (if it finds others, the steps after it are to do, too)"
 """Why a step that reads no table is always run."""
@@ -87,7 +86,7 @@ class Chain:
         print(f"\n{results(lines)}", file=sys.stderr)
         failed = [str(step.table) for step, _, numbers in self.lines if numbers.failed and step.table]
         if failed:
-            print(f"what failed, and what to do: {_typed_failures(failed)}", file=sys.stderr)
+            print(f"what failed, and what to do: {failures_command(*failed)}", file=sys.stderr)
         if stopped is not None:  # last, as it is what ended the chain
             self._say_how_to_resume(stopped, code)
         elif self.empty:
@@ -266,10 +265,6 @@ class Chain:
         total.add(seconds, found)
         asked = [f"   {found.asked()}"] if found is not None and found.requests else []
         return ["" if seconds is None else f", about {spell_seconds(seconds)} by its last run", *asked]
-
-
-def _typed_failures(tables: Sequence[str]) -> str:
-    return as_typed(f"python -m tools.failures {shlex.join(tables)}")
 
 
 def _say_removed(paths: Sequence[Path]) -> None:

@@ -17,6 +17,7 @@ from tools.media.reading.requests import NOTHING
 from tools.options import options_of
 from tools.stage.run_options import RunOptions
 from tools.stage.stage import weights_later
+from tools.typed_names import failures_command
 
 if TYPE_CHECKING:
     from tools.stage.runner import RunResult
@@ -166,6 +167,7 @@ def run_command(
         return 0
     if totals.rows == totals.failed:
         first = f", the first: {one_line(str(result.failures[0]))}" if result.failures else ""
-        print(f"error: {args.meta}: every row failed{first}", file=sys.stderr)
+        to_do = f"; what to do: {failures_command(result.output)}" if result.failures else ""
+        print(f"error: {args.meta}: every row failed{first}{to_do}", file=sys.stderr)
         return 1
     return 1 if options.strict and totals.failures else 0
