@@ -22,10 +22,11 @@ from tools.media.reading.timeline.packets import PacketIndex, decoding_ticks
 from tools.media.reading.tracks import choose_audio
 from tools.media.writing.encode import Job, Output, atomic_video, encoding, open_output
 from tools.media.writing.hevc import copied_tag
+from tools.media.writing.output_files import finished_name
 from tools.media.writing.plan import Plan, plan_clip
 
 _MP4_VIDEO = ("h264", "hevc", "av1", "vp9", "mpeg4", "mpeg2video", "mpeg1video", "mjpeg")
-_CHANGED = "cannot be copied: the format of the audio changes in the source; use mode exact, which encodes"
+_ENCODE = "cannot be copied: {}; mode exact and vid_resize encode it"
 _GAP = Fraction(1, 20)  # seconds between packets of sound that do not follow each other
 _MP4_AUDIO = ("aac", "mp3", "mp2", "ac3", "eac3", "opus", "flac", "alac")
 
@@ -172,6 +173,8 @@ def _close(clip: _CopyClip, mute: list[Job]) -> Iterator[tuple[Job, bool | Media
 
 def _adts_format(packet: av.Packet) -> tuple[int, int] | None:
     """What the header of an AAC packet says of rate and channels; None for packets without such a header."""
+    if packet.stream.codec_context.name != "aac":
+        return None
     first, second, third, fourth = bytes(packet)[:4].ljust(4, b"\0")
     return (third & 0xFD, fourth >> 6) if first == 0xFF and second & 0xF6 == 0xF0 else None
 
@@ -331,7 +334,8 @@ class _CopyClip:
         if at < self._sound_from:  # heard already: parts of a joined recording overlap
             return
         if _adts_format(packet) != self._adts:
-            raise MediaError("encode", self.job.path, _CHANGED)
+            what = "the format of its audio changes"
+            raise MediaError("encode", self.job.path, _ENCODE.format(what))
         duration = (packet.duration or 0) * packet.time_base
         self._sound_from = at + max(packet.time_base, duration / 2)
         copy = av.Packet(bytes(packet))
@@ -353,6 +357,6 @@ class _CopyClip:
             except (ValueError, InvalidDataError, PatchWelcomeError):
                 streams = [s for s in (self._video, self._sound) if s is not None]
                 codecs = [s.codec_context.codec.canonical_name for s in streams]
-                what = f"{self.job.path.suffix} does not support {' with '.join(codecs)}"
-                message = f"cannot be copied: {what}; use mode exact, which encodes"
-                raise MediaError("encode", self.job.path, message) from None
+                name = Path(finished_name(self.job.path.name) or self.job.path.name)
+                what = f"{name.suffix} does not support {' with '.join(codecs)}"
+                raise MediaError("encode", self.job.path, _ENCODE.format(what)) from None
