@@ -185,12 +185,12 @@ class Names(Values):
 
     Args:
         names: All of them.
-        metavar: What stands for them in ``--help``.
     """
 
-    def __init__(self, names: Iterable[str], metavar: str = "A,B,...") -> None:
+    metavar = "A,B,..."
+
+    def __init__(self, names: Iterable[str]) -> None:
         self._names = tuple(names)
-        self.metavar = metavar
         self.supported = ", ".join(self._names)
 
     def convert(self, value: Any) -> tuple[str, ...]:

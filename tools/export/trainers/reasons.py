@@ -18,11 +18,9 @@ def lost(kind: str, text: str, remedy: str = "") -> Judgement:
     return Judgement(loss=Reason(kind, text, remedy))
 
 
-def too_short(frames: int, need: int, remedy: str = "") -> Judgement:
+def too_short(frames: int, need: int) -> Judgement:
     """The clip gives nothing, as the trainer counts `frames` frames in it and needs `need`."""
-    return lost(
-        "too short", f"{frames} frames, {need} needed", remedy or f"a smaller number of frames than {need}"
-    )
+    return lost("too short", f"{frames} frames, {need} needed", f"a smaller number of frames than {need}")
 
 
 def cropped(clip: Clip, width: int, height: int) -> float:

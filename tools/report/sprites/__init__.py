@@ -56,7 +56,6 @@ def make_sprites(
     *,
     frames: int = 4,
     height: int = 90,
-    quality: int = 70,
     options: RunOptions | None = None,
 ) -> Sprites:
     """Draw the sprites of rows, or take those that an earlier report has drawn.
@@ -71,7 +70,6 @@ def make_sprites(
         rows: Rows of the table; column ``path`` is read. An address is fetched to a temporary file.
         frames: Frames of a video, 1 to 6. Clips with fewer have fewer, an image has one.
         height: Of a frame of 16:9 in pixels; see `tools.report.sprites.draw.frame_size`.
-        quality: Of the JPEG, 1 to 95.
         options: Workers, limits and the progress bar; by default a file may take `SECONDS_PER_FILE`.
 
     Returns:
@@ -80,7 +78,7 @@ def make_sprites(
     Raises:
         UserError: An option is not supported, or the machine refuses (`tools.errors.DiskError`).
     """
-    stage = SpriteStage(frames=frames, height=height, quality=quality)
+    stage = SpriteStage(frames=frames, height=height)
     paths = _paths(rows)
     places: dict[str, list[int]] = {}
     for place, path in enumerate(paths):
