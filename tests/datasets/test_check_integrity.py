@@ -107,6 +107,17 @@ def test_pictures_of_another_track_are_not_counted(tmp_path: Path, default: int)
     assert (found.intact, found.broken_frames, found.decoded_frames) == (True, 0, (20, 31)[default])
 
 
+@pytest.mark.parametrize("longer", ["subtitles", "another sound track"])
+def test_tracks_that_outlast_the_pictures_are_no_damage(tmp_path: Path, longer: str) -> None:
+    video = make_video(tmp_path / "video.mkv", 25, audio="sine")
+    (tmp_path / "s.srt").write_text("1\n00:00:00,500 --> 00:00:04,000\nword\n")
+    tone = ["-f", "lavfi", "-i", "sine=duration=4"]
+    other = ["-i", str(tmp_path / "s.srt")] if longer == "subtitles" else tone
+    path = tmp_path / "both.mkv"
+    run_ffmpeg(["-i", str(video), *other, "-map", "0", "-map", "1", "-c:v", "copy", str(path)])
+    assert check_file_integrity(path, audio_track="0").intact
+
+
 def test_damage_that_ffmpeg_conceals_without_a_word(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", 50, gop=10)
     packets = video_packets(path)

@@ -181,11 +181,13 @@ class _Video:
         if self._audio_track is not None:
             sound = choose_audio(container, self._path, self._audio_track)
             streams = [s for s in streams if s.type != "audio" or s == sound]
-        for stream in streams:
+        for stream in container.streams:
             stream.discard = Discard.default
+        for stream in streams:
             stream.codec_context.thread_count = 1
         self._sounds = {s.index: 0 for s in streams if s.type == "audio"}
-        packets = container.demux(streams)
+        judged = {s.index for s in streams}
+        packets = container.demux()
         while True:
             try:
                 packet = next(packets, None)
@@ -202,7 +204,10 @@ class _Video:
                 return
             if packet.size:
                 self._later = float(self._clocks[packet.stream_index].offset(packet))
-            self._take(packet, said)
+            if packet.stream.index in judged:
+                self._take(packet, said)
+            elif packet.size:  # the stated duration is that of the longest track
+                self._reach(packet, self._time(packet))
 
     def _take(self, packet: av.Packet, said: list[tuple[int, str, str]]) -> None:
         """Decode one packet, or flush a decoder."""
@@ -243,7 +248,10 @@ class _Video:
             self._last_dts[packet.stream_index] = packet.dts
         if packet.size:
             self._now = self._time(packet)
-            self._reached = max(self._reached, self._now + float((packet.duration or 0) * packet.time_base))
+            self._reach(packet, self._now)
+
+    def _reach(self, packet: av.Packet, at: float) -> None:
+        self._reached = max(self._reached, at + float((packet.duration or 0) * packet.time_base))
 
     def _show(self, picture: av.VideoFrame) -> None:
         self._decoded += 1
