@@ -1,7 +1,9 @@
+import csv
 import gzip
 import json
 import os
 import stat
+from pathlib import Path
 
 import pandas as pd
 import polars as pl
@@ -220,3 +222,23 @@ def test_a_new_format_is_one_class_and_one_line(tmp_path, hard_table, monkeypatc
 def test_datautil_writes_every_format():
     known = {extension.removeprefix(".") for extension in FORMATS}
     assert known == {*datautil.FORMATS, "ndjson"}  # another name of jsonl
+
+
+def test_a_nul_leaves_a_csv_readable(tmp_path):
+    """JSON and Parquet have such texts; Python's csv module refuses the byte or keeps it, by version."""
+    frame = pl.DataFrame({"path": ["a", None, "b"], "text": ["x\0y", "\0", None], "n": [1, 2, 3]})
+    written = write_table(frame, tmp_path / "m.csv")
+    assert b"\0" not in written.read_bytes()
+    texts = [["a", "x\ufffdy", "1"], ["", "\ufffd", "2"], ["b", "", "3"]]
+    with written.open(newline="", encoding="utf-8") as file:
+        assert list(csv.reader(file))[1:] == texts
+    assert [[cell or "" for cell in row] for row in read_table(written).rows()] == texts
+    write_table(frame, tmp_path / "m.parquet")
+    assert read_table(tmp_path / "m.parquet")["text"].to_list() == frame["text"].to_list()
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_one_input_may_be_given_alone(tmp_path, kind):
+    table = write_table(pl.DataFrame({"path": ["a"]}), tmp_path / "m.csv")
+    with pytest.raises(UserError, match="overwrite the input"):
+        write_table(pl.DataFrame({"path": ["b"]}), table, inputs=kind(table))

@@ -17,7 +17,7 @@ from tools.table.formats import format_of
 from tools.table.names import table_extension
 
 
-def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] = ()) -> Path:
+def write_table(frame: Table, path: str | Path, *, inputs: str | Path | Iterable[str | Path] = ()) -> Path:
     """Write a table whole or not at all: to a temporary file beside it, then renamed.
 
     Lazy frames are streamed. Lists and records become JSON in a CSV. In Parquet and JSON the columns of the
@@ -27,7 +27,7 @@ def write_table(frame: Table, path: str | Path, *, inputs: Iterable[str | Path] 
     Args:
         frame: Polars (lazy or not) or pandas frame.
         path: Where; the extension gives the format. Missing parent folders are created.
-        inputs: Files that were read to make the frame; writing over one of them is refused.
+        inputs: File or files that were read to make the frame; writing over one is refused.
 
     Returns:
         The path written.
@@ -44,7 +44,7 @@ def write_and_count(
     frame: Table,
     path: str | Path,
     *,
-    inputs: Iterable[str | Path] = (),
+    inputs: str | Path | Iterable[str | Path] = (),
     rows: int | None = None,
     quotes: bool = True,
 ) -> int:
@@ -59,6 +59,7 @@ def write_and_count(
     """
     path = Path(path)
     form = format_of(path)
+    inputs = [inputs] if isinstance(inputs, (str, Path)) else list(inputs)
     refuse_inputs(path, inputs)
     lazy = to_lazy(frame)
     read = ", ".join(str(i) for i in inputs) or path

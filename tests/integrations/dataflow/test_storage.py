@@ -105,6 +105,12 @@ def test_infinity_is_null_in_json_as_pandas_writes_it(tmp_path):
     assert written == json.loads(frame.to_json(orient="records"))
 
 
+def test_a_nul_leaves_a_csv_readable(tmp_path):
+    storage = FileStorage("in.jsonl", str(tmp_path), "p", "csv").step()
+    storage.write([{"a": "x\0y", "b": 1}])
+    assert storage.step().read("dict") == [{"a": "x\ufffdy", "b": 1}]
+
+
 def test_trouble_is_one_clear_line(entry, tmp_path):
     with pytest.raises(UserError, match="cache_type"):
         FileStorage(str(entry), cache_type="xlsx")

@@ -249,7 +249,7 @@ def _write_csv(path: Path, records: list[dict[str, Any]], columns: list[str]) ->
 
     def cell(value: Any) -> str | None:
         text = _json(value) if isinstance(value, (dict, list)) else str(value)
-        return None if value is None else text or None
+        return None if value is None else text.replace("\0", "\N{REPLACEMENT CHARACTER}") or None
 
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(csv_line([*columns]))

@@ -102,8 +102,9 @@ class CsvFormat(TableFormat):
         return self._known[path][1]
 
     def sink(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
-        """Lists and records are written as JSON."""
-        return self._sink(_without_blank_lines(lists_as_text(frame)), path, "necessary")
+        """Lists and records are written as JSON, and a NUL as U+FFFD: no CSV with one can be read."""
+        texts = lists_as_text(frame).map_batches(_without_nul, validate_output_schema=False, streamable=True)
+        return self._sink(_without_blank_lines(texts), path, "necessary")
 
     def sink_unquoted(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
         """Without a look for cells that need quotes it is quicker."""
@@ -136,6 +137,15 @@ class CsvFormat(TableFormat):
         except UserError as fault:
             return fault
         return None
+
+
+def _without_nul(rows: pl.DataFrame) -> pl.DataFrame:
+    texts = rows.select(pl.col(pl.String)).iter_columns()
+    return rows.with_columns(
+        cells.str.replace_all("\0", "\N{REPLACEMENT CHARACTER}", literal=True)
+        for cells in texts
+        if cells.str.contains("\0", literal=True).any()
+    )
 
 
 def _without_blank_lines(frame: pl.LazyFrame) -> pl.LazyFrame:
