@@ -47,9 +47,10 @@ def test_bad_flags_are_one_line_and_exit_2(parser, capsys):
     ],
 )
 def test_an_unknown_flag_names_the_one_that_is_meant(parser, capsys, given, meant):
-    with pytest.raises(SystemExit):
-        parser.parse_args(["m.csv", *given])
-    assert f"error: unrecognized arguments: {meant}" in capsys.readouterr().err
+    for parse in (parser.parse_args, parser.parse_intermixed_args):
+        with pytest.raises(SystemExit):
+            parse(["m.csv", *given])
+        assert f"error: unrecognized arguments: {meant}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

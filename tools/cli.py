@@ -74,11 +74,24 @@ class ArgumentParser(argparse.ArgumentParser):
     ) -> argparse.Namespace:
         """As argparse; what is left over is an error that names the flag that may be meant."""
         parsed, rest = self.parse_known_args(args, namespace)
-        if rest:
-            self.error(f"unrecognized arguments: {' '.join(rest)}{self._meant(rest)}")
+        self.refuse(rest)
         return parsed
 
-    def _meant(self, rest: Sequence[str]) -> str:
+    def parse_intermixed_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """As `parse_args`, with flags also between arguments."""
+        namespace = argparse.Namespace() if namespace is None else namespace
+        parsed, rest = self.parse_known_intermixed_args(args, namespace)
+        self.refuse(rest)
+        return parsed
+
+    def refuse(self, rest: Sequence[str]) -> None:
+        """End with an error for what is left over, if anything is."""
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}{self.meant(rest)}")
+
+    def meant(self, rest: Sequence[str]) -> str:
         """``; did you mean --columns?``, for the first flag that is one letter or so from another."""
         known = [name for action in self._actions for name in action.option_strings if name.startswith("--")]
         for flag in (arg.partition("=")[0] for arg in rest if arg.startswith("--")):

@@ -12,8 +12,11 @@ import pytest
 from tools.export.batches import fill_batches
 from tools.export.default_frames import by_length, choose_frames
 from tools.export.explain import explain
-from tools.export.planning import Planner, Wanted
+from tools.export.items import Item
+from tools.export.planning import Planner, RowPlan, Wanted
 from tools.export.presets import preset
+from tools.export.trainers.judgement import Clip
+from tools.export.write_folder import report
 
 WIDE, TALL, SQUARE = (1280, 720), (720, 1280), (1000, 1000)
 
@@ -142,3 +145,13 @@ def test_files_as_they_are_are_not_cut():
     clips = [(WIDE, 81)] * 3 + [(WIDE, 33)]
     plans, _ = filled("wan2.1@diffusion-pipe", clips, settings={"batch_size": 2}, keep_source=True)
     assert lengths(plans) == [[81]] * 3 + [[33]]
+
+
+def test_the_last_lines_say_what_fills_no_batch(capsys):
+    """Of three clips of one shape in batches of two one is over, by division."""
+    chosen = preset("wan2.1@diffusion-pipe")
+    setup = chosen.trainer.setup(chosen.model, frames=(17,), sizes=((256, 160),), batch_size=2)
+    items = [Item(f"{n}", f"clips/{n}.mp4", 256, 160, 17, 16.0, False, "a", n, f"{n}.mp4") for n in range(3)]
+    plans = [RowPlan(n, Clip(f"{n}.mp4", 256, 160, 17, 16.0, "a")) for n in range(3)]
+    report("out", [], items, plans, chosen, setup)
+    assert "diffusion-pipe uses 3 of 3; 1 fill no batch\n" in capsys.readouterr().out

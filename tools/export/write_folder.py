@@ -21,7 +21,7 @@ from tools.export.explain import judge
 from tools.export.folder import items_of, names_in, planned_items, refuse_texts, seen, strangers, write_texts
 from tools.export.items import Item
 from tools.export.keys import keys_of
-from tools.export.layouts.base import Layout
+from tools.export.layouts.base import Layout, by_split
 from tools.export.layouts.shard_folder import ShardFolder
 from tools.export.layouts.shards import SIZE, Shards
 from tools.export.manifest import About, refuse_others, write_manifest
@@ -318,7 +318,9 @@ def report(
     layout = layout_of(chosen.trainer.name)
     print()
     print(f"{folder}: {len(items)} clips of {rows} rows; {lost} rows lost, {failed} rows failed")
-    print(f"{chosen.trainer.name} uses {len(items) - len(refused)} of {len(items)}")
+    dropped = sum(layout.summary(part, setup, split).dropped for split, part in by_split(items).items())
+    left = f"; {dropped} fill no batch" if dropped else ""
+    print(f"{chosen.trainer.name} uses {len(items) - len(refused)} of {len(items)}{left}")
     for item, reason in refused[:5]:
         print(f"warning: {item.file}: {reason.text}", file=sys.stderr)
     if others:

@@ -44,7 +44,10 @@ def _parser() -> cli.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Parse the command line and run the scorers together."""
-    args, rest = _parser().parse_known_args(argv)
+    parser = _parser()
+    args, rest = parser.parse_known_args(argv)
+    if parser.meant([word for word in rest if "." not in word]):
+        parser.refuse(rest)
 
     from tools.scoring.fused import FusedStage
 
