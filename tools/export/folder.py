@@ -17,7 +17,6 @@ from tools.export.items import Item
 from tools.export.planning import RowPlan
 from tools.export.stage import window_name
 from tools.export.trainers.base import Trainer
-from tools.export.trainers.judgement import Clip
 
 
 def items_of(
@@ -79,11 +78,6 @@ def planned_items(
         found = {key: getattr(clip, key) for key in ("width", "height", "num_frames", "fps", "has_audio")}
         written.append({"relpath": name, **found})
     return items_of(written, plans, targets, splits)
-
-
-def seen(item: Item) -> Clip:
-    """An item as its trainer sees it."""
-    return Clip(item.file, item.width, item.height, item.num_frames, item.fps, item.caption, item.has_audio)
 
 
 def refuse_texts(folder: Path, texts: Iterable[tuple[str, str]], state: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tools.export.trainers.judgement import Clip
+
 
 @dataclass(frozen=True)
 class Item:
@@ -34,3 +36,14 @@ class Item:
     source_row: int
     source_path: str
     split: str = ""
+
+
+def as_clip(item: Item, name: str | None = None) -> Clip:
+    """An item as its trainer sees it.
+
+    Args:
+        item: The item.
+        name: Its path from where the trainer looks; that in the folder by default.
+    """
+    file = item.file if name is None else name
+    return Clip(file, item.width, item.height, item.num_frames, item.fps, item.caption, item.has_audio)

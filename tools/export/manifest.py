@@ -19,7 +19,7 @@ import platform
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
@@ -32,7 +32,7 @@ from tools.base.disk import publish, remove_quietly, system_message, writing
 from tools.base.temporary_files import temporary_file, write_whole
 from tools.errors import UserError
 from tools.export.explain import explain
-from tools.export.items import Item
+from tools.export.items import Item, as_clip
 from tools.export.presets import Preset
 from tools.export.provenance import steps_of
 from tools.export.trainers.base import Setup
@@ -185,18 +185,11 @@ def clip_entry(item: Item) -> dict[str, Any]:
     return entry
 
 
-def as_clip(item: Item) -> Clip:
-    """A clip as its trainer sees it."""
-    return Clip(
-        item.file, item.width, item.height, item.num_frames, item.fps, item.caption or None, item.has_audio
-    )
-
-
 def counts(items: Sequence[Item], about: About) -> dict[str, Any]:
     """Clips and hours in all, of each split and bucket, and of each licence."""
     splits: dict[str, list[Clip]] = {}
     for item in items:
-        splits.setdefault(item.split, []).append(as_clip(item))
+        splits.setdefault(item.split, []).append(replace(as_clip(item), caption=item.caption or None))
     found, buckets = {}, []
     for name, clips in sorted(splits.items()):
         summary = explain(clips, about.preset.trainer, about.setup).summary

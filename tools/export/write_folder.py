@@ -18,8 +18,8 @@ from tools.base.locks import holding
 from tools.base.terminal import one_line
 from tools.errors import UserError
 from tools.export.explain import judge
-from tools.export.folder import items_of, names_in, planned_items, refuse_texts, seen, strangers, write_texts
-from tools.export.items import Item
+from tools.export.folder import items_of, names_in, planned_items, refuse_texts, strangers, write_texts
+from tools.export.items import Item, as_clip
 from tools.export.keys import keys_of
 from tools.export.layouts.base import Layout, by_split
 from tools.export.layouts.shard_folder import ShardFolder
@@ -310,7 +310,7 @@ def report(
     """
     from tools.export.presets import layout_of
 
-    judged = [(item, judge(seen(item), chosen.trainer, setup).loss) for item in items]
+    judged = [(item, judge(as_clip(item), chosen.trainer, setup).loss) for item in items]
     refused = [(item, reason) for item, reason in judged if reason is not None]
     rows = len({item.source_row for item in items})
     lost = sum(1 for plan in plans if plan.loss)

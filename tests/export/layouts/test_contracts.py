@@ -18,8 +18,8 @@ import pytest
 import yaml
 
 from tools.export.explain import explain
-from tools.export.items import Item
-from tools.export.layouts.base import as_clip
+from tools.export.items import Item, as_clip
+from tools.export.layouts.base import below
 from tools.export.layouts.shards import Shards
 from tools.export.presets import TRAINERS, layout_of
 from tools.export.targets import target
@@ -313,7 +313,7 @@ def test_the_trainers_rule_uses_every_clip(name, tmp_path, video):
     items = exported(tmp_path, layout, setup, video, CAPTIONS)
     root = tmp_path / layout.root()
     names = sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file())
-    assert layout.trainer.reads(names) == [as_clip(item, layout.root()).name for item in items]
+    assert layout.trainer.reads(names) == [below(item.file, layout.root()) for item in items]
     with av.open(tmp_path / items[0].file) as container:
         stream = container.streams.video[0]
         counted = sum(1 for _ in container.decode(stream))
@@ -322,7 +322,9 @@ def test_the_trainers_rule_uses_every_clip(name, tmp_path, video):
             items[0].height,
             items[0].num_frames,
         )
-    explained = explain([as_clip(item, layout.root()) for item in items], layout.trainer, setup)
+    explained = explain(
+        [as_clip(item, below(item.file, layout.root())) for item in items], layout.trainer, setup
+    )
     assert explained.summary.used == len(items)
     assert explained.summary.warned.keys() <= {"enlarged"}
 

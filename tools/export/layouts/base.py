@@ -10,9 +10,8 @@ from typing import ClassVar
 
 from tools.errors import UserError
 from tools.export.explain import Summary, explain
-from tools.export.items import Item
+from tools.export.items import Item, as_clip
 from tools.export.trainers.base import Setup, Trainer
-from tools.export.trainers.judgement import Clip
 
 
 class Layout(ABC):
@@ -124,20 +123,16 @@ class Layout(ABC):
         root = self.root(split)
         groups: dict[int, list[Item]] = {}
         for item in items:
-            groups.setdefault(self.trainer.length_of(as_clip(item, root), setup), []).append(item)
+            groups.setdefault(
+                self.trainer.length_of(as_clip(item, below(item.file, root)), setup), []
+            ).append(item)
         return dict(sorted(groups.items(), reverse=True))
 
     def summary(self, items: Sequence[Item], setup: Setup, split: str) -> Summary:
         """What the trainer makes of the clips of one split."""
         root = self.root(split)
-        clips = [as_clip(item, root) for item in items]
+        clips = [as_clip(item, below(item.file, root)) for item in items]
         return explain(clips, self.trainer, setup).summary
-
-
-def as_clip(item: Item, root: str) -> Clip:
-    """An item as the trainer sees it that is given the folder `root`."""
-    name = below(item.file, root)
-    return Clip(name, item.width, item.height, item.num_frames, item.fps, item.caption, item.has_audio)
 
 
 def captions_beside(items: Sequence[Item], split: str) -> Iterator[tuple[str, str]]:
