@@ -144,6 +144,15 @@ def test_an_audio_file_begins_at_its_first_sample(tmp_path):
         assert abs(lag(track.read().samples, burst(1.0, 0.5, 0.7)[0])) <= 1, name
 
 
+def test_samples_that_are_no_numbers_are_silent(tmp_path):
+    written = sine(1.0, 500.0)
+    written[0, 5000:5010] = np.nan
+    written[0, 9000] = np.inf
+    audio = read_audio(save_sound(tmp_path / "a.wav", written, codec="pcm_f32le"))
+    assert audio.samples == pytest.approx(np.nan_to_num(written[0], posinf=0), abs=1e-6)
+    assert audio.level.rms == pytest.approx(20 * math.log10(0.5 / math.sqrt(2)), abs=0.01)
+
+
 def test_a_gap_between_packets_is_silent(tmp_path):
     whole = video_with_sound(tmp_path / "whole.mkv", noise(2.0))
     gap = tmp_path / "gap.mkv"

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.media.sounds import spoil_sound
+from tests.media.sounds import noise, spoil_sound
 from tests.support import barcode_picture, ffmpeg_frames, make_video, read_barcode, remux, run_ffmpeg
 from tools.media.reading.frames import read_frames
 from tools.media.reading.probe import probe
@@ -188,6 +188,24 @@ def test_every_channel_stays_in_its_place(tmp_path: Path, file: str, encode: lis
     raw = run_ffmpeg(["-i", str(clip.path), "-f", "f32le", "-ac", "8", "-"])
     heard = np.frombuffer(raw, np.float32).reshape(-1, 8)[RATE // 10 :][:RATE]  # a second: 1 Hz per bin
     assert np.abs(np.fft.rfft(heard, axis=0)).argmax(axis=0).tolist() == hertz
+
+
+@pytest.mark.parametrize(
+    ("channels", "encode"),
+    [
+        (["-ch_layout", "ambisonic 1"], ["libopus", "-mapping_family", "2"]),
+        (["-ac", "9"], ["pcm_s16le"]),
+    ],
+)
+def test_channels_that_libav_does_not_mix(tmp_path: Path, channels: list[str], encode: list[str]) -> None:
+    made, source, raw = make_video(tmp_path / "made.mp4", 50), tmp_path / "s.mkv", tmp_path / "s.f32"
+    tone = noise(2.0)[0]
+    raw.write_bytes(np.repeat(tone[:, None], 9 if channels[1] == "9" else 4, axis=1).tobytes())
+    sound = ["-f", "f32le", "-ar", str(RATE), *channels, "-i", str(raw)]
+    run_ffmpeg(["-i", str(made), *sound, "-c:v", "copy", "-c:a", *encode, str(source)])
+    (clip,) = cut_clips(source, [(0, 1)], tmp_path).clips
+    heard = samples(clip.path)[: RATE - 2000]
+    assert np.corrcoef(heard, tone[: len(heard)])[0, 1] > 0.95
 
 
 @pytest.mark.parametrize("engine", ["pyav", "ffmpeg"])

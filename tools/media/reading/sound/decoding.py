@@ -110,7 +110,9 @@ class AudioDecoder:
             expected = at + frame.samples
             if expected > 0:
                 samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels).T
-                yield max(0, at), samples[:, max(0, -at) :]
+                if not np.isfinite(samples).all():  # float PCM: silent there, as damaged packets are
+                    samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+                yield max(0, at), self._mixed(samples, frame.layout)[:, max(0, -at) :]
 
     def frames(self) -> Iterator[av.AudioFrame]:
         """Decode from the beginning, without resampling."""
@@ -136,12 +138,21 @@ class AudioDecoder:
             ):  # television streams change their layout between programmes
                 if resampler is not None:
                     yield from resampler.resample(None)
-                layout = self._layout or _layout_name(frame.layout)
+                own = _layout_name(frame.layout)
+                layout = own if self._layout is None or _is_unmixable(own) else self._layout
                 # Not planar: PyAV (18.1) reads past the end of a frame with a plane for each of 8 channels.
                 resampler, current = av.AudioResampler(format="flt", layout=layout, rate=self._rate), kind
             yield from resampler.resample(frame)
         if resampler is not None:
             yield from resampler.resample(None)
+
+    def _mixed(self, samples: np.ndarray, layout: av.AudioLayout) -> np.ndarray:
+        """Give samples in a layout that libav does not mix the channels of the output, all equal."""
+        if self._layout is None or not _is_unmixable(layout.name):
+            return samples
+        # The first channel of ambisonics is the sound from all directions.
+        one = samples[:1] if layout.name.startswith("ambisonic") else samples.mean(axis=0, keepdims=True)
+        return one.repeat(av.AudioLayout(self._layout).nb_channels, axis=0)
 
     def _decoded(self, start: Fraction | None) -> Iterator[av.AudioFrame]:
         """Decode from slightly before `start`; from the beginning if the file is not seekable."""
@@ -209,6 +220,10 @@ def _seek(container: InputContainer, stream: av.AudioStream, seconds: Fraction) 
     except FFmpegError:
         return False
     return True
+
+
+def _is_unmixable(layout: str) -> bool:
+    return layout.startswith("ambisonic") or layout.endswith("channels")
 
 
 def _layout_name(layout: av.AudioLayout) -> str:
