@@ -99,7 +99,7 @@ def test_a_caption_that_just_fits_is_the_same_for_all(clip_environment, media, l
     assert outcome[REMARKS] == []
 
 
-@pytest.mark.parametrize("text", [None, "", "  \t"])
+@pytest.mark.parametrize("text", [None, "", "  \t", float("nan"), ["the cat"], {"en": "the cat"}])
 def test_an_empty_caption_fails(clip_environment, media, text):
     (failed,) = map_rows(make(clip_environment), [{"path": str(media["wide"]), "text": text}], OPTIONS)
     assert isinstance(failed, MediaError) and failed.kind == "bad_value" and "text" in failed.message

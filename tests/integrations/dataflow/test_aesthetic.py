@@ -306,11 +306,12 @@ class HalfStage(Stage):
 
     name = "half"
     suffix = "_half"
-    required_columns = ("path",)
+    required_columns = ("path", "text")
     output_columns = {"first": "Float64", "second": "Float64", FAILURES: "Object", REMARKS: "Object"}
     sampling = Sampling("first")
 
     def prepare(self, row, frames):
+        assert row["text"] is None
         return float(frames[0].index)
 
     def score(self, batch):

@@ -227,7 +227,8 @@ def score_clips(
 
     def row(clip: Clip) -> Row:
         source = ClipSource(clip.cells, clip.id, figure_root, Path(clip.video or "").stem in shared)
-        return {**clip.cells, "path": clip.video, "clip": source}
+        needed = dict.fromkeys(stage.required_columns)
+        return {**needed, **clip.cells, "path": clip.video, "clip": source}
 
     staged = PerClipStage(stage)
     return table.results(lambda clips: map_rows_on_ranks(staged, [row(clip) for clip in clips], options))

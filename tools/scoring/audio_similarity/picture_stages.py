@@ -27,7 +27,6 @@ from tools.scoring.audio_similarity.sound_stage import (
     NOT_FINITE,
     FinishedRow,
     SoundStage,
-    cell_text,
     clap_model_option,
     window_option,
 )
@@ -42,6 +41,7 @@ from tools.scoring.clip_features import CLIPFeatures, cosines, fingerprint
 from tools.scoring.clip_options import clip_model_option
 from tools.scoring.clip_stage import FIRST_MIDDLE_LAST, CLIPRow, CLIPStage
 from tools.scoring.matching.scorer import TextTokens, caption_features, tokenize
+from tools.scoring.texts import cell_text
 from tools.stage.stage import Row
 
 if TYPE_CHECKING:

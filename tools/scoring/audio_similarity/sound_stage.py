@@ -7,7 +7,6 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from tools.errors import MediaError
 from tools.models.clap import CLAP_MODEL
 from tools.options import option
 from tools.options.values import Choice, Number, Text
@@ -137,15 +136,3 @@ class SoundStage(Stage):
             SIMILARITIES: scores,
         }
         return {name: values.get(name) for name in self.output_columns}
-
-
-def cell_text(row: Row, column: str) -> str:
-    """The text in a cell.
-
-    Raises:
-        MediaError: bad_value: it is empty.
-    """
-    text = row.get(column)
-    if text is None or not str(text).strip():
-        raise MediaError("bad_value", row["path"], f"the cell of column {column} is empty")
-    return str(text)

@@ -18,7 +18,6 @@ from tools.scoring.audio_similarity.sound_stage import (
     NOT_FINITE,
     FinishedRow,
     SoundStage,
-    cell_text,
     clap_model_option,
     window_option,
 )
@@ -29,6 +28,7 @@ from tools.scoring.audio_similarity.sound_windows import (
     read_windows,
 )
 from tools.scoring.clip_features import cosines
+from tools.scoring.texts import cell_text
 from tools.stage.common_options import device_option
 from tools.stage.stage import Row
 

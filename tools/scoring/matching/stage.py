@@ -22,6 +22,7 @@ from tools.scoring.matching.scorer import (
     match,
     tokenize,
 )
+from tools.scoring.texts import cell_text
 from tools.stage.common_options import frames_option
 from tools.stage.stage import REMARKS, Row
 
@@ -73,11 +74,9 @@ class MatchingStage(CLIPStage):
         """The tokens of the caption."""
         from tools.models.clip_tokenizer import load_tokenizer
 
-        text = row["text"]
-        if text is None or not str(text).strip():
-            raise MediaError("bad_value", row["path"], "the cell of column text is empty")
+        text = cell_text(row, "text")
         try:
-            return tokenize(load_tokenizer(self.vocabulary), str(text), self.context_length, self.long_text)
+            return tokenize(load_tokenizer(self.vocabulary), text, self.context_length, self.long_text)
         except ValueError as error:
             raise MediaError("bad_value", row["path"], str(error)) from None
 
