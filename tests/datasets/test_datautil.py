@@ -266,7 +266,17 @@ def test_bad_input_is_one_clear_line(meta, monkeypatch, flags, message):
     assert meta.read_bytes() == before
 
 
-@pytest.mark.parametrize("flags", [["--aesmin", "abc"], ["--aesmin", "nan"], ["--head", "0"], ["--nope"]])
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--aesmin", "abc"],
+        ["--aesmin", "nan"],
+        ["--head", "0"],
+        ["--nope"],
+        ["--where", "aes > 0", "--where", "aes < 9"],  # argparse would drop the first
+        ["--aesmin", "1", "--head", "3", "--aesmin=2"],
+    ],
+)
 def test_bad_flags_exit_2(meta, capsys, flags):
     with pytest.raises(SystemExit) as stop:
         datautil.main([str(meta), *flags])

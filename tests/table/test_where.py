@@ -425,6 +425,7 @@ def test_long_conditions_are_not(table):
     [
         ("aes >= 5 & flow > 2", "character 8 .*& binds tighter than comparisons; write and, or"),
         ("aes >= 5 | flow > 2", r"\| binds tighter .*write or"),
+        ("aes > 5 && flow > 2", "character 10 .*; && is written and"),
         ("has_audio == has_audio & has_audio", "character 14 .*binds tighter"),
         ("has_audio & has_audio == has_audio", "character 1 .*binds tighter"),
         ("~aes >= 5", "~ binds tighter"),

@@ -114,6 +114,22 @@ class _ListRecipes(argparse.Action):
         parser.exit()
 
 
+class _Once(argparse.Action):
+    """The value of an operation; a second one, which argparse would take in its place, is refused."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if getattr(namespace, self.dest) is not None:
+            how = '; join conditions with and: "A and B"' if self.dest == "where" else ""
+            parser.error(f"argument {option_string}: is given twice{how}")
+        setattr(namespace, self.dest, values)
+
+
 class _Formatter(argparse.RawDescriptionHelpFormatter):
     """Wide enough for the longest flag, so that an operation takes one line."""
 
@@ -144,7 +160,8 @@ def _add_flag(group: argparse._ArgumentGroup, operation: Operation) -> argparse.
 
     how: dict[str, Any] = {"action": "store_true"}
     if read is not None:
-        how = {"type": parse, "metavar": operation.metavar, "nargs": "+" if operation.many else None}
+        nargs = "+" if operation.many else None
+        how = {"action": _Once, "type": parse, "metavar": operation.metavar, "nargs": nargs}
     text = f"{operation.help} ({operation.details})" if operation.details else operation.help
     action = group.add_argument(*operation.flags, dest=operation.name, help=text, **how)
     cli.abridged(action, operation.help, without=operation.flags[1:])

@@ -78,6 +78,8 @@ class Source:
             place = sum(len(line) + 1 for line in lines) + error.offset - 2
         words = set(re.findall(r"\w+", self.text)) & set(columns)
         hint = "".join(f"; the column {w} goes in backticks: `{w}`" for w in words if keyword.iskeyword(w))
+        if "&&" in self.text or "||" in self.text:
+            hint += "; && is written and, || is written or"
         return self._error_at(f"{error.msg or 'invalid syntax'}{hint}", place)
 
     def start(self, node: ast.expr) -> int:
