@@ -404,6 +404,14 @@ def test_long_whole_numbers_are_sorted_exactly(missing):
     assert filter_table(frame, sort="id")["id"].to_list() == [*exact[::-1], missing]
 
 
+@pytest.mark.parametrize("name", ["has_audio", "vfr"])
+def test_false_is_a_value_of_a_column_of_truth_values(name):
+    frame = pl.DataFrame({"path": list("abc"), name: [True, False, None]})
+    for value, path in {True: "a", False: "b", "true": "a", "false": "b"}.items():
+        assert filter_table(frame, **{name: value})["path"].to_list() == [path]
+    assert filter_table(frame, **{name: None}).equals(frame)
+
+
 @pytest.mark.parametrize("cells", [["10", "9", None, "2", "9"], ["b", "a", "", None, "10"]])
 @pytest.mark.parametrize("kind", ["sort", "sort_ascending"])
 def test_categories_are_sorted_as_the_texts_that_a_csv_has(cells, kind):

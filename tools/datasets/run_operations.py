@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tools.base.terminal import one_line
 from tools.datasets.operations import EXECUTION_ORDER, OPERATIONS, Context, Split
 from tools.datasets.operations.amounts import Goal, hours
-from tools.datasets.operations.base import DETAIL_COLUMN, Part, count
+from tools.datasets.operations.base import DETAIL_COLUMN, TRUTHS, Part, count
 from tools.datasets.operations.ranks import parse_by
 from tools.errors import UserError, check_choice
 
@@ -123,6 +123,8 @@ def checked(operations: Mapping[str, Any], settings: Settings | None = None) -> 
     values: dict[str, Any] = {}
     for name, value in operations.items():
         check_choice("operation", name, OPERATIONS)
+        if isinstance(value, bool) and OPERATIONS[name].metavar == TRUTHS:
+            value = str(value).lower()  # has_audio=False asks for rows without, and is no switch
         if value is not None and value is not False:
             values[name] = _parsed(name, value)
     if "sort" in values and "sort_ascending" in values:

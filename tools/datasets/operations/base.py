@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from tools.stage.run_options import RunOptions
 
 
+TRUTHS = "true|false"
+"""The metavar of an operation whose value is a truth value."""
+
+
 class Number(float):
     """A number that remembers how it was typed, for the names of outputs.
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tools.columns import COLUMNS
-from tools.datasets.operations.base import Context, Number, Operation, Part, Phase, Split, split_by
+from tools.datasets.operations.base import TRUTHS, Context, Number, Operation, Part, Phase, Split, split_by
 
 if TYPE_CHECKING:
     import polars as pl
@@ -158,7 +158,7 @@ def _one_of(name: str) -> Operation:
         Phase.BOUNDS,
         f"_{name.replace('_', '-')}-{{}}",
         parse=parse,
-        metavar="true|false" if truth else "VALUE",
+        metavar=TRUTHS if truth else "VALUE",
         requires=(name,),
     )
 
