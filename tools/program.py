@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -40,6 +42,8 @@ def run(main: Callable[[], int | None]) -> NoReturn:
             why = f" by {stop}" if str(stop) else ""
             complain(f"interrupted{why}; run the same command again to go on")
         code = exit_code(stop)
+        # Python may wait for a worker as it exits: a further Ctrl-C ends that, and shows no traceback.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_DFL)
     except VidsieveError as error:
         complain(str(error))
         code = 1 if isinstance(error, DiskError) else 2

@@ -150,3 +150,19 @@ def test_ctrl_c_has_its_own_code(capsys):
         cli.run(main)
     assert ended.value.code == 130
     assert capsys.readouterr().err == "error: interrupted; run the same command again to go on\n"
+
+
+def test_a_second_ctrl_c_as_python_exits_shows_no_traceback():
+    code = """
+import atexit, os, signal
+from tools import cli
+
+def main():
+    atexit.register(os.kill, os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+
+cli.run(main)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == -signal.SIGINT  # 130 for a shell
+    assert done.stderr == "error: interrupted; run the same command again to go on\n"
