@@ -101,6 +101,10 @@ def test_a_step_that_needs_what_is_not_here_is_left_out(tmp_path, monkeypatch):
         (step("a", "weights download"), "run: no command 'weights'"),
         (step("a", "datautil", options="{ fmni = 1 }"), "no option 'fmni'; did you mean 'fmin'?"),
         (step("a", "datautil", options='{ fmin = "x" }'), "--fmin: must be a finite number, not x"),
+        (
+            step("a", "datautil", options='{ where = ["aes > 1", "flow > 2"] }'),
+            "where: is one condition, not a list",
+        ),
         (step("a", "datautil", options="{ info = 3 }"), "info is a switch: true or false, not 3"),
         (step("a", "datautil", options="{ fmin = true }"), "fmin needs a value, not true"),
         (

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tools.base.packages import EXTRAS, how_to_install, is_installed
 from tools.columns import COLUMNS
@@ -108,7 +109,7 @@ class _Planning:
             left_out,
         )
         if "where" in written.options and does.command.name == "datautil":
-            self._check_condition(str(written.options["where"]))
+            self._check_condition(written.options["where"])
         if not left_out and output is not None:
             other = self._writers.setdefault(output.absolute(), written.name)
             if other != written.name:
@@ -147,8 +148,11 @@ class _Planning:
             raise UserError(f"input: {', '.join(written.inputs)}: left out, so nothing is left to read")
         return tuple(paths), tuple(after)
 
-    def _check_condition(self, where: str) -> None:
+    def _check_condition(self, where: Any) -> None:
         """Check a condition before hours of work are done: its grammar, and names like those of columns."""
+        if isinstance(where, (list, tuple)):
+            raise UserError('where: is one condition, not a list; join several with and: "A and B"')
+        where = str(where)
         used = columns_of(where)
         steps = self._document.steps
         sources = [step.words[:1] for step in steps if step_command(step.command).reads_tables is False]
