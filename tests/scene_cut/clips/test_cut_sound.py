@@ -135,6 +135,18 @@ def test_copied_sound_is_within_one_packet(tmp_path: Path) -> None:
     check_sync(clips, Fraction(25), 1024 / RATE + 0.004)
 
 
+def test_copied_packets_that_are_shorter_than_a_tick_are_complete(tmp_path: Path) -> None:
+    made = make_video(tmp_path / "made.mp4", 25, gop=25, audio="sine")
+    # 40 samples in a packet, 0.83 ms, of which Matroska stores whole milliseconds
+    source = remux(made, tmp_path / "s.mkv", after=["-c:a", "truehd", "-ac", "2", "-strict", "-2"])
+    (clip,) = cut_clips(source, [(0, 1)], tmp_path, options=CutOptions(mode="copy")).clips
+    counts = []
+    for path in (source, clip.path):
+        with av.open(str(path)) as container:
+            counts.append(sum(p.pts < 999 for p in container.demux(audio=0) if p.size))
+    assert counts[0] > 1190 and counts[1] == counts[0]
+
+
 def test_copied_sound_of_avi_is_complete(tmp_path: Path) -> None:
     # a packet of this sound is a tick of 32 ms: frame 14 begins half a tick after packet 17
     made = make_video(tmp_path / "made.mp4", 75, codec="mpeg4", gop=14, b_frames=0, audio="sine")

@@ -337,7 +337,8 @@ class _CopyClip:
             what = "the format of its audio changes"
             raise MediaError("encode", self.job.path, _ENCODE.format(what))
         duration = (packet.duration or 0) * packet.time_base
-        self._sound_from = at + max(packet.time_base, duration / 2)
+        # Packets of TrueHD are shorter than a tick of Matroska: two may have one time.
+        self._sound_from = at + (duration / 2 if duration > 2 * packet.time_base else 0)
         copy = av.Packet(bytes(packet))
         # Samples, not the source's ticks: those of AVI are whole packets, and clips begin between them.
         copy.time_base = Fraction(1, self._sound.codec_context.sample_rate or 48_000)
