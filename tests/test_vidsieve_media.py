@@ -253,7 +253,7 @@ def test_a_path_that_is_missing_or_no_text_costs_its_own_row(files):
 def test_files_that_a_filter_cannot_read_are_logged(files, caplog):
     frame = pl.DataFrame({"path": [str(files["film"]), str(files["text"])]})
     assert vidsieve.filter_table(frame, info=True, fmin=1)["num_frames"].to_list() == [44]
-    assert "1 files could not be read, the first: " in caplog.text and "text.mp4: unreadable" in caplog.text
+    assert "1 file could not be read, the first: " in caplog.text and "text.mp4: unreadable" in caplog.text
 
 
 def test_a_stage_runs_over_a_table(files, tmp_path, capfd):

@@ -188,7 +188,7 @@ def test_rows_that_failed_have_empty_cells_and_a_reason_and_are_retried_on_deman
         assert (table["text"][4], table["text_finish"][4]) == ("Cut of", "length")
         reasons = read(output.with_name("meta_caption.failures.csv"))
         assert "must not look" in reasons["message"][0] and reasons["path"][0].endswith("2.png")
-        assert "1 rows: cut off after 300 tokens" in capsys.readouterr().err
+        assert "1 row: cut off after 300 tokens" in capsys.readouterr().err
         assert main(command(meta, server)) == 0
         assert len(server.requests) == 6
         refuse.clear()

@@ -146,7 +146,7 @@ def test_update_text_takes_the_last_text_of_a_path(two):
     assert result.outputs[0].name == "first_update.csv"
     assert read_table(result.outputs[0])["text"].to_list() == ["A", "newer", "newer", "C", "none"]
     assert read_table(result.outputs[0]).columns == ["path", "text", "aes"]
-    assert any("1 rows repeat a path" in note for note in result.notes)
+    assert any("1 row with the path of another" in note for note in result.notes)
 
 
 def test_a_second_table_may_be_of_another_format(two, tmp_path):

@@ -184,7 +184,7 @@ def test_what_is_explained_is_what_is_written_and_what_the_trainer_takes(tmp_pat
     ]  # fmt: skip
     done = run_command(main, *common, "-o", tmp_path / "out")
     assert done.returncode == 0, done.stderr
-    assert "1 clips of 1 rows; 3 rows lost, 1 rows failed" in done.stdout
+    assert "1 clip of 1 row; 3 rows lost, 1 row failed" in done.stdout
     made = list((tmp_path / "out").rglob("*.mp4"))
     assert [path.stem for path in made] == ["a_b"]  # keys have no dots
     (caption,) = (tmp_path / "out").rglob("a_b.txt")

@@ -90,7 +90,7 @@ def test_an_empty_score_counts_as_the_mean_and_a_row_without_any_has_no_place(tm
     )
     assert np.isnan(found["projection_x"][29]) and np.isnan(found["projection_y"][29])
     assert set(found.attrs["ids"][29]) == {29}
-    assert "PCA of 4 standardised scores" in str(atlas) and "1 rows without: empty cells" in str(atlas)
+    assert "PCA of 4 standardised scores" in str(atlas) and "1 row without: empty cells" in str(atlas)
 
 
 def test_embeddings_in_a_parquet_beside_the_table_are_matched_by_path(tmp_path):

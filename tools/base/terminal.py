@@ -29,6 +29,11 @@ def _acts(character: str) -> bool:
     return unicodedata.category(character) in _UNSHOWN or character in _TURNING
 
 
+def counted(number: int, noun: str, form: str = "") -> str:
+    """``1 row``, ``2 rows``; the form of the number is as in `format`: ``,`` separates thousands."""
+    return f"{number:{form}} {noun}{'' if number == 1 else 's'}"
+
+
 def width(text: str) -> int:
     """Columns of a terminal that a text takes: two for a Chinese character, none for a combining mark."""
     if text.isascii():

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from tools import cli
-from tools.base.terminal import harmless
+from tools.base.terminal import counted, harmless
 from tools.datasets.sources import SOURCES, Found, SourceOptions, sources_that_read
 from tools.datasets.sources.folders import convert_image, convert_video
 from tools.datasets.sources.published import convert_imagenet, convert_ucf101, convert_vidprom
@@ -156,7 +156,7 @@ def main(argv: list[str] | None = None) -> None:
     path = write_table(found.table, output, inputs=found.inputs)
     recording.write(path, found.table.columns, made=found.table.columns)
     listed = write_failures(found.failures, failures_path(output))
-    print(f"{found.table.height} {found.noun}", file=sys.stderr)
+    print(counted(found.table.height, found.noun), file=sys.stderr)
     for note in found.notes:
         print(harmless(note), file=sys.stderr)
     if listed is not None:

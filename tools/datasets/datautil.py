@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from tools import cli
-from tools.base.terminal import harmless, one_line
+from tools.base.terminal import counted, harmless, one_line
 from tools.datasets.edit import (
     DatautilResult,
     Settings,
@@ -357,7 +357,7 @@ def _show_plan(args: argparse.Namespace, operations: dict[str, Any]) -> int:
         print(explain(plan.frame, plan.values, plan.context, steps))
     for line in [*plan.context.notes, *repeat_notes(plan)] if args.explain else plan.remarks():
         print(harmless(line), file=sys.stderr)
-    print(f"nothing was written; it would be, from {rows} rows:", file=sys.stderr)
+    print(f"nothing was written; it would be, from {counted(rows, 'row')}:", file=sys.stderr)
     print(*plan.outputs, sep="\n")
     return 0
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.base.disk import check_writable
 from tools.base.log import LOG
+from tools.base.terminal import counted
 from tools.datasets.operations import OPERATIONS, Context
 from tools.datasets.operations.sets import other_tables
 from tools.datasets.outputs import (
@@ -264,7 +265,8 @@ def filter_table(
     for note in context.notes:
         LOG.info("%s", note)
     if context.failures:
-        LOG.warning("%d files could not be read, the first: %s", len(context.failures), context.failures[0])
+        unread = counted(len(context.failures), "file")
+        LOG.warning("%s could not be read, the first: %s", unread, context.failures[0])
     if isinstance(frame, pl.LazyFrame):
         return edited
     try:

@@ -38,7 +38,7 @@ def render_table(
     """
     import polars as pl
 
-    from tools.base.terminal import one_line, padded, width
+    from tools.base.terminal import counted, one_line, padded, width
     from tools.datasets.operations.order import sort_rows
     from tools.table import count_rows, require_columns, scan_table
     from tools.table.files import collected, unreadable
@@ -65,7 +65,7 @@ def render_table(
     widths = [max(width(row[i]) for row in grid) for i in range(len(head.columns))]
     lines = ["  ".join(map(padded, row, widths)).rstrip() for row in grid]
     more = f", the first {head.height} are shown" if total > head.height else ""
-    return "\n".join([*lines, f"{total} rows{more}"])
+    return "\n".join([*lines, f"{counted(total, 'row')}{more}"])
 
 
 def _short(name: str, value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from tools.base.terminal import one_line, padded, shortened, width
+from tools.base.terminal import counted, one_line, padded, shortened, width
 from tools.export.check import Checked
 from tools.export.check_shards import ShardCheck
 from tools.export.explain import Explained, Loss, Summary
@@ -100,7 +100,7 @@ def _warning_lines(warned: Mapping[str, Loss], style: Style) -> list[str]:
 
 
 def _kind_lines(kind: str, loss: Loss, style: Style, why: str = "") -> Iterator[str]:
-    clips = "1 clip" if loss.clips == 1 else f"{loss.clips:,} clips"
+    clips = counted(loss.clips, "clip", ",")
     yield from style.wrapped(
         f"{kind}: {clips}, {hours_text(loss.seconds / 3600)} h", first="  ", indent="      "
     )
@@ -131,9 +131,10 @@ def _file_lines(what: str, files: Sequence[str], style: Style) -> list[str]:
 
 def verify_text(report: Report, style: Style) -> str:
     """Whether an export is as its manifest says."""
+    clips = counted(report.clips, "clip", ",")
     head = (
-        f"{one_line(str(report.folder))}: {report.clips:,} clips, {hours_text(report.hours)} h, "
-        f"{report.files:,} files, {_size(report.bytes)}, for {report.manifest.get('preset')}: "
+        f"{one_line(str(report.folder))}: {clips}, {hours_text(report.hours)} h, "
+        f"{counted(report.files, 'file', ',')}, {_size(report.bytes)}, for {report.manifest.get('preset')}: "
         + ("as the manifest says" if report.ok else "not as the manifest says")
     )
     lines = [style.bold(line) for line in style.wrapped(head)] + _fault_lines(report.faults, style)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from tools.base.terminal import one_line
+from tools.base.terminal import counted, one_line
 from tools.export.explain import BucketLine, Summary, explain
 from tools.export.planning import Planned, RowPlan
 from tools.export.presets import Preset, presets
@@ -99,7 +99,8 @@ def summary_lines(plans: Sequence[RowPlan], preset: Preset, setup: Setup) -> Ite
     summary = explain(files, trainer, setup).summary
     lost = sum(1 for plan in plans if plan.loss)
     used = len(plans) - lost
-    yield f"{preset.name}: {len(plans)} rows, {len(files)} clips of {used} rows, {lost} rows lost"
+    made = f"{counted(len(files), 'clip')} of {counted(used, 'row')}"
+    yield f"{preset.name}: {counted(len(plans), 'row')}, {made}, {counted(lost, 'row')} lost"
     if files:
         yield ""
         yield from _bucket_lines(summary, setup)

@@ -15,7 +15,7 @@ import polars as pl
 from tools.base.addresses import is_address, without_query
 from tools.base.disk import writing
 from tools.base.locks import holding
-from tools.base.terminal import one_line
+from tools.base.terminal import counted, one_line
 from tools.errors import UserError
 from tools.export.explain import judge
 from tools.export.folder import items_of, names_in, planned_items, refuse_texts, strangers, write_texts
@@ -317,7 +317,8 @@ def report(
     failed = len(plans) - lost - rows
     layout = layout_of(chosen.trainer.name)
     print()
-    print(f"{folder}: {len(items)} clips of {rows} rows; {lost} rows lost, {failed} rows failed")
+    made = f"{counted(len(items), 'clip')} of {counted(rows, 'row')}"
+    print(f"{folder}: {made}; {counted(lost, 'row')} lost, {counted(failed, 'row')} failed")
     dropped = sum(layout.summary(part, setup, split).dropped for split, part in by_split(items).items())
     left = f"; {dropped} fill no batch" if dropped else ""
     print(f"{chosen.trainer.name} uses {len(items) - len(refused)} of {len(items)}{left}")

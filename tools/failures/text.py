@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tools.base.terminal import one_line, shortened
+from tools.base.terminal import counted, one_line, shortened
 from tools.errors import FAILURE_KINDS
 from tools.failures.groups import Group, Share
 from tools.failures.reading import Failed
@@ -36,10 +36,10 @@ def _head(failed: Failed, groups: Sequence[Group]) -> str:
         return f"{failed.name}: no failures"
     count, rows = failed.failures.height, failed.rows
     files = failed.failures["path"].n_unique()
-    head = f"{failed.name}: {count:,} failures"
+    head = f"{failed.name}: {counted(count, 'failure', ',')}"
     if files != count:
         head += f" of {files:,} files"
-    return head if rows is None else f"{head}; the table has {rows:,} rows"
+    return head if rows is None else f"{head}; the table has {counted(rows, 'row', ',')}"
 
 
 def _group_lines(group: Group, style: Style) -> Iterator[str]:

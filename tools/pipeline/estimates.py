@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tools.base.terminal import counted
 from tools.pipeline.lines import Numbers
 from tools.pipeline.plan import Step
 from tools.pipeline.running import try_step
@@ -81,6 +82,6 @@ class Sum:
             gpu = self._gpu or None
             parts.append(Estimate(0, 0, None, self._cpu, gpu, self._written).work())
         if self._unknown:
-            steps = "1 step" if self._unknown == 1 else f"{self._unknown} steps"
+            steps = counted(self._unknown, "step")
             parts.append(f"without {steps} whose input is not there yet")
         return ", ".join(parts)

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tools.base.terminal import counted
 from tools.stage.progress import spell_seconds
 from tools.stage.progress.status import EXIT_CODES, KILLED, UNKNOWN, describe_status, read_status, totals
 from tools.stage.progress.status_file import FINISHED, RUNNING
@@ -93,12 +94,12 @@ def show_chain_status(chain: Chain, *, as_json: bool = False) -> int:
 def _words(step: StepStatus) -> str:
     parts = ["begun, and not ended" if step.state == KILLED else step.state]
     if step.rows is not None:
-        parts.append(f"{step.rows} rows")
+        parts.append(counted(step.rows, "row"))
     if step.seconds:
         parts.append(spell_seconds(step.seconds))
     if step.failures:
         kinds = ", ".join(f"{kind} {count}" for kind, count in step.failures.items())
-        parts.append(f"{sum(step.failures.values())} failures: {kinds}")
+        parts.append(f"{counted(sum(step.failures.values()), 'failure')}: {kinds}")
     return ", ".join(parts)
 
 

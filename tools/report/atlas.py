@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from tools.base.terminal import counted
 from tools.columns import COLUMNS
 from tools.errors import UserError
 from tools.report.embeddings import find_embeddings, read_embeddings
@@ -56,7 +57,7 @@ class Atlas:
 
     def __str__(self) -> str:
         """The last lines of the command."""
-        rows = f"{self.rows:,} rows" if self.rows > 1 else "1 row"
+        rows = counted(self.rows, "row", ",")
         return "\n".join([f"{rows}, opened by: {self.command}", *self.lines, str(self.path)])
 
     @property
@@ -225,7 +226,7 @@ def _placed(features: Features, projection: str, seed: int, atlas: Atlas) -> dic
     if found.variance:
         line += ", {:.1f} % and {:.1f} % of the variance".format(*(100 * share for share in found.variance))
     if known < atlas.rows:
-        line += f"; {atlas.rows - known:,} rows without: empty cells"
+        line += f"; {counted(atlas.rows - known, 'row', ',')} without: empty cells"
     atlas.lines.append(line)
     added = {X: pl.Series(found.points[:, 0]), Y: pl.Series(found.points[:, 1])}
     added = {name: cells.fill_nan(None) for name, cells in added.items()}

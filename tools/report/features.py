@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from tools.base.terminal import counted
 from tools.columns import COLUMNS, ROW_COLUMN
 from tools.report.summary.numbers import column_series, finite
 
@@ -95,7 +96,7 @@ def score_features(frame: pl.LazyFrame, names: Sequence[str], rows: int) -> tupl
 
 
 def _counted(used: Sequence[str]) -> str:
-    return "1 standardised score" if len(used) == 1 else f"{len(used)} standardised scores"
+    return counted(len(used), "standardised score")
 
 
 def standardised(column: np.ndarray, filled: np.ndarray) -> np.ndarray | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from tools.base.terminal import one_line, padded, shortened, width
+from tools.base.terminal import counted, one_line, padded, shortened, width
 from tools.columns import COLUMNS
 from tools.report.chain import Chain, ChainStep, Change
 from tools.report.recipe_overlay import Amount, Overlay, OverlayStep
@@ -69,16 +69,15 @@ def head_line(chain: Chain, summary: Summary) -> str:
     step, overview = chain.steps[-1], summary.overview
     kinds = {name: rows for name, rows in overview.kinds.items() if rows}
     of_kinds = ", ".join(f"{rows:,} {HEADINGS[name]}" for name, rows in kinds.items())
-    plural = "" if overview.rows == 1 else "s"
     parts = [
-        f"{overview.rows:,} row{plural}" + (f" ({of_kinds})" if len(kinds) > 1 or "image" in kinds else "")
+        counted(overview.rows, "row", ",") + (f" ({of_kinds})" if len(kinds) > 1 or "image" in kinds else "")
     ]
     if step.unknown_length < step.rows:
         parts.append(length(step.hours))
     if overview.unknown_length and step.unknown_length < step.rows:
-        parts.append(f"{_count(overview.unknown_length, 'video')} of unknown length")
+        parts.append(f"{counted(overview.unknown_length, 'video', ',')} of unknown length")
     if summary.sources is not None:
-        parts.append(_count(summary.sources.distinct, "source"))
+        parts.append(counted(summary.sources.distinct, "source", ","))
     return f"{one_line(step.name)}: {', '.join(parts)}"
 
 
@@ -96,10 +95,6 @@ def length(amount: float) -> str:
         return f"{hours(amount)} hours"
     number, unit = (amount * 60, "minutes") if amount * 60 >= 1 else (amount * 3600, "seconds")
     return f"{number:.2g} {unit}" if number < 10 else f"{number:.0f} {unit}"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
 
 
 def chain_lines(chain: Chain, style: Style) -> list[str]:
@@ -143,15 +138,15 @@ def change_text(change: Change) -> str:
         return "no row in common with the table before"
     if change.lost:
         known = f" ({length(change.lost_hours)})" if change.lost_hours else ""
-        what = f"-{_count(change.lost, 'row')}"
+        what = f"-{counted(change.lost, 'row', ',')}"
         if change.matched_by in _GAVE_NOTHING:
             one, nothing = _GAVE_NOTHING[change.matched_by]
-            what = f"{_count(change.lost, one)} gave {nothing}"
+            what = f"{counted(change.lost, one, ',')} gave {nothing}"
         reasons = "; ".join(f"{reason.text} {reason.rows:,}" for reason in change.reasons)
         parts.append(f"{what}{known}" + (f": {reasons}" if reasons else ""))
     if change.new:
         parts.append(
-            f"+{_count(change.new, 'row')} that {'was' if change.new == 1 else 'were'} not there before"
+            f"+{counted(change.new, 'row', ',')} that {'was' if change.new == 1 else 'were'} not there before"
         )
     return "; ".join(parts)
 

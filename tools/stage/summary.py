@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from tools.base.terminal import counted
 from tools.columns import COLUMNS
 from tools.stage.progress import spell_rate, spell_seconds
 from tools.stage.shards import Shard, current_shard
@@ -40,19 +41,21 @@ def summary(result: RunResult) -> str:
     from tools.stage.failures import count_kinds
 
     if result.already_complete:
-        done = f"{result.rows} rows: complete already, nothing to do"
+        done = f"{counted(result.rows, 'row')}: complete already, nothing to do"
     else:
-        done = f"{result.rows} rows: {result.rows - result.failed} done"
+        done = f"{counted(result.rows, 'row')}: {result.rows - result.failed} done"
         if result.reused:
             done += f" ({result.reused} by an earlier run)"
     if result.failures:
-        what = f"{result.failed} failed" if result.failed else f"{len(result.failures)} failures"
+        what = f"{result.failed} failed" if result.failed else counted(len(result.failures), "failure")
         done += f", {what}: {count_kinds(result.failures)}; see {result.failures_file}"
     shard = current_shard()
     lines = [done if shard.alone else f"rank {shard.rank} of {shard.world}: {done}"]
     if result.left:
-        lines.append(f"{result.left} rows left by --limit: the same command without it does them")
-    lines += [f"{count} rows: {remark}" for remark, count in result.remarks.items()]
+        lines.append(
+            f"{counted(result.left, 'row')} left by --limit: the same command without it does the rest"
+        )
+    lines += [f"{counted(count, 'row')}: {remark}" for remark, count in result.remarks.items()]
     if result.vectors:
         lines.append(f"vectors: {result.vectors}")
     if result.added is not None:

@@ -247,11 +247,11 @@ def test_what_is_said_of_ties_gaps_and_goals(tmp_path, capsys):
     assert kept["aes"].to_list() == ["5", "5", "6", "8", "9"]
     assert "--keep-rows 4: 5 rows of 9 rows are kept (goal: 4 rows)" in said
     assert "the next tighter bounds would keep 3 rows" in said
-    assert "1 rows without a number in aes are removed" in said
+    assert "removed: 1 row without a number in aes" in said
     kept, said = run(meta, "--keep-hours", "100", "--by", "aes", capsys=capsys)
     assert kept.height == 8
     assert "there are only 8.00 hours, and all of them are kept (goal: 100.00 hours)" in said
-    assert "1 rows of unknown length are removed" in said
+    assert "removed: 1 row of unknown length" in said
     kept, said = run(meta, "--keep-rows", "7", "--by", "aes", capsys=capsys)
     assert kept.height == 9 and "aes gets no bound: 44.4% of the rows have 1, its worst number" in said
     kept, said = run(meta, "--where", "aes > 0", "--keep-rows", "99", "--by", "aes", capsys=capsys)

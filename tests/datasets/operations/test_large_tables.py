@@ -87,7 +87,7 @@ def test_difference_and_intersection(pair):
     found, result = edited(pair[0], intersection=str(pair[1]))
     assert rows_of(found) == rows_of(expected)
     repeated = int(other["path"].dropna().duplicated().sum())
-    assert f"{repeated} rows repeat a path, the first of each path counts" in "".join(result.notes)
+    assert f"{repeated} rows with the path of another, the first of each path counts" in "".join(result.notes)
 
 
 def test_union(pair):

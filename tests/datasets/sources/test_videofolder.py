@@ -84,7 +84,7 @@ def test_each_line_of_metadata_is_a_row(tmp_path):
         ("train/x/2.mp4", "train", None, "5"),
         ("test/3.mp4", "test", "three", "9"),
     }
-    assert found.notes == ["1 videos are left out: no metadata file lists them"] and not found.failures
+    assert found.notes == ["left out: 1 video that no metadata file lists"] and not found.failures
 
 
 @pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.parquet"])
@@ -152,7 +152,7 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     convert.main(["videofolder", "hub", "--output", "meta.csv"])
     captured = capsys.readouterr()
     assert captured.out == "meta.csv\n"
-    assert captured.err == "1 rows\n1 left out (missing 1), see meta.failures.csv\n"
+    assert captured.err == "1 row\n1 left out (missing 1), see meta.failures.csv\n"
     assert read_table("meta.csv").rows() == [("hub/a.mp4", "a", "a.mp4", 'x, "y"')]
     with pytest.raises(UserError, match="would overwrite the input"):
         convert.main(["videofolder", "hub", "--output", "hub/metadata.csv", "--overwrite"])

@@ -163,7 +163,7 @@ def test_an_interrupted_run_goes_on_and_other_files_are_kept(tmp_path):
     assert (folder / "a.mp4").stat().st_mtime_ns == 5
     assert sorted(path.name for path in folder.iterdir()) == ["a.mp4", "b.mp4", "c.mp4"]
     assert (folder / "b.mp4").read_bytes() == b"mine"
-    assert "1 files written" in found.notes[1] and "1 were there already" in found.notes[1]
+    assert "1 file written" in found.notes[1] and "1 were there already" in found.notes[1]
 
 
 def test_a_shard_that_is_cut_off_anywhere_gives_what_is_whole_and_says_so(tmp_path):

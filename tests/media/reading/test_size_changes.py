@@ -199,7 +199,7 @@ def test_the_command_says_which_files_change(tmp_path: Path, capsys: pytest.Capt
     meta = write_table(pl.DataFrame({"path": files}), tmp_path / "meta.csv")
     assert datautil.main([str(meta), "--info", "--size-changesmax", "0", "--num-workers", "1"]) == 0
     said = capsys.readouterr()
-    assert f"1 files change size or orientation of their pictures within, the first: {path}" in said.err
+    assert f"1 file: the size or orientation of the pictures changes within, the first: {path}" in said.err
     assert read_table(said.out.split()[-1])["path"].to_list() == files[:1]
 
 

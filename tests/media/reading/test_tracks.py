@@ -137,10 +137,10 @@ def test_the_last_lines_count_sources_and_not_tracks(tmp_path, capsys):
     meta = tmp_path / "meta.csv"
     meta.write_text(f"path\n{path}\n")
     assert cut.main([str(meta), "--save_dir", str(tmp_path / "c"), "--quiet", "--num_workers", "0"]) == 0
-    assert "1 rows: audio aac left behind" in capsys.readouterr().err
+    assert "1 row: audio aac left behind" in capsys.readouterr().err
     arguments = ["vid_resize", str(meta), "--output-dir", str(tmp_path / "d"), "--length", "48"]
     assert transform.main([*arguments, "--quiet", "--num-workers", "0"]) == 0
-    assert "1 rows: audio aac left behind" in capsys.readouterr().err
+    assert "1 row: audio aac left behind" in capsys.readouterr().err
 
 
 def test_a_sound_track_that_is_not_there_fails_the_source(tmp_path):

@@ -149,8 +149,8 @@ def test_a_clip_is_cut_again_for_another_hdr_only_where_the_source_is(pq: Path, 
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ([], "1 clips of HDR sources converted to SDR; --hdr keep leaves them HDR"),
-        (["--hdr", "keep", "--codec", "hevc"], "1 clips are HDR, as their sources"),
+        ([], "1 clip of HDR sources converted to SDR; --hdr keep leaves them HDR"),
+        (["--hdr", "keep", "--codec", "hevc"], "1 clip of HDR sources left HDR"),
         (["--hdr", "fail"], "hdr: its pictures are HDR (pq)"),
     ],
 )

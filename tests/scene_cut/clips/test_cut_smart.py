@@ -251,7 +251,7 @@ def test_the_summary_says_what_share_of_frames_is_copied(tmp_path: Path) -> None
     copied, frames = round(clips["copied_seconds"].sum() * 25), clips["num_frames"].sum()
     assert frames == 52 and 30 <= copied <= 38
     assert f"{copied} of {frames} frames copied ({copied / frames:.1%}), the others encoded" in done.stderr
-    assert "1 clips cut exactly instead: they have no group of pictures that can be copied" in done.stderr
+    assert "1 clip cut exactly instead: they have no group of pictures that can be copied" in done.stderr
 
 
 @pytest.mark.parametrize(

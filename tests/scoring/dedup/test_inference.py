@@ -83,7 +83,7 @@ def test_the_last_lines_say_how_many_duplicates_there_are(table, capsys):
     said = capsys.readouterr().err.splitlines()
     assert not any(line.startswith("fingerprint") for line in said)  # kilobytes that nobody can read
     # small is a copy of first, piece of second; broken was not compared
-    assert said[-2] == "4 rows compared: 2 duplicates in 2 groups; 1 rows without a fingerprint"
+    assert said[-2] == "4 rows compared: 2 duplicates in 2 groups; 1 row without a fingerprint"
     assert said[-1] == f"5 rows: {table.with_name('meta_dedup.csv')}"
 
 

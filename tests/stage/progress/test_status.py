@@ -65,18 +65,18 @@ def test_a_run_at_work_then_killed_then_finished(meta, capsys):
         first, second = told.splitlines()
         assert code == 3
         assert first.startswith(f"{meta.with_name('meta_crc.csv')}: running, 3 of 8 rows, ")
-        assert first.endswith("1 failures: missing 1")
+        assert first.endswith("1 failure: missing 1")
         assert f", process {run.pid}, for " in second
     finally:
         os.kill(run.pid, signal.SIGKILL)
         run.wait()
     code, told = status(meta, capsys)
-    assert code == 4 and ": killed, 3 of 8 rows, " in told and "1 failures: missing 1" in told
+    assert code == 4 and ": killed, 3 of 8 rows, " in told and "1 failure: missing 1" in told
     assert told.splitlines()[-1] == "  the same command goes on with what is left"
     stages.main([str(meta), "--num_workers=0", "--quiet"])
     capsys.readouterr()
     code, told = status(meta, capsys)
-    assert code == 0 and ": finished, 8 of 8 rows, 1 failures: missing 1\n" in told
+    assert code == 0 and ": finished, 8 of 8 rows, 1 failure: missing 1\n" in told
 
 
 def test_a_run_that_was_stopped_says_why(meta, capsys):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from tools.base.terminal import one_line, shortened
+from tools.base.terminal import counted, one_line, shortened
 from tools.datasets.diff.compare import ColumnChange, Difference
 from tools.report.text_style import Style
 
@@ -24,8 +24,10 @@ def difference_text(
         style: How wide the terminal is.
     """
     by = f"rows matched by {found.key}" if found.key else "rows matched by their place"
-    head = f"{names[0]}, {found.rows[0]:,} rows → {names[1]}, {found.rows[1]:,} rows; {by}"
-    lines = style.wrapped(head, indent="    ", first="")
+    tables = " → ".join(
+        f"{name}, {counted(rows, 'row', ',')}" for name, rows in zip(names, found.rows, strict=True)
+    )
+    lines = style.wrapped(f"{tables}; {by}", indent="    ", first="")
     if found.is_empty:
         lines.append("no difference")
     for sign, keys, columns in zip("-+", found.only, found.columns_only, strict=True):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from tools.base.terminal import counted
 from tools.datasets.operations.base import DETAIL_COLUMN, Context, Number, Operation, Phase, Split, count
 from tools.datasets.operations.bounds import (
     TOLERANCE,
@@ -139,9 +140,11 @@ def missing_note(table: pl.DataFrame, goal: Goal) -> list[str]:
     notes = []
     for name in goal.columns:
         if rows := table[name].null_count():
-            notes.append(f"{rows:,} rows without a number in {name} are removed")
+            notes.append(f"removed: {counted(rows, 'row', ',')} without a number in {name}")
     if goal.in_hours and (rows := table[SECONDS].null_count()):
-        notes.append(f"{rows:,} rows of unknown length are removed (no duration, nor num_frames and fps)")
+        notes.append(
+            f"removed: {counted(rows, 'row', ',')} of unknown length (no duration, nor num_frames and fps)"
+        )
     return notes
 
 

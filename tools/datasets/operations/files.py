@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tools.base.addresses import local_path
+from tools.base.terminal import counted
 from tools.columns import COLUMNS, INFO
 from tools.datasets.operations.base import Context, Operation, Phase, Split, split_by
 from tools.errors import MediaError
@@ -44,15 +45,17 @@ def _info(frame: pl.LazyFrame, value: object, context: Context, *, as_video: boo
     context.probed |= {(path, as_video): outcome for path, outcome in zip(todo, found, strict=True)}
     outcomes = [context.probed[path, as_video] for path in paths]
     failed = [outcome for outcome in outcomes if isinstance(outcome, MediaError)]
-    note = f"{table.height} files: {table.height - len(failed)} probed"
+    note = f"{counted(table.height, 'file')}: {table.height - len(failed)} probed"
     context.notes.append(note + (f", {len(failed)} failed ({count_kinds(failed)})" if failed else ""))
     changing = [path for path, o in zip(paths, outcomes, strict=True) if _changes_size(o)]
     if changing:
-        what = "size or orientation of their pictures within"
-        context.notes.append(f"{len(changing)} files change {what}, the first: {changing[0]}")
+        what = "the size or orientation of the pictures changes within"
+        context.notes.append(f"{counted(len(changing), 'file')}: {what}, the first: {changing[0]}")
     timings = Counter(o["timing"] for o in outcomes if not isinstance(o, MediaError))
     context.notes += [
-        f"{timings[timing]} files: {remark}" for timing, remark in TIMING_REMARKS.items() if timings[timing]
+        f"{counted(timings[timing], 'file')}: {remark}"
+        for timing, remark in TIMING_REMARKS.items()
+        if timings[timing]
     ]
     good = [outcome for outcome in outcomes if isinstance(outcome, dict)]
     shown = {n: pl.Series([o[n] for o in good], dtype=stage.added_columns[n]) for n in _SUMMARIZED}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
+from tools.base.terminal import counted
 from tools.datasets.operations.base import Context, Operation, Phase, Split, split_rows
 
 if TYPE_CHECKING:
@@ -125,8 +126,8 @@ def _joined(
 
     joined = join_rows(frame, other, "path", context.scratch_folder, keep)
     if joined.repeated:
-        note = f"{label}: {joined.repeated} rows repeat a path, the {keep} of each path counts"
-        context.notes.append(note)
+        repeated = f"{counted(joined.repeated, 'row')} with the path of another"
+        context.notes.append(f"{label}: {repeated}, the {keep} of each path counts")
     return joined
 
 

@@ -57,7 +57,7 @@ class Found:
     failures: list[MediaError] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     inputs: list[Path] = field(default_factory=list)
-    noun: str = "files"
+    noun: str = "file"
 
 
 Reader = Callable[[Sequence[str], SourceOptions], Found]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tools.base.disk import make_folder, system_message
+from tools.base.terminal import counted
 from tools.errors import MediaError, UserError
 from tools.media.writing.output_files import remove_unfinished, safe_join
 
@@ -90,7 +91,7 @@ class Extraction:
     def notes(self) -> list[str]:
         """A line for the user about what was written."""
         kept = f", {self.kept} were there already" if self.kept else ""
-        return [f"{self.written} files written to {self._folder}{kept}"]
+        return [f"{counted(self.written, 'file')} written to {self._folder}{kept}"]
 
 
 def _read(content: Readable, source: str | Path) -> bytes:

@@ -53,7 +53,7 @@ def read(places: Sequence[str], options: SourceOptions) -> Found:
         wanted = options.path_column or ", ".join(PATH_KEYS)
         has = f"; its keys are {', '.join(keys)}; --path-column names the one" if keys else ", and no record"
         raise UserError(f"{source}: has no key with paths or addresses ({wanted}){has}")
-    return Found(rows.table(), failures, where.notes(), [source], "rows")
+    return Found(rows.table(), failures, where.notes(), [source], "row")
 
 
 def _path_of(record: dict[str, Any], column: str | None) -> str | None:

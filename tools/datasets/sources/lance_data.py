@@ -76,7 +76,7 @@ def read(places: Sequence[str], options: SourceOptions) -> Found:
     notes = extraction.notes() if extraction else where.notes()
     if left:
         notes.append(f"columns of bytes that were not used: {', '.join(left)}")
-    return Found(rows.table(), failures, notes, noun="rows")
+    return Found(rows.table(), failures, notes, noun="row")
 
 
 def _opened(place: str) -> Any:

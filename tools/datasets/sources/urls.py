@@ -54,4 +54,4 @@ def read(places: Sequence[str], options: SourceOptions) -> Found:
     notes = where.notes()
     if repeated:
         notes.append(f"{repeated} lines repeat another one and are left out")
-    return Found(rows.table(), notes=notes, inputs=[source], noun="rows")
+    return Found(rows.table(), notes=notes, inputs=[source], noun="row")

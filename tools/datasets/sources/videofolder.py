@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tools.base.terminal import counted
 from tools.datasets.scan import find_files
 from tools.datasets.sources import Found, SourceOptions
 from tools.datasets.sources.records import TEXT_KEYS, as_text, file_id, renamed
@@ -127,10 +128,10 @@ def _described(root: Path, metadata: list[Path], media: list[Path], options: Sou
     failures: list[MediaError] = []
     tables = [_rows_of(root, file, options, there, failures) for file in metadata]
     table = pl.concat(_alike(tables), how="diagonal_relaxed")
-    found = Found(table, failures, inputs=metadata, noun="rows")
+    found = Found(table, failures, inputs=metadata, noun="row")
     unlisted = len(there - set(table["path"].map_elements(os.path.normpath, pl.String)))
     if unlisted:
-        found.notes.append(f"{unlisted} videos are left out: no metadata file lists them")
+        found.notes.append(f"left out: {counted(unlisted, 'video')} that no metadata file lists")
     return found
 
 

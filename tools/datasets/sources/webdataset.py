@@ -67,7 +67,7 @@ def read(places: Sequence[str], options: SourceOptions) -> Found:
             "--exts names the ones to take"
         )
     table = reader.rows.table()
-    return Found(table, reader.failures, reader.notes(len(shards)), [s.path for s in shards], "rows")
+    return Found(table, reader.failures, reader.notes(len(shards)), [s.path for s in shards], "row")
 
 
 @dataclass

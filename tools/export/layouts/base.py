@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import ClassVar
 
+from tools.base.terminal import counted
 from tools.errors import UserError
 from tools.export.explain import Summary, explain
 from tools.export.items import Item, as_clip
@@ -103,7 +104,9 @@ class Layout(ABC):
             begin = f"{split}: " if split else ""
             summary = self.summary(group, setup, split)
             for kind, loss in summary.lost.items():
-                found.append(f"{begin}{counted(loss.clips)} lost ({kind}), such as {loss.examples[0]}")
+                found.append(
+                    f"{begin}{counted(loss.clips, 'clip')} lost ({kind}), such as {loss.examples[0]}"
+                )
             for bucket, line in summary.buckets.items():
                 if line.dropped:
                     reason = line.dropped.reason
@@ -175,8 +178,3 @@ def join(*parts: str) -> str:
 def place(*parts: str) -> str:
     """A path as it stands in a configuration: never empty."""
     return join(*parts) or "."
-
-
-def counted(clips: int) -> str:
-    """``1 clip``, ``2 clips``."""
-    return f"{clips} clip{'' if clips == 1 else 's'}"

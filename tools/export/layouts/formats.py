@@ -9,6 +9,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tools.base.terminal import counted
 from tools.export.trainers.judgement import Bucket
 
 
@@ -54,7 +55,5 @@ def toml_lines(values: Mapping[str, Any]) -> str:
 
 def bucket_comments(buckets: Mapping[Bucket, Any]) -> str:
     """A comment line for each bucket with the number of its clips, the fullest first."""
-    lines = [
-        f"# {bucket}: {line.clips} clip{'' if line.clips == 1 else 's'}" for bucket, line in buckets.items()
-    ]
+    lines = [f"# {bucket}: {counted(line.clips, 'clip')}" for bucket, line in buckets.items()]
     return "\n".join(["# Width x height x frames: clips of that shape here", *lines]) + "\n"

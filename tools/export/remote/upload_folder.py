@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from tools.base.temporary_files import temporary_folder
+from tools.base.terminal import counted
 from tools.export import write_folder
 from tools.export.folder import places_of, planned_items, strangers
 from tools.export.items import Item
@@ -175,7 +176,7 @@ def _upload_shards(
     # A shard too many in a folder would be read, too.
     uploads.remove(name for name in earlier if args.prune or name.startswith(folders))
     _write_manifest(uploads, items, about, names, foreign=args.overwrite)
-    print(f"{uploads.folder.address}: {len(names)} files")
+    print(f"{uploads.folder.address}: {counted(len(names), 'file')}")
     print(f"the clips stay in {work} for further runs; remove it when there is none", file=sys.stderr)
 
 

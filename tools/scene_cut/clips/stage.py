@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tools.base.addresses import refuse_address
 from tools.base.disk import make_folder, writing
+from tools.base.terminal import counted
 from tools.columns import MADE_VIDEO, kinds_of, measured_on
 from tools.errors import MediaError
 from tools.media.writing.codecs import check_encoder, find_codec
@@ -248,7 +249,9 @@ class CutStage(Stage):
                     clip.unlink(missing_ok=True)
         if found.unlisted:
             what = "removed" if prune else "they stay; --prune removes them"
-            lines.append(f"{len(found.unlisted)} clips of earlier cuts that no table lists: {what}")
+            lines.append(
+                f"{counted(len(found.unlisted), 'clip')} of earlier cuts that no table lists: {what}"
+            )
         return lines
 
     def totals(self) -> list[str]:
@@ -269,14 +272,19 @@ class CutStage(Stage):
             copied = self._counts["copied"]
             lines.append(f"{copied} of {frames} frames copied ({copied / frames:.1%}), the others encoded")
         lines += [
-            f"{count} clips cut exactly instead: {note}" for note, count in self._counts["notes"].items()
+            f"{counted(count, 'clip')} cut exactly instead: {note}"
+            for note, count in self._counts["notes"].items()
         ]
         if count := self._counts["mixed"]:
-            lines.append(f"{count} clips have pictures of several sizes, the later ones between black bars")
+            lines.append(
+                f"{counted(count, 'clip')} with pictures of several sizes, the later ones between black bars"
+            )
         if count := self._counts["hdr"].get("tonemap"):
-            lines.append(f"{count} clips of HDR sources converted to SDR; --hdr keep leaves them HDR")
+            lines.append(
+                f"{counted(count, 'clip')} of HDR sources converted to SDR; --hdr keep leaves them HDR"
+            )
         if count := self._counts["hdr"].get("keep"):
-            lines.append(f"{count} clips are HDR, as their sources")
+            lines.append(f"{counted(count, 'clip')} of HDR sources left HDR")
         return lines
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tools import cli
+from tools.base.terminal import counted
 from tools.options import read_options
 from tools.stage.command import StageChoice, StageCommand
 
@@ -126,10 +127,11 @@ def write_duplicates(
 
 def summary(counts: Counts) -> str:
     """A line about the duplicates, and one for each table."""
-    found = f"{counts.compared} rows compared: {counts.duplicates} duplicates in {counts.groups} groups"
+    duplicates = f"{counted(counts.duplicates, 'duplicate')} in {counted(counts.groups, 'group')}"
+    found = f"{counted(counts.compared, 'row')} compared: {duplicates}"
     if counts.not_compared:
-        found += f"; {counts.not_compared} rows without a fingerprint"
-    tables = [f"{rows} rows: {path}" for path, rows in reversed(counts.tables.items())]
+        found += f"; {counted(counts.not_compared, 'row')} without a fingerprint"
+    tables = [f"{counted(rows, 'row')}: {path}" for path, rows in reversed(counts.tables.items())]
     return "\n".join([found, *tables])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from tools.base.disk import system_message
 from tools.base.temporary_files import TemporaryFolder
-from tools.base.terminal import one_line
+from tools.base.terminal import counted, one_line
 from tools.errors import MediaError, UserError
 from tools.media.fetching.sources import source_name
 from tools.media.workers.pool import usable_cores
@@ -99,7 +99,7 @@ def _describe(
         counts.append(f"{repeated} the same as others")
     return [
         "dry run: nothing is written",
-        f"reads {meta}: {plan.table.height} rows",
+        f"reads {meta}: {counted(plan.table.height, 'row')}",
         f"writes {plan.output.path}" + (f" and {plan.vectors.path}" if plan.vectors else ""),
         f"{'rows of columns' if stage.one_to_many else 'columns'}: {', '.join(stage.added_columns)}",
         f"rows{rank}: {', '.join(counts)}",
@@ -201,11 +201,12 @@ class _Trial:
     def lines(self) -> Iterator[str]:
         """What was found: failures, and what the run would take."""
         failures = [outcome for outcome in self._outcomes if isinstance(outcome, MediaError)]
+        on_trial = f"on trial: {counted(len(self._outcomes), 'row')}"
         if failures:
-            yield f"on trial: {len(self._outcomes)} rows, {len(failures)} failed: {count_kinds(failures)}"
+            yield f"{on_trial}, {len(failures)} failed: {count_kinds(failures)}"
             yield f"the first: {one_line(str(failures[0]))}"
         else:
-            yield f"on trial: {len(self._outcomes)} rows, none failed"
+            yield f"{on_trial}, none failed"
         found = self.estimate
         if found is None or len(failures) == len(self._outcomes):
             self.estimate = None

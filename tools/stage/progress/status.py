@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.base.locks import is_locked
+from tools.base.terminal import counted
 from tools.stage.ledger.files import unsealed
 from tools.stage.progress import spell_rate, spell_seconds
 from tools.stage.progress.status_file import FINISHED, RUNNING, STOPPED, read_record
@@ -218,7 +219,7 @@ def _numbers(status: dict[str, Any]) -> str:
         parts.append(f"{spell_seconds(status['left'])} left")
     if status["failures"]:
         kinds = ", ".join(f"{kind} {count}" for kind, count in status["failures"].items())
-        parts.append(f"{sum(status['failures'].values())} failures: {kinds}")
+        parts.append(f"{counted(sum(status['failures'].values()), 'failure')}: {kinds}")
     return ", ".join(parts)
 
 
