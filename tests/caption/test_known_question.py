@@ -5,6 +5,7 @@ The captions that are right follow from the pictures, which carry their numbers.
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import threading
@@ -13,6 +14,10 @@ import pytest
 
 from tests.caption.chat_server import ChatServer, answer
 from tests.caption.test_caption_api import command, describe, numbered, read  # noqa: F401
+from tools.caption.api.answers import Answer
+from tools.caption.api.client import ChatRequest
+from tools.caption.api.known_question import KnownQuestions
+from tools.caption.api.usage import Totals, Usage
 from tools.caption.caption_api import main
 from tools.errors import OrderError
 
@@ -78,3 +83,15 @@ def test_a_server_that_mixes_answers_up_ends_the_run_and_none_of_its_answers_is_
     with ChatServer(obedient, key=None) as server:
         assert run(meta, server) == 0
     assert read(output)["text"].to_list() == RIGHT
+
+
+def test_batches_that_wait_for_one_that_is_mixed_up_are_not_sent():
+    """Their requests are made by another thread, which goes on until the run has ended."""
+    known = KnownQuestions(Totals())
+    requests = [ChatRequest(str(number), b"[]", "") for number in range(3)]
+    (question,) = [request for request in known.among(requests) if not request.key]
+    word = Answer(asked_word({"messages": json.loads(question.messages)}), "stop", Usage())
+    with pytest.raises(OrderError, match="mixes up answers"):
+        known.checked([word] * 4)
+    with pytest.raises(OrderError, match="mixes up answers"):
+        known.among(requests)

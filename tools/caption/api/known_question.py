@@ -44,9 +44,17 @@ class KnownQuestions:
         self._words: set[str] = set()
         self._word = ""
         self._place = 0
+        self._mixed_up = False
 
     def among(self, requests: Sequence[ChatRequest]) -> list[ChatRequest]:
-        """The requests, and a question at a random place; it has no key, so its answer is not stored."""
+        """The requests, and a question at a random place; it has no key, so its answer is not stored.
+
+        Raises:
+            OrderError: The server has mixed up answers. The run is about to end, but batches that wait for
+                this one would be sent first, and their answers kept.
+        """
+        if self._mixed_up:
+            raise _mixed_up()
         self._word = f"v{secrets.token_hex(_BYTES)}"
         self._words.add(self._word)
         self._place = random.randrange(len(requests) + 1)
@@ -75,12 +83,17 @@ class KnownQuestions:
                 LOG.warning("the server answered a known question with other words than before: %r", got.text)
         foreign = [_words_in(got) - {self._word}, *map(_words_in, rows)]
         if any(self._words & words for words in foreign):
-            raise OrderError(
-                "the server mixes up answers: the word that one request asked for came back in the answer to "
-                "another; those of this batch are not kept. Ask with --concurrency 1, and report it to those "
-                "who run the server"
-            )
+            self._mixed_up = True
+            raise _mixed_up()
         return rows
+
+
+def _mixed_up() -> OrderError:
+    return OrderError(
+        "the server mixes up answers: the word that one request asked for came back in the answer to "
+        "another; those of this batch are not kept. Ask with --concurrency 1, and report it to those "
+        "who run the server"
+    )
 
 
 def _words_in(answer: Outcome) -> set[str]:
