@@ -224,13 +224,14 @@ def test_datautil_writes_every_format():
     assert known == {*datautil.FORMATS, "ndjson"}  # another name of jsonl
 
 
-def test_a_nul_leaves_a_csv_readable(tmp_path):
+@pytest.mark.parametrize("name", ["m.csv", "m.csv.gz"])
+def test_a_nul_leaves_a_csv_readable(tmp_path, name):
     """JSON and Parquet have such texts; Python's csv module refuses the byte or keeps it, by version."""
     frame = pl.DataFrame({"path": ["a", None, "b"], "text": ["x\0y", "\0", None], "n": [1, 2, 3]})
-    written = write_table(frame, tmp_path / "m.csv")
-    assert b"\0" not in written.read_bytes()
+    written = write_table(frame, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
     texts = [["a", "x\ufffdy", "1"], ["", "\ufffd", "2"], ["b", "", "3"]]
-    with written.open(newline="", encoding="utf-8") as file:
+    with (gzip.open if name.endswith(".gz") else open)(written, "rt", newline="", encoding="utf-8") as file:
         assert list(csv.reader(file))[1:] == texts
     assert [[cell or "" for cell in row] for row in read_table(written).rows()] == texts
     write_table(frame, tmp_path / "m.parquet")

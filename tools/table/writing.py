@@ -75,7 +75,8 @@ def write_and_count(
             counted = count.rows
             if rows is not None and counted != rows:
                 raise UserError(f"{read}: {counted} of {rows} rows were read; did a table change meanwhile?")
-            form.finish(temporary)
+            if quotes:
+                form.finish(temporary)
             publish(temporary, path)
     except OSError as error:
         raise cannot_write(path, error, "the table") from None

@@ -61,8 +61,8 @@ class TableFormat:
         raise NotImplementedError
 
     def sink_unquoted(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
-        """The same for cells of which none has a separator, a quote or the end of a line in it."""
-        return self.sink(frame, path)
+        """The same where `needs_no_quotes` says so; there is nothing to `finish`."""
+        raise NotImplementedError
 
     def finish(self, path: Path) -> None:
         """Complete a file that `sink` has written."""
