@@ -16,6 +16,7 @@ from tools.base.temporary_files import (
     TemporaryFolder,
     remove_left_folders,
     remove_strays,
+    rewriting,
     temporary_file,
     temporary_folder,
     write_whole,
@@ -68,6 +69,21 @@ def test_files_that_killed_processes_left_are_removed_and_others_stay(tmp_path):
         assert len(list(tmp_path.iterdir())) == 3
     remove_strays(tmp_path, lambda name: True)
     assert [p.name for p in tmp_path.iterdir()] == [".a.csv.of_the_user"]
+
+
+def test_another_version_of_a_file_is_no_leftover_while_it_is_written(tmp_path):
+    path = tmp_path / "a.json"
+    with temporary_file(path) as temporary:
+        temporary.write_text("lines")
+        with rewriting(temporary) as new:
+            new.write_text("list")
+            with temporary_file(path):  # another run, which removes what it takes for leftovers
+                pass
+        assert temporary.read_text() == "list" and not new.exists()
+        with pytest.raises(OSError, match="full"), rewriting(temporary):
+            raise OSError("full")
+        assert temporary.read_text() == "list"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_small_file_is_written_whole_or_not_at_all(tmp_path):

@@ -57,6 +57,25 @@ def temporary_file(path: Path, extension: str = "") -> Iterator[Path]:
         os.close(file)
 
 
+@contextmanager
+def rewriting(temporary: Path) -> Iterator[Path]:
+    """Give a name for another version of a file of `temporary_file`, which replaces it in the end.
+
+    It is locked, too: another process that writes to the same final path takes it for no leftover.
+
+    Yields:
+        The path of an empty file.
+    """
+    new = temporary.with_name(f"{temporary.name}.new")
+    file = locked_file(new)
+    try:
+        yield new
+        new.replace(temporary)
+    finally:
+        remove_quietly(new)
+        os.close(file)
+
+
 def _shortened(name: str) -> str:
     return os.fsencode(name)[:_NAME].decode(errors="ignore")
 

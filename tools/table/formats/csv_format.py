@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import polars as pl
 
-from tools.base.disk import ALWAYS, disk_error, remove_quietly, system_message
+from tools.base.disk import ALWAYS, disk_error, system_message
+from tools.base.temporary_files import rewriting
 from tools.errors import UserError
 from tools.table.csv_check import CheckedCsv, check_csv
 from tools.table.csv_rows import csv_header, csv_rows
@@ -115,14 +116,9 @@ class CsvFormat(TableFormat):
         """Replace each NUL."""
         if compression(path) != "uncompressed" or not _has_nul(path):
             return
-        written = path.with_name(f"{path.name}.nul")
-        path.replace(written)
-        try:
-            with written.open("rb") as source, path.open("wb") as target:
-                for block in iter(partial(source.read, _BLOCK), b""):
-                    target.write(block.replace(b"\0", _REPLACEMENT.encode()))
-        finally:
-            remove_quietly(written)
+        with rewriting(path) as new, path.open("rb") as source, new.open("wb") as target:
+            for block in iter(partial(source.read, _BLOCK), b""):
+                target.write(block.replace(b"\0", _REPLACEMENT.encode()))
 
     def sink_unquoted(self, frame: pl.LazyFrame, path: Path) -> pl.LazyFrame:
         """Without a look for cells that need quotes it is quicker."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import polars.selectors as cs
 
-from tools.base.disk import remove_quietly
+from tools.base.temporary_files import rewriting
 from tools.errors import UserError
 from tools.table.formats.base import Compression, TableFormat, compression
 from tools.table.formats.types import contract_types
@@ -111,16 +111,15 @@ class JsonFormat(JsonLinesFormat):
         """Turn a file of JSON Lines into one list of records, a line for each."""
         import pyarrow as pa
 
-        lines = path.with_name(f"{path.name}.lines")
-        path.replace(lines)
-        try:
-            packing = None if compression(path) == "uncompressed" else compression(path)
-            with lines.open("rb") as records, pa.output_stream(str(path), compression=packing) as target:
-                target.write(b"[")
-                before = b"\n"
-                for record in records:
-                    target.write(before + record.rstrip(b"\n"))
-                    before = b",\n"
-                target.write(b"\n]\n")
-        finally:
-            remove_quietly(lines)
+        packing = None if compression(path) == "uncompressed" else compression(path)
+        with (
+            rewriting(path) as new,
+            path.open("rb") as records,
+            pa.output_stream(str(new), compression=packing) as target,
+        ):
+            target.write(b"[")
+            before = b"\n"
+            for record in records:
+                target.write(before + record.rstrip(b"\n"))
+                before = b",\n"
+            target.write(b"\n]\n")
